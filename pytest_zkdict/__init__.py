@@ -1,0 +1,1 @@
+"""pytest fixtures and Hypothesis state machines for code that uses ZooKeeper."""

@@ -1,0 +1,1 @@
+"""An in-process fake ZooKeeper that speaks the real wire protocol."""
