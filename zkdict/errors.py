@@ -1,0 +1,322 @@
+# ruff: noqa: N818  the public names are the words a handler reads: except VersionConflict
+"""Every exception `zkdict` raises of its own: what it carries, and what its text tells the reader.
+
+The rules that live here:
+
+- Each is a `ZkDictError` and, where Python has a word for the same thing, that too (`KeyError`,
+  `ValueError`, `TimeoutError`), so code written for a plain dict catches it without knowing this
+  package.
+- Each can be pickled and copied: the constructor's arguments are `args`, the text is made in
+  `__str__`.
+- What the server or kazoo answered is chained (`__cause__`) or kept as an attribute, never thrown
+  away.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from enum import Enum
+
+__all__ = [
+    "Closed",
+    "DecodeError",
+    "EncodeError",
+    "ForkedDict",
+    "InvalidKey",
+    "KeyExists",
+    "RootMissing",
+    "StaleRead",
+    "Timeout",
+    "TransactionFailed",
+    "ValueTooLarge",
+    "VersionConflict",
+    "WriteUncertain",
+    "ZkDictError",
+]
+
+_SHOWN_BYTES = 60
+
+
+class ZkDictError(Exception):
+    """The base of every exception this package raises; catch it to catch them all."""
+
+
+class KeyExists(ZkDictError, KeyError):
+    """`add()` found the key taken. Nothing was written.
+
+    Attributes:
+        key: the key that exists.
+    """
+
+    def __init__(self, key: str) -> None:
+        super().__init__(key)
+        self.key = key
+
+    def __str__(self) -> str:
+        return f"the key {self.key!r} exists already"
+
+
+class VersionConflict(ZkDictError):
+    """A compare-and-set found another version than the one it was made from. Nothing was written.
+
+    Attributes:
+        key: the key that was to be written.
+        expected: the version the caller asked for (`zkdict.ABSENT`, -2: the key must not exist).
+        actual: the version found, or None where the key does not exist or its version is not known.
+            Equal to `expected` where the key was deleted and made again in between: versions
+            restart at 0 then, and what differs is the znode's czxid.
+    """
+
+    def __init__(self, key: str, expected: int, actual: int | None = None) -> None:
+        super().__init__(key, expected, actual)
+        self.key = key
+        self.expected = expected
+        self.actual = actual
+
+    def __str__(self) -> str:
+        if self.actual is None:
+            found = "it is gone or has changed"
+        elif self.actual == self.expected:
+            found = "it was deleted and made again in between"
+        else:
+            found = f"it has version {self.actual}"
+        wanted = "not to exist" if self.expected == -2 else f"at version {self.expected}"
+        return f"the key {self.key!r} was expected {wanted}, but {found}"
+
+
+class TransactionFailed(ZkDictError):
+    """One operation of a multi failed, so none of the multi was applied.
+
+    Attributes:
+        index: which operation, counted from 0 in the order they were sent.
+        cause: kazoo's exception for it (`kazoo.exceptions.NoNodeError`, `BadVersionError`, ...).
+        key: the key that operation was about, where it is known.
+    """
+
+    def __init__(self, index: int, cause: Exception, key: str | None = None) -> None:
+        super().__init__(index, cause, key)
+        self.index = index
+        self.cause = cause
+        self.key = key
+
+    def __str__(self) -> str:
+        about = "" if self.key is None else f" (key {self.key!r})"
+        detail = str(self.cause)
+        named = type(self.cause).__name__ + (f": {detail}" if detail else "")
+        return f"operation {self.index}{about} failed with {named}; nothing was applied"
+
+
+class WriteUncertain(ZkDictError):
+    """The connection was lost after a write was sent and before its answer came: it may or may not
+    be applied.
+
+    Raised for writes that must not be sent twice (`pop`, `add`, `cas`, `remove`, transactions,
+    ...). The next read shows the truth as soon as the connection is back; `resolve()` looks for it.
+
+    Attributes:
+        operation: what was attempted, such as "pop".
+        key: the key it was about, or None for a write of several keys.
+    """
+
+    def __init__(
+        self,
+        operation: str,
+        key: str | None = None,
+        resolver: Callable[[float | None], bool] | None = None,
+    ) -> None:
+        super().__init__(operation, key)
+        self.operation = operation
+        self.key = key
+        self._resolver = resolver
+
+    def __str__(self) -> str:
+        about = "" if self.key is None else f" of the key {self.key!r}"
+        return (
+            f"the connection was lost before the server answered: the {self.operation}{about} may "
+            "or may not have been applied; resolve() reads back which"
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The resolver belongs to the dict and its connection: it does not travel.
+        return type(self), (self.operation, self.key)
+
+    def resolve(self, timeout: float | None = None) -> bool:
+        """Read back from the server whether the write was applied.
+
+        Costs one or two requests, and waits for the connection to come back.
+
+        Args:
+            timeout: seconds to wait for an answer; None waits as long as it takes.
+
+        Returns:
+            True where the write was applied, False where it was not.
+
+        Raises:
+            Timeout: no answer within `timeout`.
+            WriteUncertain: what was found does not tell (another client wrote the key since).
+            RuntimeError: this copy came out of a pickle and has no connection to ask.
+        """
+        if self._resolver is None:
+            raise RuntimeError(
+                "only the exception the dict raised can resolve(), no pickled copy: read the key"
+            )
+        return self._resolver(timeout)
+
+
+class StaleRead(ZkDictError):
+    """A read was refused because the local copy is older than the caller allowed (`on_outage`,
+    `max_age`).
+
+    Attributes:
+        age: seconds since the server last confirmed the copy.
+        state: the dict's `State` at that moment.
+    """
+
+    def __init__(self, age: float, state: Enum) -> None:
+        super().__init__(age, state)
+        self.age = age
+        self.state = state
+
+    def __str__(self) -> str:
+        return (
+            f"the server last confirmed the local copy {self.age:.3f} s ago; "
+            f"the dict is {self.state.name}"
+        )
+
+
+class InvalidKey(ZkDictError, ValueError):
+    """A key cannot be the name of a znode, or a znode's name stands for no key. Nothing was sent.
+
+    Attributes:
+        key: the key (or znode name) as given; usually a str.
+        reason: what is wrong with it and what to do.
+    """
+
+    def __init__(self, key: object, reason: str) -> None:
+        super().__init__(key, reason)
+        self.key = key
+        self.reason = reason
+
+    def __str__(self) -> str:
+        shown = repr(self.key)
+        if len(shown) > _SHOWN_BYTES:
+            shown = shown[:_SHOWN_BYTES] + "..."
+        return f"{shown} cannot be a key: {self.reason}"
+
+
+class ValueTooLarge(ZkDictError, ValueError):
+    """An encoded value (or a whole multi) is larger than the server would accept. Nothing was sent.
+
+    Attributes:
+        size: its size in bytes.
+        limit: the most that is allowed, in bytes (`max_value_bytes`, below the server's
+        `jute.maxbuffer`). key: the key, or None for a write of several keys.
+    """
+
+    def __init__(self, size: int, limit: int, key: str | None = None) -> None:
+        super().__init__(size, limit, key)
+        self.size = size
+        self.limit = limit
+        self.key = key
+
+    def __str__(self) -> str:
+        if self.key is None:
+            return (
+                f"the write takes {self.size} bytes, at most {self.limit} fit into one request: "
+                "split it (update_chunked() does, without being atomic)"
+            )
+        return (
+            f"the value of {self.key!r} takes {self.size} bytes, at most {self.limit} are allowed: "
+            "store less, use Compressed(...), or raise max_value_bytes together with the "
+            "jute.maxbuffer of the servers"
+        )
+
+
+class EncodeError(ZkDictError, ValueError):
+    """A value cannot be written with this encoding, or would come back different. Nothing was sent.
+
+    Attributes:
+        reason: what is wrong, and where in the value.
+        key: the key it was to be stored under, where it is known.
+    """
+
+    def __init__(self, reason: str, key: str | None = None) -> None:
+        super().__init__(reason, key)
+        self.reason = reason
+        self.key = key
+
+    def __str__(self) -> str:
+        return self.reason if self.key is None else f"the value of {self.key!r}: {self.reason}"
+
+
+class DecodeError(ZkDictError, ValueError):
+    """A znode's bytes are not what the dict's encoding writes. Other keys are not affected.
+
+    An encoding raises it with the reason alone; the dict fills in the rest.
+
+    Attributes:
+        reason: what is wrong with the bytes.
+        key: the key, or None where an encoding was called by itself.
+        raw: the znode's bytes, or None where they are not known.
+    """
+
+    def __init__(self, reason: str, key: str | None = None, raw: bytes | None = None) -> None:
+        super().__init__(reason, key, raw)
+        self.reason = reason
+        self.key = key
+        self.raw = raw
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # key and raw may have been filled in after the constructor ran.
+        return type(self), (self.reason, self.key, self.raw)
+
+    def __str__(self) -> str:
+        about = "" if self.key is None else f"the value of {self.key!r} does not decode: "
+        if self.raw is None:
+            return about + self.reason
+        shown = repr(self.raw[:_SHOWN_BYTES]) + ("..." if len(self.raw) > _SHOWN_BYTES else "")
+        return f"{about}{self.reason} ({len(self.raw)} bytes: {shown})"
+
+
+class RootMissing(ZkDictError):
+    """The znode the dict lives under does not exist, and the dict was told not to make it.
+
+    Attributes:
+        path: that znode's path, as the client sees it.
+    """
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.path = path
+
+    def __str__(self) -> str:
+        return f"the znode {self.path} does not exist: create it, or open the dict with create=True"
+
+
+class Timeout(ZkDictError, TimeoutError):
+    """A deadline passed. What was being waited for may still happen; a write that may have is
+    `WriteUncertain`.
+    """
+
+
+class Closed(ZkDictError):
+    """The dict was used after `close()`, or closed while a call was waiting."""
+
+    def __init__(self, message: str = "the dict is closed") -> None:
+        super().__init__(message)
+
+
+class ForkedDict(ZkDictError):
+    """A dict made before `os.fork()` was used in the child, where its connection's threads do not
+    exist.
+    """
+
+    def __init__(
+        self,
+        message: str = "this dict was made before fork(), and its connection has no threads in "
+        "this process: make a new KazooClient and a new dict in the child",
+    ) -> None:
+        super().__init__(message)
