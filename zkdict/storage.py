@@ -1,0 +1,294 @@
+"""The base classes of a dict that keeps its items in a store: what any store has to offer.
+
+The rules that live here:
+
+- A store is four methods: `persist`, `depersist`, `durables`, `last_updated`. The whole mapping
+  interface follows from them.
+- Reads come from a local copy. `autosync=True`: a read first asks `last_updated()` and loads the
+  copy again when the store has changed. `autosync=False`: the copy is the one of the last `sync()`
+  or own write. The first read loads in either case.
+- Own writes are always visible to the next read.
+- A copy is replaced whole, never edited: a running iteration keeps the one it began with.
+- The names are those of msaStorageDict and durabledict, so a store written for them moves over.
+"""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, MutableMapping
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from zkdict.encodings import JSON, Fallback
+from zkdict.errors import Timeout
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from typing_extensions import Self
+
+    from zkdict.encodings import Encoding
+
+__all__ = ["ConnectionStorageDict", "StorageDict"]
+
+V = TypeVar("V")
+T = TypeVar("T")
+
+_MISSING: Any = object()
+
+
+class StorageDict(MutableMapping[str, V], ABC):
+    """A dict over a store, which is behind `persist`, `depersist`, `durables` and `last_updated`.
+
+    A subclass sets up its store and then calls this constructor. It turns values into bytes and
+    back with `_encode` and `_decode`. It overrides `pop` and `setdefault` where its store can do
+    them in one step: here they are a read and a write, and another process may come in between.
+
+    Args:
+        autosync: whether each read first asks the store if it has changed.
+        encoding: how values are stored; strict JSON unless told otherwise.
+        old_encoding: an encoding that is also read, never written (see `Fallback`).
+    """
+
+    def __init__(
+        self,
+        autosync: bool = True,
+        encoding: Encoding[V] = JSON,
+        old_encoding: Encoding[Any] | None = None,
+    ) -> None:
+        self.autosync = autosync
+        self.encoding: Encoding[V] = encoding
+        self.old_encoding = old_encoding
+        self._codec = encoding if old_encoding is None else Fallback(encoding, old_encoding)
+        self._copy: dict[str, V] = {}
+        self._copied_at: int | None = None  # last_updated() as it was before the copy was made
+        self._loading = threading.Lock()
+
+    # -- the store
+
+    @abstractmethod
+    def persist(self, key: str, value: V) -> None:
+        """Store `value` under `key`, whether the key exists or not.
+
+        Raises:
+            EncodeError: the encoding cannot write `value`; nothing may have been stored then.
+            InvalidKey: the store cannot have such a key.
+        """
+
+    @abstractmethod
+    def depersist(self, key: str) -> None:
+        """Remove `key` from the store.
+
+        Raises:
+            KeyError: the store has no such key.
+        """
+
+    @abstractmethod
+    def durables(self) -> dict[str, V]:
+        """All items the store has now, as a new dict in the order iteration is to have.
+
+        Raises:
+            DecodeError: a stored value is not what the encoding writes.
+        """
+
+    @abstractmethod
+    def last_updated(self) -> int:
+        """A number that grows with every change of the store, whoever makes it.
+
+        Asked before each read of a dict with `autosync=True`, so it should be cheap.
+        """
+
+    def _encode(self, value: V) -> bytes:
+        """`value` as the store keeps it. Raises EncodeError."""
+        return self._codec.encode(value)
+
+    def _decode(self, data: bytes) -> V:
+        """The value of `data`, in `encoding` or else `old_encoding`. Raises DecodeError."""
+        return self._codec.decode(data)
+
+    # -- the copy
+
+    def sync(self, timeout: float | None = None) -> int:
+        """Bring the local copy up to date with the store.
+
+        Costs one `last_updated()`, and one `durables()` when the store has changed or this dict
+        wrote to it.
+
+        Args:
+            timeout: seconds to wait for another thread that is loading; None waits for its end.
+
+        Returns:
+            The `last_updated()` the copy is not older than.
+
+        Raises:
+            Timeout: another thread was still loading.
+        """
+        if not self._loading.acquire(timeout=-1 if timeout is None else timeout):
+            raise Timeout(f"another thread was still loading the dict after {timeout} s")
+        try:
+            return self._load()
+        finally:
+            self._loading.release()
+
+    def _load(self) -> int:
+        # The number is taken before the items: what changes in between is loaded again next time.
+        updated = self.last_updated()
+        if updated != self._copied_at:
+            self._copy, self._copied_at = self.durables(), updated
+        return updated
+
+    def _items(self) -> dict[str, V]:
+        """The items reads see now; never changed once returned."""
+        if self._copied_at is None or self.autosync:
+            self.sync()
+        return self._copy
+
+    def _written(self) -> None:
+        """Make the next read load the copy, whatever `last_updated()` says."""
+        with self._loading:
+            self._copied_at = None
+
+    # -- reads
+
+    def __getitem__(self, key: str) -> V:
+        """The value of `key`. Raises KeyError."""
+        return self._items()[key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._items()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._items())
+
+    def __reversed__(self) -> Iterator[str]:
+        return reversed(self._items())
+
+    def __len__(self) -> int:
+        return len(self._items())
+
+    def copy(self) -> dict[str, V]:
+        """A plain dict of the items, as reads see them now."""
+        return dict(self._items())
+
+    def __or__(self, other: Mapping[str, V]) -> dict[str, V]:
+        """A plain dict of both: the result has no store of its own."""
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        return {**self.copy(), **other}
+
+    def __ror__(self, other: Mapping[str, V]) -> dict[str, V]:
+        """A plain dict of both: the result has no store of its own."""
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        return {**other, **self.copy()}
+
+    def __ior__(self, other: Any) -> Self:  # type: ignore[misc]  # | makes a plain dict
+        """The same as `update(other)`: written to the store."""
+        self.update(other)
+        return self
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._items()!r})"
+
+    # -- writes
+
+    def __setitem__(self, key: str, value: V) -> None:
+        """Store `value` under `key`. Costs one `persist`; raises what that raises."""
+        self.persist(key, value)
+        self._written()
+
+    def __delitem__(self, key: str) -> None:
+        """Remove `key`. Costs one `depersist`; raises KeyError."""
+        self.depersist(key)
+        self._written()
+
+    @overload
+    def pop(self, key: str, /) -> V: ...
+    @overload
+    def pop(self, key: str, /, default: V) -> V: ...
+    @overload
+    def pop(self, key: str, /, default: T) -> V | T: ...
+    def pop(self, key: str, /, default: Any = _MISSING) -> Any:
+        """Remove `key` and return its value, or `default`, whatever that is, where there is none.
+
+        Costs a load and one `depersist`. Two steps: of two processes popping one key, the slower
+        one's `depersist` raises KeyError where the store reports the missing key.
+
+        Raises:
+            KeyError: no such key, and no default given.
+        """
+        self.sync()
+        try:
+            value = self._copy[key]
+            self.depersist(key)
+        except KeyError:
+            if default is _MISSING:
+                raise
+            return default
+        finally:
+            self._written()
+        return value
+
+    def setdefault(self, key: str, default: Any = None) -> V:
+        """The value of `key`; where there is none, store `default` and return what was stored.
+
+        Costs a load, and where the key is new one `persist` and another load. Two steps: another
+        process may store the key in between, and is overwritten.
+        """
+        self.sync()
+        if key not in self._copy:
+            self[key] = default
+            self.sync()
+        return self._copy[key]
+
+    def clear(self) -> None:
+        """Remove every key the store has now. Costs a load and a `depersist` a key; not atomic."""
+        self.sync()
+        for key in self._copy:
+            self.pop(key, None)
+
+
+class ConnectionStorageDict(StorageDict[V], ABC):
+    """A `StorageDict` whose store is reached through a connection, and has its own place there.
+
+    Args:
+        connection: the client of the store; the dict uses it and does not own it.
+        keyspace: the place in the store this dict lives in: a path, a table, a prefix.
+            Where the two come the other way round (msaStorageDict and durabledict took the keyspace
+            first, and documented the connection first) they are told apart by the keyspace's type.
+        autosync: as in `StorageDict`.
+        encoding: as in `StorageDict`.
+        old_encoding: as in `StorageDict`.
+
+    Raises:
+        TypeError: neither of the first two is a str, or both are.
+    """
+
+    def __init__(
+        self,
+        connection: Any,
+        keyspace: str,
+        autosync: bool = True,
+        encoding: Encoding[V] = JSON,
+        old_encoding: Encoding[Any] | None = None,
+    ) -> None:
+        self.connection, self.keyspace = _told_apart(connection, keyspace)
+        super().__init__(autosync, encoding, old_encoding)
+        self.connection_hook()
+
+    def connection_hook(self) -> None:
+        """Called once by the constructor, when the attributes are set and before the first load.
+
+        Override it to open the connection, or to make what the keyspace needs.
+        """
+
+
+def _told_apart(connection: Any, keyspace: Any) -> tuple[Any, str]:
+    if isinstance(connection, str) and not isinstance(keyspace, str):
+        connection, keyspace = keyspace, connection
+    if isinstance(connection, str) or not isinstance(keyspace, str):
+        raise TypeError(
+            "a connection and a keyspace (a str) are needed; got "
+            f"{type(connection).__name__} and {type(keyspace).__name__}"
+        )
+    return connection, keyspace
