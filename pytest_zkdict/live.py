@@ -49,6 +49,10 @@ DEBIAN_CONF = Path("/etc/zookeeper/conf")
 
 MAIN_CLASS = "org.apache.zookeeper.server.ZooKeeperServerMain"
 
+#: Milliseconds. A test of expiry should be over soon, a test in a debugger should not expire.
+TICK_TIME = 200
+MAX_SESSION_TIMEOUT = 60_000
+
 #: A test server lives for seconds: a quick start beats a fast steady state.
 JVM_OPTIONS = (
     "-XX:TieredStopAtLevel=1",
@@ -195,10 +199,11 @@ class LiveZooKeeper:
             client = KazooClient(server.hosts)
 
     ``home``: where the server is (see `find_installation`). ``tick_time`` is ZooKeeper's
-    ``tickTime`` in milliseconds; sessions get from twice that up to a minute (ZooKeeper's own
-    default is twenty times that). ``settings`` are further lines of ``zoo.cfg``, ``properties`` are Java
-    system properties (written without ``-D``); both by ZooKeeper's own names. ``jvm_options``
-    replaces the options for a quick start. ``start_timeout`` is in seconds.
+    ``tickTime`` in milliseconds; sessions get from twice that up to a minute (ZooKeeper's own limit
+    is twenty times that). ``settings`` are further settings by ZooKeeper's own names, the lines of
+    ``zoo.cfg``; ``jute.maxbuffer`` is understood too. ``properties`` are Java system properties,
+    without ``-D``. ``jvm_options`` replaces the options for a quick start. ``start_timeout`` is in
+    seconds.
 
     A start costs about half a second. The server ends with this process, even with a killed one.
 
@@ -214,7 +219,7 @@ class LiveZooKeeper:
         self,
         home: str | os.PathLike[str] | None = None,
         *,
-        tick_time: int = 200,
+        tick_time: int = TICK_TIME,
         settings: Mapping[str, object] | None = None,
         properties: Mapping[str, object] | None = None,
         jvm_options: Sequence[str] = JVM_OPTIONS,
@@ -226,18 +231,22 @@ class LiveZooKeeper:
                 f"LiveZooKeeper decides these settings itself: {', '.join(sorted(own))}"
             )
         self._installation = find_installation(home)
+        given = dict(settings or {})
+        # Of all settings only these can't stand in zoo.cfg, where they'd get a prefix.
+        jute = {name: given.pop(name) for name in list(given) if name.startswith("jute.")}
         self._settings: dict[str, object] = {
             "tickTime": tick_time,
-            "maxSessionTimeout": 60_000,
+            "maxSessionTimeout": MAX_SESSION_TIMEOUT,
             "maxClientCnxns": 0,
             "4lw.commands.whitelist": "*",
             "admin.enableServer": False,
             "forceSync": "no",
-            **(settings or {}),
+            **given,
         }
         self._properties: dict[str, object] = {
             "zookeeper.extendedTypesEnabled": True,
             "org.slf4j.simpleLogger.defaultLogLevel": "error",
+            **jute,
             **(properties or {}),
         }
         self._jvm_options = tuple(jvm_options)
@@ -266,6 +275,11 @@ class LiveZooKeeper:
     def tick_time(self) -> int:
         """ZooKeeper's ``tickTime``, in milliseconds."""
         return int(str(self._settings["tickTime"]))
+
+    @property
+    def min_session_timeout(self) -> float:
+        """The shortest session timeout that the server grants, in seconds."""
+        return int(str(self._settings.get("minSessionTimeout", 2 * self.tick_time))) / 1000
 
     @property
     def version(self) -> str:
