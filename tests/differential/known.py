@@ -1,0 +1,59 @@
+"""The one list of known and wanted differences, each with its reason.
+
+`unsafe` names requests that are not sent to a real server at all, because it does not survive them;
+`DIFFERENCES` is what a reader of the documentation wants to know, and is kept in step with
+`docs/differences.md` by a test.
+"""
+
+from __future__ import annotations
+
+import struct
+
+from .driver import Open, Request, Send, Split, Step
+from .wire import OPS
+
+DIFFERENCES: dict[str, str] = {}
+
+_TTL_FLAGS = (5, 6)
+
+
+def unsafe(step: Step) -> bool:
+    """Whether the step would harm a real server rather than be answered."""
+    match step:
+        case Send(_, requests):
+            return any(map(_unsafe_request, requests))
+        case Split(_, request, _):
+            return _unsafe_request(request)
+        case Open():
+            return any(map(_unsafe_request, step.then))
+        case _:
+            return False
+
+
+def _unsafe_request(request: Request) -> bool:
+    if request.op == OPS["createTTL"]:
+        return _kills_the_leader(request.body)
+    if request.op == OPS["createSession"] and len(request.body) >= 4:
+        # A short timeout lets the session expire at the server's next tick, whenever that is.
+        return int(struct.unpack_from(">i", request.body)[0]) < 20_000
+    return False
+
+
+def _kills_the_leader(body: bytes) -> bool:
+    """createTTL with a plain flag and ttl -1: the request thread of the real server dies of it."""
+    try:
+        at = 0
+        for _ in range(2):  # path, data
+            (length,) = struct.unpack_from(">i", body, at)
+            at += 4 + max(length, 0)
+        (count,) = struct.unpack_from(">i", body, at)
+        at += 4
+        for _ in range(count):
+            at += 4
+            for _ in range(2):
+                (length,) = struct.unpack_from(">i", body, at)
+                at += 4 + max(length, 0)
+        flags, ttl = struct.unpack_from(">iq", body, at)
+    except struct.error:
+        return False
+    return flags not in _TTL_FLAGS and ttl < 0
