@@ -1,0 +1,160 @@
+"""Pickle: what the predecessors stored is read, and nothing a znode names is run."""
+
+import base64
+import collections
+import contextlib
+import datetime as dt
+import decimal
+import os
+import pickle
+import struct
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zkdict.encodings import JSON, Fallback
+from zkdict.errors import DecodeError, EncodeError
+from zkdict.pickles import Pickle
+
+plain_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.complex_numbers(allow_nan=False)
+    | st.text(st.characters())
+    | st.binary()
+    | st.binary().map(bytearray)
+    | st.frozensets(st.integers(), max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.lists(inner, max_size=3).map(tuple)
+        | st.dictionaries(st.text() | st.integers() | st.tuples(st.integers()), inner, max_size=3)
+        | st.sets(st.text(), max_size=3)
+    ),
+    max_leaves=10,
+)
+
+
+@given(plain_values, st.integers(0, pickle.HIGHEST_PROTOCOL))
+def test_plain_data_of_every_protocol_is_read(value: Any, protocol: int) -> None:
+    back = Pickle().decode(base64.encodebytes(pickle.dumps(value, protocol)))
+    assert back == value
+    assert type(back) is type(value)
+
+
+@given(plain_values)
+def test_plain_data_is_written_as_the_predecessors_wrote_it(value: Any) -> None:
+    data = Pickle().encode(value)
+    assert pickle.loads(base64.decodebytes(data)) == value
+    assert Pickle().decode(data) == value
+
+
+class Evil:
+    def __init__(self, *call: Any) -> None:
+        self.call = call
+
+    def __reduce__(self) -> Any:
+        return self.call[0], self.call[1:]
+
+
+def test_a_pickle_runs_nothing(tmp_path: Path) -> None:
+    target = tmp_path / "made"
+    data = base64.b64encode(pickle.dumps(Evil(os.mkdir, str(target))))
+    with pytest.raises(DecodeError) as caught:
+        Pickle().decode(data)
+    assert not target.exists()
+    assert f"Pickle(allow=['{os.mkdir.__module__}.mkdir'])" in str(caught.value)
+    Pickle(allow=[f"{os.mkdir.__module__}.mkdir"]).decode(data)
+    assert target.exists()  # so it was the allow-list that held it back
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_no_protocol_gets_around_the_allow_list(protocol: int) -> None:
+    data = base64.b64encode(pickle.dumps(Evil(eval, "1 + 1"), protocol))
+    with pytest.raises(DecodeError, match=r"builtins\.eval"):
+        Pickle(allow=["builtins.getattr", "builtins.evaluate"]).decode(data)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        (bytearray, 1 << 40),
+        (set, range(1)),
+        (frozenset, range(1)),
+        (bytes, 1 << 40),
+    ],
+    ids=["bytearray", "set", "frozenset", "bytes"],
+)
+def test_a_container_takes_only_what_pickle_gives_it(call: tuple[Any, ...]) -> None:
+    data = base64.b64encode(pickle.dumps(Evil(*call), 4))
+    with pytest.raises(DecodeError):
+        Pickle(allow=["builtins.range"]).decode(data)
+
+
+def test_a_codec_is_not_looked_up_by_the_name_in_a_znode() -> None:
+    pickled = b"c_codecs\nencode\n(V" + b"x" + b"\nVzip\ntR."
+    with pytest.raises(DecodeError, match="zip"):
+        Pickle().decode(base64.b64encode(pickled))
+
+
+@pytest.mark.parametrize("state", [{"__defaults__": ([1],)}, {"_make": None}, {"x": 1}])
+@pytest.mark.parametrize("slots", [False, True])
+def test_a_pickle_cannot_change_the_functions_it_names(state: Any, slots: bool) -> None:
+    pickled = b"cbuiltins\nset\n" + pickle.dumps((None, state) if slots else state, 0)[:-1] + b"b."
+    with pytest.raises(DecodeError):
+        Pickle().decode(base64.b64encode(pickled))
+    assert Pickle().decode(base64.b64encode(pickle.dumps(set(), 2))) == set()
+
+
+def test_a_memo_index_makes_no_table_of_its_size() -> None:
+    pickled = b"\x80\x02K\x01r" + struct.pack("<I", 0x7FFFFFF0) + b"."
+    with pytest.raises(DecodeError, match="memo index"):
+        Pickle().decode(base64.b64encode(pickled))
+
+
+@given(st.binary())
+def test_any_pickle_bytes_give_a_value_or_a_decode_error(data: bytes) -> None:
+    for raw in (data, base64.b64encode(data), base64.b64encode(b"\x80\x02" + data + b".")):
+        with contextlib.suppress(DecodeError):
+            Pickle().decode(raw)
+
+
+def test_what_is_allowed_is_read_and_written() -> None:
+    dates = Pickle(allow=["datetime.date", "decimal.Decimal"])
+    for value in [dt.date(2024, 2, 29), {"price": decimal.Decimal("1.10")}]:
+        assert dates.decode(dates.encode(value)) == value
+    with pytest.raises(EncodeError, match=r"allow=\['datetime.datetime'\]"):
+        dates.encode(dt.datetime(2024, 2, 29))
+
+
+def test_what_cannot_be_pickled_is_refused() -> None:
+    with pytest.raises(EncodeError, match="cannot be pickled"):
+        Pickle().encode(lambda: 0)
+
+
+def test_one_name_given_as_a_str_is_a_mistake() -> None:
+    with pytest.raises(TypeError, match=r"allow=\['datetime.date'\]"):
+        Pickle(allow="datetime.date")
+
+
+# Bytes the real packages wrote. durabledict 0.9.4 ran under Python 2.7 (protocol 2) and 3.8,
+# msaStorageDict 0.0.3 under 3.11; how they were made is told in the file beside them.
+OLD = Path(__file__).with_name("data") / "predecessor_pickles.json"
+
+
+def old_values() -> list[Any]:
+    return [pytest.param(*case[1:], id=case[0]) for case in JSON.decode(OLD.read_bytes())["cases"]]
+
+
+@pytest.mark.parametrize(("data", "expected"), old_values())
+def test_old_data_is_read(data: str, expected: str) -> None:
+    names = ["datetime.date", "datetime.datetime", "decimal.Decimal", "collections.OrderedDict"]
+    encoding = Fallback(JSON, Pickle(allow=names, encoding="latin1"))
+    value = encoding.decode(data.encode())
+    expected_value = eval(expected, {"datetime": dt, **vars(decimal), **vars(collections)})
+    assert value == expected_value
+    assert type(value) is type(expected_value)
