@@ -1,1 +1,8 @@
-"""An in-process fake ZooKeeper that speaks the real wire protocol."""
+"""An in-process fake ZooKeeper that speaks the real wire protocol.
+
+`FakeZooKeeper` serves on real sockets; the modules below it are the same ensemble without any I/O.
+"""
+
+from zkfake.server import FakeZooKeeper, Member
+
+__all__ = ["FakeZooKeeper", "Member"]

@@ -1,0 +1,5 @@
+"""``python -m zkfake``."""
+
+from zkfake.cli import main
+
+raise SystemExit(main())

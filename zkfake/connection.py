@@ -1,0 +1,392 @@
+"""One client connection, without any I/O: bytes in, requests carried out, bytes out.
+
+Everything that affects the byte stream lives here: framing, four-letter words, the handshake, and the order of replies. Every request
+is answered in its turn: a read waits for the writes before it, so it sees them. Two things are answered out of turn, as
+the server does: auth and sasl, and operations that do not exist. Nothing follows a closing of the connection.
+
+A peer that breaks the protocol (a length that cannot be, a frame too short for its header, a first frame that is no connect request) is
+dropped without an answer; whatever else arrives gets the server's answer, so no bytes can raise here.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from struct import Struct
+
+from zkfake import four_letter, sasl
+from zkfake.acl import READ
+from zkfake.four_letter import ConnectionStats, java_address
+from zkfake.jute import NULL, JuteError, Reader, pack_buffer
+from zkfake.log import Transaction
+from zkfake.protocol import (
+    OPERATIONS,
+    PING_XID,
+    Acls,
+    AuthRequest,
+    Code,
+    ConnectRequest,
+    EventType,
+    Id,
+    Kind,
+    Op,
+    Operation,
+    PathRequest,
+    Request,
+    SaslRequest,
+    ZooKeeperError,
+    pack_connect_response,
+    pack_event,
+    pack_reply,
+    read_connect_request,
+)
+from zkfake.replica import Replica
+from zkfake.replies import PartialAnswer, written
+from zkfake.sessions import NO_PASSWORD, Session, password_of
+from zkfake.status import Status
+from zkfake.tree import Change
+
+_LENGTH = Struct(">i")
+_HEADER = Struct(">ii")
+
+HANDSHAKE_TIMEOUT = 10_000
+"""Milliseconds after which a connection that sent no connect request is dropped, rounded up to a whole such span."""
+
+
+class Connection:
+    """The server's end of one connection.
+
+    The driver feeds `receive`, sends what `take_output` gives, and closes the socket once `closing` is set and that
+    is sent. ``on_output`` is called with the connection whenever one of the two has news.
+    """
+
+    def __init__(
+        self,
+        replica: Replica,
+        peer: tuple[str, int],
+        on_output: Callable[["Connection"], None],
+        ids: tuple[Id, ...] = (),
+    ) -> None:
+        """``peer``: the client's address and port. ``ids``: identities it brings along, as from a TLS certificate."""
+        self.host, port = peer
+        self.address = java_address(self.host, port)
+        self.closing = False
+        self.stats = ConnectionStats()
+        self.session_id = 0
+        self.session_timeout = 0
+        self.established = replica.ensemble.now
+        self.ids: tuple[Id, ...] = (Id("ip", self.host), *ids)
+        self.last_used = replica.ensemble.now
+        self._replica = replica
+        self._ensemble = replica.ensemble
+        self._version = replica.settings.version
+        self._on_output = on_output
+        self._output: list[bytes] = []
+        self._input = b""
+        self._receive_frame = self._connect
+        self._awaiting_handshake = True
+        self._read_only: bool | None = None
+        self._session: Session | None = None
+        self._sasl: sasl.DigestMd5 | None = None
+        self._early_frames: list[bytes] = []
+        self._waiting: deque[tuple[Operation, Request, int]] = deque()
+        self._unanswered_writes = 0
+        if replica.running and replica.admit(self):
+            now = replica.ensemble.now
+            due = (now + HANDSHAKE_TIMEOUT) // HANDSHAKE_TIMEOUT * HANDSHAKE_TIMEOUT
+            self._handshake_timer = replica.call_later(due + HANDSHAKE_TIMEOUT - now, self._close)
+        else:
+            self._handshake_timer = replica.call_later(0, self._close)
+            self._close()
+
+    # -- the driver's side
+
+    def receive(self, data: bytes) -> None:
+        """Bytes from the peer. Whole requests among them are carried out before this returns."""
+        if self._input:
+            data = self._input + data
+        end, at = len(data), 0
+        longest = self._replica.settings.jute_max_buffer
+        while end - at >= 4 and not self.closing:
+            if self._awaiting_handshake and data[at : at + 4] in four_letter.WORDS:
+                self._answer_word(data[at : at + 4], data[at + 4 :])
+                break
+            (length,) = _LENGTH.unpack_from(data, at)
+            if not 0 <= length <= longest:
+                self._close()
+                break
+            if end - at - 4 < length:
+                break
+            at += 4 + length
+            self.stats.received += 1
+            self._replica.stats.received += 1
+            self._receive_frame(data[at - length : at])
+        self._input = b"" if self.closing else data[at:]
+
+    def take_output(self) -> bytes:
+        """Everything there is to send, in order; it is the driver's from now on."""
+        output = b"".join(self._output)
+        self._output.clear()
+        return output
+
+    def lost(self) -> None:
+        """The peer went away."""
+        self._close()
+
+    # -- the server's side
+
+    def drop(self) -> None:
+        self._output.clear()
+        self._close()
+
+    def notify(self, type_: EventType, path: str, zxid: int, acl: Acls | None) -> None:
+        if (
+            acl is not None
+            and self._version.events_check_acl
+            and not self._replica.access.allows(acl, READ, self.ids)
+        ):
+            return
+        self._send(pack_event(type_, path, zxid))
+
+    @property
+    def outstanding(self) -> int:
+        """Requests read and not answered yet."""
+        return self._unanswered_writes + len(self._waiting)
+
+    @property
+    def interest(self) -> int:
+        """What the server's selector waits for, as ``cons`` prints it: 1 is reading."""
+        return 0 if self._awaiting_handshake else 1
+
+    def _send(self, payload: bytes) -> None:
+        if self.closing:
+            return
+        self.stats.sent += 1
+        self._replica.stats.sent += 1
+        self._output.append(_LENGTH.pack(len(payload)) + payload)
+        if len(self._output) == 1:
+            self._on_output(self)
+
+    def _close(self) -> None:
+        """Nothing is read or queued from here on; what is queued may still be sent."""
+        if not self.closing:
+            self.closing = True
+            self._waiting.clear()
+            self._handshake_timer.cancel()
+            self._replica.leave(self)
+            self._on_output(self)
+
+    def _answer_word(self, word: bytes, argument: bytes) -> None:
+        self.stats.received += 1
+        self._replica.stats.received += 1
+        text = four_letter.answer(word, Status(self._replica), argument)
+        if text:
+            self._output.append(text)
+            self._replica.stats.sent += 1
+        self._close()
+
+    # -- the handshake
+
+    def _connect(self, frame: bytes) -> None:
+        """The first frame is a connect request, whatever it looks like."""
+        try:
+            asked = read_connect_request(Reader(frame))
+        except JuteError:
+            return self._close()
+        self._awaiting_handshake = False
+        self._read_only = asked.read_only
+        mode = self._replica.mode
+        if mode is None or (mode == "read-only" and not asked.read_only):
+            return self._close()
+        if asked.last_zxid_seen > self._replica.zxid:
+            return self._close()  # the client has seen more than this server knows
+        low, high = self._replica.settings.session_timeouts
+        timeout = min(max(asked.timeout, low), high)
+        self._receive_frame = self._queue_until_connected
+        if asked.session_id:
+            return self._connected(self._renew(asked, timeout, mode))
+        if mode == "read-only":
+            # Without a quorum nobody can commit a session.
+            return self._send(pack_reply(0, self._replica.zxid, Code.NOT_READONLY))
+        self._replica.open_session(self, timeout, self._connected)
+        return None
+
+    def _renew(self, asked: ConnectRequest, timeout: int, mode: str) -> Session | None:
+        if mode == "read-only" and self._ensemble.sessions.get(asked.session_id):
+            self._close()
+            return None
+        return self._replica.renew_session(self, asked, timeout)
+
+    def _connected(self, session: Session | None) -> None:
+        if self.closing:
+            return
+        self._handshake_timer.cancel()
+        if session is None:
+            response = pack_connect_response(0, 0, NO_PASSWORD, self._response_byte())
+            self._send(response)
+            self._close()
+            return
+        self._session = session
+        self.session_id, self.session_timeout = session.id, session.timeout
+        self._send_connect_response()
+        self._receive_frame = self._receive_request
+        early, self._early_frames = self._early_frames, []
+        for frame in early:
+            self._receive_request(frame)
+
+    def _send_connect_response(self) -> None:
+        password = password_of(self.session_id)
+        self._send(
+            pack_connect_response(
+                self.session_timeout, self.session_id, password, self._response_byte()
+            )
+        )
+
+    def _response_byte(self) -> bool | None:
+        """The read-only byte of the response: left out where the request left it out."""
+        return None if self._read_only is None else self._replica.mode == "read-only"
+
+    def _queue_until_connected(self, frame: bytes) -> None:
+        self._early_frames.append(frame)
+
+    # -- requests
+
+    def _receive_request(self, frame: bytes) -> None:
+        if self.closing:
+            return None
+        try:
+            xid, code = _HEADER.unpack_from(frame)
+        except Exception:
+            return self._close()
+        session, now = self._session, self._ensemble.now
+        assert session is not None
+        self.last_used = now
+        if session.closing:
+            return self._close()
+        self._ensemble.sessions.touch(session, now)
+        operation = OPERATIONS.get(code)
+        if operation is None or (
+            operation.op is Op.CHECK and not self._version.check_is_an_operation
+        ):
+            self._send(pack_reply(xid, -1, Code.UNIMPLEMENTED))
+            return self._close()
+        op = operation.op
+        reader = Reader(frame, 8)
+        try:
+            if op is Op.DELETE_CONTAINER and self._version.delete_container_is_raw:
+                record = PathRequest(reader.rest().decode("utf-8", "replace"))
+            else:
+                record = operation.read(reader)
+        except JuteError:
+            record = None
+        if operation.kind is Kind.CONNECTION:
+            return self._authenticate(xid, record)
+        request = Request(session.id, xid, op, record, self.ids)
+        self._waiting.append((operation, request, now))
+        return self._proceed()
+
+    def _proceed(self) -> None:
+        """Carries out what is waiting, up to a read that has to wait for a write."""
+        waiting = self._waiting
+        while waiting:
+            operation, request, start = waiting[0]
+            if operation.kind is Kind.WRITE:
+                waiting.popleft()
+                self._write(operation, request, start)
+            elif self._unanswered_writes:
+                return
+            else:
+                waiting.popleft()
+                self._read(operation, request, start)
+
+    def _read(self, operation: Operation, request: Request, start: int) -> None:
+        replica = self._replica
+        session = self._session
+        if (
+            session is not None
+            and session.server_id != replica.id
+            and self._ensemble.leader is replica
+        ):
+            return self._close()  # the session moved on, and the leader knows
+        try:
+            error, body = Code.OK, replica.reads.answer(request, self)
+        except PartialAnswer as partial:
+            error, body = partial.code, partial.body
+        except ZooKeeperError as failure:
+            error, body = failure.code, b""
+        xid = PING_XID if request.op is Op.PING else request.xid
+        self._reply(operation, xid, replica.zxid, error, body, start)
+        return None
+
+    def _write(self, operation: Operation, request: Request, start: int) -> None:
+        if self._replica.mode == "read-only":
+            zxid = self._replica.zxid
+            return self._reply(operation, request.xid, zxid, Code.NOT_READONLY, b"", start)
+        self._unanswered_writes += 1
+
+        def complete(transaction: Transaction, changes: Sequence[Change]) -> None:
+            self._unanswered_writes -= 1
+            self._written(operation, request, transaction, changes, start)
+            if self._waiting and not self._unanswered_writes:
+                self._proceed()
+
+        if request.op is Op.CLOSE_SESSION:
+            self._waiting.clear()  # what comes after it has no effect
+        return self._ensemble.submit(request, self._replica, complete)
+
+    def _written(
+        self,
+        operation: Operation,
+        request: Request,
+        transaction: Transaction,
+        changes: Sequence[Change],
+        start: int,
+    ) -> None:
+        if transaction.error is Code.SESSION_MOVED:
+            return self._close()
+        if request.op is Op.CREATE_SESSION and not transaction.error:
+            return self._send_connect_response()
+        error, body = written(request, transaction, changes)
+        if request.op is not Op.CHECK or error:  # a check that holds is never answered
+            self._reply(operation, request.xid, self._replica.zxid, error, body, start)
+        if request.op is Op.CLOSE_SESSION:
+            self._close()
+        return None
+
+    def _reply(
+        self, operation: Operation, xid: int, zxid: int, error: int, body: bytes, start: int
+    ) -> None:
+        self._send(pack_reply(xid, zxid, error, body))
+        now = self._ensemble.now
+        self.stats.answered(operation.label, xid, zxid, start, now)
+        self._replica.stats.latency.add(now - start)
+
+    # -- authentication
+
+    def _authenticate(self, xid: int, record: AuthRequest | SaslRequest | None) -> None:
+        if isinstance(record, AuthRequest):
+            ids = self._replica.access.authenticate(record.scheme, record.auth, self.host)
+            if ids is None:
+                self._send(pack_reply(xid, 0, Code.AUTH_FAILED))
+                return self._close()
+            self._add_ids(ids)
+            return self._send(pack_reply(xid, 0, Code.OK))
+        if isinstance(record, SaslRequest):
+            return self._authenticate_sasl(xid, record)
+        return self._close()
+
+    def _authenticate_sasl(self, xid: int, record: SaslRequest) -> None:
+        users = self._replica.settings.sasl_users
+        if users is None:
+            return self._send(pack_reply(xid, 0, Code.OK, NULL))
+        if self._sasl is None:
+            self._sasl = sasl.DigestMd5(users, self._ensemble.nonce())
+        try:
+            token = self._sasl.respond(record.token or b"")
+        except sasl.SaslError:
+            self._send(pack_reply(xid, 0, Code.AUTH_FAILED, NULL))
+            return self._close()
+        if self._sasl.user is not None:
+            self._add_ids([Id("sasl", self._sasl.user)])
+        return self._send(pack_reply(xid, 0, Code.OK, pack_buffer(token)))
+
+    def _add_ids(self, ids: Sequence[Id]) -> None:
+        self.ids = tuple(dict.fromkeys((*self.ids, *ids)))

@@ -1,0 +1,206 @@
+"""The ensemble: who leads, and the one log that all its servers apply.
+
+The leader takes each write, checks it against everything accepted before (`zkfake.transactions`), gives it the next zxid and
+appends it to the log; a failed write uses a zxid too. Every server applies the log in its order. A zxid is an epoch (its upper 32 bits, one
+more at every election; 0 on a standalone server) and a counter. Sessions belong to the whole ensemble and the leader
+expires them; without a quorum nobody does.
+
+Nothing here reads a clock or a socket: the driver calls `Ensemble.advance`, and asks `Ensemble.deadline` when to do so next. Times are
+milliseconds since the epoch.
+"""
+
+from base64 import b64encode
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import Protocol
+
+from zkfake.acl import AccessControl
+from zkfake.log import CONTAINER, Log, Transaction
+from zkfake.protocol import Code, CreateSessionRequest, EmptyRequest, Op, PathRequest, Request
+from zkfake.sessions import Session, SessionTracker
+from zkfake.settings import Settings
+from zkfake.timers import Timers
+from zkfake.transactions import Rules
+from zkfake.tree import Change, Tree
+
+Completion = Callable[[Transaction, Sequence[Change]], None]
+"""Called once a request's transaction was applied where it came from, after the watch events it caused."""
+
+
+class Member(Protocol):
+    """A server, as the ensemble sees it."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def observer(self) -> bool: ...
+    @property
+    def running(self) -> bool: ...
+
+    def commit(
+        self, transaction: Transaction, changes: Sequence[Change], complete: Completion | None
+    ) -> None:
+        """Apply the next transaction of the log; ``complete`` where the request came from here."""
+
+    def follow(self, zxid: int | None) -> None:
+        """A leader was lost or found: catch up with the log, and let go of the clients.
+
+        ``zxid``: where the new leader starts, told to that leader alone.
+        """
+
+
+class Ensemble:
+    """What the servers share: the leader's tree, the log and the sessions."""
+
+    def __init__(self, settings: Settings, now: int, random: Random | None = None) -> None:
+        """``now``: milliseconds since the epoch. ``random``: where chance comes from."""
+        self._random = random or Random()
+        self.settings = settings
+        self.now = now
+        self.access = AccessControl(
+            super_digest=settings.super_digest,
+            skip=settings.skip_acl,
+            ipv6=settings.version.ipv6_acl,
+            schemes=settings.auth_schemes,
+        )
+        self.tip = Tree()
+        """The state after every accepted transaction; on a standalone server also what it serves."""
+        self.log = Log(0, keep=settings.keep_log)
+        self.sessions = SessionTracker(settings.tick_time)
+        self.timers = Timers()
+        self.members: list[Member] = []
+        self.leader: Member | None = None
+        self.epoch = 0
+        self._rules = Rules(settings, self.access)
+        self._last_reaping = now
+
+    @property
+    def standalone(self) -> bool:
+        return len(self.members) == 1
+
+    def join(self, member: Member) -> None:
+        """Adds a server; all are to be there before the first one runs."""
+        self.members.append(member)
+
+    @property
+    def has_quorum(self) -> bool:
+        voters = [member for member in self.members if not member.observer]
+        return 2 * sum(member.running for member in voters) > len(voters)
+
+    def member_started(self, member: Member) -> None:
+        """``member`` runs again: it follows the leader, or its vote makes one."""
+        if self.leader is not None:
+            member.follow(None)
+        elif self.has_quorum:
+            self._elect()
+        else:
+            member.follow(None)
+
+    def member_stopped(self, member: Member) -> None:
+        """``member`` is gone. Losing the leader, or the quorum, costs every server its clients."""
+        if member is self.leader or not self.has_quorum:
+            self.leader = None
+            if self.has_quorum:
+                self._elect()
+            else:
+                for other in self.members:
+                    if other.running:
+                        other.follow(None)
+
+    def _elect(self) -> None:
+        """The running voter with the highest id leads; all voters have the whole log."""
+        voters = [member for member in self.members if member.running and not member.observer]
+        self.leader = max(voters, key=lambda member: member.id)
+        zxid = None
+        if not self.standalone:
+            self.epoch += 1
+            zxid = self.epoch << 32
+            self.log.last_zxid = zxid
+        for session in self.sessions:
+            self.sessions.touch(session, self.now)
+        for member in self.members:
+            if member.running:
+                member.follow(zxid if member is self.leader else None)
+
+    def submit(self, request: Request, origin: Member | None, complete: Completion | None) -> None:
+        """Hands a write to the leader. Without one it is lost, as is one of a session that is gone."""
+        if self.leader is None:
+            return
+        transaction = self._decide(request, origin)
+        if transaction is None:
+            return
+        changes: Sequence[Change] = ()
+        if transaction.zxid > self.log.last_zxid:
+            changes = self.tip.apply(transaction)
+            self.log.append(transaction)
+            for member in self.members:
+                if member.running:
+                    member.commit(transaction, changes, complete if member is origin else None)
+        elif complete is not None:
+            complete(transaction, changes)
+        if transaction.op is Op.CLOSE_SESSION:
+            self.sessions.close(request.session_id)
+
+    def _decide(self, request: Request, origin: Member | None) -> Transaction | None:
+        """The transaction for ``request``; one without a zxid of its own where it uses none."""
+        zxid, op, session_id = self.log.last_zxid + 1, request.op, request.session_id
+        session = self.sessions.get(session_id)
+        if op is Op.CREATE_SESSION and isinstance(request.record, CreateSessionRequest):
+            timeout = request.record.timeout
+            if session is None and origin is not None:
+                self.sessions.open(session_id, timeout, origin.id, self.now)
+            return Transaction(zxid, self.now, session_id, op, timeout=timeout)
+        if op is Op.CLOSE_SESSION:
+            if session is not None:
+                self.sessions.start_closing(session)
+            return self._rules.close_session(self.tip, session_id, zxid, self.now)
+        if session is None and origin is not None:
+            return None
+        if session is not None and origin is not None and session.server_id != origin.id:
+            return Transaction(zxid, self.now, session_id, op, (), Code.SESSION_MOVED)
+        if request.record is None and not self._uses_zxid(op):
+            zxid -= 1
+        return self._rules.prepare(self.tip, request, zxid, self.now)
+
+    def _uses_zxid(self, op: Op) -> bool:
+        return op is Op.MULTI or self.settings.version.malformed_write_uses_zxid
+
+    def expire(self, session: Session) -> None:
+        """Ends a session as if it had not been heard of for its timeout."""
+        self.submit(Request(session.id, 0, Op.CLOSE_SESSION, EmptyRequest(), ()), None, None)
+
+    def advance(self, now: int) -> None:
+        """Moves time on to ``now`` and does what is due: expiry, reaping, timers."""
+        self.now = now
+        self.timers.run_due(now)
+        if self.leader is None:
+            return
+        for session in self.sessions.expired(now):
+            self.expire(session)
+        if now - self._last_reaping >= self.settings.container_check_interval:
+            self._last_reaping = now
+            self._reap()
+
+    def deadline(self) -> int | None:
+        """When `advance` next has something to do; ``None`` while nothing is scheduled."""
+        due = [self.timers.next()]
+        if self.leader is not None:
+            due.append(self.sessions.next_expiry())
+            if self.tip.reapable:
+                due.append(self._last_reaping + self.settings.container_check_interval)
+        return min((when for when in due if when is not None), default=None)
+
+    def nonce(self) -> str:
+        """40 characters that nobody can guess, for one SASL exchange."""
+        return b64encode(self._random.randbytes(30)).decode("ascii")
+
+    def _reap(self) -> None:
+        """Deletes empty containers that were used, and TTL znodes that are over: one transaction each."""
+        for path in list(self.tip.reapable):
+            node = self.tip.nodes[path]
+            if self.tip.child_count(path):
+                continue
+            over = node.creates if node.reap == CONTAINER else self.now - node.mtime > node.reap
+            if over:
+                request = Request(0, 0, Op.DELETE_CONTAINER, PathRequest(path), ())
+                self.submit(request, None, None)

@@ -1,0 +1,121 @@
+"""Jute, ZooKeeper's wire encoding: everything that knows how a value becomes bytes lives here.
+
+All numbers are big-endian. ``int`` is 4 bytes, ``long`` 8, ``bool`` 1 (any non-zero byte is true); ``buffer`` and
+``string`` are a 4-byte length and that many bytes (length -1 is null); ``vector`` is a 4-byte count and its elements (-1 is
+null, any other negative count reads as empty, as Java's ``BinaryInputArchive`` does). Strings are UTF-8; bytes that
+are not become U+FFFD on reading, which the path rules refuse later.
+"""
+
+from collections.abc import Callable, Iterable
+from struct import Struct
+from typing import TypeVar
+
+T = TypeVar("T")
+
+_INT = Struct(">i")
+_LONG = Struct(">q")
+
+NULL = b"\xff\xff\xff\xff"
+"""A null buffer, string or vector on the wire."""
+
+
+class JuteError(ValueError):
+    """The bytes are not the record that was expected: too short, or a length that cannot be."""
+
+
+class Reader:
+    """Reads values one after the other from ``data``; bytes left over at the end are nobody's business.
+
+    Every method raises `JuteError` when the bytes do not hold the value asked for.
+    """
+
+    __slots__ = ("_data", "_pos")
+
+    def __init__(self, data: bytes, pos: int = 0) -> None:
+        self._data = data
+        self._pos = pos
+
+    def int(self) -> int:
+        pos = self._pos
+        try:
+            (value,) = _INT.unpack_from(self._data, pos)
+        except Exception:
+            raise JuteError("the record ends inside an int") from None
+        self._pos = pos + 4
+        return value  # type: ignore[no-any-return]  # Struct.unpack is untyped
+
+    def long(self) -> "int":
+        pos = self._pos
+        try:
+            (value,) = _LONG.unpack_from(self._data, pos)
+        except Exception:
+            raise JuteError("the record ends inside a long") from None
+        self._pos = pos + 8
+        return value  # type: ignore[no-any-return]
+
+    def bool(self) -> bool:
+        pos = self._pos
+        if pos >= len(self._data):
+            raise JuteError("the record ends before a bool")
+        self._pos = pos + 1
+        return self._data[pos] != 0
+
+    def buffer(self) -> bytes | None:
+        length = self.int()
+        if length == -1:
+            return None
+        end = self._pos + length
+        if length < 0 or end > len(self._data):
+            raise JuteError(f"a buffer of {length} bytes does not fit the record")
+        value = self._data[self._pos : end]
+        self._pos = end
+        return value
+
+    def string(self) -> str | None:
+        value = self.buffer()
+        return None if value is None else value.decode("utf-8", "replace")
+
+    def vector(self, element: Callable[[], T]) -> list[T] | None:
+        """A list of what ``element()`` reads, one call an element; ``None`` for null."""
+        count = self.int()
+        if count == -1:
+            return None
+        return [element() for _ in range(count)]
+
+    @property
+    def left(self) -> "int":
+        """Bytes not read yet."""
+        return len(self._data) - self._pos
+
+    def rest(self) -> bytes:
+        """All the bytes not read yet."""
+        value = self._data[self._pos :]
+        self._pos = len(self._data)
+        return value
+
+
+pack_int = _INT.pack
+pack_long = _LONG.pack
+
+
+def pack_bool(value: bool) -> bytes:
+    return b"\x01" if value else b"\x00"
+
+
+def pack_buffer(value: bytes | None) -> bytes:
+    if value is None:
+        return NULL
+    return _INT.pack(len(value)) + value
+
+
+def pack_string(value: str | None) -> bytes:
+    if value is None:
+        return NULL
+    data = value.encode("utf-8", "surrogatepass")
+    return _INT.pack(len(data)) + data
+
+
+def pack_strings(values: Iterable[str]) -> bytes:
+    """A vector of strings."""
+    parts = [pack_string(value) for value in values]
+    return _INT.pack(len(parts)) + b"".join(parts)

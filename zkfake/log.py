@@ -1,0 +1,96 @@
+"""The transaction log: what the leader has decided, in the one order that all servers apply it in.
+
+A transaction carries outcomes, not wishes: the final path of a sequential znode, the next version, the expanded ACL. Applying it
+needs neither the client nor the clock, so a tree is a pure function of the log up to its zxid. A request that failed is a
+transaction too, without operations: it uses a zxid like any other.
+"""
+
+from collections import deque
+from typing import NamedTuple
+
+from zkfake.protocol import Acls, Code, Op
+
+CONTAINER = -1
+"""`Create.reap` of a container znode."""
+
+
+class Create(NamedTuple):
+    """``owner``: the session of an ephemeral znode, else 0. ``reap``: `CONTAINER`, a TTL in milliseconds, or 0.
+
+    ``parent_cversion``: the parent's count of creates from now on.
+    """
+
+    path: str
+    data: bytes | None
+    acl: Acls
+    owner: int
+    reap: int
+    parent_cversion: int
+
+
+class Delete(NamedTuple):
+    path: str
+
+
+class SetData(NamedTuple):
+    path: str
+    data: bytes | None
+    version: int
+
+
+class SetAcl(NamedTuple):
+    path: str
+    acl: Acls
+    aversion: int
+
+
+class Check(NamedTuple):
+    """Changes nothing; keeps its place among the results of a multi."""
+
+    path: str
+
+
+Operation = Create | Delete | SetData | SetAcl | Check
+
+
+class Transaction(NamedTuple):
+    """One entry of the log.
+
+    ``time`` is the leader's clock, milliseconds since the epoch. ``error`` is not 0 where the request failed; ``failed_at``
+    is then the place in a multi. ``timeout`` belongs to createSession alone.
+    """
+
+    zxid: int
+    time: int
+    session_id: int
+    op: Op
+    operations: tuple[Operation, ...] = ()
+    error: Code = Code.OK
+    failed_at: int = 0
+    timeout: int = 0
+
+
+class Log:
+    """The committed transactions, oldest first, each with a higher zxid than the one before."""
+
+    def __init__(self, zxid: int, keep: int | None = None) -> None:
+        """``zxid``: of the state that the log goes on from. ``keep``: transactions to remember, all by default."""
+        self._entries: deque[Transaction] = deque(maxlen=keep)
+        self.last_zxid = zxid
+
+    def append(self, transaction: Transaction) -> None:
+        self._entries.append(transaction)
+        self.last_zxid = transaction.zxid
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def after(self, zxid: int) -> list[Transaction]:
+        """The remembered transactions above ``zxid``, oldest first. Cost: linear in their number."""
+        found: list[Transaction] = []
+        for transaction in reversed(self._entries):
+            if transaction.zxid <= zxid:
+                break
+            found.append(transaction)
+        found.reverse()
+        return found

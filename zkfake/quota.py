@@ -1,0 +1,69 @@
+"""Quotas: znodes under ``/zookeeper/quota`` that limit, and count, what a subtree holds.
+
+``/zookeeper/quota/a/b/zookeeper_limits`` sets the limits of ``/a/b``; ``zookeeper_stats`` beside it counts. Both hold text such as
+``count=3,bytes=20=;byteHardLimit=64;countHardLimit=5``: the plain values are advice, the hard ones refuse a write
+(when the server enforces quotas), -1 or absence is no limit. Each write under the deepest path with a quota edits that count in place:
+no zxid, no version, no watch.
+"""
+
+import re
+from collections.abc import Iterable
+
+PREFIX = "/zookeeper/quota"
+LIMITS = "zookeeper_limits"
+STATS = "zookeeper_stats"
+
+
+def limits_path(path: str) -> str:
+    return f"{PREFIX}{path}/{LIMITS}"
+
+
+def stats_path(path: str) -> str:
+    return f"{PREFIX}{path}/{STATS}"
+
+
+def parse(data: bytes | None) -> dict[str, int]:
+    """The values by name. Raises `ValueError` where the text is none that the server would write."""
+    values: dict[str, int] = {}
+    for pair in filter(None, re.split("[,;]+", (data or b"").decode("utf-8", "replace"))):
+        name, _, value = pair.partition("=")
+        values[name] = int(value.rstrip("=") or -1)
+    return values
+
+
+def render(values: dict[str, int]) -> bytes:
+    """The text for ``values``: count and bytes first, the rest by name."""
+    text = f"count={values.get('count', -1)},bytes={values.get('bytes', -1)}"
+    rest = sorted(name for name in values if name not in ("count", "bytes"))
+    if rest:
+        text += "=" + "".join(f";{name}={values[name]}" for name in rest)
+    return text.encode()
+
+
+def add(data: bytes | None, count: int, size: int) -> bytes:
+    """The statistics in ``data`` after ``count`` more znodes and ``size`` more bytes."""
+    values = parse(data)
+    values["count"] = values.get("count", -1) + count
+    values["bytes"] = values.get("bytes", -1) + size
+    return render(values)
+
+
+def exceeds(limits: bytes | None, stats: bytes | None, count: int, size: int) -> bool:
+    """Whether ``count`` more znodes and ``size`` more bytes would pass a hard limit."""
+    limit, now = parse(limits), parse(stats)
+
+    def over(name: str, hard: str, more: int) -> bool:
+        highest = limit.get(hard, -1)
+        return more != 0 and highest > -1 and now.get(name, -1) + more > highest
+
+    return over("count", "countHardLimit", count) or over("bytes", "byteHardLimit", size)
+
+
+def deepest(path: str, quotas: Iterable[str]) -> str | None:
+    """The longest of ``quotas`` that is ``path`` or one of its ancestors."""
+    found = [
+        prefix
+        for prefix in quotas
+        if path.startswith(prefix) and (len(path) == len(prefix) or path[len(prefix)] == "/")
+    ]
+    return max(found, key=len, default=None)

@@ -1,0 +1,238 @@
+"""The bodies of replies: what a read finds in a tree, and what a committed write reports.
+
+A server answers a read from its own tree, at the zxid it has applied; watches are set here, in the same breath. Reads do not validate
+paths: a malformed one names no znode. The empty path is the root.
+"""
+
+from collections.abc import Callable, Sequence
+
+from zkfake import acl
+from zkfake.jute import pack_buffer, pack_int, pack_string, pack_strings
+from zkfake.log import Transaction
+from zkfake.paths import ROOT
+from zkfake.protocol import (
+    MULTI_END,
+    Acls,
+    Code,
+    MultiRequest,
+    Op,
+    PathAndInt,
+    PathRequest,
+    Request,
+    SetWatchesRequest,
+    WatchableRead,
+    ZooKeeperError,
+    pack_multi_error,
+    pack_multi_result,
+)
+from zkfake.settings import Settings
+from zkfake.tree import Change, Tree, Znode
+from zkfake.watches import Watcher, Watches
+
+
+class Reads:
+    """Answers the reads of one server. Each method returns the body, or raises `ZooKeeperError`."""
+
+    def __init__(
+        self, settings: Settings, access: acl.AccessControl, tree: Tree, watches: Watches
+    ) -> None:
+        self._settings = settings
+        self._access = access
+        self._tree = tree
+        self._watches = watches
+
+    def answer(self, request: Request, watcher: Watcher) -> bytes:
+        if request.record is None:
+            raise ZooKeeperError(Code.MARSHALLING_ERROR)
+        return self._answers[request.op](self, request, request.record, watcher)
+
+    def _ping(self, request: Request, record: object, watcher: Watcher) -> bytes:
+        return b""
+
+    def _sync(self, request: Request, record: PathRequest, watcher: Watcher) -> bytes:
+        return pack_string(record.path)
+
+    def _exists(self, request: Request, record: WatchableRead, watcher: Watcher) -> bytes:
+        path = _not_null(record.path)
+        if "\0" in path:
+            raise ZooKeeperError(Code.BAD_ARGUMENTS)
+        node = self._tree.get(path or ROOT)
+        if node is not None and self._settings.version.exists_checks_acl:
+            self._access.check(node.acl, acl.READ, request.ids)
+        if record.watch:
+            self._watches.data.add(path, watcher)
+        if node is None:
+            raise ZooKeeperError(Code.NO_NODE)
+        return self._tree.stat(path or ROOT, node).pack()
+
+    def _get_data(self, request: Request, record: WatchableRead, watcher: Watcher) -> bytes:
+        path, node = self._readable(record.path, request)
+        if record.watch:
+            self._watches.data.add(_not_null(record.path), watcher)
+        return pack_buffer(node.data) + self._tree.stat(path, node).pack()
+
+    def _get_children(self, request: Request, record: WatchableRead, watcher: Watcher) -> bytes:
+        path, _node = self._readable(record.path, request)
+        if record.watch:
+            self._watches.child.add(_not_null(record.path), watcher)
+        return pack_strings(self._tree.child_names(path))
+
+    def _get_children2(self, request: Request, record: WatchableRead, watcher: Watcher) -> bytes:
+        path, node = self._readable(record.path, request)
+        children = self._get_children(request, record, watcher)
+        return children + self._tree.stat(path, node).pack()
+
+    def _get_all_children_number(
+        self, request: Request, record: PathRequest, watcher: Watcher
+    ) -> bytes:
+        path, _node = self._readable(record.path, request)
+        # Below the empty path the server counts the root as well.
+        return pack_int(self._tree.descendant_count(path) + (record.path == ""))
+
+    def _get_acl(self, request: Request, record: PathRequest, watcher: Watcher) -> bytes:
+        path, node = self._readable(record.path, request, acl.READ | acl.ADMIN)
+        entries: Acls = node.acl
+        if not self._access.allows(entries, acl.ADMIN, request.ids):
+            entries = acl.mask(entries)
+        packed = b"".join(entry.pack() for entry in entries)
+        return pack_int(len(entries)) + packed + self._tree.stat(path, node).pack()
+
+    def _get_ephemerals(self, request: Request, record: PathRequest, watcher: Watcher) -> bytes:
+        paths = self._tree.ephemerals_of(request.session_id)
+        prefix = record.path or ""
+        if prefix.strip() in ("", ROOT):
+            return pack_strings(paths)
+        return pack_strings(path for path in paths if path.startswith(prefix))
+
+    def _set_watches(self, request: Request, record: SetWatchesRequest, watcher: Watcher) -> bytes:
+        self._watches.set_watches(self._tree, watcher, record.relative_zxid, record.lists)
+        return b""
+
+    def _add_watch(self, request: Request, record: PathAndInt, watcher: Watcher) -> bytes:
+        self._watches.add_watch(record.path or "", watcher, record.value)
+        return pack_int(0)
+
+    def _check_watches(self, request: Request, record: PathAndInt, watcher: Watcher) -> bytes:
+        if not self._watches.has(record.path or "", watcher, record.value):
+            raise ZooKeeperError(Code.NO_WATCHER)
+        return b""
+
+    def _remove_watches(self, request: Request, record: PathAndInt, watcher: Watcher) -> bytes:
+        if not self._watches.remove(record.path or "", watcher, record.value):
+            raise ZooKeeperError(Code.NO_WATCHER)
+        return b""
+
+    def _who_am_i(self, request: Request, record: object, watcher: Watcher) -> bytes:
+        infos = [
+            pack_string(id_.scheme)
+            + pack_string(id_.id.split(":", 1)[0] if id_.scheme == "digest" else id_.id)
+            for id_ in request.ids
+        ]
+        return pack_int(len(infos)) + b"".join(infos)
+
+    def _multi_read(self, request: Request, record: MultiRequest, watcher: Watcher) -> bytes:
+        parts = []
+        for sub in record.operations:
+            if sub.op not in (Op.GET_DATA, Op.GET_CHILDREN):
+                raise PartialAnswer(b"".join(parts) + MULTI_END)
+            unwatched = sub.record._replace(watch=False)
+            try:
+                body = self._answers[sub.op](self, request, unwatched, watcher)
+            except ZooKeeperError as error:
+                parts.append(pack_multi_error(error.code))
+            else:
+                parts.append(pack_multi_result(sub.op, body))
+        return b"".join(parts) + MULTI_END
+
+    def _readable(
+        self, path: str | None, request: Request, permission: int = acl.READ
+    ) -> tuple[str, Znode]:
+        path = _not_null(path) or ROOT
+        node = self._tree.get(path)
+        if node is None:
+            raise ZooKeeperError(Code.NO_NODE)
+        self._access.check(node.acl, permission, request.ids)
+        return path, node
+
+    _answers: dict[Op, Callable[..., bytes]] = {
+        Op.PING: _ping,
+        Op.SYNC: _sync,
+        Op.EXISTS: _exists,
+        Op.GET_DATA: _get_data,
+        Op.GET_CHILDREN: _get_children,
+        Op.GET_CHILDREN2: _get_children2,
+        Op.GET_ALL_CHILDREN_NUMBER: _get_all_children_number,
+        Op.GET_ACL: _get_acl,
+        Op.GET_EPHEMERALS: _get_ephemerals,
+        Op.SET_WATCHES: _set_watches,
+        Op.SET_WATCHES2: _set_watches,
+        Op.ADD_WATCH: _add_watch,
+        Op.CHECK_WATCHES: _check_watches,
+        Op.REMOVE_WATCHES: _remove_watches,
+        Op.WHO_AM_I: _who_am_i,
+        Op.MULTI_READ: _multi_read,
+    }
+
+
+class PartialAnswer(ZooKeeperError):
+    """multiRead with a write in it: the one error that comes with a body."""
+
+    def __init__(self, body: bytes) -> None:
+        super().__init__(Code.MARSHALLING_ERROR)
+        self.body = body
+
+
+def _not_null(path: str | None) -> str:
+    if path is None:
+        raise ZooKeeperError(Code.MARSHALLING_ERROR)
+    return path
+
+
+def written(
+    request: Request, transaction: Transaction, changes: Sequence[Change]
+) -> tuple[Code, bytes]:
+    """The error and the body of the reply to a write, once its transaction has been applied."""
+    if request.op is Op.MULTI:
+        return _multi_written(request.record, transaction, changes)
+    if transaction.error or request.op is Op.CLOSE_SESSION:
+        return transaction.error, b""
+    return Code.OK, _result(request.op, changes[0])
+
+
+def _result(op: Op, change: Change) -> bytes:
+    if op is Op.CREATE:
+        return pack_string(change.path)
+    if op in (Op.CREATE2, Op.CREATE_CONTAINER, Op.CREATE_TTL):
+        return pack_string(change.path) + _stat(change)
+    if op in (Op.SET_DATA, Op.SET_ACL):
+        return _stat(change)
+    return b""
+
+
+def _stat(change: Change) -> bytes:
+    assert change.stat is not None  # made or changed, so it is there
+    return change.stat.pack()
+
+
+def _multi_written(
+    record: MultiRequest | None, transaction: Transaction, changes: Sequence[Change]
+) -> tuple[Code, bytes]:
+    if record is None or (transaction.error and not transaction.failed_at):
+        return transaction.error, b""
+    if transaction.error:
+        failed = transaction.failed_at - 1
+        codes = [
+            Code.OK
+            if place < failed
+            else transaction.error
+            if place == failed
+            else Code.RUNTIME_INCONSISTENCY
+            for place in range(len(record.operations))
+        ]
+        return Code.OK, b"".join(map(pack_multi_error, codes)) + MULTI_END
+    parts = []
+    for sub, change in zip(record.operations, changes, strict=True):
+        op = sub.op
+        answered_as = Op.CREATE2 if op in (Op.CREATE_CONTAINER, Op.CREATE_TTL) else op
+        parts.append(pack_multi_result(answered_as, _result(op, change)))
+    return Code.OK, b"".join(parts) + MULTI_END

@@ -1,0 +1,139 @@
+"""What a server tells of itself: the figures behind the four-letter words."""
+
+import platform
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import cast
+
+from zkfake.four_letter import ConnectionView, Mode, ServerStats, parse_whitelist
+from zkfake.replica import Replica
+
+
+class Status:
+    """A server as `zkfake.four_letter.answer` asks for it."""
+
+    def __init__(self, replica: Replica) -> None:
+        self._replica = replica
+        self._settings = replica.settings
+
+    @property
+    def trace_mask(self) -> int:
+        return self._replica.trace_mask
+
+    @trace_mask.setter
+    def trace_mask(self, mask: int) -> None:
+        self._replica.trace_mask = mask
+
+    @property
+    def version(self) -> str:
+        version = self._settings.version
+        return f"{version.name}-{version.built}"
+
+    @property
+    def mode(self) -> Mode | None:
+        return self._replica.mode
+
+    @property
+    def peer_state(self) -> str | None:
+        return {
+            "leader": "leading - broadcast",
+            "follower": "following - broadcast",
+            "observer": "observing - broadcast",
+        }.get(self.mode or "")
+
+    @property
+    def whitelist(self) -> frozenset[str]:
+        words = ",".join(self._settings.four_letter_whitelist)
+        return parse_whitelist(words, self._settings.read_only_mode)
+
+    @property
+    def stats(self) -> ServerStats:
+        return self._replica.stats
+
+    @property
+    def zxid(self) -> int:
+        return self._replica.zxid
+
+    @property
+    def outstanding(self) -> int:
+        return sum(connection.outstanding for connection in self.connections())
+
+    @property
+    def node_count(self) -> int:
+        return len(self._replica.tree.nodes) + 1
+
+    @property
+    def proposal_sizes(self) -> tuple[int, int, int]:
+        return (-1, -1, -1)
+
+    def connections(self) -> Iterable[ConnectionView]:
+        return cast("Iterable[ConnectionView]", list(self._replica.clients))
+
+    def data_watches(self) -> Mapping[int, Iterable[str]]:
+        return dict(self._replica.watches.data.by_session())
+
+    def session_sets(self) -> Sequence[tuple[int, Sequence[int]]]:
+        return list(self._replica.ensemble.sessions.buckets().items())
+
+    def global_sessions(self) -> Mapping[int, int]:
+        return {session.id: session.timeout for session in self._replica.ensemble.sessions}
+
+    def connection_sets(self) -> Sequence[tuple[int, Sequence[tuple[str, int]]]]:
+        sets: dict[int, list[tuple[str, int]]] = {}
+        sessions = self._replica.ensemble.sessions
+        for connection in self.connections():
+            session = sessions.get(connection.session_id)
+            if session is not None:
+                sets.setdefault(session.expires, []).append(
+                    (connection.address, connection.session_id)
+                )
+        return sorted(sets.items())
+
+    def ephemerals(self) -> Mapping[int, Iterable[str]]:
+        return {owner: list(paths) for owner, paths in self._replica.tree.ephemerals.items()}
+
+    def configuration(self) -> Iterable[tuple[str, object]]:
+        settings = self._settings
+        low, high = settings.session_timeouts
+        return [
+            ("clientPort", 0),
+            ("secureClientPort", -1),
+            ("dataDir", "memory"),
+            ("dataDirSize", 0),
+            ("dataLogDir", "memory"),
+            ("dataLogSize", 0),
+            ("tickTime", settings.tick_time),
+            ("maxClientCnxns", settings.max_client_connections),
+            ("minSessionTimeout", low),
+            ("maxSessionTimeout", high),
+            ("clientPortListenBacklog", -1),
+            ("serverId", 0 if self._replica.ensemble.standalone else self._replica.id),
+        ]
+
+    def membership(self) -> str | None:
+        if self._replica.ensemble.standalone or self.mode == "read-only":
+            return None
+        node = self._replica.tree.nodes["/zookeeper/config"]
+        return (node.data or b"").decode()
+
+    def environment(self) -> Iterable[tuple[str, object]]:
+        return [
+            ("host.name", "localhost"),
+            ("python.version", platform.python_version()),
+            ("python.executable", sys.executable),
+            ("os.name", platform.system()),
+            ("os.arch", platform.machine()),
+        ]
+
+    def metrics(self) -> Iterable[tuple[str, object]]:
+        replica = self._replica
+        return [
+            ("watch_count", len(replica.watches.data) + len(replica.watches.child)),
+            ("global_sessions", len(replica.ensemble.sessions)),
+        ]
+
+    def directory_sizes(self) -> tuple[int, int]:
+        return (0, 0)
+
+    def digests(self) -> Iterable[tuple[int, int]]:
+        return ()

@@ -1,0 +1,240 @@
+"""Znodes, their ``Stat``, and what a transaction does to them.
+
+The tree is a pure function of the transactions applied to it: it knows no clock, client, session or other server. A znode is a frozen
+value that trees, snapshots and forks share. All rules of Stat arithmetic live here:
+
+* create: czxid = mzxid = pzxid = the transaction's zxid, ctime = mtime = its time, all versions 0;
+* setData: mzxid, mtime and version; setACL: aversion alone; a child made or deleted: the parent's pzxid alone;
+* the server counts the *creates* of children, and clients see ``cversion = 2 * creates - children``, as an int32;
+* a child list and a session's ephemerals iterate in the order of Java's hash sets (see `zkfake.hashset`).
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from zkfake import quota
+from zkfake.acl import OPEN, READ_ONLY
+from zkfake.hashset import JavaHashSet
+from zkfake.log import Check, Create, Delete, SetAcl, SetData, Transaction
+from zkfake.paths import ROOT, split
+from zkfake.protocol import Acls, EventType, Op, Stat
+
+SPECIAL_PATHS = frozenset((ROOT, "/zookeeper", "/zookeeper/quota", "/zookeeper/config"))
+"""What nobody can delete."""
+
+
+class Znode(NamedTuple):
+    """A znode. ``creates`` counts the children ever made; ``owner`` and ``reap`` are as in `zkfake.log.Create`."""
+
+    data: bytes | None
+    acl: Acls
+    czxid: int
+    mzxid: int
+    ctime: int
+    mtime: int
+    pzxid: int
+    version: int = 0
+    creates: int = 0
+    aversion: int = 0
+    owner: int = 0
+    reap: int = 0
+
+
+class Change(NamedTuple):
+    """What one operation did.
+
+    ``type`` is ``None`` where nobody is told (setACL, check). ``acl`` is the access list of the znode (a deleted one's last), ``parent_acl``
+    of its parent; ``stat`` is the znode's right after the operation, ``None`` where it is gone or unchanged.
+    """
+
+    type: EventType | None
+    path: str
+    parent: str
+    acl: Acls
+    parent_acl: Acls
+    stat: Stat | None
+
+
+class Tree:
+    """Every znode, by path."""
+
+    __slots__ = ("children", "ephemerals", "nodes", "quotas", "reapable", "zxid")
+
+    def __init__(self) -> None:
+        """A new server's tree: the root, ``/zookeeper``, ``/zookeeper/quota`` and ``/zookeeper/config``."""
+        plain = Znode(b"", OPEN, 0, 0, 0, 0, 0)
+        self.nodes: dict[str, Znode] = {
+            ROOT: plain,
+            "/zookeeper": plain,
+            "/zookeeper/config": plain._replace(acl=READ_ONLY, aversion=-1),
+            "/zookeeper/quota": plain,
+        }
+        self.children: dict[str, JavaHashSet] = {
+            ROOT: JavaHashSet(["zookeeper"], 8),
+            "/zookeeper": JavaHashSet(["config", "quota"], 8),
+        }
+        self.ephemerals: dict[int, JavaHashSet] = {}
+        self.reapable: dict[str, None] = {}
+        self.quotas: dict[str, None] = {}
+        self.zxid = 0
+
+    def copy(self) -> "Tree":
+        """A tree of its own that shares the znodes. Cost: a reference a znode and a child name."""
+        new = Tree.__new__(Tree)
+        new.nodes = self.nodes.copy()
+        new.children = {path: names.copy() for path, names in self.children.items()}
+        new.ephemerals = {owner: paths.copy() for owner, paths in self.ephemerals.items()}
+        new.reapable = self.reapable.copy()
+        new.quotas = self.quotas.copy()
+        new.zxid = self.zxid
+        return new
+
+    def get(self, path: str) -> Znode | None:
+        return self.nodes.get(path)
+
+    def child_count(self, path: str) -> int:
+        names = self.children.get(path)
+        return 0 if names is None else len(names)
+
+    def child_names(self, path: str) -> Iterator[str]:
+        """The names of the children of ``path``, in the server's order. Cost: O(n log n)."""
+        return iter(self.children.get(path, ()))
+
+    def descendant_count(self, path: str) -> int:
+        """All znodes below ``path``. Cost: linear in the tree."""
+        if path == ROOT:
+            return len(self.nodes) - 1
+        prefix = path + "/"
+        return sum(1 for other in self.nodes if other.startswith(prefix))
+
+    def ephemerals_of(self, session_id: int) -> JavaHashSet:
+        """The paths a session owns, in the order in which closing it deletes them."""
+        return self.ephemerals.get(session_id, JavaHashSet()).clone()
+
+    def stat(self, path: str, node: Znode) -> Stat:
+        count = self.child_count(path)
+        cversion = 2 * node.creates - count
+        if not -0x80000000 <= cversion <= 0x7FFFFFFF:
+            cversion = ((cversion + 0x80000000) & 0xFFFFFFFF) - 0x80000000
+        data = node.data
+        return Stat(
+            node.czxid,
+            node.mzxid,
+            node.ctime,
+            node.mtime,
+            node.version,
+            cversion,
+            node.aversion,
+            node.owner,
+            0 if data is None else len(data),
+            count,
+            node.pzxid,
+        )
+
+    def apply(self, transaction: Transaction) -> list[Change]:
+        """Carries out one transaction, the next in the log; one change an operation, in order."""
+        self.zxid = transaction.zxid
+        operations = self._operations
+        changes = [
+            operations[type(done)](self, done, transaction) for done in transaction.operations
+        ]
+        if transaction.op is Op.CLOSE_SESSION:
+            self.ephemerals.pop(transaction.session_id, None)
+        return changes
+
+    def _create(self, done: Create, transaction: Transaction) -> Change:
+        zxid, time, path = transaction.zxid, transaction.time, done.path
+        parent, name = split(path)
+        above = self.nodes[parent]
+        if done.parent_cversion > above.creates:  # a counter that overflowed stays where it was
+            self.nodes[parent] = above._replace(creates=done.parent_cversion, pzxid=zxid)
+        node = Znode(
+            done.data, done.acl, zxid, zxid, time, time, zxid, 0, 0, 0, done.owner, done.reap
+        )
+        self.nodes[path] = node
+        names = self.children.get(parent)
+        if names is None:
+            names = self.children[parent] = JavaHashSet(capacity=8)
+        names.add(name)
+        if done.owner:
+            self.ephemerals.setdefault(done.owner, JavaHashSet()).add(path)
+        if done.reap:
+            self.reapable[path] = None
+        if parent.startswith(quota.PREFIX):
+            self._quota_made(parent[len(quota.PREFIX) :], name)
+        if self.quotas:
+            self._account(path, 1, len(done.data or b""))
+        return Change(EventType.CREATED, path, parent, done.acl, above.acl, self.stat(path, node))
+
+    def _delete(self, done: Delete, transaction: Transaction) -> Change:
+        path = done.path
+        parent, name = split(path)
+        node = self.nodes.pop(path)
+        self.children.pop(path, None)
+        above = self.nodes[parent]
+        self.nodes[parent] = above._replace(pzxid=transaction.zxid)
+        self.children[parent].discard(name)
+        if node.owner:
+            self.ephemerals[node.owner].discard(path)
+        self.reapable.pop(path, None)
+        if name == quota.LIMITS:
+            self.quotas.pop(parent[len(quota.PREFIX) :], None)
+        if self.quotas:
+            self._account(path, -1, -len(node.data or b""))
+        return Change(EventType.DELETED, path, parent, node.acl, above.acl, None)
+
+    def _set_data(self, done: SetData, transaction: Transaction) -> Change:
+        path = done.path
+        old = self.nodes[path]
+        node = old._replace(
+            data=done.data,
+            version=done.version,
+            mzxid=transaction.zxid,
+            mtime=transaction.time,
+        )
+        self.nodes[path] = node
+        stat = self.stat(path, node)
+        if self.quotas:
+            self._account(path, 0, len(done.data or b"") - len(old.data or b""))
+        return Change(EventType.DATA_CHANGED, path, "", node.acl, (), stat)
+
+    def _set_acl(self, done: SetAcl, _transaction: Transaction) -> Change:
+        node = self.nodes[done.path]._replace(acl=done.acl, aversion=done.aversion)
+        self.nodes[done.path] = node
+        return Change(None, done.path, "", node.acl, (), self.stat(done.path, node))
+
+    def _check(self, done: Check, _transaction: Transaction) -> Change:
+        return Change(None, done.path, "", (), (), None)
+
+    _operations: Mapping[type[Any], Callable[["Tree", Any, Transaction], Change]] = {
+        Create: _create,
+        Delete: _delete,
+        SetData: _set_data,
+        SetAcl: _set_acl,
+        Check: _check,
+    }
+
+    def quota_of(self, path: str) -> str | None:
+        """The path whose quota covers ``path``, if any does. Cost: linear in the number of quotas."""
+        return quota.deepest(path, self.quotas) if self.quotas else None
+
+    def _quota_made(self, path: str, name: str) -> None:
+        if name == quota.LIMITS and path:
+            self.quotas[path] = None
+        elif name == quota.STATS and path in self.nodes:
+            below = [self.nodes[path]]
+            below += [node for other, node in self.nodes.items() if other.startswith(path + "/")]
+            size = sum(len(node.data or b"") for node in below)
+            self._edit_stats(path, quota.render({"count": len(below), "bytes": size}))
+
+    def _account(self, path: str, count: int, size: int) -> None:
+        covering = self.quota_of(path)
+        if covering is None:
+            return
+        node = self.nodes.get(quota.stats_path(covering))
+        if node is not None:
+            self._edit_stats(covering, quota.add(node.data, count, size))
+
+    def _edit_stats(self, path: str, data: bytes) -> None:
+        stats = quota.stats_path(path)
+        self.nodes[stats] = self.nodes[stats]._replace(data=data)

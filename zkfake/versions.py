@@ -1,0 +1,69 @@
+"""What differs between the server versions that the fake can be: one table, one row a version.
+
+The rest of the fake asks a field of `Version`; it never compares version numbers.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One server version's answers where versions differ."""
+
+    name: str
+    """The full version, as the ``srvr`` command prints it."""
+    built: str
+    """Revision and build date, as the ``srvr`` command prints them."""
+    event_zxid: bool
+    """Watch events carry the zxid of what caused them; before, -1."""
+    exists_checks_acl: bool
+    """``exists`` needs READ on a znode that is there."""
+    events_check_acl: bool
+    """A watch event reaches only who may READ the znode it tells of."""
+    check_is_an_operation: bool
+    """``check`` outside a multi is taken (and a successful one never answered); later it is unimplemented."""
+    watch_modes_add_up: bool
+    """A path can hold one-shot, persistent and recursive watches of one connection; before, the last one set counts."""
+    recursive_in_both_tables: bool
+    """Recursive watches stand in the child table too."""
+    malformed_write_uses_zxid: bool
+    """A write whose body cannot be read uses a zxid all the same."""
+    delete_container_is_raw: bool
+    """The body of deleteContainer is the path's bytes, without a length."""
+    ipv6_acl: bool
+    """The ip scheme takes IPv6 addresses."""
+    who_am_i: bool
+    """The whoAmI operation is there."""
+
+
+VERSIONS = {
+    "3.8": Version(
+        name="3.8.0",
+        built="5a02a05eddb59aee6ac762f7ea82e92a68eb9c0f, built on 2022-02-25 08:49 UTC",
+        event_zxid=False,
+        exists_checks_acl=False,
+        events_check_acl=False,
+        check_is_an_operation=True,
+        watch_modes_add_up=False,
+        recursive_in_both_tables=True,
+        malformed_write_uses_zxid=True,
+        delete_container_is_raw=True,
+        ipv6_acl=False,
+        who_am_i=True,
+    ),
+    "3.9": Version(
+        name="3.9.5",
+        built="7a19a35b12f5d7f18a95e0f9b6ac1f27fdcdd20b, built on 2025-12-04 09:17 UTC",
+        event_zxid=True,
+        exists_checks_acl=True,
+        events_check_acl=True,
+        check_is_an_operation=False,
+        watch_modes_add_up=True,
+        recursive_in_both_tables=False,
+        malformed_write_uses_zxid=False,
+        delete_container_is_raw=False,
+        ipv6_acl=True,
+        who_am_i=True,
+    ),
+}
+DEFAULT = "3.9"
