@@ -1,8 +1,9 @@
 """Access control: which entries a znode may get, and who may do what with it.
 
-Schemes: ``world`` (only ``anyone``), ``auth`` (stands for the connection's authenticated identities), ``digest`` (user and
-the hash of user and password), ``ip`` (an address, or a network in slash form), ``x509`` and ``sasl`` (identities that
-TLS and SASL connections have). Permission bits are stored as they come, without a check, as the server does.
+Schemes: ``world`` (only ``anyone``), ``auth`` (stands for the connection's authenticated
+identities), ``digest`` (user and the hash of user and password), ``ip`` (an address, or a network
+in slash form), ``x509`` and ``sasl`` (identities that TLS and SASL connections have). Permission
+bits are stored as they come, without a check, as the server does.
 """
 
 import hashlib
@@ -24,7 +25,9 @@ _AUTHENTICATED = ("digest", "sasl", "x509")
 
 
 def digest_of(credentials: str) -> str:
-    """``user:password`` as the id that the digest scheme stores: ``user:base64(sha1(user:password))``."""
+    """``user:password`` as the id that the digest scheme stores:
+    ``user:base64(sha1(user:password))``.
+    """
     user = credentials.split(":", 1)[0]
     hashed = hashlib.sha1(credentials.encode(), usedforsecurity=False).digest()
     return f"{user}:{b64encode(hashed).decode('ascii')}"
@@ -41,14 +44,18 @@ class AccessControl:
         ipv6: bool = True,
         schemes: Iterable[str] = (),
     ) -> None:
-        """``skip``: let everybody do everything. ``schemes``: of ``sasl`` and ``x509``, those the server is set up for."""
+        """``skip``: let everybody do everything. ``schemes``: of ``sasl`` and ``x509``, those the
+        server is set up for.
+        """
         self._super_digest = super_digest
         self.skip = skip
         self._ipv6 = ipv6
         self._schemes = frozenset(schemes)
 
     def authenticate(self, scheme: str | None, auth: bytes | None, address: str) -> list[Id] | None:
-        """The identities that ``auth`` adds to a connection from ``address``, or ``None`` where it is refused."""
+        """The identities that ``auth`` adds to a connection from ``address``, or ``None`` where it
+        is refused.
+        """
         if scheme == "ip":
             return [Id("ip", address)]
         if scheme != "digest" or auth is None:
@@ -62,7 +69,8 @@ class AccessControl:
     def fix(self, acl: list[Acl] | None, ids: tuple[Id, ...]) -> Acls:
         """The list as it is stored: duplicates dropped, ``auth`` entries put in words.
 
-        Raises `ZooKeeperError`: InvalidACL, or MarshallingError where the server trips over a null id.
+        Raises `ZooKeeperError`: InvalidACL, or MarshallingError where the server trips over a null
+        id.
         """
         fixed: list[Acl] = []
         for entry in dict.fromkeys(acl or ()):
@@ -101,7 +109,9 @@ class AccessControl:
         return not slash or (bits.isascii() and bits.isdigit() and int(bits) <= longest)
 
     def check(self, acl: Acls, permission: int, ids: tuple[Id, ...]) -> None:
-        """Raises `ZooKeeperError` (NoAuth) unless an entry grants one of the bits in ``permission`` to one of ``ids``."""
+        """Raises `ZooKeeperError` (NoAuth) unless an entry grants one of the bits in ``permission``
+        to one of ``ids``.
+        """
         if acl is OPEN or self.skip:
             return
         if not self.allows(acl, permission, ids):

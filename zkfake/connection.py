@@ -1,16 +1,19 @@
 """One client connection, without any I/O: bytes in, requests carried out, bytes out.
 
-Everything that affects the byte stream lives here: framing, four-letter words, the handshake, and the order of replies. Every request
-is answered in its turn: a read waits for the writes before it, so it sees them. Two things are answered out of turn, as
-the server does: auth and sasl, and operations that do not exist. Nothing follows a closing of the connection.
+Everything that affects the byte stream lives here: framing, four-letter words, the handshake, and
+the order of replies. Every request is answered in its turn: a read waits for the writes before it,
+so it sees them. Two things are answered out of turn, as the server does: auth and sasl, and
+operations that do not exist. Nothing follows a closing of the connection.
 
-A peer that breaks the protocol (a length that cannot be, a frame too short for its header, a first frame that is no connect request) is
-dropped without an answer; whatever else arrives gets the server's answer, so no bytes can raise here.
+A peer that breaks the protocol (a length that cannot be, a frame too short for its header, a first
+frame that is no connect request) is dropped without an answer; whatever else arrives gets the
+server's answer, so no bytes can raise here.
 """
 
 from collections import deque
 from collections.abc import Callable, Sequence
 from struct import Struct
+from typing import Any
 
 from zkfake import four_letter, sasl
 from zkfake.acl import READ
@@ -39,7 +42,7 @@ from zkfake.protocol import (
     read_connect_request,
 )
 from zkfake.replica import Replica
-from zkfake.replies import PartialAnswer, written
+from zkfake.replies import PartialReplyError, written
 from zkfake.sessions import NO_PASSWORD, Session, password_of
 from zkfake.status import Status
 from zkfake.tree import Change
@@ -48,14 +51,17 @@ _LENGTH = Struct(">i")
 _HEADER = Struct(">ii")
 
 HANDSHAKE_TIMEOUT = 10_000
-"""Milliseconds after which a connection that sent no connect request is dropped, rounded up to a whole such span."""
+"""Milliseconds after which a connection that sent no connect request is dropped, rounded up to a
+whole such span.
+"""
 
 
 class Connection:
     """The server's end of one connection.
 
-    The driver feeds `receive`, sends what `take_output` gives, and closes the socket once `closing` is set and that
-    is sent. ``on_output`` is called with the connection whenever one of the two has news.
+    The driver feeds `receive`, sends what `take_output` gives, and closes the socket once `closing`
+    is set and that is sent. ``on_output`` is called with the connection whenever one of the two has
+    news.
     """
 
     def __init__(
@@ -65,7 +71,9 @@ class Connection:
         on_output: Callable[["Connection"], None],
         ids: tuple[Id, ...] = (),
     ) -> None:
-        """``peer``: the client's address and port. ``ids``: identities it brings along, as from a TLS certificate."""
+        """``peer``: the client's address and port. ``ids``: identities it brings along, as from a
+        TLS certificate.
+        """
         self.host, port = peer
         self.address = java_address(self.host, port)
         self.closing = False
@@ -270,6 +278,7 @@ class Connection:
             return self._close()
         op = operation.op
         reader = Reader(frame, 8)
+        record: Any
         try:
             if op is Op.DELETE_CONTAINER and self._version.delete_container_is_raw:
                 record = PathRequest(reader.rest().decode("utf-8", "replace"))
@@ -308,7 +317,7 @@ class Connection:
             return self._close()  # the session moved on, and the leader knows
         try:
             error, body = Code.OK, replica.reads.answer(request, self)
-        except PartialAnswer as partial:
+        except PartialReplyError as partial:
             error, body = partial.code, partial.body
         except ZooKeeperError as failure:
             error, body = failure.code, b""

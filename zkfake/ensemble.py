@@ -1,12 +1,13 @@
 """The ensemble: who leads, and the one log that all its servers apply.
 
-The leader takes each write, checks it against everything accepted before (`zkfake.transactions`), gives it the next zxid and
-appends it to the log; a failed write uses a zxid too. Every server applies the log in its order. A zxid is an epoch (its upper 32 bits, one
-more at every election; 0 on a standalone server) and a counter. Sessions belong to the whole ensemble and the leader
-expires them; without a quorum nobody does.
+The leader takes each write, checks it against everything accepted before (`zkfake.transactions`),
+gives it the next zxid and appends it to the log; a failed write uses a zxid too. Every server
+applies the log in its order. A zxid is an epoch (its upper 32 bits, one more at every election; 0
+on a standalone server) and a counter. Sessions belong to the whole ensemble and the leader expires
+them; without a quorum nobody does.
 
-Nothing here reads a clock or a socket: the driver calls `Ensemble.advance`, and asks `Ensemble.deadline` when to do so next. Times are
-milliseconds since the epoch.
+Nothing here reads a clock or a socket: the driver calls `Ensemble.advance`, and asks
+`Ensemble.deadline` when to do so next. Times are milliseconds since the epoch.
 """
 
 from base64 import b64encode
@@ -24,7 +25,9 @@ from zkfake.transactions import Rules
 from zkfake.tree import Change, Tree
 
 Completion = Callable[[Transaction, Sequence[Change]], None]
-"""Called once a request's transaction was applied where it came from, after the watch events it caused."""
+"""Called once a request's transaction was applied where it came from, after the watch events it
+caused.
+"""
 
 
 class Member(Protocol):
@@ -64,7 +67,8 @@ class Ensemble:
             schemes=settings.auth_schemes,
         )
         self.tip = Tree()
-        """The state after every accepted transaction; on a standalone server also what it serves."""
+        """The state after every accepted transaction; on a standalone server also what it serves.
+        """
         self.log = Log(0, keep=settings.keep_log)
         self.sessions = SessionTracker(settings.tick_time)
         self.timers = Timers()
@@ -123,7 +127,7 @@ class Ensemble:
                 member.follow(zxid if member is self.leader else None)
 
     def submit(self, request: Request, origin: Member | None, complete: Completion | None) -> None:
-        """Hands a write to the leader. Without one it is lost, as is one of a session that is gone."""
+        """Hands a write to the leader. Without one it is lost, and so is one of a lost session."""
         if self.leader is None:
             return
         transaction = self._decide(request, origin)
@@ -195,7 +199,9 @@ class Ensemble:
         return b64encode(self._random.randbytes(30)).decode("ascii")
 
     def _reap(self) -> None:
-        """Deletes empty containers that were used, and TTL znodes that are over: one transaction each."""
+        """Deletes empty containers that were used, and TTL znodes that are over: one transaction
+        each.
+        """
         for path in list(self.tip.reapable):
             node = self.tip.nodes[path]
             if self.tip.child_count(path):

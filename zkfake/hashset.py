@@ -1,9 +1,11 @@
 """The iteration order of ``java.util.HashSet<String>``.
 
-The server keeps child names and a session's ephemeral paths in hash sets, and their order is visible: in every list of children,
-and in the order in which a closing session's ephemerals are deleted. A fake that sorted them would hide each
-test that leans on an order, so the order is reproduced: a table of ``capacity`` buckets, bucket ``spread(hash) & (capacity - 1)``,
-first come first served within a bucket, doubled (keeping that order) when more than three quarters full, never shrunk.
+The server keeps child names and a session's ephemeral paths in hash sets, and their order is
+visible: in every list of children, and in the order in which a closing session's ephemerals are
+deleted. A fake that sorted them would hide each test that leans on an order, so the order is
+reproduced: a table of ``capacity`` buckets, bucket ``spread(hash) & (capacity - 1)``, first come
+first served within a bucket, doubled (keeping that order) when more than three quarters full, never
+shrunk.
 """
 
 from array import array
@@ -14,7 +16,9 @@ _UTF16 = "utf-16-le" if byteorder == "little" else "utf-16-be"
 
 
 def spread_hash(text: str) -> int:
-    """``String.hashCode`` with its upper half folded in, as ``HashMap.hash`` does. Cost: linear in the text."""
+    """``String.hashCode`` with its upper half folded in, as ``HashMap.hash`` does. Cost: linear in
+    the text.
+    """
     value = 0
     units: Iterable[int]
     if text.isascii():
@@ -27,7 +31,9 @@ def spread_hash(text: str) -> int:
 
 
 class JavaHashSet:
-    """A set of strings that iterates as Java's does. Adding, removing and asking are O(1); iterating is O(n log n)."""
+    """A set of strings that iterates as Java's does. Adding, removing and asking are O(1);
+    iterating is O(n log n).
+    """
 
     __slots__ = ("_capacity", "_hashes")
 
@@ -55,7 +61,9 @@ class JavaHashSet:
         return new
 
     def clone(self) -> "JavaHashSet":
-        """What ``HashSet.clone()`` gives: filled in this set's order into a table sized for what it holds now."""
+        """What ``HashSet.clone()`` gives: filled in this set's order into a table sized for what it
+        holds now.
+        """
         size = int(len(self) / 0.75 + 1)
         return JavaHashSet(self, 1 << (size - 1).bit_length())
 

@@ -1,9 +1,10 @@
 """Jute, ZooKeeper's wire encoding: everything that knows how a value becomes bytes lives here.
 
-All numbers are big-endian. ``int`` is 4 bytes, ``long`` 8, ``bool`` 1 (any non-zero byte is true); ``buffer`` and
-``string`` are a 4-byte length and that many bytes (length -1 is null); ``vector`` is a 4-byte count and its elements (-1 is
-null, any other negative count reads as empty, as Java's ``BinaryInputArchive`` does). Strings are UTF-8; bytes that
-are not become U+FFFD on reading, which the path rules refuse later.
+All numbers are big-endian. ``int`` is 4 bytes, ``long`` 8, ``bool`` 1 (any non-zero byte is true);
+``buffer`` and ``string`` are a 4-byte length and that many bytes (length -1 is null); ``vector`` is
+a 4-byte count and its elements (-1 is null, any other negative count reads as empty, as Java's
+``BinaryInputArchive`` does). Strings are UTF-8; bytes that are not become U+FFFD on reading, which
+the path rules refuse later.
 """
 
 from collections.abc import Callable, Iterable
@@ -24,7 +25,8 @@ class JuteError(ValueError):
 
 
 class Reader:
-    """Reads values one after the other from ``data``; bytes left over at the end are nobody's business.
+    """Reads values one after the other from ``data``; bytes left over at the end are nobody's
+    business.
 
     Every method raises `JuteError` when the bytes do not hold the value asked for.
     """
@@ -35,7 +37,7 @@ class Reader:
         self._data = data
         self._pos = pos
 
-    def int(self) -> int:
+    def read_int(self) -> int:
         pos = self._pos
         try:
             (value,) = _INT.unpack_from(self._data, pos)
@@ -44,7 +46,7 @@ class Reader:
         self._pos = pos + 4
         return value  # type: ignore[no-any-return]  # Struct.unpack is untyped
 
-    def long(self) -> "int":
+    def read_long(self) -> int:
         pos = self._pos
         try:
             (value,) = _LONG.unpack_from(self._data, pos)
@@ -53,15 +55,15 @@ class Reader:
         self._pos = pos + 8
         return value  # type: ignore[no-any-return]
 
-    def bool(self) -> bool:
+    def read_bool(self) -> bool:
         pos = self._pos
         if pos >= len(self._data):
             raise JuteError("the record ends before a bool")
         self._pos = pos + 1
         return self._data[pos] != 0
 
-    def buffer(self) -> bytes | None:
-        length = self.int()
+    def read_buffer(self) -> bytes | None:
+        length = self.read_int()
         if length == -1:
             return None
         end = self._pos + length
@@ -71,19 +73,19 @@ class Reader:
         self._pos = end
         return value
 
-    def string(self) -> str | None:
-        value = self.buffer()
+    def read_string(self) -> str | None:
+        value = self.read_buffer()
         return None if value is None else value.decode("utf-8", "replace")
 
-    def vector(self, element: Callable[[], T]) -> list[T] | None:
+    def read_vector(self, element: Callable[[], T]) -> list[T] | None:
         """A list of what ``element()`` reads, one call an element; ``None`` for null."""
-        count = self.int()
+        count = self.read_int()
         if count == -1:
             return None
         return [element() for _ in range(count)]
 
     @property
-    def left(self) -> "int":
+    def left(self) -> int:
         """Bytes not read yet."""
         return len(self._data) - self._pos
 

@@ -1,8 +1,9 @@
 """The transaction log: what the leader has decided, in the one order that all servers apply it in.
 
-A transaction carries outcomes, not wishes: the final path of a sequential znode, the next version, the expanded ACL. Applying it
-needs neither the client nor the clock, so a tree is a pure function of the log up to its zxid. A request that failed is a
-transaction too, without operations: it uses a zxid like any other.
+A transaction carries outcomes, not wishes: the final path of a sequential znode, the next version,
+the expanded ACL. Applying it needs neither the client nor the clock, so a tree is a pure function
+of the log up to its zxid. A request that failed is a transaction too, without operations: it uses a
+zxid like any other.
 """
 
 from collections import deque
@@ -15,7 +16,8 @@ CONTAINER = -1
 
 
 class Create(NamedTuple):
-    """``owner``: the session of an ephemeral znode, else 0. ``reap``: `CONTAINER`, a TTL in milliseconds, or 0.
+    """``owner``: the session of an ephemeral znode, else 0. ``reap``: `CONTAINER`, a TTL in
+    milliseconds, or 0.
 
     ``parent_cversion``: the parent's count of creates from now on.
     """
@@ -56,8 +58,9 @@ Operation = Create | Delete | SetData | SetAcl | Check
 class Transaction(NamedTuple):
     """One entry of the log.
 
-    ``time`` is the leader's clock, milliseconds since the epoch. ``error`` is not 0 where the request failed; ``failed_at``
-    is then the place in a multi. ``timeout`` belongs to createSession alone.
+    ``time`` is the leader's clock, milliseconds since the epoch. ``error`` is not 0 where the
+    request failed; ``failed_at`` is then the place in a multi. ``timeout`` belongs to createSession
+    alone.
     """
 
     zxid: int
@@ -74,7 +77,9 @@ class Log:
     """The committed transactions, oldest first, each with a higher zxid than the one before."""
 
     def __init__(self, zxid: int, keep: int | None = None) -> None:
-        """``zxid``: of the state that the log goes on from. ``keep``: transactions to remember, all by default."""
+        """``zxid``: of the state that the log goes on from. ``keep``: transactions to remember, all
+        by default.
+        """
         self._entries: deque[Transaction] = deque(maxlen=keep)
         self.last_zxid = zxid
 
@@ -86,7 +91,7 @@ class Log:
         return len(self._entries)
 
     def after(self, zxid: int) -> list[Transaction]:
-        """The remembered transactions above ``zxid``, oldest first. Cost: linear in their number."""
+        """The remembered transactions above ``zxid``, oldest first. Cost: linear in them."""
         found: list[Transaction] = []
         for transaction in reversed(self._entries):
             if transaction.zxid <= zxid:

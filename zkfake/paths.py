@@ -1,13 +1,15 @@
 """Path rules: what a write may name (server side ``PathUtils.validatePath``), and how paths nest.
 
-Reads never validate: a malformed path simply names no znode. The empty string is an alias of ``/`` for reads.
+Reads never validate: a malformed path simply names no znode. The empty string is an alias of ``/``
+for reads.
 """
 
 import re
 
 ROOT = "/"
 
-# Java compares UTF-16 code units, so every character outside the basic plane (a pair of surrogates) is refused too.
+# Java compares UTF-16 code units, so every character outside the basic plane (a pair of surrogates)
+# is refused too.
 _FORBIDDEN = re.compile(
     "[\u0000-\u001f\u007f-\u009f\ud800-\uf8ff\ufff0-\uffff\U00010000-\U0010ffff]"
 )
@@ -15,7 +17,9 @@ _FAST = re.compile(r"(?:/[A-Za-z0-9_-][A-Za-z0-9_.-]*)+")
 
 
 def is_valid(path: str | None) -> bool:
-    """Whether a write may name ``path``: rooted, no empty, ``.`` or ``..`` component, no forbidden character."""
+    """Whether a write may name ``path``: rooted, no empty, ``.`` or ``..`` component, no forbidden
+    character.
+    """
     if not path or path[0] != "/":
         return False
     if _FAST.fullmatch(path) or path == ROOT:

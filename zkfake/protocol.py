@@ -1,8 +1,9 @@
 """The wire protocol: operation codes, error codes and the records of requests and replies.
 
-Everything a client can tell about the shape of a message is decided here; what a message *does* is not. A request is an
-8-byte header (xid, operation code) and a record; `OPERATIONS` names, for every operation code, the record and how the
-server treats it. A reply is a 16-byte header (xid, zxid, error) and a body, which an error leaves out.
+Everything a client can tell about the shape of a message is decided here; what a message *does* is
+not. A request is an 8-byte header (xid, operation code) and a record; `OPERATIONS` names, for every
+operation code, the record and how the server treats it. A reply is a 16-byte header (xid, zxid,
+error) and a body, which an error leaves out.
 """
 
 from collections.abc import Callable
@@ -107,7 +108,9 @@ class ZooKeeperError(Exception):
 
 
 class Acl(NamedTuple):
-    """One entry of an access control list. ``scheme`` and ``id`` are ``None`` where the wire said null."""
+    """One entry of an access control list. ``scheme`` and ``id`` are ``None`` where the wire said
+    null.
+    """
 
     perms: int
     scheme: str | None
@@ -131,7 +134,9 @@ _STAT = Struct(">qqqqiiiqiiq")
 
 
 class Stat(NamedTuple):
-    """A znode's statistics as clients see them: 68 bytes on the wire. Times are milliseconds since the epoch."""
+    """A znode's statistics as clients see them: 68 bytes on the wire. Times are milliseconds since
+    the epoch.
+    """
 
     czxid: int
     mzxid: int
@@ -200,7 +205,9 @@ class PathAndInt(NamedTuple):
 
 
 class SetWatchesRequest(NamedTuple):
-    """``lists``: data, exist and child paths; setWatches2 adds persistent and persistent-recursive ones."""
+    """``lists``: data, exist and child paths; setWatches2 adds persistent and persistent-recursive
+    ones.
+    """
 
     relative_zxid: int
     lists: tuple[list[str], ...]
@@ -236,7 +243,9 @@ class MultiRequest(NamedTuple):
 
 
 class ConnectRequest(NamedTuple):
-    """``read_only`` is ``None`` where the client left the byte out; the reply then leaves it out too."""
+    """``read_only`` is ``None`` where the client left the byte out; the reply then leaves it out
+    too.
+    """
 
     last_zxid_seen: int
     timeout: int
@@ -246,72 +255,82 @@ class ConnectRequest(NamedTuple):
 
 
 def _read_create(reader: Reader) -> CreateRequest:
-    return CreateRequest(reader.string(), reader.buffer(), _read_acls(reader), reader.int())
+    return CreateRequest(
+        reader.read_string(), reader.read_buffer(), _read_acls(reader), reader.read_int()
+    )
 
 
 def _read_create_ttl(reader: Reader) -> CreateRequest:
     return CreateRequest(
-        reader.string(), reader.buffer(), _read_acls(reader), reader.int(), reader.long()
+        reader.read_string(),
+        reader.read_buffer(),
+        _read_acls(reader),
+        reader.read_int(),
+        reader.read_long(),
     )
 
 
 def _read_acls(reader: Reader) -> list[Acl] | None:
-    return reader.vector(lambda: Acl(reader.int(), reader.string(), reader.string()))
+    return reader.read_vector(
+        lambda: Acl(reader.read_int(), reader.read_string(), reader.read_string())
+    )
 
 
 def _read_versioned(reader: Reader) -> VersionedPath:
-    return VersionedPath(reader.string(), reader.int())
+    return VersionedPath(reader.read_string(), reader.read_int())
 
 
 def _read_watchable(reader: Reader) -> WatchableRead:
-    return WatchableRead(reader.string(), reader.bool())
+    return WatchableRead(reader.read_string(), reader.read_bool())
 
 
 def _read_path(reader: Reader) -> PathRequest:
-    return PathRequest(reader.string())
+    return PathRequest(reader.read_string())
 
 
 def _read_set_data(reader: Reader) -> SetDataRequest:
-    return SetDataRequest(reader.string(), reader.buffer(), reader.int())
+    return SetDataRequest(reader.read_string(), reader.read_buffer(), reader.read_int())
 
 
 def _read_set_acl(reader: Reader) -> SetAclRequest:
-    return SetAclRequest(reader.string(), _read_acls(reader), reader.int())
+    return SetAclRequest(reader.read_string(), _read_acls(reader), reader.read_int())
 
 
 def _read_reconfig(reader: Reader) -> ReconfigRequest:
-    return ReconfigRequest(reader.string(), reader.string(), reader.string(), reader.long())
+    return ReconfigRequest(
+        reader.read_string(), reader.read_string(), reader.read_string(), reader.read_long()
+    )
 
 
 def _read_path_and_int(reader: Reader) -> PathAndInt:
-    return PathAndInt(reader.string(), reader.int())
+    return PathAndInt(reader.read_string(), reader.read_int())
 
 
 def _watch_reader(lists: int) -> Callable[[Reader], SetWatchesRequest]:
     def read(reader: Reader) -> SetWatchesRequest:
-        zxid = reader.long()
+        zxid = reader.read_long()
         return SetWatchesRequest(zxid, tuple(_read_paths(reader) for _ in range(lists)))
 
     return read
 
 
 def _read_paths(reader: Reader) -> list[str]:
-    paths = reader.vector(reader.string)
+    paths = reader.read_vector(reader.read_string)
     if paths is None or None in paths:
         raise JuteError("a list of watches, or a path in it, is null")
     return paths  # type: ignore[return-value]  # no None is left in it
 
 
 def _read_auth(reader: Reader) -> AuthRequest:
-    return AuthRequest(reader.int(), reader.string(), reader.buffer())
+    return AuthRequest(reader.read_int(), reader.read_string(), reader.read_buffer())
 
 
 def _read_sasl(reader: Reader) -> SaslRequest:
-    return SaslRequest(reader.buffer())
+    return SaslRequest(reader.read_buffer())
 
 
 def _read_create_session(reader: Reader) -> CreateSessionRequest:
-    return CreateSessionRequest(reader.int())
+    return CreateSessionRequest(reader.read_int())
 
 
 def _read_empty(_reader: Reader) -> EmptyRequest:
@@ -323,7 +342,7 @@ def _read_multi(reader: Reader) -> MultiRequest:
     operations: list[SubRequest] = []
     kinds = set()
     while True:
-        code, done, _error = reader.int(), reader.bool(), reader.int()
+        code, done, _error = reader.read_int(), reader.read_bool(), reader.read_int()
         if done:
             return MultiRequest(tuple(operations))
         read = _MULTI_WRITES.get(code) or _MULTI_READS.get(code)
@@ -337,7 +356,9 @@ def _read_multi(reader: Reader) -> MultiRequest:
 
 
 def _multi_op(op: Op, record: Any) -> Op:
-    """In a multi the create mode, not the operation code, says what is made (``org.apache.zookeeper.Op.Create``)."""
+    """In a multi the create mode, not the operation code, says what is made
+    (``org.apache.zookeeper.Op.Create``).
+    """
     if not isinstance(record, CreateRequest):
         return op
     if record.flags not in CREATE_FLAGS:
@@ -402,7 +423,8 @@ class Kind(Enum):
 class Operation:
     """One row of the operation table: what a client may send.
 
-    ``name`` is ZooKeeper's own; ``label`` the four-letter label that the ``cons`` command shows for it.
+    ``name`` is ZooKeeper's own; ``label`` the four-letter label that the ``cons`` command shows for
+    it.
     """
 
     op: Op
@@ -454,7 +476,8 @@ OPERATIONS: dict[int, Operation] = {
 
 
 class Request(NamedTuple):
-    """One request on its way: who asks, what, and the identities its connection had when it arrived.
+    """One request on its way: who asks, what, and the identities its connection had when it
+    arrived.
 
     ``record`` is ``None`` where the body could not be read.
     """
@@ -468,11 +491,11 @@ class Request(NamedTuple):
 
 def read_connect_request(reader: Reader) -> ConnectRequest:
     """Raises `JuteError`. The protocol version is not looked at, as the server does not."""
-    reader.int()
-    zxid, timeout, session_id = reader.long(), reader.int(), reader.long()
-    password = reader.buffer()
+    reader.read_int()
+    zxid, timeout, session_id = reader.read_long(), reader.read_int(), reader.read_long()
+    password = reader.read_buffer()
     return ConnectRequest(
-        zxid, timeout, session_id, password, reader.bool() if reader.left else None
+        zxid, timeout, session_id, password, reader.read_bool() if reader.left else None
     )
 
 

@@ -1,9 +1,10 @@
 """Quotas: znodes under ``/zookeeper/quota`` that limit, and count, what a subtree holds.
 
-``/zookeeper/quota/a/b/zookeeper_limits`` sets the limits of ``/a/b``; ``zookeeper_stats`` beside it counts. Both hold text such as
-``count=3,bytes=20=;byteHardLimit=64;countHardLimit=5``: the plain values are advice, the hard ones refuse a write
-(when the server enforces quotas), -1 or absence is no limit. Each write under the deepest path with a quota edits that count in place:
-no zxid, no version, no watch.
+``/zookeeper/quota/a/b/zookeeper_limits`` sets the limits of ``/a/b``; ``zookeeper_stats`` beside it
+counts. Both hold text such as ``count=3,bytes=20=;byteHardLimit=64;countHardLimit=5``: the plain
+values are advice, the hard ones refuse a write (when the server enforces quotas), -1 or absence is
+no limit. Each write under the deepest path with a quota edits that count in place: no zxid, no
+version, no watch.
 """
 
 import re
@@ -23,7 +24,7 @@ def stats_path(path: str) -> str:
 
 
 def parse(data: bytes | None) -> dict[str, int]:
-    """The values by name. Raises `ValueError` where the text is none that the server would write."""
+    """The values by name. Raises `ValueError` where the server would trip over the text."""
     values: dict[str, int] = {}
     for pair in filter(None, re.split("[,;]+", (data or b"").decode("utf-8", "replace"))):
         name, _, value = pair.partition("=")

@@ -1,8 +1,9 @@
 """One server: its own tree at its own zxid, its watches, its connections.
 
-A server answers reads from what it has applied, and hands writes to the ensemble. When it applies a transaction it changes its
-tree, tells the watchers, moves its zxid on and lets the waiting request be answered, in that order: so a client sees an
-event before the reply, or the new data, that it belongs to.
+A server answers reads from what it has applied, and hands writes to the ensemble. When it applies a
+transaction it changes its tree, tells the watchers, moves its zxid on and lets the waiting request
+be answered, in that order: so a client sees an event before the reply, or the new data, that it
+belongs to.
 """
 
 from collections.abc import Callable, Sequence
@@ -142,7 +143,8 @@ class Replica:
         self.ensemble.submit(request, self, opened)
 
     def renew_session(self, client: Client, asked: ConnectRequest, timeout: int) -> Session | None:
-        """The session that ``asked`` names, now this connection's; ``None`` where id or password are wrong.
+        """The session that ``asked`` names, now this connection's; ``None`` where id or password
+        are wrong.
 
         The session's connection so far is dropped first, whatever the password.
         """

@@ -1,10 +1,12 @@
 """The bodies of replies: what a read finds in a tree, and what a committed write reports.
 
-A server answers a read from its own tree, at the zxid it has applied; watches are set here, in the same breath. Reads do not validate
-paths: a malformed one names no znode. The empty path is the root.
+A server answers a read from its own tree, at the zxid it has applied; watches are set here, in the
+same breath. Reads do not validate paths: a malformed one names no znode. The empty path is the
+root.
 """
 
 from collections.abc import Callable, Sequence
+from typing import ClassVar
 
 from zkfake import acl
 from zkfake.jute import pack_buffer, pack_int, pack_string, pack_strings
@@ -131,10 +133,10 @@ class Reads:
         return pack_int(len(infos)) + b"".join(infos)
 
     def _multi_read(self, request: Request, record: MultiRequest, watcher: Watcher) -> bytes:
-        parts = []
+        parts: list[bytes] = []
         for sub in record.operations:
             if sub.op not in (Op.GET_DATA, Op.GET_CHILDREN):
-                raise PartialAnswer(b"".join(parts) + MULTI_END)
+                raise PartialReplyError(b"".join(parts) + MULTI_END)
             unwatched = sub.record._replace(watch=False)
             try:
                 body = self._answers[sub.op](self, request, unwatched, watcher)
@@ -154,7 +156,7 @@ class Reads:
         self._access.check(node.acl, permission, request.ids)
         return path, node
 
-    _answers: dict[Op, Callable[..., bytes]] = {
+    _answers: ClassVar[dict[Op, Callable[..., bytes]]] = {
         Op.PING: _ping,
         Op.SYNC: _sync,
         Op.EXISTS: _exists,
@@ -174,7 +176,7 @@ class Reads:
     }
 
 
-class PartialAnswer(ZooKeeperError):
+class PartialReplyError(ZooKeeperError):
     """multiRead with a write in it: the one error that comes with a body."""
 
     def __init__(self, body: bytes) -> None:

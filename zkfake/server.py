@@ -1,19 +1,21 @@
 """The real-time driver: sockets, a clock and one background thread around the sans-IO core.
 
-`FakeZooKeeper` serves any ZooKeeper client on the loopback interface. All of its servers share one thread, which sleeps until a socket has
-something or a timer of the core is due: an idle fake costs nothing. Whoever looks in from another thread does so under the
-lock that the thread holds while it works.
+`FakeZooKeeper` serves any ZooKeeper client on the loopback interface. All of its servers share one
+thread, which sleeps until a socket has something or a timer of the core is due: an idle fake costs
+nothing. Whoever looks in from another thread does so under the lock that the thread holds while it
+works.
 """
+
+from __future__ import annotations
 
 import logging
 import selectors
 import socket
-import ssl
 import threading
 import time
-from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
-from types import TracebackType
+from typing import TYPE_CHECKING
 
 from zkfake.connection import Connection
 from zkfake.ensemble import Ensemble
@@ -21,15 +23,24 @@ from zkfake.replica import Replica
 from zkfake.settings import Settings
 from zkfake.versions import DEFAULT
 
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable, Mapping
+    from types import TracebackType
+
+    from typing_extensions import Self
+
 logger = logging.getLogger("zkfake")
 
 _RECEIVE = 1 << 18
 
 
 class Member:
-    """One server of a `FakeZooKeeper`: its ports, and a switch. Its ports stay its own while it is stopped."""
+    """One server of a `FakeZooKeeper`: its ports, and a switch. Its ports stay its own while it is
+    stopped.
+    """
 
-    def __init__(self, owner: "FakeZooKeeper", server_id: int, host: str, port: int) -> None:
+    def __init__(self, owner: FakeZooKeeper, server_id: int, host: str, port: int) -> None:
         self._owner = owner
         self._server_id = server_id
         self._host = host
@@ -118,12 +129,13 @@ class FakeZooKeeper:
         settings: Mapping[str, object] | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        """``host``: an address to listen on, ``::1`` for IPv6. ``port``: of the first server, 0 for any free one; the others
-        take free ones. ``version``: ``"3.9"`` or ``"3.8"``. ``settings``: by ZooKeeper's own names, such as
-        ``{"tickTime": 500}``. ``tls``: a server-side context; every server then has a TLS port as well.
+        """``host``: an address to listen on, ``::1`` for IPv6. ``port``: of the first server, 0 for
+        any free one; the others take free ones. ``version``: ``"3.9"`` or ``"3.8"``.
+        ``settings``: by ZooKeeper's own names, such as ``{"tickTime": 500}``. ``tls``: a
+        server-side context; every server then has a TLS port as well.
 
-        Raises `ValueError` for settings that cannot be, `OSError` where a port cannot be had. The state lives as long as the
-        object: stopping and starting keeps it.
+        Raises `ValueError` for settings that cannot be, `OSError` where a port cannot be had. The
+        state lives as long as the object: stopping and starting keeps it.
         """
         if servers < 1 or servers > 254:
             raise ValueError(f"servers = {servers}: expected 1 to 254")
@@ -137,15 +149,17 @@ class FakeZooKeeper:
         self._ports = [port] + [0] * (servers - 1)
         self._members: tuple[Member, ...] = ()
         self._thread: threading.Thread | None = None
-        self._running = False
+        self._stopping = threading.Event()
         self._dirty: dict[Connection, None] = {}
         self._links: dict[Connection, _Link] = {}
         self._failure: BaseException | None = None
 
     # -- life
 
-    def start(self) -> "FakeZooKeeper":
-        """Binds the ports and serves; they accept connections once this returns. Raises `RuntimeError` if running."""
+    def start(self) -> Self:
+        """Binds the ports and serves; they accept connections once this returns. Raises
+        `RuntimeError` if running.
+        """
         if self._thread is not None:
             raise RuntimeError("this FakeZooKeeper is running already")
         self.selector = selectors.DefaultSelector()
@@ -164,7 +178,7 @@ class FakeZooKeeper:
             raise
         self._members = tuple(members)
         self._ports = [member.port for member in members]
-        self._running = True
+        self._stopping.clear()
         self._thread = threading.Thread(target=self._run, name="zkfake", daemon=True)
         for member in members:
             member.start()
@@ -179,7 +193,7 @@ class FakeZooKeeper:
         if self._thread is None:
             return
         with self.at_work():
-            self._running = False
+            self._stopping.set()
         self._thread.join()
         self._thread = None
         for member in self._members:
@@ -197,7 +211,7 @@ class FakeZooKeeper:
         self._waker.close()
         self._woken.close()
 
-    def __enter__(self) -> "FakeZooKeeper":
+    def __enter__(self) -> Self:
         return self.start()
 
     def __exit__(
@@ -212,7 +226,9 @@ class FakeZooKeeper:
 
     @property
     def hosts(self) -> str:
-        """The connect string: every server, with commas between them. Raises `RuntimeError` unless running."""
+        """The connect string: every server, with commas between them. Raises `RuntimeError` unless
+        running.
+        """
         return ",".join(member.hosts for member in self.members)
 
     @property
@@ -224,8 +240,10 @@ class FakeZooKeeper:
             )
         return self._members
 
-    def at_work(self) -> "_AtWork":
-        """Excludes the thread while the ``with`` block lasts, and lets it see to what the block did."""
+    def at_work(self) -> _AtWork:
+        """Excludes the thread while the ``with`` block lasts, and lets it see to what the block
+        did.
+        """
         return _AtWork(self._lock, self._wake)
 
     # -- the thread
@@ -237,7 +255,7 @@ class FakeZooKeeper:
         ensemble = self._ensemble
         while True:
             with self._lock:
-                if not self._running:
+                if self._stopping.is_set():
                     return
                 ensemble.advance(self._now())
                 self._flush()
@@ -247,7 +265,7 @@ class FakeZooKeeper:
             if not ready:
                 continue
             with self._lock:
-                if not self._running:
+                if self._stopping.is_set():
                     return
                 ensemble.advance(self._now())
                 for key, mask in ready:
@@ -263,16 +281,13 @@ class FakeZooKeeper:
                 link.send()
 
     def _wake(self) -> None:
-        try:
+        # Full: it wakes up anyway. Closed: nobody is left to wake.
+        with suppress(OSError):
             self._waker.send(b"\0")
-        except OSError:
-            pass  # full: it wakes up anyway; closed: nobody is left to wake
 
     def _drain_wakeups(self, _mask: int) -> None:
-        try:
+        with suppress(BlockingIOError):
             self._woken.recv(4096)
-        except BlockingIOError:
-            pass
 
     def serve(
         self, number: int, accepted: socket.socket, peer: tuple[str, int], secure: bool
@@ -298,7 +313,7 @@ class FakeZooKeeper:
 class _AtWork:
     """The lock, and a wake-up for the thread when it is let go."""
 
-    def __init__(self, lock: "threading.RLock", wake: object) -> None:
+    def __init__(self, lock: threading.RLock, wake: Callable[[], None]) -> None:
         self._lock = lock
         self._wake = wake
 
@@ -371,7 +386,8 @@ class _Link:
         self._owner.selector.unregister(self._socket)
         self._owner.forget(self._connection)
         try:
-            # Data left unread would make the system reset the connection, and the client lose our last words.
+            # Data left unread would make the system reset the connection, and the client lose our
+            # last words.
             while self._socket.recv(_RECEIVE):
                 pass
         except OSError:

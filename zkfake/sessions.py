@@ -1,8 +1,9 @@
 """Sessions: ids, passwords, negotiated timeouts and expiry.
 
-A session expires in the bucket of ticks that its timeout ends in: ``(floor((now + timeout) / tick) + 1) * tick``, so between one timeout
-and one timeout and a tick after it was last heard of; all sessions of one bucket go together. The password is
-computed from the id, so any server, and a restarted one, knows it.
+A session expires in the bucket of ticks that its timeout ends in: ``(floor((now + timeout) / tick)
++ 1) * tick``, so between one timeout and one timeout and a tick after it was last heard of; all
+sessions of one bucket go together. The password is computed from the id, so any server, and a
+restarted one, knows it.
 """
 
 from collections.abc import Iterator
@@ -28,7 +29,9 @@ def password_of(session_id: int) -> bytes:
 
 
 def first_session_id(server_id: int, now: int) -> int:
-    """The first id a server gives: its own id in the high byte, then 40 bits of the time in milliseconds."""
+    """The first id a server gives: its own id in the high byte, then 40 bits of the time in
+    milliseconds.
+    """
     unsigned = (server_id << 56) | ((now & 0xFFFFFFFFFF) << 16)
     return unsigned - (1 << 64) if unsigned >> 63 else unsigned
 
@@ -45,7 +48,9 @@ class Session:
 
 
 class SessionTracker:
-    """The sessions of an ensemble; all of its methods are O(1) but for a logarithm of the number of buckets."""
+    """The sessions of an ensemble; all of its methods are O(1) but for a logarithm of the number of
+    buckets.
+    """
 
     def __init__(self, tick_time: int) -> None:
         self._tick = tick_time

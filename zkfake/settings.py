@@ -1,7 +1,9 @@
-"""The server's settings, under the names that ZooKeeper's configuration and system properties give them.
+"""The server's settings, under the names that ZooKeeper's configuration and system properties give
+them.
 
-`Settings.parse` takes those names (a ``zookeeper.`` in front is dropped) and says clearly what it cannot take. Every setting has the
-server's own default, but `tickTime`, which is 2000 as in the configuration that every package ships.
+`Settings.parse` takes those names (a ``zookeeper.`` in front is dropped) and says clearly what it
+cannot take. Every setting has the server's own default, but `tickTime`, which is 2000 as in the
+configuration that every package ships.
 """
 
 from collections.abc import Callable, Mapping
@@ -69,6 +71,9 @@ class Settings:
     container_check_interval: int = 60_000
     enforce_quota: bool = False
     sasl_users: Mapping[str, str] | None = None
+    reconfig_enabled: bool = False
+    local_sessions: bool = False
+    local_sessions_upgrading: bool = False
     keep_log: int | None = 0
     """Transactions to remember; ``None`` for all."""
 
@@ -76,7 +81,9 @@ class Settings:
     def parse(
         cls, settings: Mapping[str, object] | None = None, version: str = DEFAULT
     ) -> "Settings":
-        """Settings from their real names. Raises `ValueError`: an unknown name, a bad value, an unknown version."""
+        """Settings from their real names. Raises `ValueError`: an unknown name, a bad value, an
+        unknown version.
+        """
         if version not in VERSIONS:
             known = ", ".join(sorted(VERSIONS))
             raise ValueError(f"version {version!r} is not known; choose one of {known}")
@@ -125,4 +132,7 @@ _NAMES: dict[str, tuple[str, Callable[[object], Any]]] = {
     "znode.container.checkIntervalMs": ("container_check_interval", _integer(1)),
     "enforceQuota": ("enforce_quota", _boolean),
     "sasl.users": ("sasl_users", _users),
+    "reconfigEnabled": ("reconfig_enabled", _boolean),
+    "localSessionsEnabled": ("local_sessions", _boolean),
+    "localSessionsUpgradingEnabled": ("local_sessions_upgrading", _boolean),
 }

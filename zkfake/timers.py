@@ -17,7 +17,9 @@ class Timer:
 
 
 class Timers:
-    """Timers by their time; those of one time run in the order in which they were set. Setting one is O(log n)."""
+    """Timers by their time; those of one time run in the order in which they were set. Setting one
+    is O(log n).
+    """
 
     def __init__(self) -> None:
         self._heap: list[tuple[int, int, Timer]] = []

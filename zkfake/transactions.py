@@ -1,12 +1,13 @@
 """From a request to a transaction: what the leader decides, and in which order it finds fault.
 
-Everything that can make a write fail lives here, and nothing is changed here: `prepare` looks at the tree and returns the one
-transaction that will be appended to the log, with its operations or with its error. The order of the checks is the server's
-(``PrepRequestProcessor``), because a request with two faults must show the same one.
+Everything that can make a write fail lives here, and nothing is changed here: `prepare` looks at
+the tree and returns the one transaction that will be appended to the log, with its operations or
+with its error. The order of the checks is the server's (``PrepRequestProcessor``), because a
+request with two faults must show the same one.
 """
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from zkfake import acl, quota
 from zkfake.log import CONTAINER, Check, Create, Delete, Operation, SetAcl, SetData, Transaction
@@ -216,7 +217,7 @@ class Rules:
     ) -> Operation:
         raise ZooKeeperError(Code.RECONFIG_DISABLED)
 
-    _prepare: dict[Op, Callable[..., Operation]] = {
+    _prepare: ClassVar[dict[Op, Callable[..., Operation]]] = {
         Op.CREATE: _create,
         Op.CREATE2: _create,
         Op.CREATE_CONTAINER: _create,

@@ -1,16 +1,20 @@
 """Znodes, their ``Stat``, and what a transaction does to them.
 
-The tree is a pure function of the transactions applied to it: it knows no clock, client, session or other server. A znode is a frozen
-value that trees, snapshots and forks share. All rules of Stat arithmetic live here:
+The tree is a pure function of the transactions applied to it: it knows no clock, client, session or
+other server. A znode is a frozen value that trees, snapshots and forks share. All rules of Stat
+arithmetic live here:
 
 * create: czxid = mzxid = pzxid = the transaction's zxid, ctime = mtime = its time, all versions 0;
-* setData: mzxid, mtime and version; setACL: aversion alone; a child made or deleted: the parent's pzxid alone;
-* the server counts the *creates* of children, and clients see ``cversion = 2 * creates - children``, as an int32;
-* a child list and a session's ephemerals iterate in the order of Java's hash sets (see `zkfake.hashset`).
+* setData: mzxid, mtime and version; setACL: aversion alone; a child made or deleted: the parent's
+  pzxid alone;
+* the server counts the *creates* of children, and clients see ``cversion = 2 * creates -
+  children``, as an int32;
+* a child list and a session's ephemerals iterate in the order of Java's hash sets (see
+  `zkfake.hashset`).
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from zkfake import quota
 from zkfake.acl import OPEN, READ_ONLY
@@ -24,7 +28,9 @@ SPECIAL_PATHS = frozenset((ROOT, "/zookeeper", "/zookeeper/quota", "/zookeeper/c
 
 
 class Znode(NamedTuple):
-    """A znode. ``creates`` counts the children ever made; ``owner`` and ``reap`` are as in `zkfake.log.Create`."""
+    """A znode. ``creates`` counts the children ever made; ``owner`` and ``reap`` are as in
+    `zkfake.log.Create`.
+    """
 
     data: bytes | None
     acl: Acls
@@ -43,8 +49,9 @@ class Znode(NamedTuple):
 class Change(NamedTuple):
     """What one operation did.
 
-    ``type`` is ``None`` where nobody is told (setACL, check). ``acl`` is the access list of the znode (a deleted one's last), ``parent_acl``
-    of its parent; ``stat`` is the znode's right after the operation, ``None`` where it is gone or unchanged.
+    ``type`` is ``None`` where nobody is told (setACL, check). ``acl`` is the access list of the
+    znode (a deleted one's last), ``parent_acl`` of its parent; ``stat`` is the znode's right after
+    the operation, ``None`` where it is gone or unchanged.
     """
 
     type: EventType | None
@@ -61,7 +68,9 @@ class Tree:
     __slots__ = ("children", "ephemerals", "nodes", "quotas", "reapable", "zxid")
 
     def __init__(self) -> None:
-        """A new server's tree: the root, ``/zookeeper``, ``/zookeeper/quota`` and ``/zookeeper/config``."""
+        """A new server's tree: the root, ``/zookeeper``, ``/zookeeper/quota`` and
+        ``/zookeeper/config``.
+        """
         plain = Znode(b"", OPEN, 0, 0, 0, 0, 0)
         self.nodes: dict[str, Znode] = {
             ROOT: plain,
@@ -206,7 +215,7 @@ class Tree:
     def _check(self, done: Check, _transaction: Transaction) -> Change:
         return Change(None, done.path, "", (), (), None)
 
-    _operations: Mapping[type[Any], Callable[["Tree", Any, Transaction], Change]] = {
+    _operations: ClassVar[Mapping[type[Any], Callable[["Tree", Any, Transaction], Change]]] = {
         Create: _create,
         Delete: _delete,
         SetData: _set_data,
@@ -215,7 +224,7 @@ class Tree:
     }
 
     def quota_of(self, path: str) -> str | None:
-        """The path whose quota covers ``path``, if any does. Cost: linear in the number of quotas."""
+        """The path whose quota covers ``path``, if any. Cost: linear in the number of quotas."""
         return quota.deepest(path, self.quotas) if self.quotas else None
 
     def _quota_made(self, path: str, name: str) -> None:

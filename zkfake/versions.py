@@ -21,9 +21,13 @@ class Version:
     events_check_acl: bool
     """A watch event reaches only who may READ the znode it tells of."""
     check_is_an_operation: bool
-    """``check`` outside a multi is taken (and a successful one never answered); later it is unimplemented."""
+    """``check`` outside a multi is taken (and a successful one never answered); later it is
+    unimplemented.
+    """
     watch_modes_add_up: bool
-    """A path can hold one-shot, persistent and recursive watches of one connection; before, the last one set counts."""
+    """A path can hold one-shot, persistent and recursive watches of one connection; before, the
+    last one set counts.
+    """
     recursive_in_both_tables: bool
     """Recursive watches stand in the child table too."""
     malformed_write_uses_zxid: bool

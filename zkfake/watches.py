@@ -1,12 +1,14 @@
 """Watches: who is told of which change, and in which order.
 
-A server has two tables. Data watches (getData, exists, also on a znode that is not there) are told of created, deleted and
-changed; child watches (getChildren) of deleted and of changed children. A watch belongs to a connection. It is one-shot,
-persistent (told again and again) or persistent-recursive (of everything below as well, but never of changed children);
-on one path these add up. One trigger tells a connection once, however many of its watches match.
+A server has two tables. Data watches (getData, exists, also on a znode that is not there) are told
+of created, deleted and changed; child watches (getChildren) of deleted and of changed children. A
+watch belongs to a connection. It is one-shot, persistent (told again and again) or
+persistent-recursive (of everything below as well, but never of changed children); on one path these
+add up. One trigger tells a connection once, however many of its watches match.
 
-A created znode triggers its data watches, then the parent's child watches. A deleted one: its data watches, its child watches (but not
-for connections that were just told), the parent's child watches. A changed one: its data watches.
+A created znode triggers its data watches, then the parent's child watches. A deleted one: its data
+watches, its child watches (but not for connections that were just told), the parent's child
+watches. A changed one: its data watches.
 """
 
 from collections.abc import Iterator
@@ -32,7 +34,9 @@ class Watcher(Protocol):
 
 
 class WatchTable:
-    """One table: the watchers of each path, with their modes. Setting, removing and finding are O(1)."""
+    """One table: the watchers of each path, with their modes. Setting, removing and finding are
+    O(1).
+    """
 
     def __init__(self, *, modes_add_up: bool) -> None:
         self._modes_add_up = modes_add_up
@@ -126,7 +130,9 @@ class Watches:
         self.child = WatchTable(modes_add_up=version.watch_modes_add_up)
 
     def add_watch(self, path: str, watcher: Watcher, mode: int) -> None:
-        """addWatch: ``mode`` 0 is persistent, 1 persistent-recursive. Raises `ZooKeeperError` for any other."""
+        """addWatch: ``mode`` 0 is persistent, 1 persistent-recursive. Raises `ZooKeeperError` for
+        any other.
+        """
         if mode not in (0, 1):
             raise ZooKeeperError(Code.MARSHALLING_ERROR)
         self.data.add(path, watcher, RECURSIVE if mode else PERSISTENT)
@@ -136,7 +142,9 @@ class Watches:
     def set_watches(
         self, tree: Tree, watcher: Watcher, zxid: int, lists: tuple[list[str], ...]
     ) -> None:
-        """setWatches: after a reconnect, tells what was missed since ``zxid`` and arms the rest, list by list."""
+        """setWatches: after a reconnect, tells what was missed since ``zxid`` and arms the rest,
+        list by list.
+        """
         data, exist, child, *persistent = lists
 
         def tell(type_: EventType, path: str) -> None:
@@ -172,8 +180,11 @@ class Watches:
         return any(table.modes(path, watcher) & modes for table, modes in self._selected(type_))
 
     def remove(self, path: str, watcher: Watcher, type_: int) -> bool:
-        """removeWatches: whether there was one. Raises `ZooKeeperError` for an unknown watcher type."""
-        return any([table.remove(path, watcher, modes) for table, modes in self._selected(type_)])
+        """removeWatches: whether there was one. Raises `ZooKeeperError` for an unknown watcher
+        type.
+        """
+        removed = [table.remove(path, watcher, modes) for table, modes in self._selected(type_)]
+        return any(removed)
 
     def _selected(self, type_: int) -> list[tuple[WatchTable, int]]:
         """The tables and modes that a watcher type of the wire stands for."""
