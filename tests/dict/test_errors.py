@@ -1,0 +1,116 @@
+"""Exceptions: caught as what Python calls them, told in words, and able to travel."""
+
+import copy
+import pickle
+from enum import Enum
+
+import pytest
+from kazoo.exceptions import NoNodeError
+
+from zkdict import errors
+from zkdict.errors import (
+    Closed,
+    DecodeError,
+    EncodeError,
+    ForkedDict,
+    InvalidKey,
+    KeyExists,
+    RootMissing,
+    StaleRead,
+    Timeout,
+    TransactionFailed,
+    ValueTooLarge,
+    VersionConflict,
+    WriteUncertain,
+    ZkDictError,
+)
+
+
+class State(Enum):
+    STALE = 4
+
+
+EXAMPLES: list[tuple[ZkDictError, type[Exception], str]] = [
+    (KeyExists("a"), KeyError, "the key 'a' exists already"),
+    (
+        VersionConflict("a", 3, 4),
+        ZkDictError,
+        "'a' was expected at version 3, but it has version 4",
+    ),
+    (VersionConflict("a", 3), ZkDictError, "at version 3, but it is gone or has changed"),
+    (VersionConflict("a", 0, 0), ZkDictError, "it was deleted and made again in between"),
+    (VersionConflict("a", -2, 7), ZkDictError, "expected not to exist, but it has version 7"),
+    (
+        TransactionFailed(1, NoNodeError(), "a"),
+        ZkDictError,
+        "operation 1 (key 'a') failed with NoNodeError",
+    ),
+    (
+        WriteUncertain("pop", "a"),
+        ZkDictError,
+        "the pop of the key 'a' may or may not have been applied",
+    ),
+    (WriteUncertain("update"), ZkDictError, "the update may or may not have been applied"),
+    (StaleRead(1.5, State.STALE), ZkDictError, "1.500 s ago; the dict is STALE"),
+    (InvalidKey("a/b", "a slash"), ValueError, "'a/b' cannot be a key: a slash"),
+    (ValueTooLarge(2, 1, "a"), ValueError, "the value of 'a' takes 2 bytes, at most 1 are allowed"),
+    (ValueTooLarge(2, 1), ValueError, "update_chunked()"),
+    (EncodeError("a reason"), ValueError, "a reason"),
+    (EncodeError("a reason", "a"), ValueError, "the value of 'a': a reason"),
+    (DecodeError("a reason"), ValueError, "a reason"),
+    (
+        DecodeError("a reason", "a", b"xyz"),
+        ValueError,
+        "'a' does not decode: a reason (3 bytes: b'xyz')",
+    ),
+    (DecodeError("a reason", "a", b"x" * 1000), ValueError, "(1000 bytes: b'xxx"),
+    (RootMissing("/app"), ZkDictError, "the znode /app does not exist"),
+    (Timeout("too late"), TimeoutError, "too late"),
+    (Closed(), ZkDictError, "closed"),
+    (ForkedDict(), ZkDictError, "make a new KazooClient and a new dict in the child"),
+]
+
+
+def test_every_exception_has_an_example() -> None:
+    shown = {type(error).__name__ for error, _, _ in EXAMPLES}
+    assert shown == set(errors.__all__) - {"ZkDictError"}
+
+
+@pytest.mark.parametrize(("error", "also", "said"), EXAMPLES)
+def test_what_it_is_and_says(error: ZkDictError, also: type[Exception], said: str) -> None:
+    assert isinstance(error, (ZkDictError, also))
+    assert isinstance(error, also)
+    assert said in str(error)
+    assert len(str(error)) < 300
+
+
+@pytest.mark.parametrize(("error", "also", "said"), EXAMPLES)
+def test_it_travels(error: ZkDictError, also: type[Exception], said: str) -> None:
+    def attributes(one: ZkDictError) -> dict[str, object]:
+        return {name: value for name, value in vars(one).items() if name != "cause"}
+
+    for twin in (*(pickle.loads(pickle.dumps(error, n)) for n in range(6)), copy.copy(error)):
+        assert type(twin) is type(error)
+        assert str(twin) == str(error)
+        assert attributes(twin) == attributes(error)
+
+
+def test_what_was_filled_in_later_travels_too() -> None:
+    error = DecodeError("a reason")
+    error.key, error.raw = "a", b"x"
+    twin = pickle.loads(pickle.dumps(error))
+    assert (twin.key, twin.raw) == ("a", b"x")
+
+
+def test_only_the_dicts_own_uncertainty_can_be_resolved() -> None:
+    asked: list[float | None] = []
+
+    def resolver(timeout: float | None) -> bool:
+        asked.append(timeout)
+        return True
+
+    error = WriteUncertain("pop", "a", resolver)
+    assert error.resolve(2.5)
+    assert asked == [2.5]
+    with pytest.raises(RuntimeError, match="read the key"):
+        pickle.loads(pickle.dumps(error)).resolve()
