@@ -1,0 +1,336 @@
+"""``kazoo.testing`` on the fake: ``pytest -p pytest_zkdict.kazoo_harness``.
+
+Projects test their kazoo code with `kazoo.testing.KazooTestHarness`, which starts a cluster of Java
+servers. With this plugin the same tests, unchanged, run on a `zkfake.FakeZooKeeper` in the test
+process. The rules that live here:
+
+- how a cluster of `kazoo.testing` maps to a fake: its size and observers, its lines of ``zoo.cfg``,
+  Java properties and JAAS users to the fake's settings, its certificates to the fake's TLS port;
+- what ``run``, ``stop``, ``reset``, ``destroy`` and ``terminate`` mean: a stopped member keeps what
+  it knows, as on its disk; what all members have lost is gone;
+- the environment variables that `kazoo.testing` reads keep their meaning; ``ZOOKEEPER_VERSION``,
+  which it demands, gets a default;
+- a project that uses no TLS needs neither pyOpenSSL nor pyjks, which `kazoo.testing` imports.
+
+A line of the configuration that the fake does not know is an error, never ignored: a test might
+depend on it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import re
+import ssl
+import sys
+import tempfile
+import threading
+import types
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from zkfake import FakeZooKeeper
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+__all__ = ["FakeCluster", "FakeServer"]
+
+_DEFAULT_VERSION = "3.9.5"
+
+#: What every server of ``kazoo.testing`` has in its ``zoo.cfg`` and on its command line.
+_SETTINGS: dict[str, object] = {
+    "tickTime": 2000,
+    "maxClientCnxns": 0,
+    "readonlymode.enabled": True,
+}
+_JAAS_USER = re.compile(r'\buser_(\w+)\s*=\s*"([^"]*)"')
+_HOST = "127.0.0.1"
+_NO_TLS = (
+    "no certificates for TLS: kazoo.testing makes them with pyjks and pyOpenSSL before 24; install "
+    "both (zkdict's extra kazoo-suite has them)"
+)
+
+
+class FakeServer:
+    """One member, as ``kazoo.testing.common.ManagedZooKeeper`` shows it to tests."""
+
+    def __init__(self, cluster: FakeCluster, number: int) -> None:
+        self._cluster = cluster
+        self._number = number
+        self.host = _HOST
+
+    @property
+    def running(self) -> bool:
+        return self._cluster.is_running(self._number)
+
+    @property
+    def client_port(self) -> int:
+        return self._cluster.ports(self._number)[0]
+
+    @property
+    def secure_client_port(self) -> int:
+        """Raises `RuntimeError` without certificates: see
+        `FakeCluster.get_ssl_client_configuration`.
+        """
+        port = self._cluster.ports(self._number)[1]
+        if port is None:
+            raise RuntimeError(_NO_TLS)
+        return port
+
+    @property
+    def address(self) -> str:
+        return f"{self.host}:{self.client_port}"
+
+    @property
+    def secure_address(self) -> str:
+        return f"{self.host}:{self.secure_client_port}"
+
+    def run(self) -> None:
+        """Start serving; without effect where it runs."""
+        self._cluster.run_member(self._number)
+
+    def stop(self) -> None:
+        """Drop the clients and refuse new ones; what is stored stays."""
+        self._cluster.stop_member(self._number, wipe=False)
+
+    def reset(self) -> None:
+        """Stop, and forget what is stored: the others' state, if there is any, is taken at the next
+        start.
+        """
+        self._cluster.stop_member(self._number, wipe=True)
+
+    def destroy(self) -> None:
+        """Like `reset`."""
+        self.reset()
+
+    def get_logs(self, num_lines: int = 100) -> list[str]:  # noqa: ARG002
+        """The fake writes no log."""
+        return []
+
+
+class FakeCluster:
+    """Members on one fake ensemble, as ``kazoo.testing.common.ZookeeperCluster`` shows them.
+
+    The fake is made when something is first asked of it, and given up, with all that is stored,
+    when every member was reset or destroyed. Ports stay for as long as the fake does.
+    """
+
+    def __init__(
+        self,
+        install_path: str | None = None,  # noqa: ARG002
+        classpath: str | None = None,  # noqa: ARG002
+        size: int = 3,
+        port_offset: int = 0,  # noqa: ARG002
+        observer_start_id: int = -1,
+        configuration_entries: Sequence[str] = (),
+        java_system_properties: Sequence[str] = (),
+        jaas_config: str | None = None,
+    ) -> None:
+        """Takes what `kazoo.testing` gives; paths and the port offset mean nothing here.
+
+        Raises `ValueError` for a version or a setting that the fake does not know, and for JAAS
+        users of another mechanism than DIGEST-MD5.
+        """
+        self._version = ".".join(_version().split(".")[:2])
+        self._settings = _settings(configuration_entries, java_system_properties, jaas_config)
+        self._observers = 0 if observer_start_id < 0 else max(size - observer_start_id + 1, 0)
+        self._ssl_configuration: dict[str, Any] = {}
+        self._lock = threading.RLock()
+        self._fake: FakeZooKeeper | None = None
+        self._wiped: set[int] = set()
+        self._servers = [FakeServer(self, number) for number in range(size)]
+
+    def __getitem__(self, number: int) -> FakeServer:
+        return self._servers[number]
+
+    def __iter__(self) -> Iterator[FakeServer]:
+        return iter(self._servers)
+
+    def start(self) -> None:
+        """Start every member that does not run."""
+        for server in self:
+            server.run()
+
+    def stop(self) -> None:
+        """Stop every member; what is stored stays."""
+        for server in self:
+            server.stop()
+
+    def reset(self) -> None:
+        """Stop every member and forget what is stored."""
+        for server in self:
+            server.reset()
+
+    def terminate(self) -> None:
+        """Stop every member and forget what is stored; `start` makes a new, empty ensemble."""
+        self.reset()
+
+    def get_logs(self) -> list[str]:
+        """The fake writes no log."""
+        return []
+
+    def get_ssl_client_configuration(self) -> dict[str, bytes]:
+        """The PEM texts of a client's key and certificate and of the authority behind both sides.
+
+        Raises `RuntimeError` where the packages that make them are missing.
+        """
+        if not self._make_certificates():
+            raise RuntimeError(_NO_TLS)
+        made = self._ssl_configuration
+        return {
+            "client_key": made["client_key_pem"],
+            "client_cert": made["client_cert_pem"],
+            "ca_cert": made["ca_cert_pem"],
+        }
+
+    # -- for the members
+
+    def is_running(self, number: int) -> bool:
+        """Whether the member serves, or would if there was a quorum."""
+        with self._lock:
+            return self._fake is not None and self._fake.members[number].running
+
+    def ports(self, number: int) -> tuple[int, int | None]:
+        """The member's port, and its port for TLS."""
+        with self._lock:
+            member = self._ensemble().members[number]
+            return member.port, member.secure_port
+
+    def run_member(self, number: int) -> None:
+        """Start the member where it does not run."""
+        with self._lock:
+            self._wiped.discard(number)
+            member = self._ensemble().members[number]
+            if not member.running:
+                member.start()
+
+    def stop_member(self, number: int, *, wipe: bool) -> None:
+        """Stop the member; ``wipe``: it forgets what is stored."""
+        with self._lock:
+            if self._fake is None:
+                return
+            member = self._fake.members[number]
+            if member.running:
+                member.stop()
+            if wipe:
+                self._wiped.add(number)
+                if len(self._wiped) == len(self._servers):
+                    self._fake.stop()
+                    self._fake = None
+
+    def _ensemble(self) -> FakeZooKeeper:
+        """The fake; a new one's members do not run yet."""
+        if self._fake is None:
+            self._fake = FakeZooKeeper(
+                host=_HOST,
+                servers=len(self._servers),
+                version=self._version,
+                settings=self._settings,
+                tls=self._tls(),
+            )
+            self._fake.start()
+            for member in self._fake.members:
+                member.stop()
+            self._wiped.clear()
+        return self._fake
+
+    # -- TLS
+
+    def _make_certificates(self) -> bool:
+        """Has kazoo.testing make its certificates, once; whether there are any."""
+        if not self._ssl_configuration:
+            from kazoo.testing.common import ZookeeperCluster
+
+            make = getattr(ZookeeperCluster, "perform_ssl_certs_generation", None)
+            if make is not None:
+                with warnings.catch_warnings():
+                    # pyOpenSSL deprecates what kazoo.testing makes them with.
+                    warnings.simplefilter("ignore")
+                    # Newer versions have lost it.
+                    with contextlib.suppress(AttributeError):
+                        make(self)
+        return bool(self._ssl_configuration)
+
+    def _tls(self) -> ssl.SSLContext | None:
+        """The server's side: its certificate, and clients are to have one, as the real default."""
+        if not self._make_certificates():
+            return None
+        from OpenSSL import crypto
+
+        made = self._ssl_configuration
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        with tempfile.TemporaryDirectory() as directory:
+            path = Path(directory, "server.pem")
+            path.touch(mode=0o600)
+            path.write_bytes(
+                crypto.dump_privatekey(crypto.FILETYPE_PEM, made["server_key"])
+                + crypto.dump_certificate(crypto.FILETYPE_PEM, made["server_cert"])
+            )
+            context.load_cert_chain(path)
+        context.load_verify_locations(cadata=made["ca_cert_pem"].decode())
+        context.verify_mode = ssl.CERT_REQUIRED
+        return context
+
+
+def _version() -> str:
+    return os.environ.get("ZOOKEEPER_VERSION", _DEFAULT_VERSION)
+
+
+def _settings(
+    entries: Sequence[str], properties: Sequence[str], jaas: str | None
+) -> dict[str, object]:
+    """The fake's settings for lines of ``zoo.cfg``, ``-D`` options and a JAAS file."""
+    found = dict(_SETTINGS)
+    for line in (*entries, *(option.removeprefix("-D") for option in properties)):
+        name, _, value = line.partition("=")
+        found[name.strip().removeprefix("zookeeper.")] = value.strip()
+    if jaas and jaas.strip():
+        if "DigestLoginModule" not in jaas:
+            raise ValueError("the fake's SASL has DigestLoginModule users only")
+        found["sasl.users"] = dict(_JAAS_USER.findall(jaas))
+    return found
+
+
+# -- the plugin
+
+
+_PATCHES = pytest.StashKey[pytest.MonkeyPatch]()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    # A conftest may import kazoo.testing already.
+    _install(early_config)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    # Where a conftest named the plugin, the hook above came too early for it.
+    _install(config)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    harness: Any = sys.modules.get("kazoo.testing.harness")
+    if harness is not None and isinstance(harness.CLUSTER, FakeCluster):
+        harness.CLUSTER.terminate()
+        harness.CLUSTER = None
+    patches = config.stash.get(_PATCHES, None)
+    if patches is not None:
+        patches.undo()
+
+
+def _install(config: pytest.Config) -> None:
+    if _PATCHES in config.stash:
+        return
+    patches = config.stash[_PATCHES] = pytest.MonkeyPatch()
+    patches.setenv("ZOOKEEPER_VERSION", _version())
+    if not all(map(importlib.util.find_spec, ("OpenSSL", "jks"))):
+        stand_in = types.ModuleType("kazoo.testing.common")
+        stand_in.ZookeeperCluster = FakeCluster  # type: ignore[attr-defined]
+        patches.setitem(sys.modules, "kazoo.testing.common", stand_in)
+    patches.setattr("kazoo.testing.harness.ZookeeperCluster", FakeCluster)
