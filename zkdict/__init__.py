@@ -1,1 +1,58 @@
 """A dict whose keys are the child znodes of one ZooKeeper path, read from a live local copy."""
+
+from zkdict.dict import MSAZookeeperDict, ZooKeeperDict
+from zkdict.encodings import BYTES, JSON, TEXT, Compressed, Encoding, Fallback, Model, Pickle
+from zkdict.errors import (
+    Closed,
+    DecodeError,
+    EncodeError,
+    ForkedDict,
+    InvalidKey,
+    KeyExists,
+    RootMissing,
+    StaleRead,
+    Timeout,
+    TransactionFailed,
+    ValueTooLarge,
+    VersionConflict,
+    WriteUncertain,
+    ZkDictError,
+)
+from zkdict.records import ABSENT, ANY, Change, Entry, State
+from zkdict.storage import ConnectionStorageDict, StorageDict
+from zkdict.view import Snapshot
+
+__all__ = [
+    "ABSENT",
+    "ANY",
+    "BYTES",
+    "JSON",
+    "TEXT",
+    "Change",
+    "Closed",
+    "Compressed",
+    "ConnectionStorageDict",
+    "DecodeError",
+    "EncodeError",
+    "Encoding",
+    "Entry",
+    "Fallback",
+    "ForkedDict",
+    "InvalidKey",
+    "KeyExists",
+    "MSAZookeeperDict",
+    "Model",
+    "Pickle",
+    "RootMissing",
+    "Snapshot",
+    "StaleRead",
+    "State",
+    "StorageDict",
+    "Timeout",
+    "TransactionFailed",
+    "ValueTooLarge",
+    "VersionConflict",
+    "WriteUncertain",
+    "ZkDictError",
+    "ZooKeeperDict",
+]

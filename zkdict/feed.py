@@ -1,0 +1,500 @@
+"""Drives the local copy through kazoo: sends its reads, brings it replies and events in order.
+
+Everything that knows how kazoo delivers things lives in this file. The rules:
+
+- kazoo reads one socket, but hands watch events and completions to two different tasks, so their
+  order is lost. Here a completion is sent on through `handler.dispatch_callback`, the queue of the
+  events: it arrives there behind every event that was read before it. So the `cache` gets each reply
+  after all events that came before it, which is what its rules ask for.
+- State changes go through the same queue. kazoo drops every watch when a connection is lost and
+  never sets one again: the cache starts anew with each connection.
+- kazoo holds its listeners and watch callbacks strongly, and offers no way to take a watch back:
+  they hold this feed weakly, so a dict that is dropped is collected.
+- The last zxid kazoo saw is public (`client.last_zxid`), the zxid of a reply is not: requests carry
+  the former, noted when they are sent (see the rules of `cache`).
+- Requests are sent with the lock held: their positions are the order on the wire. Nothing is waited
+  for with the lock held, and no user's code is called.
+- Locks, events and tasks come from `client.handler`: threading, gevent, eventlet, simulations.
+"""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING, Any, Final
+
+from kazoo.exceptions import (
+    AuthFailedError,
+    ConnectionLoss,
+    NoNodeError,
+    OperationTimeoutError,
+    SessionExpiredError,
+)
+from kazoo.protocol.states import Callback, EventType, KazooState, KeeperState
+
+from zkdict import clock
+from zkdict.cache import ROOT, Cache, Kind, Publication, Request, Znode
+from zkdict.errors import Closed, ForkedDict
+from zkdict.records import State
+from zkdict.waiting import Signal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+__all__ = ["CONNECTION_ERRORS", "Feed", "Submitted", "znode"]
+
+_LOST_REQUEST: Final = object()  # a request whose connection went: the next connection asks again
+CONNECTION_ERRORS: Final = (
+    ConnectionLoss,
+    SessionExpiredError,  # and its subclass ConnectionClosedError
+    OperationTimeoutError,
+    AuthFailedError,
+)
+"""What kazoo sets on a request whose answer will never come."""
+
+
+def znode(raw: bytes | None, stat: Any) -> Znode:
+    """A Znode of kazoo's data and ZnodeStat. kazoo gives None for a znode made with null data."""
+    return Znode(
+        raw or b"",
+        stat.version,
+        stat.czxid,
+        stat.mzxid,
+        stat.ctime,
+        stat.mtime,
+        stat.ephemeralOwner,
+    )
+
+
+def _unreadable(error: Exception) -> Znode:
+    return Znode(b"", -1, 0, 0, 0, 0, 0, error)
+
+
+class _Link:
+    """What kazoo holds: a weak reference to the feed, behind every callback."""
+
+    __slots__ = ("__weakref__", "_feed")
+
+    def __init__(self, feed: Feed) -> None:
+        self._feed = weakref.ref(feed)
+
+    def listener(self, state: str) -> bool:
+        """kazoo's state listener, on the connection's task. True asks kazoo to remove it."""
+        feed = self._feed()
+        if feed is None or feed.state is State.CLOSED:
+            return True
+        feed.later(self.state_changed, state)
+        return False
+
+    def state_changed(self, state: str) -> None:
+        if (feed := self._feed()) is not None:
+            feed.state_changed(state)
+
+    def already_connected(self) -> None:
+        if (feed := self._feed()) is not None:
+            feed.already_connected()
+
+    def event(self, request: Request, kind: str) -> None:
+        if (feed := self._feed()) is not None:
+            feed.event(request, kind)
+
+    def completed(self, request: Request, result: Any) -> None:
+        if (feed := self._feed()) is not None:
+            feed.later(self.replied, request, result)
+
+    def replied(self, request: Request, result: Any) -> None:
+        if (feed := self._feed()) is not None:
+            feed.replied(request, result)
+
+
+class _Watch:
+    """The watch callback that one request leaves with kazoo."""
+
+    __slots__ = ("_link", "_request")
+
+    def __init__(self, link: _Link, request: Request) -> None:
+        self._link = link
+        self._request = request
+
+    def __call__(self, event: Any) -> None:
+        # NONE tells of the connection, and so does the listener, in its place between the events.
+        if event.type != EventType.NONE:
+            self._link.event(self._request, event.type)
+
+
+class _Completion:
+    """The completion callback of one request; kazoo may call it twice for a closed client."""
+
+    __slots__ = ("_called", "_link", "_request")
+
+    def __init__(self, link: _Link, request: Request) -> None:
+        self._link = link
+        self._request = request
+        self._called = False
+
+    def __call__(self, result: Any) -> None:
+        if not self._called:
+            self._called = True
+            self._link.completed(self._request, result)
+
+
+class Submitted:
+    """A write or sync under way: its place, and its outcome once `done` is set."""
+
+    __slots__ = ("_wrote", "done", "local", "request", "result")
+
+    def __init__(
+        self,
+        request: Request,
+        done: Any,
+        wrote: Callable[[Any], Mapping[str, Znode]] | None,
+        local: Mapping[str, bytes | None] | None,
+    ) -> None:
+        self.request = request
+        self.done = done
+        self.local = local or {}
+        self.result: Any = None
+        self._wrote = wrote
+
+    def completed(self, result: Any) -> None:
+        """The completion callback that wakes the caller."""
+        self.result = result
+        self.done.set()
+
+    def offers(self, answer: Any) -> Mapping[str, Znode]:
+        """What the write put where, by its reply."""
+        return {} if self._wrote is None else self._wrote(answer)
+
+
+class Feed:
+    """See the module's rules.
+
+    Args:
+        client: the KazooClient.
+        path: the root, as the client sees it (without its chroot).
+        on_publish: called with the lock held, for each published state.
+        on_state: called with the lock held, with the old and the new state.
+        create: make the root when it is missing at the first look.
+        acl: for making it.
+        max_staleness: seconds that unending changes may hold back the next published state.
+    """
+
+    def __init__(
+        self,
+        client: Any,
+        path: str,
+        *,
+        on_publish: Callable[[Publication], None],
+        on_state: Callable[[State, State], None],
+        create: bool,
+        acl: Any,
+        max_staleness: float,
+    ) -> None:
+        self.client = client
+        self.path = path
+        self.cache = Cache()
+        self.signal = Signal(client.handler)
+        self.lock = self.signal.lock
+        self.state = State.LOADING
+        self.failure: Exception | None = None
+        """Why the root cannot be read or made, when it cannot."""
+        self.requests = self.events = self.forced = self.reloads = self.bytes_read = 0
+        self.local: dict[str, bytes | None] = {}
+        """What this dict wrote itself since the last exact state: name to bytes, None: removed."""
+        self._on_publish = on_publish
+        self._on_state = on_state
+        self._create = create
+        self._acl = acl
+        self._max_staleness = max_staleness
+        self._prefix = "" if path == "/" else path
+        self._link = _Link(self)
+        self._submitted: dict[int, Submitted] = {}
+        self._connected = False
+        self._heard = False  # whether kazoo's listener was called yet
+        self._unsettled_since: float | None = None
+        self._lost_at = clock.monotonic()
+        self._forked = False
+
+    # -- life
+
+    def start(self) -> None:
+        """Listen to the client, start it if nobody has, and begin to load."""
+        client = self.client
+        client.add_listener(self._link.listener)
+        if client.connected:
+            self.later(self._link.already_connected)
+        elif client.client_state == KeeperState.CLOSED and not client.handler.running:
+            client.start_async()
+
+    def close(self) -> None:
+        """Forget the connection. Watches that were set fire once more at most, and do nothing."""
+        with self.lock:
+            self._change_state(State.CLOSED)
+            self.cache.disconnected()
+            self._connected = False
+            self.signal.notify()
+        self.client.remove_listener(self._link.listener)
+
+    def forked(self) -> None:
+        """This is a child process now: the lock may be held for ever, so replace it."""
+        self._forked = True
+        self.signal = Signal(self.client.handler)
+        self.lock = self.signal.lock
+
+    def check_usable(self) -> None:
+        """Raise Closed or ForkedDict where this feed gets nothing any more."""
+        if self._forked:
+            raise ForkedDict
+        if self.state is State.CLOSED:
+            raise Closed
+
+    @property
+    def connected(self) -> bool:
+        """Whether a request sent now would go out at once."""
+        return self._connected
+
+    @property
+    def age(self) -> float:
+        """Seconds since the connection was last known to be up; 0 while it is and is settled."""
+        if self.state is State.LIVE:
+            return 0.0
+        return clock.monotonic() - self._lost_at
+
+    def child(self, name: str) -> str:
+        """The path of a child."""
+        return f"{self._prefix}/{name}"
+
+    def later(self, function: Callable[..., None], *arguments: Any) -> None:
+        """Call a function in the queue of watch events, behind those which are in it now."""
+        self.client.handler.dispatch_callback(Callback("watch", function, arguments))
+
+    # -- what kazoo brings; all of it in the order of the callback queue
+
+    def state_changed(self, state: str) -> None:
+        """The connection's state changed."""
+        self._heard = True
+        if state == KazooState.CONNECTED:
+            self._start_reading()
+            return
+        with self.lock:
+            if self.state is State.CLOSED:
+                return
+            if self._connected:
+                self._lost_at = clock.monotonic()
+            self._connected = False
+            self._unsettled_since = None
+            self.cache.disconnected()
+            self._submitted.clear()
+            if state == KazooState.LOST and self.state is not State.LOADING:
+                self._change_state(State.STALE)
+            elif self.state is State.LIVE:
+                self._change_state(State.SUSPENDED)
+            self.signal.notify()
+
+    def already_connected(self) -> None:
+        """The client was connected before there was a listener to hear of it."""
+        if not self._heard:
+            self._start_reading()
+
+    def _start_reading(self) -> None:
+        with self.lock:
+            if self.state is State.CLOSED:
+                return
+            self._connected = True
+            self.failure = None
+            self.reloads += 1
+            self.cache.connected()
+            self.signal.notify()
+        self.pump()
+
+    def event(self, request: Request, kind: str) -> None:
+        """The watch which a request left has fired."""
+        with self.lock:
+            self.events += 1
+            self.cache.event(request, deleted=kind == EventType.DELETED)
+            self._watch_staleness()
+        self.pump()
+
+    def replied(self, request: Request, result: Any) -> None:
+        """A request was answered, and every event before the answer was handed over."""
+        with self.lock:
+            if self.state is State.CLOSED:
+                return
+            publication = self._digest(request, result)
+            if publication is not None:
+                self._publish(publication)
+            else:
+                self._watch_staleness()
+        self.pump()
+
+    # -- sending
+
+    def pump(self) -> None:
+        """Send the reads that are due."""
+        while True:
+            with self.lock:
+                request = self.cache.next_request(self.client.last_zxid)
+                if request is None:
+                    return
+                self._read(request)
+
+    def _read(self, request: Request) -> None:
+        client, watch = self.client, _Watch(self._link, request)
+        path = self.child(request.name) if request.name else self.path
+        if request.kind is Kind.DATA:
+            result = client.get_async(path, watch)
+        elif request.kind is Kind.CHILDREN:
+            result = client.get_children_async(path, watch, include_data=True)
+        elif request.kind is Kind.SYNC:
+            result = client.sync_async(path)
+        else:
+            result = client.exists_async(path, watch)
+        self.requests += 1
+        result.rawlink(_Completion(self._link, request))
+
+    def submit(
+        self,
+        send: Callable[[], Any],
+        *,
+        expect: Callable[[Cache], Mapping[str, Kind]] | None = None,
+        wrote: Callable[[Any], Mapping[str, Znode]] | None = None,
+        local: Mapping[str, bytes | None] | None = None,
+    ) -> Submitted:
+        """Send a caller's request in its place among the others.
+
+        Args:
+            send: calls one of kazoo's `_async` methods and returns its result.
+            expect: which items to read right behind it, with the cache as it is at that moment.
+            wrote: turns the reply into what it shows of the znodes written.
+            local: what a success puts where, None for a removal.
+
+        Raises:
+            Closed, ForkedDict: see `check_usable`.
+        """
+        with self.lock:
+            self.check_usable()
+            request = self.cache.mark(self.client.last_zxid)
+            submitted = Submitted(request, self.client.handler.event_object(), wrote, local)
+            self._submitted[request.position] = submitted
+            result = send()
+            self.requests += 1
+            if expect is not None:
+                self.cache.expect(expect(self.cache))
+                self._watch_staleness()
+        self.pump()
+        result.rawlink(_Completion(self._link, request))
+        result.rawlink(submitted.completed)
+        return submitted
+
+    # -- digesting
+
+    def _digest(self, request: Request, result: Any) -> Publication | None:
+        cache, kind = self.cache, request.kind
+        if kind is Kind.OTHER:
+            submitted = self._submitted.pop(request.position, None)
+            if submitted is not None and result.successful():
+                for name, offer in submitted.offers(result.get_nowait()).items():
+                    cache.wrote(name, offer)
+                self.local.update(submitted.local)
+            return cache.reply(request)
+        answer = _answer(result)
+        if answer is _LOST_REQUEST:
+            return None
+        if kind is Kind.SYNC:
+            return cache.sync_reply(request, synced=not isinstance(answer, Exception))
+        if isinstance(answer, Exception):
+            if request.name == ROOT:
+                self._failed(answer)
+                return None
+            return cache.data_reply(request, _unreadable(answer))
+        if kind is Kind.CHILDREN:
+            if answer is None:
+                publication = cache.children_reply(request, None)
+                self._root_missing()
+                return publication
+            self._create = False
+            names, stat = answer
+            return cache.children_reply(request, names, stat.pzxid)
+        if kind is Kind.ROOT_EXISTS:
+            return cache.root_reply(request, answer is not None)
+        if kind is Kind.STAT:
+            return cache.stat_reply(request, None if answer is None else znode(b"", answer))
+        if answer is None:
+            return cache.data_reply(request, None)
+        raw, stat = answer
+        self.bytes_read += len(raw or b"")
+        return cache.data_reply(request, znode(raw, stat))
+
+    def _root_missing(self) -> None:
+        if self._create:
+            link = weakref.ref(self)
+            self.requests += 1
+            self.client.ensure_path_async(self.path, self._acl).rawlink(
+                lambda result: _root_made(link, result)
+            )
+
+    def _failed(self, error: Exception) -> None:
+        self.failure = error
+        self.signal.notify()
+
+    def root_not_made(self, error: Exception) -> None:
+        """The missing root could not be made."""
+        with self.lock:
+            self._failed(error)
+
+    # -- publishing
+
+    def _publish(self, publication: Publication) -> None:
+        if publication.exact:
+            self._unsettled_since = None
+        else:
+            self.forced += 1
+        self._on_publish(publication)
+        if publication.exact:
+            self.local.clear()
+            if self.state is not State.LIVE:
+                self._change_state(State.LIVE)
+        self.signal.notify()
+
+    def _watch_staleness(self) -> None:
+        """Publish what there is when unending changes held it back for too long."""
+        if self.cache.settled or self.state is not State.LIVE:
+            return
+        now = clock.monotonic()
+        if self._unsettled_since is None:
+            self._unsettled_since = now
+        elif now - self._unsettled_since > self._max_staleness:
+            self._unsettled_since = now
+            publication = self.cache.force()
+            if publication is not None:
+                self._publish(publication)
+
+    def overlay(self, written: Mapping[str, Znode | None]) -> None:
+        """Show own writes at once, without waiting for a state that holds them."""
+        with self.lock:
+            publication = self.cache.force(written)
+            if publication is not None:
+                self._publish(publication)
+
+    def _change_state(self, new: State) -> None:
+        old, self.state = self.state, new
+        if old is not new:
+            self._on_state(old, new)
+
+
+def _root_made(feed: weakref.ref[Feed], result: Any) -> None:
+    answer = _answer(result)
+    target = feed()
+    if target is not None and isinstance(answer, Exception):
+        target.root_not_made(answer)
+
+
+def _answer(result: Any) -> Any:
+    """What a reply says: its value, None for NoNode, the exception the server answered with."""
+    try:
+        return result.get_nowait()
+    except NoNodeError:
+        return None
+    except CONNECTION_ERRORS:
+        return _LOST_REQUEST
+    except Exception as error:  # whatever it is, it is this item's
+        return error

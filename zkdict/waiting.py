@@ -1,0 +1,70 @@
+"""Waiting for a condition with a deadline, made of nothing but the handler's locks and events.
+
+The rules that live here:
+
+- A handler offers locks and events, no condition variable: each waiter has an event of its own,
+  and whoever changes something under the lock calls `notify()`.
+- A deadline is a point on `clock.monotonic()`; None waits as long as it takes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from zkdict import clock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Signal", "deadline_after", "remaining"]
+
+
+def deadline_after(timeout: float | None) -> float | None:
+    """The point in time that is `timeout` seconds away; None for None."""
+    return None if timeout is None else clock.monotonic() + timeout
+
+
+def remaining(deadline: float | None) -> float | None:
+    """Seconds left until `deadline`, at least 0; None for None."""
+    return None if deadline is None else max(0.0, deadline - clock.monotonic())
+
+
+class Signal:
+    """A lock and the waiters for a change of what it protects."""
+
+    __slots__ = ("_handler", "_waiters", "lock")
+
+    def __init__(self, handler: Any) -> None:
+        self._handler = handler
+        self._waiters: set[Any] = set()
+        self.lock: Any = handler.lock_object()
+
+    def notify(self) -> None:
+        """Let every waiter look again. Call it with the lock held."""
+        for event in self._waiters:
+            event.set()
+
+    def wait_for(self, condition: Callable[[], bool], deadline: float | None) -> bool:
+        """Wait until `condition()`, called with the lock held, is true; False at the deadline.
+
+        Call it without the lock. What the condition raises is passed on.
+        """
+        with self.lock:
+            if condition():
+                return True
+            event = self._handler.event_object()
+            self._waiters.add(event)
+        try:
+            while True:
+                left = remaining(deadline)
+                if left != 0:
+                    event.wait(left)
+                with self.lock:
+                    if condition():
+                        return True
+                    event.clear()
+                if left == 0:
+                    return False
+        finally:
+            with self.lock:
+                self._waiters.discard(event)

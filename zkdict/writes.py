@@ -1,0 +1,411 @@
+"""Write operations: how each reaches the server, when it may be sent again, when it is visible.
+
+The rules that live here:
+
+- Everything is checked before anything is sent: keys, values, sizes.
+- A write waits for the connection first. A deadline that passes there is a `Timeout`: nothing was
+  sent.
+- A write that was sent and whose answer never came is sent again only where that is harmless (set
+  this value, whatever is there). Any other is `WriteUncertain`, and so is a deadline that passes
+  after sending.
+- A write returns when the local copy holds it: the reads that its watches make necessary are sent
+  right behind it, so this takes one round trip. Where the copy cannot be confirmed within
+  `max_staleness`, the write is laid over it.
+- The copy only guides the first attempt (set or create? which version?). The server decides, and
+  its answer corrects the next attempt.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from kazoo.exceptions import (
+    BadVersionError,
+    KazooException,
+    NodeExistsError,
+    NoNodeError,
+)
+
+from zkdict.cache import ROOT, Cache, Kind, Znode
+from zkdict.errors import EncodeError, RootMissing, Timeout, ValueTooLarge, WriteUncertain
+from zkdict.feed import CONNECTION_ERRORS, znode
+from zkdict.records import ANY, State
+from zkdict.view import BadEntry, make_entry
+from zkdict.waiting import deadline_after, remaining
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from zkdict.feed import Feed
+    from zkdict.keys import KeyCodec
+    from zkdict.records import Entry
+
+__all__ = ["UnansweredError", "Writer"]
+
+V = TypeVar("V")
+
+
+class UnansweredError(Exception):
+    """A request was sent, and its answer will never come."""
+
+
+class Writer(Generic[V]):
+    """The single-key writes of one dict. See the module's rules.
+
+    Args:
+        feed: the connection and the local copy.
+        codec: keys to names.
+        encode: values to bytes; raises EncodeError.
+        entry: znodes to entries.
+        acl: for new znodes.
+        max_value_bytes: the largest value, and the largest multi.
+        write_timeout: seconds each write may take.
+        max_staleness: seconds a write waits for its state to be confirmed.
+        create_root: whether a missing root is made by a write.
+    """
+
+    def __init__(
+        self,
+        feed: Feed,
+        codec: KeyCodec,
+        encode: Callable[[V], bytes],
+        entry: Callable[[str, Znode], Entry[V] | BadEntry],
+        *,
+        acl: Any,
+        max_value_bytes: int,
+        write_timeout: float,
+        max_staleness: float,
+        create_root: bool,
+    ) -> None:
+        self.feed = feed
+        self.codec = codec
+        self.acl = acl
+        self.max_value_bytes = max_value_bytes
+        self.write_timeout = write_timeout
+        self._encode = encode
+        self._entry = entry
+        self._max_staleness = max_staleness
+        self._create_root = create_root
+
+    # -- what is checked before anything is sent
+
+    def encoded(self, key: str, value: V) -> bytes:
+        """The bytes for `value`. Raises EncodeError, ValueTooLarge."""
+        try:
+            raw = self._encode(value)
+        except EncodeError as error:
+            if error.key is None:
+                error.key = key
+            raise
+        if len(raw) > self.max_value_bytes:
+            raise ValueTooLarge(len(raw), self.max_value_bytes, key)
+        return raw
+
+    def deadline(self) -> float | None:
+        """The deadline of a write that begins now."""
+        return deadline_after(self.write_timeout)
+
+    # -- sending
+
+    def call(
+        self,
+        send: Callable[[], Any],
+        deadline: float | None,
+        *,
+        expect: Callable[[Cache], Mapping[str, Kind]] | None = None,
+        wrote: Callable[[Any], Mapping[str, Znode]] | None = None,
+        local: Mapping[str, bytes | None] | None = None,
+    ) -> Any:
+        """Send one request, wait for its answer, and for the copy to hold its effects.
+
+        Raises:
+            Timeout: no connection until the deadline; nothing was sent.
+            UnansweredError: it was sent, and no answer came.
+            KazooException: the server's answer. The copy then holds what made it answer so.
+        """
+        feed = self.feed
+        if not feed.signal.wait_for(self._connected, deadline):
+            raise Timeout(f"no connection to ZooKeeper within {self.write_timeout} s; nothing sent")
+        submitted = feed.submit(send, expect=expect, wrote=wrote, local=local)
+        submitted.done.wait(remaining(deadline))
+        if submitted.result is None:
+            raise UnansweredError("no answer until the deadline")
+        try:
+            answer = submitted.result.get_nowait()
+        except CONNECTION_ERRORS as error:
+            raise UnansweredError from error
+        except KazooException:
+            self._visible(submitted.request.position, {}, deadline)
+            raise
+        overlay: dict[str, Znode | None] = dict(wrote(answer)) if wrote is not None else {}
+        overlay.update((name, None) for name, raw in (local or {}).items() if raw is None)
+        self._visible(submitted.request.position, overlay, deadline)
+        return answer
+
+    def _connected(self) -> bool:
+        self.feed.check_usable()
+        return self.feed.connected
+
+    def _visible(
+        self, position: int, overlay: Mapping[str, Znode | None], deadline: float | None
+    ) -> None:
+        feed = self.feed
+        patience = deadline_after(self._max_staleness)
+        if deadline is not None and patience is not None:
+            patience = min(patience, deadline)
+
+        def reached() -> bool:
+            return feed.cache.position >= position or feed.state is State.CLOSED
+
+        if not feed.signal.wait_for(reached, patience) and overlay:
+            feed.overlay(overlay)
+
+    # -- single keys
+
+    def set(self, key: str, value: V) -> Entry[V]:
+        """Set, or create: whatever is there. Sent again when its answer was lost.
+
+        Raises:
+            InvalidKey, EncodeError, ValueTooLarge: nothing was sent.
+            RootMissing, Timeout, WriteUncertain, KazooException.
+        """
+        name = self.codec.to_name(key)
+        raw = self.encoded(key, value)
+        deadline = self.deadline()
+        exists = self.feed.cache.working(name) is not None
+        sent = False
+        while True:
+            try:
+                if exists:
+                    stat = self.send_set(name, raw, ANY, deadline)
+                else:
+                    stat = self.send_create(name, raw, deadline)
+                return make_entry(key, value, znode(raw, stat))
+            except NoNodeError:
+                if not exists:
+                    self.make_root(deadline)
+                exists = False
+            except NodeExistsError:
+                exists = True
+            except UnansweredError as error:
+                sent = True
+                if remaining(deadline) == 0:
+                    raise WriteUncertain("set", key) from error
+            except Timeout as error:
+                if sent:
+                    raise WriteUncertain("set", key) from error
+                raise
+
+    def send_set(self, name: str, raw: bytes, version: int, deadline: float | None) -> Any:
+        """One setData; its Stat. Raises NoNodeError, BadVersionError, and as `call`."""
+        client, path = self.feed.client, self.feed.child(name)
+
+        def expect(cache: Cache) -> Mapping[str, Kind]:
+            known = cache.working(name)
+            foreseen = known is not None and version in (ANY, known.version)
+            return {name: Kind.STAT} if foreseen and cache.predicts(name) else {}
+
+        return self.call(
+            lambda: client.set_async(path, raw, version),
+            deadline,
+            expect=expect,
+            wrote=lambda stat: {name: znode(raw, stat)},
+            local={name: raw},
+        )
+
+    def send_create(
+        self, name: str, raw: bytes, deadline: float | None, *, ephemeral: bool = False
+    ) -> Any:
+        """One create; its Stat. Raises NodeExistsError, NoNodeError (no root), and as `call`."""
+        client, path = self.feed.client, self.feed.child(name)
+
+        def expect(cache: Cache) -> Mapping[str, Kind]:
+            # The data is read, not only the Stat: kazoo brings the reply of a create late.
+            foreseen = cache.working(name) is None and cache.predicts(name) and cache.root_exists
+            return {name: Kind.DATA, ROOT: Kind.CHILDREN} if foreseen else {}
+
+        _, stat = self.call(
+            lambda: client.create_async(
+                path, raw, acl=self.acl, ephemeral=ephemeral, include_data=True
+            ),
+            deadline,
+            expect=expect,
+            wrote=lambda reply: {name: znode(raw, reply[1])},
+            local={name: raw},
+        )
+        return stat
+
+    def send_delete(
+        self,
+        name: str,
+        version: int,
+        deadline: float | None,
+        *,
+        before: Callable[[], object] = lambda: None,
+    ) -> None:
+        """One delete. Raises NoNodeError, BadVersionError, NotEmptyError, and as `call`.
+
+        `before` sends something right in front of it.
+        """
+        client, path = self.feed.client, self.feed.child(name)
+
+        def expect(cache: Cache) -> Mapping[str, Kind]:
+            known = cache.working(name)
+            foreseen = known is not None and version in (ANY, known.version)
+            return {ROOT: Kind.CHILDREN} if foreseen and cache.predicts(name) else {}
+
+        def send() -> Any:
+            before()
+            return client.delete_async(path, version)
+
+        self.call(
+            send,
+            deadline,
+            expect=expect,
+            local={name: None},
+        )
+
+    def make_root(self, deadline: float | None) -> None:
+        """Make the missing root, if the dict may.
+
+        Raises:
+            RootMissing: it may not.
+        """
+        feed = self.feed
+        if not self._create_root:
+            raise RootMissing(feed.path)
+        with contextlib.suppress(UnansweredError):  # the caller tries again, and so does this
+            self.call(lambda: feed.client.ensure_path_async(feed.path, self.acl), deadline)
+
+    def delete(self, key: str) -> None:
+        """Delete whatever is there, once.
+
+        Raises:
+            KeyError: no such key.
+            WriteUncertain, Timeout, KazooException.
+        """
+        name = self.codec.to_name(key)
+        try:
+            self.send_delete(name, ANY, self.deadline())
+        except NoNodeError:
+            raise KeyError(key) from None
+        except UnansweredError as error:
+            raise self.uncertain("delete", key, lambda found: found is None) from error
+
+    def pop(self, key: str) -> Entry[V]:
+        """Delete the znode that the copy shows, and return what it held.
+
+        The data is read right in front of the delete, on the same connection: versions start again
+        with a key that is made again, so the copy's version alone would not tell which it was.
+
+        Raises:
+            KeyError: the copy has no such key, or another client was faster.
+            DecodeError: the value does not decode; it was not deleted.
+            WriteUncertain, Timeout, KazooException.
+        """
+        name = self.codec.to_name(key)
+        path, client, deadline = self.feed.child(name), self.feed.client, self.deadline()
+        while True:
+            known = self.feed.cache.working(name)
+            if known is None:
+                raise KeyError(key)
+            self.decode(key, known)
+            reads: list[Any] = []
+            try:
+                self.send_delete(
+                    name,
+                    known.version,
+                    deadline,
+                    before=lambda: reads.append(client.get_async(path)),
+                )
+            except (NoNodeError, BadVersionError):
+                continue  # the copy has caught up with what made it fail
+            except UnansweredError as error:
+                raise self.uncertain("pop", key, _not_gone(known)) from error
+            raw, stat = reads[0].get_nowait()
+            return self.decode(key, znode(raw, stat))
+
+    def create(self, key: str, value: V, *, ephemeral: bool = False, operation: str = "add") -> Any:
+        """Create a key that does not exist, once. Makes the root where that is missing.
+
+        Raises:
+            NodeExistsError: it exists; the copy shows it now.
+            RootMissing, WriteUncertain, Timeout, KazooException, and what `set` checks.
+        """
+        name = self.codec.to_name(key)
+        raw = self.encoded(key, value)
+        deadline, floor = self.deadline(), self.feed.cache.zxid
+        while True:
+            try:
+                stat = self.send_create(name, raw, deadline, ephemeral=ephemeral)
+            except NoNodeError:
+                self.make_root(deadline)
+            except UnansweredError as error:
+                raise self.uncertain(operation, key, _created(raw, floor)) from error
+            else:
+                return make_entry(key, value, znode(raw, stat))
+
+    # -- what is left unknown
+
+    def decode(self, key: str, found: Znode) -> Entry[V]:
+        """The entry of a znode. Raises DecodeError."""
+        entry = self._entry(key, found)
+        if isinstance(entry, BadEntry):
+            raise entry.error
+        return entry
+
+    def uncertain(
+        self, operation: str, key: str, judge: Callable[[Znode | None], bool | None]
+    ) -> WriteUncertain:
+        """The exception for a write without an answer. `judge` tells from the znode found whether
+        it was applied; None where that does not tell."""
+
+        def resolve(timeout: float | None) -> bool:
+            verdict = judge(self.fetch(key, sync=True, timeout=timeout))
+            if verdict is None:
+                raise WriteUncertain(operation, key)
+            return verdict
+
+        return WriteUncertain(operation, key, resolve)
+
+    def fetch(self, key: str, *, sync: bool, timeout: float | None) -> Znode | None:
+        """Read one znode past the copy; None where it does not exist. Sent until answered.
+
+        Raises:
+            Timeout, KazooException.
+        """
+        client, path = self.feed.client, self.feed.child(self.codec.to_name(key))
+        deadline = deadline_after(timeout)
+
+        def send() -> Any:
+            if sync:
+                client.sync_async(path)
+            return client.get_async(path)
+
+        while True:
+            try:
+                raw, stat = self.call(send, deadline)
+                return znode(raw, stat)
+            except NoNodeError:
+                return None
+            except UnansweredError as error:
+                if remaining(deadline) == 0:
+                    raise Timeout(f"no answer within {timeout} s") from error
+
+
+def _not_gone(known: Znode) -> Callable[[Znode | None], bool | None]:
+    def judge(found: Znode | None) -> bool | None:
+        # Gone, or made again: by this delete or by somebody else's.
+        return False if found is not None and found.same_data(known) else None
+
+    return judge
+
+
+def _created(raw: bytes, floor: int) -> Callable[[Znode | None], bool | None]:
+    def judge(found: Znode | None) -> bool | None:
+        if found is None or found.czxid <= floor:
+            return False
+        return found.raw == raw if found.version == 0 else None
+
+    return judge
