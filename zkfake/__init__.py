@@ -4,5 +4,6 @@
 """
 
 from zkfake.server import FakeZooKeeper, Member
+from zkfake.state import Snapshot
 
-__all__ = ["FakeZooKeeper", "Member"]
+__all__ = ["FakeZooKeeper", "Member", "Snapshot"]

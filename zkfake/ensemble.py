@@ -45,6 +45,9 @@ class Member(Protocol):
     ) -> None:
         """Apply the next transaction of the log; ``complete`` where the request came from here."""
 
+    def replace(self, changes: Sequence[Change]) -> None:
+        """Take over the ensemble's tree as it is, and tell the watchers of ``changes``."""
+
     def follow(self, zxid: int | None) -> None:
         """A leader was lost or found: catch up with the log, and let go of the clients.
 
@@ -127,7 +130,7 @@ class Ensemble:
                 member.follow(zxid if member is self.leader else None)
 
     def submit(self, request: Request, origin: Member | None, complete: Completion | None) -> None:
-        """Hands a write to the leader. Without one it is lost, and so is one of a lost session."""
+        """A write for the leader; lost without a leader, or when its session is gone."""
         if self.leader is None:
             return
         transaction = self._decide(request, origin)
@@ -168,6 +171,14 @@ class Ensemble:
 
     def _uses_zxid(self, op: Op) -> bool:
         return op is Op.MULTI or self.settings.version.malformed_write_uses_zxid
+
+    def replace(self, tree: Tree, zxid: int, changes: Sequence[Change]) -> None:
+        """Puts ``tree`` in the place of every server's, as if one transaction had made ``changes``."""
+        self.tip = tree
+        self.log.append(Transaction(zxid, self.now, 0, Op.ERROR))
+        for member in self.members:
+            if member.running:
+                member.replace(changes)
 
     def expire(self, session: Session) -> None:
         """Ends a session as if it had not been heard of for its timeout."""

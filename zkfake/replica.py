@@ -16,7 +16,7 @@ from zkfake.protocol import ConnectRequest, CreateSessionRequest, Op, Request
 from zkfake.replies import Reads
 from zkfake.sessions import Session, first_session_id, password_of
 from zkfake.timers import Timer
-from zkfake.tree import Change
+from zkfake.tree import Change, Tree
 from zkfake.watches import Watcher, Watches
 
 
@@ -47,13 +47,13 @@ class Replica:
         self._by_session: dict[int, Client] = {}
         self._next_session_id = first_session_id(server_id, ensemble.now)
         ensemble.join(self)
-        self.tree = ensemble.tip
-        self._reset_watches()
+        self.watches = Watches(self.settings.version)
+        self._adopt(ensemble.tip)
         self.zxid = self.tree.zxid
 
-    def _reset_watches(self) -> None:
-        self.watches = Watches(self.settings.version)
-        self.reads = Reads(self.settings, self.access, self.tree, self.watches)
+    def _adopt(self, tree: Tree) -> None:
+        self.tree = tree
+        self.reads = Reads(self.settings, self.access, tree, self.watches)
 
     @property
     def mode(self) -> Mode | None:
@@ -86,8 +86,7 @@ class Replica:
         self._drop_clients()
         tip = self.ensemble.tip
         if not self.ensemble.standalone and (self.tree is tip or self.tree.zxid != tip.zxid):
-            self.tree = tip.copy()
-            self._reset_watches()
+            self._adopt(tip.copy())
         self.zxid = max(self.zxid, self.tree.zxid)
         if zxid is not None:
             self.zxid = zxid
@@ -112,6 +111,14 @@ class Replica:
         self.zxid = transaction.zxid
         if complete is not None:
             complete(transaction, changes)
+
+    def replace(self, changes: Sequence[Change]) -> None:
+        tip = self.ensemble.tip
+        self._adopt(tip if self.ensemble.standalone else tip.copy())
+        self.zxid = tip.zxid
+        event_zxid = tip.zxid if self.settings.version.event_zxid else -1
+        for change in changes:
+            self.watches.trigger(change, event_zxid)
 
     # -- its clients
 

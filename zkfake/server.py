@@ -14,11 +14,14 @@ import socket
 import threading
 import time
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from zkfake.connection import Connection
+from zkfake import inspector, state
+from zkfake.connection import HANDSHAKE_TIMEOUT, Connection
 from zkfake.ensemble import Ensemble
+from zkfake.link import Link, bind
 from zkfake.replica import Replica
 from zkfake.settings import Settings
 from zkfake.versions import DEFAULT
@@ -30,9 +33,10 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-logger = logging.getLogger("zkfake")
+    from zkfake.protocol import Id
+    from zkfake.state import Snapshot
 
-_RECEIVE = 1 << 18
+logger = logging.getLogger("zkfake")
 
 
 class Member:
@@ -44,9 +48,9 @@ class Member:
         self._owner = owner
         self._server_id = server_id
         self._host = host
-        self._listeners = [_bind(host, port)]
+        self._listeners = [bind(host, port)]
         if owner.tls is not None:
-            self._listeners.append(_bind(host, 0))
+            self._listeners.append(bind(host, 0))
         self.port: int = self._listeners[0].getsockname()[1]
         self.secure_port: int | None = (
             self._listeners[1].getsockname()[1] if owner.tls is not None else None
@@ -89,7 +93,7 @@ class Member:
                 port = listener.getsockname()[1]
                 listener.close()
                 # Bound but not listening: connections are refused, and nobody else gets the port.
-                self._listeners[place] = _bind(self._host, port)
+                self._listeners[place] = bind(self._host, port)
             self._owner.replicas[self._server_id - 1].stop()
 
     def close(self) -> None:
@@ -140,9 +144,9 @@ class FakeZooKeeper:
         if servers < 1 or servers > 254:
             raise ValueError(f"servers = {servers}: expected 1 to 254")
         self.tls = tls
-        self._settings = Settings.parse(settings, version)
+        parsed = replace(Settings.parse(settings, version), tls=tls is not None)
         self._epoch = time.time() - time.monotonic()
-        self._ensemble = Ensemble(self._settings, self._now())
+        self._ensemble = Ensemble(parsed, self._now())
         self.replicas = [Replica(self._ensemble, number + 1) for number in range(servers)]
         self._lock = threading.RLock()
         self._host = host
@@ -150,8 +154,8 @@ class FakeZooKeeper:
         self._members: tuple[Member, ...] = ()
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
-        self._dirty: dict[Connection, None] = {}
-        self._links: dict[Connection, _Link] = {}
+        self._dirty: dict[Link, None] = {}
+        self._links: dict[Link, None] = {}
         self._failure: BaseException | None = None
 
     # -- life
@@ -199,7 +203,7 @@ class FakeZooKeeper:
         for member in self._members:
             member.stop()
             member.close()
-        for link in list(self._links.values()):
+        for link in list(self._links):
             link.close()
         self._close_plumbing()
         if self._failure is not None:
@@ -222,7 +226,70 @@ class FakeZooKeeper:
     ) -> None:
         self.stop()
 
+    # -- the state in hand
+
+    def snapshot(self) -> Snapshot:
+        """The whole tree as it is now. Cost: a reference a znode."""
+        with self.at_work():
+            return state.take(self._ensemble)
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Back to a snapshot of this fake or of another one. Cost: as `snapshot`.
+
+        `zkfake.state` tells what clients that are connected see of it.
+        """
+        with self.at_work():
+            state.restore(self._ensemble, snapshot)
+
+    def load(self, znodes: Mapping[str, bytes | None]) -> None:
+        """Makes or overwrites znodes, parents included, with open ACLs.
+
+        Raises `ValueError` for a path that cannot be, `TypeError` for data that is not bytes;
+        nothing is changed then.
+        """
+        with self.at_work():
+            state.load(self._ensemble, znodes)
+
+    def dump(self) -> dict[str, bytes | None]:
+        """The data of every znode by path, parents first; ``/`` and ``/zookeeper`` are left out."""
+        with self.at_work():
+            return state.dump(self._ensemble)
+
+    def expire(self, session_id: int) -> None:
+        """Ends a session as if it had not been heard of for its timeout. Raises `KeyError` if there
+        is none.
+        """
+        with self.at_work():
+            session = self._ensemble.sessions.get(session_id)
+            if session is None:
+                raise KeyError(session_id)
+            self._ensemble.expire(session)
+
     # -- looking in
+
+    @property
+    def sessions(self) -> tuple[inspector.SessionView, ...]:
+        """The open sessions, oldest first."""
+        with self.at_work():
+            return inspector.sessions(self._ensemble)
+
+    @property
+    def watches(self) -> tuple[inspector.WatchView, ...]:
+        """Every watch that is set."""
+        with self.at_work():
+            return inspector.watches(self.replicas)
+
+    @property
+    def connections(self) -> tuple[inspector.ConnectionView, ...]:
+        """Every open connection, oldest first."""
+        with self.at_work():
+            return inspector.connections(self.replicas)
+
+    @property
+    def znodes(self) -> Mapping[str, inspector.ZnodeView]:
+        """Every znode by path, ``/zookeeper`` included. Cost: linear in the tree."""
+        with self.at_work():
+            return inspector.znodes(self._ensemble.tip)
 
     @property
     def hosts(self) -> str:
@@ -270,14 +337,17 @@ class FakeZooKeeper:
                 ensemble.advance(self._now())
                 for key, mask in ready:
                     if key.fd in self.selector.get_map():
-                        key.data(mask)
+                        try:
+                            key.data(mask)
+                        except Exception as error:
+                            logger.exception("zkfake failed; please report this")
+                            self._failure = error
                 self._flush()
 
     def _flush(self) -> None:
         while self._dirty:
-            connection, _ = self._dirty.popitem()
-            link = self._links.get(connection)
-            if link is not None:
+            link, _ = self._dirty.popitem()
+            if link in self._links:
                 link.send()
 
     def _wake(self) -> None:
@@ -293,21 +363,20 @@ class FakeZooKeeper:
         self, number: int, accepted: socket.socket, peer: tuple[str, int], secure: bool
     ) -> None:
         """Takes on a socket that server ``number`` accepted."""
-        accepted.setblocking(False)
-        accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection = Connection(self.replicas[number], peer[:2], self._mark)
-        self._links[connection] = _Link(self, connection, accepted)
-        self._mark(connection)
 
-    def _mark(self, connection: Connection) -> None:
-        self._dirty[connection] = None
+        def connect(link: Link, ids: tuple[Id, ...]) -> Connection:
+            def mark(_connection: Connection) -> None:
+                self._dirty[link] = None
 
-    def forget(self, connection: Connection) -> None:
-        self._links.pop(connection, None)
+            return Connection(self.replicas[number], (peer[0], peer[1]), mark, ids)
 
-    def failed(self, error: BaseException) -> None:
-        logger.error("zkfake failed; please report this", exc_info=error)
-        self._failure = error
+        tls = self.tls if secure else None
+        link = Link(self.selector, accepted, connect, self._links.pop, tls)
+        self._links[link] = None
+
+        if secure:
+            due = self._ensemble.now + HANDSHAKE_TIMEOUT
+            self._ensemble.timers.at(due, link.give_up_handshake)
 
 
 class _AtWork:
@@ -323,89 +392,6 @@ class _AtWork:
     def __exit__(self, *_: object) -> None:
         self._lock.release()
         self._wake()
-
-
-class _Link:
-    """A connection of the core and the socket that carries it."""
-
-    def __init__(self, owner: FakeZooKeeper, connection: Connection, sock: socket.socket) -> None:
-        self._owner = owner
-        self._connection = connection
-        self._socket = sock
-        self._unsent = b""
-        self._events = selectors.EVENT_READ
-        owner.selector.register(sock, self._events, self.ready)
-
-    def ready(self, mask: int) -> None:
-        if mask & selectors.EVENT_WRITE:
-            self.send()
-        if mask & selectors.EVENT_READ:
-            self._receive()
-
-    def _receive(self) -> None:
-        try:
-            data = self._socket.recv(_RECEIVE)
-        except (BlockingIOError, InterruptedError):
-            return
-        except OSError:
-            data = b""
-        if not data:
-            self._connection.lost()
-            self.close()
-            return
-        try:
-            self._connection.receive(data)
-        except Exception as error:
-            self._owner.failed(error)
-            self._connection.lost()
-            self.close()
-
-    def send(self) -> None:
-        """Sends what there is, as far as the socket takes it; closes when that was the last."""
-        data = self._unsent + self._connection.take_output()
-        try:
-            sent = self._socket.send(data) if data else 0
-        except (BlockingIOError, InterruptedError):
-            sent = 0
-        except OSError:
-            self._connection.lost()
-            self.close()
-            return
-        self._unsent = data[sent:]
-        if not self._unsent and self._connection.closing:
-            self.close()
-            return
-        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._unsent else 0)
-        if events != self._events:
-            self._events = events
-            self._owner.selector.modify(self._socket, events, self.ready)
-
-    def close(self) -> None:
-        if self._socket.fileno() < 0:
-            return
-        self._owner.selector.unregister(self._socket)
-        self._owner.forget(self._connection)
-        try:
-            # Data left unread would make the system reset the connection, and the client lose our
-            # last words.
-            while self._socket.recv(_RECEIVE):
-                pass
-        except OSError:
-            pass
-        self._socket.close()
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.setblocking(False)
-        listener.bind((host, port))
-    except OSError:
-        listener.close()
-        raise
-    return listener
 
 
 def _join(host: str, port: int) -> str:

@@ -71,6 +71,8 @@ class Settings:
     container_check_interval: int = 60_000
     enforce_quota: bool = False
     sasl_users: Mapping[str, str] | None = None
+    tls: bool = False
+    """Whether there are TLS connections, and so identities of the x509 scheme."""
     reconfig_enabled: bool = False
     local_sessions: bool = False
     local_sessions_upgrading: bool = False
@@ -107,7 +109,8 @@ class Settings:
     @property
     def auth_schemes(self) -> tuple[str, ...]:
         """The schemes beyond world, auth, digest and ip that ACL entries may use."""
-        return () if self.sasl_users is None else ("sasl",)
+        sasl = () if self.sasl_users is None else ("sasl",)
+        return (*sasl, "x509") if self.tls else sasl
 
     @property
     def session_timeouts(self) -> tuple[int, int]:

@@ -110,10 +110,11 @@ class WatchTable:
         """How many watches there are: pairs of watcher and path."""
         return sum(map(len, self._watchers.values()))
 
-    def by_path(self) -> Iterator[tuple[str, list[int]]]:
-        """Each watched path with the session ids of its watchers."""
+    def __iter__(self) -> Iterator[tuple[str, Watcher, int]]:
+        """Each watch: path, watcher and modes."""
         for path, watchers in self._paths.items():
-            yield path, [watcher.session_id for watcher in watchers]
+            for watcher, modes in watchers.items():
+                yield path, watcher, modes
 
     def by_session(self) -> Iterator[tuple[int, list[str]]]:
         """Each session that ever watched, with the paths it watches now."""

@@ -1,0 +1,176 @@
+"""One accepted socket: how bytes get from it to a connection of the core and back, plain or through
+TLS.
+
+Nothing here blocks: a socket that cannot go on waits in the selector. A TLS socket gets its
+connection once the handshake is over, with the identity of the client's certificate, if it showed
+one.
+"""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import ssl
+from typing import TYPE_CHECKING, Any
+
+from zkfake.protocol import Id
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from zkfake.connection import Connection
+
+_RECEIVE = 1 << 18
+_WOULD_BLOCK = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+
+class Link:
+    """A socket and the connection it carries."""
+
+    def __init__(
+        self,
+        selector: selectors.BaseSelector,
+        accepted: socket.socket,
+        connect: Callable[[Link, tuple[Id, ...]], Connection],
+        on_close: Callable[[Link], None],
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        """``connect`` makes the core's connection, given the identities that the socket proves."""
+        accepted.setblocking(False)
+        accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._selector = selector
+        self._connect = connect
+        self._on_close = on_close
+        self._unsent = b""
+        self.connection: Connection | None = None
+        if tls is None:
+            self._socket: socket.socket = accepted
+            self._register(self.ready)
+            self.connection = connect(self, ())
+        else:
+            self._socket = tls.wrap_socket(
+                accepted, server_side=True, do_handshake_on_connect=False
+            )
+            self._register(self._shake_hands)
+
+    def _register(self, ready: Callable[[int], None]) -> None:
+        self._awaited = (selectors.EVENT_READ, ready)
+        self._selector.register(self._socket, *self._awaited)
+
+    def _shake_hands(self, _mask: int) -> None:
+        assert isinstance(self._socket, ssl.SSLSocket)
+        try:
+            self._socket.do_handshake()
+        except ssl.SSLWantReadError:
+            self._await(selectors.EVENT_READ, self._shake_hands)
+        except ssl.SSLWantWriteError:
+            self._await(selectors.EVENT_WRITE, self._shake_hands)
+        except (OSError, ValueError):
+            self.close()  # no TLS client, or one we do not trust
+        else:
+            self._await(selectors.EVENT_READ, self.ready)
+            self.connection = self._connect(self, _certificate_ids(self._socket))
+
+    def give_up_handshake(self) -> None:
+        """Closes the socket unless its handshake is over."""
+        if self.connection is None:
+            self.close()
+
+    def ready(self, mask: int) -> None:
+        """The selector found the socket readable or writable."""
+        if mask & selectors.EVENT_WRITE:
+            self.send()
+        if mask & selectors.EVENT_READ:
+            self._receive()
+
+    def _receive(self) -> None:
+        assert self.connection is not None
+        # TLS may hold decrypted bytes that the selector does not know of.
+        more = True
+        while more and self._socket.fileno() >= 0:
+            try:
+                data = self._socket.recv(_RECEIVE)
+            except _WOULD_BLOCK:
+                return
+            except OSError:
+                data = b""
+            if not data:
+                self.connection.lost()
+                self.close()
+                return
+            self.connection.receive(data)
+            more = isinstance(self._socket, ssl.SSLSocket) and self._socket.pending() > 0
+
+    def send(self) -> None:
+        """Sends what there is, as far as the socket takes it; closes when that was the last."""
+        assert self.connection is not None
+        data = self._unsent + self.connection.take_output()
+        try:
+            sent = self._socket.send(data) if data else 0
+        except _WOULD_BLOCK:
+            sent = 0
+        except OSError:
+            self.connection.lost()
+            self.close()
+            return
+        self._unsent = data[sent:]
+        if not self._unsent and self.connection.closing:
+            self.close()
+            return
+        write = selectors.EVENT_WRITE if self._unsent else 0
+        self._await(selectors.EVENT_READ | write, self.ready)
+
+    def _await(self, events: int, ready: Callable[[int], None]) -> None:
+        if (events, ready) != self._awaited:
+            self._awaited = (events, ready)
+            self._selector.modify(self._socket, events, ready)
+
+    def close(self) -> None:
+        if self._socket.fileno() < 0:
+            return
+        self._selector.unregister(self._socket)
+        self._on_close(self)
+        try:
+            # Data left unread would reset the connection, and the client would lose our last words.
+            while self._socket.recv(_RECEIVE):
+                pass
+        except OSError:
+            pass
+        self._socket.close()
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A socket that has the address but does not listen yet. Raises `OSError`."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setblocking(False)
+        listener.bind((host, port))
+    except (OSError, OverflowError):
+        listener.close()
+        raise
+    return listener
+
+
+_SHORT_NAMES = {
+    "commonName": "CN",
+    "countryName": "C",
+    "domainComponent": "DC",
+    "localityName": "L",
+    "organizationName": "O",
+    "organizationalUnitName": "OU",
+    "stateOrProvinceName": "ST",
+    "streetAddress": "STREET",
+    "userId": "UID",
+}
+
+
+def _certificate_ids(secured: ssl.SSLSocket) -> tuple[Id, ...]:
+    """The client certificate's subject as RFC 2253 writes it, most specific part first."""
+    certificate: dict[str, Any] = secured.getpeercert() or {}
+    parts = [
+        "+".join(f"{_SHORT_NAMES.get(name, name)}={value}" for name, value in part)
+        for part in certificate.get("subject", ())
+    ]
+    return (Id("x509", ",".join(reversed(parts))),) if parts else ()
