@@ -11,10 +11,11 @@ Nothing here reads a clock or a socket: the driver calls `Ensemble.advance`, and
 """
 
 from base64 import b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from random import Random
 from typing import Protocol
 
+from zkfake import reconfig
 from zkfake.acl import AccessControl
 from zkfake.log import CONTAINER, Log, Transaction
 from zkfake.protocol import Code, CreateSessionRequest, EmptyRequest, Op, PathRequest, Request
@@ -78,7 +79,7 @@ class Ensemble:
         self.members: list[Member] = []
         self.leader: Member | None = None
         self.epoch = 0
-        self._rules = Rules(settings, self.access)
+        self._rules = Rules(settings, self.access, self._followers)
         self._last_reaping = now
 
     @property
@@ -123,11 +124,27 @@ class Ensemble:
             self.epoch += 1
             zxid = self.epoch << 32
             self.log.last_zxid = zxid
+            if self.epoch == 1:
+                self._configure(zxid if self.settings.reconfig_enabled else 0)
         for session in self.sessions:
             self.sessions.touch(session, self.now)
         for member in self.members:
             if member.running:
                 member.follow(zxid if member is self.leader else None)
+
+    def _configure(self, version: int) -> None:
+        """The first leader writes down who the members are; with reconfiguration that is a version
+        of its own, without it stays version 0.
+        """
+        node = self.tip.nodes[reconfig.CONFIG_PATH]
+        text = reconfig.initial([(m.id, m.observer) for m in self.members], version)
+        self.tip.nodes[reconfig.CONFIG_PATH] = node._replace(
+            data=text, version=-1, mzxid=version, mtime=self.now
+        )
+
+    def _followers(self) -> Collection[int]:
+        """The ids of the running servers of an ensemble; none on a standalone server."""
+        return () if self.standalone else {member.id for member in self.members if member.running}
 
     def submit(self, request: Request, origin: Member | None, complete: Completion | None) -> None:
         """A write for the leader; lost without a leader, or when its session is gone."""

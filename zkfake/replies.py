@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from zkfake import acl
 from zkfake.jute import pack_buffer, pack_int, pack_string, pack_strings
-from zkfake.log import Transaction
+from zkfake.log import SetData, Transaction
 from zkfake.paths import ROOT
 from zkfake.protocol import (
     MULTI_END,
@@ -198,6 +198,10 @@ def written(
         return _multi_written(request.record, transaction, changes)
     if transaction.error or request.op is Op.CLOSE_SESSION:
         return transaction.error, b""
+    if request.op is Op.RECONFIG:
+        (configured,) = transaction.operations
+        assert isinstance(configured, SetData)
+        return Code.OK, pack_buffer(configured.data) + _stat(changes[0])
     return Code.OK, _result(request.op, changes[0])
 
 

@@ -6,10 +6,10 @@ with its error. The order of the checks is the server's (``PrepRequestProcessor`
 request with two faults must show the same one.
 """
 
-from collections.abc import Callable
-from typing import Any, ClassVar, Protocol
+from collections.abc import Callable, Collection
+from typing import ClassVar, Protocol
 
-from zkfake import acl, quota
+from zkfake import acl, quota, reconfig
 from zkfake.log import CONTAINER, Check, Create, Delete, Operation, SetAcl, SetData, Transaction
 from zkfake.paths import is_valid, split
 from zkfake.protocol import (
@@ -21,6 +21,7 @@ from zkfake.protocol import (
     MultiRequest,
     Op,
     PathRequest,
+    ReconfigRequest,
     Request,
     SetAclRequest,
     SetDataRequest,
@@ -81,11 +82,15 @@ class Rules:
     """The leader's rules: `prepare` turns one request into one transaction."""
 
     def __init__(
-        self, settings: Settings, access: acl.AccessControl, *, standalone: bool = True
+        self,
+        settings: Settings,
+        access: acl.AccessControl,
+        followers: Callable[[], Collection[int]] = tuple,
     ) -> None:
+        """``followers``: the ids of the ensemble's running servers; empty on a standalone one."""
         self._settings = settings
         self._access = access
-        self._standalone = standalone
+        self._followers = followers
 
     def prepare(self, tree: Tree, request: Request, zxid: int, time: int) -> Transaction:
         """The transaction for ``request`` on ``tree``; never raises for what a client sent."""
@@ -95,7 +100,10 @@ class Rules:
         if op is Op.MULTI:
             return self._prepare_multi(tree, request, zxid, time)
         try:
-            operation = self._prepare[op](self, tree, tree, op, request.record, request)
+            if op is Op.RECONFIG:
+                operation: Operation = self._reconfig(tree, request.record, request, zxid)
+            else:
+                operation = self._prepare[op](self, tree, tree, op, request.record, request)
         except ZooKeeperError as error:
             return Transaction(zxid, time, session_id, op, (), error.code)
         return Transaction(zxid, time, session_id, op, (operation,))
@@ -213,9 +221,17 @@ class Rules:
         return Check(path)
 
     def _reconfig(
-        self, view: _View, tree: Tree, op: Op, record: Any, request: Request
-    ) -> Operation:
-        raise ZooKeeperError(Code.RECONFIG_DISABLED)
+        self, tree: Tree, record: ReconfigRequest, request: Request, zxid: int
+    ) -> SetData:
+        if not self._settings.reconfig_enabled:
+            raise ZooKeeperError(Code.RECONFIG_DISABLED)
+        followers = self._followers()
+        if not followers:
+            raise ZooKeeperError(Code.UNIMPLEMENTED)
+        node = _existing(tree, reconfig.CONFIG_PATH)
+        text = reconfig.reconfigured(node.data or b"", record, zxid, followers)
+        self._access.check(node.acl, acl.WRITE, request.ids)
+        return SetData(reconfig.CONFIG_PATH, text, node.version)
 
     _prepare: ClassVar[dict[Op, Callable[..., Operation]]] = {
         Op.CREATE: _create,
@@ -227,7 +243,6 @@ class Rules:
         Op.SET_DATA: _set_data,
         Op.SET_ACL: _set_acl,
         Op.CHECK: _check,
-        Op.RECONFIG: _reconfig,
     }
 
     def _check_quota(self, tree: Tree, path: str, count: int, size: int) -> None:
