@@ -14,6 +14,7 @@ The rules that live here:
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -448,14 +449,14 @@ def _data_directory(port: int) -> Path | Literal["unknown"] | None:
     try:
         # A short wait: 3.9 drops the word, but not the connection, of who asks while it loads.
         answer = four_letter_word("127.0.0.1", port, "conf", timeout=0.5)
+        if "not in the whitelist" in answer:
+            answer = four_letter_word("127.0.0.1", port, "srvr", timeout=0.5)
+            return None if "not currently serving" in answer else "unknown"
     except OSError:
         return None
     found = re.search(r"^dataDir=(.*)$", answer, re.MULTILINE)
-    if found:
-        return Path(found[1].strip()).parent  # ZooKeeper names the version-2 directory within
-    if "not in the whitelist" in answer:
-        return "unknown"
-    return None
+    # ZooKeeper names the directory of its format's version, within the one it was told.
+    return Path(found[1].strip()).parent if found else None
 
 
 def _is_taken(port: int) -> bool:
@@ -472,12 +473,10 @@ def _is_taken(port: int) -> bool:
 
 def _end(supervisor: subprocess.Popen[bytes], word: bytes) -> None:
     assert supervisor.stdin is not None
-    try:
+    with contextlib.suppress(OSError):  # it may have ended before
         # A word, not only the end of the pipe: a forked child of ours may hold the pipe open.
         supervisor.stdin.write(word + b"\n")
-        supervisor.stdin.close()
-    except OSError:
-        pass  # it ended before
+    supervisor.stdin.close()
     try:
         supervisor.wait(20)
     except subprocess.TimeoutExpired:

@@ -314,5 +314,5 @@ def zk_dict(zk_client: KazooClient) -> Iterator[ZooKeeperDict[Any]]:
     """An empty `zkdict.ZooKeeperDict` on `zk_client`, at the path ``/zk_dict``."""
     from zkdict import ZooKeeperDict
 
-    with ZooKeeperDict[Any](zk_client, "/zk_dict") as mapping:
+    with closing(ZooKeeperDict[Any](zk_client, "/zk_dict")) as mapping:
         yield mapping

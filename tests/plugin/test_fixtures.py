@@ -1,0 +1,329 @@
+"""Every test has its own znodes and clients, and nothing of them is left afterwards."""
+
+import re
+import socket
+import threading
+from contextlib import ExitStack, closing
+
+import pytest
+from kazoo.client import KazooClient, KazooState
+from kazoo.exceptions import ConnectionLoss
+from kazoo.security import make_digest_acl
+
+from pytest_zkdict import plugin
+from pytest_zkdict.live import free_port
+from pytest_zkdict.plugin import ClientFactory, ServerFactory
+from pytest_zkdict.servers import ExternalServer, ServerPool, ZooKeeperServer
+from zkdict import ZooKeeperDict
+from zkfake import FakeZooKeeper
+
+
+def left_on(server: FakeZooKeeper) -> list[str]:
+    client = KazooClient(server.hosts)
+    client.start()
+    try:
+        return [name for name in client.get_children("/") if name != "zookeeper"]
+    finally:
+        client.stop()
+        client.close()
+
+
+def run_on(pytester: pytest.Pytester, shared: FakeZooKeeper, *arguments: str) -> pytest.RunResult:
+    hosts = f"--zk-hosts={shared.hosts}"
+    return pytester.runpytest_inprocess("--zk-backend=live", hosts, "-Werror", *arguments)
+
+
+def test_each_test_starts_empty_and_can_not_see_the_others(
+    pytester: pytest.Pytester, shared: FakeZooKeeper
+) -> None:
+    pytester.makepyfile(
+        """
+        import pytest
+
+        seen = set()
+
+        @pytest.mark.parametrize("number", range(3))
+        def test_it(zk_client, zk_chroot, number):
+            assert zk_client.get_children("/") == []
+            zk_client.create("/a/b", b"1", makepath=True)
+            assert zk_chroot not in seen
+            seen.add(zk_chroot)
+        """
+    )
+    run_on(pytester, shared).assert_outcomes(passed=3)
+    assert left_on(shared) == []
+
+
+def test_what_stood_on_the_server_before_stays(
+    pytester: pytest.Pytester, shared: FakeZooKeeper
+) -> None:
+    client = KazooClient(shared.hosts)
+    client.start()
+    client.create("/precious/data", b"1", makepath=True)
+    client.stop()
+    client.close()
+    pytester.makepyfile("def test_it(zk_client): zk_client.delete('/', recursive=True)")
+    run_on(pytester, shared)
+    assert left_on(shared) == ["precious"]
+
+
+def test_hosts_may_name_a_chroot_of_their_own(
+    pytester: pytest.Pytester, shared: FakeZooKeeper
+) -> None:
+    pytester.makepyfile(
+        """
+        def test_it(zk_client, zk_hosts, zk_chroot, zk_server):
+            assert zk_chroot.startswith("/team/tests/pytest-")
+            assert zk_hosts == zk_server.hosts + zk_chroot
+            zk_client.create("/a")
+        """
+    )
+    hosts = f"--zk-hosts={shared.hosts}/team/tests/"
+    pytester.runpytest_inprocess("--zk-backend=live", hosts).assert_outcomes(passed=1)
+    assert left_on(shared) == ["team"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "assert False",
+        "zk_client.stop()",
+        "zk_client.stop(); zk_client.close()",
+        "zk_client_factory(start=False)",
+        "zk_client_factory().create('/e', ephemeral=True)",
+        "[zk_client_factory() for _ in range(5)]",
+        "zk_client.restart()",
+        "zk_client.get_async('/missing')",
+        "import pytest; pytest.skip('no')",
+        "zk_client.ChildrenWatch('/', lambda children: None); zk_client.create('/a')",
+        "zk_client._connection._socket.shutdown(2)",
+        "other = zk_client_factory(client_id=zk_client.client_id); other.stop()",
+    ],
+)
+def test_whatever_a_test_did_nothing_is_left(
+    pytester: pytest.Pytester, shared: FakeZooKeeper, body: str
+) -> None:
+    before = set(threading.enumerate())
+    pytester.makepyfile(
+        f"""
+        def test_it(zk_client, zk_client_factory):
+            zk_client.create("/tree/of/znodes", makepath=True)
+            {body}
+        """
+    )
+    run_on(pytester, shared).assert_outcomes(
+        passed=0 if "assert" in body or "skip" in body else 1,
+        failed=1 if "assert" in body else 0,
+        skipped=1 if "skip" in body else 0,
+    )
+    assert left_on(shared) == []
+    assert set(threading.enumerate()) <= before
+
+
+def test_a_callback_that_never_returns_is_an_error_and_no_hang(
+    pytester: pytest.Pytester, shared: FakeZooKeeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plugin, "_STOP_LIMIT", 0.2)
+    release = threading.Event()
+    monkeypatch.setattr(plugin, "release", release, raising=False)
+    before = set(threading.enumerate())
+    pytester.makepyfile(
+        """
+        from pytest_zkdict import plugin
+
+        def test_it(zk_client):
+            entered = zk_client.handler.event_object()
+            def watch(event):
+                entered.set()
+                plugin.release.wait()
+            zk_client.exists("/a", watch=watch)
+            zk_client.create("/a")
+            entered.wait()
+        """
+    )
+    try:
+        result = run_on(pytester, shared)
+        result.assert_outcomes(passed=1, errors=1)
+        result.stdout.fnmatch_lines(["*TimeoutError: a KazooClient did not stop*callback*"])
+        assert left_on(shared) == []
+    finally:
+        release.set()
+    for thread in set(threading.enumerate()) - before:
+        thread.join(10)
+
+
+def lock(client: KazooClient) -> None:
+    client.create("/mine/child", makepath=True)
+    client.set_acls("/mine", [make_digest_acl("somebody", "else", all=True)])
+
+
+def test_locked_znodes_go_too_where_the_server_is_the_runs_own(
+    zk_server: ZooKeeperServer, pytestconfig: pytest.Config
+) -> None:
+    with closing(ServerPool(hosts=None, home=pytestconfig.getoption("--zk-home"))) as pool:
+        server = pool.get(zk_server.backend)
+        with pool.chroot(server) as path, closing(ClientFactory(server.hosts + path)) as factory:
+            lock(factory())
+        with closing(ClientFactory(server.hosts)) as factory:
+            assert factory().get_children("/") == ["zookeeper"]
+
+
+def test_locked_znodes_on_somebody_elses_server_stay_with_a_warning(
+    pytester: pytest.Pytester, shared: FakeZooKeeper
+) -> None:
+    pytester.makepyfile(
+        """
+        from kazoo.security import make_digest_acl
+
+        def test_it(zk_client):
+            zk_client.create("/mine/child", makepath=True)
+            zk_client.set_acls("/mine", [make_digest_acl("somebody", "else", all=True)])
+        """
+    )
+    hosts = f"--zk-hosts={shared.hosts}"
+    result = pytester.runpytest_inprocess("--zk-backend=live", hosts, "-Wdefault")
+    result.assert_outcomes(passed=1, warnings=1)
+    result.stdout.fnmatch_lines(["*a test locked znodes under /pytest-main-*; they stay*"])
+    assert len(left_on(shared)) == 1
+
+
+def test_a_client_that_still_writes_does_not_keep_the_znodes(zk_server: ZooKeeperServer) -> None:
+    """A thread the test forgot: it ends when its znodes are gone, so the removal has to win."""
+    with closing(ServerPool(hosts=zk_server.hosts, home=None)) as pool:
+        server = pool.get("live")
+        with ExitStack() as exits:
+            path = exits.enter_context(pool.chroot(server))
+            with closing(ClientFactory(server.hosts + path)) as factory:
+                client = factory()
+                pending = [client.create_async("/n-", sequence=True) for _ in range(2000)]
+                exits.close()
+                for result in pending:
+                    result.wait(30)
+        with closing(ClientFactory(server.hosts)) as clients:
+            assert clients().exists(path) is None
+
+
+# -- the fixtures themselves
+
+
+def test_servers_look_alike(zk_server: ZooKeeperServer, zk_backend: str) -> None:
+    assert zk_server.backend == zk_backend
+    host, _, port = zk_server.hosts.partition(":")
+    assert host
+    assert int(port) > 0
+    assert re.fullmatch(r"\d+\.\d+\.\d+", zk_server.version)
+    assert zk_server.tick_time > 0
+    assert zk_server.min_session_timeout * 1000 >= zk_server.tick_time
+
+
+def test_a_server_tells_what_it_grants(zk_server: ZooKeeperServer) -> None:
+    """What is read from outside is what the run's own server was set up with."""
+    outside = ExternalServer.at(zk_server.hosts)
+    assert outside.min_session_timeout == zk_server.min_session_timeout
+    assert outside.tick_time == zk_server.tick_time
+    assert outside.version == zk_server.version
+
+
+def test_one_server_serves_the_whole_run(zk_server: ZooKeeperServer, zk_hosts: str) -> None:
+    assert zk_hosts.startswith(zk_server.hosts + "/pytest-")
+
+
+def test_a_server_to_take_down(
+    zk_server_factory: ServerFactory, zk_client_factory: ClientFactory
+) -> None:
+    server = zk_server_factory({"tickTime": 100})
+    assert server.tick_time == 100
+    client = zk_client_factory(
+        hosts=server.hosts, connection_retry={"max_delay": 0.05, "max_tries": -1}
+    )
+    client.create("/a", b"kept")
+    client.create("/e", ephemeral=True)
+    session = client.client_id
+    suspended, connected = threading.Event(), threading.Event()
+    client.add_listener(
+        lambda state: (connected if state == KazooState.CONNECTED else suspended).set()
+    )
+    server.stop()
+    assert suspended.wait(30)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", int(server.hosts.rpartition(":")[2])))
+    server.start()
+    assert connected.wait(30)
+    assert client.client_id == session
+    assert client.get("/a")[0] == b"kept"
+    assert client.exists("/e") is not None
+
+
+def test_settings_go_by_zookeepers_names(
+    zk_server_factory: ServerFactory, zk_client_factory: ClientFactory
+) -> None:
+    server = zk_server_factory({"minSessionTimeout": 3000, "jute.maxbuffer": 5000})
+    assert ExternalServer.at(server.hosts).min_session_timeout == server.min_session_timeout == 3
+    client = zk_client_factory(hosts=server.hosts)
+    client.create("/small", b"x" * 4000)
+    with pytest.raises(ConnectionLoss):
+        client.create("/large", b"x" * 6000)
+
+
+def test_a_server_of_ones_own_can_not_be_had_from_outside(
+    pytester: pytest.Pytester, shared: FakeZooKeeper
+) -> None:
+    pytester.makepyfile("def test_it(zk_server_factory): zk_server_factory()")
+    result = run_on(pytester, shared, "-rs")
+    result.assert_outcomes(skipped=1)
+    result.stdout.fnmatch_lines(["SKIPPED*--zk-hosts names somebody else's"])
+
+
+def test_hosts_where_nobody_is(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_it(zk_client): pass")
+    hosts = f"--zk-hosts=127.0.0.1:{free_port()}"
+    result = pytester.runpytest_inprocess("--zk-backend=live", hosts)
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*ConnectionRefusedError*"])
+
+
+def test_the_factory_passes_kazoos_arguments_on(zk_client_factory: ClientFactory) -> None:
+    client = zk_client_factory(start=False, timeout=3.5, read_only=True)
+    assert not client.connected
+    assert client.read_only
+    client.start()
+    assert client.get_children("/") == []
+    own = zk_client_factory()
+    assert own.client_id != client.client_id
+
+
+def test_the_dict_is_live_and_on_the_tests_own_client(
+    zk_dict: ZooKeeperDict[object], zk_client: KazooClient, zk_client_factory: ClientFactory
+) -> None:
+    assert dict(zk_dict) == {}
+    assert zk_dict.connection is zk_client
+    zk_dict["exchange_rate"] = 25
+    other = ZooKeeperDict[object](zk_client_factory(), zk_dict.keyspace)
+    with closing(other):
+        other.sync()
+        assert dict(other) == {"exchange_rate": 25}
+
+
+def test_wider_fixtures_can_use_the_server(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import pytest
+        from kazoo.client import KazooClient
+
+        @pytest.fixture(scope="module")
+        def everyones(zk_server):
+            client = KazooClient(zk_server.hosts)
+            client.start()
+            client.create("/everyones")
+            yield client
+            client.stop()
+            client.close()
+
+        def test_a(everyones):
+            assert everyones.exists("/everyones")
+
+        def test_b(everyones, zk_client):
+            assert zk_client.get_children("/") == []
+        """
+    )
+    pytester.runpytest_inprocess("-Werror").assert_outcomes(passed=2)

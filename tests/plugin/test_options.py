@@ -1,0 +1,242 @@
+"""Which backends a run has, and what happens when it can not have them."""
+
+import itertools
+from pathlib import Path
+
+import pytest
+
+from pytest_zkdict import live
+
+THREE_LINES = """
+def test_it(zk_client):
+    zk_client.create("/a", b"1")
+    assert zk_client.get("/a")[0] == b"1"
+"""
+
+NAMES = """
+def test_it(zk_backend):
+    pass
+"""
+
+
+@pytest.fixture
+def no_java(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+
+
+@pytest.fixture
+def no_zookeeper(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    java = tmp_path / "bin" / "java"
+    java.parent.mkdir()
+    java.touch(0o755)
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    monkeypatch.delenv("ZOOKEEPER_HOME", raising=False)
+    monkeypatch.setattr(live, "DEBIAN_JAR", tmp_path / "zookeeper.jar")
+
+
+def ids(pytester: pytest.Pytester, *arguments: str) -> list[str]:
+    result = pytester.runpytest_inprocess("--collect-only", "-q", *arguments)
+    assert result.ret == 0
+    return [line.partition("::")[2] for line in result.outlines if "::" in line]
+
+
+BACKENDS = {"fake": ["fake"], "live": ["live"], "both": ["fake", "live"]}
+
+
+@pytest.mark.parametrize(
+    ("option", "ini", "environment"),
+    list(itertools.product([None, "fake", "live", "both"], repeat=3)),
+)
+def test_the_option_beats_the_ini_file_beats_the_environment(
+    pytester: pytest.Pytester,
+    monkeypatch: pytest.MonkeyPatch,
+    option: str | None,
+    ini: str | None,
+    environment: str | None,
+) -> None:
+    pytester.makepyfile(NAMES)
+    if ini:
+        pytester.makeini(f"[pytest]\nzk_backend = {ini}")
+    if environment:
+        monkeypatch.setenv("ZK_BACKEND", environment)
+    wanted = BACKENDS[option or ini or environment or "fake"]
+    arguments = [f"--zk-backend={option}"] if option else []
+    assert ids(pytester, *arguments) == [f"test_it[{backend}]" for backend in wanted]
+
+
+@pytest.mark.parametrize("source", ["--zk-backend", "the ini option zk_backend", "ZK_BACKEND"])
+def test_a_bad_value_is_a_usage_error_that_names_its_source(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    pytester.makepyfile(NAMES)
+    arguments = []
+    if source == "--zk-backend":
+        arguments.append("--zk-backend=real")
+    elif source == "ZK_BACKEND":
+        monkeypatch.setenv("ZK_BACKEND", "real")
+    else:
+        pytester.makeini("[pytest]\nzk_backend = real")
+    result = pytester.runpytest_inprocess(*arguments)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: *{source}*'real'*fake, live, both"])
+
+
+def test_without_any_word_the_fake_does_without_java(
+    pytester: pytest.Pytester, no_java: None
+) -> None:
+    pytester.makepyfile(THREE_LINES)
+    pytester.runpytest_inprocess("-Werror").assert_outcomes(passed=1)
+
+
+def test_without_java_the_live_half_is_skipped(pytester: pytest.Pytester, no_java: None) -> None:
+    pytester.makepyfile(THREE_LINES)
+    result = pytester.runpytest_inprocess("--zk-backend=both", "-rs")
+    result.assert_outcomes(passed=1, skipped=1)
+    result.stdout.fnmatch_lines(["SKIPPED*needs Java*apt-get install zookeeper*--zk-home*"])
+
+
+def test_without_a_server_the_live_half_is_skipped(
+    pytester: pytest.Pytester, no_zookeeper: None
+) -> None:
+    pytester.makepyfile(THREE_LINES)
+    result = pytester.runpytest_inprocess("--zk-backend=both", "-rs")
+    result.assert_outcomes(passed=1, skipped=1)
+    result.stdout.fnmatch_lines(["SKIPPED*no ZooKeeper server*apt-get install zookeeper*"])
+
+
+@pytest.mark.parametrize("source", ["option", "environment"])
+def test_where_live_is_required_that_fails(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, no_java: None, source: str
+) -> None:
+    pytester.makepyfile(THREE_LINES)
+    if source == "environment":
+        monkeypatch.setenv("ZK_REQUIRE_LIVE", "1")
+    arguments = ["--zk-require-live"] if source == "option" else []
+    result = pytester.runpytest_inprocess("--zk-backend=both", *arguments)
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["*live server is required*needs Java*"])
+
+
+def test_requiring_live_asks_nothing_of_a_fake_run(
+    pytester: pytest.Pytester, no_java: None
+) -> None:
+    pytester.makepyfile(THREE_LINES)
+    result = pytester.runpytest_inprocess("--zk-require-live")
+    result.assert_outcomes(passed=1)
+
+
+def test_a_home_without_a_server_is_a_mistake_and_no_reason_to_skip(
+    pytester: pytest.Pytester, tmp_path: Path, no_zookeeper: None
+) -> None:
+    pytester.makepyfile(THREE_LINES)
+    result = pytester.runpytest_inprocess("--zk-backend=live", f"--zk-home={tmp_path}")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines([f"*ValueError: no ZooKeeper server in *{tmp_path}*"])
+
+
+def test_a_server_that_does_not_start_is_tried_once(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A broken Java is an error of every test that needs it, and costs one start."""
+    java = tmp_path / "bin" / "java"
+    java.parent.mkdir()
+    java.write_text(f"#!/bin/sh\necho started >> {tmp_path}/starts\necho no such class\nexit 1\n")
+    java.chmod(0o755)
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    (tmp_path / "zookeeper-3.9.5.jar").touch()
+    pytester.makepyfile(THREE_LINES + NAMES.replace("zk_backend", "zk_server").replace("it", "too"))
+    result = pytester.runpytest_inprocess("--zk-backend=live", f"--zk-home={tmp_path}")
+    result.assert_outcomes(errors=2)
+    result.stdout.fnmatch_lines(["*LiveStartError: *ended at once*", "*no such class*"])
+    assert (tmp_path / "starts").read_text().split() == ["started"]
+
+
+def test_macos_placeholder_for_java_is_no_java(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    java = tmp_path / "bin" / "java"
+    java.parent.mkdir()
+    java.write_text("#!/bin/sh\necho 'Unable to locate a Java Runtime.'\nexit 1\n")
+    java.chmod(0o755)
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    (tmp_path / "zookeeper-3.9.5.jar").touch()
+    pytester.makepyfile(THREE_LINES)
+    result = pytester.runpytest_inprocess("--zk-backend=live", f"--zk-home={tmp_path}", "-rs")
+    result.assert_outcomes(skipped=1)
+
+
+def test_a_marker_keeps_a_test_on_one_backend(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.zk_backend("fake")
+        def test_fake(zk_server):
+            assert zk_server.backend == "fake"
+
+        @pytest.mark.zk_backend("live")
+        def test_live(zk_server):
+            assert zk_server.backend == "live"
+        """
+    )
+    assert ids(pytester, "--zk-backend=both") == ["test_fake[fake]", "test_live[live]"]
+    result = pytester.runpytest_inprocess("--strict-markers", "-rs")
+    result.assert_outcomes(passed=1, skipped=1)
+    result.stdout.fnmatch_lines(["SKIPPED*needs --zk-backend live"])
+
+
+def test_a_marker_with_a_bad_name(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.zk_backend("real")
+        def test_it(zk_server):
+            pass
+        """
+    )
+    result = pytester.runpytest_inprocess()
+    result.stdout.fnmatch_lines(["*marker zk_backend takes 'fake' or 'live', not*'real'*"])
+    assert result.ret != 0
+
+
+def test_unittests_test_cases_get_the_first_backend(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import unittest
+        import pytest
+
+        @pytest.mark.usefixtures("give")
+        class TestIt(unittest.TestCase):
+            def test_it(self):
+                self.client.create("/a")
+                self.assertEqual(self.client.get_children("/"), ["a"])
+
+        @pytest.fixture
+        def give(request, zk_client):
+            request.instance.client = zk_client
+        """
+    )
+    pytester.runpytest_inprocess("--zk-backend=both").assert_outcomes(passed=1)
+
+
+def test_tests_without_the_fixtures_are_left_alone(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_it(tmp_path): pass")
+    assert ids(pytester, "--zk-backend=both") == ["test_it"]
+
+
+def test_all_tests_of_one_backend_run_side_by_side(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_a(zk_backend): pass\ndef test_b(zk_backend): pass")
+    assert ids(pytester, "--zk-backend=both") == [
+        "test_a[fake]",
+        "test_b[fake]",
+        "test_a[live]",
+        "test_b[live]",
+    ]
+
+
+def test_the_help_names_the_options(pytester: pytest.Pytester) -> None:
+    text = pytester.runpytest_inprocess("--help").stdout.str()
+    for option in ("--zk-backend", "--zk-hosts", "--zk-home", "--zk-require-live", "ZK_BACKEND"):
+        assert option in text
