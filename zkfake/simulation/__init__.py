@@ -1,0 +1,37 @@
+"""The virtual-time driver: an ensemble, its network and the real `KazooClient` in one thread and no time.
+
+`Simulation` is the world, `Profile` how unkind it is, `sweep` tries every fault at every request of a program.
+"""
+
+from zkfake.simulation.errors import (
+    NondeterministicProgram,
+    SimulationBlocked,
+    SimulationDeadlock,
+    SimulationError,
+    SimulationLimit,
+    SimulationTimeout,
+    TaskFailed,
+)
+from zkfake.simulation.faults import Faults, Outage, Rule
+from zkfake.simulation.history import History
+from zkfake.simulation.profiles import PROFILES, Profile
+from zkfake.simulation.scheduler import Task
+from zkfake.simulation.simulation import Simulation
+
+__all__ = [
+    "PROFILES",
+    "Faults",
+    "History",
+    "NondeterministicProgram",
+    "Outage",
+    "Profile",
+    "Rule",
+    "Simulation",
+    "SimulationBlocked",
+    "SimulationDeadlock",
+    "SimulationError",
+    "SimulationLimit",
+    "SimulationTimeout",
+    "Task",
+    "TaskFailed",
+]

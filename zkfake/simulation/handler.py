@@ -1,0 +1,143 @@
+"""kazoo's handler interface (`kazoo.interfaces.IHandler`) on the scheduler and the simulated network.
+
+Rules that live here: one handler belongs to one client; each of the client's "threads" is a task with a name below the
+client's (``client-1/zk_loop``); callbacks of watches and completions run in order, each kind on a task of its own, as
+with kazoo's `SequentialThreadingHandler`.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from kazoo.handlers.threading import KazooTimeoutError
+from kazoo.handlers.utils import AsyncResult
+
+from zkfake.simulation import network, patches, sync
+from zkfake.simulation.scheduler import Scheduler, Task
+
+if TYPE_CHECKING:
+    from zkfake.simulation.simulation import Simulation
+
+__all__ = ["SimulationHandler"]
+
+_STOP = object()
+
+log = logging.getLogger("zkfake.simulation")
+
+
+class SimulationHandler:
+    """What runs a `KazooClient` inside a simulation. Made by `Simulation.handler`."""
+
+    name = "simulation_handler"
+    timeout_exception = KazooTimeoutError
+    sleep_func = staticmethod(patches.sleep)
+    queue_empty = queue.Empty
+
+    def __init__(self, simulation: Simulation, client_name: str) -> None:
+        self.client_name = client_name
+        self._simulation = simulation
+        self._scheduler: Scheduler = simulation.scheduler
+        self._new_condition = partial(sync.Condition, self._scheduler)
+        self._running = False
+        self._state_change = sync.Lock(self._scheduler)
+        self._workers: list[Task] = []
+        self.callback_queue = self.queue_impl()
+        self.completion_queue = self.queue_impl()
+
+    @property
+    def running(self) -> bool:
+        return self._running
+
+    def queue_impl(self) -> sync.Queue:
+        return sync.Queue(self._scheduler)
+
+    def start(self) -> None:
+        with self._state_change:
+            if self._running:
+                return
+            self._workers = [
+                self._spawn("completions", self._work, self.completion_queue),
+                self._spawn("watches", self._work, self.callback_queue),
+            ]
+            self._running = True
+
+    def stop(self) -> None:
+        with self._state_change:
+            if not self._running:
+                return
+            self._running = False
+            for work in (self.completion_queue, self.callback_queue):
+                work.put(_STOP)
+            while self._workers:
+                self._workers.pop().join()
+            self.callback_queue = self.queue_impl()
+            self.completion_queue = self.queue_impl()
+
+    def _work(self, work: sync.Queue) -> None:
+        while True:
+            function = work.get()
+            try:
+                if function is _STOP:
+                    return
+                function()
+            except Exception:
+                log.exception("a callback of %s failed", self.client_name)
+            finally:
+                work.task_done()
+                del function
+
+    def _spawn(self, name: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Task:
+        task = self._scheduler.spawn(
+            function,
+            *args,
+            name=f"{self.client_name}/{name}",
+            background=True,
+            owner=self.client_name,
+            **kwargs,
+        )
+        self._simulation.faults.task_started(task)
+        return task
+
+    # -- what kazoo asks for
+
+    def spawn(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Task:
+        inner = func
+        while isinstance(inner, partial):
+            inner = inner.func
+        name = getattr(inner, "__name__", type(inner).__name__)
+        return self._spawn(name, func, *args, **kwargs)
+
+    def dispatch_callback(self, callback: Any) -> None:
+        self.callback_queue.put(lambda: callback.func(*callback.args))
+
+    def async_result(self) -> Any:
+        return AsyncResult(self, self._new_condition, KazooTimeoutError)
+
+    def event_object(self) -> sync.Event:
+        return sync.Event(self._scheduler)
+
+    def lock_object(self) -> sync.Lock:
+        return sync.Lock(self._scheduler)
+
+    def rlock_object(self) -> sync.RLock:
+        return sync.RLock(self._scheduler)
+
+    def select(self, rlist: Any, wlist: Any, xlist: Any, timeout: float | None = None) -> Any:
+        return network.select(self._scheduler, rlist, wlist, xlist, timeout)
+
+    def socket(self) -> Any:
+        raise NotImplementedError("a simulated client connects with create_connection")
+
+    def create_socket_pair(self) -> Any:
+        return network.socket_pair(self._scheduler)
+
+    def create_connection(
+        self, address: tuple[str, int], timeout: float | None = None, **options: Any
+    ) -> Any:
+        if options.get("use_ssl"):
+            raise ValueError("the simulated network has no TLS; connect without use_ssl")
+        return self._simulation.network.connect(self.client_name, address, timeout)

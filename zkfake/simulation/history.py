@@ -1,0 +1,201 @@
+"""What happened in a simulation: an append-only list of small frozen events, in the order in which they happened.
+
+Every event's first field is the virtual time in seconds since the start. ``repr`` of an event depends on nothing but
+the run, so two runs can be compared byte for byte; whole frames are kept in the event, and shown as their size and
+CRC-32.
+"""
+
+from __future__ import annotations
+
+from binascii import crc32
+from collections.abc import Callable, Iterator, Sequence
+from hashlib import sha256
+from typing import Any, NamedTuple, TypeVar, overload
+
+__all__ = [
+    "Connected",
+    "Disconnected",
+    "Event",
+    "Fault",
+    "History",
+    "Note",
+    "Reply",
+    "ServerEvent",
+    "Sent",
+    "StateChange",
+    "TaskEnded",
+    "WatchEvent",
+]
+
+
+class Connected(NamedTuple):
+    """A client's network connection, numbered in ``connection``, was accepted by a server."""
+
+    time: float
+    client: str
+    connection: int
+    server: int
+
+
+class Disconnected(NamedTuple):
+    """A client learnt that its connection is closed, or closed it (``by`` is then ``"client"``)."""
+
+    time: float
+    client: str
+    connection: int
+    by: str
+
+
+class Sent(NamedTuple):
+    """A client sent a request. ``number`` counts the requests of the whole run, without pings, from 1."""
+
+    time: float
+    client: str
+    connection: int
+    number: int
+    xid: int
+    operation: str
+    paths: tuple[str, ...]
+    frame: bytes
+
+    def __repr__(self) -> str:
+        return (
+            f"Sent({self.time!r}, {self.client!r}, connection={self.connection}, "
+            f"number={self.number}, xid={self.xid}, {self.operation}, {self.paths!r}, "
+            f"{_brief(self.frame)})"
+        )
+
+
+class Reply(NamedTuple):
+    """The reply to request ``number`` reached its client. ``frame`` is the whole reply."""
+
+    time: float
+    client: str
+    connection: int
+    number: int
+    xid: int
+    operation: str
+    paths: tuple[str, ...]
+    zxid: int
+    error: int
+    frame: bytes
+
+    def __repr__(self) -> str:
+        return (
+            f"Reply({self.time!r}, {self.client!r}, connection={self.connection}, "
+            f"number={self.number}, xid={self.xid}, {self.operation}, {self.paths!r}, "
+            f"zxid={self.zxid:#x}, error={self.error}, {_brief(self.frame)})"
+        )
+
+
+class WatchEvent(NamedTuple):
+    """A watch event reached its client. ``zxid`` is -1 from servers before 3.9."""
+
+    time: float
+    client: str
+    connection: int
+    type: str
+    path: str
+    zxid: int
+
+
+class StateChange(NamedTuple):
+    """A client's connection state changed: CONNECTED, SUSPENDED or LOST."""
+
+    time: float
+    client: str
+    state: str
+
+
+class Fault(NamedTuple):
+    """A fault began, ended or hit something."""
+
+    time: float
+    name: str
+    text: str
+
+
+class ServerEvent(NamedTuple):
+    """A server did something of its own accord: stopped, started, won an election."""
+
+    time: float
+    server: int
+    text: str
+
+
+class Note(NamedTuple):
+    """A mark that the program made with `History.note`."""
+
+    time: float
+    task: str
+    text: str
+
+
+class TaskEnded(NamedTuple):
+    """A task ended; ``error`` is the type of the exception that ended it, or empty."""
+
+    time: float
+    task: str
+    error: str
+
+
+Event = (
+    Connected
+    | Disconnected
+    | Sent
+    | Reply
+    | WatchEvent
+    | StateChange
+    | Fault
+    | ServerEvent
+    | Note
+    | TaskEnded
+)
+
+E = TypeVar("E")
+
+
+class History(Sequence[Any]):
+    """The events of one simulation. Reading it costs what reading a list costs."""
+
+    def __init__(self, clock: Callable[[], float], task: Callable[[], str]) -> None:
+        self._events: list[Event] = []
+        self._clock = clock
+        self._task = task
+        self.append = self._events.append
+        """Add an event; for the simulation itself and for extensions of it."""
+
+    def note(self, text: str) -> None:
+        """Put a mark of the program's own into the history, with the time and the running task's name."""
+        self.append(Note(self._clock(), self._task(), text))
+
+    def of(self, kind: type[E]) -> list[E]:
+        """The events of one kind, in order."""
+        return [event for event in self._events if isinstance(event, kind)]
+
+    def digest(self) -> str:
+        """SHA-256 of every event's ``repr``, a line each: equal for equal runs."""
+        return sha256("\n".join(map(repr, self._events)).encode()).hexdigest()
+
+    @overload
+    def __getitem__(self, index: int) -> Event: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Event]: ...
+    def __getitem__(self, index: int | slice) -> Event | list[Event]:
+        return self._events[index]
+
+    def __len__(self) -> int:
+        return len(self._events)
+
+    def __iter__(self) -> Iterator[Event]:
+        return iter(self._events)
+
+    def __str__(self) -> str:
+        return "\n".join(map(repr, self._events))
+
+    def __repr__(self) -> str:
+        return f"<History of {len(self)} events>"
+
+
+def _brief(frame: bytes) -> str:
+    return f"{len(frame)} bytes {crc32(frame):08x}"

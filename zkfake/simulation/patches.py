@@ -1,0 +1,526 @@
+"""Every patch that a simulation makes in the process, and their removal. Nothing else patches anything.
+
+What is patched while a simulation runs (in whatever thread; code in other threads still gets the real thing):
+
+- In every loaded module of `PACKAGES`, and in every module a simulation names: globals that are the modules ``time``,
+  ``random``, ``uuid``, ``os``, ``socket``, ``threading``, ``queue`` and ``datetime``, or functions and classes imported
+  from them, are the simulation's.
+- ``set`` in the modules of `ORDERED_SETS`, so that kazoo calls its listeners and watchers in the order in which they were
+  registered and not by their addresses in memory.
+- The default arguments in `DEFAULT_ARGUMENTS`, which kazoo bound when it was imported.
+- ``kazoo.client.SequentialThreadingHandler``: a `KazooClient` made without a handler inside a simulation gets the
+  simulation's.
+- `time.sleep`, `threading.Thread` and `threading.Condition.wait` themselves, to refuse with a clear error what would block
+  the one thread that all tasks share.
+"""
+
+from __future__ import annotations
+
+import builtins
+import datetime
+import importlib
+import os
+import queue
+import random
+import socket
+import sys
+import threading
+import time
+import types
+import uuid
+from collections.abc import Callable, Iterable
+from random import Random
+from typing import Any, Protocol
+
+from zkfake.simulation import sync
+from zkfake.simulation.errors import SimulationBlocked, SimulationError
+from zkfake.simulation.ordered import OrderedSet
+from zkfake.simulation.scheduler import Scheduler
+
+__all__ = ["PACKAGES", "World", "current", "install", "remove", "sleep"]
+
+PACKAGES = ("kazoo", "zkdict")
+_LEFT_ALONE = ("kazoo.testing", "kazoo.tests", "kazoo.handlers.gevent", "kazoo.handlers.eventlet")
+ORDERED_SETS = ("kazoo.client", "kazoo.recipe.cache", "kazoo.recipe.lock", "kazoo.recipe.queue")
+DEFAULT_ARGUMENTS = (
+    ("kazoo.retry", "KazooRetry"),
+    ("kazoo.recipe.lease", "NonBlockingLease"),
+    ("kazoo.recipe.lease", "MultiNonBlockingLease"),
+)
+_IMPORTED_FIRST = (
+    "kazoo.client",
+    "kazoo.recipe.cache",
+    "kazoo.recipe.lease",
+    "kazoo.handlers.threading",
+)
+
+MONOTONIC_START = 1_000.0
+PROCESS_ID = 4242
+HOST_NAME = "simulation"
+
+
+class World(Protocol):
+    """A simulation, as the patches see it."""
+
+    scheduler: Scheduler
+    patched: frozenset[str]
+    """The names of the modules in which threads are tasks."""
+
+    @property
+    def client_random(self) -> Random: ...
+    @property
+    def epoch_time(self) -> float: ...
+    def resolve(self, host: str) -> str | None: ...
+    def plain_handler(self) -> Any: ...
+
+
+_local = threading.local()
+
+
+def current() -> World | None:
+    """The simulation that runs in this thread."""
+    return getattr(_local, "world", None)
+
+
+# -- time
+
+real_sleep = time.sleep
+
+
+def sleep(seconds: float) -> None:
+    """`time.sleep` in virtual time inside a simulation, in real time elsewhere."""
+    world = current()
+    if world is None:
+        real_sleep(seconds)
+    else:
+        world.scheduler.sleep(seconds)
+
+
+def _monotonic() -> float:
+    world = current()
+    if world is None:
+        return time.monotonic()
+    return MONOTONIC_START + world.scheduler.now / 1e6
+
+
+def _monotonic_ns() -> int:
+    world = current()
+    if world is None:
+        return time.monotonic_ns()
+    return int(MONOTONIC_START) * 1_000_000_000 + world.scheduler.now * 1000
+
+
+def _perf_counter() -> float:
+    return time.perf_counter() if current() is None else _monotonic()
+
+
+def _perf_counter_ns() -> int:
+    return time.perf_counter_ns() if current() is None else _monotonic_ns()
+
+
+def _time() -> float:
+    world = current()
+    return time.time() if world is None else world.epoch_time
+
+
+def _time_ns() -> int:
+    world = current()
+    return time.time_ns() if world is None else round(world.epoch_time * 1e6) * 1000
+
+
+def _gmtime(seconds: float | None = None) -> time.struct_time:
+    return time.gmtime(_time() if seconds is None else seconds)
+
+
+def _localtime(seconds: float | None = None) -> time.struct_time:
+    return time.localtime(_time() if seconds is None else seconds)
+
+
+class _DatetimeType(type):
+    def __instancecheck__(cls, instance: object) -> bool:
+        return isinstance(instance, datetime.datetime)
+
+
+class _Datetime(datetime.datetime, metaclass=_DatetimeType):
+    """`datetime.datetime` whose idea of now is the simulation's. Makes plain datetimes."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:  # noqa: PYI034  # it makes its base
+        return datetime.datetime(*args, **kwargs)
+
+    @classmethod
+    def now(cls, tz: datetime.tzinfo | None = None) -> Any:
+        return datetime.datetime.fromtimestamp(_time(), tz)
+
+    @classmethod
+    def today(cls) -> Any:
+        return cls.now()
+
+    @classmethod
+    def utcnow(cls) -> Any:
+        return _utcnow()
+
+
+def _utcnow() -> datetime.datetime:
+    return datetime.datetime.fromtimestamp(_time(), datetime.timezone.utc).replace(tzinfo=None)
+
+
+# -- chance
+
+
+def _chance(name: str) -> Callable[..., Any]:
+    def draw(*args: Any, **kwargs: Any) -> Any:
+        world = current()
+        return getattr(random if world is None else world.client_random, name)(*args, **kwargs)
+
+    draw.__name__ = name
+    return draw
+
+
+_RANDOM_FUNCTIONS = (
+    "betavariate", "choice", "choices", "expovariate", "gammavariate", "gauss", "getrandbits",
+    "lognormvariate", "normalvariate", "paretovariate", "randbytes", "randint", "random",
+    "randrange", "sample", "seed", "shuffle", "triangular", "uniform", "vonmisesvariate",
+    "weibullvariate",
+)  # fmt: skip
+
+
+def _uuid1(*args: Any) -> uuid.UUID:
+    world = current()
+    if world is None:
+        return uuid.uuid1(*args)
+    return uuid.UUID(int=world.client_random.getrandbits(128), version=1)
+
+
+def _uuid4() -> uuid.UUID:
+    world = current()
+    if world is None:
+        return uuid.uuid4()
+    return uuid.UUID(int=world.client_random.getrandbits(128), version=4)
+
+
+def _urandom(size: int) -> bytes:
+    world = current()
+    return os.urandom(size) if world is None else world.client_random.randbytes(size)
+
+
+# -- the machine
+
+
+def _getpid() -> int:
+    return os.getpid() if current() is None else PROCESS_ID
+
+
+def _gethostname() -> str:
+    return socket.gethostname() if current() is None else HOST_NAME
+
+
+def _getfqdn(name: str = "") -> str:
+    return socket.getfqdn(name) if current() is None else name or HOST_NAME
+
+
+def _getaddrinfo(host: Any, port: Any, *args: Any, **kwargs: Any) -> Any:
+    world = current()
+    if world is None:
+        return socket.getaddrinfo(host, port, *args, **kwargs)
+    address = world.resolve(host)
+    if address is None:
+        raise socket.gaierror(
+            socket.EAI_NONAME, f"the simulation has no host {host!r}; its servers are in sim.hosts"
+        )
+    return [(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (address, port))]
+
+
+# -- threads
+
+
+def _primitive(real: Any, simulated: Callable[..., Any]) -> Callable[..., Any]:
+    def make(*args: Any, **kwargs: Any) -> Any:
+        world = current()
+        if world is None:
+            return real(*args, **kwargs)
+        return simulated(world.scheduler, *args, **kwargs)
+
+    make.__name__ = getattr(real, "__name__", simulated.__name__)
+    return make
+
+
+class SimulationThread(threading.Thread):
+    """`threading.Thread` for patched modules: a task when it is started inside a simulation."""
+
+
+class _Timer(SimulationThread):
+    """`threading.Timer`."""
+
+    def __init__(
+        self, interval: float, function: Callable[..., Any], args: Any = None, kwargs: Any = None
+    ) -> None:
+        super().__init__()
+        self.interval = interval
+        self.function = function
+        self.args = args or ()
+        self.kwargs = kwargs or {}
+        self.finished = _primitive(threading.Event, sync.Event)()
+
+    def cancel(self) -> None:
+        self.finished.set()
+
+    def run(self) -> None:
+        self.finished.wait(self.interval)
+        if not self.finished.is_set():
+            self.function(*self.args, **self.kwargs)
+        self.finished.set()
+
+
+def _get_ident() -> int:
+    world = current()
+    return threading.get_ident() if world is None else id(world.scheduler.current)
+
+
+_real_start = threading.Thread.start
+_real_join = threading.Thread.join
+_real_is_alive = threading.Thread.is_alive
+_real_wait = threading.Condition.wait
+
+
+def _start(self: threading.Thread) -> None:
+    world = current()
+    if world is None:
+        return _real_start(self)
+    kind = type(self)
+    if not issubclass(kind, SimulationThread) and kind.__module__ not in world.patched:
+        raise SimulationBlocked(
+            f"{world.scheduler.current.name} starts a real thread ({self.name}), which a simulation cannot run: "
+            "use sim.spawn, or name the module that starts it in Simulation(patch=[...])"
+        )
+    task = world.scheduler.spawn(self.run, name=self.name, background=self.daemon)
+    self.__dict__["_simulation_task"] = task
+    return None
+
+
+def _join(self: threading.Thread, timeout: float | None = None) -> None:
+    task = self.__dict__.get("_simulation_task")
+    if task is None:
+        _real_join(self, timeout)
+    else:
+        task.join(timeout)
+
+
+def _is_alive(self: threading.Thread) -> bool:
+    task = self.__dict__.get("_simulation_task")
+    return _real_is_alive(self) if task is None else task.is_alive()
+
+
+def _guarded_wait(self: threading.Condition, timeout: float | None = None) -> bool:
+    world = current()
+    if world is None or (timeout is not None and timeout <= 0):
+        return _real_wait(self, timeout)
+    raise SimulationBlocked(
+        f"{world.scheduler.current.name} waits for a real threading.Event, Condition or queue.Queue, which would "
+        "stop every task: make it inside the simulation from a module named in Simulation(patch=[...]), or use "
+        "client.handler's"
+    )
+
+
+def _guarded_sleep(seconds: float) -> None:
+    world = current()
+    if world is None:
+        return real_sleep(seconds)
+    raise SimulationBlocked(
+        f"{world.scheduler.current.name} calls time.sleep({seconds}), which would stop every task: use sim.sleep, "
+        "or name the calling module in Simulation(patch=[...])"
+    )
+
+
+# -- what stands for what
+
+
+class _Facade(types.ModuleType):
+    """A module some of whose functions are replaced."""
+
+    def __init__(self, module: types.ModuleType, replaced: dict[str, Any]) -> None:
+        super().__init__(module.__name__, module.__doc__)
+        self.__dict__.update(replaced)
+        self.__dict__["_module"] = module
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__dict__["_module"], name)
+
+
+_REPLACED: dict[types.ModuleType, dict[str, Any]] = {
+    time: {
+        "sleep": sleep,
+        "time": _time,
+        "time_ns": _time_ns,
+        "monotonic": _monotonic,
+        "monotonic_ns": _monotonic_ns,
+        "perf_counter": _perf_counter,
+        "perf_counter_ns": _perf_counter_ns,
+        "gmtime": _gmtime,
+        "localtime": _localtime,
+    },
+    random: {name: _chance(name) for name in _RANDOM_FUNCTIONS},
+    uuid: {"uuid1": _uuid1, "uuid4": _uuid4},
+    os: {"getpid": _getpid, "urandom": _urandom},
+    socket: {"gethostname": _gethostname, "getfqdn": _getfqdn, "getaddrinfo": _getaddrinfo},
+    datetime: {"datetime": _Datetime},
+    threading: {
+        "Thread": SimulationThread,
+        "Timer": _Timer,
+        "Lock": _primitive(threading.Lock, sync.Lock),
+        "RLock": _primitive(threading.RLock, sync.RLock),
+        "Condition": _primitive(threading.Condition, sync.Condition),
+        "Event": _primitive(threading.Event, sync.Event),
+        "Semaphore": _primitive(threading.Semaphore, sync.Semaphore),
+        "BoundedSemaphore": _primitive(threading.BoundedSemaphore, sync.BoundedSemaphore),
+        "Barrier": _primitive(threading.Barrier, sync.Barrier),
+        "get_ident": _get_ident,
+    },
+    queue: {
+        "Queue": _primitive(queue.Queue, sync.Queue),
+        "LifoQueue": _primitive(queue.LifoQueue, sync.LifoQueue),
+        "PriorityQueue": _primitive(queue.PriorityQueue, sync.PriorityQueue),
+        "SimpleQueue": _primitive(queue.SimpleQueue, sync.Queue),
+    },
+}
+
+_replacements: dict[int, Any] = {}
+for _module, _names in _REPLACED.items():
+    _replacements[id(_module)] = _Facade(_module, _names)
+    for _name, _value in _names.items():
+        _original = getattr(_module, _name)
+        # Bound methods of the module's hidden Random are made once, so their ids stay.
+        _replacements[id(_original)] = _value
+
+
+def _make_set(*args: Any) -> Any:
+    return builtins.set(*args) if current() is None else OrderedSet(*args)
+
+
+def _plain_handler(real: Callable[[], Any]) -> Callable[[], Any]:
+    def make() -> Any:
+        world = current()
+        return real() if world is None else world.plain_handler()
+
+    return make
+
+
+# -- installing and removing
+
+_lock = threading.Lock()
+_installed = 0
+_undo: list[Callable[[], None]] = []
+_patched_modules: set[str] = set()
+
+
+def install(world: World, modules: Iterable[str]) -> None:
+    """Make ``world`` this thread's simulation and patch what is not patched yet.
+
+    Raises `SimulationError` where the thread has a simulation already, `ImportError` for an unknown module.
+    """
+    if current() is not None:
+        raise SimulationError(
+            "this thread has a simulation already; end it before you start the next one"
+        )
+    for name in (*_IMPORTED_FIRST, *modules):
+        importlib.import_module(name)
+    with _lock:
+        global _installed
+        try:
+            if not _installed:
+                _patch_interpreter()
+                _patch_kazoo()
+            for name in _modules_of(modules):
+                if name not in _patched_modules:
+                    _patch_module(sys.modules[name])
+                    _patched_modules.add(name)
+        except BaseException:
+            if not _installed:
+                _restore()
+            raise
+        _installed += 1
+    _local.world = world
+
+
+def remove() -> None:
+    """End this thread's simulation; the last one to end restores everything."""
+    global _installed
+    _local.world = None
+    with _lock:
+        _installed -= 1
+        if not _installed:
+            _restore()
+
+
+def _restore() -> None:
+    while _undo:
+        _undo.pop()()
+    _patched_modules.clear()
+
+
+def _set(target: Any, name: str, value: Any) -> None:
+    missing = object()
+    before = vars(target).get(name, missing)
+    setattr(target, name, value)
+    if before is missing:
+        _undo.append(lambda: delattr(target, name))
+    else:
+        _undo.append(lambda: setattr(target, name, before))
+
+
+def _patch_interpreter() -> None:
+    _set(time, "sleep", _guarded_sleep)
+    _set(threading.Thread, "start", _start)
+    _set(threading.Thread, "join", _join)
+    _set(threading.Thread, "is_alive", _is_alive)
+    _set(threading.Condition, "wait", _guarded_wait)
+
+
+def _patch_kazoo() -> None:
+    client = sys.modules["kazoo.client"]
+    _set(
+        client,
+        "SequentialThreadingHandler",
+        _plain_handler(vars(client)["SequentialThreadingHandler"]),
+    )
+    for name in ORDERED_SETS:
+        _set(sys.modules[name], "set", _make_set)
+    for module, name in DEFAULT_ARGUMENTS:
+        function = getattr(sys.modules[module], name).__init__
+        defaults = tuple(_stand_in(value) for value in function.__defaults__ or ())
+        _set_defaults(function, defaults)
+
+
+def _set_defaults(function: Any, defaults: tuple[Any, ...]) -> None:
+    before = function.__defaults__
+    function.__defaults__ = defaults
+    _undo.append(lambda: setattr(function, "__defaults__", before))
+
+
+def _stand_in(value: Any) -> Any:
+    if value is real_sleep:
+        return sleep
+    # Bound methods of built-in types are equal, not identical.
+    if isinstance(value, types.BuiltinFunctionType) and value == datetime.datetime.utcnow:
+        return _utcnow
+    return value
+
+
+def _modules_of(named: Iterable[str]) -> list[str]:
+    """The modules to patch, of those that are loaded."""
+    prefixes = tuple(package + "." for package in PACKAGES)
+    names = [
+        name
+        for name in list(sys.modules)
+        if (name in PACKAGES or name.startswith(prefixes)) and not name.startswith(_LEFT_ALONE)
+    ]
+    return [*names, *named]
+
+
+def _patch_module(module: types.ModuleType) -> None:
+    slots = [
+        (name, _replacements[id(value)])
+        for name, value in vars(module).items()
+        if id(value) in _replacements
+    ]
+    for name, value in slots:
+        _set(module, name, value)

@@ -1,0 +1,501 @@
+"""Cooperative tasks on greenlets, the virtual clock, and every reason why a run cannot go on.
+
+Rules that live here:
+
+- One task runs at a time and runs until it blocks. When tasks are ready the next one is the oldest, or, with
+  ``reorder``, one drawn from the seed. When none is ready the clock jumps to the next timer. Nothing ever waits in
+  real time.
+- Time is a whole number of microseconds, so that no sum depends on rounding. A wait never ends early: its length is
+  rounded up.
+- A blocked task looks for its successor itself and switches to it directly. Only a task that ended needs the *hub*,
+  the greenlet to which ended greenlets return.
+- Timer callbacks (the network's deliveries) run between tasks and must not block.
+- The run is stopped, with an exception in the main task, when nothing can ever run again, when it exceeds its steps or
+  its virtual time, or when for a long virtual time nothing but background tasks ran while no program task had a
+  timeout to wait for: a client's heartbeats alone would otherwise go on for ever.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterable
+from heapq import heapify, heappop, heappush
+from math import ceil, isinf
+from random import Random
+from typing import Any
+
+import greenlet
+
+from zkfake.simulation.errors import SimulationDeadlock, SimulationError, SimulationLimit
+
+MICROSECONDS = 1_000_000
+
+_COMPACT_AT = 1024
+
+
+class Task:
+    """A flow of control that the scheduler runs: the test itself, a spawned function or one of kazoo's "threads".
+
+    It has the parts of `threading.Thread` that kazoo uses (``join``, ``is_alive``).
+    """
+
+    __slots__ = (
+        "_blocked",
+        "_doomed",
+        "_error",
+        "_fault",
+        "_frozen",
+        "_greenlet",
+        "_joiners",
+        "_reason",
+        "_retrieved",
+        "_scheduler",
+        "_value",
+        "_waits",
+        "_woken",
+        "background",
+        "deadline",
+        "done",
+        "name",
+        "owner",
+        "since",
+    )
+
+    def __init__(
+        self, scheduler: Scheduler, name: str, *, background: bool, owner: object | None
+    ) -> None:
+        self._scheduler = scheduler
+        self.name = name
+        self.background = background
+        """True for tasks that serve a client; they do not keep a stalled program alive."""
+        self.owner = owner
+        """What is paused as one, say a client with all its tasks."""
+        self.done = False
+        self.since = scheduler.now
+        self.deadline: int | None = None
+        self._greenlet: Any = None
+        self._blocked = False
+        self._woken = False
+        self._waits = 0
+        self._reason: object = "its start"
+        self._frozen = 0
+        self._doomed = False
+        self._fault: BaseException | None = None
+        self._value: Any = None
+        self._error: BaseException | None = None
+        self._retrieved = False
+        self._joiners: deque[Task] = deque()
+
+    def __repr__(self) -> str:
+        return f"<Task {self.name}{' done' if self.done else ''}>"
+
+    def result(self, timeout: float | None = None) -> Any:
+        """Wait for the task to end and return what it returned, or raise what it raised.
+
+        Raises `TimeoutError` after ``timeout`` virtual seconds.
+        """
+        self.join(timeout)
+        if not self.done:
+            raise TimeoutError(f"{self.name} has not ended within {timeout} virtual seconds")
+        self._retrieved = True
+        if self._error is not None:
+            raise self._error
+        return self._value
+
+    @property
+    def exception(self) -> BaseException | None:
+        """What the task ended with, ``None`` while it runs and when it returned. Asking counts as having seen it."""
+        self._retrieved = self._retrieved or self.done
+        return self._error
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait until the task has ended, at most ``timeout`` virtual seconds."""
+        scheduler = self._scheduler
+        deadline = scheduler.deadline_after(timeout)
+        while not self.done:
+            if scheduler.current is self:
+                raise RuntimeError("cannot join current thread")
+            self._joiners.append(scheduler.current)
+            if not scheduler.block(self, deadline):
+                if scheduler.current in self._joiners:
+                    self._joiners.remove(scheduler.current)
+                return
+
+    def is_alive(self) -> bool:
+        return not self.done
+
+
+class Scheduler:
+    """Owns the clock, the tasks and the timers of one simulation."""
+
+    def __init__(
+        self,
+        random: Random,
+        *,
+        reorder: float = 0.0,
+        preemption: float = 0.0,
+        max_steps: int = 10_000_000,
+        max_time: float = 7 * 86_400.0,
+        stall_limit: float = 3 * 3_600.0,
+    ) -> None:
+        self.now = 0
+        """Microseconds since the start."""
+        self.steps = 0
+        """Task switches so far."""
+        self.reorder = reorder
+        self.preemption = preemption
+        self.trace: list[tuple[int, str]] | None = None
+        """When a list, every step is added to it: the time and the task's name."""
+        self.failure: BaseException | None = None
+        """What was raised in the main task because the run cannot go on."""
+        self._draw = random.random
+        self._max_steps = max_steps
+        self._max_time = ceil(max_time * MICROSECONDS)
+        self._stall_limit = ceil(stall_limit * MICROSECONDS)
+        self._activity = 0
+        self._ready: list[Task] = []
+        self._stash: list[Task] = []
+        self._timers: list[tuple[int, int, Any, Any]] = []
+        self._sequence = 0
+        self._compact_at = _COMPACT_AT
+        self._instant = 0
+        self._tick_waiters: list[tuple[int, Task]] = []
+        self._names: dict[str, int] = {}
+        self._closed = False
+        self.tasks: dict[Task, None] = {}
+        """Every task that has not ended, in the order of their start."""
+        self.main = Task(self, "main", background=False, owner=None)
+        self.main._greenlet = greenlet.getcurrent()
+        self.tasks[self.main] = None
+        self.current = self.main
+        self._hub: Any = greenlet.greenlet(self._run_hub, self.main._greenlet)
+        self.on_task_end: Callable[[Task, BaseException | None], None] | None = None
+
+    # -- tasks
+
+    def spawn(
+        self,
+        function: Callable[..., Any],
+        *args: Any,
+        name: str | None = None,
+        background: bool = False,
+        owner: object | None = None,
+        **kwargs: Any,
+    ) -> Task:
+        """Make a task that will run ``function``; it starts when the scheduler chooses it."""
+        if self._closed:
+            raise SimulationError("the simulation is over")
+        task = Task(
+            self,
+            self._unique(name or getattr(function, "__name__", "task")),
+            background=background,
+            owner=owner,
+        )
+        task._greenlet = greenlet.greenlet(
+            lambda: self._run_task(task, function, args, kwargs), self._hub
+        )
+        task._greenlet.gr_context = contextvars.copy_context()
+        self.tasks[task] = None
+        task._blocked = True
+        self.wake(task)
+        return task
+
+    def _unique(self, name: str) -> str:
+        count = self._names[name] = self._names.get(name, 0) + 1
+        return name if count == 1 else f"{name}#{count}"
+
+    def _run_task(
+        self, task: Task, function: Callable[..., Any], args: Any, kwargs: dict[str, Any]
+    ) -> None:
+        error: BaseException | None = None
+        try:
+            task._value = function(*args, **kwargs)
+        except greenlet.GreenletExit:
+            pass
+        except BaseException as caught:
+            error = caught
+        task._error = error
+        task.done = True
+        del self.tasks[task]
+        if self.on_task_end is not None and not self._closed:
+            self.on_task_end(task, error)
+        while task._joiners:
+            self.wake(task._joiners.popleft())
+
+    def _run_hub(self) -> None:
+        while True:
+            self._switch(None)
+
+    # -- blocking and waking
+
+    def deadline_after(self, seconds: float | None) -> int | None:
+        """The instant ``seconds`` from now; ``None``, like infinity, is never."""
+        if seconds is None or isinf(seconds):
+            return None
+        return self.now + (ceil(seconds * MICROSECONDS) if seconds > 0 else 0)
+
+    def block(self, reason: object, deadline: int | None = None) -> bool:
+        """Give up control until `wake` or ``deadline``. Returns False when the deadline came first."""
+        task = self.current
+        if task._greenlet is not greenlet.getcurrent():
+            raise SimulationError(
+                f"{reason} belongs to a simulation and was used from outside its tasks "
+                "(another thread, a foreign greenlet, or after the simulation ended)"
+            )
+        if task._doomed:
+            raise greenlet.GreenletExit
+        task._reason = reason
+        task.since = self.now
+        task.deadline = deadline
+        task._woken = False
+        task._blocked = True
+        if deadline is not None:
+            self._sequence += 1
+            heappush(self._timers, (deadline, self._sequence, task, task._waits))
+            if len(self._timers) > self._compact_at:
+                self._compact()
+        self._switch(task)
+        if task._fault is not None:
+            fault, task._fault = task._fault, None
+            raise fault
+        if task._doomed:
+            raise greenlet.GreenletExit
+        return task._woken
+
+    def wake(self, task: Task) -> bool:
+        """Make a blocked task ready. Returns False when it was not blocked (any more)."""
+        if not task._blocked:
+            return False
+        task._woken = True
+        self._make_ready(task)
+        return True
+
+    def _make_ready(self, task: Task) -> None:
+        task._blocked = False
+        task._waits += 1
+        (self._stash if task._frozen else self._ready).append(task)
+
+    def pause_point(self) -> None:
+        """Give way to the other ready tasks, as a pre-emptive scheduler might here."""
+        if self._ready and self._draw() < self.preemption:
+            self.yield_now()
+
+    def yield_now(self) -> None:
+        """Go to the end of the queue of ready tasks."""
+        task = self.current
+        if task._doomed:
+            raise greenlet.GreenletExit
+        task._blocked = True
+        task._reason = "its turn"
+        task.since = self.now
+        task.deadline = self.now
+        self._make_ready(task)
+        self._switch(task)
+        if task._fault is not None:
+            fault, task._fault = task._fault, None
+            raise fault
+        if task._doomed:
+            raise greenlet.GreenletExit
+
+    def sleep(self, seconds: float) -> None:
+        """Let ``seconds`` of virtual time pass; 0 lets every other ready task go first."""
+        if seconds <= 0:
+            self.yield_now()
+        else:
+            self.block(_Sleep(seconds), self.deadline_after(seconds))
+
+    def next_instant(self, reason: object, deadline: int | None = None) -> bool:
+        """Block until everything of the present instant has run and the clock has moved. False at the deadline."""
+        self._tick_waiters.append((self._instant, self.current))
+        return self.block(reason, deadline)
+
+    def freeze(self, tasks: Iterable[Task]) -> None:
+        """Stop running ``tasks``: what wakes them is kept for `thaw`."""
+        for task in tasks:
+            if task is self.main:
+                raise SimulationError("the main task cannot be paused")
+            task._frozen += 1
+        self._ready, stopped = _split(self._ready, lambda task: not task._frozen)
+        self._stash += stopped
+
+    def thaw(self, tasks: Iterable[Task]) -> None:
+        for task in tasks:
+            task._frozen -= 1
+        self._stash, released = _split(self._stash, lambda task: task._frozen > 0)
+        self._ready += released
+
+    def interrupt(self, error: BaseException) -> None:
+        """Raise ``error`` in the main task, which becomes the run's outcome."""
+        self.failure = self.failure or error
+        main = self.main
+        main._fault = error
+        if main._blocked:
+            self._make_ready(main)
+
+    # -- timers
+
+    def call_at(self, when: int, callback: Callable[[], None]) -> None:
+        """Run ``callback`` between two tasks at ``when`` (microseconds); it must not block."""
+        self._sequence += 1
+        heappush(self._timers, (when, self._sequence, None, callback))
+
+    def _compact(self) -> None:
+        self._timers = [
+            entry for entry in self._timers if entry[2] is None or entry[2]._waits == entry[3]
+        ]
+        heapify(self._timers)
+        self._compact_at = max(_COMPACT_AT, 2 * len(self._timers))
+
+    # -- choosing what runs next
+
+    def _switch(self, me: Task | None) -> None:
+        """Run whatever is next; returns when ``me`` has been chosen again."""
+        while True:
+            ready = self._ready
+            if not ready:
+                try:
+                    self._idle()
+                except Exception as error:
+                    self.interrupt(error)
+                continue
+            index = 0
+            if len(ready) > 1 and self.reorder and self._draw() < self.reorder:
+                index = int(self._draw() * len(ready))
+            task = ready.pop(index)
+            self.steps += 1
+            if self.steps > self._max_steps and self.failure is None:
+                self.interrupt(
+                    SimulationLimit(
+                        f"more than {self._max_steps} steps (max_steps) at virtual second "
+                        f"{self.now / MICROSECONDS:.6f}, the last one by {task.name}"
+                    )
+                )
+            if self.trace is not None:
+                self.trace.append((self.now, task.name))
+            if not task.background:
+                self._activity = self.now
+            self.current = task
+            if task is not me:
+                task._greenlet.switch()
+            return
+
+    def _idle(self) -> None:
+        """No task is ready: finish the instant, or move the clock to the next timer."""
+        if self._tick_waiters and self._tick_waiters[0][0] < self._instant:
+            waiters, self._tick_waiters = self._tick_waiters, []
+            for _, task in waiters:
+                self.wake(task)
+            return
+        timers = self._timers
+        while timers and timers[0][2] is not None and timers[0][2]._waits != timers[0][3]:
+            heappop(timers)
+        if not timers:
+            raise SimulationDeadlock(
+                "nothing can ever run again: no task is ready and no timer is set\n"
+                + self.describe()
+            )
+        now = timers[0][0]
+        if now > self.now:
+            self._check_clock(now)
+            self.now = now
+            self._instant += 1
+        while timers and timers[0][0] <= now:
+            _, _, task, argument = heappop(timers)
+            if task is None:
+                argument()
+            elif task._waits == argument and task._blocked:
+                self._make_ready(task)
+
+    def _check_clock(self, now: int) -> None:
+        if now > self._max_time:
+            self._max_time = now + self._max_time  # Once is enough: let the main task clean up.
+            raise SimulationLimit(
+                f"the clock would pass {now / MICROSECONDS:.0f} virtual seconds (max_time)\n"
+                + self.describe()
+            )
+        if now - self._activity > self._stall_limit:
+            self._activity = now
+            if not any(
+                task.deadline is not None or task._frozen
+                for task in self.tasks
+                if not task.background
+            ):
+                raise SimulationDeadlock(
+                    f"for {self._stall_limit // MICROSECONDS} virtual seconds (stall_limit) only "
+                    "background tasks ran, and no other task waits with a timeout\n"
+                    + self.describe()
+                )
+
+    # -- reports and the end
+
+    @property
+    def is_quiet(self) -> bool:
+        """No task but the current one is ready."""
+        return not self._ready
+
+    def describe(self) -> str:
+        """A line for each task: what it waits for, since when, until when and at which line of code."""
+        lines = []
+        for task in self.tasks:
+            state = "is ready to run"
+            if task is self.current and not task._blocked:
+                state = "is running"
+            elif task._blocked:
+                state = f"waits for {task._reason} since {task.since / MICROSECONDS:.6f} s"
+                if task.deadline is not None:
+                    state += f", until {task.deadline / MICROSECONDS:.6f} s"
+            if task._frozen:
+                state += " (paused)"
+            lines.append(f"  {task.name} {state}{_place(task)}")
+        return "\n".join(lines)
+
+    def close(self) -> None:
+        """End every task but the main one. What they do while they unwind cannot block."""
+        self._closed = True
+        main = self.main._greenlet
+        while len(self.tasks) > 1:
+            for task in [task for task in self.tasks if task is not self.main]:
+                task._doomed = True
+                self.current = task
+                started = bool(task._greenlet)
+                task._greenlet.parent = main
+                task._greenlet.throw(greenlet.GreenletExit)
+                if not started:
+                    task.done = True
+                    del self.tasks[task]
+        self.current = self.main
+        self._hub.parent = main
+        if self._hub:
+            self._hub.throw(greenlet.GreenletExit)
+        self._timers.clear()
+        self._ready.clear()
+        self._stash.clear()
+
+
+class _Sleep:
+    __slots__ = ("_seconds",)
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    def __str__(self) -> str:
+        return f"a sleep of {self._seconds} s"
+
+
+def _split(tasks: list[Task], keep: Callable[[Task], bool]) -> tuple[list[Task], list[Task]]:
+    return [task for task in tasks if keep(task)], [task for task in tasks if not keep(task)]
+
+
+def _place(task: Task) -> str:
+    """Where a suspended task stands: the innermost line outside the simulation, and the outermost line of all."""
+    frame = task._greenlet.gr_frame if task._greenlet else None
+    if frame is None:
+        return ""
+    stack = [
+        entry
+        for entry in traceback.extract_stack(frame)
+        if "zkfake/simulation/" not in entry.filename.replace("\\", "/")
+    ]
+    return "".join(f"\n    at {e.filename}:{e.lineno} in {e.name}" for e in reversed(stack[-3:]))

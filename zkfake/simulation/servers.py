@@ -1,0 +1,156 @@
+"""The servers' side of a simulation: drives the sans-IO ensemble by the virtual clock.
+
+Rules that live here:
+
+- Before the core does anything it is told the time; after it did something, the connections that have output are
+  emptied, in the order in which they got it, and the core's next deadline becomes a timer.
+- Server *n* is ``zk<n>:2181``, address ``10.0.0.<n>``. What production code connects to by default, ``localhost:2181``
+  or ``127.0.0.1:2181``, is the first server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from random import Random
+from typing import Protocol
+
+from zkfake.connection import Connection
+from zkfake.ensemble import Ensemble
+from zkfake.replica import Replica
+from zkfake.simulation.scheduler import MICROSECONDS, Scheduler
+from zkfake.settings import Settings
+
+EPOCH = 1_767_225_600
+"""What ``time.time()`` says when a simulation starts: 2026-01-01, 00:00 UTC."""
+
+PORT = 2181
+
+_LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
+
+
+class ServerConnection(Protocol):
+    """The server's end of one connection: `zkfake.connection.Connection`."""
+
+    closing: bool
+
+    def receive(self, data: bytes) -> None: ...
+    def take_output(self) -> bytes: ...
+    def lost(self) -> None: ...
+
+
+class Servers:
+    """The ensemble of one simulation."""
+
+    def __init__(
+        self, scheduler: Scheduler, count: int, settings: Settings, random: Random
+    ) -> None:
+        self._scheduler = scheduler
+        self.ensemble = Ensemble(
+            replace(settings, keep_log=None), EPOCH * 1000, Random(random.getrandbits(64))
+        )
+        self.replicas = [Replica(self.ensemble, number) for number in range(1, count + 1)]
+        self.addresses = [(f"10.0.0.{number}", PORT) for number in range(1, count + 1)]
+        self.hosts = ",".join(f"zk{number}:{PORT}" for number in range(1, count + 1))
+        self._numbers = {name: 1 for name in _LOCAL_NAMES}
+        for number in range(1, count + 1):
+            self._numbers[f"zk{number}"] = self._numbers[f"10.0.0.{number}"] = number
+        self._armed: int | None = None
+        self._depth = 0
+        self._output: list[Callable[[], None]] = []
+        self._ports = 40_000
+        for replica in self.replicas:
+            replica.start()
+        self._arm()
+
+    # -- names and addresses
+
+    def resolve(self, host: str) -> str | None:
+        """The address of a server by its name or address; ``None`` where there is no such host."""
+        number = self._numbers.get(host)
+        return None if number is None else self.addresses[number - 1][0]
+
+    def find(self, address: tuple[str, int]) -> int:
+        """The number of the server at ``address``, 0 where there is none."""
+        host, port = address[:2]
+        return self._numbers.get(host, 0) if port == PORT else 0
+
+    def accepts(self, number: int) -> bool:
+        return number > 0 and self.replicas[number - 1].running
+
+    # -- calls into the core
+
+    def accept(
+        self, number: int, host: str, on_output: Callable[[object], None]
+    ) -> ServerConnection:
+        """A new connection to server ``number``. `flush` is to follow once the caller holds it."""
+        self._advance()
+        self._ports += 1
+        return Connection(self.replicas[number - 1], (host, self._ports), on_output)
+
+    def receive(self, connection: ServerConnection, data: bytes) -> None:
+        self.call(lambda: connection.receive(data))
+
+    def lost(self, connection: ServerConnection) -> None:
+        self.call(connection.lost)
+
+    def call(self, action: Callable[[], object]) -> None:
+        """Let the core do something, then deliver what came of it."""
+        self._advance()
+        self._depth += 1
+        try:
+            action()
+        finally:
+            self._depth -= 1
+        if not self._depth:
+            self.flush()
+
+    def after_call(self, action: Callable[[], None]) -> None:
+        """Run ``action``, which empties a connection, once the core has done what it is at."""
+        self._output.append(action)
+
+    def flush(self) -> None:
+        while self._output:
+            output, self._output = self._output, []
+            for action in output:
+                action()
+        self._arm()
+
+    def _advance(self) -> None:
+        now = EPOCH * 1000 + self._scheduler.now // 1000
+        if now != self.ensemble.now and not self._depth:
+            self.ensemble.advance(now)
+
+    def _arm(self) -> None:
+        """Set a timer for the core's deadline, unless one as early is set."""
+        deadline = self.ensemble.deadline()
+        if deadline is not None and (self._armed is None or deadline < self._armed):
+            self._armed = deadline
+            when = max((deadline - EPOCH * 1000) * 1000, self._scheduler.now)
+            self._scheduler.call_at(when, lambda: self._due(deadline))
+
+    def _due(self, deadline: int) -> None:
+        if self._armed == deadline:
+            self._armed = None
+            self.call(lambda: None)
+
+    # -- what happens to servers
+
+    def stop(self, number: int) -> None:
+        self.call(self.replicas[number - 1].stop)
+
+    def start(self, number: int) -> None:
+        self.call(self.replicas[number - 1].start)
+
+    def expire(self, session_id: int) -> bool:
+        """Close a session as its timeout would. False where it is gone."""
+        session = self.ensemble.sessions.get(session_id)
+        if session is None:
+            return False
+        self.call(lambda: self.ensemble.expire(session))
+        return True
+
+    @property
+    def time(self) -> float:
+        """What ``time.time()`` says."""
+        return EPOCH + self._scheduler.now / MICROSECONDS

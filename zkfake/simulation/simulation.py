@@ -1,0 +1,484 @@
+"""`Simulation`: one simulated world with its clock, servers, network and clients, for the length of a ``with`` block.
+
+Rules that live here:
+
+- The code in the ``with`` block is the main task. The simulation lasts as long as the block: at its end every other task
+  is ended where it stands, every patch is undone, and nothing is left behind.
+- Everything that chance decides is drawn from streams that the seed determines, one each for the order of tasks, the
+  network, the faults, the servers and the program, so that a change in one leaves the others as they were.
+- A task that failed and was asked for its result by nobody fails the simulation.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from random import Random
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import kazoo.client
+
+from zkfake.settings import Settings
+from zkfake.simulation import history, patches
+from zkfake.simulation.errors import (
+    NondeterministicProgram,
+    SimulationError,
+    SimulationTimeout,
+    TaskFailed,
+)
+from zkfake.simulation.faults import Faults
+from zkfake.simulation.handler import SimulationHandler
+from zkfake.simulation.history import History
+from zkfake.simulation.network import Network
+from zkfake.simulation.profiles import Profile, profile_of
+from zkfake.simulation.scheduler import MICROSECONDS, Scheduler, Task
+from zkfake.simulation.servers import Servers
+from zkfake.simulation.watchdog import TaskInterrupted, Watchdog
+from zkfake.versions import DEFAULT
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from kazoo.client import KazooClient
+    from typing_extensions import Self
+
+__all__ = ["SEED_VARIABLE", "Simulation"]
+
+SEED_VARIABLE = "ZKFAKE_SEED"
+"""The environment variable that gives the seed where the program gives none."""
+
+T = TypeVar("T")
+
+
+class Simulation:
+    """A ZooKeeper ensemble, its network and its clients in virtual time.
+
+    >>> with Simulation(seed=7) as sim:
+    ...     client = sim.client()
+    ...     path = client.create("/a", b"1")
+    ...     sim.sleep(3600)
+    ...     client.connected, client.get("/a")[0], round(sim.now)
+    (True, b'1', 3600)
+
+    The same seed and the same program make the same history, byte for byte.
+    """
+
+    def __init__(
+        self,
+        *,
+        seed: int | None = None,
+        servers: int = 1,
+        profile: str | Profile = "calm",
+        version: str = DEFAULT,
+        settings: Mapping[str, object] | None = None,
+        patch: Iterable[str] = (),
+        check_determinism: bool = False,
+        max_steps: int = 10_000_000,
+        max_time: float = 7 * 86_400.0,
+        stall_limit: float = 3 * 3_600.0,
+        watchdog: float | None = 30.0,
+        **knobs: Any,
+    ) -> None:
+        """``seed``: the environment's ``ZKFAKE_SEED``, or 0, by default. ``profile``: ``"calm"``, ``"realistic"``,
+        ``"hostile"`` or a `Profile`; ``knobs`` set its parts by name. ``version`` and ``settings``: as for
+        `zkfake.FakeZooKeeper`. ``patch``: modules whose use of ``time``, ``threading``, ``queue``, ``random``, ``uuid``
+        and ``datetime`` is to be simulated, by name. ``check_determinism``: `run` runs the program twice.
+
+        ``max_steps`` bounds the task switches, ``max_time`` the virtual seconds, ``stall_limit`` the virtual seconds
+        in which only clients' background tasks run; ``watchdog`` is the real seconds that a task may take without
+        giving way (``None``: for ever).
+
+        Raises ``ValueError`` and ``TypeError`` for what cannot be.
+        """
+        if servers < 1 or servers > 254:
+            raise ValueError(f"servers={servers}; an ensemble has 1 to 254")
+        if seed is None:
+            seed = int(os.environ.get(SEED_VARIABLE, "0"))
+        self.seed = seed
+        self.profile = profile_of(profile, knobs)
+        self._arguments: dict[str, Any] = {
+            "seed": seed,
+            "servers": servers,
+            "profile": profile,
+            "version": version,
+            "settings": settings,
+            "patch": tuple(patch),
+            "max_steps": max_steps,
+            "max_time": max_time,
+            "stall_limit": stall_limit,
+            "watchdog": watchdog,
+            **knobs,
+        }
+        self._servers = servers
+        self._settings = Settings.parse(settings, version)
+        self._modules = tuple(patch)
+        self._check = check_determinism
+        self._watchdog_limit = watchdog
+        self._limits: dict[str, Any] = {
+            "max_steps": max_steps,
+            "max_time": max_time,
+            "stall_limit": stall_limit,
+        }
+        self._state = "new"
+        self._trace: list[tuple[int, str]] | None = None
+        self._failed: list[tuple[Task, BaseException]] = []
+        self._clients: list[KazooClient] = []
+        self._handlers = 0
+
+    # -- beginning and end
+
+    def __enter__(self) -> Self:
+        if self._check:
+            raise SimulationError(
+                "a with block can run only once: check_determinism needs Simulation(...).run(program)"
+            )
+        self._start()
+        return self
+
+    def _start(self) -> None:
+        if self._state != "new":
+            raise SimulationError(f"this simulation is {self._state}; make a new one")
+        if patches.current() is not None:
+            raise SimulationError(
+                "this thread has a simulation already; end it before you start the next one"
+            )
+        self.patched = frozenset(self._modules)
+        self.scheduler = Scheduler(
+            self._stream("order"),
+            reorder=self.profile.reorder,
+            preemption=self.profile.preemption,
+            **self._limits,
+        )
+        self.scheduler.trace = self._trace
+        self.scheduler.on_task_end = self._task_ended
+        self.client_random = self._stream("program")
+        self.history = History(lambda: self.now, lambda: self.scheduler.current.name)
+        self._world = Servers(
+            self.scheduler, self._servers, self._settings, self._stream("servers")
+        )
+        self.network = Network(
+            self.scheduler, self._stream("network"), self.profile, self.history, self._world
+        )
+        self.faults = Faults(self.scheduler, self.network, self.profile, self._stream("faults"))
+        self.network.gate = self.faults
+        self._watchdog = (
+            None if self._watchdog_limit is None else Watchdog(self.scheduler, self._watchdog_limit)
+        )
+        if self._watchdog is not None:
+            self._watchdog.start()
+        try:
+            patches.install(self, self._modules)
+        except BaseException:
+            self.scheduler.close()
+            if self._watchdog is not None:
+                self._watchdog.stop()
+            raise
+        self._state = "running"
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        self._end()
+        failure = self._verdict(error)
+        if failure is None:
+            return
+        if type(failure).__name__ != "Skipped":  # pytest's
+            sys.stderr.write(self._epitaph(failure))
+        if failure is not error:
+            raise failure
+
+    def _verdict(self, error: BaseException | None) -> BaseException | None:
+        """What the run failed with: the block's own error, one that it swallowed, or a task's."""
+        failure = self.scheduler.failure
+        if isinstance(error, TaskInterrupted) and failure is not None:
+            return failure
+        if error is not None:
+            return error
+        if failure is not None:
+            return failure
+        for task, cause in self._failed:
+            if not task._retrieved:
+                failed = TaskFailed(f"task {task.name} failed, and nobody asked for its result")
+                failed.__cause__ = cause
+                return failed
+        return None
+
+    def _end(self) -> None:
+        """End every task and undo everything. Nothing of that is in the history any more."""
+        self._state = "over"
+        self.history.append = _ignore
+        try:
+            self.scheduler.close()
+        finally:
+            patches.remove()
+            if self._watchdog is not None:
+                self._watchdog.stop()
+
+    def _epitaph(self, failure: BaseException) -> str:
+        return (
+            f"\nzkfake.simulation: {type(failure).__name__} at virtual second {self.now:.6f}, after "
+            f"{len(self.history)} events and {self.network.requests} requests.\n"
+            f"  seed {self.seed}; replay with {self.replay} (or {SEED_VARIABLE}={self.seed})\n"
+        )
+
+    @property
+    def replay(self) -> str:
+        """The expression that makes this simulation again."""
+        defaults = {
+            "servers": 1,
+            "profile": "calm",
+            "version": DEFAULT,
+            "settings": None,
+            "patch": (),
+            "max_steps": 10_000_000,
+            "max_time": 7 * 86_400.0,
+            "stall_limit": 3 * 3_600.0,
+            "watchdog": 30.0,
+        }
+        given = ", ".join(
+            f"{name}={value!r}"
+            for name, value in self._arguments.items()
+            if name == "seed" or name not in defaults or value != defaults[name]
+        )
+        return f"Simulation({given})"
+
+    def run(self, program: Callable[[Simulation], T]) -> T:
+        """Run ``program`` with this simulation as its main task and return what it returns.
+
+        With ``check_determinism`` it runs twice; `NondeterministicProgram` names the first step at which the two runs
+        differ. A simulation runs once.
+        """
+        if not self._check:
+            with self:
+                return program(self)
+        first = Simulation(**self._arguments)
+        self._check = False
+        outcomes: list[BaseException | None] = []
+        result: Any = None
+        for simulation in (first, self):
+            simulation._trace = []
+            error: BaseException | None = None
+            try:
+                result = simulation.run(program)
+            except Exception as caught:
+                error = caught
+            outcomes.append(error)
+        difference = _difference(first, self)
+        if difference is not None:
+            raise NondeterministicProgram(difference) from (outcomes[0] or outcomes[1])
+        if outcomes[1] is not None:
+            raise outcomes[1]
+        return result  # type: ignore[no-any-return]  # it went through a variable
+
+    # -- time and tasks
+
+    @property
+    def now(self) -> float:
+        """Virtual seconds since the start."""
+        return self.scheduler.now / MICROSECONDS
+
+    def sleep(self, seconds: float) -> None:
+        """Let virtual time pass. With 0 every other task that is ready runs first."""
+        self._running()
+        self.scheduler.sleep(seconds)
+
+    def spawn(
+        self,
+        function: Callable[..., Any],
+        *args: Any,
+        name: str | None = None,
+        process: Any = None,
+        **kwargs: Any,
+    ) -> Task:
+        """Run ``function`` as a task of its own and return the task, with ``done`` and ``result()``.
+
+        ``process``: the client (or its name) whose process the task belongs to; `Faults.pause` stops it with that
+        client.
+        """
+        self._running()
+        owner = None if process is None else getattr(process, "handler", None)
+        task = self.scheduler.spawn(
+            function,
+            *args,
+            name=name,
+            owner=getattr(owner, "client_name", process),
+            **kwargs,
+        )
+        self.faults.task_started(task)
+        return task
+
+    def run_until(self, condition: Callable[[], T], timeout: float = 600.0) -> T:
+        """Let the world go on until ``condition()`` is true, and return what it returned.
+
+        It is asked once everything of an instant has happened, so O(1) times for each. Raises `SimulationTimeout`
+        after ``timeout`` virtual seconds.
+        """
+        self._running()
+        deadline = self.scheduler.deadline_after(timeout)
+        reason = f"a condition ({getattr(condition, '__name__', 'condition')})"
+        while not (value := condition()):
+            if not self.scheduler.next_instant(reason, deadline) and not (value := condition()):
+                raise SimulationTimeout(
+                    f"the condition was still false after {timeout} virtual seconds\n"
+                    + self.scheduler.describe()
+                )
+            if value:
+                break
+        return value
+
+    def settle(self, timeout: float = 86_400.0) -> None:
+        """Heal every fault, stop those by chance, and let the world go on until everything is delivered.
+
+        Everything is: no bytes are on the way, every client that was started and not stopped is connected, has no
+        request unanswered and no callback waiting. Raises `SimulationTimeout` after ``timeout`` virtual seconds.
+        """
+        self.faults.heal()
+        self.faults.stop_chance()
+        self.scheduler.sleep(0)
+        self.run_until(self._is_settled, timeout)
+
+    def _is_settled(self) -> bool:
+        return (
+            all(link.quiet for link in self.network.links)
+            and all(_is_at_rest(client) for client in self._clients)
+            and self.scheduler.is_quiet
+        )
+
+    def _running(self) -> None:
+        if self._state != "running":
+            raise SimulationError(f"this simulation is {self._state}")
+
+    # -- clients
+
+    @property
+    def hosts(self) -> str:
+        """The connect string for the simulated servers."""
+        return self._world.hosts if hasattr(self, "_world") else ""
+
+    def client(self, name: str | None = None, **kazoo_arguments: Any) -> KazooClient:
+        """A plain, started `kazoo.client.KazooClient`, connected to the simulated servers.
+
+        ``kazoo_arguments`` are its own; ``hosts`` are the simulated ones by default. ``name`` is what the history and
+        reports call it. Raises what `KazooClient.start` raises.
+        """
+        self._running()
+        if "handler" in kazoo_arguments:
+            raise SimulationError("a client in a simulation has the simulation's handler")
+        for key in ("connection_retry", "command_retry"):
+            if key in kazoo_arguments:
+                kazoo_arguments[key] = _virtual_retry(kazoo_arguments[key])
+        kazoo_arguments.setdefault("hosts", self.hosts)
+        handler = self.handler(name)
+        client = kazoo.client.KazooClient(handler=handler, **kazoo_arguments)
+        client.add_listener(
+            lambda state: self.history.append(
+                history.StateChange(self.now, handler.client_name, str(state))
+            )
+        )
+        self._clients.append(client)
+        client.start()
+        return client
+
+    def handler(self, name: str | None = None) -> SimulationHandler:
+        """A handler for one `KazooClient` that the program makes itself."""
+        self._running()
+        if name is None:
+            self._handlers += 1
+            name = f"client-{self._handlers}"
+        if name in self.network.clients:
+            raise SimulationError(f"there is a client {name!r} already")
+        self.network.clients[name] = None
+        return SimulationHandler(self, name)
+
+    def plain_handler(self) -> SimulationHandler:
+        return self.handler()
+
+    # -- as others see it
+
+    @property
+    def epoch_time(self) -> float:
+        return self._world.time
+
+    def resolve(self, host: str) -> str | None:
+        return self._world.resolve(host)
+
+    def _stream(self, name: str) -> Random:
+        return Random(f"{self.seed}/{name}")
+
+    def _task_ended(self, task: Task, error: BaseException | None) -> None:
+        if error is None:
+            return
+        self.history.append(history.TaskEnded(self.now, task.name, type(error).__name__))
+        if isinstance(error, (KeyboardInterrupt, SystemExit)):
+            self.scheduler.interrupt(error)
+        elif not task.background and not isinstance(error, TaskInterrupted):
+            self._failed.append((task, error))
+
+
+def _ignore(_event: object) -> None:
+    """Take an event after the end."""
+
+
+def _virtual_retry(retry: Any) -> Any:
+    """A `KazooRetry` made outside the simulation, sleeping in virtual time."""
+    if isinstance(retry, kazoo.client.KazooRetry) and retry.sleep_func is patches.real_sleep:
+        retry = retry.copy()
+        retry.sleep_func = patches.sleep
+    return retry
+
+
+def _is_at_rest(client: Any) -> bool:
+    if client._stopped.is_set():
+        return True
+    handler = client.handler
+    return bool(
+        client.connected
+        and not client._queue
+        and not client._pending
+        and not handler.callback_queue.unfinished_tasks
+        and not handler.completion_queue.unfinished_tasks
+    )
+
+
+def _difference(first: Simulation, second: Simulation) -> str | None:
+    """Where two runs differ, or ``None``."""
+    steps, others = first._trace or [], second._trace or []
+    for number, (one, other) in enumerate(zip(steps, others, strict=False), 1):
+        if one != other:
+            return (
+                f"step {number} differs: {_step(one)} in the first run, {_step(other)} in the second\n"
+                + _last_common_event(first, second)
+            )
+    if len(steps) != len(others):
+        longer = steps if len(steps) > len(others) else others
+        number = min(len(steps), len(others)) + 1
+        which = "first" if longer is steps else "second"
+        return (
+            f"step {number} ({_step(longer[number - 1])}) was made in the {which} run alone\n"
+            + _last_common_event(first, second)
+        )
+    if first.history.digest() != second.history.digest():
+        return "the steps are the same, the history is not\n" + _last_common_event(first, second)
+    return None
+
+
+def _step(step: tuple[int, str]) -> str:
+    return f"{step[1]} at {step[0] / MICROSECONDS:.6f} s"
+
+
+def _last_common_event(first: Simulation, second: Simulation) -> str:
+    ones, others = list(map(repr, first.history)), list(map(repr, second.history))
+    for number, (one, other) in enumerate(zip(ones, others, strict=False), 1):
+        if one != other:
+            return f"first event that differs, number {number}:\n  {one}\n  {other}"
+    if len(ones) != len(others):
+        number = min(len(ones), len(others))
+        return (
+            f"the history of one run ends after event {number}, the other goes on with\n  "
+            + (ones if len(ones) > len(others) else others)[number]
+        )
+    return "the events of both runs are the same"

@@ -1,0 +1,83 @@
+"""Says so when a task blocks the one real thread that every task shares.
+
+Rules that live here: the watchdog is a thread that looks, every now and then, whether the scheduler has made a step. When
+none was made for its real-time limit, it writes to standard error which task runs and where, and interrupts it, if the
+simulation runs in the main thread, with `TaskInterrupted`; the simulation then fails with `SimulationBlocked`. A debugger
+keeps it quiet.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import traceback
+from types import FrameType
+from typing import Any
+
+from zkfake.simulation.errors import SimulationBlocked
+from zkfake.simulation.scheduler import Scheduler
+
+__all__ = ["TaskInterrupted", "Watchdog"]
+
+
+class TaskInterrupted(BaseException):
+    """Raised inside the task that blocks the real thread, where nothing should catch it."""
+
+
+class Watchdog:
+    """Watches one scheduler from `start` to `stop`."""
+
+    def __init__(self, scheduler: Scheduler, limit: float) -> None:
+        self._scheduler = scheduler
+        self._limit = limit
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="simulation watchdog", daemon=True)
+        self._watched = threading.get_ident()
+        self._is_main = threading.current_thread() is threading.main_thread()
+        self._previous: Any = None
+        self._struck = False
+
+    def start(self) -> None:
+        """To be called by the thread to watch, before the simulation's patches are in place."""
+        if self._is_main:
+            self._previous = signal.signal(signal.SIGINT, self._on_signal)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """To be called once the patches are gone."""
+        self._over.set()
+        self._thread.join()
+        if self._is_main:
+            signal.signal(signal.SIGINT, self._previous)
+
+    def _watch(self) -> None:
+        seen = -1
+        while not self._over.wait(self._limit):
+            steps = self._scheduler.steps
+            if steps == seen and sys.gettrace() is None:
+                self._strike()
+            seen = steps
+
+    def _strike(self) -> None:
+        task = self._scheduler.current
+        frame = sys._current_frames().get(self._watched)
+        place = "".join(traceback.format_stack(frame)) if frame else ""
+        text = (
+            f"{task.name} has blocked the thread of the whole simulation for {self._limit} real seconds or more; "
+            f"it runs\n{place}"
+        )
+        sys.stderr.write(f"zkfake.simulation: {text}\n")
+        self._scheduler.interrupt(SimulationBlocked(text))
+        if self._is_main:
+            self._struck = True
+            signal.pthread_kill(self._watched, signal.SIGINT)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if self._struck:
+            self._struck = False
+            raise TaskInterrupted
+        if callable(self._previous):
+            self._previous(number, frame)
+        elif self._previous == signal.SIG_DFL:
+            raise KeyboardInterrupt
