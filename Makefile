@@ -1,0 +1,76 @@
+# Two commands from an empty clone: `make demo` and `make test`. Both set up what they need in .venv; done
+# once, that is not done again until pyproject.toml changes.
+
+PYTHON ?= python3
+VENV ?= .venv
+PYTEST_ARGS ?=
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+APT_GET := apt-get -o DPkg::Lock::Timeout=120 -qq
+
+.PHONY: help demo test check format dev live clean
+
+help:
+	@echo "make demo    run the dict on the embedded fake: two clients, both views printed"
+	@echo "make test    run the whole test suite, on the fake and, where it can be had, on a live server"
+	@echo "make check   ruff, mypy and import-linter"
+	@echo "make format  let ruff format the code"
+	@echo "make clean   remove the virtual environment and the caches"
+
+demo: $(VENV)/.demo
+	@$(BIN)/python examples/demo.py
+
+# PYTEST_ARGS='-k watch --zk-backend fake', for instance.
+test: dev live
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+dev: $(VENV)/.dev
+
+$(VENV)/.demo: pyproject.toml | $(BIN)/python
+	@$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(BIN)/python
+	@$(PIP) --editable '.[dev]'
+	@touch $@ $(VENV)/.demo
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+		{ echo "Python 3.10 or later is needed; name one by: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+		{ echo "$(PYTHON) comes without venv; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+
+# A live ZooKeeper for the other half of the tests. Without one they are skipped, and say what to install.
+live:
+	@if [ -n "$$ZOOKEEPER_HOME" ] || { [ -e /usr/share/java/zookeeper.jar ] && command -v java >/dev/null; }; then \
+		exit 0; \
+	elif ! command -v apt-get >/dev/null; then \
+		why="this is not Debian or Ubuntu"; \
+	elif [ "$$(id -u)" = 0 ]; then \
+		$(APT_GET) update && DEBIAN_FRONTEND=noninteractive $(APT_GET) install --yes zookeeper >/dev/null \
+			&& exit 0; \
+		why="apt-get could not install it"; \
+	elif sudo -n true 2>/dev/null; then \
+		sudo -n $(APT_GET) update \
+			&& sudo -n DEBIAN_FRONTEND=noninteractive $(APT_GET) install --yes zookeeper >/dev/null \
+			&& exit 0; \
+		why="apt-get could not install it"; \
+	else \
+		why="that takes root: sudo apt-get install zookeeper"; \
+	fi; \
+	echo "No live ZooKeeper: $$why. The tests on it are skipped; any release of ZooKeeper will do, named by ZOOKEEPER_HOME."
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
