@@ -211,7 +211,7 @@ class Connection:
         self._receive_frame = self._queue_until_connected
         if asked.session_id:
             return self._connected(self._renew(asked, timeout, mode))
-        if mode == "read-only":
+        if mode == "read-only" and not self._replica.settings.local_sessions:
             # Without a quorum nobody can commit a session.
             return self._send(pack_reply(0, self._replica.zxid, Code.NOT_READONLY))
         self._replica.open_session(self, timeout, self._connected)
@@ -269,7 +269,7 @@ class Connection:
         self.last_used = now
         if session.closing:
             return self._close()
-        self._ensemble.sessions.touch(session, now)
+        self._ensemble.touch(session)
         operation = OPERATIONS.get(code)
         if operation is None or (
             operation.op is Op.CHECK and not self._version.check_is_an_operation
@@ -326,6 +326,12 @@ class Connection:
         return None
 
     def _write(self, operation: Operation, request: Request, start: int) -> None:
+        session = self._session
+        if request.op is Op.CLOSE_SESSION and session is not None and session.local:
+            self._waiting.clear()
+            self._ensemble.local_sessions.close(session.id)
+            self._reply(operation, request.xid, self._replica.zxid, Code.OK, b"", start)
+            return self._close()
         if self._replica.mode == "read-only":
             zxid = self._replica.zxid
             return self._reply(operation, request.xid, zxid, Code.NOT_READONLY, b"", start)

@@ -22,7 +22,7 @@ from zkfake.protocol import Code, CreateSessionRequest, EmptyRequest, Op, PathRe
 from zkfake.sessions import Session, SessionTracker
 from zkfake.settings import Settings
 from zkfake.timers import Timers
-from zkfake.transactions import Rules
+from zkfake.transactions import Rules, makes_ephemerals
 from zkfake.tree import Change, Tree
 
 Completion = Callable[[Transaction, Sequence[Change]], None]
@@ -48,6 +48,9 @@ class Member(Protocol):
 
     def replace(self, changes: Sequence[Change]) -> None:
         """Take over the ensemble's tree as it is, and tell the watchers of ``changes``."""
+
+    def end_local(self, session: Session) -> None:
+        """A local session of this server has expired."""
 
     def follow(self, zxid: int | None) -> None:
         """A leader was lost or found: catch up with the log, and let go of the clients.
@@ -75,11 +78,13 @@ class Ensemble:
         """
         self.log = Log(0, keep=settings.keep_log)
         self.sessions = SessionTracker(settings.tick_time)
+        self.local_sessions = SessionTracker(settings.tick_time)
+        """Each known to one server alone, without a place in the log."""
         self.timers = Timers()
         self.members: list[Member] = []
         self.leader: Member | None = None
         self.epoch = 0
-        self._rules = Rules(settings, self.access, self._followers)
+        self._rules = Rules(settings, self.access, self._followers, self._is_local)
         self._last_reaping = now
 
     @property
@@ -150,25 +155,55 @@ class Ensemble:
         """A write for the leader; lost without a leader, or when its session is gone."""
         if self.leader is None:
             return
+        if self.settings.local_sessions_upgrading and makes_ephemerals(request):
+            self._upgrade(request.session_id)
         transaction = self._decide(request, origin)
         if transaction is None:
             return
         changes: Sequence[Change] = ()
         if transaction.zxid > self.log.last_zxid:
-            changes = self.tip.apply(transaction)
-            self.log.append(transaction)
-            for member in self.members:
-                if member.running:
-                    member.commit(transaction, changes, complete if member is origin else None)
+            changes = self._commit(transaction, origin, complete)
         elif complete is not None:
             complete(transaction, changes)
         if transaction.op is Op.CLOSE_SESSION:
             self.sessions.close(request.session_id)
 
+    def _commit(
+        self, transaction: Transaction, origin: Member | None, complete: Completion | None
+    ) -> Sequence[Change]:
+        changes = self.tip.apply(transaction)
+        self.log.append(transaction)
+        for member in self.members:
+            if member.running:
+                member.commit(transaction, changes, complete if member is origin else None)
+        return changes
+
+    def session(self, session_id: int) -> Session | None:
+        """The session, global or local, unless it is gone or going."""
+        return self.sessions.get(session_id) or self.local_sessions.get(session_id)
+
+    def touch(self, session: Session) -> None:
+        """The session was heard of."""
+        (self.local_sessions if session.local else self.sessions).touch(session, self.now)
+
+    def _is_local(self, session_id: int) -> bool:
+        return self.local_sessions.get(session_id) is not None
+
+    def _upgrade(self, session_id: int) -> None:
+        """Makes a local session a global one, by a transaction of its own."""
+        session = self.local_sessions.get(session_id)
+        if session is not None:
+            self.local_sessions.close(session_id)
+            session.local = False
+            self.sessions.take(session, self.now)
+            zxid, op = self.log.last_zxid + 1, Op.CREATE_SESSION
+            created = Transaction(zxid, self.now, session_id, op, timeout=session.timeout)
+            self._commit(created, None, None)
+
     def _decide(self, request: Request, origin: Member | None) -> Transaction | None:
         """The transaction for ``request``; one without a zxid of its own where it uses none."""
         zxid, op, session_id = self.log.last_zxid + 1, request.op, request.session_id
-        session = self.sessions.get(session_id)
+        session = self.session(session_id)
         if op is Op.CREATE_SESSION and isinstance(request.record, CreateSessionRequest):
             timeout = request.record.timeout
             if session is None and origin is not None:
@@ -205,6 +240,10 @@ class Ensemble:
         """Moves time on to ``now`` and does what is due: expiry, reaping, timers."""
         self.now = now
         self.timers.run_due(now)
+        for session in self.local_sessions.expired(now):
+            for member in self.members:
+                if member.id == session.server_id:
+                    member.end_local(session)
         if self.leader is None:
             return
         for session in self.sessions.expired(now):
@@ -215,7 +254,7 @@ class Ensemble:
 
     def deadline(self) -> int | None:
         """When `advance` next has something to do; ``None`` while nothing is scheduled."""
-        due = [self.timers.next()]
+        due = [self.timers.next(), self.local_sessions.next_expiry()]
         if self.leader is not None:
             due.append(self.sessions.next_expiry())
             if self.tip.reapable:

@@ -240,6 +240,9 @@ class ServerView(Protocol):
         bucket, soonest first.
         """
 
+    def local_session_sets(self) -> Sequence[tuple[int, Sequence[int]]] | None:
+        """The same for the sessions that only this server knows; None where there cannot be any."""
+
     def global_sessions(self) -> Mapping[int, int]:
         """Session id -> timeout in milliseconds: what a server that does not expire sessions itself
         knows of them.
@@ -447,7 +450,7 @@ def _dump(server: ServerView) -> str:
     ephemerals = server.ephemerals()
     return (
         "SessionTracker dump:\n"
-        + (_session_sets(server) if server.mode in _EXPIRING else _global_sessions(server))
+        + _session_sets(server)
         + "ephemeral nodes dump:\n"
         + f"Sessions with Ephemerals ({len(ephemerals)}):\n"
         + "".join(_group(f"{_hexadecimal(s)}:", paths) for s, paths in ephemerals.items())
@@ -457,8 +460,16 @@ def _dump(server: ServerView) -> str:
 
 
 def _session_sets(server: ServerView) -> str:
-    sets = [(when, [_hexadecimal(s) for s in sessions]) for when, sessions in server.session_sets()]
-    return _expiry_sets("Session", sets)
+    local = server.local_session_sets()
+    text = "" if local is None else _expiring_sessions("Local Session", local)
+    if server.mode not in _EXPIRING:
+        return text + _global_sessions(server)
+    title = "Session" if local is None else "Global Session"
+    return text + _expiring_sessions(title, server.session_sets())
+
+
+def _expiring_sessions(title: str, sets: Sequence[tuple[int, Sequence[int]]]) -> str:
+    return _expiry_sets(title, [(when, [_hexadecimal(s) for s in ids]) for when, ids in sets])
 
 
 def _connection_sets(server: ServerView) -> str:

@@ -65,7 +65,8 @@ def sessions(ensemble: Ensemble) -> tuple[SessionView, ...]:
             session.server_id,
             tuple(ensemble.tip.ephemerals.get(session.id, ())),
         )
-        for session in ensemble.sessions
+        for tracker in (ensemble.sessions, ensemble.local_sessions)
+        for session in tracker
         if not session.closing
     )
 

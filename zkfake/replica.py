@@ -80,10 +80,12 @@ class Replica:
         if self.running:
             self.running = False
             self._drop_clients()
+            self._forget_local_sessions()
             self.ensemble.member_stopped(self)
 
     def follow(self, zxid: int | None) -> None:
         self._drop_clients()
+        self._forget_local_sessions()
         tip = self.ensemble.tip
         if not self.ensemble.standalone and (self.tree is tip or self.tree.zxid != tip.zxid):
             self._adopt(tip.copy())
@@ -93,6 +95,19 @@ class Replica:
 
     def _drop_clients(self) -> None:
         for client in list(self.clients):
+            client.drop()
+
+    def _forget_local_sessions(self) -> None:
+        """A server that changes its place starts anew with what the ensemble knows."""
+        local = self.ensemble.local_sessions
+        for session in [session for session in local if session.server_id == self.id]:
+            local.close(session.id)
+
+    def end_local(self, session: Session) -> None:
+        """A local session has expired, or is closed: nobody else has to know."""
+        self.ensemble.local_sessions.close(session.id)
+        client = self._by_session.get(session.id)
+        if client is not None:
             client.drop()
 
     def commit(
@@ -139,6 +154,12 @@ class Replica:
         """Makes a session for ``client``; ``done`` is called with it once it is committed."""
         session_id = self._next_session_id
         self._next_session_id += 1
+        if self.settings.local_sessions and not self.ensemble.standalone:
+            local = self.ensemble.local_sessions
+            session = local.open(session_id, timeout, self.id, self.ensemble.now)
+            session.local = True
+            self._by_session[session_id] = client
+            return done(session)
         request = Request(session_id, 0, Op.CREATE_SESSION, CreateSessionRequest(timeout), ())
 
         def opened(_transaction: Transaction, _changes: Sequence[Change]) -> None:
@@ -147,7 +168,7 @@ class Replica:
                 self._by_session[session_id] = client
                 done(session)
 
-        self.ensemble.submit(request, self, opened)
+        return self.ensemble.submit(request, self, opened)
 
     def renew_session(self, client: Client, asked: ConnectRequest, timeout: int) -> Session | None:
         """The session that ``asked`` names, now this connection's; ``None`` where id or password
@@ -158,12 +179,14 @@ class Replica:
         old = self._by_session.pop(asked.session_id, None)
         if old is not None:
             old.drop()
-        session = self.ensemble.sessions.get(asked.session_id)
+        session = self.ensemble.session(asked.session_id)
+        if session is not None and session.local and session.server_id != self.id:
+            return None
         if session is None or asked.password != password_of(session.id):
             return None
         session.timeout = timeout
         session.server_id = self.id
-        self.ensemble.sessions.touch(session, self.ensemble.now)
+        self.ensemble.touch(session)
         self._by_session[session.id] = client
         return session
 

@@ -38,13 +38,17 @@ def first_session_id(server_id: int, now: int) -> int:
 
 @dataclass(slots=True)
 class Session:
-    """``server_id``: the server whose connection owns it. Times are milliseconds."""
+    """``server_id``: the server whose connection owns it. ``local``: only that server knows it.
+
+    Times are milliseconds.
+    """
 
     id: int
     timeout: int
     server_id: int
     expires: int
     closing: bool = False
+    local: bool = False
 
 
 class SessionTracker:
@@ -74,6 +78,12 @@ class SessionTracker:
         self._sessions[session_id] = session
         self.touch(session, now)
         return session
+
+    def take(self, session: Session, now: int) -> None:
+        """A session that another tracker had."""
+        self._sessions[session.id] = session
+        session.expires = 0
+        self.touch(session, now)
 
     def touch(self, session: Session, now: int) -> None:
         """The session was heard of: it lives for its timeout from ``now``, rounded up to a tick."""

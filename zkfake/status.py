@@ -75,14 +75,27 @@ class Status:
     def session_sets(self) -> Sequence[tuple[int, Sequence[int]]]:
         return list(self._replica.ensemble.sessions.buckets().items())
 
+    def local_session_sets(self) -> Sequence[tuple[int, Sequence[int]]] | None:
+        if not self._settings.local_sessions or self._replica.ensemble.standalone:
+            return None
+        mine = self._local_sessions()
+        buckets = self._replica.ensemble.local_sessions.buckets()
+        sets = [(when, [id_ for id_ in ids if id_ in mine]) for when, ids in buckets.items()]
+        return [(when, ids) for when, ids in sets if ids]
+
+    def _local_sessions(self) -> set[int]:
+        replica = self._replica
+        local = replica.ensemble.local_sessions
+        return {session.id for session in local if session.server_id == replica.id}
+
     def global_sessions(self) -> Mapping[int, int]:
         return {session.id: session.timeout for session in self._replica.ensemble.sessions}
 
     def connection_sets(self) -> Sequence[tuple[int, Sequence[tuple[str, int]]]]:
         sets: dict[int, list[tuple[str, int]]] = {}
-        sessions = self._replica.ensemble.sessions
+        ensemble = self._replica.ensemble
         for connection in self.connections():
-            session = sessions.get(connection.session_id)
+            session = ensemble.session(connection.session_id)
             if session is not None:
                 sets.setdefault(session.expires, []).append(
                     (connection.address, connection.session_id)
@@ -130,6 +143,7 @@ class Status:
         return [
             ("watch_count", len(replica.watches.data) + len(replica.watches.child)),
             ("global_sessions", len(replica.ensemble.sessions)),
+            ("local_sessions", len(self._local_sessions())),
         ]
 
     def directory_sizes(self) -> tuple[int, int]:

@@ -86,8 +86,12 @@ class Rules:
         settings: Settings,
         access: acl.AccessControl,
         followers: Callable[[], Collection[int]] = tuple,
+        is_local: Callable[[int], bool] = lambda _session_id: False,
     ) -> None:
-        """``followers``: the ids of the ensemble's running servers; empty on a standalone one."""
+        """``followers``: the ids of the ensemble's running servers; empty on a standalone one.
+        ``is_local``: whether a session is known to one server alone.
+        """
+        self._is_local = is_local
         self._settings = settings
         self._access = access
         self._followers = followers
@@ -139,6 +143,8 @@ class Rules:
         if mode is None:
             raise ZooKeeperError(Code.BAD_ARGUMENTS)
         reap = self._reaping(op, mode, record.ttl)
+        if mode.ephemeral and self._is_local(request.session_id):
+            raise ZooKeeperError(Code.EPHEMERAL_ON_LOCAL_SESSION)
         path = _with_slash(record.path)
         entries = self._access.fix(record.acl, request.ids)
         parent, _ = split(path)
@@ -264,6 +270,19 @@ class Rules:
             raise ZooKeeperError(Code.MARSHALLING_ERROR) from None
         if exceeded:
             raise ZooKeeperError(Code.QUOTA_EXCEEDED)
+
+
+def makes_ephemerals(request: Request) -> bool:
+    """Whether a request asks for an ephemeral znode, by itself or as a part of a multi."""
+    record = request.record
+    parts = record.operations if isinstance(record, MultiRequest) else [request]
+    return any(
+        part.op in (Op.CREATE, Op.CREATE2)
+        and isinstance(part.record, CreateRequest)
+        and (mode := CREATE_FLAGS.get(part.record.flags)) is not None
+        and mode.ephemeral
+        for part in parts
+    )
 
 
 def _with_slash(path: str | None) -> str:

@@ -55,6 +55,7 @@ class Server:
     peers: list[Peer] = field(default_factory=list)
     watches: dict[int, list[str]] = field(default_factory=dict)
     config: str | None = None
+    local: list[tuple[int, list[int]]] | None = None
 
     def connections(self) -> Sequence[Peer]:
         return self.peers
@@ -64,6 +65,9 @@ class Server:
 
     def session_sets(self) -> Sequence[tuple[int, Sequence[int]]]:
         return [(EXPIRY, [FIRST, SECOND])]
+
+    def local_session_sets(self) -> Sequence[tuple[int, Sequence[int]]] | None:
+        return self.local
 
     def global_sessions(self) -> Mapping[int, int]:
         return {SECOND: 10000, FIRST: 10000}
@@ -238,6 +242,16 @@ def test_servers_that_do_not_expire_sessions(mode: Mode) -> None:
         "0x100000cbf5f0000\t10000ms\n0x100000cbf5f0001\t10000ms\nephemeral nodes dump:\n"
     )
     assert text("srvr", server).endswith(f"Mode: {mode}\nNode count: 9\n")
+
+
+def test_local_sessions() -> None:
+    local = "SessionTracker dump:\nLocal Session Sets (1)/(1):\n1 expire at Mon Nov 23 18:35:24 UTC"
+    server = Server(mode="follower", local=[(EXPIRY, [FIRST])])
+    expected = f"{local} 2026:\n\t0x100000cbf5f0000\nGlobal Sessions(2):\n"
+    assert text("dump", server).startswith(expected)
+    server.mode = "leader"
+    expected = f"{local} 2026:\n\t0x100000cbf5f0000\nGlobal Session Sets (1)/(2):\n"
+    assert text("dump", server).startswith(expected)
 
 
 def test_read_only() -> None:
