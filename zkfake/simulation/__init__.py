@@ -1,6 +1,8 @@
-"""The virtual-time driver: an ensemble, its network and the real `KazooClient` in one thread and no time.
+"""The virtual-time driver: an ensemble, its network and the real `KazooClient` in one thread and no
+time.
 
-`Simulation` is the world, `Profile` how unkind it is, `sweep` tries every fault at every request of a program.
+`Simulation` is the world, `Profile` how unkind it is, `sweep` tries every fault at every request of
+a program.
 """
 
 from zkfake.simulation.errors import (

@@ -1,7 +1,8 @@
-"""Everything a simulation can say went wrong. All are `SimulationError`s, and none is ever raised by a healthy run.
+"""Everything a simulation can say went wrong. All are `SimulationError`s, and none is ever raised
+by a healthy run.
 
-A `SimulationError` names virtual time in seconds since the start of the simulation, and tasks by the names that the
-history uses.
+A `SimulationError` names virtual time in seconds since the start of the simulation, and tasks by
+the names that the history uses.
 """
 
 __all__ = [
@@ -19,25 +20,31 @@ class SimulationError(Exception):
     """The simulation was used wrongly, or the program in it cannot go on."""
 
 
-class SimulationDeadlock(SimulationError):
-    """Nothing can ever run again: the text lists each task, what it waits for, since when and at which line."""
+class SimulationDeadlock(SimulationError):  # noqa: N818
+    """Nothing can ever run again: the text lists each task, what it waits for, since when and at
+    which line.
+    """
 
 
-class SimulationTimeout(SimulationError, TimeoutError):
-    """`Simulation.run_until` or `Simulation.settle` did not get there in the virtual time that they were given."""
+class SimulationTimeout(SimulationError, TimeoutError):  # noqa: N818
+    """`Simulation.run_until` or `Simulation.settle` did not get there in the virtual time that they
+    were given.
+    """
 
 
-class SimulationLimit(SimulationError):
+class SimulationLimit(SimulationError):  # noqa: N818
     """The run went over its limit of steps or of virtual time."""
 
 
-class SimulationBlocked(SimulationError):
+class SimulationBlocked(SimulationError):  # noqa: N818
     """A task blocks, or was about to block, the one real thread that every task shares."""
 
 
-class NondeterministicProgram(SimulationError):
+class NondeterministicProgram(SimulationError):  # noqa: N818
     """Two runs with the same seed differed; the text names the first step at which they do."""
 
 
-class TaskFailed(SimulationError):
-    """A spawned task ended with an exception that nobody asked for with ``result()``; it is the ``__cause__``."""
+class TaskFailed(SimulationError):  # noqa: N818
+    """A spawned task ended with an exception that nobody asked for with ``result()``; it is the
+    ``__cause__``.
+    """

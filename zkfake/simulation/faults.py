@@ -2,33 +2,37 @@
 
 Rules that live here:
 
-- A fault does only what a network, a slow machine or a crash may do to a correct ensemble and its clients.
-- *Outages* (`Faults.partition`, `Faults.pause`, ...) begin when they are called and end with ``heal()``, at the end of
-  their ``with`` block, after ``duration`` virtual seconds, or with `Faults.heal`.
-- *Rules* (`Faults.drop_before_reply`, `Faults.upon`, ...) wait for requests that match: by client, operation, path (with
-  ``*`` as in `fnmatch`) and place in the run (``number``). ``nth`` skips the matches before it, ``times`` says how many
-  from there on are hit. A rule ends with ``cancel()``, with its ``with`` block, or with `Faults.heal`.
+- A fault does only what a network, a slow machine or a crash may do to a correct ensemble and its
+  clients.
+- *Outages* (`Faults.partition`, `Faults.pause`, ...) begin when they are called and end with
+  ``heal()``, at the end of their ``with`` block, after ``duration`` virtual seconds, or with
+  `Faults.heal`.
+- *Rules* (`Faults.drop_before_reply`, `Faults.upon`, ...) wait for requests that match: by client,
+  operation, path (with ``*`` as in `fnmatch`) and place in the run (``number``). ``nth`` skips the
+  matches before it, ``times`` says how many from there on are hit. A rule ends with ``cancel()``,
+  with its ``with`` block, or with `Faults.heal`.
 - A client is named by its `KazooClient` or its name; ``None`` is every client.
 - Every fault that begins, strikes or ends is in the history.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from random import Random
 from typing import TYPE_CHECKING, Any, Literal
 
 from zkfake.simulation import history
 from zkfake.simulation.errors import SimulationError
-from zkfake.simulation.network import Network, Request
-from zkfake.simulation.scheduler import Scheduler, Task
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from random import Random
+
     from typing_extensions import Self
 
+    from zkfake.simulation.network import Network, Request
     from zkfake.simulation.profiles import Profile
+    from zkfake.simulation.scheduler import Scheduler, Task
 
 __all__ = ["Faults", "Outage", "Rule"]
 
@@ -191,7 +195,7 @@ class Faults:
         nth: int = 1,
         times: int | None = 1,
     ) -> Rule:
-        """Break the connection when a matching request is about to reach the server: it never does."""
+        """Break the connection when a matching request is about to reach the server."""
         match = _Match(_name(client), operation, path, number)
         return self._add("drop before request", "before_request", match, nth, times, _lose)
 
@@ -235,9 +239,11 @@ class Faults:
         nth: int = 1,
         times: int | None = 1,
     ) -> Rule:
-        """Call ``action`` when a matching request is at ``point``, most usefully another method of this object.
+        """Call ``action`` when a matching request is at ``point``, most usefully another method of
+        this object.
 
-        ``action`` runs between two tasks and must not block. The request goes on its way afterwards.
+        ``action`` runs between two tasks and must not block. The request goes on its way
+        afterwards.
         """
         match = _Match(_name(client), operation, path, number)
 
@@ -274,7 +280,8 @@ class Faults:
     ) -> Outage:
         """Cut the network between a client and a server (``None``: all of them), both ways or one.
 
-        Nothing is told of it: bytes on the way stand still until it heals, connection attempts wait.
+        Nothing is told of it: bytes on the way stand still until it heals, connection attempts
+        wait.
         """
         if direction not in _DIRECTIONS:
             raise ValueError(f"direction={direction!r}; there are {', '.join(_DIRECTIONS)}")
@@ -319,15 +326,18 @@ class Faults:
     def pause(self, client: Any, *tasks: Task, duration: float | None = None) -> Outage:
         """Stop a client's process: its tasks stand still, and those given in ``tasks``.
 
-        Tasks spawned with ``sim.spawn(..., process=client)`` belong to the client. The network and the servers go on:
-        past its timeout the client's session expires, which it learns when it runs again.
+        Tasks spawned with ``sim.spawn(..., process=client)`` belong to the client. The network and
+        the servers go on: past its timeout the client's session expires, which it learns when it
+        runs again.
         """
         name = _required(client)
         freeze = _Freeze(self._scheduler, lambda task: task.owner == name or task in tasks)
         return self._freeze("pause", name, freeze, duration)
 
     def hold_watches(self, client: Any, *, duration: float | None = None) -> Outage:
-        """Hold back a client's watch callbacks, as a slow callback before them would. Replies go on."""
+        """Hold back a client's watch callbacks, as a slow callback before them would. Replies go
+        on.
+        """
         name = _required(client)
         worker = f"{name}/watches"
         freeze = _Freeze(
@@ -346,7 +356,9 @@ class Faults:
         return self._outage(name, client, end, duration)
 
     def hold_events(self, client: Any, *, duration: float | None = None) -> Outage:
-        """Hold back what servers send to a client from the next watch event on: replies behind it wait too."""
+        """Hold back what servers send to a client from the next watch event on: replies behind it
+        wait too.
+        """
         name = _required(client)
         self._network.hold_events(name)
         return self._outage(
@@ -467,7 +479,7 @@ class Faults:
             if outage is not None:
                 self._afflicted[knob, client] = outage
 
-    def _partition_by_chance(self, client: str, duration: float) -> Outage:
+    def partition_by_chance(self, client: str, duration: float) -> Outage:
         directions: tuple[Direction, ...] = ("both", "to_server", "to_client")
         direction = directions[int(self._random.random() * 3)]
         return self.partition(client, direction=direction, duration=duration)
@@ -492,7 +504,7 @@ def _expire_by_chance(faults: Faults, client: str, _duration: float) -> None:
 
 
 _CHANCES: tuple[tuple[str, Callable[[Faults, str, float], Outage | None]], ...] = (
-    ("partition", lambda faults, client, duration: faults._partition_by_chance(client, duration)),
+    ("partition", lambda faults, client, duration: faults.partition_by_chance(client, duration)),
     ("pause", lambda faults, client, duration: faults.pause(client, duration=duration)),
     (
         "hold_watches",

@@ -1,7 +1,8 @@
 """Telling requests, replies and events apart in the two byte streams of a connection.
 
-Only what faults and the history need is read: the transaction id (xid), the operation, its path, the zxid and the
-error. A stream whose first four bytes are no frame length (a four-letter word) is passed on as it is.
+Only what faults and the history need is read: the transaction id (xid), the operation, its path,
+the zxid and the error. A stream whose first four bytes are no frame length (a four-letter word) is
+passed on as it is.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ _SINGLE_PATH = frozenset(int(op) for op in OPERATIONS if op not in _PATHLESS) - 
 
 
 class RequestHead(NamedTuple):
-    """What a request is. ``paths`` has one path for most operations, one for each part of a multi, and may be empty.
+    """What a request is. ``paths`` has one path for most operations, one for each part of a multi,
+    and may be empty.
 
     The handshake's request is the operation ``connect``.
     """
@@ -58,7 +60,9 @@ _PING = RequestHead(PING_XID, "ping", ())
 
 
 def read_request(frame: bytes, first: bool) -> RequestHead:
-    """Read the head of a request; ``frame`` begins with its length. Never raises: what cannot be read has no path."""
+    """Read the head of a request; ``frame`` begins with its length. Never raises: what cannot be
+    read has no path.
+    """
     if first:
         return _CONNECT
     if len(frame) < 12:

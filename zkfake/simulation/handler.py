@@ -1,15 +1,15 @@
-"""kazoo's handler interface (`kazoo.interfaces.IHandler`) on the scheduler and the simulated network.
+"""kazoo's handler interface (`kazoo.interfaces.IHandler`) on the scheduler and the simulated
+network.
 
-Rules that live here: one handler belongs to one client; each of the client's "threads" is a task with a name below the
-client's (``client-1/zk_loop``); callbacks of watches and completions run in order, each kind on a task of its own, as
-with kazoo's `SequentialThreadingHandler`.
+Rules that live here: one handler belongs to one client; each of the client's "threads" is a task
+with a name below the client's (``client-1/zk_loop``); callbacks of watches and completions run in
+order, each kind on a task of its own, as with kazoo's `SequentialThreadingHandler`.
 """
 
 from __future__ import annotations
 
 import logging
 import queue
-from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +17,11 @@ from kazoo.handlers.threading import KazooTimeoutError
 from kazoo.handlers.utils import AsyncResult
 
 from zkfake.simulation import network, patches, sync
-from zkfake.simulation.scheduler import Scheduler, Task
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from zkfake.simulation.scheduler import Scheduler, Task
     from zkfake.simulation.simulation import Simulation
 
 __all__ = ["SimulationHandler"]

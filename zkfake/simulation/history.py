@@ -1,8 +1,9 @@
-"""What happened in a simulation: an append-only list of small frozen events, in the order in which they happened.
+"""What happened in a simulation: an append-only list of small frozen events, in the order in which
+they happened.
 
-Every event's first field is the virtual time in seconds since the start. ``repr`` of an event depends on nothing but
-the run, so two runs can be compared byte for byte; whole frames are kept in the event, and shown as their size and
-CRC-32.
+Every event's first field is the virtual time in seconds since the start. ``repr`` of an event
+depends on nothing but the run, so two runs can be compared byte for byte; whole frames are kept in
+the event, and shown as their size and CRC-32.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ __all__ = [
     "History",
     "Note",
     "Reply",
-    "ServerEvent",
     "Sent",
+    "ServerEvent",
     "StateChange",
     "TaskEnded",
     "WatchEvent",
@@ -47,7 +48,9 @@ class Disconnected(NamedTuple):
 
 
 class Sent(NamedTuple):
-    """A client sent a request. ``number`` counts the requests of the whole run, without pings, from 1."""
+    """A client sent a request. ``number`` counts the requests of the whole run, without pings, from
+    1.
+    """
 
     time: float
     client: str
@@ -166,7 +169,9 @@ class History(Sequence[Any]):
         """Add an event; for the simulation itself and for extensions of it."""
 
     def note(self, text: str) -> None:
-        """Put a mark of the program's own into the history, with the time and the running task's name."""
+        """Put a mark of the program's own into the history, with the time and the running task's
+        name.
+        """
         self.append(Note(self._clock(), self._task(), text))
 
     def of(self, kind: type[E]) -> list[E]:

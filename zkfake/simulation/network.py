@@ -2,10 +2,11 @@
 
 Rules that live here:
 
-- A link is a TCP connection: two byte streams, each in order, each with a latency. Nothing is lost or repeated inside a
-  stream; a stream can only be late, stand still, or end.
-- A partition makes streams stand still and connection attempts wait, as lost packets do under TCP. When it heals,
-  everything that was on the way arrives, in order. Who closed its end meanwhile is seen to have done so only then.
+- A link is a TCP connection: two byte streams, each in order, each with a latency. Nothing is lost
+  or repeated inside a stream; a stream can only be late, stand still, or end.
+- A partition makes streams stand still and connection attempts wait, as lost packets do under TCP.
+  When it heals, everything that was on the way arrives, in order. Who closed its end meanwhile is
+  seen to have done so only then.
 - A lost connection discards what had not arrived yet in the direction in which it was lost.
 - Requests are handed to the server frame by frame, at which point faults may strike.
 """
@@ -13,11 +14,8 @@ Rules that live here:
 from __future__ import annotations
 
 import errno
-import socket
 from collections import deque
-from collections.abc import Callable, Sequence
-from random import Random
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from zkfake.simulation import history
 from zkfake.simulation.frames import (
@@ -29,10 +27,15 @@ from zkfake.simulation.frames import (
     read_reply,
     read_request,
 )
-from zkfake.simulation.history import History
-from zkfake.simulation.profiles import Profile
 from zkfake.simulation.scheduler import MICROSECONDS, Scheduler, Task
-from zkfake.simulation.servers import ServerConnection, Servers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from random import Random
+
+    from zkfake.simulation.history import History
+    from zkfake.simulation.profiles import Profile
+    from zkfake.simulation.servers import ServerConnection, Servers
 
 __all__ = ["Gate", "Link", "Network", "Request", "SimulatedSocket", "select", "socket_pair"]
 
@@ -355,7 +358,9 @@ class Link:
             self.network.forget(self)
 
     def lose(self) -> None:
-        """The connection breaks: the server learns it now, the client behind what is already on its way to it."""
+        """The connection breaks: the server learns it now, the client behind what is already on its
+        way to it.
+        """
         core = self._core
         if core is None:
             return
@@ -552,7 +557,7 @@ def select(
 
 
 class Network:
-    """Every link of a simulation, and which clients and servers cannot hear each other at present."""
+    """Every link of a simulation, and who cannot hear whom at present."""
 
     def __init__(
         self,
@@ -621,11 +626,11 @@ class Network:
             if task in self._waiting:
                 self._waiting.remove(task)
             if not woken:
-                raise socket.timeout("timed out")
+                raise TimeoutError("timed out")
         arrival = scheduler.now + self.draw_latency(client) + self.draw_latency(client)
         if deadline is not None and arrival > deadline:
             scheduler.block(f"a connection to server {server}", deadline)
-            raise socket.timeout("timed out")
+            raise TimeoutError("timed out")
         scheduler.block(f"a connection to server {server}", arrival)
         if not self.servers.accepts(server):
             raise ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
@@ -648,7 +653,9 @@ class Network:
         return [link for link in self.links if link.client == client]
 
     def cut(self, client: str, server: int, direction: str) -> None:
-        """Make one direction between a client and a server stand still; counted, each needs its own `mend`."""
+        """Make one direction between a client and a server stand still; counted, each needs its own
+        `mend`.
+        """
         key = (client, server, direction)
         self._cuts[key] = self._cuts.get(key, 0) + 1
         for stream in self._streams(client, server, direction):

@@ -1,23 +1,25 @@
-"""Every patch that a simulation makes in the process, and their removal. Nothing else patches anything.
+"""Every patch that a simulation makes in the process, and their removal. Nothing else patches
+anything.
 
-What is patched while a simulation runs (in whatever thread; code in other threads still gets the real thing):
+What is patched while a simulation runs (in whatever thread; code in other threads still gets the
+real thing):
 
-- In every loaded module of `PACKAGES`, and in every module a simulation names: globals that are the modules ``time``,
-  ``random``, ``uuid``, ``os``, ``socket``, ``threading``, ``queue`` and ``datetime``, or functions and classes imported
-  from them, are the simulation's.
-- ``set`` in the modules of `ORDERED_SETS`, so that kazoo calls its listeners and watchers in the order in which they were
-  registered and not by their addresses in memory.
+- In every loaded module of `PACKAGES`, and in every module a simulation names: globals that are the
+  modules ``time``, ``random``, ``uuid``, ``os``, ``socket``, ``threading``, ``queue`` and
+  ``datetime``, or functions and classes imported from them, are the simulation's.
+- ``set`` in the modules of `ORDERED_SETS`, so that kazoo calls its listeners and watchers in the
+  order in which they were registered and not by their addresses in memory.
 - The default arguments in `DEFAULT_ARGUMENTS`, which kazoo bound when it was imported.
-- ``kazoo.client.SequentialThreadingHandler``: a `KazooClient` made without a handler inside a simulation gets the
-  simulation's.
-- `time.sleep`, `threading.Thread` and `threading.Condition.wait` themselves, to refuse with a clear error what would block
-  the one thread that all tasks share.
+- ``kazoo.client.SequentialThreadingHandler``: a `KazooClient` made without a handler inside a
+  simulation gets the simulation's.
+- `time.sleep`, `threading.Thread` and `threading.Condition.wait` themselves, to refuse with a clear
+  error what would block the one thread that all tasks share.
 """
 
 from __future__ import annotations
 
 import builtins
-import datetime
+import datetime  # noqa: ICN001  # the module stands for itself here
 import importlib
 import os
 import queue
@@ -28,14 +30,17 @@ import threading
 import time
 import types
 import uuid
-from collections.abc import Callable, Iterable
 from random import Random
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from zkfake.simulation import sync
 from zkfake.simulation.errors import SimulationBlocked, SimulationError
 from zkfake.simulation.ordered import OrderedSet
-from zkfake.simulation.scheduler import Scheduler
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from zkfake.simulation.scheduler import Scheduler
 
 __all__ = ["PACKAGES", "World", "current", "install", "remove", "sleep"]
 
@@ -144,7 +149,7 @@ class _DatetimeType(type):
 class _Datetime(datetime.datetime, metaclass=_DatetimeType):
     """`datetime.datetime` whose idea of now is the simulation's. Makes plain datetimes."""
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Any:  # noqa: PYI034  # it makes its base
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:  # it makes its base
         return datetime.datetime(*args, **kwargs)
 
     @classmethod
@@ -289,8 +294,9 @@ def _start(self: threading.Thread) -> None:
     kind = type(self)
     if not issubclass(kind, SimulationThread) and kind.__module__ not in world.patched:
         raise SimulationBlocked(
-            f"{world.scheduler.current.name} starts a real thread ({self.name}), which a simulation cannot run: "
-            "use sim.spawn, or name the module that starts it in Simulation(patch=[...])"
+            f"{world.scheduler.current.name} starts a real thread ({self.name}), which "
+            "a simulation cannot run: use sim.spawn, or name the module that starts it in "
+            "Simulation(patch=[...])"
         )
     task = world.scheduler.spawn(self.run, name=self.name, background=self.daemon)
     self.__dict__["_simulation_task"] = task
@@ -315,9 +321,9 @@ def _guarded_wait(self: threading.Condition, timeout: float | None = None) -> bo
     if world is None or (timeout is not None and timeout <= 0):
         return _real_wait(self, timeout)
     raise SimulationBlocked(
-        f"{world.scheduler.current.name} waits for a real threading.Event, Condition or queue.Queue, which would "
-        "stop every task: make it inside the simulation from a module named in Simulation(patch=[...]), or use "
-        "client.handler's"
+        f"{world.scheduler.current.name} waits for a real threading.Event, Condition or "
+        "queue.Queue, which would stop every task: make it inside the simulation, in a module "
+        "named in Simulation(patch=[...]), or use those of client.handler"
     )
 
 
@@ -326,8 +332,8 @@ def _guarded_sleep(seconds: float) -> None:
     if world is None:
         return real_sleep(seconds)
     raise SimulationBlocked(
-        f"{world.scheduler.current.name} calls time.sleep({seconds}), which would stop every task: use sim.sleep, "
-        "or name the calling module in Simulation(patch=[...])"
+        f"{world.scheduler.current.name} calls time.sleep({seconds}), which would stop every task: "
+        "use sim.sleep, or name the calling module in Simulation(patch=[...])"
     )
 
 
@@ -415,7 +421,8 @@ _patched_modules: set[str] = set()
 def install(world: World, modules: Iterable[str]) -> None:
     """Make ``world`` this thread's simulation and patch what is not patched yet.
 
-    Raises `SimulationError` where the thread has a simulation already, `ImportError` for an unknown module.
+    Raises `SimulationError` where the thread has a simulation already, `ImportError` for an unknown
+    module.
     """
     if current() is not None:
         raise SimulationError(

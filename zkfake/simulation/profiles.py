@@ -1,7 +1,8 @@
-"""How a simulated world behaves when nobody interferes: delays, the order of ready tasks, and rates of faults.
+"""How a simulated world behaves when nobody interferes: delays, the order of ready tasks, and rates
+of faults.
 
-Everything here is permitted by ZooKeeper's contract: a profile makes the world slower, less tidy and less reliable,
-never wrong.
+Everything here is permitted by ZooKeeper's contract: a profile makes the world slower, less tidy
+and less reliable, never wrong.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ __all__ = ["PROFILES", "Profile", "profile_of"]
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """One world. Times are ranges ``(shortest, longest)`` in virtual seconds, rates are chances from 0 to 1.
+    """One world. Times are ranges ``(shortest, longest)`` in virtual seconds, rates are chances
+    from 0 to 1.
 
     Raises ``ValueError`` for a range or a chance that cannot be.
     """
@@ -32,7 +34,9 @@ class Profile:
     drop_before_request: float = 0.0
     """For each request: the connection is lost before the server has it."""
     drop_before_reply: float = 0.0
-    """For each request: it is carried out, and the connection is lost before the reply leaves the server."""
+    """For each request: it is carried out, and the connection is lost before the reply leaves the
+    server.
+    """
     drop_after_reply: float = 0.0
     """For each request: the connection is lost right behind its reply."""
     partition: float = 0.0

@@ -2,17 +2,18 @@
 
 Rules that live here:
 
-- One task runs at a time and runs until it blocks. When tasks are ready the next one is the oldest, or, with
-  ``reorder``, one drawn from the seed. When none is ready the clock jumps to the next timer. Nothing ever waits in
-  real time.
-- Time is a whole number of microseconds, so that no sum depends on rounding. A wait never ends early: its length is
-  rounded up.
-- A blocked task looks for its successor itself and switches to it directly. Only a task that ended needs the *hub*,
-  the greenlet to which ended greenlets return.
+- One task runs at a time and runs until it blocks. When tasks are ready the next one is the oldest,
+  or, with ``reorder``, one drawn from the seed. When none is ready the clock jumps to the next
+  timer. Nothing ever waits in real time.
+- Time is a whole number of microseconds, so that no sum depends on rounding. A wait never ends
+  early: its length is rounded up.
+- A blocked task looks for its successor itself and switches to it directly. Only a task that ended
+  needs the *hub*, the greenlet to which ended greenlets return.
 - Timer callbacks (the network's deliveries) run between tasks and must not block.
-- The run is stopped, with an exception in the main task, when nothing can ever run again, when it exceeds its steps or
-  its virtual time, or when for a long virtual time nothing but background tasks ran while no program task had a
-  timeout to wait for: a client's heartbeats alone would otherwise go on for ever.
+- The run is stopped, with an exception in the main task, when nothing can ever run again, when it
+  exceeds its steps or its virtual time, or when for a long virtual time nothing but background
+  tasks ran while no program task had a timeout to wait for: a client's heartbeats alone would
+  otherwise go on for ever.
 """
 
 from __future__ import annotations
@@ -20,15 +21,17 @@ from __future__ import annotations
 import contextvars
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterable
 from heapq import heapify, heappop, heappush
 from math import ceil, isinf
-from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import greenlet
 
 from zkfake.simulation.errors import SimulationDeadlock, SimulationError, SimulationLimit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from random import Random
 
 MICROSECONDS = 1_000_000
 
@@ -36,31 +39,32 @@ _COMPACT_AT = 1024
 
 
 class Task:
-    """A flow of control that the scheduler runs: the test itself, a spawned function or one of kazoo's "threads".
+    """A flow of control that the scheduler runs: the test itself, a spawned function or one of
+    kazoo's "threads".
 
     It has the parts of `threading.Thread` that kazoo uses (``join``, ``is_alive``).
     """
 
     __slots__ = (
-        "_blocked",
-        "_doomed",
-        "_error",
-        "_fault",
-        "_frozen",
-        "_greenlet",
-        "_joiners",
-        "_reason",
-        "_retrieved",
         "_scheduler",
-        "_value",
-        "_waits",
-        "_woken",
         "background",
+        "blocked",
         "deadline",
         "done",
+        "doomed",
+        "error",
+        "fault",
+        "frozen",
+        "greenlet",
+        "joiners",
         "name",
         "owner",
+        "reason",
+        "retrieved",
         "since",
+        "value",
+        "waits",
+        "woken",
     )
 
     def __init__(
@@ -75,18 +79,18 @@ class Task:
         self.done = False
         self.since = scheduler.now
         self.deadline: int | None = None
-        self._greenlet: Any = None
-        self._blocked = False
-        self._woken = False
-        self._waits = 0
-        self._reason: object = "its start"
-        self._frozen = 0
-        self._doomed = False
-        self._fault: BaseException | None = None
-        self._value: Any = None
-        self._error: BaseException | None = None
-        self._retrieved = False
-        self._joiners: deque[Task] = deque()
+        self.greenlet: Any = None
+        self.blocked = False
+        self.woken = False
+        self.waits = 0
+        self.reason: object = "its start"
+        self.frozen = 0
+        self.doomed = False
+        self.fault: BaseException | None = None
+        self.value: Any = None
+        self.error: BaseException | None = None
+        self.retrieved = False
+        self.joiners: deque[Task] = deque()
 
     def __repr__(self) -> str:
         return f"<Task {self.name}{' done' if self.done else ''}>"
@@ -99,16 +103,18 @@ class Task:
         self.join(timeout)
         if not self.done:
             raise TimeoutError(f"{self.name} has not ended within {timeout} virtual seconds")
-        self._retrieved = True
-        if self._error is not None:
-            raise self._error
-        return self._value
+        self.retrieved = True
+        if self.error is not None:
+            raise self.error
+        return self.value
 
     @property
     def exception(self) -> BaseException | None:
-        """What the task ended with, ``None`` while it runs and when it returned. Asking counts as having seen it."""
-        self._retrieved = self._retrieved or self.done
-        return self._error
+        """What the task ended with, ``None`` while it runs and when it returned. Asking counts as
+        having seen it.
+        """
+        self.retrieved = self.retrieved or self.done
+        return self.error
 
     def join(self, timeout: float | None = None) -> None:
         """Wait until the task has ended, at most ``timeout`` virtual seconds."""
@@ -117,10 +123,10 @@ class Task:
         while not self.done:
             if scheduler.current is self:
                 raise RuntimeError("cannot join current thread")
-            self._joiners.append(scheduler.current)
+            self.joiners.append(scheduler.current)
             if not scheduler.block(self, deadline):
-                if scheduler.current in self._joiners:
-                    self._joiners.remove(scheduler.current)
+                if scheduler.current in self.joiners:
+                    self.joiners.remove(scheduler.current)
                 return
 
     def is_alive(self) -> bool:
@@ -167,10 +173,10 @@ class Scheduler:
         self.tasks: dict[Task, None] = {}
         """Every task that has not ended, in the order of their start."""
         self.main = Task(self, "main", background=False, owner=None)
-        self.main._greenlet = greenlet.getcurrent()
+        self.main.greenlet = greenlet.getcurrent()
         self.tasks[self.main] = None
         self.current = self.main
-        self._hub: Any = greenlet.greenlet(self._run_hub, self.main._greenlet)
+        self._hub: Any = greenlet.greenlet(self._run_hub, self.main.greenlet)
         self.on_task_end: Callable[[Task, BaseException | None], None] | None = None
 
     # -- tasks
@@ -187,18 +193,19 @@ class Scheduler:
         """Make a task that will run ``function``; it starts when the scheduler chooses it."""
         if self._closed:
             raise SimulationError("the simulation is over")
+        name = name or str(getattr(function, "__name__", "task"))
         task = Task(
             self,
-            self._unique(name or getattr(function, "__name__", "task")),
+            self._unique(name),
             background=background,
             owner=owner,
         )
-        task._greenlet = greenlet.greenlet(
+        task.greenlet = greenlet.greenlet(
             lambda: self._run_task(task, function, args, kwargs), self._hub
         )
-        task._greenlet.gr_context = contextvars.copy_context()
+        task.greenlet.gr_context = contextvars.copy_context()
         self.tasks[task] = None
-        task._blocked = True
+        task.blocked = True
         self.wake(task)
         return task
 
@@ -211,20 +218,20 @@ class Scheduler:
     ) -> None:
         error: BaseException | None = None
         try:
-            task._value = function(*args, **kwargs)
+            task.value = function(*args, **kwargs)
         except greenlet.GreenletExit:
             pass
         except BaseException as caught:
             error = caught
-        task._error = error
+        task.error = error
         task.done = True
         del self.tasks[task]
         if self.on_task_end is not None and not self._closed:
             self.on_task_end(task, error)
-        while task._joiners:
-            self.wake(task._joiners.popleft())
+        while task.joiners:
+            self.wake(task.joiners.popleft())
 
-    def _run_hub(self) -> None:
+    def _run_hub(self, _ended: object = None) -> None:
         while True:
             self._switch(None)
 
@@ -237,45 +244,45 @@ class Scheduler:
         return self.now + (ceil(seconds * MICROSECONDS) if seconds > 0 else 0)
 
     def block(self, reason: object, deadline: int | None = None) -> bool:
-        """Give up control until `wake` or ``deadline``. Returns False when the deadline came first."""
+        """Give up control until `wake` or ``deadline``. False when the deadline came first."""
         task = self.current
-        if task._greenlet is not greenlet.getcurrent():
+        if task.greenlet is not greenlet.getcurrent():
             raise SimulationError(
                 f"{reason} belongs to a simulation and was used from outside its tasks "
                 "(another thread, a foreign greenlet, or after the simulation ended)"
             )
-        if task._doomed:
+        if task.doomed:
             raise greenlet.GreenletExit
-        task._reason = reason
+        task.reason = reason
         task.since = self.now
         task.deadline = deadline
-        task._woken = False
-        task._blocked = True
+        task.woken = False
+        task.blocked = True
         if deadline is not None:
             self._sequence += 1
-            heappush(self._timers, (deadline, self._sequence, task, task._waits))
+            heappush(self._timers, (deadline, self._sequence, task, task.waits))
             if len(self._timers) > self._compact_at:
                 self._compact()
         self._switch(task)
-        if task._fault is not None:
-            fault, task._fault = task._fault, None
+        if task.fault is not None:
+            fault, task.fault = task.fault, None
             raise fault
-        if task._doomed:
+        if task.doomed:
             raise greenlet.GreenletExit
-        return task._woken
+        return task.woken
 
     def wake(self, task: Task) -> bool:
         """Make a blocked task ready. Returns False when it was not blocked (any more)."""
-        if not task._blocked:
+        if not task.blocked:
             return False
-        task._woken = True
+        task.woken = True
         self._make_ready(task)
         return True
 
     def _make_ready(self, task: Task) -> None:
-        task._blocked = False
-        task._waits += 1
-        (self._stash if task._frozen else self._ready).append(task)
+        task.blocked = False
+        task.waits += 1
+        (self._stash if task.frozen else self._ready).append(task)
 
     def pause_point(self) -> None:
         """Give way to the other ready tasks, as a pre-emptive scheduler might here."""
@@ -285,18 +292,18 @@ class Scheduler:
     def yield_now(self) -> None:
         """Go to the end of the queue of ready tasks."""
         task = self.current
-        if task._doomed:
+        if task.doomed:
             raise greenlet.GreenletExit
-        task._blocked = True
-        task._reason = "its turn"
+        task.blocked = True
+        task.reason = "its turn"
         task.since = self.now
         task.deadline = self.now
         self._make_ready(task)
         self._switch(task)
-        if task._fault is not None:
-            fault, task._fault = task._fault, None
+        if task.fault is not None:
+            fault, task.fault = task.fault, None
             raise fault
-        if task._doomed:
+        if task.doomed:
             raise greenlet.GreenletExit
 
     def sleep(self, seconds: float) -> None:
@@ -307,7 +314,9 @@ class Scheduler:
             self.block(_Sleep(seconds), self.deadline_after(seconds))
 
     def next_instant(self, reason: object, deadline: int | None = None) -> bool:
-        """Block until everything of the present instant has run and the clock has moved. False at the deadline."""
+        """Block until everything of the present instant has run and the clock has moved. False at
+        the deadline.
+        """
         self._tick_waiters.append((self._instant, self.current))
         return self.block(reason, deadline)
 
@@ -316,22 +325,22 @@ class Scheduler:
         for task in tasks:
             if task is self.main:
                 raise SimulationError("the main task cannot be paused")
-            task._frozen += 1
-        self._ready, stopped = _split(self._ready, lambda task: not task._frozen)
+            task.frozen += 1
+        self._ready, stopped = _split(self._ready, lambda task: not task.frozen)
         self._stash += stopped
 
     def thaw(self, tasks: Iterable[Task]) -> None:
         for task in tasks:
-            task._frozen -= 1
-        self._stash, released = _split(self._stash, lambda task: task._frozen > 0)
+            task.frozen -= 1
+        self._stash, released = _split(self._stash, lambda task: task.frozen > 0)
         self._ready += released
 
     def interrupt(self, error: BaseException) -> None:
         """Raise ``error`` in the main task, which becomes the run's outcome."""
         self.failure = self.failure or error
         main = self.main
-        main._fault = error
-        if main._blocked:
+        main.fault = error
+        if main.blocked:
             self._make_ready(main)
 
     # -- timers
@@ -343,7 +352,7 @@ class Scheduler:
 
     def _compact(self) -> None:
         self._timers = [
-            entry for entry in self._timers if entry[2] is None or entry[2]._waits == entry[3]
+            entry for entry in self._timers if entry[2] is None or entry[2].waits == entry[3]
         ]
         heapify(self._timers)
         self._compact_at = max(_COMPACT_AT, 2 * len(self._timers))
@@ -378,7 +387,7 @@ class Scheduler:
                 self._activity = self.now
             self.current = task
             if task is not me:
-                task._greenlet.switch()
+                task.greenlet.switch()
             return
 
     def _idle(self) -> None:
@@ -389,7 +398,7 @@ class Scheduler:
                 self.wake(task)
             return
         timers = self._timers
-        while timers and timers[0][2] is not None and timers[0][2]._waits != timers[0][3]:
+        while timers and timers[0][2] is not None and timers[0][2].waits != timers[0][3]:
             heappop(timers)
         if not timers:
             raise SimulationDeadlock(
@@ -405,7 +414,7 @@ class Scheduler:
             _, _, task, argument = heappop(timers)
             if task is None:
                 argument()
-            elif task._waits == argument and task._blocked:
+            elif task.waits == argument and task.blocked:
                 self._make_ready(task)
 
     def _check_clock(self, now: int) -> None:
@@ -418,7 +427,7 @@ class Scheduler:
         if now - self._activity > self._stall_limit:
             self._activity = now
             if not any(
-                task.deadline is not None or task._frozen
+                task.deadline is not None or task.frozen
                 for task in self.tasks
                 if not task.background
             ):
@@ -436,17 +445,19 @@ class Scheduler:
         return not self._ready
 
     def describe(self) -> str:
-        """A line for each task: what it waits for, since when, until when and at which line of code."""
+        """A line for each task: what it waits for, since when, until when and at which line of
+        code.
+        """
         lines = []
         for task in self.tasks:
             state = "is ready to run"
-            if task is self.current and not task._blocked:
+            if task is self.current and not task.blocked:
                 state = "is running"
-            elif task._blocked:
-                state = f"waits for {task._reason} since {task.since / MICROSECONDS:.6f} s"
+            elif task.blocked:
+                state = f"waits for {task.reason} since {task.since / MICROSECONDS:.6f} s"
                 if task.deadline is not None:
                     state += f", until {task.deadline / MICROSECONDS:.6f} s"
-            if task._frozen:
+            if task.frozen:
                 state += " (paused)"
             lines.append(f"  {task.name} {state}{_place(task)}")
         return "\n".join(lines)
@@ -454,14 +465,14 @@ class Scheduler:
     def close(self) -> None:
         """End every task but the main one. What they do while they unwind cannot block."""
         self._closed = True
-        main = self.main._greenlet
+        main = self.main.greenlet
         while len(self.tasks) > 1:
             for task in [task for task in self.tasks if task is not self.main]:
-                task._doomed = True
+                task.doomed = True
                 self.current = task
-                started = bool(task._greenlet)
-                task._greenlet.parent = main
-                task._greenlet.throw(greenlet.GreenletExit)
+                started = bool(task.greenlet)
+                task.greenlet.parent = main
+                task.greenlet.throw(greenlet.GreenletExit)
                 if not started:
                     task.done = True
                     del self.tasks[task]
@@ -489,8 +500,10 @@ def _split(tasks: list[Task], keep: Callable[[Task], bool]) -> tuple[list[Task],
 
 
 def _place(task: Task) -> str:
-    """Where a suspended task stands: the innermost line outside the simulation, and the outermost line of all."""
-    frame = task._greenlet.gr_frame if task._greenlet else None
+    """Where a suspended task stands: the innermost line outside the simulation, and the outermost
+    line of all.
+    """
+    frame = task.greenlet.gr_frame if task.greenlet else None
     if frame is None:
         return ""
     stack = [

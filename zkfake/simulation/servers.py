@@ -2,24 +2,28 @@
 
 Rules that live here:
 
-- Before the core does anything it is told the time; after it did something, the connections that have output are
-  emptied, in the order in which they got it, and the core's next deadline becomes a timer.
-- Server *n* is ``zk<n>:2181``, address ``10.0.0.<n>``. What production code connects to by default, ``localhost:2181``
-  or ``127.0.0.1:2181``, is the first server.
+- Before the core does anything it is told the time; after it did something, the connections that
+  have output are emptied, in the order in which they got it, and the core's next deadline becomes a
+  timer.
+- Server *n* is ``zk<n>:2181``, address ``10.0.0.<n>``. What production code connects to by default,
+  ``localhost:2181`` or ``127.0.0.1:2181``, is the first server.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from random import Random
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from zkfake.connection import Connection
 from zkfake.ensemble import Ensemble
 from zkfake.replica import Replica
 from zkfake.simulation.scheduler import MICROSECONDS, Scheduler
-from zkfake.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from zkfake.settings import Settings
 
 EPOCH = 1_767_225_600
 """What ``time.time()`` says when a simulation starts: 2026-01-01, 00:00 UTC."""
@@ -52,7 +56,7 @@ class Servers:
         self.replicas = [Replica(self.ensemble, number) for number in range(1, count + 1)]
         self.addresses = [(f"10.0.0.{number}", PORT) for number in range(1, count + 1)]
         self.hosts = ",".join(f"zk{number}:{PORT}" for number in range(1, count + 1))
-        self._numbers = {name: 1 for name in _LOCAL_NAMES}
+        self._numbers = dict.fromkeys(_LOCAL_NAMES, 1)
         for number in range(1, count + 1):
             self._numbers[f"zk{number}"] = self._numbers[f"10.0.0.{number}"] = number
         self._armed: int | None = None

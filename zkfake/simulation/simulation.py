@@ -1,11 +1,13 @@
-"""`Simulation`: one simulated world with its clock, servers, network and clients, for the length of a ``with`` block.
+"""`Simulation`: one simulated world with its clock, servers, network and clients, for the length of
+a ``with`` block.
 
 Rules that live here:
 
-- The code in the ``with`` block is the main task. The simulation lasts as long as the block: at its end every other task
-  is ended where it stands, every patch is undone, and nothing is left behind.
-- Everything that chance decides is drawn from streams that the seed determines, one each for the order of tasks, the
-  network, the faults, the servers and the program, so that a change in one leaves the others as they were.
+- The code in the ``with`` block is the main task. The simulation lasts as long as the block: at its
+  end every other task is ended where it stands, every patch is undone, and nothing is left behind.
+- Everything that chance decides is drawn from streams that the seed determines, one each for the
+  order of tasks, the network, the faults, the servers and the program, so that a change in one
+  leaves the others as they were.
 - A task that failed and was asked for its result by nobody fails the simulation.
 """
 
@@ -13,7 +15,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
 from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -38,6 +39,7 @@ from zkfake.simulation.watchdog import TaskInterrupted, Watchdog
 from zkfake.versions import DEFAULT
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
     from types import TracebackType
 
     from kazoo.client import KazooClient
@@ -80,14 +82,15 @@ class Simulation:
         watchdog: float | None = 30.0,
         **knobs: Any,
     ) -> None:
-        """``seed``: the environment's ``ZKFAKE_SEED``, or 0, by default. ``profile``: ``"calm"``, ``"realistic"``,
-        ``"hostile"`` or a `Profile`; ``knobs`` set its parts by name. ``version`` and ``settings``: as for
-        `zkfake.FakeZooKeeper`. ``patch``: modules whose use of ``time``, ``threading``, ``queue``, ``random``, ``uuid``
-        and ``datetime`` is to be simulated, by name. ``check_determinism``: `run` runs the program twice.
+        """``seed``: the environment's ``ZKFAKE_SEED``, or 0, by default. ``profile``: ``"calm"``,
+        ``"realistic"``, ``"hostile"`` or a `Profile`; ``knobs`` set its parts by name. ``version``
+        and ``settings``: as for `zkfake.FakeZooKeeper`. ``patch``: modules whose use of ``time``,
+        ``threading``, ``queue``, ``random``, ``uuid`` and ``datetime`` is to be simulated, by name.
+        ``check_determinism``: `run` runs the program twice.
 
-        ``max_steps`` bounds the task switches, ``max_time`` the virtual seconds, ``stall_limit`` the virtual seconds
-        in which only clients' background tasks run; ``watchdog`` is the real seconds that a task may take without
-        giving way (``None``: for ever).
+        ``max_steps`` bounds the task switches, ``max_time`` the virtual seconds, ``stall_limit``
+        the virtual seconds in which only clients' background tasks run; ``watchdog`` is the real
+        seconds that a task may take without giving way (``None``: for ever).
 
         Raises ``ValueError`` and ``TypeError`` for what cannot be.
         """
@@ -121,7 +124,7 @@ class Simulation:
             "stall_limit": stall_limit,
         }
         self._state = "new"
-        self._trace: list[tuple[int, str]] | None = None
+        self.trace: list[tuple[int, str]] | None = None
         self._failed: list[tuple[Task, BaseException]] = []
         self._clients: list[KazooClient] = []
         self._handlers = 0
@@ -131,7 +134,7 @@ class Simulation:
     def __enter__(self) -> Self:
         if self._check:
             raise SimulationError(
-                "a with block can run only once: check_determinism needs Simulation(...).run(program)"
+                "a with block runs only once: check_determinism needs Simulation(...).run(program)"
             )
         self._start()
         return self
@@ -150,7 +153,7 @@ class Simulation:
             preemption=self.profile.preemption,
             **self._limits,
         )
-        self.scheduler.trace = self._trace
+        self.scheduler.trace = self.trace
         self.scheduler.on_task_end = self._task_ended
         self.client_random = self._stream("program")
         self.history = History(lambda: self.now, lambda: self.scheduler.current.name)
@@ -201,7 +204,7 @@ class Simulation:
         if failure is not None:
             return failure
         for task, cause in self._failed:
-            if not task._retrieved:
+            if not task.retrieved:
                 failed = TaskFailed(f"task {task.name} failed, and nobody asked for its result")
                 failed.__cause__ = cause
                 return failed
@@ -220,8 +223,8 @@ class Simulation:
 
     def _epitaph(self, failure: BaseException) -> str:
         return (
-            f"\nzkfake.simulation: {type(failure).__name__} at virtual second {self.now:.6f}, after "
-            f"{len(self.history)} events and {self.network.requests} requests.\n"
+            f"\nzkfake.simulation: {type(failure).__name__} at virtual second {self.now:.6f}, "
+            f"after {len(self.history)} events and {self.network.requests} requests.\n"
             f"  seed {self.seed}; replay with {self.replay} (or {SEED_VARIABLE}={self.seed})\n"
         )
 
@@ -249,8 +252,8 @@ class Simulation:
     def run(self, program: Callable[[Simulation], T]) -> T:
         """Run ``program`` with this simulation as its main task and return what it returns.
 
-        With ``check_determinism`` it runs twice; `NondeterministicProgram` names the first step at which the two runs
-        differ. A simulation runs once.
+        With ``check_determinism`` it runs twice; `NondeterministicProgram` names the first step at
+        which the two runs differ. A simulation runs once.
         """
         if not self._check:
             with self:
@@ -260,7 +263,7 @@ class Simulation:
         outcomes: list[BaseException | None] = []
         result: Any = None
         for simulation in (first, self):
-            simulation._trace = []
+            simulation.trace = []
             error: BaseException | None = None
             try:
                 result = simulation.run(program)
@@ -294,10 +297,11 @@ class Simulation:
         process: Any = None,
         **kwargs: Any,
     ) -> Task:
-        """Run ``function`` as a task of its own and return the task, with ``done`` and ``result()``.
+        """Run ``function`` as a task of its own and return the task, with ``done`` and
+        ``result()``.
 
-        ``process``: the client (or its name) whose process the task belongs to; `Faults.pause` stops it with that
-        client.
+        ``process``: the client (or its name) whose process the task belongs to; `Faults.pause`
+        stops it with that client.
         """
         self._running()
         owner = None if process is None else getattr(process, "handler", None)
@@ -314,8 +318,8 @@ class Simulation:
     def run_until(self, condition: Callable[[], T], timeout: float = 600.0) -> T:
         """Let the world go on until ``condition()`` is true, and return what it returned.
 
-        It is asked once everything of an instant has happened, so O(1) times for each. Raises `SimulationTimeout`
-        after ``timeout`` virtual seconds.
+        It is asked once everything of an instant has happened, so O(1) times for each. Raises
+        `SimulationTimeout` after ``timeout`` virtual seconds.
         """
         self._running()
         deadline = self.scheduler.deadline_after(timeout)
@@ -331,10 +335,12 @@ class Simulation:
         return value
 
     def settle(self, timeout: float = 86_400.0) -> None:
-        """Heal every fault, stop those by chance, and let the world go on until everything is delivered.
+        """Heal every fault, stop those by chance, and let the world go on until everything is
+        delivered.
 
-        Everything is: no bytes are on the way, every client that was started and not stopped is connected, has no
-        request unanswered and no callback waiting. Raises `SimulationTimeout` after ``timeout`` virtual seconds.
+        Everything is: no bytes are on the way, every client that was started and not stopped is
+        connected, has no request unanswered and no callback waiting. Raises `SimulationTimeout`
+        after ``timeout`` virtual seconds.
         """
         self.faults.heal()
         self.faults.stop_chance()
@@ -362,8 +368,8 @@ class Simulation:
     def client(self, name: str | None = None, **kazoo_arguments: Any) -> KazooClient:
         """A plain, started `kazoo.client.KazooClient`, connected to the simulated servers.
 
-        ``kazoo_arguments`` are its own; ``hosts`` are the simulated ones by default. ``name`` is what the history and
-        reports call it. Raises what `KazooClient.start` raises.
+        ``kazoo_arguments`` are its own; ``hosts`` are the simulated ones by default. ``name`` is
+        what the history and reports call it. Raises what `KazooClient.start` raises.
         """
         self._running()
         if "handler" in kazoo_arguments:
@@ -432,13 +438,9 @@ def _virtual_retry(retry: Any) -> Any:
 
 
 def _is_at_rest(client: Any) -> bool:
-    if client._stopped.is_set():
-        return True
     handler = client.handler
-    return bool(
+    return not handler.running or bool(
         client.connected
-        and not client._queue
-        and not client._pending
         and not handler.callback_queue.unfinished_tasks
         and not handler.completion_queue.unfinished_tasks
     )
@@ -446,12 +448,12 @@ def _is_at_rest(client: Any) -> bool:
 
 def _difference(first: Simulation, second: Simulation) -> str | None:
     """Where two runs differ, or ``None``."""
-    steps, others = first._trace or [], second._trace or []
+    steps, others = first.trace or [], second.trace or []
     for number, (one, other) in enumerate(zip(steps, others, strict=False), 1):
         if one != other:
             return (
-                f"step {number} differs: {_step(one)} in the first run, {_step(other)} in the second\n"
-                + _last_common_event(first, second)
+                f"step {number} differs: {_step(one)} in the first run, {_step(other)} in the "
+                "second\n" + _last_common_event(first, second)
             )
     if len(steps) != len(others):
         longer = steps if len(steps) > len(others) else others

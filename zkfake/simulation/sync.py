@@ -2,22 +2,26 @@
 
 Rules that live here:
 
-- A primitive wakes tasks; it never switches to them. So ``set``, ``release``, ``notify`` and ``put`` do not block.
+- A primitive wakes tasks; it never switches to them. So ``set``, ``release``, ``notify`` and
+  ``put`` do not block.
 - A wake-up that meets a task whose time-out has just come goes to the next waiter: none is lost.
-- A released lock is free for whoever comes first, as a real one is; it is not handed to the longest waiter.
-- With the scheduler's ``preemption``, taking a lock, setting an event and putting into a queue are points at which
-  another task may go first.
+- A released lock is free for whoever comes first, as a real one is; it is not handed to the longest
+  waiter.
+- With the scheduler's ``preemption``, taking a lock, setting an event and putting into a queue are
+  points at which another task may go first.
 """
 
 from __future__ import annotations
 
 import queue
 from collections import deque
-from collections.abc import Callable
 from heapq import heappop, heappush
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from zkfake.simulation.scheduler import Scheduler, Task
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from zkfake.simulation.scheduler import Scheduler, Task
 
 __all__ = [
     "Barrier",
@@ -92,7 +96,7 @@ class Event:
     def is_set(self) -> bool:
         return self._flag
 
-    isSet = is_set  # noqa: N815  # threading's old name, which kazoo 2.8 uses
+    isSet = is_set  # noqa: N815  # the old name, which kazoo 2.8 uses
 
     def set(self) -> None:
         self._flag = True
@@ -106,7 +110,7 @@ class Event:
     def wait(self, timeout: float | None = None) -> bool:
         if not self._flag:
             deadline = self._scheduler.deadline_after(timeout)
-            # Woken is enough: as with threading, the flag may be down again by the time the waiter runs.
+            # Woken is enough: as with threading, the flag may be down again when the waiter runs.
             return self._waiters.wait(self, deadline) or self._flag
         return True
 
@@ -275,7 +279,7 @@ class Condition:
             raise RuntimeError("cannot notify on un-acquired lock")
         self._waiters.wake_all()
 
-    notifyAll = notify_all  # noqa: N815  # threading's old name
+    notifyAll = notify_all  # noqa: N815  # the old name
 
 
 class Semaphore:

@@ -1,9 +1,9 @@
 """Says so when a task blocks the one real thread that every task shares.
 
-Rules that live here: the watchdog is a thread that looks, every now and then, whether the scheduler has made a step. When
-none was made for its real-time limit, it writes to standard error which task runs and where, and interrupts it, if the
-simulation runs in the main thread, with `TaskInterrupted`; the simulation then fails with `SimulationBlocked`. A debugger
-keeps it quiet.
+Rules that live here: the watchdog is a thread that looks, every now and then, whether the scheduler
+has made a step. When none was made for its real-time limit, it writes to standard error which task
+runs and where, and interrupts it, if the simulation runs in the main thread, with
+`TaskInterrupted`; the simulation then fails with `SimulationBlocked`. A debugger keeps it quiet.
 """
 
 from __future__ import annotations
@@ -12,11 +12,14 @@ import signal
 import sys
 import threading
 import traceback
-from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zkfake.simulation.errors import SimulationBlocked
-from zkfake.simulation.scheduler import Scheduler
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from zkfake.simulation.scheduler import Scheduler
 
 __all__ = ["TaskInterrupted", "Watchdog"]
 
@@ -61,11 +64,11 @@ class Watchdog:
 
     def _strike(self) -> None:
         task = self._scheduler.current
-        frame = sys._current_frames().get(self._watched)
+        frame = sys._current_frames().get(self._watched)  # noqa: SLF001  # a public function
         place = "".join(traceback.format_stack(frame)) if frame else ""
         text = (
-            f"{task.name} has blocked the thread of the whole simulation for {self._limit} real seconds or more; "
-            f"it runs\n{place}"
+            f"{task.name} has blocked the thread of the whole simulation for {self._limit} real "
+            f"seconds or more; it runs\n{place}"
         )
         sys.stderr.write(f"zkfake.simulation: {text}\n")
         self._scheduler.interrupt(SimulationBlocked(text))
