@@ -111,11 +111,14 @@ class Publication:
     """The step from one published state to the next.
 
     `exact`: it is the state at `zxid`; otherwise a bounded wait ran out (see the module's rules).
-    `resynced`: it is the first one of a new connection, after an earlier one.
+    `content_zxid`: the zxid of the last change known to be in it; a lower bound of it where a root
+    was removed, whose zxid nobody is told. `resynced`: it is the first one of a new connection,
+    after an earlier one.
     """
 
     position: int
     zxid: int
+    content_zxid: int
     deltas: tuple[Delta, ...]
     exact: bool
     resynced: bool
@@ -389,7 +392,7 @@ class Cache:
             self.zxid = max(self.zxid, content, floor)
         self.content_zxid = content
         self.published += 1
-        return Publication(self.position, self.zxid, tuple(deltas), exact, resynced)
+        return Publication(self.position, self.zxid, content, tuple(deltas), exact, resynced)
 
     # -- the working copy
 

@@ -4,8 +4,8 @@ Everything that knows how kazoo delivers things lives in this file. The rules:
 
 - kazoo reads one socket, but hands watch events and completions to two different tasks, so their
   order is lost. Here a completion is sent on through `handler.dispatch_callback`, the queue of the
-  events: it arrives there behind every event that was read before it. So the `cache` gets each reply
-  after all events that came before it, which is what its rules ask for.
+  events: it arrives there behind every event that was read before it. So the `cache` gets each
+  reply after all events that came before it, which is what its rules ask for.
 - State changes go through the same queue. kazoo drops every watch when a connection is lost and
   never sets one again: the cache starts anew with each connection.
 - kazoo holds its listeners and watch callbacks strongly, and offers no way to take a watch back:
@@ -19,6 +19,7 @@ Everything that knows how kazoo delivers things lives in this file. The rules:
 
 from __future__ import annotations
 
+import functools
 import weakref
 from typing import TYPE_CHECKING, Any, Final
 
@@ -33,7 +34,7 @@ from kazoo.protocol.states import Callback, EventType, KazooState, KeeperState
 
 from zkdict import clock
 from zkdict.cache import ROOT, Cache, Kind, Publication, Request, Znode
-from zkdict.errors import Closed, ForkedDict
+from zkdict.errors import Closed, ForkedDict, RootMissing
 from zkdict.records import State
 from zkdict.waiting import Signal
 
@@ -171,7 +172,8 @@ class Feed:
     Args:
         client: the KazooClient.
         path: the root, as the client sees it (without its chroot).
-        on_publish: called with the lock held, for each published state.
+        on_publish: called with the lock held, for each published state, with what this dict wrote
+            itself since the last exact one (name to bytes, None: removed).
         on_state: called with the lock held, with the old and the new state.
         create: make the root when it is missing at the first look.
         acl: for making it.
@@ -183,7 +185,7 @@ class Feed:
         client: Any,
         path: str,
         *,
-        on_publish: Callable[[Publication], None],
+        on_publish: Callable[[Publication, Mapping[str, bytes | None]], None],
         on_state: Callable[[State, State], None],
         create: bool,
         acl: Any,
@@ -198,8 +200,7 @@ class Feed:
         self.failure: Exception | None = None
         """Why the root cannot be read or made, when it cannot."""
         self.requests = self.events = self.forced = self.reloads = self.bytes_read = 0
-        self.local: dict[str, bytes | None] = {}
-        """What this dict wrote itself since the last exact state: name to bytes, None: removed."""
+        self._local: dict[str, bytes | None] = {}
         self._on_publish = on_publish
         self._on_state = on_state
         self._create = create
@@ -224,6 +225,31 @@ class Feed:
             self.later(self._link.already_connected)
         elif client.client_state == KeeperState.CLOSED and not client.handler.running:
             client.start_async()
+
+    def forgetter(self) -> Callable[[], None]:
+        """What takes the listener from the client, without holding this feed or its lock."""
+        return functools.partial(self.client.remove_listener, self._link.listener)
+
+    def wait_loaded(self, deadline: float | None, *, create: bool) -> bool:
+        """Wait for the first state; with `create` for one that has the root.
+
+        Raises:
+            RootMissing: it is loaded, there is no root, and it is not to be made.
+            KazooException: the root cannot be read or made.
+            Closed, ForkedDict.
+        """
+
+        def loaded() -> bool:
+            self.check_usable()
+            if self.failure is not None:
+                raise self.failure
+            if self.cache.published == 0:
+                return False
+            if not self.cache.root_exists and not create:
+                raise RootMissing(self.path)
+            return bool(self.cache.root_exists) or not self._create
+
+        return self.signal.wait_for(loaded, deadline)
 
     def close(self) -> None:
         """Forget the connection. Watches that were set fire once more at most, and do nothing."""
@@ -257,6 +283,8 @@ class Feed:
         """Seconds since the connection was last known to be up; 0 while it is and is settled."""
         if self.state is State.LIVE:
             return 0.0
+        if self.state is State.LOADING:
+            return float("inf")
         return clock.monotonic() - self._lost_at
 
     def child(self, name: str) -> str:
@@ -394,7 +422,7 @@ class Feed:
             if submitted is not None and result.successful():
                 for name, offer in submitted.offers(result.get_nowait()).items():
                     cache.wrote(name, offer)
-                self.local.update(submitted.local)
+                self._local.update(submitted.local)
             return cache.reply(request)
         answer = _answer(result)
         if answer is _LOST_REQUEST:
@@ -448,9 +476,9 @@ class Feed:
             self._unsettled_since = None
         else:
             self.forced += 1
-        self._on_publish(publication)
+        self._on_publish(publication, self._local)
         if publication.exact:
-            self.local.clear()
+            self._local.clear()
             if self.state is not State.LIVE:
                 self._change_state(State.LIVE)
         self.signal.notify()

@@ -1,26 +1,30 @@
-"""Several keys in one atomic multi.
+"""Several keys in one atomic multi: `update`, `clear`, and transactions with checked reads.
 
 The rules that live here:
 
 - All of a multi is applied, in one transaction with one zxid, or nothing of it. kazoo returns the
   failures of a multi instead of raising them: `Multi.commit` raises.
 - A multi larger than the server takes would cost the connection: its size is checked first.
-- `update` and `clear` guess from the copy what exists; where the guess was wrong nothing was
-  applied, and they try again with what the server taught.
+- A transaction reads from one published state. Each key read becomes a check of its version, so
+  what the writes were computed from still holds when they are applied. (The server checks versions
+  alone: a key deleted and made again can have the same one.)
+- What was not read is written whatever is there: whether that takes a set or a create is a guess
+  from the copy; where it was wrong nothing was applied, and the right one is sent.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from collections.abc import Iterator, Mapping, MutableMapping
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from kazoo.exceptions import (
+    BadVersionError,
     NodeExistsError,
     NoNodeError,
     RolledBackError,
     RuntimeInconsistency,
 )
 
-from zkdict.cache import Znode
 from zkdict.errors import Timeout, TransactionFailed, ValueTooLarge, WriteUncertain
 from zkdict.feed import znode
 from zkdict.records import ANY
@@ -28,15 +32,21 @@ from zkdict.waiting import remaining
 from zkdict.writes import UnansweredError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable
 
+    from zkdict.cache import Znode
+    from zkdict.records import Change
+    from zkdict.view import Snapshot
     from zkdict.writes import Writer
 
-__all__ = ["Multi", "clear", "update"]
+__all__ = ["Multi", "Transaction", "Txn", "atomically", "clear", "update"]
 
 V = TypeVar("V")
+T = TypeVar("T")
 
-_OP_BYTES = 80  # the header, the ACL and the lengths of one operation, generously
+OP_BYTES: Final = 80
+"""The header, the ACL and the lengths of one operation, generously."""
+_CONFLICTS = (BadVersionError, NoNodeError, NodeExistsError)
 
 
 class Multi(Generic[V]):
@@ -48,6 +58,7 @@ class Multi(Generic[V]):
         self._ops: list[tuple[str, bytes | None]] = []  # name, and what a set puts there
         self._local: dict[str, bytes | None] = {}
         self._size = 0
+        self._floor = writer.feed.cache.zxid
 
     def __len__(self) -> int:
         return len(self._ops)
@@ -55,23 +66,28 @@ class Multi(Generic[V]):
     def _add(self, name: str, raw: bytes | None = None) -> str:
         path = self._writer.feed.child(name)
         chroot = self._writer.feed.client.chroot or ""
-        self._size += _OP_BYTES + len(chroot.encode()) + len(path.encode()) + len(raw or b"")
+        self._size += OP_BYTES + len(chroot.encode()) + len(path.encode()) + len(raw or b"")
         self._ops.append((name, raw))
         return path
 
     def set(self, name: str, raw: bytes, version: int = ANY) -> None:
+        """Set a key that exists."""
         self._request.set_data(self._add(name, raw), raw, version)
         self._local[name] = raw
 
-    def create(self, name: str, raw: bytes) -> None:
-        self._request.create(self._add(name, raw), raw, acl=self._writer.acl)
+    def create(self, name: str, raw: bytes, *, ephemeral: bool = False) -> None:
+        """Create a key that does not exist."""
+        path = self._add(name, raw)
+        self._request.create(path, raw, acl=self._writer.acl, ephemeral=ephemeral)
         self._local[name] = raw
 
     def delete(self, name: str, version: int = ANY) -> None:
+        """Delete a key that exists."""
         self._request.delete(self._add(name), version)
         self._local[name] = None
 
     def check(self, name: str, version: int) -> None:
+        """The key must have this version."""
         self._request.check(self._add(name), version)
 
     def check_absent(self, name: str) -> None:
@@ -109,6 +125,24 @@ class Multi(Generic[V]):
             if raw is not None and hasattr(answer, "mzxid")
         }
 
+    def uncertain(self, operation: str) -> WriteUncertain:
+        """The exception for a commit without an answer. One written key tells of all of them."""
+        for name, raw in self._local.items():
+            if raw is not None:
+                about = self._writer.codec.from_name(name)
+                judge = _was_stored(raw, self._floor)
+                return self._writer.uncertain(operation, about, judge, several=True)
+        return WriteUncertain(operation)
+
+
+def _was_stored(raw: bytes, floor: int) -> Callable[[Znode | None], bool | None]:
+    def judge(found: Znode | None) -> bool | None:
+        if found is None:
+            return None
+        return found.raw == raw if found.mzxid > floor else False
+
+    return judge
+
 
 def update(writer: Writer[V], items: Mapping[str, V]) -> None:
     """Store all items in one multi, whatever is there. Sent again when its answer was lost.
@@ -117,31 +151,21 @@ def update(writer: Writer[V], items: Mapping[str, V]) -> None:
         InvalidKey, EncodeError, ValueTooLarge: nothing was sent.
         RootMissing, Timeout, WriteUncertain, KazooException.
     """
-    if not items:
-        return
     raws = {writer.codec.to_name(key): writer.encoded(key, value) for key, value in items.items()}
-    deadline = writer.deadline()
-    exists = {name: writer.feed.cache.working(name) is not None for name in raws}
+    deadline = writer.begin()
+    guess = _Guess(writer)
     sent = False
-    while True:
+    while raws:
         multi = Multi(writer)
         for name, raw in raws.items():
-            if exists[name]:
+            if guess.exists(name):
                 multi.set(name, raw)
             else:
                 multi.create(name, raw)
         try:
             multi.commit(deadline)
         except TransactionFailed as error:
-            name = writer.codec.to_name(error.key)
-            if isinstance(error.cause, NodeExistsError):
-                exists[name] = True
-            elif not isinstance(error.cause, NoNodeError):
-                raise error.cause from error
-            elif exists[name]:
-                exists[name] = False
-            else:
-                writer.make_root(deadline)
+            guess.learn(error, deadline)
         except UnansweredError as error:
             sent = True
             if remaining(deadline) == 0:
@@ -154,15 +178,41 @@ def update(writer: Writer[V], items: Mapping[str, V]) -> None:
             return
 
 
-def clear(writer: Writer[V], names: Iterable[str]) -> None:
-    """Delete these znodes in one multi; those which are gone meanwhile are left out.
+class _Guess(Generic[V]):
+    """Whether keys exist: by the copy, corrected by what the server answered."""
+
+    def __init__(self, writer: Writer[V]) -> None:
+        self._writer = writer
+        self._learned: dict[str, bool] = {}
+
+    def exists(self, name: str) -> bool:
+        known = self._writer.feed.cache.working(name) is not None
+        return self._learned.get(name, known)
+
+    def learn(self, failed: TransactionFailed, deadline: float | None) -> None:
+        """Take the answer over, or raise it where it is about something else."""
+        if failed.key is None:
+            raise failed
+        name = self._writer.codec.to_name(failed.key)
+        if isinstance(failed.cause, NodeExistsError):
+            self._learned[name] = True
+        elif not isinstance(failed.cause, NoNodeError):
+            raise failed
+        elif self.exists(name):
+            self._learned[name] = False
+        else:
+            self._writer.make_root(deadline)
+
+
+def clear(writer: Writer[V]) -> None:
+    """Delete every key the copy has in one multi; those which are gone meanwhile are left out.
 
     Raises:
         ValueTooLarge: nothing was sent.
-        Timeout, WriteUncertain, KazooException.
+        TransactionFailed, Timeout, WriteUncertain, KazooException.
     """
-    left = dict.fromkeys(names)
-    deadline = writer.deadline()
+    left = dict.fromkeys(writer.key_names())
+    deadline = writer.begin()
     while left:
         multi = Multi(writer)
         for name in left:
@@ -170,10 +220,194 @@ def clear(writer: Writer[V], names: Iterable[str]) -> None:
         try:
             multi.commit(deadline)
         except TransactionFailed as error:
-            if not isinstance(error.cause, NoNodeError):
-                raise error.cause from error
+            if not isinstance(error.cause, NoNodeError) or error.key is None:
+                raise
             del left[writer.codec.to_name(error.key)]
         except UnansweredError as error:
-            raise WriteUncertain("clear") from error
+            raise multi.uncertain("clear") from error
         else:
             return
+
+
+def replace_all(
+    writer: Writer[V], begin: Callable[[], Txn[V]], new: Mapping[str, V]
+) -> dict[str, Change[V]]:
+    """Make the dict equal to `new` in one multi of what differs; that difference."""
+
+    def replace(txn: Txn[V]) -> dict[str, Change[V]]:
+        changes = txn.base.diff(new)
+        for key, change in changes.items():
+            if change.kind == "removed":
+                del txn[key]
+            else:
+                _ = key in txn  # notes the version: it must still be this one
+                txn[key] = new[key]
+        return changes
+
+    return atomically(writer, begin, replace, attempts=20)
+
+
+class Txn(MutableMapping[str, V]):
+    """The mapping inside a transaction: one published state, with the transaction's own writes.
+
+    Nothing is sent before it is committed. Iterating and `len` count as reading every key there is;
+    a key that another client adds meanwhile is not noticed, as no read told of it.
+    """
+
+    def __init__(self, writer: Writer[V], base: Snapshot[V]) -> None:
+        self._writer = writer
+        self.base = base
+        self._writes: dict[str, bytes | None] = {}  # key to bytes; None: removed
+        self._values: dict[str, V] = {}
+        self._read: dict[str, int | None] = {}  # key to version; None: absent
+
+    def __getitem__(self, key: str) -> V:
+        if key in self._writes:
+            if self._writes[key] is None:
+                raise KeyError(key)
+            return self._values[key]
+        self._note(key)
+        return self.base[key]
+
+    def _note(self, key: str) -> None:
+        if key not in self._read:
+            self._writer.codec.to_name(key)
+            self._read[key] = self.base.version(key)
+
+    def __setitem__(self, key: str, value: V) -> None:
+        self._writer.codec.to_name(key)
+        self._writes[key] = self._writer.encoded(key, value)
+        self._values[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        if key not in self:
+            raise KeyError(key)
+        self._writes[key] = None
+        self._values.pop(key, None)
+
+    def __contains__(self, key: object) -> bool:
+        if not isinstance(key, str):
+            return False
+        if key in self._writes:
+            return self._writes[key] is not None
+        self._note(key)
+        return key in self.base
+
+    def __iter__(self) -> Iterator[str]:
+        keys = [key for key in self.base if self._writes.get(key, b"") is not None]
+        for key in self.base:
+            self._note(key)
+        own = (key for key, raw in self._writes.items() if raw is not None)
+        return iter([*keys, *(key for key in own if key not in self.base)])
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def check(self, key: str, version: int) -> None:
+        """The key must have this version when the transaction is applied."""
+        self._writer.codec.to_name(key)
+        self._read[key] = version
+
+    def check_absent(self, key: str) -> None:
+        """The key must not exist when the transaction is applied. Costs a create and a delete."""
+        self._writer.codec.to_name(key)
+        self._read[key] = None
+
+    def _plan(self, guess: _Guess[V]) -> Multi[V]:
+        """The operations: a check for each key that was only read, and the writes."""
+        multi = Multi(self._writer)
+        to_name = self._writer.codec.to_name
+        if not self._writes:
+            return multi  # what was read is one state that existed: nothing to be checked
+        for key, version in self._read.items():
+            name = to_name(key)
+            raw = self._writes.get(key)
+            if key in self._writes and version is not None:
+                if raw is None:
+                    multi.delete(name, version)
+                else:
+                    multi.set(name, raw, version)
+            elif raw is not None:
+                multi.create(name, raw)
+            elif version is None:
+                multi.check_absent(name)
+            else:
+                multi.check(name, version)
+        for key, raw in self._writes.items():
+            if key not in self._read:
+                name = to_name(key)
+                if raw is None:
+                    if guess.exists(name):
+                        multi.delete(name)
+                elif guess.exists(name):
+                    multi.set(name, raw)
+                else:
+                    multi.create(name, raw)
+        return multi
+
+    def commit(self) -> None:
+        """Send it. Called by whoever made the transaction, not from inside it.
+
+        Raises:
+            TransactionFailed, ValueTooLarge, RootMissing, WriteUncertain, Timeout, KazooException.
+        """
+        deadline = self._writer.begin()
+        guess = _Guess(self._writer)
+        while True:
+            multi = self._plan(guess)
+            if not len(multi):
+                return
+            try:
+                multi.commit(deadline)
+            except TransactionFailed as error:
+                if error.key in self._read and not self._root_is_missing(error):
+                    raise
+                guess.learn(error, deadline)
+            except UnansweredError as error:
+                raise multi.uncertain("transaction") from error
+            else:
+                return
+
+    def _root_is_missing(self, failed: TransactionFailed) -> bool:
+        # The create of a key that was found absent fails with NoNode only where its parent is gone.
+        absent = failed.key is not None and self._read.get(failed.key, 0) is None
+        return absent and isinstance(failed.cause, NoNodeError)
+
+
+class Transaction(Generic[V]):
+    """`with dict.transaction() as txn`: commits at the end of the block, unless that raises."""
+
+    def __init__(self, begin: Callable[[], Txn[V]]) -> None:
+        self._begin = begin
+        self._txn: Txn[V] | None = None
+
+    def __enter__(self) -> Txn[V]:
+        self._txn = self._begin()
+        return self._txn
+
+    def __exit__(self, kind: type[BaseException] | None, *exc: object) -> None:
+        txn, self._txn = self._txn, None
+        if kind is None and txn is not None:
+            txn.commit()
+
+
+def atomically(
+    writer: Writer[V],
+    begin: Callable[[], Txn[V]],
+    function: Callable[[Txn[V]], T],
+    attempts: int,
+) -> T:
+    """Run a function in a transaction, again from a newer state as long as it conflicts."""
+    attempt = 0
+    while True:
+        attempt += 1
+        txn = begin()
+        result = function(txn)
+        try:
+            txn.commit()
+        except TransactionFailed as error:
+            if attempt >= attempts or not isinstance(error.cause, _CONFLICTS):
+                raise
+            writer.conflicts += 1
+        else:
+            return result

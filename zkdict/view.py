@@ -14,6 +14,7 @@ The rules that live here:
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
@@ -25,7 +26,8 @@ from zkdict.records import Change, Entry, State
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from zkdict.cache import Znode
+    from zkdict.cache import Publication, Znode
+    from zkdict.events import Dispatcher
     from zkdict.keys import KeyCodec
 
 __all__ = ["BadEntry", "Snapshot", "View"]
@@ -36,13 +38,30 @@ V = TypeVar("V")
 class BadEntry:
     """A key whose znode cannot be read or decoded."""
 
-    __slots__ = ("czxid", "error", "key", "raw")
+    __slots__ = ("czxid", "error", "key", "raw", "version")
 
-    def __init__(self, key: str, raw: bytes, czxid: int, error: Exception) -> None:
+    def __init__(self, key: str, znode: Znode, error: Exception) -> None:
         self.key = key
-        self.raw = raw
-        self.czxid = czxid
+        self.raw = znode.raw
+        self.version = znode.version
+        self.czxid = znode.czxid
         self.error = error
+
+    def fresh_error(self) -> Exception:
+        """A copy of the error to raise: an exception that is raised twice drags its past along."""
+        error = copy.copy(self.error)
+        error.__cause__ = self.error.__cause__
+        return error
+
+
+class _Unreadable:
+    """What stands for a bad value in a repr."""
+
+    def __init__(self, error: Exception) -> None:
+        self._name = type(error).__name__
+
+    def __repr__(self) -> str:
+        return f"<{self._name}>"
 
 
 class Snapshot(Mapping[str, V]):
@@ -86,7 +105,7 @@ class Snapshot(Mapping[str, V]):
     def __getitem__(self, key: str) -> V:
         value: V = self._values[key]
         if isinstance(value, BadEntry):
-            raise value.error
+            raise value.fresh_error()
         return value
 
     def __iter__(self) -> Iterator[str]:
@@ -102,14 +121,26 @@ class Snapshot(Mapping[str, V]):
         return key in self._values
 
     def __repr__(self) -> str:
-        shown = {key: "<bad>" if isinstance(v, BadEntry) else v for key, v in self._values.items()}
-        return f"Snapshot({shown!r}, zxid={self.zxid})"
+        return f"Snapshot({self.shown()!r}, zxid={self.zxid})"
 
     def entry(self, key: str) -> Entry[V]:
         """The entry of `key`. Raises KeyError, or DecodeError for a bad value."""
         if key in self._bad:
-            raise self._bad[key].error
+            raise self._bad[key].fresh_error()
         return self._entries[key]
+
+    def version(self, key: str) -> int | None:
+        """The version of `key`, whether its value decodes or not; None where it is not there."""
+        if key in self._bad:
+            return self._bad[key].version
+        return self._entries[key].version if key in self._entries else None
+
+    def shown(self) -> dict[str, object]:
+        """The items for a repr, with something to show for bad values."""
+        return {
+            key: _Unreadable(value.error) if isinstance(value, BadEntry) else value
+            for key, value in self._values.items()
+        }
 
     def _known(self) -> Mapping[str, Entry[V] | None]:
         return {**self._entries, **dict.fromkeys(self._bad)}
@@ -152,65 +183,150 @@ def _differ(old: Entry[Any] | None, new: Entry[Any] | None) -> bool:
 
 
 class View(Generic[V]):
-    """See the module's rules. Every method but plain reads of `values` is called under the lock."""
+    """See the module's rules. Every method but plain reads of `values` is called under the lock.
+
+    Args:
+        codec: names to keys.
+        decode: bytes to values.
+        dispatcher: is told of what changes.
+        omit: whether keys without a value are hidden.
+        autosync: whether each published state is shown as it comes.
+        gate_outages: whether reads are gated without a live connection.
+    """
 
     def __init__(
         self,
         codec: KeyCodec,
         decode: Callable[[bytes], V],
+        dispatcher: Dispatcher[V],
         *,
         omit: bool,
-        on_error: Callable[[Exception], None],
+        autosync: bool,
+        gate_outages: bool,
     ) -> None:
         self.values: dict[str, V] = {}
-        self.entries: dict[str, Entry[V] | BadEntry] = {}
-        self.bad: dict[str, BadEntry] = {}
+        """What `d[key]` looks into; empty while reads are gated."""
+        self.gated = True
+        """Whether a read has to ask first."""
+        self.omit = omit
+        self.autosync = autosync
         self.zxid = 0
         self.updated = 0
-        self.omit = omit
+        self._all: dict[str, V] = {}
+        self._entries: dict[str, Entry[V] | BadEntry] = {}
+        self._bad: dict[str, BadEntry] = {}
+        self._gate_outages = gate_outages
         self._codec = codec
         self._decode = decode
-        self._on_error = on_error
+        self._dispatcher = dispatcher
+        self._held: dict[str, Znode | None] = {}  # published, not shown yet
+        self._held_local: dict[str, bytes | None] = {}
+        self._resynced = False
+        self._latest: Publication | None = None
         self._snapshot: Snapshot[V] | None = None
-        self._ordered = True  # whether `entries` is in the order of creation
+        self._ordered = True  # whether `_entries` is in the order of creation
         self._newest = 0  # the greatest czxid it ever had
 
+    # -- reading
+
     def __len__(self) -> int:
-        return len(self.values) if self.omit else len(self.entries)
+        return len(self._all) if self.omit else len(self._entries)
 
     def __contains__(self, key: object) -> bool:
-        return key in self.values or (not self.omit and key in self.entries)
+        return key in self._all or (not self.omit and key in self._entries)
 
-    def show(
-        self,
-        znodes: Mapping[str, Znode | None],
-        *,
-        zxid: int,
-        updated: int,
-        resynced: bool,
-        local: Mapping[str, bytes | None],
+    def get(self, key: str) -> Entry[V] | BadEntry | None:
+        """The entry of a key, bad or not."""
+        return self._entries.get(key)
+
+    def bad_keys(self) -> Mapping[str, Exception]:
+        """The keys without a value, and why."""
+        return MappingProxyType({key: bad.error for key, bad in self._bad.items()})
+
+    def snapshot(self, state: State) -> Snapshot[V]:
+        """The state that is shown now. Costs O(N) once per change, else nothing."""
+        taken = self._snapshot
+        if taken is None or taken.state is not state or taken.zxid != self.zxid:
+            if not self._ordered:
+                order = sorted(self._entries.items(), key=lambda item: (item[1].czxid, item[0]))
+                self._entries = dict(order)
+                self._ordered = True
+            taken = Snapshot(self._entries, omit=self.omit, zxid=self.zxid, state=state)
+            self._snapshot = taken
+        return taken
+
+    def as_changes(self) -> list[Change[V]]:
+        """Every key as if it had just been added."""
+        return [
+            Change(
+                "added", key, None, entry if isinstance(entry, Entry) else None, self.zxid, False
+            )
+            for key, entry in self._entries.items()
+        ]
+
+    @property
+    def loaded(self) -> bool:
+        """Whether there is a state to show."""
+        return self._latest is not None
+
+    def state_changed(self, old: State, new: State) -> None:
+        """The dict's state changed: gate reads as they were asked to be."""
+        if new is State.LIVE:
+            self.gate(gated=False)
+        elif self._gate_outages or new in (State.LOADING, State.CLOSED):
+            self.gate(gated=True)
+        self._dispatcher.state_changed(old, new)
+
+    def gate(self, *, gated: bool) -> None:
+        """Let `d[key]` find nothing, so that it asks why; or let it read again."""
+        self.gated = gated
+        self.values = {} if gated else self._all
+
+    # -- taking steps
+
+    def publish(self, publication: Publication, local: Mapping[str, bytes | None]) -> None:
+        """A new state was published; `local` is what this dict wrote itself lately."""
+        self._held.update((delta.name, delta.new) for delta in publication.deltas)
+        self._held_local.update(local)
+        self._resynced = self._resynced or publication.resynced
+        first = self._latest is None
+        self._latest = publication
+        if self.autosync or first:
+            self.refresh()
+
+    def refresh(self) -> None:
+        """Show what was published last."""
+        latest = self._latest
+        if latest is None:
+            return
+        changes = self._step(self._held, latest.zxid, self._held_local)
+        if self._resynced:
+            changes.insert(0, Change("resynced", "", None, None, latest.zxid, False))
+        self.zxid, self.updated = latest.zxid, latest.content_zxid
+        if changes:
+            self._snapshot = None
+        self._held, self._held_local, self._resynced = {}, {}, False
+        self._dispatcher.changed(changes)
+
+    def _step(
+        self, znodes: Mapping[str, Znode | None], zxid: int, local: Mapping[str, bytes | None]
     ) -> list[Change[V]]:
-        """Take a step: these znodes are as given now (None: gone). Returns what changed.
-
-        `local` tells what this dict wrote itself lately, None for a removal.
-        """
+        """Take over these znodes (None: gone); what that changed."""
         changes: list[Change[V]] = []
         sets: dict[str, V] = {}
         removed: list[str] = []
-        if resynced:
-            changes.append(Change("resynced", "", None, None, zxid, False))
         for name, znode in znodes.items():
-            key = self._key(name)
+            key = self.key(name)
             if key is None:
                 continue
-            old = self.entries.get(key)
+            old = self._entries.get(key)
             new = None if znode is None else self._decoded(key, znode)
             if old is None and new is None:
                 continue
             self._place(key, old, new)
             if isinstance(new, Entry):
                 sets[key] = new.value
-            elif key in self.values:
+            elif key in self._all:
                 removed.append(key)
             kind: Literal["added", "changed", "removed"]
             kind = "added" if old is None else "removed" if new is None else "changed"
@@ -226,38 +342,39 @@ class View(Generic[V]):
                 )
             )
         self._replace(sets, removed)
-        self.zxid, self.updated = zxid, updated
-        self._snapshot = None
         return changes
 
     def _place(
         self, key: str, old: Entry[V] | BadEntry | None, new: Entry[V] | BadEntry | None
     ) -> None:
         if isinstance(new, BadEntry):
-            self.bad = {**self.bad, key: new}
-        elif key in self.bad:
-            self.bad = {other: bad for other, bad in self.bad.items() if other != key}
+            self._bad = {**self._bad, key: new}
+        elif key in self._bad:
+            self._bad = {other: bad for other, bad in self._bad.items() if other != key}
         if old is not None and (new is None or new.czxid != old.czxid):
-            del self.entries[key]  # a key that was made again moves to the end
+            del self._entries[key]  # a key that was made again moves to the end
             old = None
         if new is not None:
             if old is None:
                 self._ordered = self._ordered and new.czxid > self._newest
                 self._newest = max(self._newest, new.czxid)
-            self.entries[key] = new
+            self._entries[key] = new
 
     def _replace(self, sets: dict[str, V], removed: list[str]) -> None:
         if not removed:
-            self.values.update(sets)
+            self._all.update(sets)
         elif len(removed) == 1 and not sets:
-            del self.values[removed[0]]
+            del self._all[removed[0]]
         else:
-            values = {**self.values, **sets}
+            values = {**self._all, **sets}
             for key in removed:
                 del values[key]
-            self.values = values
+            self._all = values
+            if not self.gated:
+                self.values = values
 
-    def _key(self, name: str) -> str | None:
+    def key(self, name: str) -> str | None:
+        """The key of a znode's name; None where it stands for none."""
         try:
             return self._codec.from_name(name)
         except InvalidKey:
@@ -266,13 +383,13 @@ class View(Generic[V]):
     def _decoded(self, key: str, znode: Znode) -> Entry[V] | BadEntry:
         entry = self.entry(key, znode)
         if isinstance(entry, BadEntry):
-            self._on_error(entry.error)
+            self._dispatcher.failed(entry.error)
         return entry
 
     def entry(self, key: str, znode: Znode) -> Entry[V] | BadEntry:
         """The entry of a znode. Reads nothing of this view: needs no lock."""
         if znode.error is not None:
-            return BadEntry(key, znode.raw, znode.czxid, znode.error)
+            return BadEntry(key, znode, znode.error)
         try:
             value = self._decode(znode.raw)
         except Exception as error:  # an encoding is user's code
@@ -281,24 +398,8 @@ class View(Generic[V]):
             else:
                 bad = DecodeError(f"{type(error).__name__}: {error}", key, znode.raw)
             bad.__cause__ = error
-            return BadEntry(key, znode.raw, znode.czxid, bad)
+            return BadEntry(key, znode, bad)
         return make_entry(key, value, znode)
-
-    def snapshot(self, state: State) -> Snapshot[V]:
-        """The state that is shown now. Costs O(N) once per change, else nothing."""
-        taken = self._snapshot
-        if taken is None or taken.state is not state or taken.zxid != self.zxid:
-            if not self._ordered:
-                order = sorted(self.entries.items(), key=lambda item: (item[1].czxid, item[0]))
-                self.entries = dict(order)
-                self._ordered = True
-            taken = Snapshot(self.entries, omit=self.omit, zxid=self.zxid, state=state)
-            self._snapshot = taken
-        return taken
-
-    def bad_keys(self) -> Mapping[str, Exception]:
-        """The keys without a value, and why."""
-        return MappingProxyType({key: bad.error for key, bad in self.bad.items()})
 
 
 def make_entry(key: str, value: V, znode: Znode) -> Entry[V]:

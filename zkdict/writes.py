@@ -31,7 +31,7 @@ from zkdict.cache import ROOT, Cache, Kind, Znode
 from zkdict.errors import EncodeError, RootMissing, Timeout, ValueTooLarge, WriteUncertain
 from zkdict.feed import CONNECTION_ERRORS, znode
 from zkdict.records import ANY, State
-from zkdict.view import BadEntry, make_entry
+from zkdict.view import BadEntry, View, make_entry
 from zkdict.waiting import deadline_after, remaining
 
 if TYPE_CHECKING:
@@ -57,12 +57,13 @@ class Writer(Generic[V]):
         feed: the connection and the local copy.
         codec: keys to names.
         encode: values to bytes; raises EncodeError.
-        entry: znodes to entries.
+        view: what readers see.
         acl: for new znodes.
         max_value_bytes: the largest value, and the largest multi.
         write_timeout: seconds each write may take.
         max_staleness: seconds a write waits for its state to be confirmed.
         create_root: whether a missing root is made by a write.
+        read_only: whether every write is refused.
     """
 
     def __init__(
@@ -70,13 +71,14 @@ class Writer(Generic[V]):
         feed: Feed,
         codec: KeyCodec,
         encode: Callable[[V], bytes],
-        entry: Callable[[str, Znode], Entry[V] | BadEntry],
+        view: View[V],
         *,
         acl: Any,
         max_value_bytes: int,
         write_timeout: float,
         max_staleness: float,
         create_root: bool,
+        read_only: bool,
     ) -> None:
         self.feed = feed
         self.codec = codec
@@ -84,7 +86,9 @@ class Writer(Generic[V]):
         self.max_value_bytes = max_value_bytes
         self.write_timeout = write_timeout
         self._encode = encode
-        self._entry = entry
+        self._view = view
+        self._read_only = read_only
+        self.conflicts = 0
         self._max_staleness = max_staleness
         self._create_root = create_root
 
@@ -102,8 +106,16 @@ class Writer(Generic[V]):
             raise ValueTooLarge(len(raw), self.max_value_bytes, key)
         return raw
 
-    def deadline(self) -> float | None:
-        """The deadline of a write that begins now."""
+    def begin(self) -> float | None:
+        """The deadline of a write that begins now.
+
+        Raises:
+            TypeError: the dict is read-only.
+            Closed, ForkedDict.
+        """
+        if self._read_only:
+            raise TypeError("this dict was made with read_only=True")
+        self.feed.check_usable()
         return deadline_after(self.write_timeout)
 
     # -- sending
@@ -116,8 +128,11 @@ class Writer(Generic[V]):
         expect: Callable[[Cache], Mapping[str, Kind]] | None = None,
         wrote: Callable[[Any], Mapping[str, Znode]] | None = None,
         local: Mapping[str, bytes | None] | None = None,
+        strict: bool = False,
     ) -> Any:
         """Send one request, wait for its answer, and for the copy to hold its effects.
+
+        `strict` waits for an exact state until the deadline, and counts none as no answer.
 
         Raises:
             Timeout: no connection until the deadline; nothing was sent.
@@ -136,30 +151,55 @@ class Writer(Generic[V]):
         except CONNECTION_ERRORS as error:
             raise UnansweredError from error
         except KazooException:
-            self._visible(submitted.request.position, {}, deadline)
+            self._await_position(submitted.request.position, deadline, patient=False)
             raise
+        position = submitted.request.position
+        if not self._await_position(position, deadline, patient=strict):
+            if strict:
+                raise UnansweredError("no state to show until the deadline")
+            self.feed.overlay(self._overlay(answer, wrote, local))
+        self.refresh()
+        return answer
+
+    def _overlay(
+        self,
+        answer: Any,
+        wrote: Callable[[Any], Mapping[str, Znode]] | None,
+        local: Mapping[str, bytes | None] | None,
+    ) -> Mapping[str, Znode | None]:
         overlay: dict[str, Znode | None] = dict(wrote(answer)) if wrote is not None else {}
         overlay.update((name, None) for name, raw in (local or {}).items() if raw is None)
-        self._visible(submitted.request.position, overlay, deadline)
-        return answer
+        return overlay
 
     def _connected(self) -> bool:
         self.feed.check_usable()
         return self.feed.connected
 
-    def _visible(
-        self, position: int, overlay: Mapping[str, Znode | None], deadline: float | None
-    ) -> None:
+    def _await_position(self, position: int, deadline: float | None, *, patient: bool) -> bool:
+        """Wait until a state was published that holds the effects of the request at `position`.
+
+        Impatient callers wait for `max_staleness` at most.
+        """
         feed = self.feed
-        patience = deadline_after(self._max_staleness)
-        if deadline is not None and patience is not None:
-            patience = min(patience, deadline)
+        if not patient:
+            soon = deadline_after(self._max_staleness)
+            deadline = soon if deadline is None or soon is None else min(soon, deadline)
 
         def reached() -> bool:
             return feed.cache.position >= position or feed.state is State.CLOSED
 
-        if not feed.signal.wait_for(reached, patience) and overlay:
-            feed.overlay(overlay)
+        return feed.signal.wait_for(reached, deadline)
+
+    def refresh(self) -> None:
+        """Show readers what was published last."""
+        with self.feed.lock:
+            self._view.refresh()
+
+    def key_names(self) -> list[str]:
+        """The names of the znodes that are keys, as the copy has them."""
+        with self.feed.lock:
+            names = list(self.feed.cache.working_names())
+        return [name for name in names if self._view.key(name) is not None]
 
     # -- single keys
 
@@ -172,7 +212,7 @@ class Writer(Generic[V]):
         """
         name = self.codec.to_name(key)
         raw = self.encoded(key, value)
-        deadline = self.deadline()
+        deadline = self.begin()
         exists = self.feed.cache.working(name) is not None
         sent = False
         while True:
@@ -182,7 +222,7 @@ class Writer(Generic[V]):
                 else:
                     stat = self.send_create(name, raw, deadline)
                 return make_entry(key, value, znode(raw, stat))
-            except NoNodeError:
+            except NoNodeError:  # noqa: PERF203
                 if not exists:
                     self.make_root(deadline)
                 exists = False
@@ -278,6 +318,11 @@ class Writer(Generic[V]):
         with contextlib.suppress(UnansweredError):  # the caller tries again, and so does this
             self.call(lambda: feed.client.ensure_path_async(feed.path, self.acl), deadline)
 
+    def known(self, key: str) -> Entry[V] | None:
+        """What the copy has of `key`, shown or not. Raises InvalidKey, DecodeError."""
+        found = self.feed.cache.working(self.codec.to_name(key))
+        return None if found is None else self.decode(key, found)
+
     def delete(self, key: str) -> None:
         """Delete whatever is there, once.
 
@@ -287,7 +332,7 @@ class Writer(Generic[V]):
         """
         name = self.codec.to_name(key)
         try:
-            self.send_delete(name, ANY, self.deadline())
+            self.send_delete(name, ANY, self.begin())
         except NoNodeError:
             raise KeyError(key) from None
         except UnansweredError as error:
@@ -304,29 +349,32 @@ class Writer(Generic[V]):
             DecodeError: the value does not decode; it was not deleted.
             WriteUncertain, Timeout, KazooException.
         """
-        name = self.codec.to_name(key)
-        path, client, deadline = self.feed.child(name), self.feed.client, self.deadline()
+        name, deadline = self.codec.to_name(key), self.begin()
         while True:
             known = self.feed.cache.working(name)
             if known is None:
                 raise KeyError(key)
             self.decode(key, known)
-            reads: list[Any] = []
             try:
-                self.send_delete(
-                    name,
-                    known.version,
-                    deadline,
-                    before=lambda: reads.append(client.get_async(path)),
-                )
+                return self.decode(key, self.take(name, known.version, deadline))
             except (NoNodeError, BadVersionError):
-                continue  # the copy has caught up with what made it fail
+                self.conflicts += 1  # the copy has caught up with what made it fail
             except UnansweredError as error:
                 raise self.uncertain("pop", key, _not_gone(known)) from error
-            raw, stat = reads[0].get_nowait()
-            return self.decode(key, znode(raw, stat))
 
-    def create(self, key: str, value: V, *, ephemeral: bool = False, operation: str = "add") -> Any:
+    def take(self, name: str, version: int, deadline: float | None) -> Znode:
+        """Read a znode and delete it, if it has this version. Raises as `send_delete`."""
+        client, path = self.feed.client, self.feed.child(name)
+        reads: list[Any] = []
+        self.send_delete(
+            name, version, deadline, before=lambda: reads.append(client.get_async(path))
+        )
+        raw, stat = reads[0].get_nowait()  # answered before the delete was
+        return znode(raw, stat)
+
+    def create(
+        self, key: str, value: V, *, ephemeral: bool = False, operation: str = "add"
+    ) -> Entry[V]:
         """Create a key that does not exist, once. Makes the root where that is missing.
 
         Raises:
@@ -335,11 +383,11 @@ class Writer(Generic[V]):
         """
         name = self.codec.to_name(key)
         raw = self.encoded(key, value)
-        deadline, floor = self.deadline(), self.feed.cache.zxid
+        deadline, floor = self.begin(), self.feed.cache.zxid
         while True:
             try:
                 stat = self.send_create(name, raw, deadline, ephemeral=ephemeral)
-            except NoNodeError:
+            except NoNodeError:  # noqa: PERF203
                 self.make_root(deadline)
             except UnansweredError as error:
                 raise self.uncertain(operation, key, _created(raw, floor)) from error
@@ -350,24 +398,32 @@ class Writer(Generic[V]):
 
     def decode(self, key: str, found: Znode) -> Entry[V]:
         """The entry of a znode. Raises DecodeError."""
-        entry = self._entry(key, found)
+        entry = self._view.entry(key, found)
         if isinstance(entry, BadEntry):
-            raise entry.error
+            raise entry.fresh_error()
         return entry
 
     def uncertain(
-        self, operation: str, key: str, judge: Callable[[Znode | None], bool | None]
+        self,
+        operation: str,
+        key: str,
+        judge: Callable[[Znode | None], bool | None],
+        *,
+        several: bool = False,
     ) -> WriteUncertain:
-        """The exception for a write without an answer. `judge` tells from the znode found whether
-        it was applied; None where that does not tell."""
+        """The exception for a write without an answer, of this key or of `several`.
+
+        `judge` tells from the key's znode whether it was applied; None where that does not tell.
+        """
+        about = None if several else key
 
         def resolve(timeout: float | None) -> bool:
             verdict = judge(self.fetch(key, sync=True, timeout=timeout))
             if verdict is None:
-                raise WriteUncertain(operation, key)
+                raise WriteUncertain(operation, about)
             return verdict
 
-        return WriteUncertain(operation, key, resolve)
+        return WriteUncertain(operation, about, resolve)
 
     def fetch(self, key: str, *, sync: bool, timeout: float | None) -> Znode | None:
         """Read one znode past the copy; None where it does not exist. Sent until answered.
@@ -387,7 +443,7 @@ class Writer(Generic[V]):
             try:
                 raw, stat = self.call(send, deadline)
                 return znode(raw, stat)
-            except NoNodeError:
+            except NoNodeError:  # noqa: PERF203
                 return None
             except UnansweredError as error:
                 if remaining(deadline) == 0:

@@ -1,0 +1,173 @@
+"""Compare and set: writes that happen only where a key is as the caller saw it.
+
+The rules that live here:
+
+- The server compares versions, and nothing else: a key that was deleted and made again starts at
+  version 0 again. Where the copy already shows another znode (another czxid) the write is refused
+  here; where only the reply of a set tells, it says so (`VersionConflict` with a note).
+- A conflict is raised when the copy holds what caused it, so the next attempt starts from there.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from kazoo.exceptions import BadVersionError, NodeExistsError, NoNodeError
+
+from zkdict.errors import KeyExists, TransactionFailed, VersionConflict
+from zkdict.feed import znode
+from zkdict.records import ABSENT, ANY
+from zkdict.txn import Multi
+from zkdict.view import make_entry
+from zkdict.writes import UnansweredError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from zkdict.cache import Znode
+    from zkdict.records import Entry
+    from zkdict.writes import Writer
+
+__all__ = ["add", "cas", "modify", "put", "remove"]
+
+V = TypeVar("V")
+
+
+def add(writer: Writer[V], key: str, value: V, *, ephemeral: bool = False) -> Entry[V]:
+    """Create a key. Raises KeyExists."""
+    try:
+        return writer.create(key, value, ephemeral=ephemeral)
+    except NodeExistsError:
+        raise KeyExists(key) from None
+
+
+def put(writer: Writer[V], key: str, value: V, version: int, *, ephemeral: bool) -> Entry[V]:
+    """Set a key that has this version; ANY, ABSENT as for `ZooKeeperDict.put`."""
+    if version == ABSENT:
+        try:
+            return writer.create(key, value, ephemeral=ephemeral, operation="put")
+        except NodeExistsError:
+            known = writer.feed.cache.working(writer.codec.to_name(key))
+            raise VersionConflict(key, ABSENT, None if known is None else known.version) from None
+    if ephemeral:
+        return _put_ephemeral(writer, key, value, version)
+    if version == ANY:
+        return writer.set(key, value)
+    return _set(writer, key, value, version, operation="put")
+
+
+def _set(writer: Writer[V], key: str, value: V, version: int, *, operation: str) -> Entry[V]:
+    name = writer.codec.to_name(key)
+    raw = writer.encoded(key, value)
+    try:
+        stat = writer.send_set(name, raw, version, writer.begin())
+    except (NoNodeError, BadVersionError):
+        raise _conflict(writer, key, version) from None
+    except UnansweredError as error:
+        raise writer.uncertain(operation, key, _was_set(raw, version)) from error
+    return make_entry(key, value, znode(raw, stat))
+
+
+def _put_ephemeral(writer: Writer[V], key: str, value: V, version: int) -> Entry[V]:
+    # Only a create makes an ephemeral znode: what is there has to go, in the same transaction.
+    name = writer.codec.to_name(key)
+    raw = writer.encoded(key, value)
+    while True:
+        known = writer.feed.cache.working(name)
+        if version != ANY and (known is None or known.version != version):
+            raise _conflict(writer, key, version)
+        try:
+            if known is None:
+                return writer.create(key, value, ephemeral=True, operation="put")
+            multi = Multi(writer)
+            multi.delete(name, known.version)
+            multi.create(name, raw, ephemeral=True)
+            multi.commit(writer.begin())
+        except (NodeExistsError, TransactionFailed):
+            writer.conflicts += 1
+            continue
+        except UnansweredError as error:
+            raise multi.uncertain("put") from error
+        found = writer.feed.cache.working(name)
+        if found is not None and found.raw == raw:
+            return make_entry(key, value, found)
+        fetched = writer.fetch(key, sync=False, timeout=writer.write_timeout)
+        if fetched is not None:
+            return writer.decode(key, fetched)
+
+
+def cas(writer: Writer[V], entry: Entry[V], value: V) -> Entry[V]:
+    """Set the very znode that `entry` describes, if nobody set it since."""
+    known = writer.feed.cache.working(writer.codec.to_name(entry.key))
+    if known is None or known.czxid != entry.czxid or known.mzxid > entry.mzxid:
+        newer = writer.feed.cache.zxid >= entry.mzxid
+        if newer:
+            raise VersionConflict(
+                entry.key, entry.version, None if known is None else known.version
+            )
+    new = _set(writer, entry.key, value, entry.version, operation="cas")
+    if new.czxid != entry.czxid:
+        conflict = VersionConflict(entry.key, entry.version, entry.version)
+        note = "the key was made again while the write was under way, and now has the new value"
+        if hasattr(conflict, "add_note"):  # Python 3.11
+            conflict.add_note(note)
+        raise conflict
+    return new
+
+
+def remove(writer: Writer[V], key: str, version: int) -> Entry[V]:
+    """Delete a key that has this version, and return what it held."""
+    if version == ANY:
+        return writer.pop(key)
+    name = writer.codec.to_name(key)
+    try:
+        taken = writer.take(name, version, writer.begin())
+    except (NoNodeError, BadVersionError):
+        raise _conflict(writer, key, version) from None
+    except UnansweredError as error:
+        raise writer.uncertain("remove", key, _still_there(version)) from error
+    return writer.decode(key, taken)
+
+
+def modify(
+    writer: Writer[V], key: str, function: Callable[[V], V], default: Any, attempts: int, unset: Any
+) -> Entry[V]:
+    """Set a key to `function(value)`, again until nobody came in between."""
+    for _ in range(max(1, attempts)):
+        known = writer.known(key)
+        try:
+            if known is not None:
+                return _set(writer, key, function(known.value), known.version, operation="modify")
+            if default is unset:
+                raise KeyError(key)
+            return writer.create(key, function(default), operation="modify")
+        except VersionConflict as error:
+            conflict = error
+        except NodeExistsError:
+            conflict = VersionConflict(key, ABSENT)
+        writer.conflicts += 1
+    raise conflict
+
+
+def _conflict(writer: Writer[V], key: str, expected: int) -> VersionConflict:
+    # The copy has caught up with the failure: it holds what caused it, or something newer.
+    known = writer.feed.cache.working(writer.codec.to_name(key))
+    return VersionConflict(key, expected, None if known is None else known.version)
+
+
+def _was_set(raw: bytes, version: int) -> Callable[[Znode | None], bool | None]:
+    def judge(found: Znode | None) -> bool | None:
+        if found is not None and found.version == version:
+            return False
+        if found is not None and found.version == version + 1:
+            return found.raw == raw
+        return None
+
+    return judge
+
+
+def _still_there(version: int) -> Callable[[Znode | None], bool | None]:
+    def judge(found: Znode | None) -> bool | None:
+        return False if found is not None and found.version == version else None
+
+    return judge

@@ -1,0 +1,240 @@
+"""Tells subscribers what changed: callbacks on a task of their own, iterators over batches.
+
+The rules that live here:
+
+- Callbacks run one after the other, in the order of the changes, on a task that exists only while
+  there is something to tell. They may call any method of the dict, and be slow: nobody waits.
+- What a callback raises goes to the `on_error` callbacks, or to the log where there are none; what
+  those raise goes to the log. It stops nothing.
+- A subscription begins and ends between two published states: what is already queued for it when
+  it is cancelled is dropped.
+"""
+
+from __future__ import annotations
+
+import logging
+import weakref
+from collections import deque
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from zkdict.waiting import Signal, deadline_after
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from typing_extensions import Self
+
+    from zkdict.records import Change, State
+
+__all__ = ["Changes", "Dispatcher", "Subscription"]
+
+V = TypeVar("V")
+
+log = logging.getLogger("zkdict")
+
+
+class Subscription:
+    """A callback's registration. Also a context manager, which cancels it at its end."""
+
+    __slots__ = ("_cancel", "_function", "active")
+
+    def __init__(
+        self, function: Callable[..., Any], cancel: Callable[[Subscription], None]
+    ) -> None:
+        self.active = True
+        self._function = function
+        self._cancel = cancel
+
+    def __call__(self, *arguments: Any) -> None:
+        if self.active:
+            self._function(*arguments)
+
+    def cancel(self) -> None:
+        """Call the function no more. One call may be under way in its own task. Costs nothing."""
+        self.active = False
+        self._cancel(self)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.cancel()
+
+
+class Dispatcher(Generic[V]):
+    """The subscribers of one dict, and the queue of what they were not told yet.
+
+    `changed`, `state_changed` and `failed` only put things into the queue: they may be called with
+    the dict's lock held.
+    """
+
+    def __init__(self, handler: Any) -> None:
+        self._handler = handler
+        self._lock = handler.lock_object()
+        self._on_change: dict[Subscription, frozenset[str] | None] = {}
+        self._on_state: dict[Subscription, None] = {}
+        self._on_error: dict[Subscription, None] = {}
+        self._iterators: weakref.WeakSet[Changes[V]] = weakref.WeakSet()
+        self._queue: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
+        self._running = False
+
+    @property
+    def behind(self) -> int:
+        """How many calls are queued."""
+        return len(self._queue)
+
+    # -- subscribing
+
+    def on_change(
+        self,
+        function: Callable[[Change[V]], Any],
+        keys: frozenset[str] | None,
+        initial: list[Change[V]],
+    ) -> Subscription:
+        """Tell of changes, of these keys or of all; first of the `initial` ones."""
+        subscription = Subscription(function, self._cancel)
+        with self._lock:
+            self._on_change[subscription] = keys
+        self._tell([(subscription, (change,)) for change in initial if _wanted(change, keys)])
+        return subscription
+
+    def on_state(self, function: Callable[[State, State], Any]) -> Subscription:
+        """Tell of changes of the state."""
+        subscription = Subscription(function, self._cancel)
+        with self._lock:
+            self._on_state[subscription] = None
+        return subscription
+
+    def on_error(self, function: Callable[[Exception], Any]) -> Subscription:
+        """Tell of errors that nobody called for."""
+        subscription = Subscription(function, self._cancel)
+        with self._lock:
+            self._on_error[subscription] = None
+        return subscription
+
+    def changes(self, initial: list[Change[V]], timeout: float | None) -> Changes[V]:
+        """An iterator over the batches of changes."""
+        changes: Changes[V] = Changes(self._handler, initial, timeout)
+        self._iterators.add(changes)
+        return changes
+
+    def _cancel(self, subscription: Subscription) -> None:
+        with self._lock:
+            self._on_change.pop(subscription, None)
+            self._on_state.pop(subscription, None)
+            self._on_error.pop(subscription, None)
+
+    # -- telling
+
+    def changed(self, changes: list[Change[V]]) -> None:
+        """These changes led to the state that is shown now."""
+        if not changes:
+            return
+        for iterator in list(self._iterators):
+            iterator.put(changes)
+        with self._lock:
+            subscribers = list(self._on_change.items())
+        self._tell(
+            [
+                (subscription, (change,))
+                for change in changes
+                for subscription, keys in subscribers
+                if _wanted(change, keys)
+            ]
+        )
+
+    def state_changed(self, old: State, new: State) -> None:
+        """The dict's state changed."""
+        with self._lock:
+            subscribers = list(self._on_state)
+        self._tell([(subscription, (old, new)) for subscription in subscribers])
+
+    def failed(self, error: Exception) -> None:
+        """Something went wrong that no caller is waiting for."""
+        with self._lock:
+            subscribers = list(self._on_error)
+        if subscribers:
+            self._tell([(subscription, (error,)) for subscription in subscribers])
+        else:  # not here: logging runs user's code too
+            self._tell([(log.warning, ("%s", error))])
+
+    def close(self) -> None:
+        """End the iterators; callbacks still get what is queued."""
+        for iterator in list(self._iterators):
+            iterator.close()
+
+    # -- the task
+
+    def _tell(self, calls: list[tuple[Callable[..., None], tuple[Any, ...]]]) -> None:
+        if not calls:
+            return
+        with self._lock:
+            self._queue.extend(calls)
+            start = not self._running
+            self._running = True
+        if start:
+            self._handler.spawn(self._run)
+
+    def _run(self) -> None:
+        while True:
+            with self._lock:
+                if not self._queue:
+                    self._running = False
+                    return
+                function, arguments = self._queue.popleft()
+            try:
+                function(*arguments)
+            except Exception as error:
+                if function in self._on_error:
+                    log.exception("an on_error callback raised")
+                else:
+                    self.failed(error)
+
+
+class Changes(Generic[V]):
+    """An iterator over batches of changes, one batch per published state.
+
+    It holds what was not fetched yet, so fetch it or `close()` it; a dropped one is forgotten. It
+    ends when nothing changed for `timeout` seconds, and when the dict or it is closed.
+    """
+
+    def __init__(self, handler: Any, initial: list[Change[V]], timeout: float | None) -> None:
+        self._signal = Signal(handler)
+        self._batches: deque[list[Change[V]]] = deque([initial] if initial else [])
+        self._timeout = timeout
+        self._closed = False
+
+    def put(self, changes: list[Change[V]]) -> None:
+        """Queue a batch."""
+        with self._signal.lock:
+            if not self._closed:
+                self._batches.append(changes)
+                self._signal.notify()
+
+    def close(self) -> None:
+        """End the iteration after what is queued."""
+        with self._signal.lock:
+            self._closed = True
+            self._signal.notify()
+
+    def __iter__(self) -> Changes[V]:
+        return self
+
+    def __next__(self) -> list[Change[V]]:
+        self._signal.wait_for(
+            lambda: bool(self._batches) or self._closed, deadline_after(self._timeout)
+        )
+        with self._signal.lock:
+            if self._batches:
+                return self._batches.popleft()
+        raise StopIteration
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def _wanted(change: Change[Any], keys: frozenset[str] | None) -> bool:
+    return keys is None or change.key in keys or change.kind == "resynced"
