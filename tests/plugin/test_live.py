@@ -44,6 +44,8 @@ def nobody_at(port: int) -> bool:
         socket.create_connection(("127.0.0.1", port), timeout=5).close()
     except ConnectionRefusedError:
         return True
+    except ConnectionError:
+        pass  # it is just going
     return False
 
 
