@@ -1,4 +1,4 @@
-"""How fast the fake is, beside a live server on the same machine: ``python benchmarks/fake_server.py``.
+"""How fast the fake is, beside a live server: ``python benchmarks/fake_server.py``.
 
 Everything is measured in one run and printed as one table:
 
@@ -28,13 +28,14 @@ from contextlib import AbstractContextManager, ExitStack
 from typing import TYPE_CHECKING, Any
 
 from zkfake import FakeZooKeeper
+from zkfake.acl import OPEN
 from zkfake.connection import Connection
 from zkfake.ensemble import Ensemble
 from zkfake.log import Create, Transaction
 from zkfake.protocol import Op
 from zkfake.replica import Replica
 from zkfake.settings import Settings
-from zkfake.tree import OPEN, Tree
+from zkfake.tree import Tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -123,9 +124,8 @@ def through_kazoo(rounds: int, seconds: float) -> None:
         except Exception as error:
             print(f"no live server: {error}")
         seen: dict[str, list[dict[str, float]]] = {name: [] for name in servers}
-        for name, hosts in servers.items():
+        for hosts in servers.values():
             in_another_process(hosts, seconds)  # warms up, a just-in-time compiler most of all
-            del name
         for _ in range(rounds):
             for name, hosts in servers.items():
                 seen[name].append(in_another_process(hosts, seconds))

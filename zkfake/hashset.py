@@ -5,7 +5,9 @@ visible: in every list of children, and in the order in which a closing session'
 deleted. A fake that sorted them would hide each test that leans on an order, so the order is
 reproduced: a table of ``capacity`` buckets, bucket ``spread(hash) & (capacity - 1)``, first come
 first served within a bucket, doubled (keeping that order) when more than three quarters full, never
-shrunk.
+shrunk. A table of less than 64 buckets is also doubled when a ninth entry meets eight in one bucket
+(``HashMap.treeifyBin``). A larger one then turns the bucket into a tree, whose order of equals is
+the one thing not reproduced here.
 """
 
 from array import array
@@ -47,7 +49,13 @@ class JavaHashSet:
     def add(self, item: str) -> None:
         hashes = self._hashes
         if item not in hashes:
-            hashes[item] = spread_hash(item)
+            value = spread_hash(item)
+            if self._capacity < 64 and len(hashes) >= 8:
+                mask = self._capacity - 1
+                bucket = value & mask
+                if sum(other & mask == bucket for other in hashes.values()) >= 8:
+                    self._capacity *= 2
+            hashes[item] = value
             if 4 * len(hashes) > 3 * self._capacity:
                 self._capacity *= 2
 

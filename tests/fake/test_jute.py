@@ -1,0 +1,243 @@
+"""Jute: what is packed reads back, and no cut-off record reads as anything else."""
+
+import struct
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zkfake.jute import (
+    JuteError,
+    Reader,
+    pack_bool,
+    pack_buffer,
+    pack_int,
+    pack_long,
+    pack_string,
+    pack_strings,
+)
+from zkfake.protocol import (
+    OPERATIONS,
+    Acl,
+    CreateRequest,
+    MultiRequest,
+    Op,
+    read_connect_request,
+)
+
+from ..differential import wire
+
+INTS = st.integers(-(2**31), 2**31 - 1)
+LONGS = st.integers(-(2**63), 2**63 - 1)
+TEXTS = st.text(st.characters(codec="utf-8"))
+VALUES = st.one_of(
+    st.tuples(st.just("int"), INTS),
+    st.tuples(st.just("long"), LONGS),
+    st.tuples(st.just("bool"), st.booleans()),
+    st.tuples(st.just("buffer"), st.none() | st.binary()),
+    st.tuples(st.just("string"), st.none() | TEXTS),
+    st.tuples(st.just("strings"), st.lists(TEXTS)),
+)
+PACK: dict[str, Callable[[Any], bytes]] = {
+    "int": pack_int,
+    "long": pack_long,
+    "bool": pack_bool,
+    "buffer": pack_buffer,
+    "string": pack_string,
+    "strings": pack_strings,
+}
+
+
+def read(reader: Reader, kind: str) -> object:
+    if kind == "strings":
+        return reader.read_vector(reader.read_string)
+    value: object = getattr(reader, f"read_{kind}")()
+    return value
+
+
+@given(st.lists(VALUES), st.binary())
+def test_what_is_packed_reads_back(values: list[tuple[str, Any]], rest: bytes) -> None:
+    reader = Reader(b"".join(PACK[kind](value) for kind, value in values) + rest)
+    assert [read(reader, kind) for kind, _ in values] == [value for _, value in values]
+    assert reader.left == len(rest)
+    assert reader.rest() == rest
+    assert reader.left == 0
+
+
+@given(VALUES)
+def test_every_shorter_record_is_an_error(value: tuple[str, Any]) -> None:
+    kind, content = value
+    packed = PACK[kind](content)
+    for length in range(len(packed)):
+        with pytest.raises(JuteError):
+            read(Reader(packed[:length]), kind)
+
+
+@given(st.integers(-(2**31), -2))
+def test_a_negative_length_is_an_error_but_a_negative_count_is_empty(length: int) -> None:
+    with pytest.raises(JuteError):
+        Reader(pack_int(length) + b"abc").read_buffer()
+    assert Reader(pack_int(length)).read_vector(lambda: 1) == []
+
+
+def test_null_and_empty_are_not_the_same() -> None:
+    assert pack_buffer(None) == pack_string(None) == b"\xff\xff\xff\xff"
+    assert pack_buffer(b"") == pack_string("") == pack_strings([]) == bytes(4)
+    reader = Reader(b"\xff\xff\xff\xff" * 3)
+    assert (reader.read_buffer(), reader.read_string()) == (None, None)
+    assert reader.read_vector(reader.read_int) is None
+
+
+def test_any_byte_but_zero_is_true() -> None:
+    assert [Reader(bytes([byte])).read_bool() for byte in (0, 1, 2, 255)] == [False] + 3 * [True]
+
+
+def test_a_count_without_elements_is_an_error_at_once() -> None:
+    with pytest.raises(JuteError):
+        Reader(pack_int(2**31 - 1)).read_vector(Reader(b"").read_int)
+
+
+@given(st.binary())
+def test_any_bytes_are_some_string(data: bytes) -> None:
+    text = Reader(pack_buffer(data)).read_string()
+    assert text is not None
+    assert text == data.decode("utf-8", "replace")
+
+
+# -- request records: built by the raw client, read by the protocol
+
+
+PATHS = st.none() | TEXTS
+ACLS = st.none() | st.lists(st.tuples(INTS, PATHS, PATHS), max_size=3)
+RECORDS: dict[str, st.SearchStrategy[tuple[bytes, tuple[Any, ...]]]] = {
+    "create": st.builds(
+        lambda p, d, a, f: (wire.create(p, d, a, f), (p, d, a and [Acl(*e) for e in a], f, -1)),
+        PATHS,
+        st.none() | st.binary(),
+        ACLS,
+        INTS,
+    ),
+    "createTTL": st.builds(
+        lambda p, d, a, f, t: (
+            wire.create_ttl(p, d, a, f, t),
+            (p, d, a and [Acl(*e) for e in a], f, t),
+        ),
+        PATHS,
+        st.none() | st.binary(),
+        ACLS,
+        INTS,
+        LONGS,
+    ),
+    "delete": st.builds(lambda p, v: (wire.path_version(p, v), (p, v)), PATHS, INTS),
+    "exists": st.builds(lambda p, w: (wire.path_watch(p, w), (p, bool(w))), PATHS, st.booleans()),
+    "setData": st.builds(
+        lambda p, d, v: (wire.set_data(p, d, v), (p, d, v)), PATHS, st.none() | st.binary(), INTS
+    ),
+    "setACL": st.builds(
+        lambda p, a, v: (wire.set_acl(p, a, v), (p, a and [Acl(*e) for e in a], v)),
+        PATHS,
+        ACLS,
+        INTS,
+    ),
+    "addWatch": st.builds(lambda p, v: (wire.path_version(p, v), (p, v)), PATHS, INTS),
+    "sync": st.builds(lambda p: (wire.string(p), (p,)), PATHS),
+    "auth": st.builds(
+        lambda k, s, c: (wire.auth(s, c, k), (k, s, c)), INTS, PATHS, st.none() | st.binary()
+    ),
+    "setWatches": st.builds(
+        lambda z, a, b, c: (
+            wire.i64(z) + wire.strings(a) + wire.strings(b) + wire.strings(c),
+            (z, (a, b, c)),
+        ),
+        LONGS,
+        *[st.lists(TEXTS, max_size=3)] * 3,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_request_records(name: str) -> None:
+    operation = OPERATIONS[wire.OPS[name]]
+
+    @given(RECORDS[name], st.binary(max_size=8))
+    def reads_back(record: tuple[bytes, tuple[Any, ...]], rest: bytes) -> None:
+        body, expected = record
+        # An empty list of ACLs and none at all are told apart.
+        assert tuple(operation.read(Reader(body + rest))) == expected
+        for length in range(len(body)):
+            with pytest.raises(JuteError):
+                operation.read(Reader(body[:length]))
+
+    reads_back()
+
+
+def test_a_null_list_of_watches_or_a_null_in_it_is_an_error() -> None:
+    operation = OPERATIONS[wire.OPS["setWatches"]]
+    empty = wire.strings([])
+    for lists in ([None], ["/a", None]):
+        with pytest.raises(JuteError):
+            operation.read(Reader(wire.i64(1) + wire.strings(lists[0] and lists) + 2 * empty))
+
+
+def test_connect_requests_may_leave_the_last_byte_out() -> None:
+    for flag, expected in ((None, None), (0, False), (1, True), (255, True)):
+        record = wire.connect(last_zxid=-1, timeout=5, session=9, password=None, read_only=flag)
+        assert read_connect_request(Reader(record)) == (-1, 5, 9, None, expected)
+    whole = wire.connect(read_only=None)
+    for length in range(len(whole)):
+        with pytest.raises(JuteError):
+            read_connect_request(Reader(whole[:length]))
+
+
+def multi(*operations: tuple[str, bytes]) -> MultiRequest:
+    body = wire.multi([(wire.OPS[name], record) for name, record in operations])
+    record: MultiRequest = OPERATIONS[wire.OPS["multi"]].read(Reader(body))
+    return record
+
+
+def test_in_a_multi_the_create_mode_says_what_is_made() -> None:
+    flags = {name: wire.create("/a", b"", flags=flag) for name, flag in (("p", 0), ("c", 4))}
+    ttl = wire.create_ttl("/a", b"", wire.OPEN_ACL, 5, 9)
+    found = multi(
+        ("create", flags["p"]),
+        ("create", flags["c"]),
+        ("create2", flags["c"]),
+        ("createContainer", flags["p"]),
+        ("createTTL", ttl),
+        ("createTTL", wire.create_ttl("/a", b"", wire.OPEN_ACL, 0, 9)),
+    )
+    assert [sub.op for sub in found.operations] == [
+        Op.CREATE,
+        Op.CREATE_CONTAINER,
+        Op.CREATE_CONTAINER,
+        Op.CREATE_CONTAINER,
+        Op.CREATE_TTL,
+        Op.CREATE,
+    ]
+    assert all(isinstance(sub.record, CreateRequest) for sub in found.operations)
+
+
+@pytest.mark.parametrize(
+    "operations",
+    [
+        [("setACL", wire.set_acl("/a", wire.OPEN_ACL))],
+        [("exists", wire.path_watch("/a"))],
+        [("delete", wire.path_version("/a")), ("getData", wire.path_watch("/a"))],
+        [("create", wire.create("/a", flags=9))],
+        [("create", wire.create("/a", flags=5))],
+        [("create2", wire.create("/a", flags=6))],
+    ],
+    ids=["setACL", "exists", "mixed", "mode", "ttl", "ttl2"],
+)
+def test_what_cannot_be_a_multi(operations: list[tuple[str, bytes]]) -> None:
+    with pytest.raises(JuteError):
+        multi(*operations)
+
+
+def test_a_multi_ends_at_the_first_header_that_says_done() -> None:
+    one = struct.pack(">i?i", 2, False, -1) + wire.path_version("/a")
+    end = struct.pack(">i?i", 999, True, 7)
+    found = OPERATIONS[Op.MULTI].read(Reader(one + end + one))
+    assert found.operations == ((Op.DELETE, ("/a", -1)),)
