@@ -20,7 +20,7 @@ import itertools
 import struct
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Literal
 
 from . import wire
@@ -33,7 +33,7 @@ STEWARD = -1  # the slot of the connection that makes and clears the room for ea
 # Requests that are answered in their turn. What a server answers out of turn it may follow with the
 # end of the connection: whether a ping sent right behind is still answered is then a matter of
 # chance, so these are sent without one, and the answer tells what to wait for.
-ORDERLY = frozenset(OPS.values()) - {OPS["notification"], OPS["auth"], OPS["sasl"], OPS["check"]}
+ORDERLY = frozenset(OPS.values()) - {OPS["notification"], OPS["auth"], OPS["sasl"]}
 TO_THE_END = 1 << 30  # pings to wait for where the end is what is waited for
 _CLOSING_ERRORS = (wire.i32(-6), wire.i32(-115))
 PERMANENT = ("/", "/zookeeper", "/zookeeper/quota", "/zookeeper/config")
@@ -49,8 +49,22 @@ class Zxid:
     after: int
 
 
-@dataclass(frozen=True)
-class Request:
+class _Short:
+    """Shows only the fields that differ from their defaults: programs are printed and kept."""
+
+    def __repr__(self) -> str:
+        shown = []
+        for number, item in enumerate(fields(self)):  # type: ignore[arg-type]
+            value = getattr(self, item.name)
+            if value == item.default:
+                continue
+            text = f"OPS[{OP_NAMES[value]!r}]" if item.name == "op" and value in OP_NAMES else repr(value)
+            shown.append(text if number < 2 and len(shown) == number else f"{item.name}={text}")
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+@dataclass(frozen=True, repr=False)
+class Request(_Short):
     """One request. `zxid`, if given, is put in front of the body (setWatches' first field)."""
 
     op: int
@@ -59,8 +73,8 @@ class Request:
     zxid: Zxid | int | None = None
 
 
-@dataclass(frozen=True)
-class Open:
+@dataclass(frozen=True, repr=False)
+class Open(_Short):
     """Connect `slot` (dropping what it held): the connect frame, and requests right behind it."""
 
     slot: int
@@ -75,16 +89,16 @@ class Open:
     then: tuple[Request, ...] = ()
 
 
-@dataclass(frozen=True)
-class Send:
+@dataclass(frozen=True, repr=False)
+class Send(_Short):
     """Send requests on `slot` in one piece (a slot that is not open is opened first)."""
 
     slot: int
     requests: tuple[Request, ...]
 
 
-@dataclass(frozen=True)
-class Split:
+@dataclass(frozen=True, repr=False)
+class Split(_Short):
     """Send one request in two pieces, the second after the server has had time for the first."""
 
     slot: int
@@ -92,8 +106,8 @@ class Split:
     at: int
 
 
-@dataclass(frozen=True)
-class Raw:
+@dataclass(frozen=True, repr=False)
+class Raw(_Short):
     """Send bytes that are no requests; `cut` says the rest will never come."""
 
     slot: int
@@ -101,15 +115,15 @@ class Raw:
     cut: bool = False
 
 
-@dataclass(frozen=True)
-class Drop:
+@dataclass(frozen=True, repr=False)
+class Drop(_Short):
     """Lose the connection without closing the session."""
 
     slot: int
 
 
-@dataclass(frozen=True)
-class Word:
+@dataclass(frozen=True, repr=False)
+class Word(_Short):
     """A four-letter word on a connection of its own."""
 
     word: bytes
@@ -155,10 +169,12 @@ class Side:
         self._sessions: list[tuple[int, bytes]] = []
         self._zxid = 0
         self._base = 0
+        # 3.9 does not know `check` outside a multi; 3.8.0 does (and does not answer a good one).
+        self._orderly = ORDERLY if server.version == "3.8" else ORDERLY - {OPS["check"]}
         # How often its maker asked whether it is up is not the same on both sides.
         reset = server.channel()
         reset.send(b"srst")
-        reset.finish_raw()
+        reset.read_raw()
 
     # Each of these runs until it has to wait for the server, then yields: the other side can send
     # in the meantime, and both servers work at the same time.
@@ -201,7 +217,7 @@ class Side:
                 channel = self.server.channel()
                 channel.send(word + tail)
                 yield
-                text = self._mapping.word(word, channel.finish_raw())
+                text = self._mapping.word(word, channel.read_raw())
                 return [Seen(-2, (text,), True)]
 
     def end(self) -> Progress:
@@ -281,7 +297,7 @@ class Side:
             line.channel.send(pieces[-1])
             yield
             seen.append(self._read(slot, line, TO_THE_END))
-        elif any(request.op not in ORDERLY for request in requests):
+        elif any(request.op not in self._orderly for request in requests):
             line.channel.send(pieces[-1])
             yield
             seen.append(self._read_one(slot, line))
@@ -449,6 +465,7 @@ class Pair:
         self.steps = 0
         self.frames = 0
         self.examples = 0
+        self.silences: list[Step | str] = []
         self._running = False
 
     def begin(self) -> None:
@@ -497,6 +514,10 @@ class Pair:
         if first != second:
             self.discard()
             raise Divergence(explain(step, (left.server.name, first), (right.server.name, second)))
+        for seen in first:
+            for payload in seen.frames:
+                if payload.startswith(b"silence"):
+                    self.silences.append((step, seen, first))
         self.frames += sum(len(seen.frames) for seen in first)
 
 
@@ -517,15 +538,20 @@ def _in_step(*sides: Progress) -> list[list[Seen]]:
 
 
 def explain(step: Step | str, *answers: tuple[str, list[Seen]]) -> str:
-    """The step and the first connection on which the answers differ, frame beside frame."""
+    """The step and the first place where the answers differ."""
     lines = [f"after {step!r}"]
     for pair in itertools.zip_longest(*(seen for _, seen in answers)):
         if pair[0] == pair[1]:
             continue
-        lines.append(f"connection {next(seen.slot for seen in pair if seen is not None)}")
+        lines.append(f"on connection {next(seen.slot for seen in pair if seen is not None)}:")
+        frames = [seen.frames if seen else () for seen in pair]
+        same = sum(1 for _ in itertools.takewhile(lambda two: two[0] == two[1], zip(*frames)))
+        if same:
+            lines.append(f"  {same} equal frames, the last {describe(frames[0][same - 1])}, then")
         for (name, _), seen in zip(answers, pair, strict=True):
-            lines.append(f"  {name}{': ended' if seen and seen.ended else ''}")
-            lines += [f"    {describe(payload)}" for payload in (seen.frames if seen else ())]
+            rest = seen.frames[same : same + 3] if seen else ()
+            lines += [f"  {name}: {describe(payload)}" for payload in rest]
+            lines.append(f"  {name}: {'(ended)' if seen and seen.ended else '(quiet)'}")
         break
     return "\n".join(lines)
 

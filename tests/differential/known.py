@@ -31,11 +31,33 @@ def unsafe(step: Step) -> bool:
 
 
 def _unsafe_request(request: Request) -> bool:
+    if request.op == OPS["setWatches2"]:
+        return _sticks(request.body)
+    if request.op == OPS["addWatch"]:
+        return request.body[:4] == b"\xff\xff\xff\xff"
     if request.op == OPS["createTTL"]:
         return _kills_the_leader(request.body)
     if request.op == OPS["createSession"] and len(request.body) >= 4:
         # A short timeout lets the session expire at the server's next tick, whenever that is.
         return int(struct.unpack_from(">i", request.body)[0]) < 20_000
+    return False
+
+
+def _sticks(body: bytes) -> bool:
+    """A persistent watch on a null path: the real server fails when it wants to forget it, at the
+    end of the connection, and leaves the socket open for ever."""
+    try:
+        at = 0
+        for kind in range(5):
+            (count,) = struct.unpack_from(">i", body, at)
+            at += 4
+            for _ in range(count):
+                (length,) = struct.unpack_from(">i", body, at)
+                at += 4 + max(length, 0)
+                if length == -1 and kind >= 3:
+                    return True
+    except struct.error:
+        pass
     return False
 
 

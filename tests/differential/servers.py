@@ -19,7 +19,9 @@ import zipfile
 from pathlib import Path
 from typing import IO, Protocol
 
-from .wire import Channel, SocketChannel, digest
+from zkfake import FakeZooKeeper
+
+from .wire import Channel, Silent, SocketChannel, digest
 
 SUPER = "super:secret"
 FAR_AWAY_MS = 2_000_000_000
@@ -54,6 +56,7 @@ class Server(Protocol):
     """A running server."""
 
     name: str
+    version: str  # "3.8" or "3.9"
 
     def channel(self) -> Channel: ...
 
@@ -79,7 +82,9 @@ class LiveServer:
     def __init__(
         self, home: Path | None = None, config: dict[str, object] | None = None
     ) -> None:
-        self.name = f"live {home or 'Debian'}"
+        # Debian's package is 3.8; another home is expected to hold a 3.9.
+        self.version = "3.8" if home is None else "3.9"
+        self.name = f"live {self.version}"
         self._directory = Path(tempfile.mkdtemp(prefix="zk-differential-"))
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -113,10 +118,10 @@ class LiveServer:
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
                 break
-            with contextlib.suppress(OSError):
-                probe = SocketChannel(self.address)
+            with contextlib.suppress(OSError, Silent):
+                probe = SocketChannel(self.address, patience=0.5)
                 probe.send(b"srvr")
-                if probe.finish_raw().startswith(b"Zookeeper version"):
+                if probe.read_raw().startswith(b"Zookeeper version"):
                     return
             time.sleep(0.02)
         log = (self._directory / "log").read_text(errors="replace")[-2000:]
@@ -132,3 +137,24 @@ class LiveServer:
         self._process.wait()
         self._log.close()
         shutil.rmtree(self._directory, ignore_errors=True)
+
+
+class FakeServer:
+    """The fake, over its sockets, under the same settings."""
+
+    def __init__(self, version: str, config: dict[str, object] | None = None) -> None:
+        self.version = version
+        self.name = f"fake {version}"
+        settings = {**(ZOO_CFG if config is None else config)}
+        settings |= {key.removeprefix("zookeeper."): value for key, value in PROPERTIES.items()}
+        settings["superDigest"] = settings.pop("DigestAuthenticationProvider.superDigest")
+        self._fake = FakeZooKeeper(version=version, settings=settings)
+        self._fake.start()
+        host, _, port = self._fake.hosts.rpartition(":")
+        self._address = (host, int(port))
+
+    def channel(self) -> Channel:
+        return SocketChannel(self._address)
+
+    def stop(self) -> None:
+        self._fake.stop()

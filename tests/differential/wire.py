@@ -217,8 +217,8 @@ class Channel(Protocol):
     def finish(self) -> list[bytes]:
         """Say that nothing more will be sent, read to the end, close."""
 
-    def finish_raw(self) -> bytes:
-        """As `finish`, for a conversation that is not made of frames."""
+    def read_raw(self) -> bytes:
+        """Everything up to the end, for a conversation that is not made of frames; closes."""
 
     def abandon(self) -> None:
         """Close at once, whatever is on its way."""
@@ -247,8 +247,7 @@ class SocketChannel:
         self._half_close()
         return self._frames(lambda frames: False)[0]
 
-    def finish_raw(self) -> bytes:
-        self._half_close()
+    def read_raw(self) -> bytes:
         while self._receive():
             pass
         self._socket.close()

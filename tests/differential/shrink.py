@@ -1,0 +1,63 @@
+"""Makes a failing program small: leave steps out, then requests, as long as it still fails.
+
+For programs that were drawn from a plain random source; what Hypothesis draws, Hypothesis shrinks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from .driver import Open, Send, Step
+
+Program = tuple[Step, ...]
+
+
+def shrink(program: Sequence[Step], fails: Callable[[Program], bool]) -> Program:
+    """A program that fails still, from which no step and no request can be left out alone.
+
+    Runs `fails` some log2(n) * n times in the worst case; `program` itself must fail.
+    """
+    best = _without_parts(tuple(program), fails)
+    for index, step in enumerate(best):
+        match step:
+            case Send(slot, requests) if len(requests) > 1:
+                best = _replace(best, index, _fewer(best, index, slot, fails))
+            case Open(then=then) if then:
+                candidate = _replace(best, index, replace(step, then=()))
+                best = candidate if fails(candidate) else best
+            case _:
+                pass
+    return _without_parts(best, fails)
+
+
+def _without_parts(program: Program, fails: Callable[[Program], bool]) -> Program:
+    size = max(len(program) // 2, 1)
+    while True:
+        start = 0
+        while start < len(program):
+            candidate = program[:start] + program[start + size :]
+            if candidate and fails(candidate):
+                program = candidate
+            else:
+                start += size
+        if size == 1:
+            return program
+        size = max(size // 2, 1)
+
+
+def _fewer(
+    program: Program, index: int, slot: int, fails: Callable[[Program], bool]
+) -> Send:
+    step = program[index]
+    assert isinstance(step, Send)
+    kept = list(step.requests)
+    for position in reversed(range(len(kept))):
+        fewer = kept[:position] + kept[position + 1 :]
+        if fewer and fails(_replace(program, index, Send(slot, tuple(fewer)))):
+            kept = fewer
+    return Send(slot, tuple(kept))
+
+
+def _replace(program: Program, index: int, step: Step) -> Program:
+    return (*program[:index], step, *program[index + 1 :])
