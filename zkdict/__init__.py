@@ -18,8 +18,12 @@ from zkdict.errors import (
     WriteUncertain,
     ZkDictError,
 )
+from zkdict.events import Changes, Subscription
+from zkdict.keys import validate_key
+from zkdict.lease import Lease
 from zkdict.records import ABSENT, ANY, Change, Entry, State
 from zkdict.storage import ConnectionStorageDict, StorageDict
+from zkdict.txn import Txn
 from zkdict.view import Snapshot
 
 __all__ = [
@@ -29,6 +33,7 @@ __all__ = [
     "JSON",
     "TEXT",
     "Change",
+    "Changes",
     "Closed",
     "Compressed",
     "ConnectionStorageDict",
@@ -40,6 +45,7 @@ __all__ = [
     "ForkedDict",
     "InvalidKey",
     "KeyExists",
+    "Lease",
     "MSAZookeeperDict",
     "Model",
     "Pickle",
@@ -48,11 +54,14 @@ __all__ = [
     "StaleRead",
     "State",
     "StorageDict",
+    "Subscription",
     "Timeout",
     "TransactionFailed",
+    "Txn",
     "ValueTooLarge",
     "VersionConflict",
     "WriteUncertain",
     "ZkDictError",
     "ZooKeeperDict",
+    "validate_key",
 ]

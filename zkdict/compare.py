@@ -18,7 +18,6 @@ from zkdict.errors import KeyExists, TransactionFailed, VersionConflict
 from zkdict.feed import znode
 from zkdict.records import ABSENT, ANY
 from zkdict.txn import Multi
-from zkdict.view import make_entry
 from zkdict.writes import UnansweredError
 
 if TYPE_CHECKING:
@@ -36,23 +35,26 @@ V = TypeVar("V")
 def add(writer: Writer[V], key: str, value: V, *, ephemeral: bool = False) -> Entry[V]:
     """Create a key. Raises KeyExists."""
     try:
-        return writer.create(key, value, ephemeral=ephemeral)
+        created = writer.create(key, value, ephemeral=ephemeral)
     except NodeExistsError:
         raise KeyExists(key) from None
+    return writer.decode(key, created)
 
 
 def put(writer: Writer[V], key: str, value: V, version: int, *, ephemeral: bool) -> Entry[V]:
     """Set a key that has this version; ANY, ABSENT as for `ZooKeeperDict.put`."""
     if version == ABSENT:
         try:
-            return writer.create(key, value, ephemeral=ephemeral, operation="put")
+            return writer.decode(
+                key, writer.create(key, value, ephemeral=ephemeral, operation="put")
+            )
         except NodeExistsError:
             known = writer.feed.cache.working(writer.codec.to_name(key))
             raise VersionConflict(key, ABSENT, None if known is None else known.version) from None
     if ephemeral:
         return _put_ephemeral(writer, key, value, version)
     if version == ANY:
-        return writer.set(key, value)
+        return writer.decode(key, writer.set(key, value))
     return _set(writer, key, value, version, operation="put")
 
 
@@ -65,7 +67,7 @@ def _set(writer: Writer[V], key: str, value: V, version: int, *, operation: str)
         raise _conflict(writer, key, version) from None
     except UnansweredError as error:
         raise writer.uncertain(operation, key, _was_set(raw, version)) from error
-    return make_entry(key, value, znode(raw, stat))
+    return writer.decode(key, znode(raw, stat))
 
 
 def _put_ephemeral(writer: Writer[V], key: str, value: V, version: int) -> Entry[V]:
@@ -78,7 +80,9 @@ def _put_ephemeral(writer: Writer[V], key: str, value: V, version: int) -> Entry
             raise _conflict(writer, key, version)
         try:
             if known is None:
-                return writer.create(key, value, ephemeral=True, operation="put")
+                return writer.decode(
+                    key, writer.create(key, value, ephemeral=True, operation="put")
+                )
             multi = Multi(writer)
             multi.delete(name, known.version)
             multi.create(name, raw, ephemeral=True)
@@ -90,7 +94,7 @@ def _put_ephemeral(writer: Writer[V], key: str, value: V, version: int) -> Entry
             raise multi.uncertain("put") from error
         found = writer.feed.cache.working(name)
         if found is not None and found.raw == raw:
-            return make_entry(key, value, found)
+            return writer.decode(key, found)
         fetched = writer.fetch(key, sync=False, timeout=writer.write_timeout)
         if fetched is not None:
             return writer.decode(key, fetched)
@@ -140,7 +144,8 @@ def modify(
                 return _set(writer, key, function(known.value), known.version, operation="modify")
             if default is unset:
                 raise KeyError(key)
-            return writer.create(key, function(default), operation="modify")
+            created = writer.create(key, function(default), operation="modify")
+            return writer.decode(key, created)
         except VersionConflict as error:
             conflict = error
         except NodeExistsError:

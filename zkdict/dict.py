@@ -369,8 +369,8 @@ class ZooKeeperDict(ConnectionStorageDict[V]):
             KeyError: the dict is empty.
             DecodeError, WriteUncertain, Timeout, KazooException.
         """
-        while key := next(reversed(self.snapshot()), None):
-            value = self.pop(key, _UNSET)
+        while (key := next(reversed(self.snapshot()), None)) is not None:
+            value: V = self.pop(key, _UNSET)
             if value is not _UNSET:
                 return key, value
         raise KeyError("popitem(): the dict is empty")
@@ -390,7 +390,8 @@ class ZooKeeperDict(ConnectionStorageDict[V]):
             if known is not None:
                 return known.value
             try:
-                return self._writer.create(key, default, operation="setdefault").value
+                created = self._writer.create(key, default, operation="setdefault")
+                return self._writer.decode(key, created).value
             except NodeExistsError:
                 self._writer.conflicts += 1
 

@@ -31,7 +31,7 @@ from zkdict.cache import ROOT, Cache, Kind, Znode
 from zkdict.errors import EncodeError, RootMissing, Timeout, ValueTooLarge, WriteUncertain
 from zkdict.feed import CONNECTION_ERRORS, znode
 from zkdict.records import ANY, State
-from zkdict.view import BadEntry, View, make_entry
+from zkdict.view import BadEntry, View
 from zkdict.waiting import deadline_after, remaining
 
 if TYPE_CHECKING:
@@ -203,7 +203,7 @@ class Writer(Generic[V]):
 
     # -- single keys
 
-    def set(self, key: str, value: V) -> Entry[V]:
+    def set(self, key: str, value: V) -> Znode:
         """Set, or create: whatever is there. Sent again when its answer was lost.
 
         Raises:
@@ -221,7 +221,7 @@ class Writer(Generic[V]):
                     stat = self.send_set(name, raw, ANY, deadline)
                 else:
                     stat = self.send_create(name, raw, deadline)
-                return make_entry(key, value, znode(raw, stat))
+                return znode(raw, stat)
             except NoNodeError:  # noqa: PERF203
                 if not exists:
                     self.make_root(deadline)
@@ -374,7 +374,7 @@ class Writer(Generic[V]):
 
     def create(
         self, key: str, value: V, *, ephemeral: bool = False, operation: str = "add"
-    ) -> Entry[V]:
+    ) -> Znode:
         """Create a key that does not exist, once. Makes the root where that is missing.
 
         Raises:
@@ -392,7 +392,7 @@ class Writer(Generic[V]):
             except UnansweredError as error:
                 raise self.uncertain(operation, key, _created(raw, floor)) from error
             else:
-                return make_entry(key, value, znode(raw, stat))
+                return znode(raw, stat)
 
     # -- what is left unknown
 
