@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from zkfake.simulation.network import Network, Request
+    from zkfake.simulation.links import Request
+    from zkfake.simulation.network import Network
     from zkfake.simulation.profiles import Profile
     from zkfake.simulation.scheduler import Scheduler, Task
 

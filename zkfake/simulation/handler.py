@@ -14,9 +14,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from kazoo.handlers.threading import KazooTimeoutError
-from kazoo.handlers.utils import AsyncResult
 
-from zkfake.simulation import network, patches, sync
+from zkfake.simulation import patches, sync
+from zkfake.simulation.results import AsyncResult
+from zkfake.simulation.sockets import select, socket_pair
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +44,6 @@ class SimulationHandler:
         self.client_name = client_name
         self._simulation = simulation
         self._scheduler: Scheduler = simulation.scheduler
-        self._new_condition = partial(sync.Condition, self._scheduler)
         self._running = False
         self._state_change = sync.Lock(self._scheduler)
         self._workers: list[Task] = []
@@ -116,8 +116,8 @@ class SimulationHandler:
     def dispatch_callback(self, callback: Any) -> None:
         self.callback_queue.put(lambda: callback.func(*callback.args))
 
-    def async_result(self) -> Any:
-        return AsyncResult(self, self._new_condition, KazooTimeoutError)
+    def async_result(self) -> AsyncResult:
+        return AsyncResult(self, self._scheduler)
 
     def event_object(self) -> sync.Event:
         return sync.Event(self._scheduler)
@@ -128,14 +128,14 @@ class SimulationHandler:
     def rlock_object(self) -> sync.RLock:
         return sync.RLock(self._scheduler)
 
-    def select(self, rlist: Any, wlist: Any, xlist: Any, timeout: float | None = None) -> Any:
-        return network.select(self._scheduler, rlist, wlist, xlist, timeout)
+    def select(self, rlist: Any, wlist: Any, _xlist: Any, timeout: float | None = None) -> Any:
+        return select(self._scheduler, rlist, wlist, timeout)
 
     def socket(self) -> Any:
         raise NotImplementedError("a simulated client connects with create_connection")
 
     def create_socket_pair(self) -> Any:
-        return network.socket_pair(self._scheduler)
+        return socket_pair(self._scheduler)
 
     def create_connection(
         self, address: tuple[str, int], timeout: float | None = None, **options: Any

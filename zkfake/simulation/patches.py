@@ -79,12 +79,16 @@ class World(Protocol):
     def plain_handler(self) -> Any: ...
 
 
-_local = threading.local()
+class _Local(threading.local):
+    world: World | None = None
+
+
+_local = _Local()
 
 
 def current() -> World | None:
     """The simulation that runs in this thread."""
-    return getattr(_local, "world", None)
+    return _local.world
 
 
 # -- time

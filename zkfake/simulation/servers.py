@@ -11,6 +11,7 @@ Rules that live here:
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING, Protocol
@@ -60,8 +61,8 @@ class Servers:
         for number in range(1, count + 1):
             self._numbers[f"zk{number}"] = self._numbers[f"10.0.0.{number}"] = number
         self._armed: int | None = None
-        self._depth = 0
-        self._output: list[Callable[[], None]] = []
+        self._flushing = False
+        self._output: deque[Callable[[], None]] = deque()
         self._ports = 40_000
         for replica in self.replicas:
             replica.start()
@@ -88,42 +89,48 @@ class Servers:
         self, number: int, host: str, on_output: Callable[[object], None]
     ) -> ServerConnection:
         """A new connection to server ``number``. `flush` is to follow once the caller holds it."""
-        self._advance()
+        now = EPOCH * 1000 + self._scheduler.now // 1000
+        if now != self.ensemble.now:
+            self.ensemble.advance(now)
         self._ports += 1
         return Connection(self.replicas[number - 1], (host, self._ports), on_output)
 
     def receive(self, connection: ServerConnection, data: bytes) -> None:
-        self.call(lambda: connection.receive(data))
+        now = EPOCH * 1000 + self._scheduler.now // 1000
+        if now != self.ensemble.now:
+            self.ensemble.advance(now)
+        connection.receive(data)
+        self.flush()
 
     def lost(self, connection: ServerConnection) -> None:
         self.call(connection.lost)
 
     def call(self, action: Callable[[], object]) -> None:
         """Let the core do something, then deliver what came of it."""
-        self._advance()
-        self._depth += 1
-        try:
+        if self._flushing:
+            # A connection was lost while another one is emptied; what comes of it comes behind.
             action()
-        finally:
-            self._depth -= 1
-        if not self._depth:
-            self.flush()
+            return
+        now = EPOCH * 1000 + self._scheduler.now // 1000
+        if now != self.ensemble.now:
+            self.ensemble.advance(now)
+        action()
+        self.flush()
 
     def after_call(self, action: Callable[[], None]) -> None:
         """Run ``action``, which empties a connection, once the core has done what it is at."""
         self._output.append(action)
 
     def flush(self) -> None:
-        while self._output:
-            output, self._output = self._output, []
-            for action in output:
-                action()
+        """Empty the connections that have output, then set the timer for the core's deadline."""
+        self._flushing = True
+        output = self._output
+        try:
+            while output:
+                output.popleft()()
+        finally:
+            self._flushing = False
         self._arm()
-
-    def _advance(self) -> None:
-        now = EPOCH * 1000 + self._scheduler.now // 1000
-        if now != self.ensemble.now and not self._depth:
-            self.ensemble.advance(now)
 
     def _arm(self) -> None:
         """Set a timer for the core's deadline, unless one as early is set."""

@@ -365,11 +365,14 @@ class Simulation:
         """The connect string for the simulated servers."""
         return self._world.hosts if hasattr(self, "_world") else ""
 
-    def client(self, name: str | None = None, **kazoo_arguments: Any) -> KazooClient:
+    def client(
+        self, name: str | None = None, *, start_timeout: float = 300.0, **kazoo_arguments: Any
+    ) -> KazooClient:
         """A plain, started `kazoo.client.KazooClient`, connected to the simulated servers.
 
         ``kazoo_arguments`` are its own; ``hosts`` are the simulated ones by default. ``name`` is
-        what the history and reports call it. Raises what `KazooClient.start` raises.
+        what the history and reports call it. Raises what
+        `KazooClient.start` raises, after ``start_timeout`` virtual seconds.
         """
         self._running()
         if "handler" in kazoo_arguments:
@@ -386,7 +389,7 @@ class Simulation:
             )
         )
         self._clients.append(client)
-        client.start()
+        client.start(start_timeout)
         return client
 
     def handler(self, name: str | None = None) -> SimulationHandler:

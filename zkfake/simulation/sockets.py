@@ -1,0 +1,201 @@
+"""Sockets as kazoo sees them: the client's end of a link, socket pairs, and `select` over both.
+
+Rules that live here: a read waits for bytes, the end or the time-out; a write waits while too many
+bytes are on their way; an end that was closed cannot be used or selected any more.
+"""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from zkfake.simulation.links import Link
+    from zkfake.simulation.scheduler import Scheduler, Task
+
+__all__ = ["LinkSocket", "select", "socket_pair"]
+
+_WINDOW = 1 << 20
+"""How many bytes a client may have on the way before its socket is no longer writable."""
+
+_END = b""
+
+
+class _Socket:
+    """The parts of `socket.socket` that kazoo uses, over bytes that somebody delivers."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self._scheduler = scheduler
+        self._inbox = bytearray()
+        self._ended = False
+        self._timeout: float | None = None
+        self.readable = False
+        """Whether `recv` would return at once."""
+        self.closed = False
+        self.selecting: list[Task] = []
+        """The tasks that wait in `select` for this socket."""
+
+    def __str__(self) -> str:
+        return "data on a socket"
+
+    def deliver(self, data: bytes) -> None:
+        """Bytes arrive; none means the end."""
+        if data:
+            self._inbox += data
+        else:
+            self._ended = True
+        self.readable = True
+        for task in self.selecting:
+            self._scheduler.wake(task)
+
+    @property
+    def writable(self) -> bool:
+        return True
+
+    def recv(self, size: int, _flags: int = 0) -> bytes:
+        if self.closed:
+            raise OSError(errno.EBADF, "Bad file descriptor")
+        if not self.readable:
+            if self._timeout == 0:
+                raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+            if not select(self._scheduler, (self,), (), self._timeout)[0]:
+                raise TimeoutError("timed out")
+        inbox = self._inbox
+        data = bytes(inbox[:size])
+        del inbox[:size]
+        self.readable = bool(inbox) or self._ended
+        return data
+
+    def sendall(self, data: bytes | bytearray | memoryview) -> None:
+        left = memoryview(data)
+        while left:
+            if not select(self._scheduler, (), (self,), self._timeout)[1]:
+                raise TimeoutError("timed out")
+            left = left[self.send(left) :]
+
+    def send(self, data: bytes | bytearray | memoryview, _flags: int = 0) -> int:
+        raise NotImplementedError
+
+    def setblocking(self, flag: bool) -> None:
+        self._timeout = None if flag else 0.0
+
+    def settimeout(self, timeout: float | None) -> None:
+        self._timeout = timeout
+
+    def gettimeout(self) -> float | None:
+        return self._timeout
+
+    def setsockopt(self, *_option: Any) -> None:
+        pass
+
+    def shutdown(self, _how: int) -> None:
+        pass
+
+    def close(self) -> None:
+        self.closed = True
+        for task in self.selecting:
+            self._scheduler.wake(task)
+
+
+class LinkSocket(_Socket):
+    """The client's end of a link."""
+
+    def __init__(self, scheduler: Scheduler, link: Link) -> None:
+        super().__init__(scheduler)
+        self.link = link
+
+    def __str__(self) -> str:
+        return f"data on connection {self.link.number} to server {self.link.server}"
+
+    @property
+    def writable(self) -> bool:
+        return self.link.upstream.size < _WINDOW
+
+    def send(self, data: bytes | bytearray | memoryview, _flags: int = 0) -> int:
+        if self.closed:
+            raise OSError(errno.EBADF, "Bad file descriptor")
+        if self._ended:
+            raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+        if not self.writable:
+            raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+        sent = bytes(data)
+        self.link.send(sent)
+        return len(sent)
+
+    def close(self) -> None:
+        if not self.closed:
+            super().close()
+            self.link.client_closes()
+
+    def getpeername(self) -> tuple[str, int]:
+        return self.link.network.servers.addresses[self.link.server - 1]
+
+    def getsockname(self) -> tuple[str, int]:
+        return self.link.ip, 40_000 + self.link.number
+
+
+class _PipeEnd(_Socket):
+    """One end of a socket pair, with which kazoo wakes its connection loop."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        super().__init__(scheduler)
+        self.peer: _PipeEnd
+
+    def __str__(self) -> str:
+        return "a wake-up call"
+
+    def send(self, data: bytes | bytearray | memoryview, _flags: int = 0) -> int:
+        if self.closed:
+            raise OSError(errno.EBADF, "Bad file descriptor")
+        if self.peer.closed:
+            raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+        self.peer.deliver(bytes(data))
+        return len(data)
+
+    def close(self) -> None:
+        if not self.closed:
+            super().close()
+            if not self.peer.closed:
+                self.peer.deliver(_END)
+
+
+def socket_pair(scheduler: Scheduler) -> tuple[_PipeEnd, _PipeEnd]:
+    """`socket.socketpair`."""
+    left, right = _PipeEnd(scheduler), _PipeEnd(scheduler)
+    left.peer, right.peer = right, left
+    return left, right
+
+
+def select(
+    scheduler: Scheduler,
+    readers: Sequence[Any],
+    writers: Sequence[Any],
+    timeout: float | None = None,
+) -> tuple[list[Any], list[Any], list[Any]]:
+    """`select.select` for simulated sockets; the third list, of errors, is always empty.
+
+    Raises ``ValueError`` for a closed socket.
+    """
+    deadline: int | None = -1
+    while True:
+        readable = [each for each in readers if each.readable and not each.closed]
+        writable = [each for each in writers if each.writable and not each.closed]
+        if readable or writable:
+            return readable, writable, []
+        if deadline == -1:
+            deadline = scheduler.deadline_after(timeout)
+        if deadline is not None and scheduler.now >= deadline:
+            return readable, writable, []
+        sockets = (*readers, *writers)
+        task = scheduler.current
+        for each in sockets:
+            if each.closed:
+                raise ValueError("a closed socket cannot be selected")
+            each.selecting.append(task)
+        try:
+            scheduler.block(sockets[0], deadline)
+        finally:
+            for each in sockets:
+                each.selecting.remove(task)
