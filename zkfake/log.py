@@ -7,6 +7,7 @@ zxid like any other.
 """
 
 from collections import deque
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from zkfake.protocol import Acls, Code, Op
@@ -74,13 +75,16 @@ class Transaction(NamedTuple):
 
 
 class Log:
-    """The committed transactions, oldest first, each with a higher zxid than the one before."""
+    """Transactions, oldest first, each with a higher zxid than the one before."""
 
     def __init__(self, zxid: int, keep: int | None = None) -> None:
         """``zxid``: of the state that the log goes on from. ``keep``: transactions to remember, all
         by default.
         """
         self._entries: deque[Transaction] = deque(maxlen=keep)
+        self.start = zxid
+        """The zxid below the oldest transaction remembered, where all are kept or `trim` drops them.
+        """
         self.last_zxid = zxid
 
     def append(self, transaction: Transaction) -> None:
@@ -89,6 +93,9 @@ class Log:
 
     def __len__(self) -> int:
         return len(self._entries)
+
+    def __iter__(self) -> Iterator[Transaction]:
+        return iter(self._entries)
 
     def after(self, zxid: int) -> list[Transaction]:
         """The remembered transactions above ``zxid``, oldest first. Cost: linear in them."""
@@ -99,3 +106,23 @@ class Log:
             found.append(transaction)
         found.reverse()
         return found
+
+    def floor(self, zxid: int) -> int | None:
+        """The highest zxid up to ``zxid`` that the log knows; ``None`` where it does not reach back
+        so far. Cost: linear in the transactions above it.
+        """
+        for transaction in reversed(self._entries):
+            if transaction.zxid <= zxid:
+                return transaction.zxid
+        return self.start if self.start <= zxid else None
+
+    def truncate(self, zxid: int) -> None:
+        """Forgets what is above ``zxid``: it was never committed."""
+        while self._entries and self._entries[-1].zxid > zxid:
+            self._entries.pop()
+        self.last_zxid = self._entries[-1].zxid if self._entries else self.start
+
+    def trim(self, zxid: int, keep: int) -> None:
+        """Forgets the oldest transactions up to ``zxid``, but remembers ``keep``."""
+        while len(self._entries) > keep and self._entries[0].zxid <= zxid:
+            self.start = self._entries.popleft().zxid

@@ -1,0 +1,46 @@
+"""What an ensemble has committed: one log, and the tree at any point of it.
+
+A tree is a pure function of the log, so any state that ever was can be built again from an older one:
+apply what was committed in between.
+"""
+
+from zkfake.log import Log, Transaction
+from zkfake.tree import Tree
+
+
+class Past(Log):
+    """The committed transactions of an ensemble, in their one order."""
+
+    def __init__(self, keep: int | None = None) -> None:
+        """``keep``: transactions to remember, all by default; without all of them there is no past
+        to go back to.
+        """
+        super().__init__(0, keep)
+        self._complete = keep is None
+        self._marks: list[Tree] = []
+
+    def mark(self, tree: Tree) -> None:
+        """Where the log starts, or goes on after a change that no transaction tells of. Cost: a
+        reference a znode.
+        """
+        if self._complete:
+            self._marks.append(tree.copy())
+
+    def committed(self, transaction: Transaction) -> bool:
+        """Whether a transaction is in it, going by its zxid."""
+        last = self._entries[-1].zxid if self._entries else self.start
+        return transaction.zxid <= last
+
+    def at(self, zxid: int) -> Tree:
+        """The tree right after the last transaction up to ``zxid``. Cost: linear in the log.
+
+        Raises `ValueError` where the log was not kept.
+        """
+        if not self._complete:
+            raise ValueError("the log was not kept, so there is no past to go back to")
+        tree = next(mark for mark in reversed(self._marks) if mark.zxid <= zxid).copy()
+        for transaction in self.after(tree.zxid):
+            if transaction.zxid > zxid:
+                break
+            tree.apply(transaction)
+        return tree

@@ -1,0 +1,63 @@
+"""What a server keeps when it stops: its log, what it has applied of it, and its promises.
+
+* The log holds what the server has accepted. What is committed and applied never leaves the tree; what
+  lies above may be cut off by the next leader.
+* Sessions are a function of the log as the tree is: createSession adds one, closeSession takes it away.
+* ``accepted_epoch`` is the newest leader that the server has promised to follow, ``current_epoch`` the
+  newest whose log it took over. A server never follows a leader older than its promise, so two leaders
+  can never both have a quorum.
+"""
+
+from collections.abc import Sequence
+
+from zkfake.log import Log, Transaction
+from zkfake.protocol import Op
+from zkfake.tree import Change, Tree
+
+REMEMBERED = 500
+"""Applied transactions that a server remembers for those that lag behind; who is further behind gets
+the whole tree.
+"""
+
+Sessions = dict[int, int]
+"""The timeout, in milliseconds, of each open session."""
+
+
+def fold(sessions: Sessions, transaction: Transaction) -> None:
+    """What a transaction does to the sessions."""
+    if transaction.op is Op.CREATE_SESSION and not transaction.error:
+        sessions[transaction.session_id] = transaction.timeout
+    elif transaction.op is Op.CLOSE_SESSION:
+        sessions.pop(transaction.session_id, None)
+
+
+class Store:
+    """One server's disk."""
+
+    def __init__(self) -> None:
+        self.log = Log(0)
+        self.tree = Tree()
+        self.sessions: Sessions = {}
+        self.accepted_epoch = 0
+        self.current_epoch = 0
+
+    @property
+    def position(self) -> tuple[int, int]:
+        """How far the server has come: the higher one knows everything that was committed."""
+        return self.current_epoch, self.log.last_zxid
+
+    def apply(self, transaction: Transaction) -> Sequence[Change]:
+        """Carries out the next transaction of the log."""
+        if transaction.op in (Op.CREATE_SESSION, Op.CLOSE_SESSION):
+            fold(self.sessions, transaction)
+        return self.tree.apply(transaction)
+
+    def trim(self) -> None:
+        """Forgets what nobody will ask for again."""
+        self.log.trim(self.tree.zxid, REMEMBERED)
+
+    def adopt(self, tree: Tree, sessions: Sessions) -> None:
+        """Everything anew, from another server's state. Cost: a reference a znode."""
+        self.tree = tree.copy()
+        self.sessions = dict(sessions)
+        self.log = Log(tree.zxid)
