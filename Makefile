@@ -9,11 +9,12 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 APT_GET := apt-get -o DPkg::Lock::Timeout=120 -qq
 
-.PHONY: help demo test check format dev live clean
+.PHONY: help demo test check format dev live kazoo-suite clean
 
 help:
 	@echo "make demo    run the dict on the embedded fake: two clients, both views printed"
 	@echo "make test    run the whole test suite, on the fake and, where it can be had, on a live server"
+	@echo "make kazoo-suite  run kazoo's own test suite on the fake (docs/kazoo_suite.md)"
 	@echo "make check   ruff, mypy and import-linter"
 	@echo "make format  let ruff format the code"
 	@echo "make clean   remove the virtual environment and the caches"
@@ -72,5 +73,14 @@ live:
 	fi; \
 	echo "No live ZooKeeper: $$why. The tests on it are skipped; any release of ZooKeeper will do, named by ZOOKEEPER_HOME."
 
+# An environment of its own: kazoo's tests want packages that nothing else here needs.
+kazoo-suite: $(VENV)-kazoo/.done
+	@cd tests/kazoo_suite && $(abspath $(VENV))-kazoo/bin/python -m pytest -q -n 2 --pyargs kazoo.tests $(PYTEST_ARGS)
+
+$(VENV)-kazoo/.done: pyproject.toml | $(BIN)/python
+	@$(BIN)/python -m venv $(VENV)-kazoo
+	@$(VENV)-kazoo/bin/python -m pip --disable-pip-version-check install --quiet --editable '.[kazoo-suite]'
+	@touch $@
+
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-kazoo .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
