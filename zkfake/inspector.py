@@ -28,7 +28,7 @@ class SessionView:
 
 @dataclass(frozen=True, slots=True)
 class WatchView:
-    """One watch. A ``"data"`` one was set by getData or exists, a ``"child"`` one by getChildren."""
+    """One watch: ``"data"`` ones are set by getData and exists, ``"child"`` ones by getChildren."""
 
     path: str
     session_id: int
