@@ -1,0 +1,1 @@
+"""Measurements that compare: `python -m benchmarks` runs all of them, with names only those."""

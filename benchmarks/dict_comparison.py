@@ -1,0 +1,157 @@
+"""ZooKeeperDict beside its predecessors and a plain dict, on one live server, in one run.
+
+Every implementation runs in a process of its own, in an environment made for the purpose under
+`build/` (the predecessors, and the same kazoo), and does the same work with the same calls. Only
+ratios are judged. The second half runs through a proxy that adds 1 ms each way.
+
+`python -m benchmarks dict_comparison`; takes about five minutes, most of them the predecessors'.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import statistics
+import subprocess
+import sys
+import venv
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pytest_zkdict.live import LiveZooKeeper
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent
+ENVIRONMENT = ROOT / "build" / f"benchmarks-{sys.implementation.cache_tag}"
+OTHERS = ("msaStorageDict==0.0.3", "durabledict==0.9.4")
+KEYS = 10_000
+DELAY_MS = 1.0
+
+
+class Target(NamedTuple):
+    """`measure` of `slow` divided by that of `fast` is to be at least (or at most) `bound`."""
+
+    measure: str
+    slow: str
+    fast: str
+    bound: float
+    at_most: bool = False
+
+    def met(self, ratio: float) -> bool:
+        return ratio <= self.bound if self.at_most else ratio >= self.bound
+
+
+READ, LOAD, CHANGE = "cached read", f"load of {KEYS:,} keys", f"remote change seen, N={KEYS:,}"
+
+TARGETS = (
+    Target(READ, "msaStorageDict", "zkdict", 5),
+    Target(READ, "zkdict", "dict", 2.5, at_most=True),
+    Target(LOAD, "msaStorageDict", "zkdict", 3),
+    Target(LOAD, "durabledict", "zkdict", 3),
+    Target(CHANGE, "msaStorageDict", "zkdict", 1000),
+    Target(CHANGE, "durabledict", "zkdict", 1000),
+)
+
+
+def environment() -> Path:
+    """The Python of the scratch environment; made on the first run."""
+    python = ENVIRONMENT / ("Scripts" if os.name == "nt" else "bin") / "python"
+    wanted = [*OTHERS, f"kazoo=={importlib.metadata.version('kazoo')}"]
+    done = ENVIRONMENT / "installed.json"
+    if not done.exists() or json.loads(done.read_text()) != wanted:
+        print(f"installing {', '.join(wanted)} in {ENVIRONMENT}", flush=True)
+        venv.create(ENVIRONMENT, with_pip=True, clear=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", *wanted], check=True)
+        done.write_text(json.dumps(wanted))
+    return python
+
+
+@contextmanager
+def delayed(hosts: str, delay_ms: float) -> Iterator[str]:
+    """The hosts of a proxy in front of the server, a process of its own."""
+    with subprocess.Popen(
+        [sys.executable, HERE / "dict_proxy.py", hosts, str(delay_ms)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as proxy:
+        assert proxy.stdout is not None
+        yield proxy.stdout.readline().strip()
+        proxy.kill()
+
+
+def measured(python: Path, implementation: str, measure: str, hosts: str, direct: str) -> float:
+    """Seconds, by a process of the scratch environment."""
+    work = {
+        "implementation": implementation,
+        "measure": {READ: "read", LOAD: "load", CHANGE: "change"}[measure],
+        "hosts": hosts,
+        "direct": direct,
+        "keys": KEYS,
+    }
+    done = subprocess.run(
+        [python, HERE / "dict_worker.py", json.dumps(work)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    times: list[float] = json.loads(done.stdout)
+    return min(times) if measure == READ else statistics.median(times)
+
+
+def shown(seconds: float | None) -> str:
+    """A time with its unit."""
+    if seconds is None:
+        return "-"
+    for unit, factor in (("s", 1.0), ("ms", 1e3), ("us", 1e6)):
+        if seconds * factor >= 1:
+            return f"{seconds * factor:.3g} {unit}"
+    return f"{seconds * 1e9:.3g} ns"
+
+
+def compare(python: Path, hosts: str, direct: str) -> bool:
+    """Measure and print one table; whether all targets are met."""
+    columns = ("zkdict", "msaStorageDict", "durabledict", "dict")
+    print(f"{'':32}" + "".join(f"{name:>16}" for name in columns))
+    figures: dict[tuple[str, str], float] = {}
+    for measure in (READ, LOAD, CHANGE):
+        cells: list[float | None] = []
+        for name in columns:
+            if name == "dict" and measure != READ:
+                cells.append(None)
+                continue
+            figures[measure, name] = measured(python, name, measure, hosts, direct)
+            cells.append(figures[measure, name])
+        print(f"{measure:32}" + "".join(f"{shown(cell):>16}" for cell in cells), flush=True)
+    print()
+    met = True
+    for target in TARGETS:
+        ratio = figures[target.measure, target.slow] / figures[target.measure, target.fast]
+        good = target.met(ratio)
+        met = met and good
+        print(
+            f"{target.measure:32}{target.slow + ' / ' + target.fast:>26}{ratio:>12,.1f}"
+            f"   {'at most' if target.at_most else 'at least'} {target.bound:>6g}"
+            f"   {'met' if good else 'MISSED'}"
+        )
+    print(flush=True)
+    return met
+
+
+def main() -> bool:
+    """Run everything and print the tables; whether all targets are met."""
+    python = environment()
+    with ExitStack() as exits:
+        # A server as it is run in earnest: with the compiler, without fsync for everybody alike.
+        server: Any = exits.enter_context(LiveZooKeeper(tick_time=2000, jvm_options=()))
+        print(f"ZooKeeper {server.version}, Python {sys.version.split()[0]}\n", flush=True)
+        met = compare(python, server.hosts, server.hosts)
+        print(f"with {DELAY_MS:g} ms added each way\n", flush=True)
+        slow = exits.enter_context(delayed(server.hosts, DELAY_MS))
+        return compare(python, slow, server.hosts) and met

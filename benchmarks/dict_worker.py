@@ -1,0 +1,149 @@
+"""One measurement of one implementation, for `dict_comparison`: prints a JSON list of seconds.
+
+Runs in the scratch environment. Each implementation is used as its documentation shows, with its
+default encoding and `autosync=True`; the work is the same, call for call.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import pickle
+import sys
+import time
+import timeit
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Any
+
+from kazoo.client import KazooClient
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+PATH = "/benchmark"
+READS = 100_000
+POLL = 50e-6  # seconds between two looks: a loop without a pause would keep the client from running
+
+
+class OldDefault:
+    """The predecessors' default encoding; durabledict's own ends at Python 3.8."""
+
+    @staticmethod
+    def encode(value: Any) -> bytes:
+        return base64.encodebytes(pickle.dumps(value, pickle.HIGHEST_PROTOCOL))
+
+    @staticmethod
+    def decode(data: bytes) -> Any:
+        return pickle.loads(base64.decodebytes(data))
+
+
+def encoder_of(implementation: str) -> Callable[[Any], bytes]:
+    if implementation == "zkdict":
+        from zkdict import JSON
+
+        return JSON.encode
+    return OldDefault.encode
+
+
+def open_dict(implementation: str, client: KazooClient) -> Any:
+    if implementation == "zkdict":
+        from zkdict import ZooKeeperDict
+
+        return ZooKeeperDict(client, PATH)
+    if implementation == "msaStorageDict":
+        from msaStorageDict import MSAZookeeperDict  # type: ignore[import-not-found]
+
+        return MSAZookeeperDict(PATH, client)
+    from durabledict import ZookeeperDict  # type: ignore[import-not-found]
+
+    return ZookeeperDict(PATH, client, encoding=OldDefault)
+
+
+@contextmanager
+def connected(hosts: str) -> Iterator[KazooClient]:
+    client = KazooClient(hosts, timeout=30.0)
+    client.start(30)
+    try:
+        yield client
+    finally:
+        client.stop()
+        client.close()
+
+
+def prepare(direct: str, implementation: str, keys: int) -> None:
+    """Make `keys` keys, past the proxy."""
+    encode = encoder_of(implementation)
+    with connected(direct) as client:
+        if client.exists(PATH):
+            client.delete(PATH, recursive=True)
+        client.create(PATH)
+        pending = [
+            client.create_async(f"{PATH}/key {n}", encode(f"value {n}")) for n in range(keys)
+        ]
+        for result in pending:
+            result.get()
+
+
+@contextmanager
+def closed(items: Any) -> Iterator[Any]:
+    if hasattr(type(items), "close"):
+        with closing(items):
+            yield items
+    else:
+        yield items
+
+
+def reads(items: Any, key: str) -> list[float]:
+    """Seconds for one read of a key that is in the local copy."""
+    assert items[key] == "value 7"
+    timer = timeit.Timer("items[key]", globals={"items": items, "key": key})
+    return [seconds / READS for seconds in timer.repeat(7, READS)]
+
+
+def loads(implementation: str, hosts: str, keys: int) -> list[float]:
+    """Seconds from making the dict to knowing all its keys, on a client that is connected."""
+    times = []
+    for _ in range(3):
+        with connected(hosts) as client:
+            begin = time.perf_counter()
+            with closed(open_dict(implementation, client)) as items:
+                assert len(items) == keys
+                times.append(time.perf_counter() - begin)
+    return times
+
+
+def changes(implementation: str, hosts: str, keys: int) -> list[float]:
+    """Seconds from another client's write to the first read that shows it."""
+    encode = encoder_of(implementation)
+    with (
+        connected(hosts) as client,
+        connected(hosts) as writer,
+        closed(open_dict(implementation, client)) as items,
+    ):
+        assert len(items) == keys
+        times = []
+        for n in range(101 if implementation == "zkdict" else 3):
+            value = f"new value {n}"
+            begin = time.perf_counter()
+            writer.set(f"{PATH}/key 7", encode(value))
+            while items["key 7"] != value:
+                time.sleep(POLL)
+            times.append(time.perf_counter() - begin)
+        return times
+
+
+def main(work: dict[str, Any]) -> list[float]:
+    implementation, hosts, keys = work["implementation"], work["hosts"], work["keys"]
+    if implementation == "dict":
+        return reads({f"key {n}": f"value {n}" for n in range(keys)}, "key 7")
+    prepare(work["direct"], implementation, 1000 if work["measure"] == "read" else keys)
+    if work["measure"] == "load":
+        return loads(implementation, hosts, keys)
+    if work["measure"] == "change":
+        return changes(implementation, hosts, keys)
+    with connected(hosts) as client, closed(open_dict(implementation, client)) as items:
+        return reads(items, "key 7")
+
+
+if __name__ == "__main__":
+    json.dump(main(json.loads(sys.argv[1])), sys.stdout)

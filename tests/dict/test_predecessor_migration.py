@@ -1,0 +1,58 @@
+"""docs/migration.md runs as it stands, on the fake and on live; and the old names are there."""
+
+from __future__ import annotations
+
+import doctest
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import kazoo.client
+import pytest
+
+import zkdict
+
+if TYPE_CHECKING:
+    from pytest_zkdict.plugin import ClientFactory
+
+PAGE = Path(__file__).parents[2] / "docs" / "migration.md"
+
+
+def test_the_examples_of_the_migration_page_run(
+    zk_client_factory: ClientFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def client() -> Any:
+        return zk_client_factory(start=False)  # KazooClient() of the test's own server
+
+    monkeypatch.setattr(kazoo.client, "KazooClient", client)
+    text = PAGE.read_text(encoding="utf-8").replace("```", "")
+    test = doctest.DocTestParser().get_doctest(text, {}, PAGE.name, str(PAGE), 0)
+    assert len(test.examples) > 30
+    report: list[str] = []
+    runner = doctest.DocTestRunner()
+    runner.run(test, out=report.append)
+    assert not runner.failures, "".join(report)
+
+
+def test_the_old_names() -> None:
+    assert issubclass(zkdict.MSAZookeeperDict, zkdict.ZooKeeperDict)
+    assert issubclass(zkdict.ZooKeeperDict, zkdict.ConnectionStorageDict)
+    assert issubclass(zkdict.ConnectionStorageDict, zkdict.StorageDict)
+    for name in (
+        "persist",
+        "depersist",
+        "durables",
+        "last_updated",
+        "sync",
+        "connection_hook",
+        "no_node_error",
+    ):
+        assert hasattr(zkdict.ZooKeeperDict, name)
+    assert callable(zkdict.validate_key)
+
+
+def test_every_public_name_is_there_and_documented() -> None:
+    for name in zkdict.__all__:
+        assert hasattr(zkdict, name), name
+        public = getattr(zkdict, name)
+        if isinstance(public, type):
+            assert public.__doc__, name
