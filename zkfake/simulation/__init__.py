@@ -19,9 +19,12 @@ from zkfake.simulation.history import History
 from zkfake.simulation.profiles import PROFILES, Profile
 from zkfake.simulation.scheduler import Task
 from zkfake.simulation.simulation import Simulation
+from zkfake.simulation.sweep import ALL, FaultPoint, SweepFailure, SweepReport, replay, sweep
 
 __all__ = [
+    "ALL",
     "PROFILES",
+    "FaultPoint",
     "Faults",
     "History",
     "NondeterministicProgram",
@@ -34,6 +37,10 @@ __all__ = [
     "SimulationError",
     "SimulationLimit",
     "SimulationTimeout",
+    "SweepFailure",
+    "SweepReport",
     "Task",
     "TaskFailed",
+    "replay",
+    "sweep",
 ]

@@ -44,6 +44,7 @@ class SimulationHandler:
         self.client_name = client_name
         self._simulation = simulation
         self._scheduler: Scheduler = simulation.scheduler
+        self.select = partial(select, self._scheduler)
         self._running = False
         self._state_change = sync.Lock(self._scheduler)
         self._workers: list[Task] = []
@@ -127,9 +128,6 @@ class SimulationHandler:
 
     def rlock_object(self) -> sync.RLock:
         return sync.RLock(self._scheduler)
-
-    def select(self, rlist: Any, wlist: Any, _xlist: Any, timeout: float | None = None) -> Any:
-        return select(self._scheduler, rlist, wlist, timeout)
 
     def socket(self) -> Any:
         raise NotImplementedError("a simulated client connects with create_connection")

@@ -79,8 +79,10 @@ class Stream:
         "_holds_events",
         "_items",
         "_last",
+        "_on_time",
         "_scheduler",
         "blocked",
+        "latency",
         "size",
     )
 
@@ -96,6 +98,9 @@ class Stream:
         self._items: deque[tuple[int, bytes, Any]] = deque()
         self._last = 0
         self._holds_events = 0
+        self._on_time = self._arrive
+        self.latency: int | None = None
+        """Microseconds, where they are always the same; ``None`` where they are to be drawn."""
         self.blocked = 0
         """How many partitions make it stand still."""
         self.size = 0
@@ -108,13 +113,14 @@ class Stream:
     def send(self, data: bytes, tag: Any = None) -> None:
         """Put ``data`` on its way; ``tag`` arrives with it."""
         scheduler = self._scheduler
-        due = scheduler.now + self._draw()
+        latency = self.latency
+        due = scheduler.now + (self._draw() if latency is None else latency)
         if due < self._last:
             due = self._last
         self._last = due
         self._items.append((due, data, tag))
         self.size += len(data)
-        scheduler.call_at(due, self._arrive)
+        scheduler.call_at(due, self._on_time)
 
     def _arrive(self) -> None:
         items = self._items
@@ -167,6 +173,7 @@ class Link:
 
         self.upstream = Stream(network.scheduler, draw, self._at_server)
         self.downstream = Stream(network.scheduler, draw, self._at_client)
+        self.set_latency(network.fixed_latency(client))
         self.socket = LinkSocket(network.scheduler, self)
         self._outbound = FrameSplitter()
         self._sent_first = False
@@ -176,6 +183,9 @@ class Link:
         self._core: ServerConnection | None = None
         self._core = network.servers.accept(server, self.ip, self._has_output)
         network.servers.flush()
+
+    def set_latency(self, latency: int | None) -> None:
+        self.upstream.latency = self.downstream.latency = latency
 
     # -- the client's end
 

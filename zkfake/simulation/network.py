@@ -73,6 +73,15 @@ class Network:
         low, high = self._slow[client][-1] if client in self._slow else self._latency
         return low if low == high else low + int(self._random.random() * (high - low + 1))
 
+    def fixed_latency(self, client: str) -> int | None:
+        """The latency of a client's links where it needs no drawing."""
+        low, high = self._slow[client][-1] if client in self._slow else self._latency
+        return low if low == high else None
+
+    def _latency_changed(self, client: str) -> None:
+        for link in self.links_of(client):
+            link.set_latency(self.fixed_latency(client))
+
     def forget(self, link: Link) -> None:
         self.links.pop(link, None)
 
@@ -142,11 +151,13 @@ class Network:
 
     def slow(self, client: str, latency: tuple[float, float]) -> None:
         self._slow.setdefault(client, []).append(_microseconds(latency))
+        self._latency_changed(client)
 
     def unslow(self, client: str, latency: tuple[float, float]) -> None:
         self._slow[client].remove(_microseconds(latency))
         if not self._slow[client]:
             del self._slow[client]
+        self._latency_changed(client)
 
     def hold_events(self, client: str) -> None:
         self._holds[client] = self._holds.get(client, 0) + 1

@@ -98,7 +98,7 @@ real_sleep = time.sleep
 
 def sleep(seconds: float) -> None:
     """`time.sleep` in virtual time inside a simulation, in real time elsewhere."""
-    world = current()
+    world = _local.world
     if world is None:
         real_sleep(seconds)
     else:
@@ -106,34 +106,34 @@ def sleep(seconds: float) -> None:
 
 
 def _monotonic() -> float:
-    world = current()
+    world = _local.world
     if world is None:
         return time.monotonic()
     return MONOTONIC_START + world.scheduler.now / 1e6
 
 
 def _monotonic_ns() -> int:
-    world = current()
+    world = _local.world
     if world is None:
         return time.monotonic_ns()
     return int(MONOTONIC_START) * 1_000_000_000 + world.scheduler.now * 1000
 
 
 def _perf_counter() -> float:
-    return time.perf_counter() if current() is None else _monotonic()
+    return time.perf_counter() if _local.world is None else _monotonic()
 
 
 def _perf_counter_ns() -> int:
-    return time.perf_counter_ns() if current() is None else _monotonic_ns()
+    return time.perf_counter_ns() if _local.world is None else _monotonic_ns()
 
 
 def _time() -> float:
-    world = current()
+    world = _local.world
     return time.time() if world is None else world.epoch_time
 
 
 def _time_ns() -> int:
-    world = current()
+    world = _local.world
     return time.time_ns() if world is None else round(world.epoch_time * 1e6) * 1000
 
 
@@ -178,7 +178,7 @@ def _utcnow() -> datetime.datetime:
 
 def _chance(name: str) -> Callable[..., Any]:
     def draw(*args: Any, **kwargs: Any) -> Any:
-        world = current()
+        world = _local.world
         return getattr(random if world is None else world.client_random, name)(*args, **kwargs)
 
     draw.__name__ = name
@@ -194,21 +194,21 @@ _RANDOM_FUNCTIONS = (
 
 
 def _uuid1(*args: Any) -> uuid.UUID:
-    world = current()
+    world = _local.world
     if world is None:
         return uuid.uuid1(*args)
     return uuid.UUID(int=world.client_random.getrandbits(128), version=1)
 
 
 def _uuid4() -> uuid.UUID:
-    world = current()
+    world = _local.world
     if world is None:
         return uuid.uuid4()
     return uuid.UUID(int=world.client_random.getrandbits(128), version=4)
 
 
 def _urandom(size: int) -> bytes:
-    world = current()
+    world = _local.world
     return os.urandom(size) if world is None else world.client_random.randbytes(size)
 
 
@@ -216,19 +216,19 @@ def _urandom(size: int) -> bytes:
 
 
 def _getpid() -> int:
-    return os.getpid() if current() is None else PROCESS_ID
+    return os.getpid() if _local.world is None else PROCESS_ID
 
 
 def _gethostname() -> str:
-    return socket.gethostname() if current() is None else HOST_NAME
+    return socket.gethostname() if _local.world is None else HOST_NAME
 
 
 def _getfqdn(name: str = "") -> str:
-    return socket.getfqdn(name) if current() is None else name or HOST_NAME
+    return socket.getfqdn(name) if _local.world is None else name or HOST_NAME
 
 
 def _getaddrinfo(host: Any, port: Any, *args: Any, **kwargs: Any) -> Any:
-    world = current()
+    world = _local.world
     if world is None:
         return socket.getaddrinfo(host, port, *args, **kwargs)
     address = world.resolve(host)
@@ -244,7 +244,7 @@ def _getaddrinfo(host: Any, port: Any, *args: Any, **kwargs: Any) -> Any:
 
 def _primitive(real: Any, simulated: Callable[..., Any]) -> Callable[..., Any]:
     def make(*args: Any, **kwargs: Any) -> Any:
-        world = current()
+        world = _local.world
         if world is None:
             return real(*args, **kwargs)
         return simulated(world.scheduler, *args, **kwargs)
@@ -281,7 +281,7 @@ class _Timer(SimulationThread):
 
 
 def _get_ident() -> int:
-    world = current()
+    world = _local.world
     return threading.get_ident() if world is None else id(world.scheduler.current)
 
 
@@ -292,7 +292,7 @@ _real_wait = threading.Condition.wait
 
 
 def _start(self: threading.Thread) -> None:
-    world = current()
+    world = _local.world
     if world is None:
         return _real_start(self)
     kind = type(self)
@@ -321,7 +321,7 @@ def _is_alive(self: threading.Thread) -> bool:
 
 
 def _guarded_wait(self: threading.Condition, timeout: float | None = None) -> bool:
-    world = current()
+    world = _local.world
     if world is None or (timeout is not None and timeout <= 0):
         return _real_wait(self, timeout)
     raise SimulationBlocked(
@@ -332,7 +332,7 @@ def _guarded_wait(self: threading.Condition, timeout: float | None = None) -> bo
 
 
 def _guarded_sleep(seconds: float) -> None:
-    world = current()
+    world = _local.world
     if world is None:
         return real_sleep(seconds)
     raise SimulationBlocked(
@@ -403,12 +403,12 @@ for _module, _names in _REPLACED.items():
 
 
 def _make_set(*args: Any) -> Any:
-    return builtins.set(*args) if current() is None else OrderedSet(*args)
+    return builtins.set(*args) if _local.world is None else OrderedSet(*args)
 
 
 def _plain_handler(real: Callable[[], Any]) -> Callable[[], Any]:
     def make() -> Any:
-        world = current()
+        world = _local.world
         return real() if world is None else world.plain_handler()
 
     return make
@@ -428,7 +428,7 @@ def install(world: World, modules: Iterable[str]) -> None:
     Raises `SimulationError` where the thread has a simulation already, `ImportError` for an unknown
     module.
     """
-    if current() is not None:
+    if _local.world is not None:
         raise SimulationError(
             "this thread has a simulation already; end it before you start the next one"
         )

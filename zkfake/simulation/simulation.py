@@ -123,6 +123,10 @@ class Simulation:
             "max_time": max_time,
             "stall_limit": stall_limit,
         }
+        self.before: Callable[[Simulation], object] | None = None
+        """Called by `run` ahead of the program, inside the simulation."""
+        self.quiet = False
+        """Whether a failure goes unannounced on standard error."""
         self._state = "new"
         self.trace: list[tuple[int, str]] | None = None
         self._failed: list[tuple[Task, BaseException]] = []
@@ -189,7 +193,7 @@ class Simulation:
         failure = self._verdict(error)
         if failure is None:
             return
-        if type(failure).__name__ != "Skipped":  # pytest's
+        if not self.quiet and type(failure).__name__ != "Skipped":  # pytest's
             sys.stderr.write(self._epitaph(failure))
         if failure is not error:
             raise failure
@@ -257,6 +261,8 @@ class Simulation:
         """
         if not self._check:
             with self:
+                if self.before is not None:
+                    self.before(self)
                 return program(self)
         first = Simulation(**self._arguments)
         self._check = False
@@ -359,6 +365,11 @@ class Simulation:
             raise SimulationError(f"this simulation is {self._state}")
 
     # -- clients
+
+    @property
+    def longest_session(self) -> float:
+        """The longest session timeout that the servers grant, in seconds."""
+        return self._settings.session_timeouts[1] / 1000
 
     @property
     def hosts(self) -> str:

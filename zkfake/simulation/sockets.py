@@ -42,6 +42,8 @@ class _Socket:
 
     def deliver(self, data: bytes) -> None:
         """Bytes arrive; none means the end."""
+        if self.closed:
+            return
         if data:
             self._inbox += data
         else:
@@ -52,7 +54,7 @@ class _Socket:
 
     @property
     def writable(self) -> bool:
-        return True
+        return not self.closed
 
     def recv(self, size: int, _flags: int = 0) -> bytes:
         if self.closed:
@@ -60,7 +62,7 @@ class _Socket:
         if not self.readable:
             if self._timeout == 0:
                 raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
-            if not select(self._scheduler, (self,), (), self._timeout)[0]:
+            if not select(self._scheduler, (self,), (), (), self._timeout)[0]:
                 raise TimeoutError("timed out")
         inbox = self._inbox
         data = bytes(inbox[:size])
@@ -71,7 +73,7 @@ class _Socket:
     def sendall(self, data: bytes | bytearray | memoryview) -> None:
         left = memoryview(data)
         while left:
-            if not select(self._scheduler, (), (self,), self._timeout)[1]:
+            if not select(self._scheduler, (), (self,), (), self._timeout)[1]:
                 raise TimeoutError("timed out")
             left = left[self.send(left) :]
 
@@ -95,6 +97,7 @@ class _Socket:
 
     def close(self) -> None:
         self.closed = True
+        self.readable = False
         for task in self.selecting:
             self._scheduler.wake(task)
 
@@ -111,7 +114,7 @@ class LinkSocket(_Socket):
 
     @property
     def writable(self) -> bool:
-        return self.link.upstream.size < _WINDOW
+        return self.link.upstream.size < _WINDOW and not self.closed
 
     def send(self, data: bytes | bytearray | memoryview, _flags: int = 0) -> int:
         if self.closed:
@@ -172,16 +175,23 @@ def select(
     scheduler: Scheduler,
     readers: Sequence[Any],
     writers: Sequence[Any],
+    _errors: Sequence[Any] = (),
     timeout: float | None = None,
 ) -> tuple[list[Any], list[Any], list[Any]]:
     """`select.select` for simulated sockets; the third list, of errors, is always empty.
 
     Raises ``ValueError`` for a closed socket.
     """
+    readable: list[Any] = []
+    writable: list[Any] = []
     deadline: int | None = -1
     while True:
-        readable = [each for each in readers if each.readable and not each.closed]
-        writable = [each for each in writers if each.writable and not each.closed]
+        for each in readers:
+            if each.readable:
+                readable.append(each)  # noqa: PERF401  # a comprehension costs more here
+        for each in writers:
+            if each.writable:
+                writable.append(each)  # noqa: PERF401
         if readable or writable:
             return readable, writable, []
         if deadline == -1:
