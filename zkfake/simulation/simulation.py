@@ -19,6 +19,8 @@ from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import kazoo.client
+from kazoo.exceptions import ConnectionLoss, SessionExpiredError
+from kazoo.handlers.threading import KazooTimeoutError
 
 from zkfake.settings import Settings
 from zkfake.simulation import history, patches
@@ -400,8 +402,22 @@ class Simulation:
             )
         )
         self._clients.append(client)
-        client.start(start_timeout)
+        self._start_client(client, start_timeout)
         return client
+
+    def _start_client(self, client: KazooClient, timeout: float) -> None:
+        """kazoo gives up a start when the connection breaks as soon as it is there; this does not."""
+        deadline = self.now + timeout
+        while True:
+            try:
+                client.start(max(deadline - self.now, 0.0))
+            except KazooTimeoutError:
+                if self.now >= deadline:
+                    raise
+            except (ConnectionLoss, SessionExpiredError):
+                return  # It did start, and failed to look for its chroot.
+            else:
+                return
 
     def handler(self, name: str | None = None) -> SimulationHandler:
         """A handler for one `KazooClient` that the program makes itself."""

@@ -55,12 +55,10 @@ def _partition(faults: Faults, client: str, number: int, timeout: float) -> obje
 
 
 def _pause(faults: Faults, client: str, number: int, timeout: float) -> object:
-    return faults.upon(
-        lambda: faults.pause(client, duration=2 * timeout),
-        client,
-        point="after_reply",
-        number=number,
-    )
+    def pause() -> None:
+        faults.pause(client, duration=2 * timeout)
+
+    return faults.upon(pause, client, point="after_reply", number=number)
 
 
 def _expire(faults: Faults, client: str, number: int, _timeout: float) -> object:
