@@ -406,18 +406,21 @@ class Simulation:
         return client
 
     def _start_client(self, client: KazooClient, timeout: float) -> None:
-        """kazoo gives up a start when the connection breaks as soon as it is there; this does not."""
+        """Start, again if need be: kazoo gives up when a connection breaks as soon as it is made."""
         deadline = self.now + timeout
-        while True:
-            try:
-                client.start(max(deadline - self.now, 0.0))
-            except KazooTimeoutError:
-                if self.now >= deadline:
-                    raise
-            except (ConnectionLoss, SessionExpiredError):
-                return  # It did start, and failed to look for its chroot.
-            else:
-                return
+        while not self._try_to_start(client, deadline):
+            pass
+
+    def _try_to_start(self, client: KazooClient, deadline: float) -> bool:
+        try:
+            client.start(max(deadline - self.now, 0.0))
+        except KazooTimeoutError:
+            if self.now >= deadline:
+                raise
+            return False
+        except (ConnectionLoss, SessionExpiredError):
+            pass  # It did start, and failed to look for its chroot.
+        return True
 
     def handler(self, name: str | None = None) -> SimulationHandler:
         """A handler for one `KazooClient` that the program makes itself."""
