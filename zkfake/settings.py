@@ -7,6 +7,7 @@ configuration that every package ships.
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,10 +16,11 @@ from zkfake.versions import DEFAULT, VERSIONS, Version
 
 def _integer(lowest: int, highest: int = 0x7FFFFFFF) -> Callable[[object], int]:
     def parse(value: object) -> int:
-        number = int(value) if isinstance(value, (int, str)) else None
-        if number is None or isinstance(value, bool) or not lowest <= number <= highest:
-            raise ValueError(f"expected an integer from {lowest} to {highest}")
-        return number
+        with suppress(ValueError):
+            number = int(value) if isinstance(value, (int, str)) else lowest - 1
+            if not isinstance(value, bool) and lowest <= number <= highest:
+                return number
+        raise ValueError(f"expected an integer from {lowest} to {highest}")
 
     return parse
 

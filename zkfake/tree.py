@@ -14,6 +14,7 @@ arithmetic live here:
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any, ClassVar, NamedTuple
 
 from zkfake import quota
@@ -242,7 +243,9 @@ class Tree:
             return
         node = self.nodes.get(quota.stats_path(covering))
         if node is not None:
-            self._edit_stats(covering, quota.add(node.data, count, size))
+            # The server stops for good over statistics that somebody overwrote with nonsense.
+            with suppress(ValueError):
+                self._edit_stats(covering, quota.add(node.data, count, size))
 
     def _edit_stats(self, path: str, data: bytes) -> None:
         stats = quota.stats_path(path)
