@@ -406,7 +406,7 @@ class Simulation:
         return client
 
     def _start_client(self, client: KazooClient, timeout: float) -> None:
-        """Start, again if need be: kazoo gives up when a connection breaks as soon as it is made."""
+        """Start, again if need be: kazoo gives up when the first connection breaks at once."""
         deadline = self.now + timeout
         while not self._try_to_start(client, deadline):
             pass
