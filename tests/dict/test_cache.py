@@ -1,0 +1,566 @@
+"""The live copy, a pure state machine: every state it publishes is the server's at its zxid.
+
+A server, a replica that lags, one connection and kazoo's three tasks are modelled step by step, and
+take their steps in any order the real ones could. A walk is chosen by its seed, and is repeated by
+it.
+"""
+
+import random
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from zkdict.cache import ROOT, Cache, Kind, Publication, Request, Znode
+
+NAMES = ["a", "b", "c"]
+Tree = dict[str, Znode]
+
+
+@dataclass
+class State:
+    """The tree at one zxid; None: the root does not exist."""
+
+    tree: Tree | None
+    pzxid: int
+
+    def contents(self) -> dict[str, tuple[bytes, int]]:
+        return {name: (node.raw, node.mzxid) for name, node in (self.tree or {}).items()}
+
+
+@dataclass
+class Server:
+    """All committed states, the zxid the replica has applied, and the connection's watches."""
+
+    states: list[State] = field(default_factory=lambda: [State({}, 0)])
+    log: list[list[tuple[str, str]]] = field(default_factory=list)
+    applied: int = 0
+    data_watches: set[str] = field(default_factory=set)
+    child_watches: set[str] = field(default_factory=set)
+
+    @property
+    def now(self) -> State:
+        return self.states[self.applied]
+
+    def commit(self, *operations: tuple[str, str]) -> list[bool]:
+        """Append one transaction; which of its operations changed something."""
+        zxid = len(self.states)
+        last = self.states[-1]
+        tree = None if last.tree is None else dict(last.tree)
+        pzxid, done = last.pzxid, []
+        for operation, name in operations:
+            done.append(True)
+            known = tree.get(name) if tree is not None else None
+            raw = f"{name}{zxid}".encode()
+            if operation == "make root" and tree is None:
+                tree, pzxid = {}, zxid
+            elif operation == "remove root" and tree == {}:
+                tree = None
+            elif operation == "create" and tree is not None and known is None:
+                tree[name], pzxid = Znode(raw, 0, zxid, zxid, 0, 0, 0), zxid
+            elif operation == "set" and tree is not None and known is not None:
+                tree[name] = Znode(raw, known.version + 1, known.czxid, zxid, 0, 0, 0)
+            elif operation == "delete" and tree is not None and known is not None:
+                del tree[name]
+                pzxid = zxid
+            else:
+                done[-1] = False
+        self.states.append(State(tree, pzxid))
+        self.log.append([op for op, ok in zip(operations, done, strict=True) if ok])
+        return done
+
+    def apply(self) -> list[tuple[str, str]]:
+        """The replica applies the next transaction; the events for the connection."""
+        events = []
+        for operation, name in self.log[self.applied]:
+            if operation in ("create", "make root", "set"):
+                path = ROOT if operation == "make root" else name
+                kind = "changed" if operation == "set" else "created"
+                if path in self.data_watches:
+                    self.data_watches.discard(path)
+                    events.append((kind, path))
+            else:
+                path = ROOT if operation == "remove root" else name
+                if path in self.data_watches | self.child_watches:
+                    self.data_watches.discard(path)
+                    self.child_watches.discard(path)
+                    events.append(("deleted", path))
+            if operation in ("create", "delete") and ROOT in self.child_watches:
+                self.child_watches.discard(ROOT)
+                events.append(("child", ROOT))
+        self.applied += 1
+        return events
+
+
+class World:
+    """Everybody involved, and the steps they can take."""
+
+    def __init__(self, make_cache: type[Cache]) -> None:
+        self.server = Server()
+        self.cache = make_cache(window=3)
+        self.online = False
+        self.last_zxid = 0  # what the client saw in reply headers
+        self.sent: deque[tuple[Request, Any]] = deque()
+        self.waiting: deque[tuple[Request, Any, int]] = deque()  # for the replica to catch up
+        self.stream: deque[Any] = deque()  # from the server
+        self.data_watchers: dict[str, list[Request]] = {}
+        self.child_watchers: dict[str, list[Request]] = {}
+        self.completions: deque[Any] = deque()
+        self.callbacks: deque[Callable[[], Publication | None]] = deque()
+        self.shown: dict[str, tuple[bytes, int]] | None = None
+        self.zxid = self.content_zxid = self.position = 0
+        self.own: dict[int, int] = {}  # position of an own write -> its zxid
+        self.data_reads = 0
+
+    # -- the rest of the world
+
+    def begin(self, existing: set[str], root: bool) -> None:
+        if not root:
+            self.server.commit(("remove root", ""))
+        self.server.commit(*(("create", name) for name in sorted(existing)))
+        self.server.applied = len(self.server.states) - 1
+
+    def others_write(self, operations: list[tuple[str, str]]) -> None:
+        self.server.commit(*operations)
+
+    def others_remove_and_make_root(self) -> None:
+        tree = self.server.states[-1].tree
+        if tree is None:
+            self.server.commit(("make root", ""))
+        else:
+            self.server.commit(*(("delete", name) for name in tree), ("remove root", ""))
+
+    def replica_applies(self) -> None:
+        if self.server.applied < len(self.server.states) - 1:
+            events = self.server.apply()
+            if self.online:
+                self.stream.extend(events)
+            self._answer_waiting()
+
+    # -- the connection
+
+    def connect(self, back: int, new_session: bool) -> None:
+        if self.online:
+            return
+        if new_session:
+            self.last_zxid = 0
+        self.server.applied = max(self.last_zxid, self.server.applied - back, 0)
+        self.online = True
+        self.callbacks.append(self._connected)
+
+    def disconnect(self) -> None:
+        if not self.online:
+            return
+        self.online = False
+        self.server.data_watches.clear()
+        self.server.child_watches.clear()
+        for queue in (self.sent, self.waiting, self.stream):
+            queue.clear()
+        self.data_watchers.clear()
+        self.child_watchers.clear()
+        self.callbacks.append(self._disconnected)
+
+    def _connected(self) -> None:
+        self.cache.connected()
+        self._pump()
+
+    def _disconnected(self) -> None:
+        self.cache.disconnected()
+
+    def server_answers(self) -> None:
+        if not self.sent:
+            return
+        request, write = self.sent.popleft()
+        needs = 0
+        if request.kind is Kind.SYNC:
+            needs = len(self.server.states) - 1
+        elif write is not None:
+            (done,) = self.server.commit(write)
+            needs = len(self.server.states) - 1
+            if done:
+                self.own[request.position] = needs
+        self.waiting.append((request, write, needs))
+        self._answer_waiting()
+
+    def _answer_waiting(self) -> None:
+        server = self.server
+        while self.waiting and server.applied >= self.waiting[0][2]:
+            request, write, needs = self.waiting.popleft()
+            tree, name = server.now.tree, request.name
+            node = None if tree is None else tree.get(name)
+            answer: Any = node
+            if request.kind is Kind.CHILDREN:
+                answer = None if tree is None else (list(tree), server.now.pzxid)
+                if tree is not None:
+                    server.child_watches.add(ROOT)
+            elif request.kind is Kind.ROOT_EXISTS:
+                answer = tree is not None
+                server.data_watches.add(ROOT)
+            elif request.kind is Kind.STAT or (request.kind is Kind.DATA and node is not None):
+                server.data_watches.add(name)
+            elif write is not None:
+                after = server.states[needs].tree or {}
+                answer = after.get(write[1]) if request.position in self.own else None
+            self.stream.append((request, write, answer, server.applied))
+
+    def client_reads_the_socket(self) -> None:
+        if not self.stream:
+            return
+        item = self.stream.popleft()
+        if len(item) == 2:
+            kind, path = item
+            watchers = []
+            if kind != "child":
+                watchers += self.data_watchers.pop(path, [])
+            if kind in ("child", "deleted"):
+                watchers += self.child_watchers.pop(path, [])
+            for request in watchers:
+                self.callbacks.append(self._event_callback(request, kind == "deleted"))
+            return
+        request, _, _, zxid = item
+        self.last_zxid = max(self.last_zxid, zxid)
+        self.completions.append(item)
+        if request.kind is Kind.CHILDREN:
+            self.child_watchers.setdefault(ROOT, []).append(request)
+        elif request.kind in (Kind.STAT, Kind.DATA, Kind.ROOT_EXISTS):
+            self.data_watchers.setdefault(request.name, []).append(request)
+
+    def _event_callback(self, request: Request, deleted: bool) -> Callable[[], None]:
+        def event() -> None:
+            self.cache.event(request, deleted=deleted)
+            self._pump()
+
+        return event
+
+    def completion_task(self) -> None:
+        if self.completions:
+            request, write, answer, _ = self.completions.popleft()
+            self.callbacks.append(lambda: self._reply(request, write, answer))
+
+    def callback_task(self) -> None:
+        if self.callbacks:
+            self._check(self.callbacks.popleft()())
+
+    def _reply(self, request: Request, write: Any, answer: Any) -> Publication | None:
+        cache = self.cache
+        publication: Publication | None
+        if request.kind is Kind.OTHER:
+            if write is not None and answer is not None and write[0] == "set":
+                cache.wrote(write[1], answer)
+            publication = cache.reply(request)
+        elif request.kind is Kind.SYNC:
+            publication = cache.sync_reply(request, synced=True)
+        elif request.kind is Kind.CHILDREN:
+            publication = cache.children_reply(request, *(answer or (None,)))
+        elif request.kind is Kind.ROOT_EXISTS:
+            publication = cache.root_reply(request, answer)
+        elif request.kind is Kind.STAT:
+            publication = cache.stat_reply(request, answer)
+        else:
+            self.data_reads += 1
+            publication = cache.data_reply(request, answer)
+        self._pump()
+        return publication
+
+    def _pump(self) -> None:
+        while (request := self.cache.next_request(self.last_zxid)) is not None:
+            self._send(request, None)
+
+    def _send(self, request: Request, write: Any) -> None:
+        if self.online:
+            self.sent.append((request, write))
+
+    # -- own writes and syncs
+
+    def own_write(self, operation: str, name: str) -> None:
+        if not self.online:
+            return
+        cache = self.cache
+        self._send(cache.mark(self.last_zxid), (operation, name))
+        known = cache.working(name) is not None
+        if cache.predicts(name) and cache.root_exists and known == (operation != "create"):
+            cache.expect(
+                {
+                    "set": {name: Kind.STAT},
+                    "create": {name: Kind.DATA, ROOT: Kind.CHILDREN},
+                    "delete": {ROOT: Kind.CHILDREN},
+                }[operation]
+            )
+            self._pump()
+
+    def own_sync(self) -> None:
+        if self.online:
+            self._send(self.cache.mark(self.last_zxid), None)
+
+    # -- what has to hold
+
+    def _check(self, publication: Publication | None) -> None:
+        if publication is None:
+            return
+        assert publication.exact
+        shown = dict(self.shown or {})
+        for delta in publication.deltas:
+            assert shown.get(delta.name) == _content(delta.old)
+            if delta.new is None:
+                del shown[delta.name]
+            else:
+                shown[delta.name] = (delta.new.raw, delta.new.mzxid)
+        # It is the state at its zxid, and no reader ever goes back.
+        assert publication.zxid < len(self.server.states)
+        truth = self.server.states[publication.zxid]
+        # A root that is gone shows no zxid: the state is right, its zxid may be an older one.
+        rootless = truth.tree is None or not self.cache.root_exists
+        assert shown == truth.contents() or (rootless and not shown)
+        assert publication.zxid >= self.zxid
+        assert publication.position >= self.position
+        assert publication.content_zxid >= self.content_zxid
+        if publication.deltas and self.shown is not None:
+            assert publication.content_zxid > self.content_zxid
+        # Whoever waited for this position sees what it wrote.
+        for position, zxid in self.own.items():
+            if position <= publication.position:
+                assert publication.zxid >= zxid or rootless
+        self.shown = shown
+        self.zxid, self.position = publication.zxid, publication.position
+        self.content_zxid = publication.content_zxid
+
+    def drain(self) -> None:
+        """Everybody gets to do all there is to do."""
+        while True:
+            while self.callbacks:
+                self.callback_task()
+            if self.completions:
+                self.completion_task()
+            elif self.stream:
+                self.client_reads_the_socket()
+            elif self.sent:
+                self.server_answers()
+            elif self.server.applied < len(self.server.states) - 1:
+                self.replica_applies()
+            else:
+                return
+
+    def finish(self) -> None:
+        """In the end everything has arrived, and a reconnect has nothing to fetch."""
+        if not self.online:
+            self.connect(0, False)
+        self.drain()
+        assert self.cache.settled
+        assert self.shown == self.server.states[-1].contents()
+        self.data_reads = 0
+        self.disconnect()
+        self.connect(0, True)
+        sent = self.cache.sent
+        self.drain()
+        assert self.data_reads == 0
+        assert self.cache.sent - sent <= 3 + len(self.shown or {})
+        assert self.shown == self.server.states[-1].contents()
+
+
+def _content(znode: Znode | None) -> tuple[bytes, int] | None:
+    return None if znode is None else (znode.raw, znode.mzxid)
+
+
+def walk(seed: int, make_cache: type[Cache] = Cache, world_type: type[World] = World) -> None:
+    """Let everybody take steps at random; raise AssertionError where something does not hold."""
+    dice = random.Random(seed)
+    world = world_type(make_cache)
+    world.begin({name for name in NAMES if dice.random() < 0.5}, dice.random() < 0.9)
+    world.connect(0, True)
+    if dice.random() < 0.9:
+        world.drain()
+    # Some walks have many writes, some a slow replica or a slow task.
+    paces = {step: dice.choice([1, 2, 5]) for step in range(5)}
+    for _ in range(dice.choice([20, 40, 80])):
+        for step, do in enumerate(
+            (
+                world.server_answers,
+                world.replica_applies,
+                world.client_reads_the_socket,
+                world.completion_task,
+                world.callback_task,
+            )
+        ):
+            for _ in range(dice.randrange(paces[step] + 1)):
+                do()
+        chance = dice.random()
+        if chance < 0.3:
+            operations = [
+                (dice.choice(["create", "set", "delete", "set"]), dice.choice(NAMES))
+                for _ in range(dice.choice([1, 1, 2, 3]))
+            ]
+            world.others_write(operations)
+        elif chance < 0.5:
+            world.own_write(dice.choice(["create", "set", "set", "delete"]), dice.choice(NAMES))
+        elif chance < 0.55:
+            world.own_sync()
+        elif chance < 0.6:
+            world.disconnect()
+        elif chance < 0.63:
+            world.others_remove_and_make_root()
+        if not world.online and dice.random() < 0.5:
+            world.connect(dice.randrange(4), dice.random() < 0.5)
+    world.finish()
+
+
+@settings(max_examples=1500, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_every_published_state_is_the_state_at_its_zxid(seed: int) -> None:
+    walk(seed)
+
+
+# -- mistakes, each of which the machine has to find
+
+
+class PublishesWhilePending(Cache):
+    def _settle(self, request: Request) -> Publication | None:
+        if request.epoch == self._epoch and self._root_exists is not None and not self._syncing:
+            self._replied = max(self._replied, request.position)
+            return self._publish(request.floor, exact=True)
+        return None
+
+
+class CountsOlderReplies(Cache):
+    def _accept(self, request: Request) -> bool:
+        if request.epoch != self._epoch:
+            return False
+        self._in_flight -= 1
+        self._pending.discard(request.name)
+        return True
+
+
+class IgnoresDeletedEvents(Cache):
+    def event(self, request: Request, *, deleted: bool) -> None:
+        if not deleted or request.name == ROOT:
+            super().event(request, deleted=deleted)
+
+
+class IgnoresChangesOfChildren(Cache):
+    def event(self, request: Request, *, deleted: bool) -> None:
+        if deleted or request.name == ROOT:
+            super().event(request, deleted=deleted)
+
+
+class MissesNewKeys(Cache):
+    def event(self, request: Request, *, deleted: bool) -> None:
+        if request.name != ROOT:
+            super().event(request, deleted=deleted)
+
+
+class KeepsRemovedKeys(Cache):
+    def _listed(self, names: set[str]) -> None:
+        super()._listed(names | set(self._znodes))
+
+
+class ForgetsKeysMadeAgain(Cache):
+    def _is_being_read(self, name: str) -> bool:
+        return True
+
+
+class NeverSyncs(Cache):
+    def connected(self) -> None:
+        super().connected()
+        self._want_sync = self._syncing = False
+
+
+class KeepsTheOldEpoch(Cache):
+    def disconnected(self) -> None:
+        epoch = self._epoch
+        super().disconnected()
+        self._epoch = epoch
+
+
+class TrustsTheCopyAfterReconnect(Cache):
+    def connected(self) -> None:
+        super().connected()
+        for name in self._znodes:
+            self._wanted.pop(name, None)
+            self._pending.discard(name)
+
+
+class TakesOffersUnseen(Cache):
+    def wrote(self, name: str, znode: Znode) -> None:
+        super().wrote(name, znode)
+        if name in self._offers:
+            self._store(name, znode)
+
+
+class BelievesOffers(Cache):
+    def stat_reply(self, request: Request, stat: Znode | None) -> Publication | None:
+        offer = self._offers.get(request.name)
+        return super().stat_reply(request, stat if stat is None or offer is None else offer)
+
+
+class ClaimsTooMuch(Cache):
+    def _publish(self, floor: int, *, exact: bool) -> Publication:
+        return super()._publish(floor + 1, exact=exact)
+
+
+class ClaimsWritesEarly(Cache):
+    def _settle(self, request: Request) -> Publication | None:
+        if request.epoch == self._epoch:
+            self._replied = max(self._replied, self._sent)
+        return super()._settle(request)
+
+
+class ComparesVersionsOnly(Cache):
+    def stat_reply(self, request: Request, stat: Znode | None) -> Publication | None:
+        known = self._znodes.get(request.name)
+        if stat is not None and known is not None and known.version == stat.version:
+            stat = known
+        return super().stat_reply(request, stat)
+
+
+class MissesTheRootsReturn(Cache):
+    def root_reply(self, request: Request, exists: bool) -> Publication | None:
+        return super().root_reply(request, False)
+
+
+MISTAKES = [
+    mistake
+    for mistake in list(globals().values())
+    if isinstance(mistake, type) and issubclass(mistake, Cache) and mistake is not Cache
+]
+
+
+class RepliesOvertakeEvents(World):
+    """Not the cache's mistake but its driver's: replies not sent through the queue of events."""
+
+    def completion_task(self) -> None:
+        if self.completions:
+            request, write, answer, _ = self.completions.popleft()
+            self._check(self._reply(request, write, answer))
+
+
+class ZxidOfLaterReplies(World):
+    """The last zxid seen when the reply is handled, instead of when the request was sent."""
+
+    def _reply(self, request: Request, write: Any, answer: Any) -> Publication | None:
+        late = Request(request.position, request.epoch, request.kind, request.name, self.last_zxid)
+        return super()._reply(late, write, answer)
+
+
+TRIES = 4000
+
+
+def _is_found(make_cache: type[Cache], world_type: type[World] = World) -> bool:
+    for seed in range(TRIES):
+        try:
+            walk(seed, make_cache, world_type)
+        except Exception:  # noqa: PERF203  an assertion, or the mistake broke something itself
+            return True
+    return False
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.__name__)
+def test_a_mistake_is_found(mistake: type[Cache]) -> None:
+    assert _is_found(mistake)
+
+
+@pytest.mark.parametrize("world", [RepliesOvertakeEvents, ZxidOfLaterReplies])
+def test_a_mistake_of_the_driver_is_found(world: type[World]) -> None:
+    assert _is_found(Cache, world)
