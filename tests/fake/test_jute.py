@@ -21,7 +21,6 @@ from zkfake.jute import (
 from zkfake.protocol import (
     OPERATIONS,
     Acl,
-    CreateRequest,
     MultiRequest,
     Op,
     read_connect_request,
@@ -173,14 +172,6 @@ def test_request_records(name: str) -> None:
     reads_back()
 
 
-def test_a_null_list_of_watches_or_a_null_in_it_is_an_error() -> None:
-    operation = OPERATIONS[wire.OPS["setWatches"]]
-    empty = wire.strings([])
-    for lists in ([None], ["/a", None]):
-        with pytest.raises(JuteError):
-            operation.read(Reader(wire.i64(1) + wire.strings(lists[0] and lists) + 2 * empty))
-
-
 def test_connect_requests_may_leave_the_last_byte_out() -> None:
     for flag, expected in ((None, None), (0, False), (1, True), (255, True)):
         record = wire.connect(last_zxid=-1, timeout=5, session=9, password=None, read_only=flag)
@@ -197,39 +188,14 @@ def multi(*operations: tuple[str, bytes]) -> MultiRequest:
     return record
 
 
-def test_in_a_multi_the_create_mode_says_what_is_made() -> None:
-    flags = {name: wire.create("/a", b"", flags=flag) for name, flag in (("p", 0), ("c", 4))}
-    ttl = wire.create_ttl("/a", b"", wire.OPEN_ACL, 5, 9)
-    found = multi(
-        ("create", flags["p"]),
-        ("create", flags["c"]),
-        ("create2", flags["c"]),
-        ("createContainer", flags["p"]),
-        ("createTTL", ttl),
-        ("createTTL", wire.create_ttl("/a", b"", wire.OPEN_ACL, 0, 9)),
-    )
-    assert [sub.op for sub in found.operations] == [
-        Op.CREATE,
-        Op.CREATE_CONTAINER,
-        Op.CREATE_CONTAINER,
-        Op.CREATE_CONTAINER,
-        Op.CREATE_TTL,
-        Op.CREATE,
-    ]
-    assert all(isinstance(sub.record, CreateRequest) for sub in found.operations)
-
-
 @pytest.mark.parametrize(
     "operations",
     [
         [("setACL", wire.set_acl("/a", wire.OPEN_ACL))],
         [("exists", wire.path_watch("/a"))],
         [("delete", wire.path_version("/a")), ("getData", wire.path_watch("/a"))],
-        [("create", wire.create("/a", flags=9))],
-        [("create", wire.create("/a", flags=5))],
-        [("create2", wire.create("/a", flags=6))],
     ],
-    ids=["setACL", "exists", "mixed", "mode", "ttl", "ttl2"],
+    ids=["setACL", "exists", "mixed"],
 )
 def test_what_cannot_be_a_multi(operations: list[tuple[str, bytes]]) -> None:
     with pytest.raises(JuteError):

@@ -341,6 +341,28 @@ def test_a_multi_that_makes_no_sense_fails_as_a_whole(
     assert (reply.error, reply.body, reply.zxid) == (MARSHALLING, b"", before + 1)
 
 
+def test_in_a_multi_the_mode_may_make_a_container() -> None:
+    client = World({"extendedTypesEnabled": True}).client()
+    operations = [
+        (1, wire.create("/plain")),
+        (1, wire.create("/container", flags=4)),
+        (15, wire.create("/container2", flags=4)),
+        (21, wire.create_ttl("/ttl", b"", wire.OPEN_ACL, 5, 9)),
+        (21, wire.create_ttl("/no-ttl", b"", wire.OPEN_ACL, 0, 9)),
+    ]
+    body = client.call("multi", wire.multi(operations)).body
+    assert error_body(0) not in body
+    nodes = client.world.ensemble.tip.nodes
+    assert {path: nodes[path].reap for path in nodes if path.count("/") == 1 and path[1:]} == {
+        "/plain": 0,
+        "/container": -1,
+        "/container2": -1,
+        "/ttl": 9,
+        "/no-ttl": 0,
+        "/zookeeper": 0,
+    }
+
+
 def test_an_empty_multi(world: World) -> None:
     client = world.client()
     before = world.zxid
