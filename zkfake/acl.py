@@ -60,7 +60,7 @@ class AccessControl:
             return [Id("ip", address)]
         if scheme != "digest" or auth is None:
             return None
-        digest = digest_of(auth.decode("utf-8", "replace"))
+        digest = digest_of(auth.decode("utf-8", "zkfake.java"))
         ids = [Id("digest", digest)]
         if digest == self._super_digest:
             ids.append(SUPER)

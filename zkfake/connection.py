@@ -30,12 +30,14 @@ from zkfake.protocol import (
     EventType,
     Id,
     Kind,
+    MultiRequest,
     Op,
     Operation,
     PathRequest,
     Request,
     SaslRequest,
     ZooKeeperError,
+    multi_creates,
     pack_connect_response,
     pack_event,
     pack_reply,
@@ -98,9 +100,8 @@ class Connection:
         self._waiting: deque[tuple[Operation, Request, int]] = deque()
         self._unanswered_writes = 0
         if replica.running and replica.admit(self):
-            now = replica.ensemble.now
-            due = (now + HANDSHAKE_TIMEOUT) // HANDSHAKE_TIMEOUT * HANDSHAKE_TIMEOUT
-            self._handshake_timer = replica.call_later(due + HANDSHAKE_TIMEOUT - now, self._close)
+            due = self.handshake_due - replica.ensemble.now
+            self._handshake_timer = replica.call_later(due, self._close)
         else:
             self._handshake_timer = replica.call_later(0, self._close)
             self._close()
@@ -153,6 +154,11 @@ class Connection:
         ):
             return
         self._send(pack_event(type_, path, zxid))
+
+    @property
+    def handshake_due(self) -> int:
+        """When the connection would have been dropped without a handshake."""
+        return (self.established // HANDSHAKE_TIMEOUT + 2) * HANDSHAKE_TIMEOUT
 
     @property
     def outstanding(self) -> int:
@@ -281,9 +287,12 @@ class Connection:
         record: Any
         try:
             if op is Op.DELETE_CONTAINER and self._version.delete_container_is_raw:
-                record = PathRequest(reader.rest().decode("utf-8", "replace"))
+                record = PathRequest(reader.rest().decode("utf-8", "zkfake.java"))
             else:
                 record = operation.read(reader)
+            if isinstance(record, MultiRequest):
+                by_mode_alone = self._version.multi_create_by_mode_alone
+                record = multi_creates(record, by_mode_alone=by_mode_alone)
         except JuteError:
             record = None
         if operation.kind is Kind.CONNECTION:
@@ -321,8 +330,7 @@ class Connection:
             error, body = partial.code, partial.body
         except ZooKeeperError as failure:
             error, body = failure.code, b""
-        xid = PING_XID if request.op is Op.PING else request.xid
-        self._reply(operation, xid, replica.zxid, error, body, start)
+        self._reply(operation, request.xid, replica.zxid, error, body, start)
         return None
 
     def _write(self, operation: Operation, request: Request, start: int) -> None:
@@ -367,11 +375,12 @@ class Connection:
         return None
 
     def _reply(
-        self, operation: Operation, xid: int, zxid: int, error: int, body: bytes, start: int
+        self, operation: Operation, cxid: int, zxid: int, error: int, body: bytes, start: int
     ) -> None:
+        xid = PING_XID if operation.op is Op.PING else cxid
         self._send(pack_reply(xid, zxid, error, body))
         now = self._ensemble.now
-        self.stats.answered(operation.label, xid, zxid, start, now)
+        self.stats.answered(operation.label, cxid, zxid, start, now)
         self._replica.stats.latency.add(now - start)
 
     # -- authentication
@@ -384,7 +393,7 @@ class Connection:
                 return self._close()
             self._add_ids(ids)
             return self._send(pack_reply(xid, 0, Code.OK))
-        if isinstance(record, SaslRequest):
+        if isinstance(record, SaslRequest) and record.token is not None:
             return self._authenticate_sasl(xid, record)
         return self._close()
 

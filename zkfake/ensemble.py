@@ -222,7 +222,10 @@ class Ensemble:
         return self._rules.prepare(self.tip, request, zxid, self.now)
 
     def _uses_zxid(self, op: Op) -> bool:
-        return op is Op.MULTI or self.settings.version.malformed_write_uses_zxid
+        """Whether a write whose body cannot be read uses a zxid."""
+        if self.settings.version.malformed_write_uses_zxid:
+            return op not in (Op.RECONFIG, Op.CHECK)
+        return op in (Op.MULTI, Op.CREATE_SESSION)
 
     def replace(self, tree: Tree, zxid: int, changes: Sequence[Change]) -> None:
         """Puts ``tree`` in the place of every server's, as if one transaction had made ``changes``."""

@@ -181,6 +181,10 @@ class ConnectionView(Protocol):
         """When it connected, in milliseconds since the epoch."""
 
     @property
+    def handshake_due(self) -> int:
+        """When it is dropped if it has no session by then, in milliseconds since the epoch."""
+
+    @property
     def stats(self) -> ConnectionStats: ...
 
 

@@ -7,6 +7,7 @@ a 4-byte count and its elements (-1 is null, any other negative count reads as e
 the path rules refuse later.
 """
 
+import codecs
 from collections.abc import Callable, Iterable
 from struct import Struct
 from typing import TypeVar
@@ -15,6 +16,23 @@ T = TypeVar("T")
 
 _INT = Struct(">i")
 _LONG = Struct(">q")
+
+
+
+def _replace_as_java(error: UnicodeError) -> tuple[str, int]:
+    """U+FFFD for what is no UTF-8, as Java's decoder counts: an encoded surrogate is one mistake,
+    not one for each of its bytes.
+    """
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    data, start = error.object, error.start
+    if data[start] == 0xED and 0xA0 <= (data[start + 1 : start + 2] or b"\0")[0] <= 0xBF:
+        third = (data[start + 2 : start + 3] or b"\0")[0]
+        return "\ufffd", start + (3 if 0x80 <= third <= 0xBF else 2)
+    return "\ufffd", error.end
+
+
+codecs.register_error("zkfake.java", _replace_as_java)
 
 NULL = b"\xff\xff\xff\xff"
 """A null buffer, string or vector on the wire."""
@@ -75,7 +93,7 @@ class Reader:
 
     def read_string(self) -> str | None:
         value = self.read_buffer()
-        return None if value is None else value.decode("utf-8", "replace")
+        return None if value is None else value.decode("utf-8", "zkfake.java")
 
     def read_vector(self, element: Callable[[], T]) -> list[T] | None:
         """A list of what ``element()`` reads, one call an element; ``None`` for null."""

@@ -210,7 +210,7 @@ class SetWatchesRequest(NamedTuple):
     """
 
     relative_zxid: int
-    lists: tuple[list[str], ...]
+    lists: tuple[list[str | None] | None, ...]
 
 
 class AuthRequest(NamedTuple):
@@ -309,16 +309,11 @@ def _read_path_and_int(reader: Reader) -> PathAndInt:
 def _watch_reader(lists: int) -> Callable[[Reader], SetWatchesRequest]:
     def read(reader: Reader) -> SetWatchesRequest:
         zxid = reader.read_long()
-        return SetWatchesRequest(zxid, tuple(_read_paths(reader) for _ in range(lists)))
+        return SetWatchesRequest(
+            zxid, tuple(reader.read_vector(reader.read_string) for _ in range(lists))
+        )
 
     return read
-
-
-def _read_paths(reader: Reader) -> list[str]:
-    paths = reader.read_vector(reader.read_string)
-    if paths is None or None in paths:
-        raise JuteError("a list of watches, or a path in it, is null")
-    return paths  # type: ignore[return-value]  # no None is left in it
 
 
 def _read_auth(reader: Reader) -> AuthRequest:
@@ -351,29 +346,43 @@ def _read_multi(reader: Reader) -> MultiRequest:
         kinds.add(code in _MULTI_READS)
         if len(kinds) == 2:
             raise JuteError("a multi cannot mix reads and writes")
-        record = read(reader)
-        operations.append(SubRequest(_multi_op(Op(code), record), record))
+        operations.append(SubRequest(Op(code), read(reader)))
 
 
-def _multi_op(op: Op, record: Any) -> Op:
-    """In a multi the create mode, not the operation code, says what is made
-    (``org.apache.zookeeper.Op.Create``).
+def multi_creates(multi: MultiRequest, *, by_mode_alone: bool) -> MultiRequest:
+    """``multi`` with its creates as the server takes them: in a multi the create mode has a say in
+    what is made (``org.apache.zookeeper.Op.Create``).
+
+    ``by_mode_alone``: nothing but the mode counts, so every create is answered as ``create``; one
+    that asks for a TTL without having room for it becomes an operation nobody can carry out.
+    Otherwise raises `JuteError` for a mode that does not exist or that its operation cannot have.
     """
-    if not isinstance(record, CreateRequest):
-        return op
-    if record.flags not in CREATE_FLAGS:
-        # A bad mode fails the whole multi, but under createTTL, where it reads as a plain create.
-        if op is Op.CREATE_TTL:
-            return Op.CREATE
-        raise JuteError(f"{record.flags} is no create mode")
-    mode = CREATE_FLAGS[record.flags]
+    if not any(isinstance(sub.record, CreateRequest) for sub in multi.operations):
+        return multi
+    take = _create_by_mode if by_mode_alone else _create_by_operation
+    return MultiRequest(
+        tuple(
+            take(sub) if isinstance(sub.record, CreateRequest) else sub for sub in multi.operations
+        )
+    )
+
+
+def _create_by_mode(sub: SubRequest) -> SubRequest:
+    mode = CREATE_FLAGS.get(sub.record.flags, CREATE_FLAGS[0])
     if mode.ttl:
-        if op is not Op.CREATE_TTL:
-            raise JuteError("a TTL node needs the createTTL operation")
-        return Op.CREATE_TTL
-    if mode.container:
-        return Op.CREATE_CONTAINER
-    return Op.CREATE if op is Op.CREATE_TTL else op
+        return sub if sub.op is Op.CREATE_TTL else SubRequest(Op.ERROR, sub.record)
+    op = Op.CREATE_CONTAINER if mode.container else Op.CREATE
+    return SubRequest(op, sub.record._replace(ttl=-1))
+
+
+def _create_by_operation(sub: SubRequest) -> SubRequest:
+    op, record = sub
+    if op is Op.CREATE_TTL:  # a mode without a TTL, or no mode at all, reads as a plain create
+        return _create_by_mode(sub)
+    mode = CREATE_FLAGS.get(record.flags)
+    if mode is None or mode.ttl:
+        raise JuteError(f"{record.flags} is no create mode, or needs the createTTL operation")
+    return SubRequest(Op.CREATE_CONTAINER if mode.container else op, record)
 
 
 class CreateMode(NamedTuple):

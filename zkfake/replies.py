@@ -29,7 +29,7 @@ from zkfake.protocol import (
 )
 from zkfake.settings import Settings
 from zkfake.tree import Change, Tree, Znode
-from zkfake.watches import Watcher, Watches
+from zkfake.watches import Watcher, Watches, watchable
 
 
 class Reads:
@@ -111,16 +111,16 @@ class Reads:
         return b""
 
     def _add_watch(self, request: Request, record: PathAndInt, watcher: Watcher) -> bytes:
-        self._watches.add_watch(record.path or "", watcher, record.value)
+        self._watches.add_watch(watchable(record.path), watcher, record.value)
         return pack_int(0)
 
     def _check_watches(self, request: Request, record: PathAndInt, watcher: Watcher) -> bytes:
-        if not self._watches.has(record.path or "", watcher, record.value):
+        if not self._watches.has(watchable(record.path), watcher, record.value):
             raise ZooKeeperError(Code.NO_WATCHER)
         return b""
 
     def _remove_watches(self, request: Request, record: PathAndInt, watcher: Watcher) -> bytes:
-        if not self._watches.remove(record.path or "", watcher, record.value):
+        if not self._watches.remove(watchable(record.path), watcher, record.value):
             raise ZooKeeperError(Code.NO_WATCHER)
         return b""
 

@@ -96,10 +96,8 @@ class Status:
         ensemble = self._replica.ensemble
         for connection in self.connections():
             session = ensemble.session(connection.session_id)
-            if session is not None:
-                sets.setdefault(session.expires, []).append(
-                    (connection.address, connection.session_id)
-                )
+            expires = connection.handshake_due if session is None else session.expires
+            sets.setdefault(expires, []).append((connection.address, connection.session_id))
         return sorted(sets.items())
 
     def ephemerals(self) -> Mapping[int, Iterable[str]]:

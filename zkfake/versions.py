@@ -30,6 +30,14 @@ class Version:
     """
     recursive_in_both_tables: bool
     """Recursive watches stand in the child table too."""
+    check_watches_finds_anybodys: bool
+    """checkWatches is content with a watch of any connection on the path."""
+    unwatched_is_remembered: bool
+    """``wchs`` goes on counting a connection whose last watch was taken away by removeWatches."""
+    multi_create_by_mode_alone: bool
+    """In a multi only the create mode says what is made, not the operation, and all are answered
+    as ``create``; a mode that does not exist fails its operation, not the whole multi.
+    """
     malformed_write_uses_zxid: bool
     """A write whose body cannot be read uses a zxid all the same."""
     delete_container_is_raw: bool
@@ -46,10 +54,13 @@ VERSIONS = {
         built="5a02a05eddb59aee6ac762f7ea82e92a68eb9c0f, built on 2022-02-25 08:49 UTC",
         event_zxid=False,
         exists_checks_acl=False,
-        events_check_acl=False,
+        events_check_acl=True,
         check_is_an_operation=True,
         watch_modes_add_up=False,
         recursive_in_both_tables=True,
+        check_watches_finds_anybodys=True,
+        unwatched_is_remembered=True,
+        multi_create_by_mode_alone=True,
         malformed_write_uses_zxid=True,
         delete_container_is_raw=True,
         ipv6_acl=False,
@@ -64,6 +75,9 @@ VERSIONS = {
         check_is_an_operation=False,
         watch_modes_add_up=True,
         recursive_in_both_tables=False,
+        check_watches_finds_anybodys=False,
+        unwatched_is_remembered=False,
+        multi_create_by_mode_alone=False,
         malformed_write_uses_zxid=False,
         delete_container_is_raw=False,
         ipv6_acl=True,

@@ -38,8 +38,9 @@ class WatchTable:
     O(1).
     """
 
-    def __init__(self, *, modes_add_up: bool) -> None:
-        self._modes_add_up = modes_add_up
+    def __init__(self, version: Version) -> None:
+        self._modes_add_up = version.watch_modes_add_up
+        self._unwatched_is_remembered = version.unwatched_is_remembered
         self._paths: dict[str, dict[Watcher, int]] = {}
         self._watchers: dict[Watcher, dict[str, None]] = {}
         self._recursive = 0
@@ -54,6 +55,10 @@ class WatchTable:
         """The modes in which ``watcher`` watches ``path``; 0 where it does not."""
         return self._paths.get(path, {}).get(watcher, 0)
 
+    def is_watched(self, path: str) -> bool:
+        """Whether anybody watches ``path``."""
+        return path in self._paths
+
     def remove(self, path: str, watcher: Watcher, modes: int) -> bool:
         """Whether any of ``modes`` was there to take away."""
         old = self.modes(path, watcher)
@@ -62,7 +67,7 @@ class WatchTable:
         self._set_modes(self._paths[path], watcher, old, old & ~modes)
         if not old & ~modes:
             self._forget(path, watcher)
-            if not self._watchers[watcher]:
+            if not self._watchers[watcher] and not self._unwatched_is_remembered:
                 del self._watchers[watcher]
         return True
 
@@ -127,8 +132,8 @@ class Watches:
 
     def __init__(self, version: Version) -> None:
         self._version = version
-        self.data = WatchTable(modes_add_up=version.watch_modes_add_up)
-        self.child = WatchTable(modes_add_up=version.watch_modes_add_up)
+        self.data = WatchTable(version)
+        self.child = WatchTable(version)
 
     def add_watch(self, path: str, watcher: Watcher, mode: int) -> None:
         """addWatch: ``mode`` 0 is persistent, 1 persistent-recursive. Raises `ZooKeeperError` for
@@ -141,12 +146,15 @@ class Watches:
             self.child.add(path, watcher, RECURSIVE if mode else PERSISTENT)
 
     def set_watches(
-        self, tree: Tree, watcher: Watcher, zxid: int, lists: tuple[list[str], ...]
+        self, tree: Tree, watcher: Watcher, zxid: int, lists: tuple[list[str | None] | None, ...]
     ) -> None:
         """setWatches: after a reconnect, tells what was missed since ``zxid`` and arms the rest,
         list by list.
+
+        Raises `ZooKeeperError` where it comes upon a null list or path; what came before has been
+        done, as in the server.
         """
-        data, exist, child, *persistent = lists
+        data, exist, child = map(_paths, lists[:3])
 
         def tell(type_: EventType, path: str) -> None:
             watcher.notify(type_, path, -1, None)
@@ -172,12 +180,16 @@ class Watches:
                 tell(EventType.CHILDREN_CHANGED, path)
             else:
                 self.child.add(path, watcher)
-        for mode, paths in enumerate(persistent):
-            for path in paths:
+        for mode, paths in enumerate(lists[3:]):
+            if paths is None:
+                raise ZooKeeperError(Code.MARSHALLING_ERROR)
+            for path in map(watchable, paths):
                 self.add_watch(path, watcher, mode)
 
     def has(self, path: str, watcher: Watcher, type_: int) -> bool:
         """checkWatches. Raises `ZooKeeperError` for an unknown watcher type."""
+        if self._version.check_watches_finds_anybodys:
+            return any(table.is_watched(path) for table, _modes in self._selected(type_))
         return any(table.modes(path, watcher) & modes for table, modes in self._selected(type_))
 
     def remove(self, path: str, watcher: Watcher, type_: int) -> bool:
@@ -223,3 +235,20 @@ class Watches:
                     watcher.notify(type_, path, zxid, change.acl)
         for watcher in self.child.trigger(EventType.CHILDREN_CHANGED, change.parent):
             watcher.notify(EventType.CHILDREN_CHANGED, change.parent, zxid, change.parent_acl)
+
+
+def watchable(path: str | None) -> str:
+    """The path a watch is kept under. A null one can be watched too, though nothing happens there;
+    it goes by the name that it is printed with.
+    """
+    return "null" if path is None else path
+
+
+def _paths(paths: list[str | None] | None) -> Iterator[str]:
+    """One by one, so that a null is met only when its turn comes."""
+    if paths is None:
+        raise ZooKeeperError(Code.MARSHALLING_ERROR)
+    for path in paths:
+        if path is None:
+            raise ZooKeeperError(Code.MARSHALLING_ERROR)
+        yield path
