@@ -1,0 +1,197 @@
+"""What the dict tests share: a proxy that counts, cuts and waits; clients behind it."""
+
+import collections
+import contextlib
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from kazoo.client import KazooClient
+
+from pytest_zkdict.plugin import ClientFactory
+from zkdict import ZooKeeperDict
+
+NAMES = {
+    1: "create",
+    2: "delete",
+    3: "exists",
+    4: "getData",
+    5: "setData",
+    9: "sync",
+    12: "getChildren2",
+    14: "multi",
+    15: "create",
+    -11: "closeSession",
+}
+
+
+class Proxy:
+    """Stands between clients and the server: counts requests by name, and can cut connections."""
+
+    def __init__(self, server: str) -> None:
+        host, port = server.rsplit(":", 1)
+        self._server = (host, int(port))
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.hosts = f"127.0.0.1:{self._listener.getsockname()[1]}"
+        self.counts: collections.Counter[str] = collections.Counter()
+        self.bytes_down = 0
+        self._lock = threading.Lock()
+        self._pairs: dict[socket.socket, socket.socket] = {}
+        self._cut = self._closed = False
+        self._threads = [threading.Thread(target=self._accept)]
+        self._threads[0].start()
+
+    def requests(self) -> int:
+        """Every request but the handshake, pings and the end of a session."""
+        return sum(self.counts.values())
+
+    def reset(self) -> None:
+        """Begin to count anew."""
+        with self._lock:
+            self.counts.clear()
+            self.bytes_down = 0
+
+    def drop(self) -> None:
+        """End every connection there is; new ones are let through."""
+        with self._lock:
+            for ends in self._pairs.items():
+                for end in ends:
+                    with contextlib.suppress(OSError):
+                        end.shutdown(socket.SHUT_RDWR)
+
+    def cut(self) -> None:
+        """End every connection, and each new one, until `heal`."""
+        self._cut = True
+        self.drop()
+
+    def heal(self) -> None:
+        """Let connections through again."""
+        self._cut = False
+
+    def close(self) -> None:
+        self._closed = True
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self.drop()
+        for thread in self._threads:
+            thread.join(10)
+
+    def _accept(self) -> None:
+        while not self._closed:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            if self._cut or self._closed:
+                client.close()
+                continue
+            try:
+                server = socket.create_connection(self._server)
+            except OSError:
+                client.close()
+                continue
+            for end in (client, server):
+                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with self._lock:
+                self._pairs[client] = server
+            for arguments in ((client, server, True), (server, client, False)):
+                thread = threading.Thread(target=self._pump, args=arguments)
+                self._threads.append(thread)
+                thread.start()
+
+    def _pump(self, source: socket.socket, target: socket.socket, up: bool) -> None:
+        buffered, frames = b"", 0
+        with contextlib.suppress(OSError):
+            while chunk := source.recv(65536):
+                if up:
+                    buffered += chunk
+                    while len(buffered) >= 4:
+                        (length,) = struct.unpack_from(">i", buffered)
+                        if len(buffered) < 4 + length:
+                            break
+                        frames += 1
+                        if frames > 1:
+                            self._count(buffered[4:])
+                        buffered = buffered[4 + length :]
+                else:
+                    with self._lock:
+                        self.bytes_down += len(chunk)
+                target.sendall(chunk)
+        for end in (source, target):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+        if up:
+            with self._lock:
+                self._pairs.pop(source, None)
+            source.close()
+        else:
+            source.close()
+
+    def _count(self, frame: bytes) -> None:
+        _, kind = struct.unpack_from(">ii", frame)
+        if kind not in (11, -11):
+            with self._lock:
+                self.counts[NAMES.get(kind, str(kind))] += 1
+
+
+RETRY = {"max_tries": -1, "delay": 0.01, "backoff": 1, "max_delay": 0.05}
+
+
+@pytest.fixture
+def proxy_factory(zk_server: Any) -> Iterator[Callable[[], Proxy]]:
+    """Makes proxies to the test's server."""
+    with contextlib.ExitStack() as exits:
+
+        def make() -> Proxy:
+            proxy = Proxy(zk_server.hosts)
+            exits.callback(proxy.close)
+            return proxy
+
+        yield make
+
+
+@pytest.fixture
+def proxy(proxy_factory: Callable[[], Proxy]) -> Proxy:
+    """A proxy to the test's server."""
+    return proxy_factory()
+
+
+@pytest.fixture
+def client_behind(zk_chroot: str, zk_client_factory: ClientFactory) -> Callable[..., KazooClient]:
+    """Makes clients that reach the test's znodes through a proxy, and reconnect quickly."""
+
+    def make(proxy: Proxy, **arguments: Any) -> KazooClient:
+        arguments = {"connection_retry": dict(RETRY), **arguments}
+        return zk_client_factory(hosts=proxy.hosts + zk_chroot, **arguments)
+
+    return make
+
+
+@pytest.fixture
+def open_dict(zk_client_factory: ClientFactory) -> Iterator[Callable[..., ZooKeeperDict[Any]]]:
+    """Opens dicts on `/dict`, each with a client of its own unless one is given."""
+    with contextlib.ExitStack() as exits:
+
+        def make(client: KazooClient | None = None, **options: Any) -> ZooKeeperDict[Any]:
+            client = client or zk_client_factory()
+            return exits.enter_context(ZooKeeperDict[Any](client, "/dict", **options))
+
+        yield make
+
+
+@pytest.fixture
+def eventually() -> Callable[[Callable[[], object]], None]:
+    """Waits for what no event tells of; fails after half a minute."""
+
+    def wait(condition: Callable[[], object]) -> None:
+        deadline = time.monotonic() + 30
+        while not condition():
+            assert time.monotonic() < deadline, "it did not become true"
+            time.sleep(0.005)
+
+    return wait

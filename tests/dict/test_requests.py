@@ -1,0 +1,134 @@
+"""How many requests everything takes, counted between the client and the server."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from kazoo.client import KazooClient
+
+from zkdict import BYTES, State, ZooKeeperDict
+
+Open = Callable[..., ZooKeeperDict[Any]]
+
+SIZES = [100, 1000, 10_000]
+
+
+@pytest.fixture
+def filled(zk_client: KazooClient) -> Callable[[int], KazooClient]:
+    """Makes this many keys, with one request per thousand."""
+
+    def fill(size: int) -> KazooClient:
+        zk_client.ensure_path("/dict")
+        for start in range(0, size, 1000):
+            multi = zk_client.transaction()
+            for number in range(start, min(size, start + 1000)):
+                multi.create(f"/dict/k{number:05}", b"value" * 20)
+            multi.commit()
+        return zk_client
+
+    return fill
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_requests(
+    size: int,
+    filled: Callable[[int], KazooClient],
+    proxy: Any,
+    client_behind: Callable[..., KazooClient],
+    open_dict: Open,
+    eventually: Callable[[Callable[[], object]], None],
+) -> None:
+    writer = filled(size)
+    client = client_behind(proxy)
+    client.exists("/")  # kazoo's own look at the chroot is behind us
+
+    def counted(do: Callable[[], object], seen: Callable[[], object]) -> dict[str, int]:
+        assert items.sync()
+        proxy.reset()
+        do()
+        # What upkeep is still under way has been sent once a later write is seen... by waiting
+        # for the state, no request is needed to know it.
+        items.wait_for(lambda _: seen(), timeout=30)
+        eventually(lambda: items._feed.cache.settled)
+        return dict(proxy.counts)
+
+    proxy.reset()
+    items = open_dict(client, encoding=BYTES)
+    assert len(items) == size
+    assert size + 1 <= proxy.requests() <= size + 3
+    assert items.stats["requests"] == proxy.requests()
+
+    # Another client's changes.
+    assert counted(
+        lambda: writer.set("/dict/k00007", b"new"), lambda: items["k00007"] == b"new"
+    ) == {"getData": 1}
+    assert counted(lambda: writer.create("/dict/new", b"x"), lambda: items.get("new") == b"x") == {
+        "getChildren2": 1,
+        "getData": 1,
+    }
+    assert counted(lambda: writer.delete("/dict/new"), lambda: "new" not in items) == {
+        "getChildren2": 1
+    }
+
+    # Own writes: the write, and what its watches make necessary.
+    def own(do: Callable[[], object]) -> dict[str, int]:
+        return counted(do, lambda: True)
+
+    assert own(lambda: items.__setitem__("k00003", b"mine")) == {"setData": 1, "exists": 1}
+    assert own(lambda: items.__setitem__("own", b"mine")) == {
+        "create": 1,
+        "getChildren2": 1,
+        "getData": 1,
+    }
+    assert own(lambda: items.__delitem__("own")) == {"delete": 1, "getChildren2": 1}
+
+    # Reads take none.
+    proxy.reset()
+    for _ in range(3):
+        assert len(list(items.items())) == size
+        assert items["k00003"] == b"mine"
+    assert proxy.requests() == 0
+
+    # A new connection, with nothing changed: every Stat is looked at, no value is sent again.
+    proxy.reset()
+    published = items.stats["reloads"]
+    fetched = items.stats["bytes"]
+    proxy.drop()
+    eventually(lambda: items.stats["reloads"] > published and items.state is State.LIVE)
+    assert proxy.counts["getData"] == 0
+    assert items.stats["bytes"] == fetched
+    assert proxy.requests() <= size + 3
+
+    # With one changed meanwhile, one value.
+    proxy.cut()
+    eventually(lambda: items.state is not State.LIVE)
+    writer.set("/dict/k00009", b"meanwhile")
+    proxy.reset()
+    proxy.heal()
+    items.wait_for(lambda now: now["k00009"] == b"meanwhile", timeout=60)
+    assert proxy.counts["getData"] == 1
+
+
+def test_many_threads_cause_one_refresh(
+    zk_client: KazooClient, proxy: Any, client_behind: Callable[..., KazooClient], open_dict: Open
+) -> None:
+    import threading
+
+    zk_client.create("/dict/a", b"0", makepath=True)
+    items = open_dict(client_behind(proxy))
+    items.sync()
+    proxy.reset()
+    barrier = threading.Barrier(17)
+
+    def read() -> None:
+        barrier.wait(30)
+        items.wait_for(lambda now: now["a"] == 1, timeout=30)
+
+    threads = [threading.Thread(target=read) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    barrier.wait(30)
+    zk_client.set("/dict/a", b"1")
+    for thread in threads:
+        thread.join(30)
+    assert proxy.counts == {"getData": 1}
