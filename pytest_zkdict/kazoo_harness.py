@@ -243,17 +243,14 @@ class FakeCluster:
 
     def _make_certificates(self) -> bool:
         """Has kazoo.testing make its certificates, once; whether there are any."""
-        if not self._ssl_configuration:
+        if not self._ssl_configuration and _has_tls_packages():
             from kazoo.testing.common import ZookeeperCluster
 
-            make = getattr(ZookeeperCluster, "perform_ssl_certs_generation", None)
-            if make is not None:
-                with warnings.catch_warnings():
-                    # pyOpenSSL deprecates what kazoo.testing makes them with.
-                    warnings.simplefilter("ignore")
-                    # Newer versions have lost it.
-                    with contextlib.suppress(AttributeError):
-                        make(self)
+            # Older versions of kazoo make none, and newer ones of pyOpenSSL deprecate, or have
+            # lost, what they are made with.
+            with warnings.catch_warnings(), contextlib.suppress(AttributeError):
+                warnings.simplefilter("ignore")
+                ZookeeperCluster.perform_ssl_certs_generation(self)
         return bool(self._ssl_configuration)
 
     def _tls(self) -> ssl.SSLContext | None:
@@ -275,6 +272,10 @@ class FakeCluster:
         context.load_verify_locations(cadata=made["ca_cert_pem"].decode())
         context.verify_mode = ssl.CERT_REQUIRED
         return context
+
+
+def _has_tls_packages() -> bool:
+    return all(map(importlib.util.find_spec, ("OpenSSL", "jks")))
 
 
 def _version() -> str:
@@ -329,7 +330,7 @@ def _install(config: pytest.Config) -> None:
         return
     patches = config.stash[_PATCHES] = pytest.MonkeyPatch()
     patches.setenv("ZOOKEEPER_VERSION", _version())
-    if not all(map(importlib.util.find_spec, ("OpenSSL", "jks"))):
+    if not _has_tls_packages():
         stand_in = types.ModuleType("kazoo.testing.common")
         stand_in.ZookeeperCluster = FakeCluster  # type: ignore[attr-defined]
         patches.setitem(sys.modules, "kazoo.testing.common", stand_in)
