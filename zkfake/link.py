@@ -8,6 +8,7 @@ one.
 
 from __future__ import annotations
 
+import os
 import selectors
 import socket
 import ssl
@@ -41,7 +42,7 @@ class Link:
         self._selector = selector
         self._connect = connect
         self._on_close = on_close
-        self._unsent = b""
+        self._unsent = bytearray()
         self.connection: Connection | None = None
         if tls is None:
             self._socket: socket.socket = accepted
@@ -98,13 +99,21 @@ class Link:
                 self.connection.lost()
                 self.close()
                 return
-            self.connection.receive(data)
+            try:
+                self.connection.receive(data)
+            except BaseException:
+                self.connection.lost()
+                self.close()
+                raise
             more = isinstance(self._socket, ssl.SSLSocket) and self._socket.pending() > 0
 
     def send(self) -> None:
         """Sends what there is, as far as the socket takes it; closes when that was the last."""
         assert self.connection is not None
-        data = self._unsent + self.connection.take_output()
+        data: bytes | bytearray = self.connection.take_output()
+        if self._unsent:
+            self._unsent += data
+            data = self._unsent
         try:
             sent = self._socket.send(data) if data else 0
         except _WOULD_BLOCK:
@@ -113,7 +122,10 @@ class Link:
             self.connection.lost()
             self.close()
             return
-        self._unsent = data[sent:]
+        if self._unsent:
+            del self._unsent[:sent]
+        elif sent < len(data):
+            self._unsent += data[sent:]
         if not self._unsent and self.connection.closing:
             self.close()
             return
@@ -132,24 +144,31 @@ class Link:
         self._on_close(self)
         try:
             # Data left unread would reset the connection, and the client would lose our last words.
-            while self._socket.recv(_RECEIVE):
-                pass
+            # One that sends without end is not waited for.
+            for _ in range(8):
+                if not self._socket.recv(_RECEIVE):
+                    break
         except OSError:
             pass
         self._socket.close()
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A socket that has the address but does not listen yet. Raises `OSError`."""
+    """A socket that has the address but does not listen yet. Raises `OSError` that names it."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if os.name == "posix":  # elsewhere it would let two servers share the port
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.setblocking(False)
         listener.bind((host, port))
-    except (OSError, OverflowError):
+    except OSError as error:
         listener.close()
-        raise
+        reason = f"cannot listen on {host}, port {port}: {error.strerror or error}"
+        raise type(error)(error.errno, reason) from None
+    except OverflowError:
+        listener.close()
+        raise OSError(f"cannot listen on {host}, port {port}: no such port") from None
     return listener
 
 

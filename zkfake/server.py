@@ -28,7 +28,7 @@ from zkfake.versions import DEFAULT
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from types import TracebackType
 
     from typing_extensions import Self
@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     from zkfake.state import Snapshot
 
 logger = logging.getLogger("zkfake")
+
+_BACKLOG = 512
+"""Connections that may wait to be accepted."""
 
 
 class Member:
@@ -77,9 +80,10 @@ class Member:
         with self._owner.at_work():
             if self.running:
                 return
+            for listener in self._listeners:
+                listener.listen(_BACKLOG)
             self._owner.replicas[self._server_id - 1].start()
             for secure, listener in enumerate(self._listeners):
-                listener.listen(512)
                 accept = partial(self._accept, listener, bool(secure))
                 self._owner.selector.register(listener, selectors.EVENT_READ, accept)
 
@@ -88,15 +92,17 @@ class Member:
         with self._owner.at_work():
             if not self.running:
                 return
-            for place, listener in enumerate(self._listeners):
-                self._owner.selector.unregister(listener)
-                port = listener.getsockname()[1]
-                listener.close()
-                # Bound but not listening: connections are refused, and nobody else gets the port.
-                self._listeners[place] = bind(self._host, port)
-            self._owner.replicas[self._server_id - 1].stop()
+            self.close()
+            # Bound but not listening: connections are refused, and nobody else gets the ports.
+            ports = filter(None, (self.port, self.secure_port))
+            self._listeners = [bind(self._host, port) for port in ports]
 
     def close(self) -> None:
+        """Drops every connection and gives up the ports."""
+        if self.running:
+            for listener in self._listeners:
+                self._owner.selector.unregister(listener)
+            self._owner.replicas[self._server_id - 1].stop()
         for listener in self._listeners:
             listener.close()
 
@@ -149,6 +155,7 @@ class FakeZooKeeper:
         self._ensemble = Ensemble(parsed, self._now())
         self.replicas = [Replica(self._ensemble, number + 1) for number in range(servers)]
         self._lock = threading.RLock()
+        self._life = threading.Lock()
         self._host = host
         self._ports = [port] + [0] * (servers - 1)
         self._members: tuple[Member, ...] = ()
@@ -164,8 +171,16 @@ class FakeZooKeeper:
         """Binds the ports and serves; they accept connections once this returns. Raises
         `RuntimeError` if running.
         """
-        if self._thread is not None:
-            raise RuntimeError("this FakeZooKeeper is running already")
+        with self._life:
+            if self._thread is not None:
+                raise RuntimeError("this FakeZooKeeper is running already")
+            self._stopping.clear()
+            self._open()
+            self._thread = threading.Thread(target=self._run, name="zkfake", daemon=True)
+            self._thread.start()
+        return self
+
+    def _open(self) -> None:
         self.selector = selectors.DefaultSelector()
         self._waker, self._woken = socket.socketpair()
         self._waker.setblocking(False)
@@ -175,42 +190,37 @@ class FakeZooKeeper:
         try:
             for number, port in enumerate(self._ports):
                 members.append(Member(self, number + 1, self._host, port))
-        except OSError:
             for member in members:
-                member.close()
-            self._close_plumbing()
+                member.start()
+        except OSError:
+            self._close(members)
             raise
         self._members = tuple(members)
         self._ports = [member.port for member in members]
-        self._stopping.clear()
-        self._thread = threading.Thread(target=self._run, name="zkfake", daemon=True)
-        for member in members:
-            member.start()
-        self._thread.start()
-        return self
 
     def stop(self) -> None:
         """Drops every connection and gives up ports and thread. Does nothing if it is not running.
 
         Raises `RuntimeError` if the fake itself had failed, which is a bug in it.
         """
-        if self._thread is None:
-            return
-        with self.at_work():
-            self._stopping.set()
-        self._thread.join()
-        self._thread = None
-        for member in self._members:
-            member.stop()
+        with self._life:
+            if self._thread is None:
+                return
+            with self.at_work():
+                self._stopping.set()
+            self._thread.join()
+            self._thread = None
+            self._close(self._members)
+            failure, self._failure = self._failure, None
+        if failure is not None:
+            raise RuntimeError("zkfake failed; please report this") from failure
+
+    def _close(self, members: Iterable[Member]) -> None:
+        for member in members:
             member.close()
         for link in list(self._links):
             link.close()
-        self._close_plumbing()
-        if self._failure is not None:
-            failure, self._failure = self._failure, None
-            raise RuntimeError("zkfake failed; please report this") from failure
-
-    def _close_plumbing(self) -> None:
+        self._dirty.clear()
         self.selector.close()
         self._waker.close()
         self._woken.close()
@@ -319,30 +329,40 @@ class FakeZooKeeper:
         return int((self._epoch + time.monotonic()) * 1000)
 
     def _run(self) -> None:
-        ensemble = self._ensemble
+        try:
+            self._serve()
+        except Exception as error:
+            logger.exception("zkfake failed; please report this")
+            self._failure = error
+            with self._lock:
+                for link in list(self._links):
+                    link.close()  # or the clients would wait for ever
+
+    def _serve(self) -> None:
+        ensemble, selector = self._ensemble, self.selector
+        ready: list[tuple[selectors.SelectorKey, int]] = []
         while True:
             with self._lock:
                 if self._stopping.is_set():
                     return
-                ensemble.advance(self._now())
+                now = self._now()
+                ensemble.advance(now)
+                registered = selector.get_map()
+                for key, mask in ready:
+                    if key.fd in registered:
+                        self._call(key.data, mask)
                 self._flush()
                 due = ensemble.deadline()
-            wait = None if due is None else max(0, due - self._now()) / 1000
-            ready = self.selector.select(wait)
-            if not ready:
-                continue
-            with self._lock:
-                if self._stopping.is_set():
-                    return
-                ensemble.advance(self._now())
-                for key, mask in ready:
-                    if key.fd in self.selector.get_map():
-                        try:
-                            key.data(mask)
-                        except Exception as error:
-                            logger.exception("zkfake failed; please report this")
-                            self._failure = error
-                self._flush()
+            # The clock was rounded down, so this does not end before it is due.
+            ready = selector.select(None if due is None else max(0, due - now) / 1000)
+
+    def _call(self, action: Callable[[int], None], mask: int) -> None:
+        """What one socket has to have done; a fault in it is kept for `stop`."""
+        try:
+            action(mask)
+        except Exception as error:
+            logger.exception("zkfake failed; please report this")
+            self._failure = error
 
     def _flush(self) -> None:
         while self._dirty:
