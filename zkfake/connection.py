@@ -30,18 +30,18 @@ from zkfake.protocol import (
     EventType,
     Id,
     Kind,
-    MultiRequest,
+    NullAclError,
     Op,
     Operation,
     PathRequest,
     Request,
     SaslRequest,
     ZooKeeperError,
-    multi_creates,
     pack_connect_response,
     pack_event,
     pack_reply,
     read_connect_request,
+    read_multi,
 )
 from zkfake.replica import Replica
 from zkfake.replies import PartialReplyError, written
@@ -285,21 +285,28 @@ class Connection:
         op = operation.op
         reader = Reader(frame, 8)
         record: Any
+        spends_zxid = False
         try:
-            if op is Op.DELETE_CONTAINER and self._version.delete_container_is_raw:
-                record = PathRequest(reader.rest().decode("utf-8", "zkfake.java"))
+            if op is Op.DELETE_CONTAINER and self._version.delete_container_takes_the_frame:
+                record = PathRequest(frame.decode("utf-8", "zkfake.java"))
+            elif operation.read is read_multi:
+                by_mode_alone = self._version.multi_create_by_mode_alone
+                record = read_multi(reader, by_mode_alone=by_mode_alone)
             else:
                 record = operation.read(reader)
-            if isinstance(record, MultiRequest):
-                by_mode_alone = self._version.multi_create_by_mode_alone
-                record = multi_creates(record, by_mode_alone=by_mode_alone)
-        except JuteError:
-            record = None
+        except JuteError as error:
+            record, spends_zxid = None, self._spends_zxid(op, error)
         if operation.kind is Kind.CONNECTION:
             return self._authenticate(xid, record)
-        request = Request(session.id, xid, op, record, self.ids)
+        request = Request(session.id, xid, op, record, self.ids, spends_zxid)
         self._waiting.append((operation, request, now))
         return self._proceed()
+
+    def _spends_zxid(self, op: Op, error: JuteError) -> bool:
+        """Whether a write whose body cannot be read uses a zxid."""
+        if self._version.malformed_write_uses_zxid:
+            return op not in (Op.RECONFIG, Op.CHECK)
+        return op is Op.CREATE_SESSION or (op is Op.MULTI and not isinstance(error, NullAclError))
 
     def _proceed(self) -> None:
         """Carries out what is waiting, up to a read that has to wait for a write."""

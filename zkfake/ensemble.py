@@ -217,15 +217,9 @@ class Ensemble:
             return None
         if session is not None and origin is not None and session.server_id != origin.id:
             return Transaction(zxid, self.now, session_id, op, (), Code.SESSION_MOVED)
-        if request.record is None and not self._uses_zxid(op):
+        if request.record is None and not request.spends_zxid:
             zxid -= 1
         return self._rules.prepare(self.tip, request, zxid, self.now)
-
-    def _uses_zxid(self, op: Op) -> bool:
-        """Whether a write whose body cannot be read uses a zxid."""
-        if self.settings.version.malformed_write_uses_zxid:
-            return op not in (Op.RECONFIG, Op.CHECK)
-        return op in (Op.MULTI, Op.CREATE_SESSION)
 
     def replace(self, tree: Tree, zxid: int, changes: Sequence[Change]) -> None:
         """Puts ``tree`` in the place of every server's, as if one transaction had made ``changes``."""

@@ -8,6 +8,7 @@ the path rules refuse later.
 """
 
 import codecs
+import re
 from collections.abc import Callable, Iterable
 from struct import Struct
 from typing import TypeVar
@@ -16,7 +17,6 @@ T = TypeVar("T")
 
 _INT = Struct(">i")
 _LONG = Struct(">q")
-
 
 
 def _replace_as_java(error: UnicodeError) -> tuple[str, int]:
@@ -131,8 +131,20 @@ def pack_buffer(value: bytes | None) -> bytes:
 def pack_string(value: str | None) -> bytes:
     if value is None:
         return NULL
+    if not value.isascii():
+        # The server writes UTF-16 units one by one: a character outside the basic plane becomes two
+        # encoded surrogates.
+        value = _ASTRAL.sub(_as_surrogates, value)
     data = value.encode("utf-8", "surrogatepass")
     return _INT.pack(len(data)) + data
+
+
+_ASTRAL = re.compile("[\U00010000-\U0010ffff]")
+
+
+def _as_surrogates(found: re.Match[str]) -> str:
+    beyond = ord(found[0]) - 0x10000
+    return chr(0xD800 + (beyond >> 10)) + chr(0xDC00 + (beyond & 0x3FF))
 
 
 def pack_strings(values: Iterable[str]) -> bytes:

@@ -288,6 +288,13 @@ def _read_path(reader: Reader) -> PathRequest:
     return PathRequest(reader.read_string())
 
 
+def _read_named_path(reader: Reader) -> PathRequest:
+    path = reader.read_string()
+    if path is None:
+        raise JuteError("the path is null")
+    return PathRequest(path)
+
+
 def _read_set_data(reader: Reader) -> SetDataRequest:
     return SetDataRequest(reader.read_string(), reader.read_buffer(), reader.read_int())
 
@@ -332,10 +339,21 @@ def _read_empty(_reader: Reader) -> EmptyRequest:
     return EmptyRequest()
 
 
-def _read_multi(reader: Reader) -> MultiRequest:
-    """Headers and operations in turn until a header says done. All must be writes, or all reads."""
+class NullAclError(JuteError):
+    """A create without an ACL list in a multi: the server trips over it while it reads."""
+
+
+def read_multi(reader: Reader, *, by_mode_alone: bool = False) -> MultiRequest:
+    """Headers and operations in turn until a header says done. All must be writes, or all reads.
+
+    In a multi the create mode has a say in what is made (``org.apache.zookeeper.Op.Create``).
+    ``by_mode_alone``: nothing else has, so every create is answered as ``create``; one that asks
+    for a TTL without having room for it becomes an operation nobody can carry out. Otherwise a mode
+    that does not exist, or that its operation cannot have, makes the multi unreadable.
+    """
     operations: list[SubRequest] = []
     kinds = set()
+    take = _create_by_mode if by_mode_alone else _create_by_operation
     while True:
         code, done, _error = reader.read_int(), reader.read_bool(), reader.read_int()
         if done:
@@ -346,25 +364,8 @@ def _read_multi(reader: Reader) -> MultiRequest:
         kinds.add(code in _MULTI_READS)
         if len(kinds) == 2:
             raise JuteError("a multi cannot mix reads and writes")
-        operations.append(SubRequest(Op(code), read(reader)))
-
-
-def multi_creates(multi: MultiRequest, *, by_mode_alone: bool) -> MultiRequest:
-    """``multi`` with its creates as the server takes them: in a multi the create mode has a say in
-    what is made (``org.apache.zookeeper.Op.Create``).
-
-    ``by_mode_alone``: nothing but the mode counts, so every create is answered as ``create``; one
-    that asks for a TTL without having room for it becomes an operation nobody can carry out.
-    Otherwise raises `JuteError` for a mode that does not exist or that its operation cannot have.
-    """
-    if not any(isinstance(sub.record, CreateRequest) for sub in multi.operations):
-        return multi
-    take = _create_by_mode if by_mode_alone else _create_by_operation
-    return MultiRequest(
-        tuple(
-            take(sub) if isinstance(sub.record, CreateRequest) else sub for sub in multi.operations
-        )
-    )
+        sub = SubRequest(Op(code), read(reader))
+        operations.append(take(sub) if isinstance(sub.record, CreateRequest) else sub)
 
 
 def _create_by_mode(sub: SubRequest) -> SubRequest:
@@ -380,8 +381,12 @@ def _create_by_operation(sub: SubRequest) -> SubRequest:
     if op is Op.CREATE_TTL:  # a mode without a TTL, or no mode at all, reads as a plain create
         return _create_by_mode(sub)
     mode = CREATE_FLAGS.get(record.flags)
-    if mode is None or mode.ttl:
-        raise JuteError(f"{record.flags} is no create mode, or needs the createTTL operation")
+    if mode is None:
+        raise JuteError(f"{record.flags} is no create mode")
+    if record.acl is None:
+        raise NullAclError("a create in a multi needs an ACL list")
+    if mode.ttl:
+        raise JuteError("a TTL node needs the createTTL operation")
     return SubRequest(Op.CREATE_CONTAINER if mode.container else op, record)
 
 
@@ -451,10 +456,10 @@ OPERATIONS: dict[int, Operation] = {
         Operation(Op.CREATE_CONTAINER, "createContainer", Kind.WRITE, "CREA", _read_create),
         Operation(Op.CREATE_TTL, "createTTL", Kind.WRITE, "CREA", _read_create_ttl),
         Operation(Op.DELETE, "delete", Kind.WRITE, "DELE", _read_versioned),
-        Operation(Op.DELETE_CONTAINER, "deleteContainer", Kind.WRITE, "DELE", _read_path),
+        Operation(Op.DELETE_CONTAINER, "deleteContainer", Kind.WRITE, "DELE", _read_named_path),
         Operation(Op.SET_DATA, "setData", Kind.WRITE, "SETD", _read_set_data),
         Operation(Op.SET_ACL, "setACL", Kind.WRITE, "SETA", _read_set_acl),
-        Operation(Op.MULTI, "multi", Kind.WRITE, "MULT", _read_multi),
+        Operation(Op.MULTI, "multi", Kind.WRITE, "MULT", read_multi),
         Operation(Op.RECONFIG, "reconfig", Kind.WRITE, "RECO", _read_reconfig),
         Operation(Op.CREATE_SESSION, "createSession", Kind.WRITE, "SESS", _read_create_session),
         Operation(Op.CLOSE_SESSION, "closeSession", Kind.WRITE, "CLOS", _read_empty),
@@ -468,7 +473,7 @@ OPERATIONS: dict[int, Operation] = {
             Op.GET_ALL_CHILDREN_NUMBER, "getAllChildrenNumber", Kind.READ, "GETACN", _read_path
         ),
         Operation(Op.GET_EPHEMERALS, "getEphemerals", Kind.READ, "GETE", _read_path),
-        Operation(Op.MULTI_READ, "multiRead", Kind.READ, "MLTR", _read_multi),
+        Operation(Op.MULTI_READ, "multiRead", Kind.READ, "MLTR", read_multi),
         Operation(Op.SYNC, "sync", Kind.READ, "SYNC", _read_path),
         Operation(Op.PING, "ping", Kind.READ, "PING", _read_empty),
         Operation(Op.SET_WATCHES, "setWatches", Kind.READ, "SETW", _watch_reader(3)),
@@ -488,7 +493,8 @@ class Request(NamedTuple):
     """One request on its way: who asks, what, and the identities its connection had when it
     arrived.
 
-    ``record`` is ``None`` where the body could not be read.
+    ``record`` is ``None`` where the body could not be read; ``spends_zxid`` tells whether such a
+    write uses a zxid all the same.
     """
 
     session_id: int
@@ -496,6 +502,7 @@ class Request(NamedTuple):
     op: Op
     record: Any
     ids: tuple[Id, ...]
+    spends_zxid: bool = False
 
 
 def read_connect_request(reader: Reader) -> ConnectRequest:

@@ -138,6 +138,8 @@ class Reads:
             if sub.op not in (Op.GET_DATA, Op.GET_CHILDREN):
                 raise PartialReplyError(b"".join(parts) + MULTI_END)
             unwatched = sub.record._replace(watch=False)
+            if unwatched.path is None:
+                raise PartialReplyError(b"".join(parts) + MULTI_END)
             try:
                 body = self._answers[sub.op](self, request, unwatched, watcher)
             except ZooKeeperError as error:

@@ -120,6 +120,8 @@ class Rules:
     def _prepare_multi(self, tree: Tree, request: Request, zxid: int, time: int) -> Transaction:
         record: MultiRequest = request.record
         session_id, op = request.session_id, request.op
+        if any(sub.record.path is None for sub in record.operations):
+            return Transaction(zxid, time, session_id, op, (), Code.MARSHALLING_ERROR)
         view = _Pending(tree)
         operations: list[Operation] = []
         for place, sub in enumerate(record.operations):

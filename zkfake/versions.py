@@ -40,8 +40,8 @@ class Version:
     """
     malformed_write_uses_zxid: bool
     """A write whose body cannot be read uses a zxid all the same."""
-    delete_container_is_raw: bool
-    """The body of deleteContainer is the path's bytes, without a length."""
+    delete_container_takes_the_frame: bool
+    """deleteContainer takes the whole frame, header and all, for its path, so it finds nothing."""
     ipv6_acl: bool
     """The ip scheme takes IPv6 addresses."""
     who_am_i: bool
@@ -62,7 +62,7 @@ VERSIONS = {
         unwatched_is_remembered=True,
         multi_create_by_mode_alone=True,
         malformed_write_uses_zxid=True,
-        delete_container_is_raw=True,
+        delete_container_takes_the_frame=True,
         ipv6_acl=False,
         who_am_i=True,
     ),
@@ -79,7 +79,7 @@ VERSIONS = {
         unwatched_is_remembered=False,
         multi_create_by_mode_alone=False,
         malformed_write_uses_zxid=False,
-        delete_container_is_raw=False,
+        delete_container_takes_the_frame=False,
         ipv6_acl=True,
         who_am_i=True,
     ),
