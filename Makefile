@@ -53,23 +53,23 @@ $(BIN)/python:
 		{ echo "$(PYTHON) comes without venv; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV)
 
-# A live ZooKeeper for the other half of the tests. Without one they are skipped, and say what to install.
+# A live ZooKeeper for the other half of the tests, and its command-line clients in Java and C. Without one they are skipped, and say what to install.
 live:
-	@if [ -n "$$ZOOKEEPER_HOME" ] || { [ -e /usr/share/java/zookeeper.jar ] && command -v java >/dev/null; }; then \
+	@if [ -n "$$ZOOKEEPER_HOME" ] || { [ -e /usr/share/java/zookeeper.jar ] && [ -e /usr/lib/zookeeper/bin/cli_mt ] && command -v java >/dev/null; }; then \
 		exit 0; \
 	elif ! command -v apt-get >/dev/null; then \
 		why="this is not Debian or Ubuntu"; \
 	elif [ "$$(id -u)" = 0 ]; then \
-		$(APT_GET) update && DEBIAN_FRONTEND=noninteractive $(APT_GET) install --yes zookeeper >/dev/null \
+		$(APT_GET) update && DEBIAN_FRONTEND=noninteractive $(APT_GET) install --yes zookeeper zookeeper-bin >/dev/null \
 			&& exit 0; \
 		why="apt-get could not install it"; \
 	elif sudo -n true 2>/dev/null; then \
 		sudo -n $(APT_GET) update \
-			&& sudo -n DEBIAN_FRONTEND=noninteractive $(APT_GET) install --yes zookeeper >/dev/null \
+			&& sudo -n DEBIAN_FRONTEND=noninteractive $(APT_GET) install --yes zookeeper zookeeper-bin >/dev/null \
 			&& exit 0; \
 		why="apt-get could not install it"; \
 	else \
-		why="that takes root: sudo apt-get install zookeeper"; \
+		why="that takes root: sudo apt-get install zookeeper zookeeper-bin"; \
 	fi; \
 	echo "No live ZooKeeper: $$why. The tests on it are skipped; any release of ZooKeeper will do, named by ZOOKEEPER_HOME."
 
