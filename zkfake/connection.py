@@ -26,7 +26,6 @@ from zkfake.protocol import (
     Acls,
     AuthRequest,
     Code,
-    ConnectRequest,
     EventType,
     Id,
     Kind,
@@ -97,8 +96,9 @@ class Connection:
         self._session: Session | None = None
         self._sasl: sasl.DigestMd5 | None = None
         self._early_frames: list[bytes] = []
-        self._waiting: deque[tuple[Operation, Request, int]] = deque()
-        self._unanswered_writes = 0
+        self._waiting: deque[tuple[int, Operation, Request, int]] = deque()
+        self._submitted = 0
+        self._completed = 0
         if replica.running and replica.admit(self):
             due = self.handshake_due - replica.ensemble.now
             self._handshake_timer = replica.call_later(due, self._close)
@@ -163,7 +163,7 @@ class Connection:
     @property
     def outstanding(self) -> int:
         """Requests read and not answered yet."""
-        return self._unanswered_writes + len(self._waiting)
+        return self._submitted - self._completed + len(self._waiting)
 
     @property
     def interest(self) -> int:
@@ -216,18 +216,14 @@ class Connection:
         timeout = min(max(asked.timeout, low), high)
         self._receive_frame = self._queue_until_connected
         if asked.session_id:
-            return self._connected(self._renew(asked, timeout, mode))
+            if mode == "read-only" and self._replica.knows(asked.session_id):
+                return self._close()
+            return self._replica.renew_session(self, asked, timeout, self._connected)
         if mode == "read-only" and not self._replica.settings.local_sessions:
             # Without a quorum nobody can commit a session.
             return self._send(pack_reply(0, self._replica.zxid, Code.NOT_READONLY))
         self._replica.open_session(self, timeout, self._connected)
         return None
-
-    def _renew(self, asked: ConnectRequest, timeout: int, mode: str) -> Session | None:
-        if mode == "read-only" and self._ensemble.sessions.get(asked.session_id):
-            self._close()
-            return None
-        return self._replica.renew_session(self, asked, timeout)
 
     def _connected(self, session: Session | None) -> None:
         if self.closing:
@@ -273,9 +269,8 @@ class Connection:
         session, now = self._session, self._ensemble.now
         assert session is not None
         self.last_used = now
-        if session.closing:
+        if not self._replica.touch(session):
             return self._close()
-        self._ensemble.touch(session)
         operation = OPERATIONS.get(code)
         if operation is None or (
             operation.op is Op.CHECK and not self._version.check_is_an_operation
@@ -299,8 +294,20 @@ class Connection:
         if operation.kind is Kind.CONNECTION:
             return self._authenticate(xid, record)
         request = Request(session.id, xid, op, record, self.ids, spends_zxid)
-        self._waiting.append((operation, request, now))
-        return self._proceed()
+        role = self._replica.role
+        if operation.kind is Kind.WRITE and not (op is Op.CLOSE_SESSION and session.local):
+            forward = self._write
+        elif op is Op.SYNC and not role.answers_syncs and record is not None:
+            forward = self._sync
+        elif self._submitted == self._completed:
+            return self._answer(operation, request, now)
+        else:
+            return self._waiting.append((self._submitted, operation, request, now))
+        if role.mode == "read-only":
+            zxid = self._replica.zxid
+            return self._reply(operation, xid, zxid, Code.NOT_READONLY, b"", now)
+        self._submitted += 1
+        return forward(operation, request, now)
 
     def _spends_zxid(self, op: Op, error: JuteError) -> bool:
         """Whether a write whose body cannot be read uses a zxid."""
@@ -309,28 +316,23 @@ class Connection:
         return op is Op.CREATE_SESSION or (op is Op.MULTI and not isinstance(error, NullAclError))
 
     def _proceed(self) -> None:
-        """Carries out what is waiting, up to a read that has to wait for a write."""
+        """A write or a sync is over: answers what was waiting for it."""
+        self._completed += 1
         waiting = self._waiting
-        while waiting:
-            operation, request, start = waiting[0]
-            if operation.kind is Kind.WRITE:
-                waiting.popleft()
-                self._write(operation, request, start)
-            elif self._unanswered_writes:
-                return
-            else:
-                waiting.popleft()
-                self._read(operation, request, start)
+        while waiting and waiting[0][0] <= self._completed:
+            _, operation, request, start = waiting.popleft()
+            self._answer(operation, request, start)
 
-    def _read(self, operation: Operation, request: Request, start: int) -> None:
-        replica = self._replica
-        session = self._session
-        if (
-            session is not None
-            and session.server_id != replica.id
-            and self._ensemble.leader is replica
-        ):
-            return self._close()  # the session moved on, and the leader knows
+    def _answer(self, operation: Operation, request: Request, start: int) -> None:
+        """A read, or what else this server carries out by itself."""
+        replica, session = self._replica, self._session
+        assert session is not None
+        if replica.has_moved(session):
+            return self._close()
+        if request.op is Op.CLOSE_SESSION:
+            self._ensemble.local_sessions.close(session.id)
+            self._reply(operation, request.xid, replica.zxid, Code.OK, b"", start)
+            return self._close()
         try:
             error, body = Code.OK, replica.reads.answer(request, self)
         except PartialReplyError as partial:
@@ -340,27 +342,27 @@ class Connection:
         self._reply(operation, request.xid, replica.zxid, error, body, start)
         return None
 
+    def _sync(self, operation: Operation, request: Request, start: int) -> None:
+        def done() -> None:
+            self._answer(operation, request, start)
+            self._proceed()
+
+        self._replica.sync(done)
+
     def _write(self, operation: Operation, request: Request, start: int) -> None:
         session = self._session
-        if request.op is Op.CLOSE_SESSION and session is not None and session.local:
-            self._waiting.clear()
-            self._ensemble.local_sessions.close(session.id)
-            self._reply(operation, request.xid, self._replica.zxid, Code.OK, b"", start)
-            return self._close()
-        if self._replica.mode == "read-only":
-            zxid = self._replica.zxid
-            return self._reply(operation, request.xid, zxid, Code.NOT_READONLY, b"", start)
-        self._unanswered_writes += 1
+        assert session is not None
 
         def complete(transaction: Transaction, changes: Sequence[Change]) -> None:
-            self._unanswered_writes -= 1
             self._written(operation, request, transaction, changes, start)
-            if self._waiting and not self._unanswered_writes:
-                self._proceed()
+            self._proceed()
 
         if request.op is Op.CLOSE_SESSION:
-            self._waiting.clear()  # what comes after it has no effect
-        return self._ensemble.submit(request, self._replica, complete)
+            self._receive_frame = self._ignore  # what comes after it has no effect
+        self._replica.submit(session, request, complete)
+
+    def _ignore(self, frame: bytes) -> None:
+        pass
 
     def _written(
         self,

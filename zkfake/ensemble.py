@@ -1,70 +1,53 @@
-"""The ensemble: who leads, and the one log that all its servers apply.
+"""The ensemble: its servers, the time, and what happens to servers and links.
 
-The leader takes each write, checks it against everything accepted before (`zkfake.transactions`),
-gives it the next zxid and appends it to the log; a failed write uses a zxid too. Every server
-applies the log in its order. A zxid is an epoch (its upper 32 bits, one more at every election; 0
-on a standalone server) and a counter. Sessions belong to the whole ensemble and the leader expires
-them; without a quorum nobody does.
+Each server has a role (`zkfake.role`); the roles do the work. Here is what needs to see them all:
+electing a leader among those who look for one, running timers, letting the leader do what is due,
+and the faults: servers that stop, links that are slow or cut.
+
+Knobs, all settable at any time, all calm by default: the latency of each link (`Links.latency`,
+`Links.set_latency`), `Ensemble.election_time`, and of each server `lag` and `freeze` (see
+`zkfake.replica`). Ranges are drawn from the ensemble's own random source, so one seed makes one
+run.
 
 Nothing here reads a clock or a socket: the driver calls `Ensemble.advance`, and asks
 `Ensemble.deadline` when to do so next. Times are milliseconds since the epoch.
 """
 
 from base64 import b64encode
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from random import Random
-from typing import Protocol
 
 from zkfake import reconfig
 from zkfake.acl import AccessControl
-from zkfake.log import CONTAINER, Log, Transaction
-from zkfake.protocol import Code, CreateSessionRequest, EmptyRequest, Op, PathRequest, Request
+from zkfake.decisions import closing
+from zkfake.election import elect
+from zkfake.following import Following
+from zkfake.leading import Leading
+from zkfake.links import Links, Range, Turns
+from zkfake.log import Transaction
+from zkfake.looking import Looking
+from zkfake.past import Past
+from zkfake.protocol import Op, Request
+from zkfake.role import Completion, Leader, Member, Role
 from zkfake.sessions import Session, SessionTracker
 from zkfake.settings import Settings
+from zkfake.standalone import Standalone
 from zkfake.timers import Timers
-from zkfake.transactions import Rules, makes_ephemerals
+from zkfake.transactions import Rules
 from zkfake.tree import Change, Tree
 
-Completion = Callable[[Transaction, Sequence[Change]], None]
-"""Called once a request's transaction was applied where it came from, after the watch events it
-caused.
-"""
+__all__ = ["Completion", "Ensemble", "Member"]
 
-
-class Member(Protocol):
-    """A server, as the ensemble sees it."""
-
-    @property
-    def id(self) -> int: ...
-    @property
-    def observer(self) -> bool: ...
-    @property
-    def running(self) -> bool: ...
-
-    def commit(
-        self, transaction: Transaction, changes: Sequence[Change], complete: Completion | None
-    ) -> None:
-        """Apply the next transaction of the log; ``complete`` where the request came from here."""
-
-    def replace(self, changes: Sequence[Change]) -> None:
-        """Take over the ensemble's tree as it is, and tell the watchers of ``changes``."""
-
-    def end_local(self, session: Session) -> None:
-        """A local session of this server has expired."""
-
-    def follow(self, zxid: int | None) -> None:
-        """A leader was lost or found: catch up with the log, and let go of the clients.
-
-        ``zxid``: where the new leader starts, told to that leader alone.
-        """
+READ_ONLY_DELAY = 2000
+"""Milliseconds without a leader after which a server may serve reads, unless a tick is longer."""
 
 
 class Ensemble:
-    """What the servers share: the leader's tree, the log and the sessions."""
+    """What the servers share: the time, the links, and all that was ever committed."""
 
     def __init__(self, settings: Settings, now: int, random: Random | None = None) -> None:
         """``now``: milliseconds since the epoch. ``random``: where chance comes from."""
-        self._random = random or Random()
+        self.random = random or Random()
         self.settings = settings
         self.now = now
         self.access = AccessControl(
@@ -73,204 +56,219 @@ class Ensemble:
             ipv6=settings.version.ipv6_acl,
             schemes=settings.auth_schemes,
         )
-        self.tip = Tree()
-        """The state after every accepted transaction; on a standalone server also what it serves.
+        self.log = Past(settings.keep_log)
+        """What is committed."""
+        self.timers = Timers()
+        self.turns = Turns()
+        self.links = Links(self, self.turns, self.timers, self.random, settings.tick_time)
+        self.election_time: Range = (0, 0)
+        """From the loss of a leader until a server takes part in the next election, milliseconds.
         """
-        self.log = Log(0, keep=settings.keep_log)
-        self.sessions = SessionTracker(settings.tick_time)
+        self.read_only_delay = max(READ_ONLY_DELAY, settings.tick_time)
         self.local_sessions = SessionTracker(settings.tick_time)
         """Each known to one server alone, without a place in the log."""
-        self.timers = Timers()
+        self.rules = Rules(settings, self.access, self._followers, self._is_local)
         self.members: list[Member] = []
+        self.voters = 0
         self.leader: Member | None = None
-        self.epoch = 0
-        self._rules = Rules(settings, self.access, self._followers, self._is_local)
-        self._last_reaping = now
+        """The server that leads; the one with the newest epoch, where an older one has yet to see
+        that it leads no more.
+        """
+        self._sessions = SessionTracker(settings.tick_time)
+        self._leaders: list[Leader] = []
+        self._reviewing = False
+        self._configured = False
+
+    # -- its servers
+
+    def join(self, member: Member) -> None:
+        """Adds a server; all are to be there before the first one runs."""
+        self.members.append(member)
+        self.voters += not member.observer
 
     @property
     def standalone(self) -> bool:
         return len(self.members) == 1
 
-    def join(self, member: Member) -> None:
-        """Adds a server; all are to be there before the first one runs."""
-        self.members.append(member)
-
-    @property
-    def has_quorum(self) -> bool:
-        voters = [member for member in self.members if not member.observer]
-        return 2 * sum(member.running for member in voters) > len(voters)
-
     def member_started(self, member: Member) -> None:
-        """``member`` runs again: it follows the leader, or its vote makes one."""
-        if self.leader is not None:
-            member.follow(None)
-        elif self.has_quorum:
-            self._elect()
+        """``member`` runs: it looks for a leader, if there is more than itself."""
+        if not self._configured:
+            self._configure()
+        if self.standalone:
+            member.become(Standalone(self, member))
         else:
-            member.follow(None)
+            self.turns.post(self.look, member)
 
-    def member_stopped(self, member: Member) -> None:
-        """``member`` is gone. Losing the leader, or the quorum, costs every server its clients."""
-        if member is self.leader or not self.has_quorum:
-            self.leader = None
-            if self.has_quorum:
-                self._elect()
-            else:
-                for other in self.members:
-                    if other.running:
-                        other.follow(None)
-
-    def _elect(self) -> None:
-        """The running voter with the highest id leads; all voters have the whole log."""
-        voters = [member for member in self.members if member.running and not member.observer]
-        self.leader = max(voters, key=lambda member: member.id)
-        zxid = None
-        if not self.standalone:
-            self.epoch += 1
-            zxid = self.epoch << 32
-            self.log.last_zxid = zxid
-            if self.epoch == 1:
-                self._configure(zxid if self.settings.reconfig_enabled else 0)
-        for session in self.sessions:
-            self.sessions.touch(session, self.now)
-        for member in self.members:
-            if member.running:
-                member.follow(zxid if member is self.leader else None)
-
-    def _configure(self, version: int) -> None:
-        """The first leader writes down who the members are; with reconfiguration that is a version
-        of its own, without it stays version 0.
+    def _configure(self) -> None:
+        """Before the first election, the servers know who they are; with reconfiguration that is a
+        version of its own, without it stays version 0.
         """
-        node = self.tip.nodes[reconfig.CONFIG_PATH]
-        text = reconfig.initial([(m.id, m.observer) for m in self.members], version)
-        self.tip.nodes[reconfig.CONFIG_PATH] = node._replace(
-            data=text, version=-1, mzxid=version, mtime=self.now
-        )
+        self._configured = True
+        if not self.standalone:
+            version = 1 << 32 if self.settings.reconfig_enabled else 0
+            text = reconfig.initial([(m.id, m.observer) for m in self.members], version)
+            for member in self.members:
+                nodes = member.store.tree.nodes
+                nodes[reconfig.CONFIG_PATH] = nodes[reconfig.CONFIG_PATH]._replace(
+                    data=text, version=-1, mzxid=version, mtime=self.now
+                )
+        self.log.mark(self.members[0].store.tree)
 
     def _followers(self) -> Collection[int]:
-        """The ids of the running servers of an ensemble; none on a standalone server."""
-        return () if self.standalone else {member.id for member in self.members if member.running}
+        """The ids of the servers that follow the leader; none on a standalone server."""
+        return self._leaders[-1].followers
 
-    def submit(self, request: Request, origin: Member | None, complete: Completion | None) -> None:
-        """A write for the leader; lost without a leader, or when its session is gone."""
-        if self.leader is None:
-            return
-        if self.settings.local_sessions_upgrading and makes_ephemerals(request):
-            self._upgrade(request.session_id)
-        transaction = self._decide(request, origin)
-        if transaction is None:
-            return
-        changes: Sequence[Change] = ()
-        if transaction.zxid > self.log.last_zxid:
-            changes = self._commit(transaction, origin, complete)
-        elif complete is not None:
-            complete(transaction, changes)
-        if transaction.op is Op.CLOSE_SESSION:
-            self.sessions.close(request.session_id)
+    # -- roles
 
-    def _commit(
-        self, transaction: Transaction, origin: Member | None, complete: Completion | None
-    ) -> Sequence[Change]:
-        changes = self.tip.apply(transaction)
-        self.log.append(transaction)
-        for member in self.members:
-            if member.running:
-                member.commit(transaction, changes, complete if member is origin else None)
-        return changes
+    def look(self, member: Member) -> None:
+        """``member`` has no leader any more."""
+        if member.running:
+            member.become(Looking(self))
+
+    def review(self) -> None:
+        """Something has changed: those who look for a leader may find one."""
+        if not self._reviewing:
+            self._reviewing = True
+            self.turns.post(self._review)
+
+    def _review(self) -> None:
+        self._reviewing = False
+        ready = [m for m in self.members if isinstance(m.role, Looking) and m.role.ready]
+        voters = [member for member in ready if not member.observer]
+        self._let_follow(ready)
+        voters = [member for member in voters if isinstance(member.role, Looking)]
+        won = elect(voters, self.voters, self.links.joined)
+        if won is not None:
+            winner, supporters = won
+            epoch = 1 + max(member.store.accepted_epoch for member in supporters)
+            for member in supporters:
+                member.store.accepted_epoch = epoch
+            winner.become(Leading(self, winner, epoch))
+            self._let_follow([member for member in ready if isinstance(member.role, Looking)])
+
+    def _let_follow(self, ready: Sequence[Member]) -> None:
+        """Those who hear a leader that they may follow join it."""
+        leaders = [m.role for m in self.members if isinstance(m.role, Leading)]
+        leaders.sort(key=lambda leader: -leader.epoch)
+        for member in ready:
+            for leader in leaders:
+                if (
+                    leader.epoch >= member.store.accepted_epoch
+                    and (leader.established or not member.observer)
+                    and self.links.joined(member.id, leader.member.id)
+                ):
+                    member.become(Following(self, member, leader))
+                    break
+
+    def lead(self, member: Member, role: Leader, sessions: SessionTracker) -> None:
+        """``member`` leads from now on."""
+        self._leaders.append(role)
+        self._sessions = sessions
+        self.leader = member
+
+    def step_down(self, role: Leader) -> None:
+        """``role`` leads no more."""
+        if role in self._leaders:
+            self._leaders.remove(role)
+            self.leader = self._leaders[-1].member if self._leaders else None
+
+    # -- what can happen to links
+
+    def cut(self, source: int, target: int) -> None:
+        """Server ``target`` does not hear server ``source`` any more, until `mend`."""
+        self.links.cut(source, target)
+
+    def mend(self, source: int, target: int) -> None:
+        """Takes one `cut` back."""
+        self.links.mend(source, target)
+        self.review()
+
+    # -- the state
+
+    @property
+    def sessions(self) -> SessionTracker:
+        """The sessions as the leader knows them, or the last one did."""
+        return self._sessions
 
     def session(self, session_id: int) -> Session | None:
         """The session, global or local, unless it is gone or going."""
         return self.sessions.get(session_id) or self.local_sessions.get(session_id)
 
-    def touch(self, session: Session) -> None:
-        """The session was heard of."""
-        (self.local_sessions if session.local else self.sessions).touch(session, self.now)
-
     def _is_local(self, session_id: int) -> bool:
         return self.local_sessions.get(session_id) is not None
 
-    def _upgrade(self, session_id: int) -> None:
-        """Makes a local session a global one, by a transaction of its own."""
-        session = self.local_sessions.get(session_id)
-        if session is not None:
-            self.local_sessions.close(session_id)
-            session.local = False
-            self.sessions.take(session, self.now)
-            zxid, op = self.log.last_zxid + 1, Op.CREATE_SESSION
-            created = Transaction(zxid, self.now, session_id, op, timeout=session.timeout)
-            self._commit(created, None, None)
+    @property
+    def epoch(self) -> int:
+        """The newest epoch that a server has promised to follow; 0 on a standalone server."""
+        return max(member.store.accepted_epoch for member in self.members)
 
-    def _decide(self, request: Request, origin: Member | None) -> Transaction | None:
-        """The transaction for ``request``; one without a zxid of its own where it uses none."""
-        zxid, op, session_id = self.log.last_zxid + 1, request.op, request.session_id
-        session = self.session(session_id)
-        if op is Op.CREATE_SESSION and isinstance(request.record, CreateSessionRequest):
-            timeout = request.record.timeout
-            if session is None and origin is not None:
-                self.sessions.open(session_id, timeout, origin.id, self.now)
-            return Transaction(zxid, self.now, session_id, op, timeout=timeout)
-        if op is Op.CLOSE_SESSION:
-            if session is not None:
-                self.sessions.start_closing(session)
-            return self._rules.close_session(self.tip, session_id, zxid, self.now)
-        if session is None and origin is not None:
-            return None
-        if session is not None and origin is not None and session.server_id != origin.id:
-            return Transaction(zxid, self.now, session_id, op, (), Code.SESSION_MOVED)
-        if request.record is None and not request.spends_zxid:
-            zxid -= 1
-        return self._rules.prepare(self.tip, request, zxid, self.now)
+    @property
+    def tip(self) -> Tree:
+        """The state after every transaction that the leader has accepted; without a leader, the
+        newest state that a server has. On a standalone server also what it serves.
+        """
+        if self._leaders:
+            return self._leaders[-1].decisions.tip
+        return max((m.store.tree for m in self.members), key=lambda tree: tree.zxid)
 
-    def replace(self, tree: Tree, zxid: int, changes: Sequence[Change]) -> None:
-        """Puts ``tree`` in the place of every server's, as if one transaction had made ``changes``."""
-        self.tip = tree
-        self.log.append(Transaction(zxid, self.now, 0, Op.ERROR))
-        for member in self.members:
-            if member.running:
-                member.replace(changes)
+    def submit(self, request: Request, origin: Member | None, complete: Completion | None) -> None:
+        """A write for the leader, through ``origin`` or its own; lost without a leader, or when its
+        session is gone.
+        """
+        if origin is not None:
+            origin.role.submit(request, complete)
+        elif self._leaders:
+            self.turns.post(self._leaders[-1].carry_out, request, None, complete)
 
     def expire(self, session: Session) -> None:
         """Ends a session as if it had not been heard of for its timeout."""
-        self.submit(Request(session.id, 0, Op.CLOSE_SESSION, EmptyRequest(), ()), None, None)
+        self.submit(closing(session.id), None, None)
+
+    def replace(self, tree: Tree, zxid: int, changes: Sequence[Change]) -> None:
+        """Puts ``tree`` in the place of every server's, as if one transaction had made ``changes``.
+
+        What was proposed and not committed is lost.
+        """
+        tree.zxid = zxid
+        running = [member for member in self.members if member.running]
+        settled = self.links.quiet and all(member.settled for member in running)
+        if not settled:  # what is on its way belongs to another past
+            for member in running:
+                member.become(Role())
+        self.log.append(Transaction(zxid, self.now, 0, Op.ERROR))
+        self.log.mark(tree)
+        for member in self.members:
+            member.replace(tree if self.standalone else tree.copy(), changes)
+        for leader in self._leaders:
+            leader.restart(tree, zxid)
+        if not settled:
+            for member in running:
+                self.turns.post(self.look, member)
+
+    # -- the time
 
     def advance(self, now: int) -> None:
-        """Moves time on to ``now`` and does what is due: expiry, reaping, timers."""
+        """Moves time on to ``now`` and does what is due on the way, each at its own time."""
+        while (due := self.deadline()) is not None and due <= now:
+            self.now = max(self.now, due)
+            self.timers.run_due(self.now, self.turns.post)
+            self.turns.post(self._do_duties)
         self.now = now
-        self.timers.run_due(now)
-        for session in self.local_sessions.expired(now):
+
+    def _do_duties(self) -> None:
+        for session in self.local_sessions.expired(self.now):
             for member in self.members:
                 if member.id == session.server_id:
                     member.end_local(session)
-        if self.leader is None:
-            return
-        for session in self.sessions.expired(now):
-            self.expire(session)
-        if now - self._last_reaping >= self.settings.container_check_interval:
-            self._last_reaping = now
-            self._reap()
+        for leader in list(self._leaders):
+            leader.do()
 
     def deadline(self) -> int | None:
         """When `advance` next has something to do; ``None`` while nothing is scheduled."""
         due = [self.timers.next(), self.local_sessions.next_expiry()]
-        if self.leader is not None:
-            due.append(self.sessions.next_expiry())
-            if self.tip.reapable:
-                due.append(self._last_reaping + self.settings.container_check_interval)
+        due += [leader.due() for leader in self._leaders]
         return min((when for when in due if when is not None), default=None)
 
     def nonce(self) -> str:
         """40 characters that nobody can guess, for one SASL exchange."""
-        return b64encode(self._random.randbytes(30)).decode("ascii")
-
-    def _reap(self) -> None:
-        """Deletes empty containers that were used, and TTL znodes that are over: one transaction
-        each.
-        """
-        for path in list(self.tip.reapable):
-            node = self.tip.nodes[path]
-            if self.tip.child_count(path):
-                continue
-            over = node.creates if node.reap == CONTAINER else self.now - node.mtime > node.reap
-            if over:
-                request = Request(0, 0, Op.DELETE_CONTAINER, PathRequest(path), ())
-                self.submit(request, None, None)
+        return b64encode(self.random.randbytes(30)).decode("ascii")

@@ -2,14 +2,14 @@
 
 A message is an action at the receiving server. Rules that live here:
 
-* `Turns`: whatever happens in an ensemble of several servers is a turn, and a turn that is caused by
-  another one comes after it, first come, first served. So nothing is ever called back in the middle of
-  what it was doing, however short the links are.
-* A learner and its leader are joined by one connection, as by TCP: two streams, each in order, nothing
-  lost inside a stream. Each message takes the latency of its link; none at all by default, which makes
-  it the next turn.
-* A cut link makes streams stand still. When it is mended within a tick, what was on its way arrives, in
-  order; a connection that was cut for a tick is broken, and both ends know.
+* `Turns`: whatever happens in an ensemble of several servers is a turn, and a turn that is caused
+  by another one comes after it, first come, first served. So nothing is ever called back in the
+  middle of what it was doing, however short the links are.
+* A learner and its leader are joined by one connection, as by TCP: two streams, each in order,
+  nothing lost inside a stream. Each message takes the latency of its link; none at all by default,
+  which makes it the next turn.
+* A cut link makes streams stand still. When it is mended within a tick, what was on its way
+  arrives, in order; a connection that was cut for a tick is broken, and both ends know.
 * An end that closes is heard of behind everything that it had sent before.
 """
 
@@ -70,9 +70,7 @@ class End:
 
     __slots__ = ("_last", "_links", "_on_lost", "_under_way", "open", "peer", "source", "target")
 
-    def __init__(
-        self, links: Links, source: int, target: int, on_lost: Callable[[], None]
-    ) -> None:
+    def __init__(self, links: Links, source: int, target: int, on_lost: Callable[[], None]) -> None:
         self.open = True
         self.peer: End
         self.source = source
@@ -104,6 +102,11 @@ class End:
         ):
             _, action, args = self._under_way.popleft()
             self._deliver(action, args)
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is on its way from here."""
+        return bool(self._under_way)
 
     def _deliver(self, action: Callable[..., None], args: tuple[Any, ...]) -> None:
         if self.peer.open:
@@ -198,6 +201,11 @@ class Links:
         return [end for end in self._ends if {end.source, end.target} == {*key}]
 
     # -- connections
+
+    @property
+    def quiet(self) -> bool:
+        """Whether no message is on its way."""
+        return not any(end.busy for end in self._ends)
 
     def connect(
         self,

@@ -83,7 +83,8 @@ class Log:
         """
         self._entries: deque[Transaction] = deque(maxlen=keep)
         self.start = zxid
-        """The zxid below the oldest transaction remembered, where all are kept or `trim` drops them.
+        """The zxid below the oldest transaction remembered, where all are kept or `trim` drops
+        them.
         """
         self.last_zxid = zxid
 

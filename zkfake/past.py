@@ -1,7 +1,7 @@
 """What an ensemble has committed: one log, and the tree at any point of it.
 
-A tree is a pure function of the log, so any state that ever was can be built again from an older one:
-apply what was committed in between.
+A tree is a pure function of the log, so any state that ever was can be built again from an older
+one: apply what was committed in between.
 """
 
 from zkfake.log import Log, Transaction

@@ -1,21 +1,29 @@
 """One server: its own tree at its own zxid, its watches, its connections.
 
-A server answers reads from what it has applied, and hands writes to the ensemble. When it applies a
+A server answers reads from what it has applied, and hands writes to its role. When it applies a
 transaction it changes its tree, tells the watchers, moves its zxid on and lets the waiting request
 be answered, in that order: so a client sees an event before the reply, or the new data, that it
 belongs to.
+
+A client stays a client of one role: when that changes, its connection is dropped, and whatever was
+on its way is not answered.
 """
 
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from zkfake.ensemble import Completion, Ensemble
+from zkfake.applying import Applying
+from zkfake.decisions import creating
+from zkfake.ensemble import Ensemble
 from zkfake.four_letter import DEFAULT_TRACE_MASK, Mode, ServerStats
 from zkfake.log import Transaction
-from zkfake.protocol import ConnectRequest, CreateSessionRequest, Op, Request
+from zkfake.protocol import ConnectRequest, Op, Request
 from zkfake.replies import Reads
+from zkfake.role import Completion, Role
 from zkfake.sessions import Session, first_session_id, password_of
+from zkfake.store import Sessions, Store
 from zkfake.timers import Timer
+from zkfake.transactions import makes_ephemerals
 from zkfake.tree import Change, Tree
 from zkfake.watches import Watcher, Watches
 
@@ -41,57 +49,58 @@ class Replica:
         self.id = server_id
         self.observer = observer
         self.running = False
+        self.store = Store()
+        self.role = Role()
+        self.applying = Applying(ensemble)
+        """What is committed and not applied yet, with the knobs of the server's lag."""
+        self.zxid = 0
+        """Of the last transaction applied, or where a leader's epoch starts."""
         self.stats = ServerStats()
         self.trace_mask = DEFAULT_TRACE_MASK
         self.clients: dict[Client, None] = {}
+        self.watches = Watches(self.settings.version)
         self._by_session: dict[int, Client] = {}
         self._next_session_id = first_session_id(server_id, ensemble.now)
+        self._read_from(self.store.tree)
         ensemble.join(self)
-        self.watches = Watches(self.settings.version)
-        self._adopt(ensemble.tip)
-        self.zxid = self.tree.zxid
 
-    def _adopt(self, tree: Tree) -> None:
+    def _read_from(self, tree: Tree) -> None:
         self.tree = tree
         self.reads = Reads(self.settings, self.access, tree, self.watches)
 
     @property
     def mode(self) -> Mode | None:
         """What the server is in its ensemble; ``None`` while it serves nobody."""
-        if self.ensemble.leader is None:
-            return "read-only" if self.running and self.settings.read_only_mode else None
-        if self.ensemble.standalone:
-            return "standalone"
-        if self.ensemble.leader is self:
-            return "leader"
-        return "observer" if self.observer else "follower"
+        return self.role.mode
 
     # -- its place in the ensemble
 
     def start(self) -> None:
-        """Joins the ensemble, with the state it left it with or later."""
+        """Joins the ensemble, with the state it left it with."""
         if not self.running:
             self.running = True
+            self.zxid = self.tree.zxid
             self._next_session_id = first_session_id(self.id, self.ensemble.now)
             self.ensemble.member_started(self)
 
     def stop(self) -> None:
-        """Leaves: every connection is dropped. The tree stays, as on a disk."""
+        """Leaves: every connection is dropped. Log and tree stay, as on a disk."""
         if self.running:
             self.running = False
-            self._drop_clients()
-            self._forget_local_sessions()
-            self.ensemble.member_stopped(self)
+            self.ensemble.turns.post(self.become, Role())
 
-    def follow(self, zxid: int | None) -> None:
+    @property
+    def settled(self) -> bool:
+        """Whether it has applied all it knows to be committed, and knows no more to come."""
+        return not self.applying and self.role.settled
+
+    def become(self, role: Role) -> None:
+        """Takes a role; the old one and all clients are let go."""
+        self.role.leave()
+        self.role = role
+        self.applying.clear()
         self._drop_clients()
         self._forget_local_sessions()
-        tip = self.ensemble.tip
-        if not self.ensemble.standalone and (self.tree is tip or self.tree.zxid != tip.zxid):
-            self._adopt(tip.copy())
-        self.zxid = max(self.zxid, self.tree.zxid)
-        if zxid is not None:
-            self.zxid = zxid
 
     def _drop_clients(self) -> None:
         for client in list(self.clients):
@@ -110,11 +119,28 @@ class Replica:
         if client is not None:
             client.drop()
 
-    def commit(
+    # -- its tree
+
+    def commit(self, transaction: Transaction, complete: Completion | None) -> None:
+        """The next transaction of the log is committed: it is applied after the server's lag."""
+        self.applying.put(self._apply, transaction, complete)
+
+    def answer(self, done: Callable[[], None]) -> None:
+        """Calls ``done`` once everything committed so far has been applied."""
+        self.applying.put_last(done)
+
+    def catch_up(self) -> None:
+        """Applies all that is committed, without a lag."""
+        self.applying.catch_up()
+
+    def _apply(self, transaction: Transaction, complete: Completion | None) -> None:
+        self.applied(transaction, self.store.apply(transaction), complete)
+        self.store.trim()
+
+    def applied(
         self, transaction: Transaction, changes: Sequence[Change], complete: Completion | None
     ) -> None:
-        if self.tree is not self.ensemble.tip:
-            self.tree.apply(transaction)
+        """The tree has changed: tells the watchers, and whoever asked for it."""
         closing = transaction.op is Op.CLOSE_SESSION
         client = self._by_session.get(transaction.session_id) if closing else None
         if client is not None and complete is None:
@@ -127,13 +153,21 @@ class Replica:
         if complete is not None:
             complete(transaction, changes)
 
-    def replace(self, changes: Sequence[Change]) -> None:
-        tip = self.ensemble.tip
-        self._adopt(tip if self.ensemble.standalone else tip.copy())
-        self.zxid = tip.zxid
-        event_zxid = tip.zxid if self.settings.version.event_zxid else -1
-        for change in changes:
-            self.watches.trigger(change, event_zxid)
+    def adopt(self, tree: Tree, sessions: Sessions) -> None:
+        """Goes on from another server's state."""
+        self.store.adopt(tree, sessions)
+        self._read_from(self.store.tree)
+        self.zxid = max(self.zxid, tree.zxid)
+
+    def replace(self, tree: Tree, changes: Sequence[Change]) -> None:
+        """Goes on from ``tree``, and tells the watchers of ``changes``."""
+        self.store.replace(tree)
+        self._read_from(tree)
+        if self.running:
+            self.zxid = tree.zxid
+            event_zxid = tree.zxid if self.settings.version.event_zxid else -1
+            for change in changes:
+                self.watches.trigger(change, event_zxid)
 
     # -- its clients
 
@@ -150,7 +184,13 @@ class Replica:
         if self._by_session.get(client.session_id) is client:
             del self._by_session[client.session_id]
 
-    def open_session(self, client: Client, timeout: int, done: Callable[[Session], None]) -> None:
+    def knows(self, session_id: int) -> bool:
+        """Whether the log, as far as it was applied here, has the session open."""
+        return session_id in self.store.sessions
+
+    def open_session(
+        self, client: Client, timeout: int, done: Callable[[Session | None], None]
+    ) -> None:
         """Makes a session for ``client``; ``done`` is called with it once it is committed."""
         session_id = self._next_session_id
         self._next_session_id += 1
@@ -160,35 +200,78 @@ class Replica:
             session.local = True
             self._by_session[session_id] = client
             return done(session)
-        request = Request(session_id, 0, Op.CREATE_SESSION, CreateSessionRequest(timeout), ())
 
         def opened(_transaction: Transaction, _changes: Sequence[Change]) -> None:
-            session = self.ensemble.sessions.get(session_id)
+            session = self.role.opened(Session(session_id, timeout, self.id, 0))
             if session is not None:
-                self._by_session[session_id] = client
-                done(session)
+                self._own(client, session, done)
 
-        return self.ensemble.submit(request, self, opened)
+        return self.role.submit(creating(session_id, timeout), opened)
 
-    def renew_session(self, client: Client, asked: ConnectRequest, timeout: int) -> Session | None:
-        """The session that ``asked`` names, now this connection's; ``None`` where id or password
-        are wrong.
+    def renew_session(
+        self,
+        client: Client,
+        asked: ConnectRequest,
+        timeout: int,
+        done: Callable[[Session | None], None],
+    ) -> None:
+        """``done`` is called with the session that ``asked`` names, now this connection's; with
+        ``None`` where id or password are wrong.
 
         The session's connection so far is dropped first, whatever the password.
         """
         old = self._by_session.pop(asked.session_id, None)
         if old is not None:
             old.drop()
-        session = self.ensemble.session(asked.session_id)
-        if session is not None and session.local and session.server_id != self.id:
-            return None
-        if session is None or asked.password != password_of(session.id):
-            return None
+        if asked.password != password_of(asked.session_id):
+            return done(None)
+        session = self.ensemble.local_sessions.get(asked.session_id)
+        if session is None:
+
+            def renewed(session: Session | None) -> None:
+                self._own(client, session, done)
+
+            return self.role.renew(asked.session_id, timeout, renewed)
+        if session.server_id != self.id:
+            return done(None)
         session.timeout = timeout
-        session.server_id = self.id
-        self.ensemble.touch(session)
-        self._by_session[session.id] = client
-        return session
+        self.touch(session)
+        return self._own(client, session, done)
+
+    def _own(
+        self, client: Client, session: Session | None, done: Callable[[Session | None], None]
+    ) -> None:
+        if session is not None and client in self.clients:
+            old = self._by_session.get(session.id)
+            if old is not None and old is not client:
+                old.drop()
+            self._by_session[session.id] = client
+        done(session)
+
+    def touch(self, session: Session) -> bool:
+        """The session was heard of; False where it is over."""
+        if session.local:
+            self.ensemble.local_sessions.touch(session, self.ensemble.now)
+            return not session.closing
+        return self.role.touch(session)
+
+    def has_moved(self, session: Session) -> bool:
+        """Whether it is known here that the session went on at another server."""
+        return not session.local and self.role.has_moved(session)
+
+    def sync(self, done: Callable[[], None]) -> None:
+        """Calls ``done`` once everything is applied that was committed before."""
+        self.role.sync(done)
+
+    def submit(self, session: Session, request: Request, complete: Completion) -> None:
+        """A write of one of its clients. A local session that wants ephemerals becomes a global one
+        first.
+        """
+        if session.local and self.settings.local_sessions_upgrading and makes_ephemerals(request):
+            self.ensemble.local_sessions.close(session.id)
+            session.local = False
+            self.role.submit(creating(session.id, session.timeout), None)
+        self.role.submit(request, complete)
 
     def call_later(self, delay: int, action: Callable[[], None]) -> Timer:
         """Runs ``action`` in ``delay`` milliseconds unless the timer is cancelled."""

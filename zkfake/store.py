@@ -1,11 +1,12 @@
 """What a server keeps when it stops: its log, what it has applied of it, and its promises.
 
-* The log holds what the server has accepted. What is committed and applied never leaves the tree; what
-  lies above may be cut off by the next leader.
-* Sessions are a function of the log as the tree is: createSession adds one, closeSession takes it away.
-* ``accepted_epoch`` is the newest leader that the server has promised to follow, ``current_epoch`` the
-  newest whose log it took over. A server never follows a leader older than its promise, so two leaders
-  can never both have a quorum.
+* The log holds what the server has accepted. What is committed and applied never leaves the tree;
+  what lies above may be cut off by the next leader.
+* Sessions are a function of the log as the tree is: createSession adds one, closeSession takes it
+  away.
+* ``accepted_epoch`` is the newest leader that the server has promised to follow, ``current_epoch``
+  the newest whose log it took over. A server never follows a leader older than its promise, so two
+  leaders can never both have a quorum.
 """
 
 from collections.abc import Sequence
@@ -15,8 +16,8 @@ from zkfake.protocol import Op
 from zkfake.tree import Change, Tree
 
 REMEMBERED = 500
-"""Applied transactions that a server remembers for those that lag behind; who is further behind gets
-the whole tree.
+"""Applied transactions that a server remembers for those that lag behind; who is further behind
+gets the whole tree.
 """
 
 Sessions = dict[int, int]
@@ -60,4 +61,9 @@ class Store:
         """Everything anew, from another server's state. Cost: a reference a znode."""
         self.tree = tree.copy()
         self.sessions = dict(sessions)
+        self.log = Log(tree.zxid)
+
+    def replace(self, tree: Tree) -> None:
+        """Another tree, and a log that starts with it; the sessions go on."""
+        self.tree = tree
         self.log = Log(tree.zxid)

@@ -37,8 +37,13 @@ class Timers:
             heappop(self._heap)
         return self._heap[0][0] if self._heap else None
 
-    def run_due(self, now: int) -> None:
+    def run_due(
+        self, now: int, run: Callable[[Callable[[], None]], None] = lambda action: action()
+    ) -> None:
+        """Gives each action that is due at ``now`` to ``run``, those included that come up
+        meanwhile.
+        """
         while (when := self.next()) is not None and when <= now:
             action = heappop(self._heap)[2].action
             assert action is not None  # cancelled timers were dropped by next()
-            action()
+            run(action)

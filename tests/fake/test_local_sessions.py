@@ -161,6 +161,7 @@ def test_read_only_server() -> None:
     before = world.at(1).connect()
     world.servers[1].stop()
     world.servers[2].stop()
+    world.advance(2000)  # without a leader so long before it serves reads
     assert renew(world, before, 1, read_only=1) == 0
     assert world.at(1).shake(read_only=0) == b""
 
@@ -189,6 +190,7 @@ def test_without_the_setting_a_read_only_server_opens_no_session() -> None:
     world = Trio({"readonlymode.enabled": True})
     world.servers[1].stop()
     world.servers[2].stop()
+    world.advance(2000)  # without a leader so long before it serves reads
     client = world.at(1)
     response = client.shake(read_only=1)
     assert struct.unpack(">iqi", response) == (0, world.zxid, NOT_READ_ONLY)

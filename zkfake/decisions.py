@@ -1,0 +1,105 @@
+"""What the leader decides: each request becomes the next transaction, or none.
+
+The leader checks a write against everything accepted before, committed or not: its tip. Every write
+uses a zxid, one that fails too; left out are only those whose body cannot be read. A request of a
+session that is gone is lost without a word, one of a session that moved to another server fails as
+SessionMoved, which costs the client its connection.
+
+The leader also ends what is over: sessions that were not heard of for their timeout, empty
+containers, TTL znodes. Each end is a request of its own.
+"""
+
+from zkfake.log import CONTAINER, Transaction
+from zkfake.protocol import Code, CreateSessionRequest, EmptyRequest, Op, PathRequest, Request
+from zkfake.role import Surroundings
+from zkfake.sessions import SessionTracker
+from zkfake.tree import Tree
+
+
+class Decisions:
+    """The leader's desk: the tip, the sessions, the last zxid it gave."""
+
+    def __init__(
+        self, ensemble: Surroundings, tip: Tree, zxid: int, sessions: SessionTracker
+    ) -> None:
+        """``zxid``: the one below the first that is given."""
+        self.tip = tip
+        self.zxid = zxid
+        self.sessions = sessions
+        self._ensemble = ensemble
+        self._settings = ensemble.settings
+        self._rules = ensemble.rules
+        self._local = ensemble.local_sessions
+        self._last_reaping = ensemble.now
+
+    def decide(self, request: Request, origin: int | None) -> Transaction | None:
+        """The transaction for ``request``; one without a zxid of its own where it uses none.
+
+        ``origin``: the server it came through; ``None`` for the leader's own.
+        """
+        now = self._ensemble.now
+        zxid, op, session_id = self.zxid + 1, request.op, request.session_id
+        session = self.sessions.get(session_id) or self._local.get(session_id)
+        if op is Op.CREATE_SESSION and isinstance(request.record, CreateSessionRequest):
+            timeout = request.record.timeout
+            if session is None and origin is not None:
+                self.sessions.open(session_id, timeout, origin, now)
+            return Transaction(zxid, now, session_id, op, timeout=timeout)
+        if op is Op.CLOSE_SESSION:
+            if session is not None:
+                self.sessions.start_closing(session)
+            return self._rules.close_session(self.tip, session_id, zxid, now)
+        if origin is not None:
+            if session is None:
+                return None
+            if session.server_id != origin:
+                return Transaction(zxid, now, session_id, op, (), Code.SESSION_MOVED)
+        if request.record is None and not request.spends_zxid:
+            zxid -= 1
+        return self._rules.prepare(self.tip, request, zxid, now)
+
+    def restart(self, tree: Tree, zxid: int) -> None:
+        """Goes on from another state."""
+        self.tip = tree
+        self.zxid = zxid
+
+    # -- what is over
+
+    def due(self) -> int | None:
+        """When `overdue` next finds something; ``None`` while nothing can end."""
+        expiry = self.sessions.next_expiry()
+        if not self.tip.reapable:
+            return expiry
+        reaping = self._last_reaping + self._settings.container_check_interval
+        return reaping if expiry is None else min(expiry, reaping)
+
+    def overdue(self) -> list[Request]:
+        """The requests that end what is over now."""
+        now = self._ensemble.now
+        ends = [closing(session.id) for session in self.sessions.expired(now)]
+        if now - self._last_reaping >= self._settings.container_check_interval:
+            self._last_reaping = now
+            ends += map(_reaping, filter(self._is_over, list(self.tip.reapable)))
+        return ends
+
+    def _is_over(self, path: str) -> bool:
+        node = self.tip.nodes[path]
+        if self.tip.child_count(path):
+            return False
+        if node.reap == CONTAINER:
+            return node.creates > 0
+        return self._ensemble.now - node.mtime > node.reap
+
+
+def creating(session_id: int, timeout: int) -> Request:
+    """The request that opens a session. ``timeout``: milliseconds."""
+    return Request(session_id, 0, Op.CREATE_SESSION, CreateSessionRequest(timeout), ())
+
+
+def closing(session_id: int) -> Request:
+    """The request that ends a session."""
+    return Request(session_id, 0, Op.CLOSE_SESSION, EmptyRequest(), ())
+
+
+def _reaping(path: str) -> Request:
+    return Request(0, 0, Op.DELETE_CONTAINER, PathRequest(path), ())

@@ -1,0 +1,130 @@
+"""The role of a learner: a follower, or an observer, which has no vote.
+
+* It takes over the leader's log when it joins, says so, and serves clients once the leader tells it
+  to.
+* It puts each proposal into its log and acknowledges it. It applies what the leader says is
+  committed, in order, each server at its own pace.
+* Reads are its own; writes and syncs go to the leader, and are answered here once they, and all
+  before them, have been applied here.
+* It tells the leader twice a tick which sessions it heard of; whether one may go on here, the
+  leader says.
+* A connection to the leader that is lost costs it the role.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from zkfake.role import Role
+from zkfake.sessions import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from zkfake.leading import Catchup, Leading
+    from zkfake.log import Transaction
+    from zkfake.protocol import Request
+    from zkfake.role import Completion, Member, Surroundings
+    from zkfake.timers import Timer
+
+
+class Following(Role):
+    """A follower or observer of one leader."""
+
+    def __init__(self, ensemble: Surroundings, member: Member, leader: Leading) -> None:
+        self.leader = leader
+        self._ensemble = ensemble
+        self._member = member
+        self._store = member.store
+        self._store.accepted_epoch = leader.epoch
+        self._accepted: deque[tuple[Transaction, Completion | None]] = deque()
+        self._touched: dict[int, None] = {}
+        self._report: Timer | None = None
+        self._peer = leader.connect(self)
+        self._end = self._peer.end.peer
+        self._end.send(leader.join, self._peer, self._store.log.last_zxid)
+
+    @property
+    def id(self) -> int:
+        return self._member.id
+
+    @property
+    def votes(self) -> bool:
+        return not self._member.observer
+
+    def leave(self) -> None:
+        self._end.close()
+        if self._report is not None:
+            self._report.cancel()
+
+    def lost(self) -> None:
+        """The leader is gone."""
+        self._ensemble.look(self._member)
+
+    # -- messages of the leader
+
+    def catch_up(self, catchup: Catchup) -> None:
+        """Here is what the log lacks."""
+        store = self._store
+        if catchup.tree is not None and catchup.sessions is not None:
+            self._member.adopt(catchup.tree, catchup.sessions)
+        store.log.truncate(catchup.floor)
+        for transaction in catchup.entries:
+            store.log.append(transaction)
+        store.current_epoch = catchup.epoch
+        self._accepted = deque((entry, None) for entry in store.log.after(store.tree.zxid))
+        self._end.send(self.leader.ack, self._peer, store.log.last_zxid)
+
+    def serve(self, committed: int) -> None:
+        """The leader has a quorum; everything up to ``committed`` is to be applied at once."""
+        self.commit(committed)
+        self._member.catch_up()
+        self.mode = "observer" if self._member.observer else "follower"
+
+    def accept(self, transaction: Transaction, complete: Completion | None) -> None:
+        """A proposal; ``complete`` where the request came from here."""
+        self._store.log.append(transaction)
+        self._accepted.append((transaction, complete))
+        self._end.send(self.leader.ack, self._peer, transaction.zxid)
+
+    def commit(self, zxid: int) -> None:
+        """All proposals up to ``zxid`` are committed."""
+        accepted = self._accepted
+        while accepted and accepted[0][0].zxid <= zxid:
+            self._member.commit(*accepted.popleft())
+
+    def inform(self, transaction: Transaction, complete: Completion | None) -> None:
+        """To an observer: this is committed."""
+        self._store.log.append(transaction)
+        self._member.commit(transaction, complete)
+
+    def answer(self, done: Callable[[], None]) -> None:
+        """What was asked needed no transaction, or was a sync."""
+        self._member.answer(done)
+
+    # -- its clients
+
+    def submit(self, request: Request, complete: Completion | None) -> None:
+        self._end.send(self.leader.request, self._peer, request, complete)
+
+    def sync(self, done: Callable[[], None]) -> None:
+        self._end.send(self.leader.synchronise, self._peer, done)
+
+    def touch(self, session: Session) -> bool:
+        if self._report is None:
+            when = self._ensemble.now + self._ensemble.settings.tick_time // 2
+            self._report = self._ensemble.timers.at(when, self._report_touched)
+        self._touched[session.id] = None
+        return True
+
+    def _report_touched(self) -> None:
+        self._report = None
+        touched, self._touched = self._touched, {}
+        self._end.send(self.leader.touched, list(touched))
+
+    def renew(self, session_id: int, timeout: int, done: Callable[[Session | None], None]) -> None:
+        def validated(valid: bool) -> None:
+            done(Session(session_id, timeout, self.id, 0) if valid else None)
+
+        self._end.send(self.leader.validate, self._peer, session_id, timeout, validated)

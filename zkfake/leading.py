@@ -1,0 +1,338 @@
+"""The role of the leader of one epoch.
+
+* It starts with the log it has, all of which counts as accepted. Each learner that joins gets what
+  its own log lacks, or the whole tree where the log does not reach back; what it has too much is
+  cut off.
+* Once a quorum has the same log, all of that is committed and the leader is established: its zxid
+  is its epoch with a counter of 0, it starts every session's timeout anew, and it serves.
+* A proposal is committed once a quorum has it in its log, in the order of the log. Followers get
+  proposals and then commits, observers hear only of what is committed.
+* It alone knows who owns a session: the server where it was last opened or renewed. It alone lets
+  sessions expire, so none does while there is no leader with a quorum.
+* A sync is answered behind all that was proposed before it.
+* Without a quorum it steps down.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from zkfake.decisions import Decisions
+from zkfake.protocol import Op
+from zkfake.role import Role
+from zkfake.sessions import SessionTracker
+from zkfake.store import Sessions, fold
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from zkfake.links import End
+    from zkfake.log import Transaction
+    from zkfake.protocol import Request
+    from zkfake.role import Completion, Member, Surroundings
+    from zkfake.sessions import Session
+    from zkfake.tree import Tree
+
+
+INIT_LIMIT = 10
+"""Ticks that a new leader waits for a quorum to have its log."""
+
+
+class Catchup(NamedTuple):
+    """What a learner needs to have the leader's log.
+
+    ``floor``: what its own log shares with it. ``entries``: what comes above. ``tree`` and
+    ``sessions``: the state to start from instead, where the logs do not meet.
+    """
+
+    epoch: int
+    floor: int
+    entries: Sequence[Transaction]
+    tree: Tree | None = None
+    sessions: Sessions | None = None
+
+
+class Learner(Protocol):
+    """The other end: a follower or an observer. The methods are the messages to it."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def votes(self) -> bool: ...
+    def lost(self) -> None: ...
+    def catch_up(self, catchup: Catchup) -> None: ...
+    def serve(self, committed: int) -> None: ...
+    def accept(self, transaction: Transaction, complete: Completion | None) -> None: ...
+    def commit(self, zxid: int) -> None: ...
+    def inform(self, transaction: Transaction, complete: Completion | None) -> None: ...
+    def answer(self, done: Callable[[], None]) -> None: ...
+
+
+@dataclass(slots=True, eq=False)
+class Peer:
+    """A learner as its leader knows it; ``acked``: up to where it has the leader's log."""
+
+    learner: Learner
+    end: End = field(init=False)
+    acked: int = -1
+
+
+class _Proposal(NamedTuple):
+    transaction: Transaction
+    origin: int | None
+    complete: Completion | None
+
+
+class Leading(Role):
+    """The leader of one epoch. What learners may send it is under "messages"."""
+
+    answers_syncs = True
+
+    def __init__(self, ensemble: Surroundings, member: Member, epoch: int) -> None:
+        """``epoch``: newer than any that a voter of its quorum has promised to follow."""
+        self.epoch = epoch
+        self.member = member
+        self.established = False
+        self._ensemble = ensemble
+        self._store = store = member.store
+        store.accepted_epoch = store.current_epoch = epoch
+        self._peers: dict[int, Peer] = {}
+        self._proposals: deque[_Proposal] = deque()
+        self._answers: deque[tuple[int, Peer | None, Callable[[], None]]] = deque()
+        self._committed = 0
+        self._known = dict(store.sessions)
+        tip = store.tree.copy()
+        for transaction in store.log.after(tip.zxid):
+            tip.apply(transaction)
+            fold(self._known, transaction)
+        self.sessions = SessionTracker(ensemble.settings.tick_time)
+        self.decisions = Decisions(ensemble, tip, epoch << 32, self.sessions)
+        patience = ensemble.now + INIT_LIMIT * ensemble.settings.tick_time
+        self._give_up = ensemble.timers.at(patience, self._require_establishment)
+        ensemble.turns.post(self._commit_acked)
+
+    @property
+    def settled(self) -> bool:  # type: ignore[override]
+        return self.established and not self._proposals
+
+    @property
+    def followers(self) -> set[int]:
+        """The ids of the servers that follow it, and its own."""
+        return {self.member.id, *self._peers}
+
+    def leave(self) -> None:
+        self._give_up.cancel()
+        self._ensemble.step_down(self)
+        for peer in self._peers.values():
+            peer.end.close()
+
+    # -- its quorum
+
+    def _is_quorum(self, zxid: int) -> bool:
+        """Whether a quorum has the log up to ``zxid``; -1: whether one is there at all."""
+        acked = 1
+        for peer in self._peers.values():
+            acked += peer.acked >= zxid and peer.learner.votes
+        return 2 * acked > self._ensemble.voters
+
+    def _require_establishment(self) -> None:
+        if not self.established:
+            self._ensemble.look(self.member)
+
+    def _lost(self, peer: Peer) -> None:
+        if self._peers.get(peer.learner.id) is peer:
+            del self._peers[peer.learner.id]
+        if not self._is_quorum(-1):
+            self._ensemble.look(self.member)
+
+    def _establish(self) -> None:
+        """A quorum has the same log: all of it is committed now."""
+        self.established = True
+        self.mode = "leader"
+        ensemble, store = self._ensemble, self._store
+        for transaction in store.log.after(store.tree.zxid):
+            if not ensemble.log.committed(transaction):
+                ensemble.log.append(transaction)
+            self.member.commit(transaction, None)
+        self.member.catch_up()
+        for session_id, timeout in self._known.items():
+            self.sessions.open(session_id, timeout, 0, ensemble.now)
+        self._committed = store.log.last_zxid
+        self.member.zxid = ensemble.log.last_zxid = self.decisions.zxid
+        ensemble.lead(self.member, self, self.sessions)
+        for peer in self._peers.values():
+            if peer.acked >= 0:
+                peer.end.send(peer.learner.serve, self._committed)
+        ensemble.review()
+
+    # -- messages
+
+    def connect(self, learner: Learner) -> Peer:
+        """A new connection: what the learner is known by from now on."""
+        peer = Peer(learner)
+        end = self._ensemble.links.connect(
+            self.member.id, learner.id, partial(self._lost, peer), learner.lost
+        )
+        peer.end = end
+        return peer
+
+    def join(self, peer: Peer, zxid: int) -> None:
+        """A learner, whose log ends at ``zxid``, wants to follow."""
+        former = self._peers.pop(peer.learner.id, None)
+        if former is not None:
+            former.end.close()
+        self._peers[peer.learner.id] = peer
+        log, tree = self._store.log, self._store.tree
+        floor = log.floor(zxid)
+        if floor is None:
+            entries = log.after(tree.zxid)
+            catchup = Catchup(
+                self.epoch, tree.zxid, entries, tree.copy(), self._store.sessions.copy()
+            )
+        else:
+            catchup = Catchup(self.epoch, floor, log.after(floor))
+        if not peer.learner.votes:
+            committed = [entry for entry in catchup.entries if entry.zxid <= self._committed]
+            catchup = catchup._replace(entries=committed)
+        peer.end.send(peer.learner.catch_up, catchup)
+
+    def ack(self, peer: Peer, zxid: int) -> None:
+        """The learner has the log up to ``zxid``."""
+        new, peer.acked = peer.acked < 0, zxid
+        if new and self.established:
+            peer.end.send(peer.learner.serve, self._committed)
+        self._commit_acked()
+
+    def request(self, peer: Peer, request: Request, complete: Completion | None) -> None:
+        """A write of one of the learner's clients."""
+        self.carry_out(request, peer.learner.id, complete)
+
+    def synchronise(self, peer: Peer, done: Callable[[], None]) -> None:
+        """A sync of one of the learner's clients."""
+        self._answer(peer, done)
+
+    def touched(self, session_ids: Sequence[int]) -> None:
+        """The learner heard of these sessions."""
+        for session_id in session_ids:
+            session = self.sessions.get(session_id)
+            if session is not None:
+                self.sessions.touch(session, self._ensemble.now)
+
+    def validate(
+        self, peer: Peer, session_id: int, timeout: int, done: Callable[[bool], None]
+    ) -> None:
+        """A client goes on with its session at the learner."""
+        peer.end.send(done, self._own(session_id, timeout, peer.learner.id) is not None)
+
+    # -- from a request to its commit
+
+    def carry_out(self, request: Request, origin: int | None, complete: Completion | None) -> None:
+        """Proposes what becomes of ``request``, which came through the server ``origin``."""
+        decisions = self.decisions
+        transaction = decisions.decide(request, origin)
+        if transaction is None:
+            return
+        if transaction.zxid <= decisions.zxid:
+            if complete is not None:
+                peer = None if origin is None else self._peers.get(origin)
+                self._answer(peer, partial(complete, transaction, ()))
+            return
+        decisions.zxid = transaction.zxid
+        decisions.tip.apply(transaction)
+        self._store.log.append(transaction)
+        self._proposals.append(_Proposal(transaction, origin, complete))
+        for id_, peer in self._peers.items():
+            if peer.learner.votes:
+                peer.end.send(peer.learner.accept, transaction, complete if id_ == origin else None)
+        self._commit_acked()
+
+    def _answer(self, peer: Peer | None, done: Callable[[], None]) -> None:
+        """Calls ``done`` behind all that was proposed before, at the learner or here."""
+        if self._proposals:
+            self._answers.append((self.decisions.zxid, peer, done))
+        elif peer is None:
+            self.member.answer(done)
+        else:
+            peer.end.send(peer.learner.answer, done)
+
+    def _commit_acked(self) -> None:
+        if self.member.role is not self:
+            return
+        if not self.established:
+            if self._is_quorum(self._store.log.last_zxid):
+                self._establish()
+            return
+        proposals = self._proposals
+        while proposals and self._is_quorum(proposals[0].transaction.zxid):
+            self._commit(proposals.popleft())
+
+    def _commit(self, proposal: _Proposal) -> None:
+        transaction, origin, complete = proposal
+        zxid = transaction.zxid
+        self._committed = zxid
+        self._ensemble.log.append(transaction)
+        for id_, peer in self._peers.items():
+            if peer.learner.votes:
+                peer.end.send(peer.learner.commit, zxid)
+            else:
+                peer.end.send(peer.learner.inform, transaction, complete if id_ == origin else None)
+        self.member.commit(transaction, complete if origin == self.member.id else None)
+        if transaction.op is Op.CLOSE_SESSION:
+            self.sessions.close(transaction.session_id)
+        while self._answers and self._answers[0][0] <= zxid:
+            _, answered, done = self._answers.popleft()
+            if answered is None:
+                self.member.answer(done)
+            else:
+                answered.end.send(answered.learner.answer, done)
+
+    def restart(self, tree: Tree, zxid: int) -> None:
+        """Goes on from another state, which every server has by now."""
+        self.decisions.restart(tree.copy(), zxid)
+        self._committed = zxid
+
+    # -- its own clients
+
+    def submit(self, request: Request, complete: Completion | None) -> None:
+        self._ensemble.turns.post(self.carry_out, request, self.member.id, complete)
+
+    def sync(self, done: Callable[[], None]) -> None:
+        done()
+
+    def touch(self, session: Session) -> bool:
+        if session.closing:
+            return False
+        tracked = self.sessions.get(session.id)
+        if tracked is not None:  # a session that was local until now is on its way
+            self.sessions.touch(tracked, self._ensemble.now)
+        return True
+
+    def opened(self, session: Session) -> Session | None:
+        return self.sessions.get(session.id)
+
+    def renew(self, session_id: int, timeout: int, done: Callable[[Session | None], None]) -> None:
+        done(self._own(session_id, timeout, self.member.id))
+
+    def _own(self, session_id: int, timeout: int, server_id: int) -> Session | None:
+        session = self.sessions.get(session_id)
+        if session is not None:
+            session.timeout = timeout
+            session.server_id = server_id
+            self.sessions.touch(session, self._ensemble.now)
+        return session
+
+    def has_moved(self, session: Session) -> bool:
+        tracked = self.sessions.get(session.id)
+        return tracked is not None and tracked.server_id != self.member.id
+
+    # -- the clock
+
+    def due(self) -> int | None:
+        return self.decisions.due()
+
+    def do(self) -> None:
+        for request in self.decisions.overdue():
+            self.carry_out(request, None, None)

@@ -1,0 +1,49 @@
+"""The role of a server that has no leader: it looks for one, and may serve reads meanwhile.
+
+It takes part in elections once its election time is over. With ``readonlymode.enabled`` it serves
+read-only clients when it has looked for two seconds, or a tick if that is longer.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zkfake.links import draw
+from zkfake.role import Role
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from zkfake.role import Surroundings
+    from zkfake.timers import Timer
+
+
+class Looking(Role):
+    """A server that looks for a leader."""
+
+    def __init__(self, ensemble: Surroundings) -> None:
+        self.ready = False
+        """Whether it can elect, be elected or follow by now."""
+        self._ensemble = ensemble
+        self._timers: list[Timer] = []
+        delay = draw(ensemble.random, ensemble.election_time)
+        if delay:
+            self._after(delay, self._get_ready)
+        else:
+            self._get_ready()
+        if ensemble.settings.read_only_mode:
+            self._after(ensemble.read_only_delay, self._serve_reads)
+
+    def _after(self, delay: int, action: Callable[[], None]) -> None:
+        self._timers.append(self._ensemble.timers.at(self._ensemble.now + delay, action))
+
+    def _get_ready(self) -> None:
+        self.ready = True
+        self._ensemble.review()
+
+    def _serve_reads(self) -> None:
+        self.mode = "read-only"
+
+    def leave(self) -> None:
+        for timer in self._timers:
+            timer.cancel()

@@ -1,0 +1,174 @@
+"""What a server is in its ensemble, and what the roles may ask of the server and the ensemble.
+
+A server has one role at a time: stopped, looking for a leader, following one, leading, or standing
+alone. A role answers for everything that takes more than one server: writes, syncs, and whose
+session is whose. A change of role costs the server its clients, so nothing of a role outlives it;
+what was on the way is never answered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from zkfake.log import Transaction
+from zkfake.tree import Change, Tree
+
+if TYPE_CHECKING:
+    from random import Random
+
+    from zkfake.decisions import Decisions
+    from zkfake.four_letter import Mode
+    from zkfake.links import Links, Range, Turns
+    from zkfake.past import Past
+    from zkfake.protocol import Request
+    from zkfake.sessions import Session, SessionTracker
+    from zkfake.settings import Settings
+    from zkfake.store import Sessions, Store
+    from zkfake.timers import Timers
+    from zkfake.transactions import Rules
+
+Completion = Callable[[Transaction, Sequence[Change]], None]
+"""Called once a request's transaction was applied where it came from, after the watch events it
+caused.
+"""
+
+
+class Role:
+    """A server without a place in any ensemble: nobody is served. The base of all roles."""
+
+    mode: Mode | None = None
+    """What the server calls itself; ``None`` while it serves nobody."""
+
+    settled = True
+    """Whether everything that was asked for is committed."""
+
+    answers_syncs = False
+    """Whether a sync has nothing to wait for: the server itself decides what is committed."""
+
+    def submit(self, request: Request, complete: Completion | None) -> None:
+        """A write of one of the server's clients."""
+
+    def sync(self, done: Callable[[], None]) -> None:
+        """``done`` is called once the server has applied all that was committed before."""
+
+    def touch(self, session: Session) -> bool:
+        """A client of the session was heard of; False where the session is over."""
+        return not session.closing
+
+    def opened(self, session: Session) -> Session | None:
+        """The session, whose creation was just applied, as its connection is to know it."""
+        return session
+
+    def renew(self, session_id: int, timeout: int, done: Callable[[Session | None], None]) -> None:
+        """A client goes on with a session here; ``done`` gets it, ``None`` if there is none."""
+        done(None)
+
+    def has_moved(self, session: Session) -> bool:
+        """Whether it is known here that the session went on at another server."""
+        return False
+
+    def leave(self) -> None:
+        """The role is over."""
+
+
+class Member(Protocol):
+    """A server, as its role and its ensemble see it."""
+
+    store: Store
+    role: Role
+    zxid: int
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def observer(self) -> bool: ...
+    @property
+    def running(self) -> bool: ...
+    @property
+    def settled(self) -> bool:
+        """Whether it has applied all it knows to be committed, and knows no more to come."""
+
+    def become(self, role: Role) -> None:
+        """Takes a role; the old one and all clients are let go."""
+
+    def commit(self, transaction: Transaction, complete: Completion | None) -> None:
+        """The next transaction of the log is committed: apply it, after the server's own lag."""
+
+    def answer(self, done: Callable[[], None]) -> None:
+        """Call ``done`` once everything committed so far has been applied."""
+
+    def applied(
+        self, transaction: Transaction, changes: Sequence[Change], complete: Completion | None
+    ) -> None:
+        """The tree has changed: tell the watchers, and whoever asked for it."""
+
+    def catch_up(self) -> None:
+        """Apply all that is committed, without a lag."""
+
+    def adopt(self, tree: Tree, sessions: Sessions) -> None:
+        """Go on from another server's state."""
+
+    def replace(self, tree: Tree, changes: Sequence[Change]) -> None:
+        """Go on from ``tree``, and tell the watchers of ``changes``."""
+
+    def end_local(self, session: Session) -> None:
+        """A local session of this server has expired."""
+
+
+class Leader(Protocol):
+    """A role that decides, as the ensemble sees it."""
+
+    member: Member
+    decisions: Decisions
+
+    @property
+    def followers(self) -> Collection[int]:
+        """The ids of the servers of its ensemble that have the leader, and its own; none on a
+        standalone server.
+        """
+
+    def carry_out(self, request: Request, origin: int | None, complete: Completion | None) -> None:
+        """Decides ``request``, which came through the server ``origin`` or is the leader's own."""
+
+    def restart(self, tree: Tree, zxid: int) -> None:
+        """Goes on from another state, which every server has by now."""
+
+    def due(self) -> int | None:
+        """When there is something to do next; ``None`` while there is not."""
+
+    def do(self) -> None:
+        """Does what is due: expire sessions, reap containers."""
+
+
+class Surroundings(Protocol):
+    """The ensemble, as the roles see it."""
+
+    settings: Settings
+    links: Links
+    turns: Turns
+    timers: Timers
+    random: Random
+    rules: Rules
+    log: Past
+    election_time: Range
+    read_only_delay: int
+    local_sessions: SessionTracker
+
+    @property
+    def now(self) -> int: ...
+    @property
+    def voters(self) -> int:
+        """How many servers have a vote, running or not."""
+
+    def look(self, member: Member) -> None:
+        """``member`` has no leader any more."""
+
+    def review(self) -> None:
+        """Something has changed: those who look for a leader may find one."""
+
+    def lead(self, member: Member, role: Leader, sessions: SessionTracker) -> None:
+        """``member`` leads from now on."""
+
+    def step_down(self, role: Leader) -> None:
+        """``role`` leads no more."""
