@@ -627,6 +627,7 @@ class ZooKeeperDict(ConnectionStorageDict[V]):
             Timeout, Closed, ForkedDict, and what `pred` raises.
         """
         feed, view, deadline = self._feed, self._view, deadline_after(timeout)
+        feed.check_usable()
         while True:
             self._writer.refresh()
             seen = feed.cache.published
@@ -690,6 +691,14 @@ class ZooKeeperDict(ConnectionStorageDict[V]):
         with self._feed.lock:
             first = self._view.as_changes() if initial else []
             return self._dispatcher.on_change(fn, chosen, first)
+
+    def on_changes(
+        self, fn: Callable[[list[Change[V]]], Any], *, initial: bool = False
+    ) -> Subscription:
+        """Call `fn(changes)` with all the changes of one step together, as `on_change` does."""
+        with self._feed.lock:
+            first = self._view.as_changes() if initial else []
+            return self._dispatcher.on_changes(fn, first)
 
     def on_state(self, fn: Callable[[State, State], Any]) -> Subscription:
         """Call `fn(old, new)` for each change of `state`, as `on_change` does."""

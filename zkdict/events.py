@@ -72,6 +72,7 @@ class Dispatcher(Generic[V]):
         self._handler = handler
         self._lock = handler.lock_object()
         self._on_change: dict[Subscription, frozenset[str] | None] = {}
+        self._on_changes: dict[Subscription, None] = {}
         self._on_state: dict[Subscription, None] = {}
         self._on_error: dict[Subscription, None] = {}
         self._iterators: weakref.WeakSet[Changes[V]] = weakref.WeakSet()
@@ -98,6 +99,16 @@ class Dispatcher(Generic[V]):
         self._tell([(subscription, (change,)) for change in initial if _wanted(change, keys)])
         return subscription
 
+    def on_changes(
+        self, function: Callable[[list[Change[V]]], Any], initial: list[Change[V]]
+    ) -> Subscription:
+        """Tell of changes, those of one step together; first of the `initial` ones."""
+        subscription = Subscription(function, self._cancel)
+        with self._lock:
+            self._on_changes[subscription] = None
+        self._tell([(subscription, (initial,))] if initial else [])
+        return subscription
+
     def on_state(self, function: Callable[[State, State], Any]) -> Subscription:
         """Tell of changes of the state."""
         subscription = Subscription(function, self._cancel)
@@ -121,6 +132,7 @@ class Dispatcher(Generic[V]):
     def _cancel(self, subscription: Subscription) -> None:
         with self._lock:
             self._on_change.pop(subscription, None)
+            self._on_changes.pop(subscription, None)
             self._on_state.pop(subscription, None)
             self._on_error.pop(subscription, None)
 
@@ -133,7 +145,9 @@ class Dispatcher(Generic[V]):
         for iterator in list(self._iterators):
             iterator.put(changes)
         with self._lock:
+            whole = list(self._on_changes)
             subscribers = list(self._on_change.items())
+        self._tell([(subscription, (changes,)) for subscription in whole])
         self._tell(
             [
                 (subscription, (change,))

@@ -19,6 +19,7 @@ Everything that knows how kazoo delivers things lives in this file. The rules:
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import weakref
 from typing import TYPE_CHECKING, Any, Final
@@ -108,18 +109,70 @@ class _Link:
 
 
 class _Watch:
-    """The watch callback that one request leaves with kazoo."""
+    """The watch callback that one request leaves with kazoo.
 
-    __slots__ = ("_link", "_request")
+    kazoo keeps it until it fires. One whose dict is gone is idle, and another dict's read of the
+    same path takes it over instead of leaving one more: dicts that come and go leave no more than
+    those which lived at the same time. (It may then fire for the older read: one read too many.)
+    """
 
-    def __init__(self, link: _Link, request: Request) -> None:
-        self._link = link
-        self._request = request
+    __slots__ = ("_idle", "_link", "_request")
+
+    def __init__(self) -> None:
+        self._link: _Link | None = None
+        self._request: Request | None = None
+        self._idle: list[_Watch] = []
+
+    def serve(self, link: _Link, request: Request) -> None:
+        self._link, self._request = link, request
+
+    def retire(self, idle: list[_Watch]) -> None:
+        """Its dict is gone: wait in this list to be taken over."""
+        self._link = self._request = None
+        self._idle = idle
+        idle.append(self)
 
     def __call__(self, event: Any) -> None:
+        link, request = self._link, self._request
+        if link is None or request is None:
+            with contextlib.suppress(ValueError):
+                self._idle.remove(self)
         # NONE tells of the connection, and so does the listener, in its place between the events.
-        if event.type != EventType.NONE:
-            self._link.event(self._request, event.type)
+        elif event.type != EventType.NONE:
+            link.event(request, event.type)
+
+
+_idle_of: weakref.WeakKeyDictionary[Any, dict[tuple[str, bool], list[_Watch]]]
+_idle_of = weakref.WeakKeyDictionary()  # client -> (path, whether of its children) -> idle ones
+
+
+class _Watches:
+    """The watches of one feed, and the idle ones of its client."""
+
+    def __init__(self, client: Any) -> None:
+        self._idle = _idle_of.setdefault(client, {})
+        self._last: dict[tuple[str, bool], _Watch] = {}
+
+    def take(self, path: str, link: _Link, request: Request) -> _Watch:
+        """A watch callback for this request of this path."""
+        place = (path, request.kind is Kind.CHILDREN)
+        try:
+            watch = self._idle[place].pop()
+        except (KeyError, IndexError):
+            watch = _Watch()
+        watch.serve(link, request)
+        self._last[place] = watch
+        return watch
+
+    def forget(self, path: str) -> None:
+        """This child is gone."""
+        self._last.pop((path, False), None)
+
+    def retire(self) -> None:
+        """The feed is gone."""
+        while self._last:
+            place, watch = self._last.popitem()
+            watch.retire(self._idle.setdefault(place, []))
 
 
 class _Completion:
@@ -208,6 +261,7 @@ class Feed:
         self._max_staleness = max_staleness
         self._prefix = "" if path == "/" else path
         self._link = _Link(self)
+        self._watches = _Watches(client)
         self._submitted: dict[int, Submitted] = {}
         self._connected = False
         self._heard = False  # whether kazoo's listener was called yet
@@ -228,7 +282,7 @@ class Feed:
 
     def forgetter(self) -> Callable[[], None]:
         """What takes the listener from the client, without holding this feed or its lock."""
-        return functools.partial(self.client.remove_listener, self._link.listener)
+        return functools.partial(_forget, self.client, self._link, self._watches)
 
     def wait_loaded(self, deadline: float | None, *, create: bool) -> bool:
         """Wait for the first state; with `create` for one that has the root.
@@ -258,7 +312,7 @@ class Feed:
             self.cache.disconnected()
             self._connected = False
             self.signal.notify()
-        self.client.remove_listener(self._link.listener)
+        _forget(self.client, self._link, self._watches)
 
     def forked(self) -> None:
         """This is a child process now: the lock may be held for ever, so replace it."""
@@ -366,8 +420,11 @@ class Feed:
                 self._read(request)
 
     def _read(self, request: Request) -> None:
-        client, watch = self.client, _Watch(self._link, request)
+        client = self.client
         path = self.child(request.name) if request.name else self.path
+        watch = None
+        if request.kind is not Kind.SYNC:
+            watch = self._watches.take(path, self._link, request)
         if request.kind is Kind.DATA:
             result = client.get_async(path, watch)
         elif request.kind is Kind.CHILDREN:
@@ -476,7 +533,12 @@ class Feed:
             self._unsettled_since = None
         else:
             self.forced += 1
+        for submitted in self._submitted.values():  # an answer may come after what it did
+            self._local.update(submitted.local)
         self._on_publish(publication, self._local)
+        for delta in publication.deltas:
+            if delta.new is None:
+                self._watches.forget(self.child(delta.name))
         if publication.exact:
             self._local.clear()
             if self.state is not State.LIVE:
@@ -507,6 +569,11 @@ class Feed:
         old, self.state = self.state, new
         if old is not new:
             self._on_state(old, new)
+
+
+def _forget(client: Any, link: _Link, watches: _Watches) -> None:
+    client.remove_listener(link.listener)
+    watches.retire()
 
 
 def _root_made(feed: weakref.ref[Feed], result: Any) -> None:

@@ -4,6 +4,7 @@ import collections
 import contextlib
 import socket
 import struct
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -182,6 +183,15 @@ def open_dict(zk_client_factory: ClientFactory) -> Iterator[Callable[..., ZooKee
             return exits.enter_context(ZooKeeperDict[Any](client, "/dict", **options))
 
         yield make
+
+
+@pytest.fixture
+def quick_switching() -> Iterator[None]:
+    """Readers that never rest hold the interpreter for 5 ms at a time; here they share it."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(0.0002)
+    yield
+    sys.setswitchinterval(interval)
 
 
 @pytest.fixture

@@ -1,0 +1,473 @@
+"""From the constructor to the end: started or not, closed, collected, forked, on greenlets."""
+
+import asyncio
+import gc
+import os
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from kazoo.client import KazooClient
+from kazoo.security import make_digest_acl
+
+from zkdict import (
+    TEXT,
+    AsyncZooKeeperDict,
+    Closed,
+    DecodeError,
+    ForkedDict,
+    InvalidKey,
+    RootMissing,
+    State,
+    Timeout,
+    ValueTooLarge,
+    ZooKeeperDict,
+)
+
+Open = Callable[..., ZooKeeperDict[Any]]
+
+
+def test_a_client_that_nobody_started(zk_client_factory: Any, zk_client: KazooClient) -> None:
+    client = zk_client_factory(start=False)
+    with ZooKeeperDict[int](client, "/dict") as items:
+        items["a"] = 1
+    assert client.connected  # it is the caller's
+    assert zk_client.get("/dict/a")[0] == b"1"
+
+
+def test_loading_in_the_background(zk_client_factory: Any) -> None:
+    client = zk_client_factory(start=False)
+    with ZooKeeperDict[int](client, "/dict", wait=None) as items:
+        assert items.wait_ready(30)
+        assert items.state is State.LIVE
+        assert dict(items) == {}
+
+
+def test_a_dict_of_its_own_client(zk_hosts: str) -> None:
+    with ZooKeeperDict[int].connect(zk_hosts, "/dict") as items:
+        items["a"] = 1
+        client = items.connection
+    assert not client.connected
+    assert not client.handler.running
+
+
+def test_nobody_answers(zk_client_factory: Any) -> None:
+    client = zk_client_factory(hosts="127.0.0.1:1", start=False)
+    with pytest.raises(Timeout, match=r"0\.05 s"):
+        ZooKeeperDict[int](client, "/dict", wait=0.05)
+    assert not client.state_listeners
+    client.stop()
+
+
+def test_no_root(zk_client: KazooClient, open_dict: Open) -> None:
+    with pytest.raises(RootMissing, match="/dict"):
+        open_dict(zk_client, create=False)
+    assert not zk_client.exists("/dict")
+    items = open_dict(zk_client, create=False, wait=None)
+    with pytest.raises(RootMissing):
+        items.wait_ready(30)
+    with pytest.raises(RootMissing):
+        items["a"] = 1
+    zk_client.create("/dict")
+    zk_client.create("/dict/a", b"1")
+    assert items.wait_for(lambda now: now.get("a"), timeout=30) == 1
+
+
+def test_a_root_made_again(zk_client: KazooClient, open_dict: Open) -> None:
+    items = open_dict()
+    for number in range(5):
+        items["a"] = number
+        zk_client.delete("/dict", recursive=True)
+        items.sync()
+        assert dict(items) == {}
+        assert items.state is State.LIVE
+        if number % 2:
+            zk_client.create("/dict")
+            zk_client.create("/dict/b", b"7")
+            assert items.wait_for(lambda now: now.get("b"), timeout=30) == 7
+        # else the write makes it
+
+
+def test_a_root_nobody_may_read(zk_client_factory: Any, zk_client: KazooClient) -> None:
+    from kazoo.exceptions import NoAuthError
+
+    zk_client.create("/secret", acl=[make_digest_acl("u", "p", all=True)])
+    with pytest.raises(NoAuthError):
+        ZooKeeperDict[int](zk_client_factory(), "/secret")
+    allowed = zk_client_factory(auth_data=[("digest", "u:p")])
+    with ZooKeeperDict[int](allowed, "/secret") as items:
+        items["a"] = 1
+
+
+def test_a_key_nobody_may_read(zk_client: KazooClient, open_dict: Open) -> None:
+    from kazoo.exceptions import NoAuthError
+
+    items = open_dict()
+    errors: list[Exception] = []
+    items.on_error(errors.append)
+    items["a"] = 1
+    zk_client.create("/dict/secret", b"2", acl=[make_digest_acl("u", "p", all=True)])
+    items.sync()
+    assert items["a"] == 1
+    assert set(items) == {"a", "secret"}
+    for _ in range(2):
+        with pytest.raises(NoAuthError):
+            _ = items["secret"]
+    assert list(items.bad_keys) == ["secret"]
+
+
+def test_acl_is_for_the_root_and_the_keys(zk_client_factory: Any, open_dict: Open) -> None:
+    client = zk_client_factory(auth_data=[("digest", "u:p")])
+    acl = [make_digest_acl("u", "p", all=True)]
+    items = open_dict(client, acl=acl)
+    items["a"] = 1
+    items.update(b=2)
+    for path in ("/dict", "/dict/a", "/dict/b"):
+        assert client.get_acls(path)[0] == acl
+
+
+def test_a_closed_dict(open_dict: Open) -> None:
+    items = open_dict()
+    items["a"] = 1
+    items.close()
+    items.close()
+    assert items.state is State.CLOSED
+    for use in (
+        lambda: items["a"],
+        lambda: len(items),
+        lambda: list(items),
+        lambda: items.snapshot(),
+        lambda: items.__setitem__("a", 2),
+        lambda: items.sync(),
+        lambda: items.update(a=1),
+        lambda: items.fetch("a"),
+        lambda: items.wait_for(lambda now: True),
+        lambda: items.modify("a", lambda n: n),
+        lambda: items.atomically(lambda txn: None),
+    ):
+        with pytest.raises(Closed):
+            use()
+    assert "CLOSED" in repr(items)
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_a_dropped_dict_is_collected(zk_client: KazooClient, busy: bool) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        items = ZooKeeperDict[Any](zk_client, "/dict")
+        items["a"] = 1
+        if busy:
+            called = threading.Event()
+            items.on_change(lambda _: called.set())
+            items["a"] = 2
+            assert called.wait(30)
+        gone = weakref.ref(items)
+        del items
+        if busy:
+            gc.collect()
+        assert gone() is None
+        assert not zk_client.state_listeners
+    finally:
+        gc.enable()
+    zk_client.set("/dict/a", b"3")  # its watch fires, and nothing happens
+    zk_client.sync("/")
+    with ZooKeeperDict[Any](zk_client, "/dict") as again:
+        assert again["a"] == 3
+
+
+def test_a_dict_comes_and_goes(zk_client: KazooClient) -> None:
+    """What dicts leave behind with the client does not grow with their number."""
+    with ZooKeeperDict[Any](zk_client, "/dict") as items:
+        items.update({f"k{number}": number for number in range(10)})
+
+    def left() -> int:
+        gc.collect()
+        watchers = (zk_client._data_watchers, zk_client._child_watchers)
+        return sum(len(each) for table in watchers for each in table.values())
+
+    for _ in range(3):
+        ZooKeeperDict[Any](zk_client, "/dict").close()
+    few = left()
+    for _ in range(10):
+        ZooKeeperDict[Any](zk_client, "/dict").close()
+    assert left() == few
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_use_after_fork_says_so(open_dict: Open) -> None:
+    items = open_dict()
+    items["a"] = 1
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        said = []
+        for use in (
+            lambda: items["a"],
+            lambda: len(items),
+            lambda: items.__setitem__("a", 2),
+            lambda: items.sync(),
+            lambda: items.pop("a"),
+        ):
+            try:
+                use()
+                said.append("nothing")
+            except BaseException as error:  # noqa: PERF203
+                said.append(type(error).__name__)
+        os.write(writing, ",".join(said).encode())
+        os._exit(0)
+    os.waitpid(pid, 0)
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        assert pipe.read() == ",".join([ForkedDict.__name__] * 5)
+    items["a"] = 2
+    assert items["a"] == 2
+
+
+def test_bad_values_harm_nobody(zk_client: KazooClient, open_dict: Open) -> None:
+    items = open_dict()
+    hiding = open_dict(on_bad_value="omit")
+    told: list[Exception] = []
+    heard = threading.Event()
+    hiding.on_error(lambda error: (told.append(error), heard.set()))
+    items["good"] = 1
+    zk_client.create("/dict/bad", b"{")
+    items.sync()
+    hiding.sync()
+    assert items["good"] == 1
+    assert list(items) == ["good", "bad"]
+    assert len(items) == 2
+    assert "bad" in items
+    with pytest.raises(DecodeError) as caught:
+        _ = items["bad"]
+    assert (caught.value.key, caught.value.raw) == ("bad", b"{")
+    with pytest.raises(DecodeError):
+        items.copy()
+    assert items.raw("bad") == b"{"
+    assert list(items.bad_keys) == ["bad"]
+    with pytest.raises(DecodeError):
+        items.pop("bad")
+    assert zk_client.exists("/dict/bad")
+    assert dict(hiding) == {"good": 1}
+    assert len(hiding) == 1
+    assert "bad" not in hiding
+    assert list(hiding.bad_keys) == ["bad"]
+    assert heard.wait(30)
+    assert isinstance(told[0], DecodeError)
+    zk_client.set("/dict/bad", b"2")
+    items.sync()
+    hiding.sync()
+    assert dict(items) == dict(hiding) == {"good": 1, "bad": 2}
+    assert not items.bad_keys
+    zk_client.set("/dict/good", b"]")
+    items.sync()
+    assert list(items.bad_keys) == ["good"]
+    items["good"] = 3
+    del items["bad"]
+    items.clear()
+    assert dict(items) == {}
+
+
+def test_too_large(open_dict: Open) -> None:
+    items = open_dict(max_value_bytes=1000, encoding=TEXT)
+    requests = items.stats["requests"]
+    with pytest.raises(ValueTooLarge) as caught:
+        items["a"] = "x" * 1001
+    assert (caught.value.size, caught.value.limit, caught.value.key) == (1001, 1000, "a")
+    many = {f"k{number}": "x" * 100 for number in range(10)}
+    with pytest.raises(ValueTooLarge):
+        items.update(many)
+    assert items.stats["requests"] == requests
+    items.update_chunked(many, chunk_bytes=600)
+    assert dict(items) == many
+
+
+def test_read_only(open_dict: Open) -> None:
+    items = open_dict()
+    items["a"] = 1
+    view = open_dict(read_only=True)
+    assert view["a"] == 1
+    for write in (
+        lambda: view.__setitem__("a", 2),
+        lambda: view.__delitem__("a"),
+        lambda: view.pop("a"),
+        lambda: view.clear(),
+        lambda: view.update(a=2),
+        lambda: view.setdefault("b", 2),
+        lambda: view.atomically(lambda txn: txn.update(a=2)),
+    ):
+        with pytest.raises(TypeError, match="read_only"):
+            write()
+    view.sync()
+
+
+@pytest.mark.parametrize("path", ["dict", "/dict/", "//dict"])
+def test_the_keyspace_is_a_path(path: str, zk_client: KazooClient) -> None:
+    with ZooKeeperDict[int](zk_client, path) as items:
+        items["a"] = 1
+    assert zk_client.get("/dict/a")[0] == b"1"
+    with pytest.raises(InvalidKey):
+        ZooKeeperDict[int](zk_client, "/a//b")
+
+
+def test_the_chroot_itself(zk_client: KazooClient) -> None:
+    with ZooKeeperDict[int](zk_client, "/") as items:
+        items["a"] = 1
+        assert zk_client.get("/a")[0] == b"1"
+        assert dict(items) == {"a": 1}
+
+
+def test_autosync_off(open_dict: Open) -> None:
+    other = open_dict()
+    other["a"] = 1
+    items = open_dict(autosync=False)
+    assert dict(items) == {"a": 1}
+    other["a"] = 2
+    other["b"] = 2
+    items.connection.sync("/")
+    assert items["a"] == 1
+    assert dict(items) == {"a": 1}
+    items.sync()
+    assert dict(items) == {"a": 2, "b": 2}
+    other["c"] = 3
+    items["d"] = 4
+    assert dict(items) == {"a": 2, "b": 2, "c": 3, "d": 4}
+    other["a"] = 9
+    assert items.wait_for(lambda now: now["a"] == 9, timeout=30)
+
+
+def test_callbacks(open_dict: Open) -> None:
+    """In order, on a task of their own, free to write; what one raises harms nobody."""
+    items, other = open_dict(), open_dict()
+    seen: list[tuple[str, str, bool]] = []
+    errors: list[Exception] = []
+    done = threading.Event()
+
+    def raises(change: Any) -> None:
+        raise ValueError(change.key)
+
+    def note(change: Any) -> None:
+        seen.append((change.kind, change.key, change.local))
+        if change.key == "end":
+            done.set()
+        elif change.key == "a" and change.kind == "changed":
+            items["made by a callback"] = items["a"]
+
+    items["before"] = 0
+    items.on_error(errors.append)
+    items.on_change(raises, keys=["a"])
+    subscription = items.on_change(note, initial=True)
+    items["a"] = 1
+    other["a"] = 2
+    items.wait_for(lambda now: "made by a callback" in now, timeout=30)
+    del items["a"]
+    items["end"] = 1
+    assert done.wait(30)
+    assert seen == [
+        ("added", "before", False),
+        ("added", "a", True),
+        ("changed", "a", False),
+        ("added", "made by a callback", True),
+        ("removed", "a", True),
+        ("added", "end", True),
+    ]
+    assert [str(error) for error in errors] == ["a", "a", "a"]
+    subscription.cancel()
+    with items.on_change(lambda change: seen.append(change)):
+        pass
+    count = len(seen)
+    items["end"] = 2
+    assert len(seen) == count
+
+
+def test_writes_from_a_watch_callback(zk_client: KazooClient, open_dict: Open) -> None:
+    """kazoo's callback task cannot wait for itself; the write is shown after `max_staleness`."""
+    items = open_dict(zk_client, max_staleness=0.05)
+    zk_client.create("/other")
+    outcome: list[Any] = []
+    done = threading.Event()
+
+    def watch(_: Any) -> None:
+        items["a"] = 1
+        outcome.append(items["a"])
+        done.set()
+
+    zk_client.exists("/other", watch=watch)
+    zk_client.set("/other", b"")
+    assert done.wait(30)
+    assert outcome == [1]
+    items.sync()
+    assert dict(items) == {"a": 1}
+
+
+def test_asyncio(zk_client: KazooClient, open_dict: Open) -> None:
+    other = open_dict()
+
+    async def program() -> None:
+        async with await AsyncZooKeeperDict[int].open(zk_client, "/dict") as items:
+            batches = items.changes(initial=True)
+            await items.set("a", 1)
+            assert items.mapping["a"] == 1
+            assert [c.key for c in await anext(batches)] == ["a"]
+            entry = await items.put("b", 2)
+            assert (await items.cas(entry, 3)).version == 1
+            assert await items.setdefault("c", 4) == 4
+            await items.update({"d": 5, "e": 6})
+            assert await items.pop("d") == 5
+            assert await items.pop("d", None) is None
+            assert (await items.modify("a", lambda n: n + 1)).value == 2
+            assert await items.atomically(lambda txn: txn["a"]) == 2
+            await items.sync()
+            await asyncio.to_thread(other.sync)
+            assert dict(other) == dict(items.mapping)
+            await items.delete("e")
+            assert (await items.fetch("b")).value == 3
+            await items.clear()
+            assert await items.wait_for(lambda now: not now) is True
+            await batches.aclose()
+
+    asyncio.run(program())
+
+
+@pytest.mark.parametrize("kind", ["gevent", "eventlet"])
+def test_greenlets(kind: str, zk_hosts: str) -> None:
+    """With kazoo's other handlers, in a process of their own."""
+    pytest.importorskip(kind)
+    import subprocess
+    import sys
+
+    program = f"""
+import sys, {kind}
+from kazoo.client import KazooClient
+from kazoo.handlers.{kind} import Sequential{kind.capitalize()}Handler as Handler
+from zkdict import ZooKeeperDict
+clients = [KazooClient(sys.argv[1], handler=Handler()) for _ in range(2)]
+for client in clients:
+    client.start()
+one, two = [ZooKeeperDict(client, "/dict") for client in clients]
+seen = []
+two.on_change(lambda change: seen.append(change.key))
+for number in range(50):
+    one["a"] = number
+    assert one["a"] == number
+one.update(b=1, c=2)
+assert two.wait_for(lambda now: now.get("c"), timeout=30) == 2
+two.sync()
+assert dict(one) == dict(two) == {{"a": 49, "b": 1, "c": 2}}
+assert two.pop("a") == 49
+one.wait_until(two.zxid, timeout=30)
+assert "a" not in one
+assert seen[:1] == ["a"]
+for each in (one, two):
+    each.close()
+for client in clients:
+    client.stop()
+    client.close()
+print("good")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, zk_hosts], capture_output=True, timeout=120, check=False
+    )
+    assert done.stdout == b"good\n", done.stderr.decode()
