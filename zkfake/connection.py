@@ -17,7 +17,7 @@ from typing import Any
 
 from zkfake import four_letter, sasl
 from zkfake.acl import READ
-from zkfake.four_letter import ConnectionStats, java_address
+from zkfake.four_letter import ConnectionStats, java_address, java_host
 from zkfake.jute import NULL, JuteError, Reader, pack_buffer
 from zkfake.log import Transaction
 from zkfake.protocol import (
@@ -75,8 +75,8 @@ class Connection:
         """``peer``: the client's address and port. ``ids``: identities it brings along, as from a
         TLS certificate.
         """
-        self.host, port = peer
-        self.address = java_address(self.host, port)
+        self.host = java_host(peer[0])
+        self.address = java_address(*peer)
         self.closing = False
         self.stats = ConnectionStats()
         self.session_id = 0

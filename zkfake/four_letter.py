@@ -51,6 +51,7 @@ __all__ = [
     "ServerView",
     "answer",
     "java_address",
+    "java_host",
     "parse_whitelist",
 ]
 
@@ -295,16 +296,20 @@ def parse_whitelist(setting: str | None, read_only_enabled: bool) -> frozenset[s
 
 
 def java_address(host: str, port: int) -> str:
-    """A peer as Java prints it: ``127.0.0.1:2181``, ``[0:0:0:0:0:0:0:1]:2181`` (IPv6 never
-    shortened).
-    """
+    """A peer as Java prints it: ``127.0.0.1:2181``, ``[0:0:0:0:0:0:0:1]:2181``."""
+    return f"[{java_host(host)}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def java_host(host: str) -> str:
+    """An address as Java prints it, IPv6 never shortened: ``0:0:0:0:0:0:0:1``."""
     if ":" not in host:
-        return f"{host}:{port}"
-    head, gap, tail = host.partition("::")
+        return host
+    address, percent, scope = host.partition("%")
+    head, gap, tail = address.partition("::")
     left, right = (part.split(":") if part else [] for part in (head, tail))
     middle = ["0"] * (8 - len(left) - len(right)) if gap else []
     groups = ":".join(f"{int(group, 16):x}" for group in [*left, *middle, *right])
-    return f"[{groups}]:{port}"
+    return f"{groups}{percent}{scope}"
 
 
 def answer(word: bytes, server: ServerView, argument: bytes = b"") -> bytes | None:

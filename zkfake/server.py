@@ -164,6 +164,7 @@ class FakeZooKeeper:
         self._dirty: dict[Link, None] = {}
         self._links: dict[Link, None] = {}
         self._failure: BaseException | None = None
+        self._waker: socket.socket | None = None
 
     # -- life
 
@@ -222,7 +223,9 @@ class FakeZooKeeper:
             link.close()
         self._dirty.clear()
         self.selector.close()
-        self._waker.close()
+        if self._waker is not None:
+            self._waker.close()
+            self._waker = None
         self._woken.close()
 
     def __enter__(self) -> Self:
@@ -246,7 +249,8 @@ class FakeZooKeeper:
     def restore(self, snapshot: Snapshot) -> None:
         """Back to a snapshot of this fake or of another one. Cost: as `snapshot`.
 
-        `zkfake.state` tells what clients that are connected see of it.
+        `zkfake.state` tells what clients that are connected see of it. Raises `RuntimeError` unless
+        running.
         """
         with self.at_work():
             state.restore(self._ensemble, snapshot)
@@ -254,8 +258,8 @@ class FakeZooKeeper:
     def load(self, znodes: Mapping[str, bytes | None]) -> None:
         """Makes or overwrites znodes, parents included, with open ACLs.
 
-        Raises `ValueError` for a path that cannot be, `TypeError` for data that is not bytes;
-        nothing is changed then.
+        Raises `ValueError` for a path that cannot be, `TypeError` for data that is not bytes,
+        `RuntimeError` unless running; nothing is changed then.
         """
         with self.at_work():
             state.load(self._ensemble, znodes)
@@ -373,7 +377,8 @@ class FakeZooKeeper:
     def _wake(self) -> None:
         # Full: it wakes up anyway. Closed: nobody is left to wake.
         with suppress(OSError):
-            self._waker.send(b"\0")
+            if self._waker is not None:
+                self._waker.send(b"\0")
 
     def _drain_wakeups(self, _mask: int) -> None:
         with suppress(BlockingIOError):

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from zkfake.acl import OPEN, SUPER
 from zkfake.ensemble import Ensemble
 from zkfake.log import Delete, Transaction
-from zkfake.paths import ROOT, is_valid, split
+from zkfake.paths import ROOT, ancestors, is_valid, split
 from zkfake.protocol import (
     CreateRequest,
     EventType,
@@ -48,7 +48,10 @@ def take(ensemble: Ensemble) -> Snapshot:
 
 
 def restore(ensemble: Ensemble, snapshot: Snapshot) -> None:
-    """Back to ``snapshot``, with the watches that the differences trigger."""
+    """Back to ``snapshot``, with the watches that the differences trigger. Raises `RuntimeError`
+    without a leader.
+    """
+    _check_leader(ensemble)
     zxid = ensemble.log.last_zxid + 1
     tree = snapshot._tree.copy()  # noqa: SLF001  # the two halves of one room
     open_sessions = {session.id for session in ensemble.sessions if not session.closing}
@@ -88,8 +91,10 @@ def load(ensemble: Ensemble, znodes: Mapping[str, bytes | None]) -> None:
     """Makes, or overwrites, the znodes of ``znodes`` with open ACLs, and parents that are missing.
 
     Each is one transaction of no session, watches included. Raises `ValueError` for a path that
-    ZooKeeper would refuse, `TypeError` for data that is not bytes; nothing is changed then.
+    ZooKeeper would refuse, `TypeError` for data that is not bytes, `RuntimeError` without a leader;
+    nothing is changed then.
     """
+    _check_leader(ensemble)
     for path, data in znodes.items():
         if not isinstance(path, str) or not is_valid(path):
             raise ValueError(
@@ -97,8 +102,17 @@ def load(ensemble: Ensemble, znodes: Mapping[str, bytes | None]) -> None:
             )
         if data is not None and not isinstance(data, bytes):
             raise TypeError(f"the data of {path} is {type(data).__name__}: expected bytes or None")
+        for above in ancestors(path)[1:]:
+            node = ensemble.tip.get(above)
+            if node is not None and node.owner:
+                raise ValueError(f"{path} cannot be made: {above} is an ephemeral znode")
     for path, data in znodes.items():
         _make(ensemble, path, data)
+
+
+def _check_leader(ensemble: Ensemble) -> None:
+    if ensemble.leader is None:
+        raise RuntimeError("nobody can write: start() the server first, or most of its members")
 
 
 def _make(ensemble: Ensemble, path: str, data: bytes | None) -> None:

@@ -67,7 +67,7 @@ def test_byte_by_byte() -> None:
 
 def test_output_is_taken_once_and_asked_for_once(world: World) -> None:
     client = world.client()
-    asked = []
+    asked: list[object] = []
     client.connection._on_output = asked.append
     frame = client.request("ping", xid=wire.PING_XID)
     client.connection.receive(3 * frame)
