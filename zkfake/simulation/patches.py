@@ -60,7 +60,6 @@ _IMPORTED_FIRST = (
 )
 
 MONOTONIC_START = 1_000.0
-PROCESS_ID = 4242
 HOST_NAME = "simulation"
 
 
@@ -77,6 +76,8 @@ class World(Protocol):
     def epoch_time(self) -> float: ...
     def resolve(self, host: str) -> str | None: ...
     def plain_handler(self) -> Any: ...
+    @property
+    def process_id(self) -> int: ...
 
 
 class _Local(threading.local):
@@ -216,7 +217,8 @@ def _urandom(size: int) -> bytes:
 
 
 def _getpid() -> int:
-    return os.getpid() if _local.world is None else PROCESS_ID
+    world = _local.world
+    return os.getpid() if world is None else world.process_id
 
 
 def _gethostname() -> str:

@@ -5,8 +5,8 @@ Rules that live here:
 - One task runs at a time and runs until it blocks. When tasks are ready the next one is the oldest,
   or, with ``reorder``, one drawn from the seed. When none is ready the clock jumps to the next
   timer. Nothing ever waits in real time.
-- Time is a whole number of microseconds, so that no sum depends on rounding. A wait never ends
-  early: its length is rounded up.
+- Time is a whole number of microseconds, so that no sum depends on rounding. The length of a wait
+  is rounded up, but for the nanosecond that arithmetic with floats may have added.
 - A blocked task looks for its successor itself and switches to it directly. Only a task that ended
   needs the *hub*, the greenlet to which ended greenlets return.
 - Timer callbacks (the network's deliveries) run between tasks and must not block.
@@ -19,6 +19,7 @@ Rules that live here:
 from __future__ import annotations
 
 import contextvars
+import sys
 import traceback
 from collections import deque
 from heapq import heapify, heappop, heappush
@@ -32,10 +33,12 @@ from zkfake.simulation.errors import SimulationDeadlock, SimulationError, Simula
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from random import Random
+    from types import FrameType
 
 MICROSECONDS = 1_000_000
 
 _COMPACT_AT = 1024
+_NANOSECOND = 0.001
 
 
 class Task:
@@ -143,7 +146,7 @@ class Scheduler:
         reorder: float = 0.0,
         preemption: float = 0.0,
         max_steps: int = 10_000_000,
-        max_time: float = 7 * 86_400.0,
+        max_time: float = 2 * 86_400.0,
         stall_limit: float = 3 * 3_600.0,
     ) -> None:
         self.now = 0
@@ -241,7 +244,9 @@ class Scheduler:
         """The instant ``seconds`` from now; ``None``, like infinity, is never."""
         if seconds is None or isinf(seconds):
             return None
-        return self.now + (ceil(seconds * MICROSECONDS) if seconds > 0 else 0)
+        if seconds <= 0:
+            return self.now
+        return self.now + (ceil(seconds * MICROSECONDS - _NANOSECOND) or 1)
 
     def block(self, reason: object, deadline: int | None = None) -> bool:
         """Give up control until `wake` or ``deadline``. False when the deadline came first."""
@@ -251,8 +256,10 @@ class Scheduler:
                 f"{reason} belongs to a simulation and was used from outside its tasks "
                 "(another thread, a foreign greenlet, or after the simulation ended)"
             )
-        if task.doomed:
-            raise greenlet.GreenletExit
+        if self._closed:
+            if task.doomed:
+                raise greenlet.GreenletExit
+            raise SimulationError(f"{reason} belongs to a simulation that is over")
         task.reason = reason
         task.since = self.now
         task.deadline = deadline
@@ -478,8 +485,7 @@ class Scheduler:
                     del self.tasks[task]
         self.current = self.main
         self._hub.parent = main
-        if self._hub:
-            self._hub.throw(greenlet.GreenletExit)
+        self._hub.throw(greenlet.GreenletExit)
         self._timers.clear()
         self._ready.clear()
         self._stash.clear()
@@ -503,7 +509,10 @@ def _place(task: Task) -> str:
     """Where a suspended task stands: the innermost line outside the simulation, and the outermost
     line of all.
     """
-    frame = task.greenlet.gr_frame if task.greenlet else None
+    if task.greenlet is greenlet.getcurrent():
+        frame: FrameType | None = sys._getframe()
+    else:
+        frame = task.greenlet.gr_frame if task.greenlet else None
     if frame is None:
         return ""
     stack = [

@@ -137,13 +137,14 @@ class Servers:
         deadline = self.ensemble.deadline()
         if deadline is not None and (self._armed is None or deadline < self._armed):
             self._armed = deadline
-            when = max((deadline - EPOCH * 1000) * 1000, self._scheduler.now)
+            # The core's clock has ticks of a millisecond, what is overdue is due at the next.
+            when = max((deadline - EPOCH * 1000) * 1000, self._scheduler.now + 1)
             self._scheduler.call_at(when, lambda: self._due(deadline))
 
     def _due(self, deadline: int) -> None:
         if self._armed == deadline:
             self._armed = None
-            self.call(lambda: None)
+            self.call(lambda: self.ensemble.advance(self.ensemble.now))
 
     # -- what happens to servers
 

@@ -52,6 +52,8 @@ __all__ = ["SEED_VARIABLE", "Simulation"]
 SEED_VARIABLE = "ZKFAKE_SEED"
 """The environment variable that gives the seed where the program gives none."""
 
+_PROGRAM_ID = 4242
+
 T = TypeVar("T")
 
 
@@ -79,7 +81,7 @@ class Simulation:
         patch: Iterable[str] = (),
         check_determinism: bool = False,
         max_steps: int = 10_000_000,
-        max_time: float = 7 * 86_400.0,
+        max_time: float = 2 * 86_400.0,
         stall_limit: float = 3 * 3_600.0,
         watchdog: float | None = 30.0,
         **knobs: Any,
@@ -244,7 +246,7 @@ class Simulation:
             "settings": None,
             "patch": (),
             "max_steps": 10_000_000,
-            "max_time": 7 * 86_400.0,
+            "max_time": 2 * 86_400.0,
             "stall_limit": 3 * 3_600.0,
             "watchdog": 30.0,
         }
@@ -441,6 +443,13 @@ class Simulation:
     @property
     def epoch_time(self) -> float:
         return self._world.time
+
+    @property
+    def process_id(self) -> int:
+        """What ``os.getpid()`` says: one for each client's process, and one for the program's."""
+        owner = self.scheduler.current.owner
+        names = list(self.network.clients)
+        return _PROGRAM_ID + (names.index(owner) + 1 if owner in names else 0)
 
     def resolve(self, host: str) -> str | None:
         return self._world.resolve(host)

@@ -1,0 +1,258 @@
+"""Tasks, the virtual clock, and every way in which a run is stopped."""
+# ruff: noqa: PT012  # a simulation that fails is a block, not a statement
+
+from __future__ import annotations
+
+import contextlib
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zkfake.simulation import (
+    Simulation,
+    SimulationDeadlock,
+    SimulationError,
+    SimulationLimit,
+    SimulationTimeout,
+    TaskFailed,
+)
+from zkfake.simulation.scheduler import Scheduler
+
+
+@given(st.lists(st.integers(0, 10_000_000), min_size=1, max_size=20), st.floats(0, 1))
+def test_sleepers_wake_in_the_order_of_their_times(delays: list[int], reorder: float) -> None:
+    woken: list[int] = []
+    with Simulation(reorder=reorder) as sim:
+
+        def sleeper(delay: int) -> None:
+            sim.sleep(delay / 1e6)
+            assert sim.scheduler.now == delay
+            woken.append(delay)
+
+        tasks = [sim.spawn(sleeper, delay) for delay in delays]
+        for task in tasks:
+            task.join()
+        assert sim.scheduler.now == max(delays)
+    assert woken == sorted(delays)
+
+
+@given(st.floats(min_value=1e-9, max_value=1e6))
+def test_a_sleep_takes_what_was_asked_rounded_up_to_a_microsecond(seconds: float) -> None:
+    scheduler = Scheduler(Random(0), max_time=1e7)
+    scheduler.sleep(seconds)
+    try:
+        assert seconds - 2e-9 <= scheduler.now / 1e6 <= seconds + 2e-6
+    finally:
+        scheduler.close()
+
+
+def test_the_clock_stands_still_while_tasks_run() -> None:
+    with Simulation() as sim:
+        for _ in range(100):
+            sim.sleep(0)
+        assert sim.now == 0
+
+
+def test_without_reordering_ready_tasks_run_oldest_first() -> None:
+    order: list[int] = []
+    with Simulation(reorder=0) as sim:
+        tasks = [sim.spawn(order.append, number) for number in range(20)]
+        for task in tasks:
+            task.join()
+    assert order == list(range(20))
+
+
+def test_reordering_is_drawn_from_the_seed() -> None:
+    def order(seed: int) -> tuple[int, ...]:
+        found: list[int] = []
+        with Simulation(seed=seed, reorder=1.0) as sim:
+            tasks = [sim.spawn(found.append, number) for number in range(6)]
+            for task in tasks:
+                task.join()
+        return tuple(found)
+
+    assert order(1) == order(1)
+    assert len({order(seed) for seed in range(20)}) > 10
+
+
+def test_a_task_gives_its_result_or_its_exception() -> None:
+    with Simulation() as sim:
+        good = sim.spawn(lambda x, y: x + y, 1, y=2)
+        bad = sim.spawn(int, "x")
+        assert good.result() == 3
+        assert good.done
+        with pytest.raises(ValueError, match="invalid literal"):
+            bad.result()
+        slow = sim.spawn(sim.sleep, 10)
+        with pytest.raises(TimeoutError):
+            slow.result(timeout=5)
+        assert sim.now == 5
+
+
+def test_a_failure_that_nobody_asked_for_fails_the_simulation() -> None:
+    with pytest.raises(TaskFailed) as caught, Simulation() as sim:
+        sim.spawn(int, "x")
+        sim.sleep(1)
+    assert isinstance(caught.value.__cause__, ValueError)
+
+
+def test_tasks_have_names_of_their_own() -> None:
+    def work() -> None:
+        pass
+
+    with Simulation() as sim:
+        names = [sim.spawn(work).name, sim.spawn(work).name, sim.spawn(work, name="w").name]
+    assert names == ["work", "work#2", "w"]
+
+
+def test_a_deadlock_lists_each_task_with_what_it_waits_for_and_where() -> None:
+    with pytest.raises(SimulationDeadlock) as caught, Simulation() as sim:
+        lock = sim.handler().lock_object()
+
+        def hold() -> None:
+            lock.acquire()
+            sim.sleep(2)
+            lock.acquire()
+
+        sim.spawn(hold)
+        sim.sleep(1)
+        lock.acquire()
+    text = str(caught.value)
+    assert "main waits for a lock taken by hold since 1.000000 s" in text
+    assert "hold waits for a lock taken by hold since 2.000000 s" in text
+    assert "in hold" in text
+    assert __file__ in text
+
+
+def test_a_swallowed_deadlock_fails_the_simulation_all_the_same() -> None:
+    with pytest.raises(SimulationDeadlock), Simulation() as sim:
+        with contextlib.suppress(SimulationDeadlock):
+            sim.handler().event_object().wait()
+
+
+def test_heartbeats_alone_do_not_keep_a_program_alive() -> None:
+    with (
+        pytest.raises(SimulationDeadlock, match=r"stall_limit.*\n.*main waits for an event"),
+        Simulation(stall_limit=600) as sim,
+    ):
+        client = sim.client()
+        client.handler.event_object().wait()
+    assert 590 < sim.now <= 600
+
+
+def test_a_program_that_waits_with_a_timeout_is_not_stalled() -> None:
+    with Simulation(stall_limit=600) as sim:
+        sim.client()
+        sim.spawn(sim.sleep, 5000).join()
+        assert sim.now == pytest.approx(5000, abs=1)
+
+
+def test_the_step_limit() -> None:
+    with (
+        pytest.raises(SimulationLimit, match=r"more than 1000 steps .*main"),
+        Simulation(max_steps=1000) as sim,
+    ):
+        while True:
+            sim.sleep(0)
+
+
+def test_the_limit_of_virtual_time() -> None:
+    with pytest.raises(SimulationLimit, match="max_time"), Simulation(max_time=60) as sim:
+        while True:
+            sim.sleep(1)
+    assert sim.now <= 60
+
+
+def test_run_until_sees_the_first_instant_at_which_the_condition_holds() -> None:
+    with Simulation() as sim:
+        done: list[float] = []
+
+        def work() -> None:
+            for _ in range(5):
+                sim.sleep(1)
+                done.append(sim.now)
+
+        sim.spawn(work)
+        assert sim.run_until(lambda: len(done) == 3 and "three") == "three"
+        assert sim.now == 3
+        with pytest.raises(SimulationTimeout, match="work waits for a sleep"):
+            sim.run_until(lambda: len(done) == 6, timeout=1.5)
+        assert sim.now == 4.5
+
+
+def test_run_until_needs_no_timer_to_find_out_that_nothing_will_happen() -> None:
+    with Simulation() as sim:
+        with pytest.raises(SimulationTimeout):
+            sim.run_until(lambda: False, timeout=5)
+        assert sim.now == 5
+
+
+def test_a_simulation_runs_once_and_one_at_a_time() -> None:
+    with Simulation() as sim:
+        with pytest.raises(SimulationError, match="this thread has a simulation already"):
+            Simulation().__enter__()
+        sim.sleep(1)
+    with pytest.raises(SimulationError, match="is over"):
+        sim.__enter__()
+    with pytest.raises(SimulationError, match="is over"):
+        sim.sleep(1)
+
+
+def test_what_belongs_to_a_simulation_says_so_when_used_after_it() -> None:
+    with Simulation() as sim:
+        event = sim.handler().event_object()
+    with pytest.raises(SimulationError, match="a simulation that is over"):
+        event.wait()
+
+
+def test_unwinding_tasks_cannot_block_the_end() -> None:
+    seen: list[str] = []
+    with Simulation() as sim:
+
+        def stubborn() -> None:
+            try:
+                sim.sleep(100)
+            finally:
+                seen.append("unwinding")
+                sim.scheduler.sleep(100)
+                seen.append("slept")
+
+        sim.spawn(stubborn)
+        sim.sleep(1)
+    assert seen == ["unwinding"]
+
+
+def test_the_replay_line_is_printed_on_failure(capsys: pytest.CaptureFixture[str]) -> None:
+    with (
+        pytest.raises(ZeroDivisionError),
+        Simulation(seed=77, profile="hostile", drop_before_reply=0.5),
+    ):
+        raise ZeroDivisionError
+    line = "Simulation(seed=77, profile='hostile', drop_before_reply=0.5)"
+    assert line in capsys.readouterr().err
+
+
+def test_the_seed_comes_from_the_environment_when_none_is_given(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ZKFAKE_SEED", "123")
+    assert Simulation().seed == 123
+    assert Simulation(seed=4).seed == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ({"profile": "nasty"}, ValueError),
+        ({"latency": (2, 1)}, ValueError),
+        ({"pause": 1.5}, ValueError),
+        ({"servers": 0}, ValueError),
+        ({"settings": {"tickTme": 1}}, ValueError),
+        ({"speed": 1}, TypeError),
+    ],
+)
+def test_arguments_that_cannot_be(arguments: dict[str, object], error: type[Exception]) -> None:
+    with pytest.raises(error):
+        Simulation(**arguments)  # type: ignore[arg-type]

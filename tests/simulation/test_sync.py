@@ -1,0 +1,204 @@
+"""The scheduler's locks, events and queues behave as those of `threading` and `queue`."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections import deque
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zkfake.simulation import Simulation, sync
+
+seeds = st.integers(0, 2**32)
+
+
+@given(seeds, st.integers(1, 6), st.sampled_from([sync.Lock, sync.RLock]))
+def test_a_lock_excludes_and_everybody_gets_it(seed: int, workers: int, kind: Any) -> None:
+    inside: list[int] = []
+    entries: list[int] = []
+    with Simulation(seed=seed, reorder=1.0, preemption=0.5) as sim:
+        lock = kind(sim.scheduler)
+
+        def work(number: int) -> None:
+            for _ in range(3):
+                with lock:
+                    inside.append(number)
+                    sim.sleep(0.01)
+                    assert inside == [number]
+                    inside.remove(number)
+                    entries.append(number)
+
+        for task in [sim.spawn(work, number) for number in range(workers)]:
+            task.result()
+    assert sorted(entries) == sorted(list(range(workers)) * 3)
+
+
+@given(seeds, st.lists(st.floats(0, 0.02), min_size=2, max_size=5))
+def test_no_wake_up_is_lost_between_waiters_that_time_out(seed: int, timeouts: list[float]) -> None:
+    with Simulation(seed=seed, reorder=1.0) as sim:
+        lock = sync.Lock(sim.scheduler)
+        got: list[bool] = []
+
+        def work(timeout: float) -> None:
+            if lock.acquire(timeout=timeout):
+                got.append(True)
+                lock.release()
+
+        lock.acquire()
+        tasks = [sim.spawn(work, timeout) for timeout in timeouts]
+        patient = sim.spawn(work, -1)
+        sim.sleep(0.01)
+        lock.release()
+        for task in [*tasks, patient]:
+            task.result(timeout=1)
+        assert not lock.locked()
+        assert got
+
+
+@given(seeds, st.integers(1, 5), st.integers(1, 5), st.integers(0, 3))
+def test_a_queue_hands_each_item_to_one_getter_in_order(
+    seed: int, putters: int, getters: int, maxsize: int
+) -> None:
+    items = [(number, place) for number in range(putters) for place in range(4)]
+    got: list[tuple[int, int]] = []
+    with Simulation(seed=seed, reorder=1.0, preemption=0.3) as sim:
+        work = sync.Queue(sim.scheduler, maxsize)
+
+        def put(number: int) -> None:
+            for place in range(4):
+                work.put((number, place))
+                assert not maxsize or work.qsize() <= maxsize
+
+        def get() -> None:
+            while (item := work.get()) is not None:
+                got.append(item)
+                work.task_done()
+
+        takers = [sim.spawn(get) for _ in range(getters)]
+        for task in [sim.spawn(put, number) for number in range(putters)]:
+            task.result()
+        work.join()
+        for _ in takers:
+            work.put(None)
+        for task in takers:
+            task.result()
+    assert sorted(got) == items
+    if getters == 1:
+        for number in range(putters):
+            assert [place for which, place in got if which == number] == [0, 1, 2, 3]
+
+
+@given(st.lists(st.tuples(st.sampled_from(["put", "get"]), st.integers(0, 9)), max_size=30))
+@pytest.mark.parametrize("name", ["Queue", "LifoQueue", "PriorityQueue"])
+def test_queues_give_what_the_real_ones_give(name: str, steps: list[tuple[str, int]]) -> None:
+    real = getattr(queue, name)(maxsize=3)
+    with Simulation() as sim:
+        ours = getattr(sync, name)(sim.scheduler, maxsize=3)
+        for step, value in steps:
+            outcomes = []
+            for each in (real, ours):
+                try:
+                    outcomes.append(each.put_nowait(value) if step == "put" else each.get_nowait())
+                except (queue.Empty, queue.Full) as error:  # noqa: PERF203
+                    outcomes.append(type(error))
+            assert outcomes[0] == outcomes[1]
+            assert (real.qsize(), real.empty(), real.full()) == (
+                ours.qsize(),
+                ours.empty(),
+                ours.full(),
+            )
+
+
+def test_an_event() -> None:
+    with Simulation() as sim:
+        event = sync.Event(sim.scheduler)
+        assert not event.wait(timeout=1)
+        assert sim.now == 1
+        waiters = [sim.spawn(event.wait) for _ in range(3)]
+        sim.sleep(1)
+        event.set()
+        assert [task.result() for task in waiters] == [True] * 3
+        assert event.wait(0)
+        event.clear()
+        assert not event.is_set()
+
+
+@given(seeds)
+def test_a_condition(seed: int) -> None:
+    with Simulation(seed=seed, reorder=1.0) as sim:
+        condition = sync.Condition(sim.scheduler)
+        stock: deque[int] = deque()
+
+        def take() -> int:
+            with condition:
+                assert condition.wait_for(lambda: bool(stock), timeout=60)
+                return stock.popleft()
+
+        takers = [sim.spawn(take) for _ in range(3)]
+        for item in range(3):
+            sim.sleep(1)
+            with condition:
+                stock.append(item)
+                condition.notify(2)
+        assert sorted(task.result() for task in takers) == [0, 1, 2]
+        with condition:
+            assert not condition.wait(timeout=1)
+        with pytest.raises(RuntimeError, match="un-acquired"):
+            condition.notify()
+
+
+def test_a_condition_waits_with_a_lock_held_twice() -> None:
+    with Simulation() as sim:
+        condition = sync.Condition(sim.scheduler)
+
+        def wake() -> None:
+            with condition:
+                condition.notify_all()
+
+        sim.spawn(wake)
+        with condition, condition:
+            assert condition.wait(1)
+        with pytest.raises(RuntimeError, match="un-acquired"):
+            condition.release()
+
+
+def test_semaphores_and_barriers() -> None:
+    with Simulation() as sim:
+        semaphore = sync.BoundedSemaphore(sim.scheduler, 2)
+        inside: list[int] = []
+        most: list[int] = []
+
+        def work(number: int) -> None:
+            with semaphore:
+                inside.append(number)
+                most.append(len(inside))
+                sim.sleep(1)
+                inside.remove(number)
+
+        for task in [sim.spawn(work, number) for number in range(5)]:
+            task.result()
+        assert max(most) == 2
+        assert sim.now == 3
+        with pytest.raises(ValueError, match="too many times"):
+            semaphore.release()
+
+        barrier = sync.Barrier(sim.scheduler, 3)
+        tasks = [sim.spawn(barrier.wait) for _ in range(3)]
+        assert sorted(task.result() for task in tasks) == [0, 1, 2]
+
+
+def test_misuse_is_answered_as_threading_answers_it() -> None:
+    with Simulation() as sim:
+        for ours, real in (
+            (sync.Lock(sim.scheduler), threading.Lock()),
+            (sync.RLock(sim.scheduler), threading.RLock()),
+        ):
+            for each in (ours, real):
+                with pytest.raises(RuntimeError):
+                    each.release()
+        with pytest.raises(ValueError, match="task_done"):
+            sync.Queue(sim.scheduler).task_done()
