@@ -228,7 +228,8 @@ class FakeCluster:
         if self._fake is None:
             self._fake = FakeZooKeeper(
                 host=_HOST,
-                servers=len(self._servers),
+                servers=len(self._servers) - self._observers,
+                observers=self._observers,
                 version=self._version,
                 settings=self._settings,
                 tls=self._tls(),

@@ -17,6 +17,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     serve.add_argument("--port", type=int, default=2181, help="0 for any free one (%(default)s)")
     serve.add_argument("--servers", type=int, default=1, help="size of the ensemble (%(default)s)")
+    serve.add_argument(
+        "--observers", type=int, default=0, help="servers without a vote (%(default)s)"
+    )
     serve.add_argument("--version", default=DEFAULT, choices=sorted(VERSIONS), help="(%(default)s)")
     serve.add_argument(
         "--set",
@@ -37,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             host=options.host,
             port=options.port,
             servers=options.servers,
+            observers=options.observers,
             version=options.version,
             settings=settings,
         ).start()

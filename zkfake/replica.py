@@ -57,6 +57,8 @@ class Replica:
         """Of the last transaction applied, or where a leader's epoch starts."""
         self.stats = ServerStats()
         self.trace_mask = DEFAULT_TRACE_MASK
+        self.ports = (0, -1)
+        """Where clients reach it, plain and by TLS, for it to tell; -1 is none."""
         self.clients: dict[Client, None] = {}
         self.watches = Watches(self.settings.version)
         self._by_session: dict[int, Client] = {}

@@ -58,6 +58,7 @@ class Member:
         self.secure_port: int | None = (
             self._listeners[1].getsockname()[1] if owner.tls is not None else None
         )
+        owner.replicas[server_id - 1].ports = (self.port, self.secure_port or -1)
 
     @property
     def hosts(self) -> str:
@@ -135,29 +136,36 @@ class FakeZooKeeper:
         host: str = "127.0.0.1",
         port: int = 0,
         servers: int = 1,
+        observers: int = 0,
         version: str = DEFAULT,
         settings: Mapping[str, object] | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         """``host``: an address to listen on, ``::1`` for IPv6. ``port``: of the first server, 0 for
-        any free one; the others take free ones. ``version``: ``"3.9"`` or ``"3.8"``.
-        ``settings``: by ZooKeeper's own names, such as ``{"tickTime": 500}``. ``tls``: a
+        any free one; the others take free ones. ``servers``: how many have a vote; ``observers``
+        come after them and have none. ``version``: ``"3.9"`` or ``"3.8"``. ``settings``: by ZooKeeper's own names, such as ``{"tickTime": 500}``. ``tls``: a
         server-side context; every server then has a TLS port as well.
 
         Raises `ValueError` for settings that cannot be, `OSError` where a port cannot be had. The
         state lives as long as the object: stopping and starting keeps it.
         """
-        if servers < 1 or servers > 254:
-            raise ValueError(f"servers = {servers}: expected 1 to 254")
+        if servers < 1 or observers < 0 or servers + observers > 254:
+            raise ValueError(
+                f"servers = {servers}, observers = {observers}: expected at least one server with a "
+                "vote, and 254 at most in all"
+            )
         self.tls = tls
         parsed = replace(Settings.parse(settings, version), tls=tls is not None)
         self._epoch = time.time() - time.monotonic()
         self._ensemble = Ensemble(parsed, self._now())
-        self.replicas = [Replica(self._ensemble, number + 1) for number in range(servers)]
+        self.replicas = [
+            Replica(self._ensemble, number + 1, observer=number >= servers)
+            for number in range(servers + observers)
+        ]
         self._lock = threading.RLock()
         self._life = threading.Lock()
         self._host = host
-        self._ports = [port] + [0] * (servers - 1)
+        self._ports = [port] + [0] * (len(self.replicas) - 1)
         self._members: tuple[Member, ...] = ()
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()

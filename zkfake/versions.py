@@ -51,7 +51,7 @@ class Version:
 VERSIONS = {
     "3.8": Version(
         name="3.8.0",
-        built="5a02a05eddb59aee6ac762f7ea82e92a68eb9c0f, built on 2022-02-25 08:49 UTC",
+        built="${mvngit.commit.id}, built on 2024-12-29 17:54 UTC",
         event_zxid=False,
         exists_checks_acl=False,
         events_check_acl=True,
@@ -68,7 +68,7 @@ VERSIONS = {
     ),
     "3.9": Version(
         name="3.9.5",
-        built="7a19a35b12f5d7f18a95e0f9b6ac1f27fdcdd20b, built on 2025-12-04 09:17 UTC",
+        built="293c895a8d966a3ecb92872be4a1daf87d725da2, built on 2026-02-11 20:18 UTC",
         event_zxid=True,
         exists_checks_acl=True,
         events_check_acl=True,

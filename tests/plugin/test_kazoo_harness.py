@@ -190,6 +190,24 @@ def test_what_stopped_members_know_comes_back_and_what_all_lost_does_not(
     assert not exists()
 
 
+def test_observers() -> None:
+    cluster = FakeCluster(
+        size=5, observer_start_id=4, configuration_entries=["4lw.commands.whitelist=*"]
+    )
+    cluster.start()
+    try:
+        assert [_mode(server) for server in cluster].count("observer") == 2
+    finally:
+        cluster.terminate()
+
+
+def _mode(server: FakeServer) -> str:
+    with socket.create_connection((server.host, server.client_port), timeout=5) as connection:
+        connection.sendall(b"srvr")
+        said = connection.makefile().read()
+    return str(said.split("Mode: ")[1].split("\n")[0])
+
+
 def test_settings_come_from_every_place() -> None:
     settings = kazoo_harness._settings(
         ["reconfigEnabled=true", " localSessionsEnabled = false "],
