@@ -38,6 +38,7 @@ from zkdict.writes import UnansweredError, Writer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from _typeshed import SupportsKeysAndGetItem
     from typing_extensions import Self
 
     from zkdict.encodings import Encoding
@@ -395,14 +396,16 @@ class ZooKeeperDict(ConnectionStorageDict[V]):
             except NodeExistsError:
                 self._writer.conflicts += 1
 
-    def update(self, other: Any = (), /, **items: V) -> None:
+    def update(
+        self, other: SupportsKeysAndGetItem[str, V] | Iterable[tuple[str, V]] = (), /, **items: V
+    ) -> None:
         """Store all items in one transaction: others see all of them or none.
 
         Raises:
             ValueTooLarge: they do not fit into one request; see `update_chunked`.
             InvalidKey, EncodeError, RootMissing, WriteUncertain, Timeout, KazooException.
         """
-        txn.update(self._writer, dict(other, **items))
+        txn.update(self._writer, {**dict(other), **items})
 
     def update_chunked(self, other: Mapping[str, V], *, chunk_bytes: int = 500_000) -> None:
         """Store all items in as many transactions as their size takes: not atomic.

@@ -1,0 +1,74 @@
+"""What a user's type checker says about a dict of ints."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+GOOD = """
+from typing import Any
+from zkdict import Change, Entry, Snapshot, ZooKeeperDict
+
+def use(client: Any) -> int:
+    with ZooKeeperDict[int](client, "/app/config") as d:
+        d["a"] = 1
+        total: int = d["a"] + sum(d.values())
+        popped: int | None = d.pop("a", None)
+        entry: Entry[int] = d.put("a", 2)
+        total += d.cas(entry, 3).value + d.modify("a", lambda n: n + 1).value
+        merged: dict[str, int] = d | {"b": 2}
+        state: Snapshot[int] = d.snapshot()
+        d.update(merged, c=3)
+        d.on_change(told, keys="a")
+        for batch in d.changes(timeout=1.0):
+            for change in batch:
+                told(change)
+        with d.transaction() as txn:
+            txn["a"] = txn["b"] + 1
+        name: str = d.atomically(lambda t: str(t["a"]))
+        return total + len(name) + state["a"] + (popped or 0) + d.wait_for(lambda s: s["a"])
+
+def told(change: Change[int]) -> None:
+    if change.new is not None:
+        print(change.new.value + 1)
+"""
+
+BAD = """
+from typing import Any
+from zkdict import ZooKeeperDict
+
+def use(client: Any) -> None:
+    d = ZooKeeperDict[int](client, "/app/config")
+    d["a"] = "text"
+    text: str = d["a"]
+    d[1] = 1
+    d.modify("a", lambda n: str(n))
+    d.update({"a": "text"})
+"""
+
+
+def check(program: str, tmp_path: Path) -> list[str]:
+    pytest.importorskip("mypy")
+    file = tmp_path / "program.py"
+    file.write_text(program)
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path), str(file)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert not done.stderr
+    return [line for line in done.stdout.splitlines() if ": error:" in line]
+
+
+def test_a_users_file(tmp_path: Path) -> None:
+    assert check(GOOD, tmp_path) == []
+
+
+def test_a_users_mistakes(tmp_path: Path) -> None:
+    errors = check(BAD, tmp_path)
+    found = sorted({int(line.split(":")[1]) for line in errors})
+    first = 1 + BAD.splitlines().index('    d["a"] = "text"')
+    assert found == [first, first + 1, first + 2, first + 3, first + 4]
