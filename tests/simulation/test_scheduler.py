@@ -127,9 +127,9 @@ def test_a_deadlock_lists_each_task_with_what_it_waits_for_and_where() -> None:
 
 
 def test_a_swallowed_deadlock_fails_the_simulation_all_the_same() -> None:
-    with pytest.raises(SimulationDeadlock), Simulation() as sim:
-        with contextlib.suppress(SimulationDeadlock):
-            sim.handler().event_object().wait()
+    swallow = contextlib.suppress(SimulationDeadlock)
+    with pytest.raises(SimulationDeadlock), Simulation() as sim, swallow:
+        sim.handler().event_object().wait()
 
 
 def test_heartbeats_alone_do_not_keep_a_program_alive() -> None:

@@ -510,7 +510,7 @@ def _place(task: Task) -> str:
     line of all.
     """
     if task.greenlet is greenlet.getcurrent():
-        frame: FrameType | None = sys._getframe()
+        frame: FrameType | None = sys._getframe()  # noqa: SLF001  # a public function
     else:
         frame = task.greenlet.gr_frame if task.greenlet else None
     if frame is None:

@@ -168,9 +168,7 @@ def sweep(
     Raises whatever the undisturbed run raises, and ``ValueError`` for an unknown fault.
     """
     points = [_point(fault) for fault in faults]
-    undisturbed = Simulation(seed=seed, **simulation)
-    undisturbed.run(_with_check(program, check))
-    sent = {event.number: event for event in undisturbed.history.of(Sent)}
+    sent = _requests_of(program, check, seed, simulation)
     wanted = sorted(sent) if requests is None else [number for number in requests if number in sent]
     report = SweepReport(len(sent))
     for number in wanted:
@@ -202,12 +200,25 @@ def replay(
     """Run one combination of a sweep again and return what the program returns, or raise what it
     raises.
     """
-    undisturbed = Simulation(seed=seed, **simulation)
-    undisturbed.run(_with_check(program, check))
-    for event in undisturbed.history.of(Sent):
-        if event.number == request:
-            return _run(program, check, event.client, request, _point(fault), seed, simulation)
-    raise ValueError(f"the program has no request {request}")
+    sent = _requests_of(program, check, seed, simulation)
+    if request not in sent:
+        raise ValueError(f"the program has no request {request}")
+    return _run(program, check, sent[request].client, request, _point(fault), seed, simulation)
+
+
+def _requests_of(
+    program: Program, check: Program | None, seed: int, arguments: dict[str, Any]
+) -> dict[int, Sent]:
+    """The program's own requests, without those of ``check``, in an undisturbed run."""
+    simulation = Simulation(seed=seed, **arguments)
+    last: list[int] = []
+
+    def run(sim: Simulation) -> None:
+        program(sim)
+        last.append(sim.network.requests)
+
+    simulation.run(_with_check(run, check))
+    return {event.number: event for event in simulation.history.of(Sent) if event.number <= last[0]}
 
 
 def _run(

@@ -1,0 +1,72 @@
+"""A program with everything in it that could be different the next time; prints its digests.
+
+Run as a script: ``python programs.py FIRST LAST`` prints a line for each seed from FIRST to LAST.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any
+
+from kazoo.exceptions import KazooException
+
+from zkfake.simulation import Simulation
+
+
+def turmoil(sim: Simulation) -> None:
+    """Three clients with recipes and watchers, under whatever faults the profile brings."""
+    clients = [sim.client(f"c{number}", timeout=8.0) for number in range(3)]
+
+    def watch(client: Any) -> None:
+        name = client.handler.client_name
+        for path in ("/d", f"/d/{name}"):
+            client.retry(client.ensure_path, path)
+            client.ChildrenWatch(path, lambda names: sim.history.note(f"{name} {sorted(names)}"))
+            client.DataWatch(path, lambda data, _stat: sim.history.note(f"{name} {data!r}"))
+
+    def work(client: Any) -> None:
+        name = client.handler.client_name
+        for number in range(5):
+            try:
+                with client.Lock("/lock", name):
+                    sim.sleep(0.5)
+                    client.set("/d", name.encode())
+                counter = client.Counter("/counter")
+                counter += 1
+                queue = client.LockingQueue("/queue")
+                queue.put(name.encode())
+                if queue.get(timeout=1) is not None:
+                    queue.consume()
+                client.create(f"/d/{name}/{number}", ephemeral=True)
+                client.Party("/party", name).join()
+            except KazooException as error:  # noqa: PERF203
+                sim.history.note(f"{name} {type(error).__name__}")
+                sim.sleep(1)
+
+    for client in clients:
+        watch(client)
+    for task in [sim.spawn(work, client, process=client) for client in clients]:
+        task.result()
+    sim.settle()
+
+
+def digest(seed: int) -> str:
+    simulation = Simulation(seed=seed, profile="hostile")
+    simulation.quiet = True
+    try:
+        simulation.run(turmoil)
+        outcome = "returned"
+    except KazooException as error:  # a program may fail; it has to fail the same way again
+        outcome = type(error).__name__
+    return f"{seed} {outcome} {simulation.scheduler.steps} {simulation.history.digest()}"
+
+
+def main() -> None:
+    logging.disable(logging.CRITICAL)
+    for seed in range(int(sys.argv[1]), int(sys.argv[2]) + 1):
+        sys.stdout.write(digest(seed) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""The same seed and program make the same history, byte for byte, wherever they run."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+
+import pytest
+
+from zkfake.simulation import NondeterministicProgram, Simulation, SimulationError
+from zkfake.simulation.history import Connected, Note, Reply, Sent
+
+PROGRAMS = Path(__file__).with_name("programs.py")
+ROOT = Path(__file__).parents[2]
+SEEDS = int(os.environ.get("ZKFAKE_SEEDS", "20"))
+
+PYTHONS = [each for each in os.environ.get("ZKFAKE_PYTHONS", "").split(os.pathsep) if each]
+"""Other interpreters that have kazoo and greenlet, for CI."""
+
+
+def _digests(python: str, hash_seed: int) -> str:
+    environment = {**os.environ, "PYTHONHASHSEED": str(hash_seed), "PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        [python, str(PROGRAMS), "0", str(SEEDS - 1)],
+        env=environment,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+
+
+def test_histories_do_not_depend_on_the_process_or_its_hash_seed() -> None:
+    one, other = _digests(sys.executable, 1), _digests(sys.executable, 4_000_000)
+    assert one == other
+    assert len({line.split()[-1] for line in one.splitlines()}) == SEEDS
+
+
+@pytest.mark.skipif(not PYTHONS, reason="no other interpreters in ZKFAKE_PYTHONS")
+@pytest.mark.parametrize("python", PYTHONS)
+def test_histories_do_not_depend_on_the_python_version(python: str) -> None:
+    assert _digests(python, 7) == _digests(sys.executable, 7)
+
+
+def test_a_second_run_is_compared_step_by_step() -> None:
+    def program(sim: Simulation) -> str:
+        client = sim.client()
+        client.create("/" + str(random.Random(1).random()))
+        return "done"
+
+    assert Simulation(check_determinism=True).run(program) == "done"
+
+
+def test_a_program_that_uses_real_chance_is_found_out() -> None:
+    def program(sim: Simulation) -> None:
+        client = sim.client()
+        client.create("/same")
+        client.create("/" + uuid.uuid4().hex)
+
+    with pytest.raises(NondeterministicProgram, match=r"(?s)differs, number 7:.*Sent"):
+        Simulation(check_determinism=True).run(program)
+
+
+def test_the_first_step_that_differs_is_named() -> None:
+    runs: list[int] = []
+
+    def program(sim: Simulation) -> None:
+        runs.append(1)
+        sim.sleep(1)
+        sim.spawn(sim.sleep, len(runs), name="sleeper")
+        sim.sleep(5)
+
+    with pytest.raises(NondeterministicProgram) as caught:
+        Simulation(check_determinism=True).run(program)
+    assert str(caught.value).startswith(
+        "step 3 differs: sleeper at 2.000000 s in the first run, sleeper at 3.000000 s in the "
+        "second\nthe events of both runs are the same"
+    )
+
+
+def test_a_deterministic_failure_is_the_programs_own() -> None:
+    def program(sim: Simulation) -> None:
+        sim.sleep(1)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        Simulation(check_determinism=True).run(program)
+
+
+def test_a_with_block_cannot_run_twice() -> None:
+    with pytest.raises(SimulationError, match="run"):
+        Simulation(check_determinism=True).__enter__()
+
+
+def test_the_history_tells_the_story() -> None:
+    with Simulation(seed=1) as sim:
+        client = sim.client()
+        client.create("/a", b"x")
+        sim.history.note("made it")
+        history = sim.history
+    kinds = [type(event).__name__ for event in history]
+    assert kinds == ["Connected", "Sent", "Reply", "StateChange", "Sent", "Reply", "Note"]
+    assert history.of(Connected)[0] == (0.0002, "client-1", 1, 1)
+    request, reply = history.of(Sent)[1], history.of(Reply)[1]
+    assert (request.number, request.operation, request.paths) == (2, "create", ("/a",))
+    assert (reply.number, reply.error, reply.zxid) == (2, 0, 2)
+    assert b"/a" in request.frame
+    assert history.of(Note) == [(0.0006, "main", "made it")]
+    assert history[-1] == history.of(Note)[0]
+    assert len(history[1:3]) == 2
+    assert str(history).count("\n") == 6
+    assert repr(request) == (
+        "Sent(0.0004, 'client-1', connection=1, number=2, xid=1, create, ('/a',), "
+        "54 bytes ead615c1)"
+    )
+
+
+def test_the_history_does_not_grow_when_the_simulation_is_over() -> None:
+    with Simulation() as sim:
+        sim.client()
+        before = len(sim.history)
+    assert len(sim.history) == before

@@ -1,0 +1,225 @@
+"""What a simulation patches, that it all goes back, and what becomes of code that would block."""
+
+from __future__ import annotations
+
+# ruff: noqa: PT012  # a simulation that fails is a block, not a statement
+import builtins
+import gc
+import importlib.util
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import greenlet
+import kazoo.client
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zkfake.simulation import Simulation, SimulationBlocked, patches
+from zkfake.simulation.ordered import OrderedSet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import ModuleType
+
+NAME = "simulated_worker_module"
+
+
+@pytest.fixture
+def worker() -> Iterator[ModuleType]:
+    """The module with the code under test, imported afresh under a name of its own."""
+    path = Path(__file__).with_name("worker_module.py")
+    spec = importlib.util.spec_from_file_location(NAME, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[NAME] = module
+    spec.loader.exec_module(module)
+    yield module
+    del sys.modules[NAME]
+
+
+def _everything() -> dict[str, dict[str, Any]]:
+    names = [name for name in sys.modules if name.split(".")[0] in ("kazoo", "zkdict")]
+    state = {name: dict(vars(sys.modules[name])) for name in sorted([*names, "time"])}
+    state["threads"] = dict(vars(threading.Thread))
+    state["conditions"] = dict(vars(threading.Condition))
+    state["defaults"] = {
+        name: getattr(sys.modules[module], name).__init__.__defaults__
+        for module, name in patches.DEFAULT_ARGUMENTS
+    }
+    state["sets"] = {"set": builtins.set}
+    return state
+
+
+def _difference(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    return [
+        f"{place}.{name}"
+        for place, names in before.items()
+        for name in {**names, **after[place]}
+        if names.get(name, ...) is not after[place].get(name, ...)
+    ]
+
+
+def test_everything_is_patched_and_goes_back(worker: ModuleType) -> None:
+    with Simulation() as sim:  # whatever is imported on the way is imported now
+        sim.client()
+    before = _everything()
+    own = dict(vars(worker))
+    with pytest.raises(ZeroDivisionError), Simulation(patch=[NAME]) as sim:
+        sim.client()
+        patched = _difference(before, _everything())
+        assert {"kazoo.retry.time", "kazoo.recipe.lock.uuid", "kazoo.client.set"} <= {*patched}
+        assert {"time.sleep", "threads.start", "conditions.wait"} <= {*patched}
+        assert worker.time is not time
+        raise ZeroDivisionError
+    assert _difference(before, _everything()) == []
+    assert dict(vars(worker)) == own
+
+
+def test_nothing_is_patched_when_a_simulation_cannot_start() -> None:
+    before = _everything()
+    with pytest.raises(ModuleNotFoundError), Simulation(patch=["no.such.module"]):
+        pass
+    assert _difference(before, _everything()) == []
+    with Simulation():
+        pass
+
+
+def test_no_greenlet_is_left_behind() -> None:
+    def living() -> int:
+        gc.collect()
+        return sum(
+            isinstance(each, greenlet.greenlet) and not each.dead for each in gc.get_objects()
+        )
+
+    before = living()
+    with Simulation() as sim:
+        client = sim.client()
+        sim.spawn(sim.sleep, 100)
+        sim.spawn(client.handler.event_object().wait)
+        sim.sleep(1)
+        assert living() > before
+    assert living() == before
+
+
+def test_code_under_test_runs_in_virtual_time_in_modules_that_are_named(worker: ModuleType) -> None:
+    with Simulation(patch=[NAME]) as sim:
+        assert worker.work() == ([1, 2, 3], 6)
+        assert sim.now == 6
+        assert sorted(worker.race()) == ["a", "b"]
+        assert sim.now == 6 + 5 + 2
+        iso, seconds = worker.clocks()
+        assert iso == "2026-01-01T00:00:13+00:00"
+        assert seconds == 1_767_225_613
+
+
+def test_outside_a_simulation_the_same_code_is_real_again(worker: ModuleType) -> None:
+    with Simulation(patch=[NAME]):
+        pass
+    assert worker.threading is threading
+    assert worker.chance() != worker.chance()
+
+
+def test_chance_is_the_seeds(worker: ModuleType) -> None:
+    def draws(seed: int) -> list[Any]:
+        with Simulation(seed=seed, patch=[NAME]):
+            return [worker.chance() for _ in range(3)]
+
+    assert draws(1) == draws(1)
+    assert draws(1) != draws(2)
+
+
+def test_what_would_block_the_thread_is_refused_by_name(worker: ModuleType) -> None:
+    with Simulation() as sim:
+        task = sim.spawn(time.sleep, 5, name="sleeper")
+        with pytest.raises(SimulationBlocked, match=r"sleeper calls time.sleep\(5\)"):
+            task.result()
+        with pytest.raises(SimulationBlocked, match=r"main starts a real thread .*sim\.spawn"):
+            worker.work()
+        with pytest.raises(SimulationBlocked, match=r"main waits for a real threading\.Event"):
+            threading.Event().wait(1)
+        assert not threading.Event().wait(0)
+
+
+def test_the_watchdog_names_a_task_that_blocks_the_thread(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    lock = threading.Lock()
+    lock.acquire()
+    with (
+        pytest.raises(SimulationBlocked, match="stuck has blocked"),
+        Simulation(watchdog=0.2) as sim,
+    ):
+        sim.spawn(lock.acquire, name="stuck")
+        sim.sleep(1)
+    assert "stuck has blocked the thread" in capsys.readouterr().err
+
+
+def test_the_watchdog_leaves_ctrl_c_alone() -> None:
+    import signal
+
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt), Simulation():
+        signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_other_threads_keep_the_real_world_and_may_have_simulations_of_their_own() -> None:
+    def run(seed: int) -> str:
+        with Simulation(seed=seed, profile="hostile") as sim:
+            client = sim.client()
+            client.retry(client.ensure_path, "/a/b")
+            sim.sleep(100)
+            return sim.history.digest()
+
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(run, range(8)))
+    assert together == [run(seed) for seed in range(8)]
+
+    seen: list[Any] = []
+
+    def look() -> None:
+        time.sleep(0.001)
+        retry = sys.modules["kazoo.retry"]
+        seen.append((retry.time.monotonic(), time.monotonic()))
+        seen.append(kazoo.client.SequentialThreadingHandler().name)
+
+    thread = threading.Thread(target=look)
+    release = threading.Event()
+
+    def wait_and_look() -> None:
+        release.wait()
+        look()
+
+    thread = threading.Thread(target=wait_and_look)
+    thread.start()
+    with Simulation() as sim:
+        sim.sleep(1e5)
+        release.set()
+        while len(seen) < 2:
+            pass
+    thread.join()
+    assert abs(seen[0][0] - seen[0][1]) < 100
+    assert seen[1] == "sequential_threading_handler"
+
+
+@given(st.lists(st.tuples(st.sampled_from(["add", "discard"]), st.integers(0, 9))))
+def test_an_ordered_set_is_a_set_in_order(steps: list[tuple[str, int]]) -> None:
+    ours: OrderedSet[int] = OrderedSet()
+    real: set[int] = set()
+    order: dict[int, None] = {}
+    for step, value in steps:
+        getattr(ours, step)(value)
+        getattr(real, step)(value)
+        if step == "add":
+            order.setdefault(value)
+        else:
+            order.pop(value, None)
+        assert (len(ours), value in ours) == (len(real), value in real)
+    assert list(ours) == list(order)
+    assert {*ours} == real
