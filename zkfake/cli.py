@@ -1,6 +1,7 @@
 """``zkfake serve``: the fake as a process of its own, for offline development."""
 
 import argparse
+import signal
 import sys
 import threading
 from collections.abc import Sequence
@@ -44,10 +45,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             version=options.version,
             settings=settings,
         ).start()
-    except (OSError, ValueError, OverflowError) as error:
-        print(f"zkfake: {error}", file=sys.stderr)
+    except (OSError, ValueError) as error:
+        print(f"zkfake: {getattr(error, 'strerror', None) or error}", file=sys.stderr)
         return 2
     try:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         print(server.hosts, flush=True)
         threading.Event().wait()  # until interrupted
     except KeyboardInterrupt:

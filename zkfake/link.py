@@ -12,6 +12,7 @@ import os
 import selectors
 import socket
 import ssl
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from zkfake.protocol import Id
@@ -142,14 +143,15 @@ class Link:
             return
         self._selector.unregister(self._socket)
         self._on_close(self)
-        try:
+        with suppress(OSError, ValueError):
+            if isinstance(self._socket, ssl.SSLSocket):
+                self._socket.unwrap()  # says goodbye; nobody waits for the answer
+        with suppress(OSError):
             # Data left unread would reset the connection, and the client would lose our last words.
-            # One that sends without end is not waited for.
+            # One that sends without end is not waited for. Under TLS too it is the plain bytes.
             for _ in range(8):
-                if not self._socket.recv(_RECEIVE):
+                if not socket.socket.recv(self._socket, _RECEIVE):
                     break
-        except OSError:
-            pass
         self._socket.close()
 
 
@@ -186,10 +188,22 @@ _SHORT_NAMES = {
 
 
 def _certificate_ids(secured: ssl.SSLSocket) -> tuple[Id, ...]:
-    """The client certificate's subject as RFC 2253 writes it, most specific part first."""
+    """The client certificate's subject as Java's ``X500Principal.getName()`` writes it: RFC 2253,
+    the most specific part first, and more characters escaped than that asks for.
+
+    Attributes without a short name there stay as Python names them; Java prints their number.
+    """
     certificate: dict[str, Any] = secured.getpeercert() or {}
     parts = [
-        "+".join(f"{_SHORT_NAMES.get(name, name)}={value}" for name, value in part)
+        "+".join(f"{_SHORT_NAMES.get(name, name)}={_escape(value)}" for name, value in part)
         for part in certificate.get("subject", ())
     ]
     return (Id("x509", ",".join(reversed(parts))),) if parts else ()
+
+
+def _escape(value: str) -> str:
+    start, end = len(value) - len(value.lstrip(" ")), len(value.rstrip(" "))
+    return "".join(
+        f"\\{character}" if character in ',=+<>#;"\\' or not start <= place < end else character
+        for place, character in enumerate(value)
+    )

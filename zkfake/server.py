@@ -384,9 +384,10 @@ class FakeZooKeeper:
 
     def _wake(self) -> None:
         # Full: it wakes up anyway. Closed: nobody is left to wake.
-        with suppress(OSError):
-            if self._waker is not None:
-                self._waker.send(b"\0")
+        waker = self._waker
+        if waker is not None:
+            with suppress(OSError):
+                waker.send(b"\0")
 
     def _drain_wakeups(self, _mask: int) -> None:
         with suppress(BlockingIOError):
