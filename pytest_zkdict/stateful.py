@@ -31,6 +31,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 
 from hypothesis import strategies as st
+from hypothesis.errors import Flaky
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
@@ -100,6 +101,7 @@ class ZooKeeperDictMachine(RuleBasedStateMachine):
         self.model = {}
         self.dicts = []
         self._given = clients
+        self.failures: list[AssertionError] = []
         self._program: list[str] = []
         self._exits = ExitStack()
         # What there was: the values of each key, the states of the whole; newest last. And how much
@@ -165,7 +167,9 @@ class ZooKeeperDictMachine(RuleBasedStateMachine):
 
     def fail(self, why: str) -> NoReturn:
         """Raise AssertionError with the reason, and the program so far."""
-        raise AssertionError("\n".join([why, "What happened:", *self._program]))
+        failure = AssertionError("\n".join([why, "What happened:", *self._program]))
+        self.failures.append(failure)
+        raise failure
 
     def wrote(self, on: int, changes: Mapping[str, Any]) -> None:
         """Dict ``on`` wrote these values at once; `ABSENT` stands for a delete."""
@@ -242,7 +246,8 @@ class ZooKeeperDictMachine(RuleBasedStateMachine):
         try:
             value = self.dicts[on].pop(key, default)
         except KeyError:
-            self.fail(f"dict {on}: pop({key!r}, {default!r}) raised KeyError")
+            self.did(on, f"pop({key!r}, {default!r}) -> KeyError")
+            self.fail("it had a default")
         self.did(on, f"pop({key!r}, {default!r}) -> {value!r}")
         missed = _same(value, default) and self.may_show(on, key, ABSENT)
         if missed and _same(value, self.model.get(key, ABSENT)):
@@ -377,15 +382,26 @@ def run_machine(
     them has a path to itself. ``settings`` are Hypothesis's, by default those of
     ``machine.TestCase``.
 
-    Raises what the machine's shortest failing program raises, having printed the program.
+    Raises what the machine's shortest failing program raises, which Hypothesis adds as a note; if
+    that can't be repeated, the AssertionError of the shortest one there was.
     """
     clients = [client_factory() for _ in range(machine.size)]
     numbers = itertools.count()
 
-    def example() -> ZooKeeperDictMachine:
-        return machine(clients, f"/{machine.__name__}-{next(numbers)}")
+    failures: list[AssertionError] = []
 
-    run_state_machine_as_test(
-        cast("type[RuleBasedStateMachine]", example),
-        settings=settings or machine.TestCase.settings,
-    )
+    def example() -> ZooKeeperDictMachine:
+        made = machine(clients, f"/{machine.__name__}-{next(numbers)}")
+        made.failures = failures
+        return made
+
+    try:
+        run_state_machine_as_test(
+            cast("type[RuleBasedStateMachine]", example),
+            settings=settings or machine.TestCase.settings,
+        )
+    except Flaky as flaky:
+        # Hypothesis could not repeat it, and may tell of that alone. It did happen.
+        if failures:
+            raise min(failures, key=lambda failure: len(str(failure))) from flaky
+        raise
