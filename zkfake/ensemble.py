@@ -67,7 +67,7 @@ class Ensemble:
         self.read_only_delay = max(READ_ONLY_DELAY, settings.tick_time)
         self.local_sessions = SessionTracker(settings.tick_time)
         """Each known to one server alone, without a place in the log."""
-        self.rules = Rules(settings, self.access, self._followers, self._is_local)
+        self.rules = Rules(settings, self.access, lambda: self.followers, self._is_local)
         self.members: list[Member] = []
         self.voters = 0
         self.leader: Member | None = None
@@ -114,9 +114,12 @@ class Ensemble:
                 )
         self.log.mark(self.members[0].store.tree)
 
-    def _followers(self) -> Collection[int]:
-        """The ids of the servers that follow the leader; none on a standalone server."""
-        return self._leaders[-1].followers
+    @property
+    def followers(self) -> Collection[int]:
+        """The ids of the leader and the servers that follow it; none on a standalone server, or
+        without a leader.
+        """
+        return self._leaders[-1].followers if self._leaders else ()
 
     # -- roles
 

@@ -23,7 +23,7 @@ from zkfake.protocol import Code, ReconfigRequest, ZooKeeperError
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-__all__ = ["CONFIG_PATH", "ServerSpec", "initial", "reconfigured"]
+__all__ = ["CONFIG_PATH", "ServerSpec", "initial", "reconfigured", "server_ports"]
 
 CONFIG_PATH = "/zookeeper/config"
 
@@ -60,13 +60,18 @@ class ServerSpec(NamedTuple):
         return bool(mine & theirs) or (self.client != "" and self.client == other.client)
 
 
-def initial(members: Iterable[tuple[int, bool]], version: int) -> bytes:
-    """The text of a new ensemble: (id, whether it is an observer) of each member.
+def server_ports(number: int) -> tuple[int, int]:
+    """The ports for the other servers and for elections that server ``number`` says it has.
 
-    The ports between servers are ZooKeeper's usual ones, counted up; nothing listens there.
+    They are ZooKeeper's usual ones, counted up; nothing listens there.
     """
+    return 2887 + number, 3887 + number
+
+
+def initial(members: Iterable[tuple[int, bool]], version: int) -> bytes:
+    """The text of a new ensemble: (id, whether it is an observer) of each member."""
     servers = {
-        number: ServerSpec("127.0.0.1", 2887 + number, 3887 + number, _ROLES[observer])
+        number: ServerSpec("127.0.0.1", *server_ports(number), _ROLES[observer])
         for number, observer in members
     }
     return _render(servers, version)

@@ -59,6 +59,8 @@ class Replica:
         self.trace_mask = DEFAULT_TRACE_MASK
         self.ports = (0, -1)
         """Where clients reach it, plain and by TLS, for it to tell; -1 is none."""
+        self.since = ensemble.now
+        """When it took its role."""
         self.clients: dict[Client, None] = {}
         self.watches = Watches(self.settings.version)
         self._by_session: dict[int, Client] = {}
@@ -100,6 +102,7 @@ class Replica:
         """Takes a role; the old one and all clients are let go."""
         self.role.leave()
         self.role = role
+        self.since = self.ensemble.now
         self.applying.clear()
         self._drop_clients()
         self._forget_local_sessions()

@@ -143,16 +143,17 @@ class FakeZooKeeper:
     ) -> None:
         """``host``: an address to listen on, ``::1`` for IPv6. ``port``: of the first server, 0 for
         any free one; the others take free ones. ``servers``: how many have a vote; ``observers``
-        come after them and have none. ``version``: ``"3.9"`` or ``"3.8"``. ``settings``: by ZooKeeper's own names, such as ``{"tickTime": 500}``. ``tls``: a
-        server-side context; every server then has a TLS port as well.
+        come after them and have none. ``version``: ``"3.9"`` or ``"3.8"``. ``settings``: by
+        ZooKeeper's own names, such as ``{"tickTime": 500}``. ``tls``: a server-side context; every
+        server then has a TLS port as well.
 
         Raises `ValueError` for settings that cannot be, `OSError` where a port cannot be had. The
         state lives as long as the object: stopping and starting keeps it.
         """
         if servers < 1 or observers < 0 or servers + observers > 254:
             raise ValueError(
-                f"servers = {servers}, observers = {observers}: expected at least one server with a "
-                "vote, and 254 at most in all"
+                f"servers = {servers}, observers = {observers}: expected one server with a vote at "
+                "least, and 254 in all at most"
             )
         self.tls = tls
         parsed = replace(Settings.parse(settings, version), tls=tls is not None)

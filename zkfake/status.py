@@ -6,7 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import cast
 
 from zkfake.four_letter import ConnectionView, Mode, ServerStats, parse_whitelist
+from zkfake.reconfig import CONFIG_PATH, server_ports
 from zkfake.replica import Replica
+
+# What the sample configuration has, in ticks. The fake's servers do not wait for each other.
+_INIT_LIMIT, _SYNC_LIMIT = 10, 5
 
 
 class Status:
@@ -104,11 +108,12 @@ class Status:
         return {owner: list(paths) for owner, paths in self._replica.tree.ephemerals.items()}
 
     def configuration(self) -> Iterable[tuple[str, object]]:
-        settings = self._settings
+        settings, replica = self._settings, self._replica
+        client_port, secure_port = replica.ports
         low, high = settings.session_timeouts
-        return [
-            ("clientPort", 0),
-            ("secureClientPort", -1),
+        lines: list[tuple[str, object]] = [
+            ("clientPort", client_port),
+            ("secureClientPort", secure_port),
             ("dataDir", "memory"),
             ("dataDirSize", 0),
             ("dataLogDir", "memory"),
@@ -118,13 +123,24 @@ class Status:
             ("minSessionTimeout", low),
             ("maxSessionTimeout", high),
             ("clientPortListenBacklog", -1),
-            ("serverId", 0 if self._replica.ensemble.standalone else self._replica.id),
+            ("serverId", 0 if replica.ensemble.standalone else replica.id),
         ]
+        if not replica.ensemble.standalone:
+            quorum_port, election_port = server_ports(replica.id)
+            lines += [
+                ("initLimit", _INIT_LIMIT),
+                ("syncLimit", _SYNC_LIMIT),
+                ("electionAlg", 3),
+                ("electionPort", election_port),
+                ("quorumPort", quorum_port),
+                ("peerType", int(replica.observer)),
+            ]
+        return lines
 
     def membership(self) -> str | None:
         if self._replica.ensemble.standalone or self.mode == "read-only":
             return None
-        node = self._replica.tree.nodes["/zookeeper/config"]
+        node = self._replica.tree.nodes[CONFIG_PATH]
         return (node.data or b"").decode()
 
     def environment(self) -> Iterable[tuple[str, object]]:
@@ -137,12 +153,46 @@ class Status:
         ]
 
     def metrics(self) -> Iterable[tuple[str, object]]:
-        replica = self._replica
-        return [
+        """What the fake can tell truly of what ``mntr`` shows. The real server has some 500 lines
+        more, on the inner life of its threads, queues and disks.
+        """
+        replica, mode = self._replica, self.mode
+        nodes = replica.tree.nodes
+        size = sum(len(path.encode()) + len(node.data or b"") for path, node in nodes.items())
+        lines: list[tuple[str, object]] = [
+            ("approximate_data_size", size),
             ("watch_count", len(replica.watches.data) + len(replica.watches.child)),
             ("global_sessions", len(replica.ensemble.sessions)),
             ("local_sessions", len(self._local_sessions())),
+            ("uptime", replica.ensemble.now - replica.since),
+            # What the real server says where the system does not tell it.
+            ("open_file_descriptor_count", -1),
+            ("max_file_descriptor_count", -1),
         ]
+        if not replica.ensemble.standalone and mode != "read-only":
+            lines += self._ensemble_metrics()
+        return lines
+
+    def _ensemble_metrics(self) -> list[tuple[str, object]]:
+        replica, ensemble = self._replica, self._replica.ensemble
+        leader = ensemble.leader
+        lines: list[tuple[str, object]] = [("quorum_size", ensemble.voters)]
+        if self.mode == "observer" and leader is not None:
+            lines.append(("observer_master_id", leader.id))
+        if self.mode == "leader":
+            following = [m for m in ensemble.members if m.id in ensemble.followers]
+            observers = sum(member.observer for member in following)
+            learners = len(following) - 1
+            lines += [
+                ("learners", learners),
+                ("synced_followers", learners - observers),
+                ("synced_observers", observers),
+                ("synced_non_voting_followers", 0),
+                ("pending_syncs", 0),
+                ("last_proposal_size", -1),
+                ("leader_uptime", ensemble.now - replica.since),
+            ]
+        return lines
 
     def directory_sizes(self) -> tuple[int, int]:
         return (0, 0)
