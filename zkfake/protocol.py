@@ -358,10 +358,10 @@ def read_multi(reader: Reader, *, by_mode_alone: bool = False) -> MultiRequest:
         code, done, _error = reader.read_int(), reader.read_bool(), reader.read_int()
         if done:
             return MultiRequest(tuple(operations))
-        read = _MULTI_WRITES.get(code) or _MULTI_READS.get(code)
+        read = MULTI_WRITES.get(code) or MULTI_READS.get(code)
         if read is None:
             raise JuteError(f"operation {code} cannot be part of a multi")
-        kinds.add(code in _MULTI_READS)
+        kinds.add(code in MULTI_READS)
         if len(kinds) == 2:
             raise JuteError("a multi cannot mix reads and writes")
         sub = SubRequest(Op(code), read(reader))
@@ -407,7 +407,7 @@ CREATE_FLAGS = {
     6: CreateMode(ttl=True, sequential=True),
 }
 
-_MULTI_WRITES: dict[int, Callable[[Reader], Any]] = {
+MULTI_WRITES: dict[int, Callable[[Reader], Any]] = {
     Op.CREATE: _read_create,
     Op.CREATE2: _read_create,
     Op.CREATE_CONTAINER: _read_create,
@@ -416,7 +416,7 @@ _MULTI_WRITES: dict[int, Callable[[Reader], Any]] = {
     Op.SET_DATA: _read_set_data,
     Op.CHECK: _read_versioned,
 }
-_MULTI_READS: dict[int, Callable[[Reader], Any]] = {
+MULTI_READS: dict[int, Callable[[Reader], Any]] = {
     Op.GET_DATA: _read_watchable,
     Op.GET_CHILDREN: _read_watchable,
 }

@@ -61,23 +61,41 @@ class Settings:
 
     version: Version = VERSIONS[DEFAULT]
     tick_time: int = 2000
+    """The unit of session expiry, in milliseconds."""
     min_session_timeout: int = -1
+    """The shortest session timeout that is granted, in milliseconds; -1: two ticks."""
     max_session_timeout: int = -1
+    """The longest session timeout that is granted, in milliseconds; -1: twenty ticks."""
     max_client_connections: int = 60
+    """Connections that one address may have to one server; 0: any number."""
     jute_max_buffer: int = 0xFFFFF
+    """The longest request, in bytes; a longer one ends the connection."""
     extended_types: bool = False
+    """Whether there are TTL znodes."""
     super_digest: str | None = None
+    """``user:base64(sha1(user:password))`` of who may do everything."""
     skip_acl: bool = False
+    """Whether everybody may do everything."""
     read_only_mode: bool = False
+    """Whether a server without a quorum serves read-only clients."""
     four_letter_whitelist: frozenset[str] = frozenset(("srvr",))
+    """The four-letter words that are answered; ``*``: all."""
     container_check_interval: int = 60_000
+    """Milliseconds between two looks for containers and TTL znodes that are over."""
     enforce_quota: bool = False
+    """Whether hard quotas refuse writes."""
     sasl_users: Mapping[str, str] | None = None
+    """Users and passwords of SASL DIGEST-MD5, what a JAAS file is to the real server; none: a
+    server without SASL.
+    """
     tls: bool = False
     """Whether there are TLS connections, and so identities of the x509 scheme."""
     reconfig_enabled: bool = False
+    """Whether the members of an ensemble can be changed."""
     local_sessions: bool = False
+    """Whether sessions of an ensemble stay local to their server."""
     local_sessions_upgrading: bool = False
+    """Whether a local session becomes a global one when it makes an ephemeral znode."""
     keep_log: int | None = 0
     """Transactions to remember; ``None`` for all."""
 
@@ -93,9 +111,9 @@ class Settings:
             raise ValueError(f"version {version!r} is not known; choose one of {known}")
         found: dict[str, Any] = {"version": VERSIONS[version]}
         for name, value in (settings or {}).items():
-            row = _NAMES.get(name.removeprefix("zookeeper."))
+            row = NAMES.get(name.removeprefix("zookeeper."))
             if row is None:
-                known = ", ".join(sorted(_NAMES))
+                known = ", ".join(sorted(NAMES))
                 raise ValueError(f"{name!r} is not a setting; known settings: {known}")
             field, parse = row
             try:
@@ -122,7 +140,7 @@ class Settings:
         return (2 * tick if low < 0 else low, 20 * tick if high < 0 else high)
 
 
-_NAMES: dict[str, tuple[str, Callable[[object], Any]]] = {
+NAMES: dict[str, tuple[str, Callable[[object], Any]]] = {
     "tickTime": ("tick_time", _integer(1)),
     "minSessionTimeout": ("min_session_timeout", _integer(-1)),
     "maxSessionTimeout": ("max_session_timeout", _integer(-1)),
@@ -141,3 +159,4 @@ _NAMES: dict[str, tuple[str, Callable[[object], Any]]] = {
     "localSessionsEnabled": ("local_sessions", _boolean),
     "localSessionsUpgradingEnabled": ("local_sessions_upgrading", _boolean),
 }
+"""The field and the parser of every setting, by its real name."""

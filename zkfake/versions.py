@@ -44,8 +44,6 @@ class Version:
     """deleteContainer takes the whole frame, header and all, for its path, so it finds nothing."""
     ipv6_acl: bool
     """The ip scheme takes IPv6 addresses."""
-    who_am_i: bool
-    """The whoAmI operation is there."""
 
 
 VERSIONS = {
@@ -64,7 +62,6 @@ VERSIONS = {
         malformed_write_uses_zxid=True,
         delete_container_takes_the_frame=True,
         ipv6_acl=False,
-        who_am_i=True,
     ),
     "3.9": Version(
         name="3.9.5",
@@ -81,7 +78,6 @@ VERSIONS = {
         malformed_write_uses_zxid=False,
         delete_container_takes_the_frame=False,
         ipv6_acl=True,
-        who_am_i=True,
     ),
 }
 DEFAULT = "3.9"
