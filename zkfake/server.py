@@ -150,11 +150,10 @@ class FakeZooKeeper:
         Raises `ValueError` for settings that cannot be, `OSError` where a port cannot be had. The
         state lives as long as the object: stopping and starting keeps it.
         """
-        if servers < 1 or observers < 0 or servers + observers > 254:
-            raise ValueError(
-                f"servers = {servers}, observers = {observers}: expected one server with a vote at "
-                "least, and 254 in all at most"
-            )
+        if not 1 <= servers <= 254:
+            raise ValueError(f"servers = {servers}: expected 1 to 254")
+        if not 0 <= observers <= 254 - servers:
+            raise ValueError(f"observers = {observers}: expected 0 to {254 - servers}")
         self.tls = tls
         parsed = replace(Settings.parse(settings, version), tls=tls is not None)
         self._epoch = time.time() - time.monotonic()
