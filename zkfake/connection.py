@@ -18,6 +18,7 @@ from typing import Any
 from zkfake import four_letter, sasl
 from zkfake.acl import READ
 from zkfake.four_letter import ConnectionStats, java_address, java_host
+from zkfake.hashset import pairs_in_order
 from zkfake.jute import NULL, JuteError, Reader, pack_buffer
 from zkfake.log import Transaction
 from zkfake.protocol import (
@@ -82,7 +83,7 @@ class Connection:
         self.session_id = 0
         self.session_timeout = 0
         self.established = replica.ensemble.now
-        self.ids: tuple[Id, ...] = (Id("ip", self.host), *ids)
+        self.ids: tuple[Id, ...] = pairs_in_order((Id("ip", self.host), *ids))
         self.last_used = replica.ensemble.now
         self._replica = replica
         self._ensemble = replica.ensemble
@@ -312,7 +313,7 @@ class Connection:
     def _spends_zxid(self, op: Op, error: JuteError) -> bool:
         """Whether a write whose body cannot be read uses a zxid."""
         if self._version.malformed_write_uses_zxid:
-            return op not in (Op.RECONFIG, Op.CHECK)
+            return op is not Op.RECONFIG
         return op is Op.CREATE_SESSION or (op is Op.MULTI and not isinstance(error, NullAclError))
 
     def _proceed(self) -> None:
@@ -374,11 +375,12 @@ class Connection:
     ) -> None:
         if transaction.error is Code.SESSION_MOVED:
             return self._close()
-        if request.op is Op.CREATE_SESSION and not transaction.error:
-            return self._send_connect_response()
+        if request.op in (Op.CREATE_SESSION, Op.CHECK) and not transaction.error:
+            if request.op is Op.CREATE_SESSION:  # a check that holds is never answered
+                self._send_connect_response()
+            return self._answered(operation, request.xid, self._replica.zxid, start)
         error, body = written(request, transaction, changes)
-        if request.op is not Op.CHECK or error:  # a check that holds is never answered
-            self._reply(operation, request.xid, self._replica.zxid, error, body, start)
+        self._reply(operation, request.xid, self._replica.zxid, error, body, start)
         if request.op is Op.CLOSE_SESSION:
             self._close()
         return None
@@ -388,6 +390,9 @@ class Connection:
     ) -> None:
         xid = PING_XID if operation.op is Op.PING else cxid
         self._send(pack_reply(xid, zxid, error, body))
+        self._answered(operation, cxid, zxid, start)
+
+    def _answered(self, operation: Operation, cxid: int, zxid: int, start: int) -> None:
         now = self._ensemble.now
         self.stats.answered(operation.label, cxid, zxid, start, now)
         self._replica.stats.latency.add(now - start)
@@ -422,4 +427,4 @@ class Connection:
         return self._send(pack_reply(xid, 0, Code.OK, pack_buffer(token)))
 
     def _add_ids(self, ids: Sequence[Id]) -> None:
-        self.ids = tuple(dict.fromkeys((*self.ids, *ids)))
+        self.ids = pairs_in_order(dict.fromkeys((*self.ids, *ids)))

@@ -13,6 +13,7 @@ the one thing not reproduced here.
 from array import array
 from collections.abc import Iterable, Iterator
 from sys import byteorder
+from typing import TypeVar
 
 _UTF16 = "utf-16-le" if byteorder == "little" else "utf-16-be"
 
@@ -21,6 +22,12 @@ def spread_hash(text: str) -> int:
     """``String.hashCode`` with its upper half folded in, as ``HashMap.hash`` does. Cost: linear in
     the text.
     """
+    value = string_hash(text)
+    return value ^ (value >> 16)
+
+
+def string_hash(text: str) -> int:
+    """``String.hashCode``, unsigned."""
     value = 0
     units: Iterable[int]
     if text.isascii():
@@ -29,7 +36,28 @@ def spread_hash(text: str) -> int:
         units = array("H", text.encode(_UTF16, "surrogatepass"))
     for unit in units:
         value = (31 * value + unit) & 0xFFFFFFFF
-    return value ^ (value >> 16)
+    return value
+
+
+Pair = TypeVar("Pair", bound=tuple[str, str])
+
+
+def pairs_in_order(pairs: Iterable[Pair]) -> tuple[Pair, ...]:
+    """Pairs of strings, first come first given, in the order of a ``ConcurrentHashMap``'s keys: the
+    identities of a connection are kept in one (as jute records, which hash field by field).
+    """
+    items = list(pairs)
+    capacity = 16
+    while len(items) >= 3 * capacity // 4:
+        capacity *= 2
+
+    def bucket(pair: tuple[str, str]) -> int:
+        value = 17
+        for field in pair:
+            value = (37 * value + string_hash(field)) & 0xFFFFFFFF
+        return (value ^ (value >> 16)) & (capacity - 1)
+
+    return tuple(sorted(items, key=bucket))
 
 
 class JavaHashSet:

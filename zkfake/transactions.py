@@ -57,7 +57,10 @@ class _Pending:
     def child_count(self, path: str) -> int:
         return self._tree.child_count(path) + self._added.get(path, 0)
 
-    def accept(self, operation: Operation) -> None:
+    def accept(self, operation: Operation, owner: int) -> None:
+        """``owner``: whose session a created znode would end with, going by its create mode. A
+        container made with an ephemeral mode is none, but counts as one until it is there.
+        """
         path = operation.path
         node = self.get(path)
         if isinstance(operation, Create):
@@ -67,7 +70,7 @@ class _Pending:
             self._nodes[parent] = above._replace(creates=operation.parent_cversion)
             self._added[parent] = self._added.get(parent, 0) + 1
             self._nodes[path] = Znode(
-                operation.data, operation.acl, 0, 0, 0, 0, 0, owner=operation.owner
+                operation.data, operation.acl, 0, 0, 0, 0, 0, owner=owner
             )
         elif isinstance(operation, Delete):
             parent, _ = split(path)
@@ -134,7 +137,8 @@ class Rules:
                 if error.code is Code.MARSHALLING_ERROR:
                     return Transaction(zxid, time, session_id, op, (), error.code)
                 return Transaction(zxid, time, session_id, op, (), error.code, place + 1)
-            view.accept(operation)
+            mode = CREATE_FLAGS[sub.record.flags] if isinstance(operation, Create) else None
+            view.accept(operation, session_id if mode and mode.ephemeral else 0)
             operations.append(operation)
         return Transaction(zxid, time, session_id, op, tuple(operations))
 

@@ -56,8 +56,14 @@ class WatchTable:
         return self._paths.get(path, {}).get(watcher, 0)
 
     def is_watched(self, path: str) -> bool:
-        """Whether anybody watches ``path``."""
-        return path in self._paths
+        """Whether anybody watches ``path``. Raises `ZooKeeperError` for a path without a slash, or,
+        while there are recursive watches to look for, one that does not begin with one: the server
+        trips over it on its way up.
+        """
+        found = path in self._paths
+        if path and ("/" not in path or (self._recursive and not found and path[0] != "/")):
+            raise ZooKeeperError(Code.MARSHALLING_ERROR)
+        return bool(path) and found
 
     def remove(self, path: str, watcher: Watcher, modes: int) -> bool:
         """Whether any of ``modes`` was there to take away."""
@@ -189,7 +195,8 @@ class Watches:
     def has(self, path: str, watcher: Watcher, type_: int) -> bool:
         """checkWatches. Raises `ZooKeeperError` for an unknown watcher type."""
         if self._version.check_watches_finds_anybodys:
-            return any(table.is_watched(path) for table, _modes in self._selected(type_))
+            found = [table.is_watched(path) for table, _modes in self._selected(type_)]
+            return any(found)
         return any(table.modes(path, watcher) & modes for table, modes in self._selected(type_))
 
     def remove(self, path: str, watcher: Watcher, type_: int) -> bool:

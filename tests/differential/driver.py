@@ -169,6 +169,7 @@ class Side:
         self._sessions: list[tuple[int, bytes]] = []
         self._zxid = 0
         self._base = 0
+        self._quotas = False
         # 3.9 does not know `check` outside a multi; 3.8.0 does (and does not answer a good one).
         self._orderly = ORDERLY if server.version == "3.8" else ORDERLY - {OPS["check"]}
         # How often its maker asked whether it is up is not the same on both sides.
@@ -184,6 +185,7 @@ class Side:
         self._sessions.clear()
         self._mapping.forget_times()
         self._base = self._zxid
+        self._quotas = False
         auth = Request(OPS["auth"], wire.auth("digest", SUPER.encode()))
         create = Request(OPS["create"], wire.create(ROOT, b"root"))
         return (yield from self._open(Open(STEWARD, timeout=60_000, then=(auth, create))))
@@ -195,6 +197,13 @@ class Side:
                 return (yield from self._open(step))
             case Send(slot, requests):
                 line, seen = yield from self._ensure(slot)
+                self._quotas |= any(b"zookeeper_limits" in request.body for request in requests)
+                if self._quotas and len(requests) > 1:
+                    # The quota check of a pipelined request may come before or after the one in
+                    # front of it has been counted.
+                    for request in requests:
+                        seen += yield from self.perform(Send(slot, (request,)))
+                    return seen
                 data = b"".join(self._encode(line, request) for request in requests)
                 return seen + (yield from self._exchange(slot, line, [data], requests))
             case Split(slot, request, at):

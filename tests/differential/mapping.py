@@ -213,8 +213,11 @@ _PORT = (rb"/127\.0\.0\.1:\d+", b"/127.0.0.1:<port>")
 _CLOCKS = (rb"\b(est|lresp|llat|minlat|avglat|maxlat)=\d+", rb"\1=<clock>")
 # How many expire together depends on when in the tick each spoke last.
 _DATES = (rb"^\d+ expire at .*:\n", b"")
-# A reply just read here may still stand in the server's queue.
-_QUEUE = (rb"\[[0-9a-f]+\]\(queued=\d+", b"[<ops>](queued=<count>")
+# A reply just read here may still stand in the server's queue, uncounted.
+_QUEUE = (
+    rb"\[[0-9a-f]+\]\(queued=\d+,recved=(\d+),sent=\d+",
+    rb"[<ops>](queued=<count>,recved=\1,sent=<count>",
+)
 _BUCKETS = (rb"^((Session|Connections) Sets )\(\d+\)/", rb"\1(<buckets>)/")
 _DIRECTORIES = (
     (rb"^(dataDir|dataLogDir|dataDirSize|dataLogSize|clientPort)=.*$", rb"\1=<place>"),
