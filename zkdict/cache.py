@@ -307,10 +307,10 @@ class Cache:
         known.discard(ROOT)
         for name in known - names:
             self._drop(name)
-        for name in sorted(names):
-            # `latest` is 0 for a child that waits for this list: it was deleted and made again.
-            if name not in known or (name in self._pending and not self._is_being_read(name)):
-                self._want(name, Kind.DATA)
+        # A child that waits for this list, and is on it, was deleted and made again.
+        again = {name for name in self._pending & names if not self._is_being_read(name)}
+        for name in sorted((names - known) | again):
+            self._want(name, Kind.DATA)
 
     def _is_being_read(self, name: str) -> bool:
         return name in self._wanted or self._latest.get(name, 0) != 0

@@ -12,6 +12,7 @@ The rules that live here:
 
 from __future__ import annotations
 
+import contextlib
 import os
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
@@ -189,10 +190,10 @@ class ZooKeeperDict(ConnectionStorageDict[V]):
         except BaseException:
             _stop(client)
             raise
-        made._owned = client
+        made._owned = weakref.finalize(made, _stop_elsewhere, client)
         return made
 
-    _owned: Any = None
+    _owned: weakref.finalize[..., Any] | None = None
 
     # -- reads
 
@@ -371,9 +372,9 @@ class ZooKeeperDict(ConnectionStorageDict[V]):
             DecodeError, WriteUncertain, Timeout, KazooException.
         """
         while (key := next(reversed(self.snapshot()), None)) is not None:
-            value: V = self.pop(key, _UNSET)
-            if value is not _UNSET:
-                return key, value
+            with contextlib.suppress(KeyError):
+                return key, self._writer.pop(key).value
+            self.sync(self._writer.write_timeout)  # somebody was faster
         raise KeyError("popitem(): the dict is empty")
 
     def setdefault(self, key: str, default: Any = None) -> V:
@@ -756,9 +757,8 @@ class ZooKeeperDict(ConnectionStorageDict[V]):
         self._finalizer.detach()
         self._feed.close()
         self._dispatcher.close()
-        client, self._owned = self._owned, None
-        if client is not None:
-            _stop(client)
+        if self._owned is not None and self._owned.detach():
+            _stop(self.connection)
 
     def __enter__(self) -> Self:
         return self
@@ -832,6 +832,11 @@ if hasattr(os, "register_at_fork"):
 def _stop(client: Any) -> None:
     client.stop()
     client.close()
+
+
+def _stop_elsewhere(client: Any) -> None:
+    # The dict may be collected anywhere, also on the client's own tasks, which cannot end there.
+    client.handler.spawn(_stop, client)
 
 
 def _normal(path: str) -> str:

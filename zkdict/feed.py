@@ -19,7 +19,6 @@ Everything that knows how kazoo delivers things lives in this file. The rules:
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import weakref
 from typing import TYPE_CHECKING, Any, Final
@@ -38,6 +37,7 @@ from zkdict.cache import ROOT, Cache, Kind, Publication, Request, Znode
 from zkdict.errors import Closed, ForkedDict, RootMissing
 from zkdict.records import State
 from zkdict.waiting import Signal
+from zkdict.watches import Watches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -106,73 +106,6 @@ class _Link:
     def replied(self, request: Request, result: Any) -> None:
         if (feed := self._feed()) is not None:
             feed.replied(request, result)
-
-
-class _Watch:
-    """The watch callback that one request leaves with kazoo.
-
-    kazoo keeps it until it fires. One whose dict is gone is idle, and another dict's read of the
-    same path takes it over instead of leaving one more: dicts that come and go leave no more than
-    those which lived at the same time. (It may then fire for the older read: one read too many.)
-    """
-
-    __slots__ = ("_idle", "_link", "_request")
-
-    def __init__(self) -> None:
-        self._link: _Link | None = None
-        self._request: Request | None = None
-        self._idle: list[_Watch] = []
-
-    def serve(self, link: _Link, request: Request) -> None:
-        self._link, self._request = link, request
-
-    def retire(self, idle: list[_Watch]) -> None:
-        """Its dict is gone: wait in this list to be taken over."""
-        self._link = self._request = None
-        self._idle = idle
-        idle.append(self)
-
-    def __call__(self, event: Any) -> None:
-        link, request = self._link, self._request
-        if link is None or request is None:
-            with contextlib.suppress(ValueError):
-                self._idle.remove(self)
-        # NONE tells of the connection, and so does the listener, in its place between the events.
-        elif event.type != EventType.NONE:
-            link.event(request, event.type)
-
-
-_idle_of: weakref.WeakKeyDictionary[Any, dict[tuple[str, bool], list[_Watch]]]
-_idle_of = weakref.WeakKeyDictionary()  # client -> (path, whether of its children) -> idle ones
-
-
-class _Watches:
-    """The watches of one feed, and the idle ones of its client."""
-
-    def __init__(self, client: Any) -> None:
-        self._idle = _idle_of.setdefault(client, {})
-        self._last: dict[tuple[str, bool], _Watch] = {}
-
-    def take(self, path: str, link: _Link, request: Request) -> _Watch:
-        """A watch callback for this request of this path."""
-        place = (path, request.kind is Kind.CHILDREN)
-        try:
-            watch = self._idle[place].pop()
-        except (KeyError, IndexError):
-            watch = _Watch()
-        watch.serve(link, request)
-        self._last[place] = watch
-        return watch
-
-    def forget(self, path: str) -> None:
-        """This child is gone."""
-        self._last.pop((path, False), None)
-
-    def retire(self) -> None:
-        """The feed is gone."""
-        while self._last:
-            place, watch = self._last.popitem()
-            watch.retire(self._idle.setdefault(place, []))
 
 
 class _Completion:
@@ -261,7 +194,7 @@ class Feed:
         self._max_staleness = max_staleness
         self._prefix = "" if path == "/" else path
         self._link = _Link(self)
-        self._watches = _Watches(client)
+        self._watches = Watches(client)
         self._submitted: dict[int, Submitted] = {}
         self._connected = False
         self._heard = False  # whether kazoo's listener was called yet
@@ -311,6 +244,8 @@ class Feed:
             self._change_state(State.CLOSED)
             self.cache.disconnected()
             self._connected = False
+            for submitted in self._submitted.values():
+                submitted.done.set()
             self.signal.notify()
         _forget(self.client, self._link, self._watches)
 
@@ -330,7 +265,7 @@ class Feed:
     @property
     def connected(self) -> bool:
         """Whether a request sent now would go out at once."""
-        return self._connected
+        return self._connected and bool(self.client.connected)
 
     @property
     def age(self) -> float:
@@ -571,7 +506,7 @@ class Feed:
             self._on_state(old, new)
 
 
-def _forget(client: Any, link: _Link, watches: _Watches) -> None:
+def _forget(client: Any, link: _Link, watches: Watches) -> None:
     client.remove_listener(link.listener)
     watches.retire()
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Signal", "deadline_after", "remaining"]
 
+_LONGEST = 1e6  # seconds; threading refuses to wait for some 292 years, or for ever
+
 
 def deadline_after(timeout: float | None) -> float | None:
     """The point in time that is `timeout` seconds away; None for None."""
@@ -25,8 +27,8 @@ def deadline_after(timeout: float | None) -> float | None:
 
 
 def remaining(deadline: float | None) -> float | None:
-    """Seconds left until `deadline`, at least 0; None for None."""
-    return None if deadline is None else max(0.0, deadline - clock.monotonic())
+    """Seconds left until `deadline`, from 0 to as many as can be waited; None for None."""
+    return None if deadline is None else min(max(0.0, deadline - clock.monotonic()), _LONGEST)
 
 
 class Signal:

@@ -452,8 +452,8 @@ class MissesNewKeys(Cache):
 
 
 class KeepsRemovedKeys(Cache):
-    def _listed(self, names: set[str]) -> None:
-        super()._listed(names | set(self._znodes))
+    def _remove(self, name: str) -> None:
+        pass
 
 
 class ForgetsKeysMadeAgain(Cache):
@@ -480,13 +480,6 @@ class TrustsTheCopyAfterReconnect(Cache):
         for name in self._znodes:
             self._wanted.pop(name, None)
             self._pending.discard(name)
-
-
-class TakesOffersUnseen(Cache):
-    def wrote(self, name: str, znode: Znode) -> None:
-        super().wrote(name, znode)
-        if name in self._offers:
-            self._store(name, znode)
 
 
 class BelievesOffers(Cache):

@@ -1,0 +1,91 @@
+"""The watch callbacks that a dict leaves with kazoo, and what becomes of them afterwards.
+
+The rules that live here:
+
+- A callback stands for one request, so that its event tells which read it makes stale.
+- kazoo keeps a callback until it fires, and takes none back. One whose dict is gone is idle, and
+  the next dict's read of the same path takes it over instead of leaving one more: dicts that come
+  and go leave no more behind than those which lived at the same time. It may then fire for the
+  older read; that costs a read, and never misses a change.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import weakref
+from typing import Any, Protocol
+
+from kazoo.protocol.states import EventType
+
+from zkdict.cache import Kind, Request
+
+__all__ = ["Listener", "Watches"]
+
+
+class Listener(Protocol):
+    """Who is told of events; it must not keep the dict alive."""
+
+    def event(self, request: Request, kind: str) -> None:
+        """The watch which a request left has fired."""
+
+
+class _Watch:
+    """The watch callback that one request leaves with kazoo."""
+
+    __slots__ = ("_idle", "_link", "_request")
+
+    def __init__(self) -> None:
+        self._link: Listener | None = None
+        self._request: Request | None = None
+        self._idle: list[_Watch] = []
+
+    def serve(self, link: Listener, request: Request) -> None:
+        self._link, self._request = link, request
+
+    def retire(self, idle: list[_Watch]) -> None:
+        """Its dict is gone: wait in this list to be taken over."""
+        self._link = self._request = None
+        self._idle = idle
+        idle.append(self)
+
+    def __call__(self, event: Any) -> None:
+        link, request = self._link, self._request
+        if link is None or request is None:
+            with contextlib.suppress(ValueError):
+                self._idle.remove(self)
+        # NONE tells of the connection, and so does the listener, in its place between the events.
+        elif event.type != EventType.NONE:
+            link.event(request, event.type)
+
+
+_idle_of: weakref.WeakKeyDictionary[Any, dict[tuple[str, bool], list[_Watch]]]
+_idle_of = weakref.WeakKeyDictionary()  # client -> (path, whether of its children) -> idle ones
+
+
+class Watches:
+    """The watches of one feed, and the idle ones of its client."""
+
+    def __init__(self, client: Any) -> None:
+        self._idle = _idle_of.setdefault(client, {})
+        self._last: dict[tuple[str, bool], _Watch] = {}
+
+    def take(self, path: str, link: Listener, request: Request) -> _Watch:
+        """A watch callback for this request of this path."""
+        place = (path, request.kind is Kind.CHILDREN)
+        try:
+            watch = self._idle[place].pop()
+        except (KeyError, IndexError):
+            watch = _Watch()
+        watch.serve(link, request)
+        self._last[place] = watch
+        return watch
+
+    def forget(self, path: str) -> None:
+        """This child is gone."""
+        self._last.pop((path, False), None)
+
+    def retire(self) -> None:
+        """The feed is gone."""
+        while self._last:
+            place, watch = self._last.popitem()
+            watch.retire(self._idle.setdefault(place, []))
