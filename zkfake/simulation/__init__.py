@@ -14,9 +14,11 @@ from zkfake.simulation.errors import (
     SimulationTimeout,
     TaskFailed,
 )
-from zkfake.simulation.faults import Faults, Outage, Rule
+from zkfake.simulation.faults import Faults
 from zkfake.simulation.history import History
+from zkfake.simulation.outages import Outage
 from zkfake.simulation.profiles import PROFILES, Profile
+from zkfake.simulation.rules import Rule
 from zkfake.simulation.scheduler import Task
 from zkfake.simulation.simulation import Simulation
 from zkfake.simulation.sweep import ALL, FaultPoint, SweepFailure, SweepReport, replay, sweep

@@ -61,7 +61,9 @@ class Request:
 class Gate(Protocol):
     """What may interfere with a request: `zkfake.simulation.faults`."""
 
-    active: bool
+    @property
+    def active(self) -> bool:
+        """Whether anything may happen to a request at all."""
 
     def at_request(self, request: Request) -> bool:
         """Called before the server has it; True: the connection is lost now."""

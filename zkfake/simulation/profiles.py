@@ -29,6 +29,8 @@ class Profile:
     """The chance that a task gives way at a lock, an event or a queue."""
     replica_lag: tuple[float, float] = (0.0, 0.0)
     """From the commit of a transaction until a server applies it, for ensembles."""
+    server_latency: tuple[float, float] = (0.0, 0.0)
+    """One way between two servers of an ensemble."""
     election_time: tuple[float, float] = (0.2, 0.2)
     """From the loss of the leader until the next one serves, for ensembles."""
     drop_before_request: float = 0.0
@@ -47,6 +49,12 @@ class Profile:
     """For each request: its client's session is closed on the server."""
     hold_watches: float = 0.0
     """For each request: its client's watch callbacks are held back for ``outage`` seconds."""
+    stop_server: float = 0.0
+    """For each request, in an ensemble: a server stops for ``outage`` seconds."""
+    isolate_server: float = 0.0
+    """For each request, in an ensemble: a server is cut off from the others for as long."""
+    freeze_server: float = 0.0
+    """For each request, in an ensemble: a server applies nothing for as long."""
     outage: tuple[float, float] = (0.5, 20.0)
     """How long the outages that the rates above begin last."""
 
@@ -72,6 +80,9 @@ FAULT_RATES = (
     "pause",
     "expire",
     "hold_watches",
+    "stop_server",
+    "isolate_server",
+    "freeze_server",
 )
 
 PROFILES = {
@@ -81,6 +92,7 @@ PROFILES = {
         reorder=0.5,
         preemption=0.02,
         replica_lag=(0.0, 0.02),
+        server_latency=(0.0, 0.003),
         election_time=(0.2, 2.0),
         drop_before_request=0.0005,
         drop_before_reply=0.0005,
@@ -91,6 +103,7 @@ PROFILES = {
         reorder=1.0,
         preemption=0.2,
         replica_lag=(0.0, 2.0),
+        server_latency=(0.0, 0.2),
         election_time=(0.2, 15.0),
         drop_before_request=0.02,
         drop_before_reply=0.02,
@@ -99,6 +112,9 @@ PROFILES = {
         pause=0.01,
         expire=0.005,
         hold_watches=0.02,
+        stop_server=0.003,
+        isolate_server=0.003,
+        freeze_server=0.003,
     ),
 }
 

@@ -19,12 +19,16 @@ from typing import TYPE_CHECKING, Protocol
 from zkfake.connection import Connection
 from zkfake.ensemble import Ensemble
 from zkfake.replica import Replica
+from zkfake.simulation.history import ServerEvent
 from zkfake.simulation.scheduler import MICROSECONDS, Scheduler
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from zkfake.role import Member
     from zkfake.settings import Settings
+    from zkfake.simulation.history import History
+    from zkfake.simulation.profiles import Profile
 
 EPOCH = 1_767_225_600
 """What ``time.time()`` says when a simulation starts: 2026-01-01, 00:00 UTC."""
@@ -32,6 +36,14 @@ EPOCH = 1_767_225_600
 PORT = 2181
 
 _LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
+
+
+def milliseconds(seconds: tuple[float, float]) -> tuple[int, int]:
+    """A range of virtual seconds, as the core has it."""
+    low, high = seconds
+    if not 0 <= low <= high:
+        raise ValueError(f"{seconds!r} is no range of seconds")
+    return round(low * 1000), round(high * 1000)
 
 
 class ServerConnection(Protocol):
@@ -48,13 +60,25 @@ class Servers:
     """The ensemble of one simulation."""
 
     def __init__(
-        self, scheduler: Scheduler, count: int, settings: Settings, random: Random
+        self,
+        scheduler: Scheduler,
+        record: History,
+        settings: Settings,
+        random: Random,
+        *,
+        servers: int,
+        observers: int,
     ) -> None:
+        count = servers + observers
         self._scheduler = scheduler
+        self._history = record
         self.ensemble = Ensemble(
             replace(settings, keep_log=None), EPOCH * 1000, Random(random.getrandbits(64))
         )
-        self.replicas = [Replica(self.ensemble, number) for number in range(1, count + 1)]
+        self.replicas = [
+            Replica(self.ensemble, number, observer=number > servers)
+            for number in range(1, count + 1)
+        ]
         self.addresses = [(f"10.0.0.{number}", PORT) for number in range(1, count + 1)]
         self.hosts = ",".join(f"zk{number}:{PORT}" for number in range(1, count + 1))
         self._numbers = dict.fromkeys(_LOCAL_NAMES, 1)
@@ -64,9 +88,37 @@ class Servers:
         self._flushing = False
         self._output: deque[Callable[[], None]] = deque()
         self._ports = 40_000
+        self._led_by: Member | None = None
+
+    def begin(self, profile: Profile) -> None:
+        """Start every server in the world that ``profile`` describes."""
+        self.ensemble.election_time = milliseconds(profile.election_time)
+        self.ensemble.links.latency = milliseconds(profile.server_latency)
+        for replica in self.replicas:
+            replica.applying.lag = milliseconds(profile.replica_lag)
         for replica in self.replicas:
             replica.start()
-        self._arm()
+        self.flush()
+
+    @property
+    def leader(self) -> int | None:
+        """The number of the server that leads."""
+        leader = self.ensemble.leader
+        return None if leader is None else leader.id
+
+    @property
+    def quiet(self) -> bool:
+        """Whether an ensemble has a leader and every running server all that is committed."""
+        ensemble = self.ensemble
+        return (
+            ensemble.leader is not None
+            and ensemble.links.quiet
+            and all(
+                replica.mode is not None and replica.settled
+                for replica in self.replicas
+                if replica.running
+            )
+        )
 
     # -- names and addresses
 
@@ -130,6 +182,13 @@ class Servers:
                 output.popleft()()
         finally:
             self._flushing = False
+        leader = self.ensemble.leader
+        if (leader is not self._led_by) and len(self.replicas) > 1:
+            self._led_by = leader
+            if leader is not None:
+                text = f"leads epoch {self.ensemble.epoch}"
+                event = ServerEvent(self._scheduler.now / MICROSECONDS, leader.id, text)
+                self._history.append(event)
         self._arm()
 
     def _arm(self) -> None:

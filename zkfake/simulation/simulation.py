@@ -47,6 +47,9 @@ if TYPE_CHECKING:
     from kazoo.client import KazooClient
     from typing_extensions import Self
 
+    from zkfake.replica import Replica
+    from zkfake.tree import Tree
+
 __all__ = ["SEED_VARIABLE", "Simulation"]
 
 SEED_VARIABLE = "ZKFAKE_SEED"
@@ -75,6 +78,7 @@ class Simulation:
         *,
         seed: int | None = None,
         servers: int = 1,
+        observers: int = 0,
         profile: str | Profile = "calm",
         version: str = DEFAULT,
         settings: Mapping[str, object] | None = None,
@@ -98,8 +102,11 @@ class Simulation:
 
         Raises ``ValueError`` and ``TypeError`` for what cannot be.
         """
-        if servers < 1 or servers > 254:
-            raise ValueError(f"servers={servers}; an ensemble has 1 to 254")
+        if servers < 1 or observers < 0 or servers + observers > 254:
+            raise ValueError(
+                f"servers={servers}, observers={observers}: expected at least one server with a "
+                "vote, and 254 in all at most"
+            )
         if seed is None:
             seed = int(os.environ.get(SEED_VARIABLE, "0"))
         self.seed = seed
@@ -107,6 +114,7 @@ class Simulation:
         self._arguments: dict[str, Any] = {
             "seed": seed,
             "servers": servers,
+            "observers": observers,
             "profile": profile,
             "version": version,
             "settings": settings,
@@ -117,7 +125,7 @@ class Simulation:
             "watchdog": watchdog,
             **knobs,
         }
-        self._servers = servers
+        self._counts = {"servers": servers, "observers": observers}
         self._settings = Settings.parse(settings, version)
         self._modules = tuple(patch)
         self._check = check_determinism
@@ -166,13 +174,18 @@ class Simulation:
         self.client_random = self._stream("program")
         self.history = History(lambda: self.now, lambda: self.scheduler.current.name)
         self._world = Servers(
-            self.scheduler, self._servers, self._settings, self._stream("servers")
+            self.scheduler,
+            self.history,
+            self._settings,
+            self._stream("servers"),
+            **self._counts,
         )
         self.network = Network(
             self.scheduler, self._stream("network"), self.profile, self.history, self._world
         )
         self.faults = Faults(self.scheduler, self.network, self.profile, self._stream("faults"))
         self.network.gate = self.faults
+        self._world.begin(self.profile)
         self._watchdog = (
             None if self._watchdog_limit is None else Watchdog(self.scheduler, self._watchdog_limit)
         )
@@ -241,6 +254,7 @@ class Simulation:
         """The expression that makes this simulation again."""
         defaults = {
             "servers": 1,
+            "observers": 0,
             "profile": "calm",
             "version": DEFAULT,
             "settings": None,
@@ -359,7 +373,8 @@ class Simulation:
 
     def _is_settled(self) -> bool:
         return (
-            all(link.quiet for link in self.network.links)
+            self._world.quiet
+            and all(link.quiet for link in self.network.links)
             and all(_is_at_rest(client) for client in self._clients)
             and self.scheduler.is_quiet
         )
@@ -367,6 +382,22 @@ class Simulation:
     def _running(self) -> None:
         if self._state != "running":
             raise SimulationError(f"this simulation is {self._state}")
+
+    # -- servers
+
+    @property
+    def leader(self) -> int | None:
+        """The number of the server that leads, from 1; ``None`` while none does."""
+        return self._world.leader
+
+    def at(self, zxid: int) -> Tree:
+        """The tree right after the last transaction up to ``zxid``. Cost: linear in the log."""
+        return self._world.ensemble.log.at(zxid)
+
+    @property
+    def replicas(self) -> tuple[Replica, ...]:
+        """The servers, as `zkfake.replica` has them: ``zxid``, ``mode``, ``tree``, ..."""
+        return tuple(self._world.replicas)
 
     # -- clients
 
