@@ -18,6 +18,7 @@ READ, WRITE, CREATE, DELETE, ADMIN = 1, 2, 4, 8, 16
 ALL = 31
 
 OPEN: Acls = (Acl(ALL, "world", "anyone"),)
+_OPEN_LIST = list(OPEN)
 READ_ONLY: Acls = (Acl(READ, "world", "anyone"),)
 SUPER = Id("super", "")
 
@@ -72,6 +73,8 @@ class AccessControl:
         Raises `ZooKeeperError`: InvalidACL, or MarshallingError where the server trips over a null
         id.
         """
+        if acl == _OPEN_LIST:
+            return OPEN  # the one that nearly every znode has is kept once
         fixed: list[Acl] = []
         for entry in dict.fromkeys(acl or ()):
             if entry.scheme == "auth":

@@ -81,15 +81,21 @@ class Reader:
         return self._data[pos] != 0
 
     def read_buffer(self) -> bytes | None:
-        length = self.read_int()
-        if length == -1:
+        data, start = self._data, self._pos + 4
+        try:
+            (length,) = _INT.unpack_from(data, start - 4)
+        except Exception:
+            raise JuteError("the record ends inside a length") from None
+        end = start + length
+        if length < 0:
+            if length != -1:
+                raise JuteError(f"a buffer cannot have {length} bytes")
+            self._pos = start
             return None
-        end = self._pos + length
-        if length < 0 or end > len(self._data):
+        if end > len(data):
             raise JuteError(f"a buffer of {length} bytes does not fit the record")
-        value = self._data[self._pos : end]
         self._pos = end
-        return value
+        return data[start:end]
 
     def read_string(self) -> str | None:
         value = self.read_buffer()
