@@ -7,6 +7,7 @@ import enum
 import gzip
 import json
 import os
+import tracemalloc
 from typing import Any, NamedTuple
 
 import pytest
@@ -288,8 +289,13 @@ def test_compressed_writes_the_same_bytes_for_the_same_value() -> None:
 def test_a_zip_bomb_is_refused_before_it_unfolds() -> None:
     bomb = gzip.compress(bytes(200_000_000), mtime=0)
     assert len(bomb) < 1_000_000
-    with pytest.raises(DecodeError, match="more than 16777216 bytes"):
-        Compressed(BYTES).decode(bomb)
+    tracemalloc.start()
+    try:
+        with pytest.raises(DecodeError, match="more than 16777216 bytes"):
+            Compressed(BYTES).decode(bomb)
+        assert tracemalloc.get_traced_memory()[1] < 100_000_000  # peak, in bytes
+    finally:
+        tracemalloc.stop()
     assert len(Compressed(BYTES, max_size=200_000_000).decode(bomb)) == 200_000_000
 
 

@@ -197,6 +197,22 @@ def test_unchanged_stores_are_not_loaded_again() -> None:
     assert store.loads == 1
 
 
+def test_a_change_while_loading_is_loaded_by_the_next_read() -> None:
+    store = Shared()
+    other = MemoryDict(store)
+
+    class Overtaken(MemoryDict):
+        def durables(self) -> dict[str, Any]:
+            items = super().durables()
+            if "late" not in items:
+                other.persist("late", 1)
+            return items
+
+    items = Overtaken(store)
+    assert "late" not in items
+    assert "late" in items
+
+
 def test_many_threads_cause_one_load() -> None:
     store = Shared()
     items = MemoryDict(store)
