@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from kazoo.exceptions import BadVersionError, NodeExistsError, NoNodeError
 
+from zkdict.answers import znode
 from zkdict.errors import KeyExists, TransactionFailed, VersionConflict
-from zkdict.feed import znode
 from zkdict.records import ABSENT, ANY
 from zkdict.txn import Multi
 from zkdict.writes import UnansweredError

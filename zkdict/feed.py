@@ -21,18 +21,12 @@ from __future__ import annotations
 
 import functools
 import weakref
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from kazoo.exceptions import (
-    AuthFailedError,
-    ConnectionLoss,
-    NoNodeError,
-    OperationTimeoutError,
-    SessionExpiredError,
-)
 from kazoo.protocol.states import Callback, EventType, KazooState, KeeperState
 
 from zkdict import clock
+from zkdict.answers import LOST, Submitted, answer_of, unreadable, znode
 from zkdict.cache import ROOT, Cache, Kind, Publication, Request, Znode
 from zkdict.errors import Closed, ForkedDict, RootMissing
 from zkdict.records import State
@@ -42,33 +36,7 @@ from zkdict.watches import Watches
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["CONNECTION_ERRORS", "Feed", "Submitted", "znode"]
-
-_LOST_REQUEST: Final = object()  # a request whose connection went: the next connection asks again
-CONNECTION_ERRORS: Final = (
-    ConnectionLoss,
-    SessionExpiredError,  # and its subclass ConnectionClosedError
-    OperationTimeoutError,
-    AuthFailedError,
-)
-"""What kazoo sets on a request whose answer will never come."""
-
-
-def znode(raw: bytes | None, stat: Any) -> Znode:
-    """A Znode of kazoo's data and ZnodeStat. kazoo gives None for a znode made with null data."""
-    return Znode(
-        raw or b"",
-        stat.version,
-        stat.czxid,
-        stat.mzxid,
-        stat.ctime,
-        stat.mtime,
-        stat.ephemeralOwner,
-    )
-
-
-def _unreadable(error: Exception) -> Znode:
-    return Znode(b"", -1, 0, 0, 0, 0, 0, error)
+__all__ = ["Feed"]
 
 
 class _Link:
@@ -122,34 +90,6 @@ class _Completion:
         if not self._called:
             self._called = True
             self._link.completed(self._request, result)
-
-
-class Submitted:
-    """A write or sync under way: its place, and its outcome once `done` is set."""
-
-    __slots__ = ("_wrote", "done", "local", "request", "result")
-
-    def __init__(
-        self,
-        request: Request,
-        done: Any,
-        wrote: Callable[[Any], Mapping[str, Znode]] | None,
-        local: Mapping[str, bytes | None] | None,
-    ) -> None:
-        self.request = request
-        self.done = done
-        self.local = local or {}
-        self.result: Any = None
-        self._wrote = wrote
-
-    def completed(self, result: Any) -> None:
-        """The completion callback that wakes the caller."""
-        self.result = result
-        self.done.set()
-
-    def offers(self, answer: Any) -> Mapping[str, Znode]:
-        """What the write put where, by its reply."""
-        return {} if self._wrote is None else self._wrote(answer)
 
 
 class Feed:
@@ -416,8 +356,8 @@ class Feed:
                     cache.wrote(name, offer)
                 self._local.update(submitted.local)
             return cache.reply(request)
-        answer = _answer(result)
-        if answer is _LOST_REQUEST:
+        answer = answer_of(result)
+        if answer is LOST:
             return None
         if kind is Kind.SYNC:
             return cache.sync_reply(request, synced=not isinstance(answer, Exception))
@@ -425,7 +365,7 @@ class Feed:
             if request.name == ROOT:
                 self._failed(answer)
                 return None
-            return cache.data_reply(request, _unreadable(answer))
+            return cache.data_reply(request, unreadable(answer))
         if kind is Kind.CHILDREN:
             if answer is None:
                 publication = cache.children_reply(request, None)
@@ -512,19 +452,7 @@ def _forget(client: Any, link: _Link, watches: Watches) -> None:
 
 
 def _root_made(feed: weakref.ref[Feed], result: Any) -> None:
-    answer = _answer(result)
+    answer = answer_of(result)
     target = feed()
     if target is not None and isinstance(answer, Exception):
         target.root_not_made(answer)
-
-
-def _answer(result: Any) -> Any:
-    """What a reply says: its value, None for NoNode, the exception the server answered with."""
-    try:
-        return result.get_nowait()
-    except NoNodeError:
-        return None
-    except CONNECTION_ERRORS:
-        return _LOST_REQUEST
-    except Exception as error:  # whatever it is, it is this item's
-        return error

@@ -12,14 +12,16 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from zkdict import compare
 from zkdict.errors import Closed, KeyExists, VersionConflict, ZkDictError
-from zkdict.records import State
+from zkdict.records import ANY, State
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from zkdict.dict import ZooKeeperDict
-    from zkdict.records import Change
+    from zkdict.events import Dispatcher
+    from zkdict.records import Change, Entry
+    from zkdict.writes import Writer
 
 __all__ = ["Lease"]
 
@@ -35,27 +37,34 @@ class Lease(Generic[V]):
         key: the key.
     """
 
-    def __init__(self, owner: ZooKeeperDict[V], key: str, value: V) -> None:
+    def __init__(
+        self, owner: object, writer: Writer[V], dispatcher: Dispatcher[V], key: str, value: V
+    ) -> None:
         self.key = key
-        self._dict = owner
+        self._owner = owner  # a lease keeps its dict alive
+        self._writer = writer
         self._value = value
         self._released = False
-        owner.put(key, value, version=-2, ephemeral=True)
+        compare.add(writer, key, value, ephemeral=True)
         self._subscriptions = [
-            owner.on_state(self._state_changed),
-            owner.on_change(self._changed, keys=key),
+            dispatcher.on_state(self._state_changed),
+            dispatcher.on_change(self._changed, frozenset([key]), []),
         ]
 
     @property
     def held(self) -> bool:
         """Whether the key is certainly there and this session's. Costs nothing."""
-        return not self._released and self._dict.state is State.LIVE and self._is_ours()
+        live = self._writer.feed.state is State.LIVE
+        return live and not self._released and self._ours() is not None
 
-    def _is_ours(self) -> bool:
-        session = self._dict.connection.client_id
-        with contextlib.suppress(KeyError, ZkDictError):
-            return bool(session and self._dict.entry(self.key).ephemeral_owner == session[0])
-        return False
+    def _ours(self) -> Entry[V] | None:
+        """The key's entry, if it is this session's."""
+        session = self._writer.feed.client.client_id
+        with contextlib.suppress(ZkDictError):
+            entry = self._writer.known(self.key)
+            if session and entry is not None and entry.ephemeral_owner == session[0]:
+                return entry
+        return None
 
     def set(self, value: V) -> None:
         """Change the value, now and for every time the key is made again.
@@ -66,9 +75,10 @@ class Lease(Generic[V]):
             EncodeError, ValueTooLarge, Timeout, WriteUncertain, KazooException.
         """
         self._value = value
-        if not self._is_ours():
-            raise VersionConflict(self.key, -1)
-        self._dict.cas(self._dict.entry(self.key), value)
+        entry = self._ours()
+        if entry is None:
+            raise VersionConflict(self.key, ANY)
+        compare.cas(self._writer, entry, value)
 
     def release(self) -> None:
         """Remove the key, if it is still this session's. Does nothing the second time.
@@ -79,9 +89,10 @@ class Lease(Generic[V]):
         self._released = True
         for subscription in self._subscriptions:
             subscription.cancel()
-        if self._is_ours():
-            with contextlib.suppress(KeyError, VersionConflict):
-                self._dict.remove(self.key, version=self._dict.entry(self.key).version)
+        entry = self._ours()
+        if entry is not None:
+            with contextlib.suppress(VersionConflict):
+                compare.remove(self._writer, self.key, entry.version)
 
     def _state_changed(self, _old: State, new: State) -> None:
         if new is State.LIVE:
@@ -93,9 +104,9 @@ class Lease(Generic[V]):
 
     def _take(self) -> None:
         """Make the key, on the task of the callbacks; what goes wrong is told by `on_error`."""
-        if not self._released and not self._is_ours():
-            with contextlib.suppress(KeyExists, VersionConflict, Closed):
-                self._dict.put(self.key, self._value, version=-2, ephemeral=True)
+        if not self._released and self._ours() is None:
+            with contextlib.suppress(KeyExists, Closed):
+                compare.add(self._writer, self.key, self._value, ephemeral=True)
 
     def __enter__(self) -> Self:
         return self

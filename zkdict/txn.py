@@ -25,8 +25,8 @@ from kazoo.exceptions import (
     RuntimeInconsistency,
 )
 
+from zkdict.answers import znode
 from zkdict.errors import Timeout, TransactionFailed, ValueTooLarge, WriteUncertain
-from zkdict.feed import znode
 from zkdict.records import ANY
 from zkdict.waiting import remaining
 from zkdict.writes import UnansweredError

@@ -399,10 +399,10 @@ class View(Generic[V]):
                 bad = DecodeError(f"{type(error).__name__}: {error}", key, znode.raw)
             bad.__cause__ = error
             return BadEntry(key, znode, bad)
-        return make_entry(key, value, znode)
+        return _make_entry(key, value, znode)
 
 
-def make_entry(key: str, value: V, znode: Znode) -> Entry[V]:
+def _make_entry(key: str, value: V, znode: Znode) -> Entry[V]:
     """The entry of a decoded znode."""
     return Entry(
         key,

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import ItemsView, Iterator, KeysView, ValuesView
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from zkdict.dict import ZooKeeperDict
+    from zkdict.view import Snapshot
 
 __all__ = ["Items", "Keys", "Values"]
 
 V = TypeVar("V")
 
 
+class _Owner(Protocol[V]):
+    def snapshot(self) -> Snapshot[V]: ...
+
+
 class Keys(KeysView[str]):
     """The keys, in the order of creation."""
 
-    def __init__(self, owner: ZooKeeperDict[V]) -> None:
+    def __init__(self, owner: Any) -> None:
         super().__init__(owner)
-        self._owner = owner
+        self._owner: _Owner[Any] = owner
 
     def __reversed__(self) -> Iterator[str]:
         return reversed(self._owner.snapshot())
@@ -27,9 +31,9 @@ class Keys(KeysView[str]):
 class Items(ItemsView[str, V]):
     """The items: no value of a later state, no KeyError for a key that goes meanwhile."""
 
-    def __init__(self, owner: ZooKeeperDict[V]) -> None:
+    def __init__(self, owner: Any) -> None:
         super().__init__(owner)
-        self._owner = owner
+        self._owner: _Owner[V] = owner
 
     def __iter__(self) -> Iterator[tuple[str, V]]:
         snapshot = self._owner.snapshot()
@@ -43,9 +47,9 @@ class Items(ItemsView[str, V]):
 class Values(ValuesView[V]):
     """The values."""
 
-    def __init__(self, owner: ZooKeeperDict[V]) -> None:
+    def __init__(self, owner: Any) -> None:
         super().__init__(owner)
-        self._owner = owner
+        self._owner: _Owner[V] = owner
 
     def __contains__(self, value: object) -> bool:
         return any(found is value or found == value for found in self)

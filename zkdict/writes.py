@@ -27,9 +27,9 @@ from kazoo.exceptions import (
     NoNodeError,
 )
 
+from zkdict.answers import CONNECTION_ERRORS, znode
 from zkdict.cache import ROOT, Cache, Kind, Znode
 from zkdict.errors import EncodeError, RootMissing, Timeout, ValueTooLarge, WriteUncertain
-from zkdict.feed import CONNECTION_ERRORS, znode
 from zkdict.records import ANY, State
 from zkdict.view import BadEntry, View
 from zkdict.waiting import deadline_after, remaining
