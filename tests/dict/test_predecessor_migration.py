@@ -1,4 +1,4 @@
-"""docs/migration.md runs as it stands, on the fake and on live; and the old names are there."""
+"""docs/migration.md and docs/encodings.md run as they stand; and the old names are there."""
 
 from __future__ import annotations
 
@@ -15,7 +15,17 @@ if TYPE_CHECKING:
 
     from pytest_zkdict.plugin import ClientFactory
 
-PAGE = Path(__file__).parents[2] / "docs" / "migration.md"
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def run_page(name: str) -> None:
+    text = (DOCS / name).read_text(encoding="utf-8").replace("```", "")
+    test = doctest.DocTestParser().get_doctest(text, {}, name, str(DOCS / name), 0)
+    assert len(test.examples) > 10
+    report: list[str] = []
+    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
+    runner.run(test, out=report.append)
+    assert not runner.failures, "".join(report)
 
 
 def test_the_examples_of_the_migration_page_run(
@@ -23,13 +33,11 @@ def test_the_examples_of_the_migration_page_run(
 ) -> None:
     client = zk_client_factory(start=False)
     monkeypatch.setattr(kazoo.client, "KazooClient", lambda: client)  # the test's own server
-    text = PAGE.read_text(encoding="utf-8").replace("```", "")
-    test = doctest.DocTestParser().get_doctest(text, {}, PAGE.name, str(PAGE), 0)
-    assert len(test.examples) > 30
-    report: list[str] = []
-    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
-    runner.run(test, out=report.append)
-    assert not runner.failures, "".join(report)
+    run_page("migration.md")
+
+
+def test_the_examples_of_the_encodings_page_run() -> None:
+    run_page("encodings.md")
 
 
 def test_the_old_names() -> None:
