@@ -1,0 +1,83 @@
+"""The Hypothesis machine: draws programs, runs them on two servers, shrinks what differs.
+
+Rules that live here: how many steps an example has, and how a run of so many steps is made of
+examples. A failing run prints its steps as Python, to be kept in `regressions.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+
+from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
+
+from .driver import Pair, Step
+from .requests import step as draw_step
+
+STEPS_IN_AN_EXAMPLE = 100
+EXAMPLES_IN_A_CHUNK = 50
+
+
+class HypothesisPick:
+    """`requests.Pick` out of Hypothesis: what it draws, Hypothesis records and shrinks."""
+
+    def __init__(self, draw: Callable[[st.SearchStrategy[int]], int]) -> None:
+        self._draw = draw
+
+    def below(self, bound: int) -> int:
+        return self._draw(_below(bound))
+
+
+@lru_cache(maxsize=None)
+def _below(bound: int) -> st.SearchStrategy[int]:
+    return st.integers(0, bound - 1)
+
+
+@st.composite
+def steps(draw: Callable[[st.SearchStrategy[int]], int], version: str) -> Step:
+    """Any step that a live server of `version` survives."""
+    return draw_step(HypothesisPick(draw), version)
+
+
+def machine(pair: Pair, version: str) -> type[RuleBasedStateMachine]:
+    """A state machine over `pair`; its servers are used by one example after the other."""
+
+    class DifferentialMachine(RuleBasedStateMachine):
+        def __init__(self) -> None:
+            super().__init__()
+            pair.begin()
+
+        @rule(step=steps(version))
+        def step(self, step: Step) -> None:
+            pair.step(step)
+
+        def teardown(self) -> None:
+            if pair.running:
+                pair.end()
+
+    return DifferentialMachine
+
+
+def run(pair: Pair, version: str, number_of_steps: int, first_seed: int = 0) -> None:
+    """Compare at least `number_of_steps` steps; raises `Divergence`, shrunk.
+
+    The steps are counted where they are compared. Seeds are `first_seed` and those after it, one a
+    chunk of examples, so that a run can be repeated.
+    """
+    chunk = first_seed
+    goal = pair.steps + number_of_steps
+    while pair.steps < goal:
+        missing = -(-(goal - pair.steps) // STEPS_IN_AN_EXAMPLE)
+        profile = settings(
+            max_examples=min(missing, EXAMPLES_IN_A_CHUNK),
+            stateful_step_count=STEPS_IN_AN_EXAMPLE,
+            deadline=None,
+            database=None,
+            phases=(Phase.generate, Phase.shrink),
+            suppress_health_check=list(HealthCheck),
+            print_blob=False,
+        )
+        run_state_machine_as_test(seed(chunk)(machine(pair, version)), settings=profile)
+        chunk += 1
