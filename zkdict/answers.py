@@ -23,7 +23,7 @@ from zkdict.cache import Request, Znode
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["CONNECTION_ERRORS", "LOST", "Submitted", "answer_of", "unreadable", "znode"]
+__all__ = ["CONNECTION_ERRORS", "LOST", "Submitted", "answer_of", "applied", "unreadable", "znode"]
 
 LOST: Final = object()
 """The answer of a request whose connection went: the next connection asks again."""
@@ -66,6 +66,11 @@ def answer_of(result: Any) -> Any:
         return error
 
 
+def applied(answer: Any) -> bool:
+    """Whether an answer tells of success: that of a failed multi is a list of exceptions."""
+    return not (isinstance(answer, list) and any(isinstance(each, Exception) for each in answer))
+
+
 class Submitted:
     """A write or sync under way: its place, and its outcome once `done` is set."""
 
@@ -91,4 +96,4 @@ class Submitted:
 
     def offers(self, answer: Any) -> Mapping[str, Znode]:
         """What the write put where, by its reply."""
-        return {} if self._wrote is None else self._wrote(answer)
+        return self._wrote(answer) if self._wrote is not None and applied(answer) else {}

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 from kazoo.protocol.states import Callback, EventType, KazooState, KeeperState
 
 from zkdict import clock
-from zkdict.answers import LOST, Submitted, answer_of, unreadable, znode
+from zkdict.answers import LOST, Submitted, answer_of, applied, unreadable, znode
 from zkdict.cache import ROOT, Cache, Kind, Publication, Request, Znode
 from zkdict.errors import Closed, ForkedDict, RootMissing
 from zkdict.records import State
@@ -101,6 +101,7 @@ class Feed:
         on_publish: called with the lock held, for each published state, with what this dict wrote
             itself since the last exact one (name to bytes, None: removed).
         on_state: called with the lock held, with the old and the new state.
+        on_error: called with the lock held, when the root cannot be read.
         create: make the root when it is missing at the first look.
         acl: for making it.
         max_staleness: seconds that unending changes may hold back the next published state.
@@ -113,6 +114,7 @@ class Feed:
         *,
         on_publish: Callable[[Publication, Mapping[str, bytes | None]], None],
         on_state: Callable[[State, State], None],
+        on_error: Callable[[Exception], None],
         create: bool,
         acl: Any,
         max_staleness: float,
@@ -129,6 +131,7 @@ class Feed:
         self._local: dict[str, bytes | None] = {}
         self._on_publish = on_publish
         self._on_state = on_state
+        self._on_error = on_error
         self._create = create
         self._acl = acl
         self._max_staleness = max_staleness
@@ -352,9 +355,11 @@ class Feed:
         if kind is Kind.OTHER:
             submitted = self._submitted.pop(request.position, None)
             if submitted is not None and result.successful():
-                for name, offer in submitted.offers(result.get_nowait()).items():
+                answer = result.get_nowait()
+                for name, offer in submitted.offers(answer).items():
                     cache.wrote(name, offer)
-                self._local.update(submitted.local)
+                if applied(answer):
+                    self._local.update(submitted.local)
             return cache.reply(request)
         answer = answer_of(result)
         if answer is LOST:
@@ -394,6 +399,9 @@ class Feed:
 
     def _failed(self, error: Exception) -> None:
         self.failure = error
+        self._on_error(error)
+        if self.state is not State.LOADING:
+            self._change_state(State.STALE)  # until a new connection may read it again
         self.signal.notify()
 
     def root_not_made(self, error: Exception) -> None:

@@ -123,6 +123,7 @@ class LiveDict(ConnectionStorageDict[V]):
             path,
             on_publish=self._view.publish,
             on_state=self._view.state_changed,
+            on_error=self._dispatcher.failed,
             create=self._create,
             acl=acl,
             max_staleness=max_staleness,

@@ -27,7 +27,7 @@ from kazoo.exceptions import (
     NoNodeError,
 )
 
-from zkdict.answers import CONNECTION_ERRORS, znode
+from zkdict.answers import CONNECTION_ERRORS, applied, znode
 from zkdict.cache import ROOT, Cache, Kind, Znode
 from zkdict.errors import EncodeError, RootMissing, Timeout, ValueTooLarge, WriteUncertain
 from zkdict.records import ANY, State
@@ -153,23 +153,18 @@ class Writer(Generic[V]):
         except KazooException:
             self._await_position(submitted.request.position, deadline, patient=False)
             raise
-        position = submitted.request.position
-        if not self._await_position(position, deadline, patient=strict):
+        overlay: dict[str, Znode | None] = {}
+        if applied(answer):
+            overlay.update((name, None) for name, raw in submitted.local.items() if raw is None)
+            overlay.update(submitted.offers(answer))
+        # What the answer does not show (the creates of a multi) cannot be laid over the copy.
+        patient = strict or not overlay.keys() >= submitted.local.keys()
+        if not self._await_position(submitted.request.position, deadline, patient=patient):
             if strict:
                 raise UnansweredError("no state to show until the deadline")
-            self.feed.overlay(self._overlay(answer, wrote, local))
+            feed.overlay(overlay)
         self.refresh()
         return answer
-
-    def _overlay(
-        self,
-        answer: Any,
-        wrote: Callable[[Any], Mapping[str, Znode]] | None,
-        local: Mapping[str, bytes | None] | None,
-    ) -> Mapping[str, Znode | None]:
-        overlay: dict[str, Znode | None] = dict(wrote(answer)) if wrote is not None else {}
-        overlay.update((name, None) for name, raw in (local or {}).items() if raw is None)
-        return overlay
 
     def _connected(self) -> bool:
         self.feed.check_usable()

@@ -101,6 +101,22 @@ def test_a_root_nobody_may_read(zk_client_factory: Any, zk_client: KazooClient) 
         items["a"] = 1
 
 
+def test_a_root_that_may_be_read_no_more(
+    zk_client: KazooClient, proxy: Any, client_behind: Callable[..., KazooClient], open_dict: Open
+) -> None:
+    items = open_dict(client_behind(proxy))
+    items["a"] = 1
+    stale = threading.Event()
+    told: list[Exception] = []
+    items.on_error(told.append)
+    items.on_state(lambda _, new: new is State.STALE and stale.set())
+    zk_client.set_acls("/dict", [make_digest_acl("u", "p", all=True)])
+    proxy.drop()
+    assert stale.wait(30)
+    assert [type(error).__name__ for error in told] == ["NoAuthError"]
+    assert dict(items) == {"a": 1}
+
+
 def test_a_key_nobody_may_read(zk_client: KazooClient, open_dict: Open) -> None:
     from kazoo.exceptions import NoAuthError
 
