@@ -11,7 +11,7 @@ from typing import Any
 
 from kazoo.exceptions import KazooException
 
-from zkfake.simulation import Simulation
+from zkfake.simulation import Simulation, SimulationError
 
 
 def turmoil(sim: Simulation) -> None:
@@ -51,21 +51,21 @@ def turmoil(sim: Simulation) -> None:
     sim.settle()
 
 
-def digest(seed: int) -> str:
-    simulation = Simulation(seed=seed, profile="hostile")
+def digest(seed: int, servers: int) -> str:
+    simulation = Simulation(seed=seed, servers=servers, profile="hostile", stall_limit=900)
     simulation.quiet = True
     try:
         simulation.run(turmoil)
         outcome = "returned"
-    except KazooException as error:  # a program may fail; it has to fail the same way again
+    except (KazooException, SimulationError) as error:  # it has to fail the same way again
         outcome = type(error).__name__
-    return f"{seed} {outcome} {simulation.scheduler.steps} {simulation.history.digest()}"
+    return f"{seed} {servers} {outcome} {simulation.scheduler.steps} {simulation.history.digest()}"
 
 
 def main() -> None:
     logging.disable(logging.CRITICAL)
     for seed in range(int(sys.argv[1]), int(sys.argv[2]) + 1):
-        sys.stdout.write(digest(seed) + "\n")
+        sys.stdout.write(digest(seed, 3 if seed % 2 else 1) + "\n")
 
 
 if __name__ == "__main__":

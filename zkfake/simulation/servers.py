@@ -91,13 +91,14 @@ class Servers:
         self._led_by: Member | None = None
 
     def begin(self, profile: Profile) -> None:
-        """Start every server in the world that ``profile`` describes."""
+        """Start every server, in no time, and then let them be as slow as ``profile`` says."""
+        for replica in self.replicas:
+            replica.start()
+        self.ensemble.advance(self.ensemble.now)
         self.ensemble.election_time = milliseconds(profile.election_time)
         self.ensemble.links.latency = milliseconds(profile.server_latency)
         for replica in self.replicas:
             replica.applying.lag = milliseconds(profile.replica_lag)
-        for replica in self.replicas:
-            replica.start()
         self.flush()
 
     @property
