@@ -51,6 +51,12 @@ def test_valid_paths_are_those_of_the_rule(path: str) -> None:
     assert is_valid(path) == allowed(path)
 
 
+def test_every_character_of_the_basic_plane() -> None:
+    for code in range(0x10000):
+        for path in ("/" + chr(code), f"/a{chr(code)}b/c"):
+            assert is_valid(path) == allowed(path), hex(code)
+
+
 def test_null_is_no_path() -> None:
     assert not is_valid(None)
 

@@ -185,6 +185,8 @@ def test_a_multi_may_overshoot(limited: Client) -> None:
     assert reply.body.startswith(wire.multi_header(1, 0, 0))
     assert stats(limited, "/a") == b"count=10,bytes=0"
     assert limited.call("create", wire.create("/a/more")).error == QUOTA_EXCEEDED
+    # What makes nothing more is not refused for what is too much already.
+    limited.set("/a/1", b"12345")
 
 
 def test_without_enforcement_limits_are_advice(world: World) -> None:

@@ -341,6 +341,17 @@ def test_before_3_9_no_event_has_a_zxid() -> None:
     assert event == Event(-1, CREATED, "/a")
 
 
+@pytest.mark.parametrize("version", ["3.8", "3.9"])
+def test_no_version_tells_a_recursive_watch_of_changed_children(version: str) -> None:
+    world = World(version=version)
+    watcher, writer = world.client(), world.client()
+    add(watcher, "/", RECURSIVE)
+    writer.create("/a")
+    writer.create("/a/b")
+    writer.delete("/a/b")
+    assert watcher.events() == [(CREATED, "/a"), (CREATED, "/a/b"), (DELETED, "/a/b")]
+
+
 def test_before_3_9_the_last_mode_counts() -> None:
     world = World(version="3.8")
     watcher, writer = world.client(), world.client()
