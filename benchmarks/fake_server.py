@@ -153,12 +153,13 @@ def in_another_process(hosts: str, seconds: float) -> dict[str, float]:
 
 def first_reply(rounds: int) -> None:
     """From nothing to the answer to a client's first request."""
-    from pytest_zkdict.servers import _version  # a four-letter word, the smallest exchange
+    from pytest_zkdict.live import four_letter_word
 
     def timed(make: Callable[[], AbstractContextManager[Any]]) -> float:
         start = time.perf_counter()
         with make() as server:
-            _version(server.hosts)
+            host, _, port = server.hosts.partition(":")
+            assert four_letter_word(host, int(port), "srvr")
             return time.perf_counter() - start
 
     print("\nstart to first reply, median, milliseconds")
