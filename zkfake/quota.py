@@ -24,11 +24,18 @@ def stats_path(path: str) -> str:
 
 
 def parse(data: bytes | None) -> dict[str, int]:
-    """The values by name. Raises `ValueError` where the server would trip over the text."""
+    """The values by name. Raises `ValueError` where the server would trip over the text: null, a
+    name without a value, a value that is no number.
+    """
+    if data is None:
+        raise ValueError("there is no data, not even empty data")
     values: dict[str, int] = {}
-    for pair in filter(None, re.split("[,;]+", (data or b"").decode("utf-8", "replace"))):
-        name, _, value = pair.partition("=")
-        values[name] = int(value.rstrip("=") or -1)
+    text = data.decode("utf-8", "replace").rstrip(",;")
+    for pair in re.split("[,;]+", text) if text else ():
+        fields = pair.rstrip("=").split("=")
+        if len(fields) < 2:
+            raise ValueError(f"{pair!r} has no value")
+        values[fields[0]] = int(fields[1] or -1)
     return values
 
 
@@ -49,9 +56,19 @@ def add(data: bytes | None, count: int, size: int) -> bytes:
     return render(values)
 
 
-def exceeds(limits: bytes | None, stats: bytes | None, count: int, size: int) -> bool:
+def limits(limit: dict[str, int], count: int, size: int) -> bool:
+    """Whether there is any limit, hard or not, on ``count`` more znodes or ``size`` more bytes."""
+    return any(
+        more != 0 and (limit.get(soft, -1) > -1 or limit.get(hard, -1) > -1)
+        for soft, hard, more in (
+            ("count", "countHardLimit", count),
+            ("bytes", "byteHardLimit", size),
+        )
+    )
+
+
+def exceeds(limit: dict[str, int], now: dict[str, int], count: int, size: int) -> bool:
     """Whether ``count`` more znodes and ``size`` more bytes would pass a hard limit."""
-    limit, now = parse(limits), parse(stats)
 
     def over(name: str, hard: str, more: int) -> bool:
         highest = limit.get(hard, -1)

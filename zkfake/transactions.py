@@ -69,9 +69,7 @@ class _Pending:
             assert above is not None  # prepared on this view
             self._nodes[parent] = above._replace(creates=operation.parent_cversion)
             self._added[parent] = self._added.get(parent, 0) + 1
-            self._nodes[path] = Znode(
-                operation.data, operation.acl, 0, 0, 0, 0, 0, owner=owner
-            )
+            self._nodes[path] = Znode(operation.data, operation.acl, 0, 0, 0, 0, 0, owner=owner)
         elif isinstance(operation, Delete):
             parent, _ = split(path)
             self._added[parent] = self._added.get(parent, 0) - 1
@@ -264,14 +262,17 @@ class Rules:
         covering = tree.quota_of(path)
         if covering is None:
             return
-        limits, stats = (
-            tree.get(quota.limits_path(covering)),
-            tree.get(quota.stats_path(covering)),
-        )
-        if limits is None or stats is None:
+        limits = tree.get(quota.limits_path(covering))
+        if limits is None:
             return
         try:
-            exceeded = quota.exceeds(limits.data, stats.data, count, size)
+            limit = quota.parse(limits.data)
+            if not quota.limits(limit, count, size):
+                return
+            stats = tree.get(quota.stats_path(covering))
+            exceeded = stats is not None and quota.exceeds(
+                limit, quota.parse(stats.data), count, size
+            )
         except ValueError:
             raise ZooKeeperError(Code.MARSHALLING_ERROR) from None
         if exceeded:

@@ -236,8 +236,8 @@ class Tree:
     def _quota_made(self, path: str, name: str) -> None:
         if name == quota.LIMITS and path:
             self.quotas[path] = None
-        elif name == quota.STATS and path in self.nodes:
-            below = [self.nodes[path]]
+        elif name == quota.STATS:
+            below = [self.nodes[path]] if path in self.nodes else []
             below += [node for other, node in self.nodes.items() if other.startswith(path + "/")]
             size = sum(len(node.data or b"") for node in below)
             self._edit_stats(path, quota.render({"count": len(below), "bytes": size}))

@@ -12,6 +12,7 @@ from pytest_zkdict.live import LiveUnavailableError, find_installation
 from .driver import Pair
 from .servers import FakeServer, LiveServer
 
+
 @pytest.fixture(scope="session")
 def live_home(request: pytest.FixtureRequest) -> str | None:
     """Where the live server is (`--zk-home`; None: wherever it is found); skips without one."""
@@ -28,7 +29,7 @@ def live_home(request: pytest.FixtureRequest) -> str | None:
 
 @pytest.fixture(scope="session")
 def live_version(live_home: str | None) -> str:
-    """"3.8" or "3.9": the version that the fake has to have."""
+    """ "3.8" or "3.9": the version that the fake has to have."""
     server = LiveServer(live_home)
     try:
         return server.version
@@ -42,5 +43,3 @@ def fake_and_live(live_home: str | None, live_version: str) -> Iterator[Pair]:
     pair = Pair(lambda: FakeServer(live_version), lambda: LiveServer(live_home))
     yield pair
     pair.discard()
-
-

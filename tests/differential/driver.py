@@ -64,7 +64,11 @@ class _Short:
             value = getattr(self, item.name)
             if value == item.default:
                 continue
-            text = f"OPS[{OP_NAMES[value]!r}]" if item.name == "op" and value in OP_NAMES else repr(value)
+            text = (
+                f"OPS[{OP_NAMES[value]!r}]"
+                if item.name == "op" and value in OP_NAMES
+                else repr(value)
+            )
             shown.append(text if number < 2 and len(shown) == number else f"{item.name}={text}")
         return f"{type(self).__name__}({', '.join(shown)})"
 
@@ -353,9 +357,7 @@ class Side:
     def _read(self, slot: int, line: Line, pings: int) -> Seen:
         return self._reading(slot, line, lambda: line.channel.read(pings))
 
-    def _reading(
-        self, slot: int, line: Line, read: Callable[[], tuple[list[bytes], bool]]
-    ) -> Seen:
+    def _reading(self, slot: int, line: Line, read: Callable[[], tuple[list[bytes], bool]]) -> Seen:
         try:
             frames, ended = read()
         except Silent as silent:
@@ -382,7 +384,9 @@ class Side:
         level, found = ["/"], list[str]()
         while level:
             raw: list[bytes] = []
-            seen += yield from self._ask(OPS["getChildren"], [wire.path_watch(p) for p in level], raw)
+            seen += yield from self._ask(
+                OPS["getChildren"], [wire.path_watch(p) for p in level], raw
+            )
             below: list[str] = []
             for parent, payload in zip(level, raw, strict=True):
                 for name in _names(payload):
@@ -488,12 +492,16 @@ class Pair:
         self.examples = 0
         self.running = False
 
+    def start(self) -> None:
+        """Start both servers, if they do not run."""
+        if self._sides is None:
+            self._sides = (Side(self._makers[0]()), Side(self._makers[1]()))
+
     def begin(self) -> None:
         """Start an example, on new servers if the last one left them apart."""
         if self.running:
             self.discard()
-        if self._sides is None:
-            self._sides = (Side(self._makers[0]()), Side(self._makers[1]()))
+        self.start()
         self.running = True
         self.examples += 1
         self._both("begin", lambda side: side.begin())
@@ -528,6 +536,9 @@ class Pair:
         left, right = self._sides
         try:
             first, second = _in_step(progress(left), progress(right))
+        except OSError as error:
+            self.discard()
+            raise Divergence(f"a server is gone after {step!r}: {error}") from error
         except BaseException:
             self.discard()
             raise

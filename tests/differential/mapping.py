@@ -219,9 +219,7 @@ _QUEUE = (
     rb"[<ops>](queued=<count>,recved=\1,sent=<count>",
 )
 _BUCKETS = (rb"^((Session|Connections) Sets )\(\d+\)/", rb"\1(<buckets>)/")
-_DIRECTORIES = (
-    (rb"^(dataDir|dataLogDir|dataDirSize|dataLogSize|clientPort)=.*$", rb"\1=<place>"),
-)
+_DIRECTORIES = ((rb"^(dataDir|dataLogDir|dataDirSize|dataLogSize|clientPort)=.*$", rb"\1=<place>"),)
 
 WORDS: dict[bytes, Callable[[Mapping, bytes], bytes]] = {
     b"srvr": _masked(_VERSION, _LATENCY, _TRAFFIC),

@@ -347,8 +347,16 @@ def _plain_operations(pick: Pick) -> list[tuple[int, bytes]]:
         kind = pick.below(6)
         if kind < 3:
             op = one_of(pick, ("create", "create", "create2", "createContainer"))
-            made.append((OPS[op], wire.create(where + one_of(pick, ("", "/m", "/m")), data(pick),
-                                             flags=one_of(pick, (2, 2, 0, 3, 1)))))
+            made.append(
+                (
+                    OPS[op],
+                    wire.create(
+                        where + one_of(pick, ("", "/m", "/m")),
+                        data(pick),
+                        flags=one_of(pick, (2, 2, 0, 3, 1)),
+                    ),
+                )
+            )
         elif kind < 4:
             made.append((OPS["setData"], wire.set_data(one_of(pick, (ROOT, where)), data(pick))))
         elif kind < 5:
@@ -490,6 +498,19 @@ def crowd(pick: Pick) -> Step:
     )
 
 
+def quota(pick: Pick) -> Step:
+    """A quota with its counters, or an end to it."""
+    of = QUOTA + one_of(pick, ("", "", "/a"))
+    limits, stats = f"{of}/zookeeper_limits", f"{of}/zookeeper_stats"
+    if rarely(pick, 25):
+        gone = wire.path_version(one_of(pick, (limits, stats)))
+        return Send(slot(pick), (Request(OPS["delete"], gone),))
+    wanted = [(QUOTA, b""), (of, b""), (limits, one_of(pick, QUOTA_DATA)), (stats, data(pick))]
+    return Send(
+        slot(pick), tuple(Request(OPS["create"], wire.create(path, d)) for path, d in wanted)
+    )
+
+
 def connect(pick: Pick) -> Step:
     """A new connection, for a new session or an old one, behaving or not."""
     session = pick.below(4) if pick.below(3) > 0 else None
@@ -554,6 +575,7 @@ _STEPS: tuple[tuple[int, Callable[[Pick], Step]], ...] = (
     (70, single),
     (8, burst),
     (2, crowd),
+    (1, quota),
     (6, connect),
     (2, drop),
     (2, split),

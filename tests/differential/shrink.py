@@ -46,9 +46,7 @@ def _without_parts(program: Program, fails: Callable[[Program], bool]) -> Progra
         size = max(size // 2, 1)
 
 
-def _fewer(
-    program: Program, index: int, slot: int, fails: Callable[[Program], bool]
-) -> Send:
+def _fewer(program: Program, index: int, slot: int, fails: Callable[[Program], bool]) -> Send:
     step = program[index]
     assert isinstance(step, Send)
     kept = list(step.requests)

@@ -20,5 +20,3 @@ def test_fake_and_live_answer_alike(fake_and_live: Pair, live_version: str) -> N
     assert fake_and_live.steps >= STEPS
     # A step that compares nothing is no step: each has at least the answer to a ping.
     assert fake_and_live.frames > fake_and_live.steps
-
-

@@ -1,0 +1,28 @@
+"""What was once answered differently is not any more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from .driver import Pair
+from .known import unsafe
+from .regressions import REGRESSIONS
+from .servers import FakeServer, LiveServer
+
+
+@pytest.fixture(scope="module")
+def pair(live_home: str | None, live_version: str) -> Iterator[Pair]:
+    made = Pair(lambda: FakeServer(live_version), lambda: LiveServer(live_home))
+    made.start()
+    yield made
+    made.discard()
+
+
+@pytest.mark.parametrize("name", REGRESSIONS)
+def test_answered_alike(name: str, pair: Pair, live_version: str) -> None:
+    program = REGRESSIONS[name]
+    if any(unsafe(step, live_version) for step in program):
+        pytest.skip(f"a {live_version} server does not survive it")
+    pair.run(program)
