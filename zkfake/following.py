@@ -97,7 +97,8 @@ class Following(Role):
     def inform(self, transaction: Transaction, complete: Completion | None) -> None:
         """To an observer: this is committed."""
         self._store.log.append(transaction)
-        self._member.commit(transaction, complete)
+        self._accepted.append((transaction, complete))
+        self.commit(transaction.zxid)
 
     def answer(self, done: Callable[[], None]) -> None:
         """What was asked needed no transaction, or was a sync."""

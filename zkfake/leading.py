@@ -89,8 +89,6 @@ class _Proposal(NamedTuple):
 class Leading(Role):
     """The leader of one epoch. What learners may send it is under "messages"."""
 
-    answers_syncs = True
-
     def __init__(self, ensemble: Surroundings, member: Member, epoch: int) -> None:
         """``epoch``: newer than any that a voter of its quorum has promised to follow."""
         self.epoch = epoch
@@ -99,6 +97,7 @@ class Leading(Role):
         self._ensemble = ensemble
         self._store = store = member.store
         store.accepted_epoch = store.current_epoch = epoch
+        self._connected: dict[Peer, None] = {}
         self._peers: dict[int, Peer] = {}
         self._proposals: deque[_Proposal] = deque()
         self._answers: deque[tuple[int, Peer | None, Callable[[], None]]] = deque()
@@ -126,7 +125,7 @@ class Leading(Role):
     def leave(self) -> None:
         self._give_up.cancel()
         self._ensemble.step_down(self)
-        for peer in self._peers.values():
+        for peer in self._connected:
             peer.end.close()
 
     # -- its quorum
@@ -143,6 +142,7 @@ class Leading(Role):
             self._ensemble.look(self.member)
 
     def _lost(self, peer: Peer) -> None:
+        self._connected.pop(peer)
         if self._peers.get(peer.learner.id) is peer:
             del self._peers[peer.learner.id]
         if not self._is_quorum(-1):
@@ -154,8 +154,7 @@ class Leading(Role):
         self.mode = "leader"
         ensemble, store = self._ensemble, self._store
         for transaction in store.log.after(store.tree.zxid):
-            if not ensemble.log.committed(transaction):
-                ensemble.log.append(transaction)
+            ensemble.log.append(transaction)
             self.member.commit(transaction, None)
         self.member.catch_up()
         for session_id, timeout in self._known.items():
@@ -177,12 +176,14 @@ class Leading(Role):
             self.member.id, learner.id, partial(self._lost, peer), learner.lost
         )
         peer.end = end
+        self._connected[peer] = None
         return peer
 
     def join(self, peer: Peer, zxid: int) -> None:
         """A learner, whose log ends at ``zxid``, wants to follow."""
         former = self._peers.pop(peer.learner.id, None)
         if former is not None:
+            self._connected.pop(former)
             former.end.close()
         self._peers[peer.learner.id] = peer
         log, tree = self._store.log, self._store.tree
@@ -300,7 +301,7 @@ class Leading(Role):
         self._ensemble.turns.post(self.carry_out, request, self.member.id, complete)
 
     def sync(self, done: Callable[[], None]) -> None:
-        done()
+        self._ensemble.turns.post(self._answer, None, done)
 
     def touch(self, session: Session) -> bool:
         if session.closing:

@@ -18,6 +18,7 @@ class Past(Log):
         super().__init__(0, keep)
         self._complete = keep is None
         self._marks: list[Tree] = []
+        self._newest = 0
 
     def mark(self, tree: Tree) -> None:
         """Where the log starts, or goes on after a change that no transaction tells of. Cost: a
@@ -26,10 +27,13 @@ class Past(Log):
         if self._complete:
             self._marks.append(tree.copy())
 
-    def committed(self, transaction: Transaction) -> bool:
-        """Whether a transaction is in it, going by its zxid."""
-        last = self._entries[-1].zxid if self._entries else self.start
-        return transaction.zxid <= last
+    def append(self, transaction: Transaction) -> None:
+        """One more is committed. Two leaders may find out about the same one: the former, from a
+        late acknowledgement, and the next, which has it in its log.
+        """
+        if transaction.zxid > self._newest:
+            self._newest = transaction.zxid
+            super().append(transaction)
 
     def at(self, zxid: int) -> Tree:
         """The tree right after the last transaction up to ``zxid``. Cost: linear in the log.

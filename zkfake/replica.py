@@ -16,6 +16,7 @@ from zkfake.applying import Applying
 from zkfake.decisions import creating
 from zkfake.ensemble import Ensemble
 from zkfake.four_letter import DEFAULT_TRACE_MASK, Mode, ServerStats
+from zkfake.links import Range
 from zkfake.log import Transaction
 from zkfake.protocol import ConnectRequest, Op, Request
 from zkfake.replies import Reads
@@ -52,7 +53,7 @@ class Replica:
         self.store = Store()
         self.role = Role()
         self.applying = Applying(ensemble)
-        """What is committed and not applied yet, with the knobs of the server's lag."""
+        """What is committed and not applied yet."""
         self.zxid = 0
         """Of the last transaction applied, or where a leader's epoch starts."""
         self.stats = ServerStats()
@@ -76,6 +77,27 @@ class Replica:
     def mode(self) -> Mode | None:
         """What the server is in its ensemble; ``None`` while it serves nobody."""
         return self.role.mode
+
+    # -- its pace
+
+    @property
+    def lag(self) -> Range:
+        """From the commit of a transaction until it is applied here: the shortest and the longest
+        time, milliseconds.
+        """
+        return self.applying.lag
+
+    @lag.setter
+    def lag(self, lag: Range) -> None:
+        self.applying.lag = lag
+
+    def freeze(self) -> None:
+        """Applies nothing from now on; reads find what there is. Each needs an `unfreeze`."""
+        self.applying.freeze()
+
+    def unfreeze(self) -> None:
+        """Takes one `freeze` back."""
+        self.applying.unfreeze()
 
     # -- its place in the ensemble
 

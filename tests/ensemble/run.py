@@ -1,0 +1,495 @@
+"""A run of an ensemble in virtual time: clients, faults and delays, all drawn from one seed.
+
+The run only does and records; `checks` judges what was recorded. Clients speak bytes to connections of
+the core. Each keeps its session, the highest zxid it saw and what it sent, and goes on at another
+server when its connection is lost, as a real client library does.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import deque
+from dataclasses import dataclass, field, replace
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from zkfake.connection import Connection
+from zkfake.ensemble import Ensemble
+from zkfake.replica import Replica
+from zkfake.settings import Settings
+
+from ..differential import wire
+from ..fake.harness import Event, take_apart
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from zkfake.log import Transaction
+
+START = 1_700_000_000_000
+TICK = 200
+TIMEOUT = 4 * TICK
+PAIR = ("/a", "/b")
+"""Two znodes that are written together or not at all."""
+PATHS = (*PAIR, "/c")
+EPHEMERALS = ("/e0", "/e1", "/e2")
+
+
+@dataclass
+class Sent:
+    """One request, and what came of it."""
+
+    client: int
+    session: int
+    op: str
+    paths: tuple[str, ...]
+    value: bytes
+    watch: bool
+    time: int
+    committed: int
+    """The last zxid that was committed when it was sent."""
+    server: int
+    answered: bool = False
+    zxid: int = 0
+    error: int = 0
+    body: bytes = b""
+
+
+@dataclass
+class Stream:
+    """Everything that came through one connection, in order."""
+
+    client: int
+    server: int
+    items: list[Sent | Event] = field(default_factory=list)
+
+
+@dataclass
+class Heard:
+    """A session was opened or went on: the leader heard of it no earlier than ``time``."""
+
+    session: int
+    time: int
+
+
+class Client:
+    """A client with one session at a time."""
+
+    def __init__(self, run: Run, number: int) -> None:
+        self.run = run
+        self.number = number
+        self.session = 0
+        self.password = b""
+        self.last_zxid = 0
+        self.silent = False
+        self.connection: Connection | None = None
+        self.stream = Stream(number, 0)
+        self._raw = bytearray()
+        self._sent: deque[Sent] = deque()
+        self._connected = False
+        self._asked = 0
+        self._last_sent = 0
+        self._xid = 0
+
+    @property
+    def connected(self) -> bool:
+        return self.connection is not None and self._connected and not self.connection.closing
+
+    def connect(self, server: int) -> None:
+        """Goes to ``server`` with the session it has."""
+        run = self.run
+        self.disconnect()
+        replica = run.servers[server - 1]
+        if not replica.running:
+            return
+        self.connection = Connection(replica, ("10.0.0.1", 4000 + self.number), lambda _: None)
+        self.stream = Stream(self.number, server)
+        run.streams.append(self.stream)
+        self._raw.clear()
+        self._sent.clear()
+        self._connected = False
+        self._asked = run.now
+        self.connection.receive(
+            wire.frame(
+                wire.connect(
+                    last_zxid=self.last_zxid,
+                    timeout=TIMEOUT,
+                    session=self.session,
+                    password=self.password or bytes(16),
+                )
+            )
+        )
+        self.collect()
+
+    def disconnect(self) -> None:
+        if self.connection is not None:
+            self.collect()
+            self.connection.lost()
+            self.connection = None
+            self._connected = False
+
+    def send(
+        self,
+        op: str,
+        body: bytes,
+        paths: tuple[str, ...] = (),
+        value: bytes = b"",
+        watch: bool = False,
+    ) -> None:
+        """Sends a request without waiting for the replies of those before."""
+        if self.connection is None or not self.connected:
+            return
+        run = self.run
+        self._xid += 1
+        xid = wire.PING_XID if op == "ping" else self._xid
+        sent = Sent(
+            self.number,
+            self.session,
+            op,
+            paths,
+            value,
+            watch,
+            run.now,
+            run.committed,
+            self.stream.server,
+        )
+        self._sent.append(sent)
+        self._last_sent = run.now
+        if op != "ping":
+            run.sent.append(sent)
+        self.connection.receive(wire.request(xid, wire.OPS[op], body))
+        self.collect()
+
+    def keep_alive(self) -> None:
+        if self.connected and not self.silent and self.run.now - self._last_sent >= TIMEOUT // 3:
+            self.send("ping", b"")
+
+    def collect(self) -> None:
+        """Takes in what the connection has to say."""
+        if self.connection is None:
+            return
+        self._raw += self.connection.take_output()
+        frames = wire.Frames()
+        while frames.take(self._raw):
+            pass
+        for payload in frames.list:
+            if not self._connected:
+                self._shaken(payload)
+            else:
+                self._got(payload)
+        if self.connection.closing:
+            self.connection = None
+            self._connected = False
+
+    def _shaken(self, payload: bytes) -> None:
+        _, timeout, session = struct.unpack_from(">iiq", payload)
+        if not timeout:
+            self.session, self.password = 0, b""
+            return
+        self._connected = True
+        self._last_sent = self.run.now
+        self.session, self.password = session, payload[20:36]
+        self.run.heard.append(Heard(session, self._asked))
+
+    def _got(self, payload: bytes) -> None:
+        item = take_apart(payload)
+        if isinstance(item, Event):
+            self.stream.items.append(item)
+            self.run.seen(self, item.zxid)
+            return
+        sent = self._sent.popleft()
+        sent.answered, sent.zxid, sent.error, sent.body = True, item.zxid, item.error, item.body
+        self.stream.items.append(sent)
+        self.run.seen(self, item.zxid)
+
+
+class Run:
+    """One ensemble with its clients, driven by one random source."""
+
+    def __init__(
+        self,
+        seed: int,
+        *,
+        voters: int = 3,
+        observers: int = 0,
+        clients: int = 3,
+        latency: int = 0,
+        lag: int = 0,
+        election: int = 0,
+    ) -> None:
+        """``latency``, ``lag``, ``election``: the longest, milliseconds."""
+        self.random = random = Random(seed)
+        settings = replace(Settings.parse({"tickTime": TICK}), keep_log=None)
+        self.ensemble = Ensemble(settings, START, Random(seed + 1))
+        self.now = START
+        self.servers = [
+            Replica(self.ensemble, number, observer=number > voters)
+            for number in range(1, voters + observers + 1)
+        ]
+        self.sent: list[Sent] = []
+        self.streams: list[Stream] = []
+        self.heard: list[Heard] = []
+        self.committed = 0
+        """The last zxid that is committed."""
+        self.back: list[tuple[int, int, int]] = []
+        """(client, zxid it had seen, zxid it was shown)."""
+        self.uncovered: list[int] = []
+        """zxids that were committed while no quorum had them."""
+        self.served: set[int] = set()
+        """The clients that had a write answered after the end of all faults."""
+        self.applied: dict[int, list[Transaction]] = {}
+        self._cuts: list[tuple[int, int]] = []
+        self._frozen: list[Replica] = []
+        self._values = 0
+        self._watch_servers()
+        for server in self.servers:
+            server.start()
+            server.lag = (0, lag)
+        self.ensemble.links.latency = (0, latency)
+        self.ensemble.election_time = (0, election)
+        self.clients = [Client(self, number) for number in range(clients)]
+        self.clients[0].connect(1)
+        self.wait(50 + 10 * latency + lag)
+        for path in PAIR:
+            self.clients[0].send("create", wire.create(path, b"0"), (path,), b"0")
+        for client in self.clients[1:]:
+            client.connect(random.randrange(len(self.servers)) + 1)
+        self.wait(50 + 10 * latency + lag)
+
+    # -- what is watched from outside
+
+    def _watch_servers(self) -> None:
+        log = self.ensemble.log
+        append = log.append
+
+        def committed(transaction: Transaction) -> None:
+            have = sum(
+                transaction in server.store.log.after(transaction.zxid - 1)
+                for server in self.servers
+                if not server.observer
+            )
+            if 2 * have <= self.ensemble.voters:
+                self.uncovered.append(transaction.zxid)
+            self.committed = max(self.committed, transaction.zxid)
+            append(transaction)
+
+        log.append = committed  # type: ignore[method-assign]
+        for server in self.servers:
+            self._watch_server(server)
+
+    def _watch_server(self, server: Replica) -> None:
+        done: list[Transaction] = []
+        self.applied[server.id] = done
+        applied, adopt = server.applied, server.adopt
+
+        def note(transaction: Transaction, *rest: Any) -> None:
+            done.append(transaction)
+            applied(transaction, *rest)
+
+        def take_over(tree: Any, sessions: Any) -> None:
+            done[:] = [entry for entry in self.ensemble.log if entry.zxid <= tree.zxid]
+            adopt(tree, sessions)
+
+        server.applied = note  # type: ignore[method-assign]
+        server.adopt = take_over  # type: ignore[method-assign]
+
+    def seen(self, client: Client, zxid: int) -> None:
+        if zxid < client.last_zxid:
+            self.back.append((client.number, client.last_zxid, zxid))
+        client.last_zxid = max(client.last_zxid, zxid)
+
+    # -- time
+
+    def wait(self, milliseconds: int) -> None:
+        """Time passes; clients send pings, and reconnect when they lost their connection."""
+        end = self.now + milliseconds
+        while True:
+            due = self.ensemble.deadline()
+            ping = self.now + TIMEOUT // 4
+            self.now = min(end, ping, max(self.now, due if due is not None else end))
+            self.ensemble.advance(self.now)
+            for client in self.clients:
+                client.collect()
+                client.keep_alive()
+            if self.now >= end:
+                return
+
+    # -- what can happen
+
+    def step(self, actions: Sequence[Callable[[], None]]) -> None:
+        self.random.choice(actions)()
+        for client in self.clients:
+            client.collect()
+
+    def _client(self) -> Client:
+        return self.random.choice(self.clients)
+
+    def _server(self) -> Replica:
+        return self.random.choice(self.servers)
+
+    def value(self) -> bytes:
+        self._values += 1
+        return b"%d" % self._values
+
+    def write(self) -> None:
+        client, value = self._client(), self.value()
+        kind = self.random.randrange(6)
+        if kind == 0:
+            client.send("create", wire.create("/c", value), ("/c",), value)
+        elif kind == 1:
+            client.send("delete", wire.path_version("/c"), ("/c",))
+        elif kind == 2:
+            path = self.random.choice(EPHEMERALS)
+            client.send("create", wire.create(path, value, flags=1), (path,), value)
+        elif kind == 3:
+            client.send("setData", wire.set_data("/c", value), ("/c",), value)
+        else:
+            both = [(5, wire.set_data(path, value)) for path in PAIR]
+            client.send("multi", wire.multi(both), PAIR, value)
+
+    def read(self) -> None:
+        client, watch = self._client(), self.random.random() < 0.4
+        path = self.random.choice((*PATHS, *EPHEMERALS))
+        op = "exists" if watch and path not in PAIR else "getData"
+        client.send(op, wire.path_watch(path, watch), (path,), watch=watch)
+
+    def sync(self) -> None:
+        self._client().send("sync", wire.string("/"))
+
+    def burst(self) -> None:
+        """A write, a read, a sync and a read of one client, one behind the other."""
+        client = self._client()
+        value = self.value()
+        both = [(5, wire.set_data(path, value)) for path in PAIR]
+        client.send("multi", wire.multi(both), PAIR, value)
+        client.send("getData", wire.path_watch("/a"), ("/a",))
+        client.send("sync", wire.string("/"))
+        client.send("getData", wire.path_watch("/b"), ("/b",))
+
+    def pause(self) -> None:
+        self.wait(self.random.randrange(60))
+
+    def long_pause(self) -> None:
+        self.wait(self.random.randrange(2 * TICK))
+
+    def reconnect(self) -> None:
+        for client in self.clients:
+            if not client.connected and self.random.random() < 0.7:
+                client.connect(self._server().id)
+
+    def move(self) -> None:
+        client = self._client()
+        client.connect(self._server().id)
+
+    def silence(self) -> None:
+        client = self._client()
+        client.silent = not client.silent
+
+    def close(self) -> None:
+        client = self._client()
+        if client.connected:
+            client.send("closeSession", b"")
+            client.session, client.password = 0, b""
+
+    def crash(self) -> None:
+        self._server().stop()
+
+    def restart(self) -> None:
+        for server in self.servers:
+            if not server.running:
+                server.start()
+                return
+
+    def cut(self) -> None:
+        one, other = self.random.sample(self.servers, 2)
+        self._cut((one.id, other.id))
+        if self.random.random() < 0.7:
+            self._cut((other.id, one.id))
+
+    def isolate_leader(self) -> None:
+        leader = self.ensemble.leader
+        if leader is not None:
+            for server in self.servers:
+                if server.id != leader.id:
+                    self._cut((leader.id, server.id))
+                    self._cut((server.id, leader.id))
+
+    def _cut(self, pair: tuple[int, int]) -> None:
+        self._cuts.append(pair)
+        self.ensemble.cut(*pair)
+
+    def mend(self) -> None:
+        if self._cuts and self.random.random() < 0.5:
+            self.ensemble.mend(*self._cuts.pop(self.random.randrange(len(self._cuts))))
+        else:
+            cuts, self._cuts = self._cuts, []
+            for pair in cuts:
+                self.ensemble.mend(*pair)
+
+    def freeze(self) -> None:
+        server = self._server()
+        server.freeze()
+        self._frozen.append(server)
+
+    def unfreeze(self) -> None:
+        frozen, self._frozen = self._frozen, []
+        for server in frozen:
+            server.unfreeze()
+
+    # -- programs
+
+    def traffic(self, steps: int) -> Run:
+        """Clients alone: no fault, nobody is silent."""
+        calm = [self.write, self.write, self.read, self.read, self.read, self.sync, self.burst]
+        for _ in range(steps):
+            self.step([*calm, self.pause, self.pause])
+        return self
+
+    def trouble(self, steps: int) -> Run:
+        """Clients and every fault there is, and then the end of all faults."""
+        calm = [self.write, self.write, self.read, self.read, self.sync, self.burst, self.pause]
+        faults = [
+            self.move,
+            self.silence,
+            self.close,
+            self.crash,
+            self.restart,
+            self.restart,
+            self.cut,
+            self.isolate_leader,
+            self.mend,
+            self.mend,
+            self.freeze,
+            self.unfreeze,
+            self.long_pause,
+        ]
+        for _ in range(steps):
+            self.step([*calm, *calm, self.reconnect, self.reconnect, *faults])
+        self.settle()
+        return self
+
+    def settle(self) -> None:
+        """Heals everything, and waits until all is quiet."""
+        self.unfreeze()
+        while self._cuts:
+            self.mend()
+        for server in self.servers:
+            server.start()
+        self.wait(20 * TICK)
+        served: set[int] = set()
+        for _ in range(60):
+            for client in self.clients:
+                client.silent = False
+                if not client.connected:
+                    client.connect(self._server().id)
+            self.wait(TICK)
+            for client in self.clients:
+                if client.number not in served:
+                    value = self.value()
+                    client.send("setData", wire.set_data("/a", value), ("/a",), value)
+            self.wait(TICK)
+            served |= {s.client for s in self.sent if s.answered and s.time > self.now - 2 * TICK}
+            if len(served) == len(self.clients) and all(c.connected for c in self.clients):
+                break
+        self.served = served
+        self.wait(20 * TICK)

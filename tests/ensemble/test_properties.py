@@ -1,0 +1,74 @@
+"""What an ensemble promises, whatever happens to its servers and links: for any seed."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from . import checks, worlds
+from .run import Run
+
+SEEDS = st.integers(min_value=0, max_value=2**32)
+
+
+@settings(max_examples=60, deadline=None)
+@given(SEEDS)
+def test_every_promise_is_kept_in_trouble(seed: int) -> None:
+    worlds.judge(worlds.troubled(seed))
+
+
+@settings(max_examples=15, deadline=None)
+@given(SEEDS)
+def test_long_trouble(seed: int) -> None:
+    worlds.judge(worlds.troubled(seed, steps=600))
+
+
+@settings(max_examples=30, deadline=None)
+@given(SEEDS)
+def test_without_a_fault_nothing_is_lost(seed: int) -> None:
+    worlds.judge_calm(worlds.calm(seed))
+
+
+def test_stale_reads_happen() -> None:
+    assert sum(checks.stale_reads(worlds.calm(seed)) for seed in range(10)) > 0
+
+
+@settings(max_examples=20, deadline=None)
+@given(SEEDS)
+def test_without_lag_and_latency_no_read_is_stale(seed: int) -> None:
+    run = worlds.calm(seed, latency=0, lag=0)
+    worlds.judge_calm(run)
+    assert checks.stale_reads(run) == 0
+
+
+def test_the_faults_do_happen() -> None:
+    """The runs are worth nothing unless elections, losses and new sessions come up in them."""
+    runs = [worlds.troubled(seed) for seed in range(20)]
+    assert sum(run.ensemble.epoch for run in runs) > 2 * len(runs)
+    assert any(not sent.answered for run in runs for sent in run.sent)
+    assert any(entry.op.name == "CLOSE_SESSION" for run in runs for entry in run.ensemble.log)
+    assert any(len(run.heard) > len(run.clients) for run in runs)
+    assert sum(checks.stale_reads(run) for run in runs) > 0
+
+
+def _record(run: Run) -> str:
+    streams = [(stream.client, stream.server, stream.items) for stream in run.streams]
+    return repr((list(run.ensemble.log), streams))
+
+
+@settings(max_examples=10, deadline=None)
+@given(SEEDS)
+def test_one_seed_is_one_run(seed: int) -> None:
+    assert _record(worlds.troubled(seed)) == _record(worlds.troubled(seed))
+
+
+@settings(max_examples=10, deadline=None)
+@given(SEEDS)
+def test_the_tree_of_any_zxid_can_be_built_again(seed: int) -> None:
+    run = worlds.troubled(seed)
+    states = checks.States(run)
+    for entry in run.ensemble.log:
+        tree = run.ensemble.log.at(entry.zxid)
+        for path in ("/a", "/b", "/c", "/e0"):
+            node = tree.get(path)
+            assert (None if node is None else node.data) == states.at(path, entry.zxid)

@@ -1,0 +1,39 @@
+"""The worlds that the properties and the planted mistakes are tried in: one seed, one world."""
+
+from __future__ import annotations
+
+from random import Random
+
+from . import checks
+from .run import Run
+
+
+def troubled(seed: int, steps: int = 150) -> Run:
+    """An ensemble of any size and pace that every fault has been tried on."""
+    random = Random(seed * 7919)
+    return Run(
+        seed,
+        voters=random.choice((3, 3, 5)),
+        observers=random.choice((0, 1)),
+        latency=random.choice((0, 5, 40)),
+        lag=random.choice((0, 10, 100)),
+        election=random.choice((0, 50, 300)),
+    ).trouble(steps)
+
+
+def calm(seed: int, latency: int = 5, lag: int = 50) -> Run:
+    """Three servers and an observer without any fault, but at different paces."""
+    return Run(seed, observers=1, latency=latency, lag=lag).traffic(150)
+
+
+def judge(run: Run) -> None:
+    """Raises `AssertionError` if a troubled run broke a promise."""
+    checks.check_all(run)
+    checks.all_is_well_again(run, checks.States(run))
+
+
+def judge_calm(run: Run) -> None:
+    """Raises `AssertionError` if a run without a fault broke a promise, or lost anything."""
+    run.wait(1000)
+    checks.check_all(run)
+    checks.nothing_is_lost(run)
