@@ -1,7 +1,7 @@
 """What an ensemble owes its clients, judged over the record of a run.
 
-The state at each zxid is computed here anew from the committed log, by rules of this module's own, so
-a server that applies a transaction wrongly, in part, or not at all disagrees with it. Each check
+The state at each zxid is computed here anew from the committed log, by rules of this module's own,
+so a server that applies a transaction wrongly, in part, or not at all disagrees with it. Each check
 raises `AssertionError` and says what it saw.
 """
 

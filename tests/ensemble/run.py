@@ -1,8 +1,8 @@
 """A run of an ensemble in virtual time: clients, faults and delays, all drawn from one seed.
 
-The run only does and records; `checks` judges what was recorded. Clients speak bytes to connections of
-the core. Each keeps its session, the highest zxid it saw and what it sent, and goes on at another
-server when its connection is lost, as a real client library does.
+The run only does and records; `checks` judges what was recorded. Clients speak bytes to connections
+of the core. Each keeps its session, the highest zxid it saw and what it sent, and goes on at
+another server when its connection is lost, as a real client library does.
 """
 
 from __future__ import annotations

@@ -159,18 +159,17 @@ MUTANTS = [
 ]
 
 
-def caught_at() -> int | None:
-    """The first seed that shows the mistake."""
-    for seed in range(SEEDS):
-        try:
-            worlds.judge(worlds.troubled(seed))
-            worlds.judge_calm(worlds.calm(seed))
-        except Exception:
-            return seed
-    return None
+def shows(seed: int) -> bool:
+    """Whether the mistake shows under ``seed``."""
+    try:
+        worlds.judge(worlds.troubled(seed))
+        worlds.judge_calm(worlds.calm(seed))
+    except Exception:  # a check, or the ensemble itself, stumbled over it
+        return True
+    return False
 
 
 @pytest.mark.parametrize("plant", MUTANTS, ids=lambda plant: plant.__name__)
 def test_a_planted_mistake_is_caught(plant: Callable[[Patch], None], monkeypatch: Patch) -> None:
     plant(monkeypatch)
-    assert caught_at() is not None
+    assert any(map(shows, range(SEEDS)))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from . import checks, worlds
-from .run import Run
+
+if TYPE_CHECKING:
+    from .run import Run
 
 SEEDS = st.integers(min_value=0, max_value=2**32)
 
