@@ -1,0 +1,133 @@
+"""Frames, sockets and links: bytes in order, whole, and late, as TCP has them."""
+
+from __future__ import annotations
+
+import struct
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zkfake.simulation import Simulation
+from zkfake.simulation.frames import FrameSplitter, read_request
+from zkfake.simulation.links import Stream
+from zkfake.simulation.scheduler import Scheduler
+from zkfake.simulation.sockets import select, socket_pair
+
+
+def _frame(payload: bytes) -> bytes:
+    return struct.pack(">i", len(payload)) + payload
+
+
+@given(st.lists(st.binary(max_size=20), max_size=8), st.data())
+def test_a_stream_is_cut_into_its_frames_however_it_arrives(
+    payloads: list[bytes], data: st.DataObject
+) -> None:
+    stream = b"".join(map(_frame, payloads))
+    splitter = FrameSplitter()
+    found: list[bytes] = []
+    while stream:
+        size = data.draw(st.integers(1, len(stream)))
+        found += splitter.feed(stream[:size])
+        stream = stream[size:]
+    assert found == list(map(_frame, payloads))
+    assert not splitter.raw
+
+
+@pytest.mark.parametrize("word", [b"ruok", b"srvr", b"GET / HTTP/1.0", b"\xff\xff\xff\xff"])
+def test_what_is_no_frame_is_passed_on(word: bytes) -> None:
+    splitter = FrameSplitter()
+    assert b"".join(splitter.feed(word)) == word
+    assert splitter.raw
+    assert splitter.feed(b"more") == [b"more"]
+
+
+@given(st.binary(max_size=40))
+def test_no_bytes_keep_a_request_from_being_read(payload: bytes) -> None:
+    read_request(_frame(payload), first=False)
+
+
+@given(
+    st.integers(0, 2**32),
+    st.lists(st.tuples(st.integers(0, 50), st.sampled_from("sbuhr")), max_size=40),
+)
+def test_a_stream_keeps_its_order_through_cuts_and_holds(
+    seed: int, steps: list[tuple[int, str]]
+) -> None:
+    scheduler = Scheduler(Random(0))
+    random = Random(seed)
+    arrived: list[bytes] = []
+    stream = Stream(
+        scheduler, lambda: random.randrange(100), lambda item, _tag: arrived.append(item)
+    )
+    sent: list[bytes] = []
+    blocked = holding = 0
+    for delay, step in steps:
+        scheduler.sleep(delay / 1e6)
+        before = len(arrived)
+        if step == "s":
+            sent.append(b"%d" % len(sent))
+            stream.send(sent[-1])
+        elif step == "b":
+            stream.block()
+            blocked += 1
+        elif step == "u" and blocked:
+            stream.unblock()
+            blocked -= 1
+        elif step == "h":
+            stream.hold_events()
+            holding += 1
+        elif step == "r" and holding:
+            stream.release_events()
+            holding -= 1
+        assert len(arrived) == before, "nothing arrives in no time"
+        if blocked:
+            scheduler.sleep(0.001)
+            assert len(arrived) == before, "nothing arrives through a cut"
+    for _ in range(blocked):
+        stream.unblock()
+    scheduler.sleep(1)
+    assert arrived == sent
+    assert stream.idle
+    assert stream.size == 0
+    scheduler.close()
+
+
+def test_socket_pairs_and_select() -> None:
+    with Simulation() as sim:
+        left, right = socket_pair(sim.scheduler)
+        assert select(sim.scheduler, [right], [left], [], 5) == ([], [left], [])
+        assert select(sim.scheduler, [right], [], [], 5) == ([], [], [])
+        assert sim.now == 5
+        left.send(b"abc")
+        assert select(sim.scheduler, [left, right], [], []) == ([right], [], [])
+        assert (right.recv(2), right.recv(2)) == (b"ab", b"c")
+        right.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            right.recv(1)
+        right.settimeout(3)
+        with pytest.raises(TimeoutError):
+            right.recv(1)
+        assert sim.now == 8
+        waiting = sim.spawn(right.recv, 5)
+        left.close()
+        assert waiting.result() == b""
+        with pytest.raises(BrokenPipeError):
+            right.send(b"x")
+        with pytest.raises(OSError, match="descriptor"):
+            left.send(b"x")
+        with pytest.raises(ValueError, match="closed"):
+            select(sim.scheduler, [left], [], [])
+
+
+def test_a_client_cannot_have_more_on_the_way_than_a_window() -> None:
+    with Simulation(settings={"jute.maxbuffer": 1 << 24}) as sim:
+        client: Any = sim.client()
+        client.create("/big", b"")
+        with sim.faults.partition(client):
+            results = [client.set_async("/big", b"x" * 400_000) for _ in range(6)]
+            sim.sleep(1)
+            assert sim.network.links_of("client-1")[0].upstream.size < 2_000_000
+        assert [result.get().version for result in results] == [1, 2, 3, 4, 5, 6]
