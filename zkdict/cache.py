@@ -112,14 +112,14 @@ class Publication:
     """The step from one published state to the next.
 
     `exact`: it is the state at `zxid`; otherwise a bounded wait ran out (see the module's rules).
-    `content_zxid`: the zxid of the last change known to be in it; a lower bound of it where a root
-    was removed, whose zxid nobody is told. `resynced`: it is the first one of a new connection,
-    after an earlier one.
+    `updated` grows with every state that differs from the one before: the zxid of its last change,
+    or one more than before where that is not told (a root that went) or not greater.
+    `resynced`: it is the first one of a new connection, after an earlier one.
     """
 
     position: int
     zxid: int
-    content_zxid: int
+    updated: int
     deltas: tuple[Delta, ...]
     exact: bool
     resynced: bool
@@ -146,6 +146,7 @@ class Cache:
         self._before: dict[str, Znode | None] = {}  # of each name touched: as it was published
         self._root_exists: bool | None = None
         self._pzxid = 0
+        self._content = 0  # the greatest zxid of a Stat that was ever published
         self._behind = False
         self._resynced = False
         # What was published last.
@@ -155,8 +156,8 @@ class Cache:
         """The position of the state published last."""
         self.zxid = 0
         """The zxid of the state published last."""
-        self.content_zxid = 0
-        """The zxid of the last change known to be in the state published last."""
+        self.updated = 0
+        """The number of the state published last, see `Publication.updated`."""
 
     # -- what the driver asks
 
@@ -353,14 +354,14 @@ class Cache:
     def force(self, overlay: Mapping[str, Znode | None] | None = None) -> Publication | None:
         """Publish now, whatever is pending, with these own writes laid over the copy.
 
-        None, where nothing was ever loaded.
+        None where that shows nothing new, or nothing was ever loaded.
         """
         for name, znode in (overlay or {}).items():
             if znode is None:
                 self._remove(name)
             elif (known := self._znodes.get(name)) is None or known.mzxid < znode.mzxid:
                 self._store(name, znode)
-        if not self.published and self._root_exists is None:
+        if not self._before or self._root_exists is None:
             return None
         return self._publish(self.zxid, exact=False)
 
@@ -376,24 +377,23 @@ class Cache:
 
     def _publish(self, floor: int, *, exact: bool) -> Publication:
         deltas = []
-        content = max(self.content_zxid, self._pzxid)
+        content = max(self._content, self._pzxid)
         for name, old in self._before.items():
             new = self._znodes.get(name)
             if new is not None:
                 content = max(content, new.mzxid)
             if old is not new:
                 deltas.append(Delta(name, old, new))
-        if deltas and content <= self.content_zxid:
-            content = self.content_zxid + 1  # the root went: some later zxid, which one is not told
         self._before.clear()
         resynced = exact and self._resynced
         if exact:
             self.position = self._replied
             self._resynced = False
             self.zxid = max(self.zxid, content, floor)
-        self.content_zxid = content
+        self._content = content
+        self.updated = max(content, self.updated + 1 if deltas else self.updated)
         self.published += 1
-        return Publication(self.position, self.zxid, content, tuple(deltas), exact, resynced)
+        return Publication(self.position, self.zxid, self.updated, tuple(deltas), exact, resynced)
 
     # -- the working copy
 

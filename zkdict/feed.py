@@ -435,10 +435,10 @@ class Feed:
         now = clock.monotonic()
         if self._unsettled_since is None:
             self._unsettled_since = now
-        elif now - self._unsettled_since > self._max_staleness:
-            self._unsettled_since = now
+        if now - self._unsettled_since >= self._max_staleness:
             publication = self.cache.force()
             if publication is not None:
+                self._unsettled_since = now
                 self._publish(publication)
 
     def overlay(self, written: Mapping[str, Znode | None]) -> None:

@@ -75,9 +75,11 @@ class Snapshot(Mapping[str, V]):
         zxid: the zxid whose state this is; every change up to it is in the snapshot.
         taken_at: when it was made, seconds since the epoch by this machine's clock.
         state: the dict's state at that moment.
+        exact: False where `max_staleness` ran out: these are the newest values that were known, and
+            some may be newer than `zxid`.
     """
 
-    __slots__ = ("_bad", "_entries", "_values", "state", "taken_at", "zxid")
+    __slots__ = ("_bad", "_entries", "_values", "exact", "state", "taken_at", "zxid")
 
     def __init__(
         self,
@@ -86,8 +88,10 @@ class Snapshot(Mapping[str, V]):
         omit: bool,
         zxid: int,
         state: State,
+        exact: bool,
     ) -> None:
         self.zxid = zxid
+        self.exact = exact
         self.taken_at = clock.wall()
         self.state = state
         self._entries: dict[str, Entry[V]] = {}
@@ -101,6 +105,12 @@ class Snapshot(Mapping[str, V]):
             else:
                 self._entries[key] = entry
                 self._values[key] = entry.value
+
+    def still(self, *, zxid: int, state: State, exact: bool) -> Snapshot[V]:
+        """The same items at a later zxid, or in another state of the dict. Costs nothing."""
+        same: Snapshot[V] = copy.copy(self)
+        same.zxid, same.state, same.exact, same.taken_at = zxid, state, exact, clock.wall()
+        return same
 
     def __getitem__(self, key: str) -> V:
         value: V = self._values[key]
@@ -245,15 +255,22 @@ class View(Generic[V]):
 
     def snapshot(self, state: State) -> Snapshot[V]:
         """The state that is shown now. Costs O(N) once per change, else nothing."""
-        taken = self._snapshot
-        if taken is None or taken.state is not state or taken.zxid != self.zxid:
-            if not self._ordered:
-                order = sorted(self._entries.items(), key=lambda item: (item[1].czxid, item[0]))
-                self._entries = dict(order)
-                self._ordered = True
-            taken = Snapshot(self._entries, omit=self.omit, zxid=self.zxid, state=state)
-            self._snapshot = taken
+        taken, exact = self._snapshot, self._latest is None or self._latest.exact
+        if taken is None:
+            taken = Snapshot(
+                self._in_order(), omit=self.omit, zxid=self.zxid, state=state, exact=exact
+            )
+        elif (taken.zxid, taken.state, taken.exact) != (self.zxid, state, exact):
+            taken = taken.still(zxid=self.zxid, state=state, exact=exact)
+        self._snapshot = taken
         return taken
+
+    def _in_order(self) -> dict[str, Entry[V] | BadEntry]:
+        if not self._ordered:
+            order = sorted(self._entries.items(), key=lambda item: (item[1].czxid, item[0]))
+            self._entries = dict(order)
+            self._ordered = True
+        return self._entries
 
     def as_changes(self) -> list[Change[V]]:
         """Every key as if it had just been added."""
@@ -261,7 +278,7 @@ class View(Generic[V]):
             Change(
                 "added", key, None, entry if isinstance(entry, Entry) else None, self.zxid, False
             )
-            for key, entry in self._entries.items()
+            for key, entry in self._in_order().items()
         ]
 
     @property
@@ -302,7 +319,7 @@ class View(Generic[V]):
         changes = self._step(self._held, latest.zxid, self._held_local)
         if self._resynced:
             changes.insert(0, Change("resynced", "", None, None, latest.zxid, False))
-        self.zxid, self.updated = latest.zxid, latest.content_zxid
+        self.zxid, self.updated = latest.zxid, latest.updated
         if changes:
             self._snapshot = None
         self._held, self._held_local, self._resynced = {}, {}, False

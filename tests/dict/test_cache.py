@@ -112,7 +112,7 @@ class World:
         self.completions: deque[Any] = deque()
         self.callbacks: deque[Callable[[], Publication | None]] = deque()
         self.shown: dict[str, tuple[bytes, int]] | None = None
-        self.zxid = self.content_zxid = self.position = 0
+        self.zxid = self.updated = self.position = 0
         self.own: dict[int, int] = {}  # position of an own write -> its zxid
         self.data_reads = 0
 
@@ -317,16 +317,16 @@ class World:
         assert shown == truth.contents() or (rootless and not shown)
         assert publication.zxid >= self.zxid
         assert publication.position >= self.position
-        assert publication.content_zxid >= self.content_zxid
+        assert publication.updated >= self.updated
         if publication.deltas and self.shown is not None:
-            assert publication.content_zxid > self.content_zxid
+            assert publication.updated > self.updated
         # Whoever waited for this position sees what it wrote.
         for position, zxid in self.own.items():
             if position <= publication.position:
                 assert publication.zxid >= zxid or rootless
         self.shown = shown
         self.zxid, self.position = publication.zxid, publication.position
-        self.content_zxid = publication.content_zxid
+        self.updated = publication.updated
 
     def drain(self) -> None:
         """Everybody gets to do all there is to do."""
@@ -557,3 +557,39 @@ def test_a_mistake_is_found(mistake: type[Cache]) -> None:
 @pytest.mark.parametrize("world", [RepliesOvertakeEvents, ZxidOfLaterReplies])
 def test_a_mistake_of_the_driver_is_found(world: type[World]) -> None:
     assert _is_found(Cache, world)
+
+
+def test_force_shows_what_is_known() -> None:
+    """A bounded wait ran out: the newest values that were read, with own writes, not exact."""
+    cache = Cache()
+
+    def node(raw: bytes, zxid: int) -> Znode:
+        return Znode(raw, 0, zxid, zxid, 0, 0, 0)
+
+    def next_request() -> Request:
+        request = cache.next_request(0)
+        assert request is not None
+        return request
+
+    assert cache.force() is None
+    cache.connected()
+    assert cache.sync_reply(next_request(), synced=True) is None
+    assert cache.children_reply(next_request(), ["a", "b"], 2) is None
+    first = next_request()
+    assert cache.data_reply(first, node(b"1", 1)) is None
+    loaded = cache.data_reply(next_request(), node(b"1", 2))
+    assert loaded is not None
+    assert loaded.exact
+    assert cache.force() is None  # nothing new
+    cache.event(first, deleted=False)
+    assert cache.force() is None  # nothing was read yet
+    forced = cache.force({"b": None, "c": node(b"mine", 5)})
+    assert forced is not None
+    assert not forced.exact
+    assert {delta.name: delta.new for delta in forced.deltas} == {"b": None, "c": node(b"mine", 5)}
+    assert (forced.zxid, forced.position) == (loaded.zxid, loaded.position)
+    settled = cache.data_reply(next_request(), node(b"2", 4))
+    assert settled is not None
+    assert settled.exact
+    assert [delta.name for delta in settled.deltas] == ["a"]
+    assert settled.zxid == 5

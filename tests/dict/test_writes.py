@@ -367,3 +367,17 @@ def test_snapshots_and_their_difference(
         "c": "removed",
     }
     assert before.diff(before) == {}
+
+
+def test_a_snapshot_without_a_change_costs_nothing(
+    items: ZooKeeperDict[Any], zk_client: KazooClient
+) -> None:
+    items["a"] = 1
+    before = items.snapshot()
+    zk_client.create("/elsewhere")
+    items.sync()
+    items.sync()
+    after = items.snapshot()
+    assert after.zxid > before.zxid
+    assert after._values is before._values  # the same items, not a copy of them
+    assert dict(after) == {"a": 1}
