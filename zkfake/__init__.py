@@ -3,7 +3,8 @@
 `FakeZooKeeper` serves on real sockets; the modules below it are the same ensemble without any I/O.
 """
 
-from zkfake.server import FakeZooKeeper, Member
+from zkfake.member import Member
+from zkfake.server import FakeZooKeeper
 from zkfake.state import Snapshot
 
 __all__ = ["FakeZooKeeper", "Member", "Snapshot"]

@@ -13,22 +13,24 @@ import selectors
 import socket
 import threading
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 from zkfake import inspector, state
 from zkfake.connection import HANDSHAKE_TIMEOUT, Connection
 from zkfake.ensemble import Ensemble
-from zkfake.link import Link, bind
+from zkfake.link import Link
+from zkfake.member import Member
+from zkfake.outages import Way, cuts
 from zkfake.replica import Replica
 from zkfake.settings import Settings
 from zkfake.versions import DEFAULT
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from contextlib import AbstractContextManager
     from types import TracebackType
 
     from typing_extensions import Self
@@ -37,82 +39,6 @@ if TYPE_CHECKING:
     from zkfake.state import Snapshot
 
 logger = logging.getLogger("zkfake")
-
-_BACKLOG = 512
-"""Connections that may wait to be accepted."""
-
-
-class Member:
-    """One server of a `FakeZooKeeper`: its ports, and a switch. Its ports stay its own while it is
-    stopped.
-    """
-
-    def __init__(self, owner: FakeZooKeeper, server_id: int, host: str, port: int) -> None:
-        self._owner = owner
-        self._server_id = server_id
-        self._host = host
-        self._listeners = [bind(host, port)]
-        if owner.tls is not None:
-            self._listeners.append(bind(host, 0))
-        self.port: int = self._listeners[0].getsockname()[1]
-        self.secure_port: int | None = (
-            self._listeners[1].getsockname()[1] if owner.tls is not None else None
-        )
-        owner.replicas[server_id - 1].ports = (self.port, self.secure_port or -1)
-
-    @property
-    def hosts(self) -> str:
-        """``host:port``, as a client's connect string wants it."""
-        return _join(self._host, self.port)
-
-    @property
-    def secure_hosts(self) -> str:
-        """The same for the TLS port. Raises `ValueError` where there is none."""
-        if self.secure_port is None:
-            raise ValueError("this server has no TLS port; give FakeZooKeeper a tls= context")
-        return _join(self._host, self.secure_port)
-
-    @property
-    def running(self) -> bool:
-        return self._owner.replicas[self._server_id - 1].running
-
-    def start(self) -> None:
-        """Serves again, with the state of the ensemble. Does nothing to a running server."""
-        with self._owner.at_work():
-            if self.running:
-                return
-            for listener in self._listeners:
-                listener.listen(_BACKLOG)
-            self._owner.replicas[self._server_id - 1].start()
-            for secure, listener in enumerate(self._listeners):
-                accept = partial(self._accept, listener, bool(secure))
-                self._owner.selector.register(listener, selectors.EVENT_READ, accept)
-
-    def stop(self) -> None:
-        """Drops every connection and refuses new ones. Does nothing to a stopped server."""
-        with self._owner.at_work():
-            if not self.running:
-                return
-            self.close()
-            # Bound but not listening: connections are refused, and nobody else gets the ports.
-            ports = filter(None, (self.port, self.secure_port))
-            self._listeners = [bind(self._host, port) for port in ports]
-
-    def close(self) -> None:
-        """Drops every connection and gives up the ports."""
-        if self.running:
-            for listener in self._listeners:
-                self._owner.selector.unregister(listener)
-            self._owner.replicas[self._server_id - 1].stop()
-        for listener in self._listeners:
-            listener.close()
-
-    def _accept(self, listener: socket.socket, secure: bool, _mask: int) -> None:
-        try:
-            accepted, peer = listener.accept()
-        except OSError:
-            return  # gone again before its turn came
-        self._owner.serve(self._server_id - 1, accepted, peer, secure)
 
 
 class FakeZooKeeper:
@@ -287,6 +213,53 @@ class FakeZooKeeper:
                 raise KeyError(session_id)
             self._ensemble.expire(session)
 
+    # -- links between servers
+
+    def partition_servers(
+        self, one: int, other: int, *, way: Way = "both"
+    ) -> AbstractContextManager[None]:
+        """While the context lasts, two servers do not hear each other; ``way``: only what goes
+        ``"out"`` of ``one``, or ``"in"``. They notice after a tick.
+
+        Servers go by their numbers, from 1. Raises `ValueError` where there is no such server.
+        """
+        self._check_number(other)
+        return self._cut_off(one, [other], way)
+
+    def isolate(
+        self, server: int | None = None, *, way: Way = "both"
+    ) -> AbstractContextManager[None]:
+        """While the context lasts, a server, by default the leader, is cut off from all others. Its
+        clients still reach it, and read what it knew, until it notices after a tick.
+
+        Raises `ValueError` where there is no such server.
+        """
+        if server is None:
+            leader = self._ensemble.leader
+            if leader is None:
+                raise ValueError("there is no leader to isolate")
+            server = leader.id
+        others = [replica.id for replica in self.replicas if replica.id != server]
+        return self._cut_off(server, others, way)
+
+    @contextmanager
+    def _cut_off(self, one: int, others: list[int], way: Way) -> Iterator[None]:
+        self._check_number(one)
+        pairs = cuts(one, others, way)
+        with self.at_work():
+            for source, target in pairs:
+                self._ensemble.cut(source, target)
+        try:
+            yield
+        finally:
+            with self.at_work():
+                for source, target in pairs:
+                    self._ensemble.mend(source, target)
+
+    def _check_number(self, server: int) -> None:
+        if not 1 <= server <= len(self.replicas):
+            raise ValueError(f"there is no server {server}, only 1 to {len(self.replicas)}")
+
     # -- looking in
 
     @property
@@ -329,11 +302,15 @@ class FakeZooKeeper:
             )
         return self._members
 
-    def at_work(self) -> _AtWork:
+    def at_work(self) -> AtWork:
         """Excludes the thread while the ``with`` block lasts, and lets it see to what the block
         did.
         """
-        return _AtWork(self._lock, self._wake)
+        return AtWork(self._lock, self._catch_up, self._wake)
+
+    def _catch_up(self) -> None:
+        """The clock of an idle fake stands where it was woken last."""
+        self._ensemble.advance(self._now())
 
     # -- the thread
 
@@ -413,20 +390,20 @@ class FakeZooKeeper:
             self._ensemble.timers.at(due, link.give_up_handshake)
 
 
-class _AtWork:
-    """The lock, and a wake-up for the thread when it is let go."""
+class AtWork:
+    """The lock, the right time, and a wake-up for the thread when the lock is let go."""
 
-    def __init__(self, lock: threading.RLock, wake: Callable[[], None]) -> None:
+    def __init__(
+        self, lock: threading.RLock, catch_up: Callable[[], None], wake: Callable[[], None]
+    ) -> None:
         self._lock = lock
+        self._catch_up = catch_up
         self._wake = wake
 
     def __enter__(self) -> None:
         self._lock.acquire()
+        self._catch_up()
 
     def __exit__(self, *_: object) -> None:
         self._lock.release()
         self._wake()
-
-
-def _join(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,0 +1,155 @@
+"""One server of a `FakeZooKeeper`: its ports, its switch, and how far it is behind the others.
+
+A server keeps its ports while it is stopped: bound but not listening, so that connections are
+refused and nobody else gets them.
+"""
+
+from __future__ import annotations
+
+import selectors
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
+
+from zkfake.link import bind
+
+if TYPE_CHECKING:
+    import socket
+    import ssl
+    from collections.abc import Sequence
+    from contextlib import AbstractContextManager
+
+    from zkfake.four_letter import Mode
+    from zkfake.replica import Replica
+
+_BACKLOG = 512
+"""Connections that may wait to be accepted."""
+
+
+class Owner(Protocol):
+    """The fake that a server is one of."""
+
+    tls: ssl.SSLContext | None
+
+    @property
+    def selector(self) -> selectors.BaseSelector: ...
+    @property
+    def replicas(self) -> Sequence[Replica]: ...
+    def at_work(self) -> AbstractContextManager[None]: ...
+    def serve(
+        self, number: int, accepted: socket.socket, peer: tuple[str, int], secure: bool
+    ) -> None: ...
+
+
+class Member:
+    """One server of a `FakeZooKeeper`."""
+
+    def __init__(self, owner: Owner, server_id: int, host: str, port: int) -> None:
+        self._owner = owner
+        self._server_id = server_id
+        self._host = host
+        self._listeners = [bind(host, port)]
+        if owner.tls is not None:
+            self._listeners.append(bind(host, 0))
+        self.port: int = self._listeners[0].getsockname()[1]
+        self.secure_port: int | None = (
+            self._listeners[1].getsockname()[1] if owner.tls is not None else None
+        )
+        owner.replicas[server_id - 1].ports = (self.port, self.secure_port or -1)
+
+    @property
+    def hosts(self) -> str:
+        """``host:port``, as a client's connect string wants it."""
+        return _join(self._host, self.port)
+
+    @property
+    def secure_hosts(self) -> str:
+        """The same for the TLS port. Raises `ValueError` where there is none."""
+        if self.secure_port is None:
+            raise ValueError("this server has no TLS port; give FakeZooKeeper a tls= context")
+        return _join(self._host, self.secure_port)
+
+    @property
+    def id(self) -> int:
+        """Its number in the ensemble, from 1."""
+        return self._server_id
+
+    @property
+    def running(self) -> bool:
+        return self._replica.running
+
+    @property
+    def mode(self) -> Mode | None:
+        """What it is in its ensemble, as ``srvr`` prints it; ``None`` while it serves nobody."""
+        return self._replica.mode
+
+    @property
+    def _replica(self) -> Replica:
+        return self._owner.replicas[self._server_id - 1]
+
+    @property
+    def lag(self) -> float:
+        """Seconds from the commit of a transaction until this server applies it, 0 at first. May be
+        set at any time; does nothing to a server without others. Raises `ValueError` below 0.
+        """
+        return self._replica.lag[1] / 1000
+
+    @lag.setter
+    def lag(self, seconds: float) -> None:
+        if not seconds >= 0:
+            raise ValueError(f"lag = {seconds}: expected seconds, 0 or more")
+        with self._owner.at_work():
+            self._replica.lag = (round(seconds * 1000),) * 2
+
+    def freeze(self) -> None:
+        """Applies nothing that is committed from now on, and goes on to serve reads. Each freeze
+        needs an `unfreeze`; who joins a leader anew catches up all the same.
+        """
+        with self._owner.at_work():
+            self._replica.freeze()
+
+    def unfreeze(self) -> None:
+        """Takes one `freeze` back."""
+        with self._owner.at_work():
+            self._replica.unfreeze()
+
+    def start(self) -> None:
+        """Serves again, with the state of the ensemble. Does nothing to a running server."""
+        with self._owner.at_work():
+            if self.running:
+                return
+            for listener in self._listeners:
+                listener.listen(_BACKLOG)
+            self._replica.start()
+            for secure, listener in enumerate(self._listeners):
+                accept = partial(self._accept, listener, bool(secure))
+                self._owner.selector.register(listener, selectors.EVENT_READ, accept)
+
+    def stop(self) -> None:
+        """Drops every connection and refuses new ones. Does nothing to a stopped server."""
+        with self._owner.at_work():
+            if not self.running:
+                return
+            self.close()
+            # Bound but not listening: connections are refused, and nobody else gets the ports.
+            ports = filter(None, (self.port, self.secure_port))
+            self._listeners = [bind(self._host, port) for port in ports]
+
+    def close(self) -> None:
+        """Drops every connection and gives up the ports."""
+        if self.running:
+            for listener in self._listeners:
+                self._owner.selector.unregister(listener)
+            self._replica.stop()
+        for listener in self._listeners:
+            listener.close()
+
+    def _accept(self, listener: socket.socket, secure: bool, _mask: int) -> None:
+        try:
+            accepted, peer = listener.accept()
+        except OSError:
+            return  # gone again before its turn came
+        self._owner.serve(self._server_id - 1, accepted, peer, secure)
+
+
+def _join(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
