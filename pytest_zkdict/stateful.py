@@ -13,6 +13,9 @@ As a test of its own, on a fake server that each example starts for itself::
 
     TestDict = ZooKeeperDictMachine.TestCase
 
+(Where warnings are errors, that wants ``@pytest.mark.filterwarnings("ignore:Do not use the `random`
+module")``: kazoo's threads use the global generator. With the fixtures it is seen to.)
+
 With the plugin's fixtures, on the fake and on the live server::
 
     def test_dict(zk_client_factory):
@@ -86,6 +89,8 @@ class ZooKeeperDictMachine(RuleBasedStateMachine):
     ) | st.integers(2, 100)
     #: How many dicts, each on a client of its own.
     size: ClassVar[int] = 2
+    #: How long, in seconds, `sync()` may take before that is a failure.
+    patience: ClassVar[float] = 30.0
     #: Whether the dicts iterate in creation order, as a dict does in insertion order.
     ordered: ClassVar[bool] = True
     #: Whether what a dict iterates over is always a state that existed as a whole.
@@ -143,8 +148,11 @@ class ZooKeeperDictMachine(RuleBasedStateMachine):
         cast("Any", mapping).close()
 
     def sync(self, mapping: MutableMapping[str, Any]) -> None:
-        """Have a dict catch up with everything that was written before."""
-        cast("Any", mapping).sync()
+        """Have a dict catch up with everything that was written before.
+
+        A TimeoutError, which is due after `patience`, is a failure.
+        """
+        cast("Any", mapping).sync(timeout=self.patience)
 
     # -- the life of one example
 
@@ -307,7 +315,7 @@ class ZooKeeperDictMachine(RuleBasedStateMachine):
 
     def _has_after_all(self, on: int, key: str) -> bool:
         """Asked where the server's answer and that of a copy behind it would be the same."""
-        self.sync(self.dicts[on])
+        self._sync(on)
         return key in self.dicts[on]
 
     # -- reads
@@ -336,7 +344,7 @@ class ZooKeeperDictMachine(RuleBasedStateMachine):
 
     def _catch_up(self, on: int) -> None:
         mapping = self.dicts[on]
-        self.sync(mapping)
+        self._sync(on)
         shown, model = list(mapping.items()), list(self.model.items())
         self.did(on, f"sync(), items() -> {shown}")
         if not self.ordered:
@@ -347,6 +355,13 @@ class ZooKeeperDictMachine(RuleBasedStateMachine):
             self.fail(f"its length is {len(mapping)}")
         self._seen[on] = {key: len(values) - 1 for key, values in self._history.items()}
         self._seen_states[on] = len(self._states) - 1
+
+    def _sync(self, on: int) -> None:
+        try:
+            self.sync(self.dicts[on])
+        except TimeoutError as error:
+            self.did(on, f"sync() -> {error!r}")
+            self.fail(f"sync() did not end within {self.patience:g} s")
 
     @invariant()
     def every_dict_shows_what_was(self) -> None:

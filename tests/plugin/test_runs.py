@@ -65,6 +65,25 @@ def test_hypothesis_is_not_needed(pytester: pytest.Pytester) -> None:
     result.assert_outcomes(passed=1)
 
 
+@pytest.mark.parametrize(("arguments", "outcome"), [("zk_client, ", "passed"), ("", "failed")])
+def test_hypothesis_does_not_take_kazoos_random_numbers_for_a_strategys(
+    pytester: pytest.Pytester, arguments: str, outcome: str
+) -> None:
+    """What a thread of kazoo's does now and then, the strategy here does for it every time."""
+    pytester.makepyfile(
+        f"""
+        import random
+        from hypothesis import HealthCheck, given, settings, strategies as st
+
+        @settings(suppress_health_check=list(HealthCheck), database=None)
+        @given(number=st.integers().map(lambda number: number + random.randint(1, 40)))
+        def test_it({arguments}number):
+            pass
+        """
+    )
+    pytester.runpytest_subprocess("-Werror").assert_outcomes(**{outcome: 1})
+
+
 MANY = """
 import pytest
 
