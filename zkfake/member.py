@@ -113,10 +113,15 @@ class Member:
             self._replica.unfreeze()
 
     def start(self) -> None:
-        """Serves again, with the state of the ensemble. Does nothing to a running server."""
+        """Serves again, with the state of the ensemble. Does nothing to a running server.
+
+        Raises `RuntimeError` once the whole `FakeZooKeeper` has stopped.
+        """
         with self._owner.at_work():
             if self.running:
                 return
+            if not self._listeners:
+                raise RuntimeError("this server's FakeZooKeeper has stopped; start() that one")
             for listener in self._listeners:
                 listener.listen(_BACKLOG)
             self._replica.start()
@@ -142,6 +147,7 @@ class Member:
             self._replica.stop()
         for listener in self._listeners:
             listener.close()
+        self._listeners = []
 
     def _accept(self, listener: socket.socket, secure: bool, _mask: int) -> None:
         try:

@@ -212,6 +212,19 @@ def test_a_member_that_stops_refuses_and_comes_back() -> None:
         assert server.dump() == {"/a": b""}
 
 
+def test_a_member_of_a_server_that_has_stopped() -> None:
+    with FakeZooKeeper(servers=2) as server:
+        members = server.members
+        members[0].stop()
+    for member in members:
+        assert not member.running
+        member.stop()
+        with pytest.raises(RuntimeError, match=r"has stopped; start\(\) that one"):
+            member.start()
+    with server:
+        assert all(member.running for member in server.members)
+
+
 @pytest.fixture
 def ipv6() -> None:
     try:
