@@ -292,6 +292,25 @@ def test_looking_into_a_server_that_does_not_run() -> None:
     assert [*server.sessions, *server.connections, *server.watches] == []
 
 
+def test_going_back_while_a_member_is_away() -> None:
+    with FakeZooKeeper(servers=3) as server:
+        server.load({"/a": b"1"})
+        taken = server.snapshot()
+        away = server.members[0]
+        away.stop()
+        server.load({"/a": b"2", "/b": b""})
+        server.restore(taken)
+        away.start()
+        alone = KazooClient(away.hosts)
+        alone.start(30)
+        assert alone.get("/a")[0] == b"1"
+        assert set(alone.get_children("/")) == {"zookeeper", "a"}
+        alone.create("/c", b"goes on")
+        assert server.dump() == {"/a": b"1", "/c": b"goes on"}
+        alone.stop()
+        alone.close()
+
+
 def test_modes_of_watches(world: World) -> None:
     from zkfake import inspector
 
