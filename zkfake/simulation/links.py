@@ -80,7 +80,6 @@ class Stream:
         "_draw",
         "_holds_events",
         "_items",
-        "_last",
         "_on_time",
         "_scheduler",
         "blocked",
@@ -98,7 +97,6 @@ class Stream:
         self._draw = draw_latency
         self._deliver = deliver
         self._items: deque[tuple[int, bytes, Any]] = deque()
-        self._last = 0
         self._holds_events = 0
         self._on_time = self._arrive
         self.latency: int | None = None
@@ -113,13 +111,10 @@ class Stream:
         return not self._items
 
     def send(self, data: bytes, tag: Any = None) -> None:
-        """Put ``data`` on its way; ``tag`` arrives with it."""
+        """Put ``data`` on its way; ``tag`` arrives with it, and not before what was sent before."""
         scheduler = self._scheduler
         latency = self.latency
         due = scheduler.now + (self._draw() if latency is None else latency)
-        if due < self._last:
-            due = self._last
-        self._last = due
         self._items.append((due, data, tag))
         self.size += len(data)
         scheduler.call_at(due, self._on_time)

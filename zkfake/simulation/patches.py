@@ -12,6 +12,7 @@ real thing):
 - The default arguments in `DEFAULT_ARGUMENTS`, which kazoo bound when it was imported.
 - ``kazoo.client.SequentialThreadingHandler``: a `KazooClient` made without a handler inside a
   simulation gets the simulation's.
+- The cyclic garbage collector's own timing, which no seed determines; the scheduler collects.
 - `time.sleep`, `threading.Thread` and `threading.Condition.wait` themselves, to refuse with a clear
   error what would block the one thread that all tasks share.
 """
@@ -20,6 +21,7 @@ from __future__ import annotations
 
 import builtins
 import datetime  # noqa: ICN001  # the module stands for itself here
+import gc
 import importlib
 import os
 import queue
@@ -481,6 +483,9 @@ def _set(target: Any, name: str, value: Any) -> None:
 
 
 def _patch_interpreter() -> None:
+    if gc.isenabled():
+        gc.disable()
+        _undo.append(gc.enable)
     _set(time, "sleep", _guarded_sleep)
     _set(threading.Thread, "start", _start)
     _set(threading.Thread, "join", _join)

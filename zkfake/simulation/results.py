@@ -100,7 +100,9 @@ class AsyncResult:
             task = scheduler.current
             self._waiters.append(task)
             try:
-                scheduler.block(self, scheduler.deadline_after(timeout))
+                scheduler.block(
+                    self, None if timeout is None else scheduler.deadline_after(timeout)
+                )
             finally:
                 if task in self._waiters:
                     self._waiters.remove(task)

@@ -10,6 +10,8 @@ Rules that live here:
 - A blocked task looks for its successor itself and switches to it directly. Only a task that ended
   needs the *hub*, the greenlet to which ended greenlets return.
 - Timer callbacks (the network's deliveries) run between tasks and must not block.
+- Garbage is collected every so many steps, ahead of a wait, so that finalizers run at the same
+  place in every run; `zkfake.simulation.patches` turns the collector's own timing off.
 - The run is stopped, with an exception in the main task, when nothing can ever run again, when it
   exceeds its steps or its virtual time, or when for a long virtual time nothing but background
   tasks ran while no program task had a timeout to wait for: a client's heartbeats alone would
@@ -19,11 +21,12 @@ Rules that live here:
 from __future__ import annotations
 
 import contextvars
+import gc
 import sys
 import traceback
 from collections import deque
 from heapq import heapify, heappop, heappush
-from math import ceil, isinf
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 import greenlet
@@ -38,7 +41,10 @@ if TYPE_CHECKING:
 MICROSECONDS = 1_000_000
 
 _COMPACT_AT = 1024
+_COLLECT_EVERY = 5_000
+_getcurrent = greenlet.getcurrent
 _NANOSECOND = 0.001
+_FOR_EVER = 1e12
 
 
 class Task:
@@ -148,15 +154,18 @@ class Scheduler:
         max_steps: int = 10_000_000,
         max_time: float = 2 * 86_400.0,
         stall_limit: float = 3 * 3_600.0,
+        trace: list[tuple[int, str]] | None = None,
     ) -> None:
+        """``trace``: every step is added to it, the time and the task's name."""
         self.now = 0
         """Microseconds since the start."""
         self.steps = 0
         """Task switches so far."""
         self.reorder = reorder
         self.preemption = preemption
-        self.trace: list[tuple[int, str]] | None = None
-        """When a list, every step is added to it: the time and the task's name."""
+        self.trace = trace
+        self._collect_at = _COLLECT_EVERY
+        self._look_at = max_steps if trace is None else -1
         self.failure: BaseException | None = None
         """What was raised in the main task because the run cannot go on."""
         self._draw = random.random
@@ -241,8 +250,8 @@ class Scheduler:
     # -- blocking and waking
 
     def deadline_after(self, seconds: float | None) -> int | None:
-        """The instant ``seconds`` from now; ``None``, like infinity, is never."""
-        if seconds is None or isinf(seconds):
+        """The instant ``seconds`` from now; ``None``, like 30,000 years, is never."""
+        if seconds is None or seconds > _FOR_EVER:
             return None
         if seconds <= 0:
             return self.now
@@ -251,7 +260,7 @@ class Scheduler:
     def block(self, reason: object, deadline: int | None = None) -> bool:
         """Give up control until `wake` or ``deadline``. False when the deadline came first."""
         task = self.current
-        if task.greenlet is not greenlet.getcurrent():
+        if task.greenlet is not _getcurrent():
             raise SimulationError(
                 f"{reason} belongs to a simulation and was used from outside its tasks "
                 "(another thread, a foreign greenlet, or after the simulation ended)"
@@ -260,6 +269,9 @@ class Scheduler:
             if task.doomed:
                 raise greenlet.GreenletExit
             raise SimulationError(f"{reason} belongs to a simulation that is over")
+        if self.steps > self._collect_at:
+            self._collect_at = self.steps + _COLLECT_EVERY
+            gc.collect(1)
         task.reason = reason
         task.since = self.now
         task.deadline = deadline
@@ -376,26 +388,31 @@ class Scheduler:
                 except Exception as error:
                     self.interrupt(error)
                 continue
-            index = 0
             if len(ready) > 1 and self.reorder and self._draw() < self.reorder:
-                index = int(self._draw() * len(ready))
-            task = ready.pop(index)
+                task = ready.pop(int(self._draw() * len(ready)))
+            else:
+                task = ready.pop(0)
             self.steps += 1
-            if self.steps > self._max_steps and self.failure is None:
-                self.interrupt(
-                    SimulationLimit(
-                        f"more than {self._max_steps} steps (max_steps) at virtual second "
-                        f"{self.now / MICROSECONDS:.6f}, the last one by {task.name}"
-                    )
-                )
-            if self.trace is not None:
-                self.trace.append((self.now, task.name))
+            if self.steps > self._look_at:
+                self._look(task)
             if not task.background:
                 self._activity = self.now
             self.current = task
             if task is not me:
                 task.greenlet.switch()
             return
+
+    def _look(self, task: Task) -> None:
+        """A step to be traced, or one too many."""
+        if self.trace is not None:
+            self.trace.append((self.now, task.name))
+        if self.steps > self._max_steps and self.failure is None:
+            self.interrupt(
+                SimulationLimit(
+                    f"more than {self._max_steps} steps (max_steps) at virtual second "
+                    f"{self.now / MICROSECONDS:.6f}, the last one by {task.name}"
+                )
+            )
 
     def _idle(self) -> None:
         """No task is ready: finish the instant, or move the clock to the next timer."""

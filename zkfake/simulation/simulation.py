@@ -167,9 +167,9 @@ class Simulation:
             self._stream("order"),
             reorder=self.profile.reorder,
             preemption=self.profile.preemption,
+            trace=self.trace,
             **self._limits,
         )
-        self.scheduler.trace = self.trace
         self.scheduler.on_task_end = self._task_ended
         self.client_random = self._stream("program")
         self.history = History(lambda: self.now, lambda: self.scheduler.current.name)

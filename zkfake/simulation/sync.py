@@ -416,7 +416,7 @@ class Queue:
 
     def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
         scheduler = self._scheduler
-        if self.full():
+        if self.maxsize and self.full():
             deadline = scheduler.deadline_after(timeout)
             while self.full():
                 if not block or not self._putters.wait(self, deadline):
@@ -429,7 +429,7 @@ class Queue:
 
     def get(self, block: bool = True, timeout: float | None = None) -> Any:
         if not self._items:
-            deadline = self._scheduler.deadline_after(timeout)
+            deadline = None if timeout is None else self._scheduler.deadline_after(timeout)
             while not self._items:
                 if not block or not self._getters.wait(self, deadline):
                     raise queue.Empty
