@@ -9,11 +9,15 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from typing import TYPE_CHECKING
 
-from .driver import Divergence, Pair, Step
-from .requests import program
+from .driver import DivergenceError, Pair
+from .programs import program
 from .servers import FakeServer, LiveServer, Server
 from .shrink import shrink
+
+if TYPE_CHECKING:
+    from .steps import Step
 
 LONG = 1_000_000
 
@@ -46,7 +50,7 @@ def main() -> int:
             steps = program(seed, options.length, version)
             try:
                 pair.run(steps)
-            except Divergence as divergence:
+            except DivergenceError as divergence:
                 found += 1
                 sys.stdout.write(f"seed {seed}: {_report(pair, steps, divergence)}\n")
             seed += 1
@@ -60,14 +64,14 @@ def main() -> int:
     return 1 if found else 0
 
 
-def _report(pair: Pair, steps: tuple[Step, ...], divergence: Divergence) -> str:
+def _report(pair: Pair, steps: tuple[Step, ...], divergence: DivergenceError) -> str:
     last = divergence
 
     def fails(candidate: tuple[Step, ...]) -> bool:
         nonlocal last
         try:
             pair.run(candidate)
-        except Divergence as found:
+        except DivergenceError as found:
             last = found
             return True
         return False

@@ -1,483 +1,29 @@
-"""Carries out one step on two servers side by side and compares what comes back.
+"""Drives two servers in step and compares what comes back.
 
 Rules that live here:
 
-- A program is plain data: a tuple of steps, each a frozen value that names connections by slot and
-  sessions by the order of their creation, so that a failing program can be printed, kept and run
-  again as a regression.
-- A step is over when the connection it used is quiet (a ping sent last has been answered, or the
-  peer has closed) and, if anything was written, every other connection that may watch is quiet too.
-  No sleeps. What any other connection is sent all the same is seen when it is used next.
 - Compared is, per connection, the exact sequence of frames and whether the connection has ended.
   Between different connections ZooKeeper promises no order, so none is compared.
-- Each example works under `ROOT`, which is deleted at the end with all sessions closed; both servers
-  have then made the same transactions, so the next example can use them again. After a divergence
-  they have not, and are replaced.
+- After an example without a divergence both servers have made the same transactions and are as
+  empty as before, so the next example uses them again. After a divergence they are replaced.
 """
 
 from __future__ import annotations
 
 import itertools
 import struct
-from collections import deque
-from collections.abc import Callable, Generator, Iterable
-from dataclasses import dataclass, field, fields
-from typing import Literal
+from typing import TYPE_CHECKING
 
-from . import wire
-from .mapping import Mapping, is_event
-from .servers import SUPER, Server
-from .wire import OP_NAMES, OPS, PING_FRAME, PING_XID, Channel, Silent
+from .side import Progress, Seen, Side
 
-ROOT = "/t"
-STEWARD = -1  # the slot of the connection that makes and clears the room for each example
-# Requests that are answered in their turn. What a server answers out of turn it may follow with the
-# end of the connection: whether a ping sent right behind is still answered is then a matter of
-# chance, so these are sent without one, and the answer tells what to wait for.
-ORDERLY = frozenset(OPS.values()) - {OPS["notification"], OPS["auth"], OPS["sasl"]}
-WATCHING = frozenset(
-    OPS[name]
-    for name in ("exists", "getData", "getChildren", "getChildren2")
-    + ("setWatches", "setWatches2", "addWatch")
-)
-TO_THE_END = 1 << 30  # pings to wait for where the end is what is waited for
-_CLOSING_ERRORS = (wire.i32(-6), wire.i32(-115))
-PERMANENT = ("/", "/zookeeper", "/zookeeper/quota", "/zookeeper/config")
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
 
+    from .servers import Server
+    from .steps import Step
 
-# -- steps -----------------------------------------------------------------------------------------
 
-
-@dataclass(frozen=True)
-class Zxid:
-    """A zxid counted from the start of the example, so that a program can name one."""
-
-    after: int
-
-
-class _Short:
-    """Shows only the fields that differ from their defaults: programs are printed and kept."""
-
-    def __repr__(self) -> str:
-        shown = []
-        for number, item in enumerate(fields(self)):  # type: ignore[arg-type]
-            value = getattr(self, item.name)
-            if value == item.default:
-                continue
-            text = (
-                f"OPS[{OP_NAMES[value]!r}]"
-                if item.name == "op" and value in OP_NAMES
-                else repr(value)
-            )
-            shown.append(text if number < 2 and len(shown) == number else f"{item.name}={text}")
-        return f"{type(self).__name__}({', '.join(shown)})"
-
-
-@dataclass(frozen=True, repr=False)
-class Request(_Short):
-    """One request. `zxid`, if given, is put in front of the body (setWatches' first field)."""
-
-    op: int
-    body: bytes = b""
-    xid: int | None = None
-    zxid: Zxid | int | None = None
-
-
-@dataclass(frozen=True, repr=False)
-class Open(_Short):
-    """Connect `slot` (dropping what it held): the connect frame, and requests right behind it."""
-
-    slot: int
-    session: int | None = None  # the n-th session of the example; None asks for a new one
-    password: Literal["right", "wrong", "short", "null"] = "right"
-    timeout: int = 30_000
-    last_zxid: Zxid | int = 0
-    read_only: int | None = 0
-    protocol: int = 0
-    tail: bytes = b""
-    keep: int | None = None  # so many bytes of the connect record only
-    then: tuple[Request, ...] = ()
-
-
-@dataclass(frozen=True, repr=False)
-class Send(_Short):
-    """Send requests on `slot` in one piece (a slot that is not open is opened first)."""
-
-    slot: int
-    requests: tuple[Request, ...]
-
-
-@dataclass(frozen=True, repr=False)
-class Split(_Short):
-    """Send one request in two pieces, the second after the server has had time for the first."""
-
-    slot: int
-    request: Request
-    at: int
-
-
-@dataclass(frozen=True, repr=False)
-class Raw(_Short):
-    """Send bytes that are no requests; `cut` says the rest will never come."""
-
-    slot: int
-    data: bytes
-    cut: bool = False
-
-
-@dataclass(frozen=True, repr=False)
-class Drop(_Short):
-    """Lose the connection without closing the session."""
-
-    slot: int
-
-
-@dataclass(frozen=True, repr=False)
-class Word(_Short):
-    """A four-letter word on a connection of its own."""
-
-    word: bytes
-    tail: bytes = b""
-
-
-Step = Open | Send | Split | Raw | Drop | Word
-
-
-# -- one side --------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What one step brought on one connection; equal on both sides or there is a divergence."""
-
-    slot: int
-    frames: tuple[bytes, ...]
-    ended: bool
-
-
-@dataclass
-class Line:
-    """An open connection with the requests that wait for their replies."""
-
-    slot: int
-    channel: Channel
-    waiting: deque[tuple[int, int]] = field(default_factory=deque)
-    connecting: bool = True
-    watching: bool = False  # may have watches, and so hear of what others do
-    xid: int = 0
-
-
-Progress = Generator[None, None, list[Seen]]
-
-
-class Side:
-    """One server with the connections and sessions of the current example."""
-
-    def __init__(self, server: Server) -> None:
-        self.server = server
-        self._mapping = Mapping()
-        self._lines: dict[int, Line] = {}
-        self._sessions: list[tuple[int, bytes]] = []
-        self._zxid = 0
-        self._base = 0
-        self._quotas = False
-        # 3.9 does not know `check` outside a multi; 3.8.0 does (and does not answer a good one).
-        self._orderly = ORDERLY if server.version == "3.8" else ORDERLY - {OPS["check"]}
-        # How often its maker asked whether it is up is not the same on both sides.
-        reset = server.channel()
-        reset.send(b"srst")
-        reset.read_raw()
-
-    # Each of these runs until it has to wait for the server, then yields: the other side can send
-    # in the meantime, and both servers work at the same time.
-
-    def begin(self) -> Progress:
-        """Start an example: the steward's session, and `ROOT`."""
-        self._sessions.clear()
-        self._mapping.forget_times()
-        self._base = self._zxid
-        self._quotas = False
-        auth = Request(OPS["auth"], wire.auth("digest", SUPER.encode()))
-        create = Request(OPS["create"], wire.create(ROOT, b"root"))
-        return (yield from self._open(Open(STEWARD, timeout=60_000, then=(auth, create))))
-
-    def perform(self, step: Step) -> Progress:
-        """Carry out one step."""
-        match step:
-            case Open():
-                return (yield from self._open(step))
-            case Send(slot, requests):
-                line, seen = yield from self._ensure(slot)
-                self._quotas |= any(b"zookeeper_limits" in request.body for request in requests)
-                if self._quotas and len(requests) > 1:
-                    # The quota check of a pipelined request may come before or after the one in
-                    # front of it has been counted.
-                    for request in requests:
-                        seen += yield from self.perform(Send(slot, (request,)))
-                    return seen
-                data = b"".join(self._encode(line, request) for request in requests)
-                return seen + (yield from self._exchange(slot, line, [data], requests))
-            case Split(slot, request, at):
-                line, seen = yield from self._ensure(slot)
-                data = self._encode(line, request)
-                at %= len(data)
-                return seen + (
-                    yield from self._exchange(slot, line, [data[:at], data[at:]], [request])
-                )
-            case Raw(slot, data, cut):
-                line, seen = yield from self._ensure(slot)
-                if not cut:
-                    return seen + (yield from self._exchange(slot, line, [data], ()))
-                line.channel.send(data)
-                seen += self._finish(slot)
-                return seen + (yield from self._settle(except_slot=slot))
-            case Drop(slot):
-                return self._finish(slot)
-            case Word(word, tail):
-                channel = self.server.channel()
-                channel.send(word + tail)
-                yield
-                text = self._mapping.word(word, channel.read_raw())
-                return [Seen(-2, (text,), True)]
-
-    def end(self) -> Progress:
-        """End the example: close every session, delete what it made, close the steward's."""
-        seen: list[Seen] = []
-        close = Request(OPS["closeSession"])
-        for slot in sorted(self._lines):
-            if slot != STEWARD:
-                seen += self._finish(slot)
-        for index in range(len(self._sessions)):
-            seen += yield from self._open(Open(0, session=index, then=(close,)))
-            seen += self._finish(0)
-        seen += yield from self._clear()
-        seen += yield from self.perform(Send(STEWARD, (close,)))
-        seen += self._finish(STEWARD)
-        return seen
-
-    def kill(self) -> None:
-        """Let go of every connection, come what may."""
-        while self._lines:
-            self._lines.popitem()[1].channel.abandon()
-
-    # -- the parts of a step --
-
-    def _open(self, step: Open) -> Progress:
-        seen = self._finish(step.slot)
-        session, password = 0, bytes(16)
-        if step.session is not None and self._sessions:
-            session, password = self._sessions[step.session % len(self._sessions)]
-        given = {
-            "right": password,
-            "wrong": bytes(byte ^ 0x5A for byte in password),
-            "short": password[:7],
-            "null": None,
-        }[step.password]
-        record = wire.connect(
-            protocol=step.protocol,
-            last_zxid=self._absolute(step.last_zxid),
-            timeout=step.timeout,
-            session=session,
-            password=given,
-            read_only=step.read_only,
-        )
-        line = Line(step.slot, self.server.channel())
-        self._lines[step.slot] = line
-        data = wire.frame(record[: step.keep] + step.tail)
-        data += b"".join(self._encode(line, request) for request in step.then)
-        return seen + (yield from self._exchange(step.slot, line, [data], step.then, always=True))
-
-    def _ensure(self, slot: int) -> Generator[None, None, tuple[Line, list[Seen]]]:
-        seen: list[Seen] = []
-        if slot not in self._lines:
-            seen = yield from self._open(Open(slot))
-        if slot not in self._lines:
-            raise Silent(f"{self.server.name} refused a plain connect: {seen}")
-        return self._lines[slot], seen
-
-    def _exchange(
-        self,
-        slot: int,
-        line: Line,
-        pieces: list[bytes],
-        requests: Iterable[Request],
-        *,
-        always: bool = False,
-    ) -> Progress:
-        """Send, read until quiet, and see that the others are quiet if they may have heard."""
-        before = self._zxid
-        for piece in pieces[:-1]:
-            line.channel.send(piece)
-            yield from self._settle(except_slot=slot)
-        pings = 1
-        for request in requests:
-            pings += request.op == wire.PING or request.xid == PING_XID
-        seen: list[Seen] = []
-        if any(request.op == OPS["closeSession"] for request in requests):
-            line.channel.send(pieces[-1])
-            yield
-            seen.append(self._read(slot, line, TO_THE_END))
-        elif any(request.op not in self._orderly for request in requests):
-            line.channel.send(pieces[-1])
-            yield
-            seen.append(self._read_one(slot, line))
-            promised = any(payload[12:16] in _CLOSING_ERRORS for payload in seen[0].frames)
-            if not seen[0].ended:
-                if promised:
-                    pings = TO_THE_END
-                else:
-                    line.waiting.append((PING_XID, wire.PING))
-                    line.channel.send(PING_FRAME)
-                yield
-                seen.append(self._read(slot, line, pings))
-        else:
-            line.waiting.append((PING_XID, wire.PING))
-            line.channel.send(pieces[-1] + PING_FRAME)
-            yield
-            seen.append(self._read(slot, line, pings))
-        if always or seen[-1].ended or self._zxid != before:
-            seen += yield from self._settle(except_slot=slot)
-        return seen
-
-    def _settle(self, except_slot: int) -> Progress:
-        others = [
-            (slot, line)
-            for slot, line in self._lines.items()
-            if slot != except_slot and line.watching
-        ]
-        for _, line in others:
-            line.waiting.append((PING_XID, wire.PING))
-            line.channel.send(PING_FRAME)
-        yield
-        return [self._read(slot, line, 1) for slot, line in others]
-
-    def _read_one(self, slot: int, line: Line) -> Seen:
-        return self._reading(slot, line, line.channel.read_frame)
-
-    def _read(self, slot: int, line: Line, pings: int) -> Seen:
-        return self._reading(slot, line, lambda: line.channel.read(pings))
-
-    def _reading(self, slot: int, line: Line, read: Callable[[], tuple[list[bytes], bool]]) -> Seen:
-        try:
-            frames, ended = read()
-        except Silent as silent:
-            self._lines.pop(slot).channel.abandon()
-            return Seen(slot, (f"silence: {silent}".encode(),), ended=True)
-        if ended:
-            del self._lines[slot]
-        return Seen(slot, tuple([self._mapped(line, payload) for payload in frames]), ended)
-
-    def _finish(self, slot: int) -> list[Seen]:
-        line = self._lines.pop(slot, None)
-        if line is None:
-            return []
-        try:
-            frames = line.channel.finish()
-        except Silent as silent:
-            line.channel.abandon()
-            return [Seen(slot, (f"silence: {silent}".encode(),), ended=True)]
-        return [Seen(slot, tuple([self._mapped(line, payload) for payload in frames]), True)]
-
-    def _clear(self) -> Progress:
-        """Delete all but the permanent nodes, and give those their ACL and data back."""
-        seen: list[Seen] = []
-        level, found = ["/"], list[str]()
-        while level:
-            raw: list[bytes] = []
-            seen += yield from self._ask(
-                OPS["getChildren"], [wire.path_watch(p) for p in level], raw
-            )
-            below: list[str] = []
-            for parent, payload in zip(level, raw, strict=True):
-                for name in _names(payload):
-                    below.append(f"{parent.rstrip('/')}/{name}")
-            found += below
-            level = below
-        doomed = [path for path in reversed(found) if path not in PERMANENT]
-        seen += yield from self._ask(OPS["delete"], [wire.path_version(p) for p in doomed], [])
-        raw = []
-        seen += yield from self._ask(OPS["getACL"], [wire.string(p) for p in PERMANENT], raw)
-        for path, payload in zip(PERMANENT, raw, strict=True):
-            perms = wire.PERM_READ if path == PERMANENT[-1] else wire.PERM_ALL
-            acl = wire.acls([(perms, "world", "anyone")])
-            if payload[16 : 16 + len(acl)] != acl:
-                body = wire.string(path) + acl + wire.i32(-1)
-                seen += yield from self._ask(OPS["setACL"], [body], [])
-        raw = []
-        seen += yield from self._ask(OPS["getData"], [wire.path_watch(p) for p in PERMANENT], raw)
-        for path, payload in zip(PERMANENT, raw, strict=True):
-            if payload[16:20] != bytes(4):
-                body = wire.set_data(path, b"")
-                seen += yield from self._ask(OPS["setData"], [body], [])
-        return seen
-
-    def _ask(self, op: int, bodies: list[bytes], raw: list[bytes]) -> Progress:
-        """Ask on the steward's connection; `raw` gets the replies as they were sent."""
-        line = self._lines[STEWARD]
-        data = b"".join(self._encode(line, Request(op, body)) for body in bodies)
-        line.channel.send(data + PING_FRAME)
-        line.waiting.append((PING_XID, wire.PING))
-        yield
-        frames, ended = line.channel.read(1)
-        raw += [payload for payload in frames if not is_event(payload)][: len(bodies)]
-        return [Seen(STEWARD, tuple([self._mapped(line, payload) for payload in frames]), ended)]
-
-    # -- bytes --
-
-    def _absolute(self, zxid: Zxid | int) -> int:
-        return self._base + zxid.after if isinstance(zxid, Zxid) else zxid
-
-    def _encode(self, line: Line, request: Request) -> bytes:
-        if request.xid is None:
-            line.xid += 1
-            xid = line.xid
-        else:
-            xid = request.xid
-        head = b"" if request.zxid is None else wire.i64(self._absolute(request.zxid))
-        line.waiting.append((PING_XID if request.op == wire.PING else xid, request.op))
-        line.watching |= request.op in WATCHING
-        return wire.request(xid, request.op, head + request.body)
-
-    def _mapped(self, line: Line, payload: bytes) -> bytes:
-        if line.connecting:
-            line.connecting = False
-            if len(payload) in (36, 37):
-                session = struct.unpack_from(">q", payload, 8)[0]
-                known = (session, payload[20:36])
-                if session and line.slot != STEWARD and known not in self._sessions:
-                    self._sessions.append(known)
-                return self._mapping.connect_response(payload)
-        if is_event(payload) or len(payload) < 16:
-            return payload
-        xid, zxid = struct.unpack_from(">iq", payload)
-        waiting = line.waiting
-        while waiting:
-            expected, op = waiting.popleft()
-            if op == OPS["createSession"] and len(payload) in (36, 37):
-                return self._mapping.reply(op, payload)
-            if expected == xid:
-                self._zxid = max(self._zxid, zxid)
-                return self._mapping.reply(op, payload)
-        return payload
-
-
-def _names(payload: bytes) -> list[str]:
-    """The names in a getChildren reply."""
-    names: list[str] = []
-    if len(payload) < 20:
-        return names
-    at = 20
-    for _ in range(struct.unpack_from(">i", payload, 16)[0]):
-        (length,) = struct.unpack_from(">i", payload, at)
-        names.append(payload[at + 4 : at + 4 + length].decode())
-        at += 4 + length
-    return names
-
-
-# -- both sides ------------------------------------------------------------------------------------
-
-
-class Divergence(AssertionError):
+class DivergenceError(AssertionError):
     """The two servers answered differently; the text tells the step and both answers."""
 
 
@@ -507,7 +53,7 @@ class Pair:
         self._both("begin", lambda side: side.begin())
 
     def step(self, step: Step) -> None:
-        """Carry out `step` on both; raises `Divergence`."""
+        """Carry out `step` on both; raises `DivergenceError`."""
         self._both(step, lambda side: side.perform(step))
         self.steps += 1
 
@@ -538,18 +84,20 @@ class Pair:
             first, second = _in_step(progress(left), progress(right))
         except OSError as error:
             self.discard()
-            raise Divergence(f"a server is gone after {step!r}: {error}") from error
+            raise DivergenceError(f"a server is gone after {step!r}: {error}") from error
         except BaseException:
             self.discard()
             raise
         if first != second:
             self.discard()
-            raise Divergence(explain(step, (left.server.name, first), (right.server.name, second)))
+            raise DivergenceError(
+                explain(step, (left.server.name, first), (right.server.name, second))
+            )
         for seen in first:
             if any(payload.startswith(b"silence") for payload in seen.frames):
                 # Equal, but not what the step was made for: the harness, or `known`, has to learn.
                 self.discard()
-                raise Divergence(f"neither server answered after {step!r}: {seen}")
+                raise DivergenceError(f"neither server answered after {step!r}: {seen}")
         self.frames += sum(len(seen.frames) for seen in first)
 
 
@@ -560,13 +108,18 @@ def _in_step(*sides: Progress) -> list[list[Seen]]:
         for index, progress in list(running.items()):
             try:
                 next(progress)
-            except StopIteration as done:
+            except StopIteration as done:  # noqa: PERF203  # the end of a generator with a value
                 results[index] = done.value
                 del running[index]
     return [results[index] for index in range(len(sides))]
 
 
-# -- the report ------------------------------------------------------------------------------------
+def alone(side: Side, program: Iterable[Step]) -> Iterator[list[Seen]]:
+    """One whole example on one side, for a transcript: what is seen in each step, one by one."""
+    yield _in_step(side.begin())[0]
+    for step in program:
+        yield _in_step(side.perform(step))[0]
+    yield _in_step(side.end())[0]
 
 
 def explain(step: Step | str, *answers: tuple[str, list[Seen]]) -> str:
@@ -577,7 +130,9 @@ def explain(step: Step | str, *answers: tuple[str, list[Seen]]) -> str:
             continue
         lines.append(f"on connection {next(seen.slot for seen in pair if seen is not None)}:")
         frames = [seen.frames if seen else () for seen in pair]
-        same = sum(1 for _ in itertools.takewhile(lambda two: two[0] == two[1], zip(*frames)))
+        same = sum(
+            1 for _ in itertools.takewhile(lambda two: two[0] == two[1], zip(*frames, strict=False))
+        )
         if same:
             lines.append(f"  {same} equal frames, the last {describe(frames[0][same - 1])}, then")
         for (name, _), seen in zip(answers, pair, strict=True):
@@ -594,7 +149,3 @@ def describe(payload: bytes) -> str:
         return repr(payload)
     xid, zxid, err = struct.unpack_from(">iqi", payload)
     return f"xid={xid} zxid={zxid} err={err} body={payload[16:].hex()} {payload[16:]!r}"
-
-
-def op_name(op: int) -> str:
-    return OP_NAMES.get(op, str(op))

@@ -6,15 +6,20 @@ examples. A failing run prints its steps as Python, to be kept in `regressions.p
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
+from typing import TYPE_CHECKING
 
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
-from .driver import Pair, Step
-from .requests import step as draw_step
+from .programs import step as draw_step
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .driver import Pair
+    from .steps import Step
 
 STEPS_IN_AN_EXAMPLE = 100
 EXAMPLES_IN_A_CHUNK = 50
@@ -30,7 +35,7 @@ class HypothesisPick:
         return self._draw(_below(bound))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _below(bound: int) -> st.SearchStrategy[int]:
     return st.integers(0, bound - 1)
 
@@ -61,7 +66,7 @@ def machine(pair: Pair, version: str) -> type[RuleBasedStateMachine]:
 
 
 def run(pair: Pair, version: str, number_of_steps: int, first_seed: int = 0) -> None:
-    """Compare at least `number_of_steps` steps; raises `Divergence`, shrunk.
+    """Compare at least `number_of_steps` steps; raises `DivergenceError`, shrunk.
 
     The steps are counted where they are compared. Seeds are `first_seed` and those after it, one a
     chunk of examples, so that a run can be repeated.

@@ -24,7 +24,7 @@ A_DAY_MS = 86_400_000
 _STAT_SIZE = 68
 
 
-class Undecodable(Exception):
+class UndecodableError(Exception):
     """A reply that does not have its request's layout; it is then compared as it is."""
 
 
@@ -77,7 +77,7 @@ class Mapping:
         copy = bytearray(payload)
         try:
             end = layout(self, copy, 16)
-        except (struct.error, Undecodable):
+        except (struct.error, UndecodableError):
             return payload
         return bytes(copy) if end == len(copy) else payload
 
@@ -91,7 +91,7 @@ class Mapping:
         if owner:
             struct.pack_into(">q", data, at + 44, self.session(owner))
         if at + _STAT_SIZE > len(data):
-            raise Undecodable
+            raise UndecodableError
         return at + _STAT_SIZE
 
     # -- four-letter words --
@@ -110,10 +110,10 @@ class Mapping:
 
 
 def _buffer(_: Mapping, data: bytearray, at: int) -> int:
-    (length,) = struct.unpack_from(">i", data, at)
+    length: int = struct.unpack_from(">i", data, at)[0]
     end = at + 4 + max(length, 0)
     if length < -1 or end > len(data):
-        raise Undecodable
+        raise UndecodableError
     return end
 
 
@@ -122,7 +122,7 @@ def _vector(element: Layout) -> Layout:
         (count,) = struct.unpack_from(">i", data, at)
         at += 4
         if count > len(data):
-            raise Undecodable
+            raise UndecodableError
         for _ in range(count):
             at = element(mapping, data, at)
         return at
@@ -155,7 +155,7 @@ def _results(mapping: Mapping, data: bytearray, at: int) -> int:
             return at
         layout = RESULTS.get(kind)
         if layout is None:
-            raise Undecodable
+            raise UndecodableError
         at = layout(mapping, data, at)
 
 
@@ -188,7 +188,7 @@ LAYOUTS: dict[int, Layout] = {
 }
 
 
-# -- four-letter words: (pattern, replacement) in order, then whether lines are sorted ---------------
+# -- four-letter words: (pattern, replacement) in order, then whether lines are sorted -------------
 
 
 def _masked(*rules: tuple[bytes, bytes], sort: bool = False) -> Callable[[Mapping, bytes], bytes]:

@@ -7,21 +7,23 @@ each is opened.
 
 from __future__ import annotations
 
-import os
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from pytest_zkdict.live import LiveZooKeeper
 from zkfake import FakeZooKeeper
 
 from .wire import Channel, SocketChannel, digest
 
+if TYPE_CHECKING:
+    import os
+
 SUPER = "super:secret"
 FAR_AWAY_MS = 2_000_000_000
 SETTINGS: dict[str, object] = {
     "tickTime": 2000,
-    # A machine that stalls for some seconds must not expire a session on one side alone.
-    "minSessionTimeout": 20_000,
-    "maxSessionTimeout": 90_000,
+    # A machine that stands still for a while must not expire a session on one side alone.
+    "minSessionTimeout": 120_000,
+    "maxSessionTimeout": 600_000,
 }
 #: What a newly installed server has: nothing set but the tick.
 PLAIN_SETTINGS: dict[str, object] = {"tickTime": 2000}
@@ -37,6 +39,11 @@ _FEW_THREADS = {
     "zookeeper.nio.numSelectorThreads": 1,
     "zookeeper.nio.numWorkerThreads": 2,
 }
+
+
+def fake_settings(settings: dict[str, object] = SETTINGS) -> dict[str, object]:
+    """What the fake is given, by its own names."""
+    return {**settings, **_SWITCHES, "superDigest": digest(SUPER)}
 
 
 class Server(Protocol):
@@ -85,9 +92,7 @@ class FakeServer:
     def __init__(self, version: str, settings: dict[str, object] = SETTINGS) -> None:
         self.version = version
         self.name = f"fake {version}"
-        self._fake = FakeZooKeeper(
-            version=version, settings={**settings, **_SWITCHES, "superDigest": digest(SUPER)}
-        )
+        self._fake = FakeZooKeeper(version=version, settings=fake_settings(settings))
         self._fake.start()
         host, _, port = self._fake.hosts.rpartition(":")
         self._address = (host, int(port))

@@ -5,10 +5,13 @@ For programs that were drawn from a plain random source; what Hypothesis draws, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from .driver import Open, Send, Step
+from .steps import Open, Send, Step
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 Program = tuple[Step, ...]
 

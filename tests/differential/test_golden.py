@@ -6,13 +6,16 @@ servers are standalone, new, with a tick of 2000 ms and no other setting that sh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
 from . import wire
 from .servers import PLAIN_SETTINGS, FakeServer, LiveServer, Server
 from .wire import OPS, Channel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 CREATE_A = wire.create("/a")
 # An event's zxid is that of its cause from 3.9 on; before, -1.

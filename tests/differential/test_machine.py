@@ -7,9 +7,12 @@ drawing starts; `python -m tests.differential --help` tells of longer runs.
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
-from .driver import Pair
 from .machine import run
+
+if TYPE_CHECKING:
+    from .driver import Pair
 
 STEPS = int(os.environ.get("ZK_DIFFERENTIAL_STEPS", "20000"))
 SEED = int(os.environ.get("ZK_DIFFERENTIAL_SEED", "0"))

@@ -15,8 +15,10 @@ import contextlib
 import hashlib
 import socket
 import struct
-from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
 
 PING_XID = -2
 PING = 11
@@ -198,7 +200,7 @@ def session_password(session: int) -> bytes:
 # -- channels --------------------------------------------------------------------------------------
 
 
-class Silent(AssertionError):
+class SilenceError(AssertionError):
     """The peer neither answered nor closed in time; says what it did send."""
 
 
@@ -266,7 +268,7 @@ class SocketChannel:
         try:
             data = self._socket.recv(1 << 18)
         except TimeoutError:
-            raise Silent(f"no answer; received so far {bytes(self._buffer)!r}") from None
+            raise SilenceError(f"no answer; received so far {bytes(self._buffer)!r}") from None
         except ConnectionError:
             return False  # a reset: the server closed with bytes of ours unread
         self._buffer += data

@@ -1,0 +1,87 @@
+"""The fake's core as a server without sockets: for comparing the fake with itself, quickly.
+
+Rules that live here: one channel is one sans-IO connection, time moves a millisecond a request, and
+a peer that has nothing more to say will never say more: waiting for it is an error at once.
+"""
+
+from __future__ import annotations
+
+import time
+
+from zkfake.connection import Connection
+from zkfake.ensemble import Ensemble
+from zkfake.replica import Replica
+from zkfake.settings import Settings
+
+from .servers import fake_settings
+from .wire import Channel, Frames, SilenceError
+
+
+class CoreServer:
+    """A standalone server of the core."""
+
+    def __init__(self, version: str) -> None:
+        self.version = version
+        self.name = f"core {version}"
+        self._now = int(time.time() * 1000)
+        self._ensemble = Ensemble(Settings.parse(fake_settings(), version), self._now)
+        self._replica = Replica(self._ensemble)
+        self._replica.start()
+        self._ports = 40_000
+
+    def channel(self) -> Channel:
+        self._ports += 1
+        return CoreChannel(self, Connection(self._replica, ("127.0.0.1", self._ports), _ignore))
+
+    def stop(self) -> None:
+        self._replica.stop()
+
+    def tick(self) -> None:
+        """Time passes between two requests."""
+        self._now += 1
+        self._ensemble.advance(self._now)
+
+
+class CoreChannel:
+    """A `Channel` that ends in a connection of the core."""
+
+    def __init__(self, server: CoreServer, connection: Connection) -> None:
+        self._server = server
+        self._connection = connection
+        self._buffer = bytearray()
+
+    def send(self, data: bytes) -> None:
+        self._server.tick()
+        if not self._connection.closing:
+            self._connection.receive(data)
+
+    def read(self, pings: int) -> tuple[list[bytes], bool]:
+        return self._frames(pings, 1 << 30)
+
+    def read_frame(self) -> tuple[list[bytes], bool]:
+        return self._frames(1 << 30, 1)
+
+    def finish(self) -> list[bytes]:
+        self._connection.lost()
+        return self._frames(1 << 30, 1 << 30)[0]
+
+    def read_raw(self) -> bytes:
+        self._buffer += self._connection.take_output()
+        return bytes(self._buffer)
+
+    def abandon(self) -> None:
+        self._connection.lost()
+
+    def _frames(self, pings: int, count: int) -> tuple[list[bytes], bool]:
+        frames = Frames()
+        self._buffer += self._connection.take_output()
+        while frames.pings < pings and len(frames.list) < count:
+            if not frames.take(self._buffer):
+                if self._connection.closing:
+                    return frames.list, True
+                raise SilenceError(f"nothing more to come after {frames.list}")
+        return frames.list, False
+
+
+def _ignore(connection: Connection) -> None:
+    """Output is taken when it is read."""

@@ -1,0 +1,54 @@
+"""Planted mistakes are found, each within a small part of what a run of the suite compares.
+
+A mistake is planted in the fake and the fake compared with itself as it was: no JVM, no socket. The
+programs are those of the comparison with a live server.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pytest
+
+from .core import CoreServer
+from .driver import alone
+from .mutants import MUTANTS
+from .programs import program
+from .side import Seen, Side
+
+PROGRAMS, LENGTH = 200, 100
+VERSION = "3.9"
+
+
+@cache
+def transcript(seed: int) -> tuple[list[Seen], ...]:
+    """What the fake answers as it is."""
+    return tuple(alone(Side(CoreServer(VERSION)), program(seed, LENGTH, VERSION)))
+
+
+def steps_to_difference(programs: int = PROGRAMS) -> int | None:
+    """How many steps were compared when an answer was another one than in the transcripts."""
+    compared = 0
+    for seed in range(programs):
+        answers = alone(Side(CoreServer(VERSION)), program(seed, LENGTH, VERSION))
+        for seen, expected in zip(answers, transcript(seed), strict=True):
+            compared += 1
+            if seen != expected:
+                return compared
+    return None
+
+
+def test_the_fake_as_it_is_answers_as_it_did() -> None:
+    assert steps_to_difference(programs=20) is None
+
+
+def test_there_are_enough_mistakes() -> None:
+    assert len(MUTANTS) >= 20
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_a_planted_mistake_is_found(name: str) -> None:
+    transcript(0)
+    with MUTANTS[name]():
+        found = steps_to_difference()
+    assert found is not None, f"{PROGRAMS * LENGTH} steps did not find it"
