@@ -152,6 +152,7 @@ class Leading(Role):
         """A quorum has the same log: all of it is committed now."""
         self.established = True
         self.mode = "leader"
+        self._give_up.cancel()
         ensemble, store = self._ensemble, self._store
         for transaction in store.log.after(store.tree.zxid):
             ensemble.log.append(transaction)

@@ -1,0 +1,85 @@
+"""A server of an ensemble answers as a standalone one does, byte for byte: follower, leader,
+observer.
+
+The programs are those that the fake is compared to live servers with; four-letter words are left
+out, for they tell of the ensemble. So that zxids can be equal, the ensemble's first epoch is 0
+here, and its configuration znode is a standalone server's.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from zkfake import FakeZooKeeper
+from zkfake.ensemble import Ensemble
+from zkfake.leading import Leading
+
+from ..differential import servers
+from ..differential.driver import Pair, Word
+from ..differential.requests import program
+from ..differential.servers import FakeServer
+from ..differential.wire import digest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from zkfake.role import Member
+
+PROGRAMS = 6
+STEPS = 100
+
+
+class OneOfFour(FakeServer):
+    """A server of an ensemble of three voters and an observer."""
+
+    def __init__(self, version: str, mode: str) -> None:
+        self.version = version
+        self.name = f"{mode} {version}"
+        self._fake = FakeZooKeeper(
+            servers=3,
+            observers=1,
+            version=version,
+            settings={
+                **servers.SETTINGS,
+                **servers._SWITCHES,
+                "superDigest": digest(servers.SUPER),
+            },
+        ).start()
+        member = next(member for member in self._fake.members if member.mode == mode)
+        self._address = ("127.0.0.1", member.port)
+
+
+@pytest.fixture
+def _epoch_zero(monkeypatch: pytest.MonkeyPatch) -> None:
+    lead = Leading.__init__
+
+    def lead_epoch_zero(self: Leading, ensemble: Ensemble, member: Member, epoch: int) -> None:
+        lead(self, ensemble, member, 0)
+        for each in ensemble.members:
+            each.store.accepted_epoch = 0
+
+    def configure_nothing(self: Ensemble) -> None:
+        self._configured = True
+
+    monkeypatch.setattr(Leading, "__init__", lead_epoch_zero)
+    monkeypatch.setattr(Ensemble, "_configure", configure_nothing)
+
+
+@pytest.fixture(params=["3.9", "3.8"])
+def version(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(params=["leader", "follower", "observer"])
+def pair(request: pytest.FixtureRequest, version: str, _epoch_zero: None) -> Iterator[Pair]:
+    pair = Pair(lambda: FakeServer(version), lambda: OneOfFour(version, request.param))
+    yield pair
+    pair.discard()
+
+
+def test_its_answers_are_those_of_a_standalone_server(pair: Pair, version: str) -> None:
+    for seed in range(PROGRAMS):
+        steps = [step for step in program(seed, STEPS, version) if not isinstance(step, Word)]
+        pair.run(steps)
