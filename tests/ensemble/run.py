@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from zkfake.connection import Connection
 from zkfake.ensemble import Ensemble
+from zkfake.following import Following
 from zkfake.replica import Replica
 from zkfake.settings import Settings
 
@@ -189,7 +190,8 @@ class Client:
         self._connected = True
         self._last_sent = self.run.now
         self.session, self.password = session, payload[20:36]
-        self.run.heard.append(Heard(session, self._asked))
+        if self.run.follows_the_leader(self.stream.server):
+            self.run.heard.append(Heard(session, self._asked))
 
     def _got(self, payload: bytes) -> None:
         item = take_apart(payload)
@@ -297,6 +299,15 @@ class Run:
         if zxid < client.last_zxid:
             self.back.append((client.number, client.last_zxid, zxid))
         client.last_zxid = max(client.last_zxid, zxid)
+
+    def follows_the_leader(self, server: int) -> bool:
+        """Whether ``server`` is, or hears of, the newest leader; else it is about to lose its
+        clients, and the newest leader does not know of them.
+        """
+        leader = self.ensemble.leader
+        role = self.servers[server - 1].role
+        led_by = role.leader.member if isinstance(role, Following) else self.servers[server - 1]
+        return led_by is leader
 
     # -- time
 
