@@ -6,13 +6,14 @@ programs are those of the comparison with a live server.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from functools import cache
 
 import pytest
 
 from .core import CoreServer
 from .driver import alone
-from .mutants import MUTANTS
+from .mutants import MUTANTS, Mutant
 from .programs import program
 from .side import Seen, Side
 
@@ -26,20 +27,22 @@ def transcript(seed: int) -> tuple[list[Seen], ...]:
     return tuple(alone(Side(CoreServer(VERSION)), program(seed, LENGTH, VERSION)))
 
 
-def steps_to_difference(programs: int = PROGRAMS) -> int | None:
-    """How many steps were compared when an answer was another one than in the transcripts."""
+def steps_to_difference(mistake: Mutant, programs: int) -> int | None:
+    """How many steps were compared when an answer was another one than without the mistake."""
     compared = 0
     for seed in range(programs):
-        answers = alone(Side(CoreServer(VERSION)), program(seed, LENGTH, VERSION))
-        for seen, expected in zip(answers, transcript(seed), strict=True):
-            compared += 1
-            if seen != expected:
-                return compared
+        right = transcript(seed)  # before the mistake is planted
+        with mistake():
+            answers = alone(Side(CoreServer(VERSION)), program(seed, LENGTH, VERSION))
+            for seen, expected in zip(answers, right, strict=True):
+                compared += 1
+                if seen != expected:
+                    return compared
     return None
 
 
 def test_the_fake_as_it_is_answers_as_it_did() -> None:
-    assert steps_to_difference(programs=20) is None
+    assert steps_to_difference(nullcontext, programs=20) is None
 
 
 def test_there_are_enough_mistakes() -> None:
@@ -48,7 +51,5 @@ def test_there_are_enough_mistakes() -> None:
 
 @pytest.mark.parametrize("name", MUTANTS)
 def test_a_planted_mistake_is_found(name: str) -> None:
-    transcript(0)
-    with MUTANTS[name]():
-        found = steps_to_difference()
+    found = steps_to_difference(MUTANTS[name], PROGRAMS)
     assert found is not None, f"{PROGRAMS * LENGTH} steps did not find it"
