@@ -1,6 +1,6 @@
 """The one list of known and wanted differences, each with its reason.
 
-`unsafe` names requests that are not sent to a real server at all, because it does not survive them;
+`unsafe` picks out requests that are not sent to a real server at all, because it does not survive them;
 `DIFFERENCES` is what a reader of the documentation wants to know, and is kept in step with
 `docs/differences.md` by a test.
 """
@@ -13,7 +13,55 @@ from . import wire
 from .steps import Open, Request, Send, Split, Step
 from .wire import OPS
 
-DIFFERENCES: dict[str, str] = {}
+DIFFERENCES: dict[str, str] = {
+    "createTTL with a plain mode and ttl -1": (
+        "Ends the real server for good. The fake answers BadArguments, as for any other ttl that"
+        " does not go with the mode."
+    ),
+    "A truncated write on an ensemble of 3.9": (
+        "The real leader answers nothing and commits nothing any more. The fake answers"
+        " MarshallingError, as a standalone server does."
+    ),
+    "A znode `zookeeper_limits` right below `/zookeeper/quota`, or deleted elsewhere below"
+    " `/zookeeper`": "Ends the real server for good. To the fake it is a znode like others.",
+    "Counters of a quota overwritten with something else": (
+        "The next write below the quota ends the real server for good. The fake leaves the counters"
+        " as they are."
+    ),
+    "A persistent watch on a null path, 3.8": (
+        "The real server fails when it has to forget it, so it never closes that connection. The"
+        " fake closes it."
+    ),
+    "A null path in a multi, 3.8": (
+        "The real server takes a zxid and forgets it, so the next write leaves one out, and sends"
+        " a body behind the error. The fake does as 3.9: one zxid, no body."
+    ),
+    "A session created anew with a short timeout (createSession within a session)": (
+        "May expire at the real server's next tick, before the next request is heard. The fake's"
+        " ticks come as punctually, but at other moments."
+    ),
+    "Requests right behind a setACL, a container with an ephemeral mode, or a multi that breaks off,"
+    " in one burst": (
+        "The real server checks them by what it has planned or by what it has done, whichever it is"
+        " at; the two differ. The fake has always done it."
+    ),
+    "Requests under a hard quota in one burst": (
+        "The real server may check one before the one in front of it has been counted. The fake has"
+        " always counted it."
+    ),
+    "A request behind one that ends the connection": (
+        "Whether the real server still answers it, with SessionExpired or at all, is a matter of"
+        " time. The fake does not."
+    ),
+    "The order of children whose names collide": (
+        "A bucket of more than eight names in a hash table of 64 or more is a tree in the real"
+        " server; the fake keeps the order in which they came."
+    ),
+    "Four-letter words": (
+        "`envi`, `mntr`, `dirs` and `hash` tell of the machine and the JVM, and are not compared;"
+        " nor are ports, clocks, latencies, directories and counts of traffic in the others."
+    ),
+}
 
 NULL = b"\xff\xff\xff\xff"
 _TTL_FLAGS = (5, 6)
