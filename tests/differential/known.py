@@ -1,8 +1,8 @@
 """The one list of known and wanted differences, each with its reason.
 
-`unsafe` picks out requests that are not sent to a real server at all, because it does not survive them;
-`DIFFERENCES` is what a reader of the documentation wants to know, and is kept in step with
-`docs/differences.md` by a test.
+`unsafe` picks out requests that are not sent to a real server at all: it does not survive them, or
+answers them by chance. `DIFFERENCES` is what a reader of the documentation wants to know; a test
+keeps it in step with `docs/differences.md`.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ DIFFERENCES: dict[str, str] = {
         "May expire at the real server's next tick, before the next request is heard. The fake's"
         " ticks come as punctually, but at other moments."
     ),
-    "Requests right behind a setACL, a container with an ephemeral mode, or a multi that breaks off,"
-    " in one burst": (
+    "Requests right behind a setACL, a container with an ephemeral mode, or a multi that breaks"
+    " off, in one burst": (
         "The real server checks them by what it has planned or by what it has done, whichever it is"
         " at; the two differ. The fake has always done it."
     ),

@@ -1,4 +1,4 @@
-"""The list of known differences is the one in the documentation, and keeps harm from live servers."""
+"""The list of known differences is the documentation's, and keeps harm from live servers."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "differences.md"
 
 
 def test_the_documentation_lists_what_is_known() -> None:
-    rows = [
-        tuple(cell.strip() for cell in line.strip("|").split("|"))
+    rows: list[list[str]] = [
+        [cell.strip() for cell in line.strip("|").split("|")]
         for line in DOCUMENT.read_text("utf-8").splitlines()
         if line.startswith("|")
     ]
-    assert dict(rows[2:]) == DIFFERENCES
+    assert {where: what for where, what in rows[2:]} == DIFFERENCES
 
 
 def test_what_ends_a_server_is_not_sent() -> None:
