@@ -14,12 +14,12 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "differences.md"
 
 
 def test_the_documentation_lists_what_is_known() -> None:
-    rows: list[list[str]] = [
-        [cell.strip() for cell in line.strip("|").split("|")]
+    rows = [
+        line.strip("|").split("|")
         for line in DOCUMENT.read_text("utf-8").splitlines()
         if line.startswith("|")
     ]
-    assert {where: what for where, what in rows[2:]} == DIFFERENCES
+    assert {where.strip(): what.strip() for where, what in rows[2:]} == DIFFERENCES
 
 
 def test_what_ends_a_server_is_not_sent() -> None:
