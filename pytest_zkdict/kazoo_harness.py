@@ -48,6 +48,10 @@ _SETTINGS: dict[str, object] = {
     "maxClientCnxns": 0,
     "readonlymode.enabled": True,
 }
+#: What a message between two members takes, milliseconds from and to. A write is to take longer than
+#: the client takes to send its next request, as it does with servers that write to disks: kazoo's
+#: tests count on being able to drop a connection with a write under way.
+_LATENCY = (2, 2)
 _JAAS_USER = re.compile(r'\buser_(\w+)\s*=\s*"([^"]*)"')
 _HOST = "127.0.0.1"
 _NO_TLS = (
@@ -234,6 +238,7 @@ class FakeCluster:
                 settings=self._settings,
                 tls=self._tls(),
             )
+            self._fake.replicas[0].ensemble.links.latency = _LATENCY
             self._fake.start()
             for member in self._fake.members:
                 member.stop()
