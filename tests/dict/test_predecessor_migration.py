@@ -1,4 +1,4 @@
-"""docs/migration.md and docs/encodings.md run as they stand; and the old names are there."""
+"""The pages about the dict run as they stand; and the old names are there."""
 
 from __future__ import annotations
 
@@ -34,6 +34,14 @@ def test_the_examples_of_the_migration_page_run(
     client = zk_client_factory(start=False)
     monkeypatch.setattr(kazoo.client, "KazooClient", lambda: client)  # the test's own server
     run_page("migration.md")
+
+
+def test_the_examples_of_the_dicts_page_run(
+    zk_client_factory: ClientFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clients = [zk_client_factory(start=False) for _ in range(2)]
+    monkeypatch.setattr(kazoo.client, "KazooClient", clients.pop)
+    run_page("zkdict.md")
 
 
 def test_the_examples_of_the_encodings_page_run() -> None:
