@@ -26,6 +26,7 @@ import ssl
 import sys
 import tempfile
 import threading
+import time
 import types
 import warnings
 from pathlib import Path
@@ -48,10 +49,12 @@ _SETTINGS: dict[str, object] = {
     "maxClientCnxns": 0,
     "readonlymode.enabled": True,
 }
-#: What a message between two members takes, milliseconds from and to. A write is to take longer than
-#: the client takes to send its next request, as it does with servers that write to disks: kazoo's
-#: tests count on being able to drop a connection with a write under way.
+#: What a message between two members takes, milliseconds from and to. A write is to take longer
+#: than the client takes to send its next request, as it does with servers that write to disks:
+#: kazoo's tests count on being able to drop a connection with a write under way.
 _LATENCY = (2, 2)
+#: The longest wait for an election, seconds.
+_START_LIMIT = 10.0
 _JAAS_USER = re.compile(r'\buser_(\w+)\s*=\s*"([^"]*)"')
 _HOST = "127.0.0.1"
 _NO_TLS = (
@@ -156,9 +159,21 @@ class FakeCluster:
         return iter(self._servers)
 
     def start(self) -> None:
-        """Start every member that does not run."""
+        """Start every member that does not run, and wait until all serve clients.
+
+        Kazoo's own cluster waits for two seconds here.
+        """
         for server in self:
             server.run()
+        deadline = time.monotonic() + _START_LIMIT
+        while not self._serves() and time.monotonic() < deadline:
+            time.sleep(0.001)
+
+    def _serves(self) -> bool:
+        with self._lock:
+            fake = self._ensemble()
+            with fake.at_work():
+                return all(replica.mode for replica in fake.replicas)
 
     def stop(self) -> None:
         """Stop every member; what is stored stays."""
