@@ -143,7 +143,7 @@ def modify(
             if known is not None:
                 return _set(writer, key, function(known.value), known.version, operation="modify")
             if default is unset:
-                raise KeyError(key)
+                raise writer.missing(key)
             created = writer.create(key, function(default), operation="modify")
             return writer.decode(key, created)
         except VersionConflict as error:

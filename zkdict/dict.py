@@ -144,9 +144,9 @@ class ZooKeeperDict(LiveDict[V]):
             Timeout, KazooException.
         """
         while True:
-            known = self._writer.known(key)
-            if known is not None:
-                return known.value
+            shown = self._writer.shown(key)
+            if shown is not None:
+                return shown.value
             try:
                 created = self._writer.create(key, default, operation="setdefault")
                 return self._writer.decode(key, created).value

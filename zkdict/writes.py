@@ -13,6 +13,8 @@ The rules that live here:
   `max_staleness`, the write is laid over it.
 - The copy only guides the first attempt (set or create? which version?). The server decides, and
   its answer corrects the next attempt.
+- No write answers with what its caller could not have read: what it returns or raises KeyError for
+  is what readers are shown by then, at the latest after `max_staleness`.
 """
 
 from __future__ import annotations
@@ -152,6 +154,7 @@ class Writer(Generic[V]):
             raise UnansweredError from error
         except KazooException:
             self._await_position(submitted.request.position, deadline, patient=False)
+            self.refresh()
             raise
         overlay: dict[str, Znode | None] = {}
         if applied(answer):
@@ -318,6 +321,24 @@ class Writer(Generic[V]):
         found = self.feed.cache.working(self.codec.to_name(key))
         return None if found is None else self.decode(key, found)
 
+    def shown(self, key: str) -> Entry[V] | None:
+        """What readers are shown of `key`. Raises InvalidKey, DecodeError."""
+        self.codec.to_name(key)
+        found = self._view.get(key)
+        if isinstance(found, BadEntry):
+            raise found.fresh_error()
+        return found
+
+    def missing(self, key: str) -> KeyError:
+        """The error for a key that the copy has no more, once readers are not shown it either."""
+
+        def gone() -> bool:
+            self._view.refresh()
+            return self._view.get(key) is None
+
+        self.feed.signal.wait_for(gone, deadline_after(self._max_staleness))
+        return KeyError(key)
+
     def delete(self, key: str) -> None:
         """Delete whatever is there, once.
 
@@ -329,7 +350,7 @@ class Writer(Generic[V]):
         try:
             self.send_delete(name, ANY, self.begin())
         except NoNodeError:
-            raise KeyError(key) from None
+            raise self.missing(key) from None
         except UnansweredError as error:
             raise self.uncertain("delete", key, lambda found: found is None) from error
 
@@ -348,7 +369,7 @@ class Writer(Generic[V]):
         while True:
             known = self.feed.cache.working(name)
             if known is None:
-                raise KeyError(key)
+                raise self.missing(key)
             self.decode(key, known)
             try:
                 return self.decode(key, self.take(name, known.version, deadline))
