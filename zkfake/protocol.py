@@ -361,11 +361,11 @@ def read_multi(reader: Reader, *, by_mode_alone: bool = False) -> MultiRequest:
         read = MULTI_WRITES.get(code) or MULTI_READS.get(code)
         if read is None:
             raise JuteError(f"operation {code} cannot be part of a multi")
+        sub = SubRequest(Op(code), read(reader))
+        operations.append(take(sub) if isinstance(sub.record, CreateRequest) else sub)
         kinds.add(code in MULTI_READS)
         if len(kinds) == 2:
             raise JuteError("a multi cannot mix reads and writes")
-        sub = SubRequest(Op(code), read(reader))
-        operations.append(take(sub) if isinstance(sub.record, CreateRequest) else sub)
 
 
 def _create_by_mode(sub: SubRequest) -> SubRequest:

@@ -9,15 +9,11 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from typing import TYPE_CHECKING
 
 from .driver import DivergenceError, Pair
 from .programs import program
 from .servers import FakeServer, LiveServer, Server
-from .shrink import shrink
-
-if TYPE_CHECKING:
-    from .steps import Step
+from .shrink import report
 
 LONG = 1_000_000
 
@@ -52,7 +48,7 @@ def main() -> int:
                 pair.run(steps)
             except DivergenceError as divergence:
                 found += 1
-                sys.stdout.write(f"seed {seed}: {_report(pair, steps, divergence)}\n")
+                sys.stdout.write(f"seed {seed}: {report(pair, steps, divergence)}\n")
             seed += 1
     finally:
         pair.discard()
@@ -62,25 +58,6 @@ def main() -> int:
         f" {seconds:.0f} s ({pair.steps / seconds:.0f} steps/s): {found} divergences\n"
     )
     return 1 if found else 0
-
-
-def _report(pair: Pair, steps: tuple[Step, ...], divergence: DivergenceError) -> str:
-    last = divergence
-
-    def fails(candidate: tuple[Step, ...]) -> bool:
-        nonlocal last
-        try:
-            pair.run(candidate)
-        except DivergenceError as found:
-            last = found
-            return True
-        return False
-
-    if not fails(steps):
-        return f"seen once, not again (a race?)\n{divergence}"
-    small = shrink(steps, fails)
-    fails(small)
-    return "\n".join([*map(repr, small), str(last)])
 
 
 if __name__ == "__main__":

@@ -74,6 +74,10 @@ REGRESSIONS: dict[str, Program] = {
         multi(create("/t/a"), ("create", wire.create("/t/b", acl=None))),
         ask("create", wire.create("/t/c")),
     ),
+    "multi, no ACL list behind a read": (
+        multi(("getChildren", wire.path_watch("/t")), ("create", wire.create("/t/b", acl=None))),
+        multi(create("/t/b"), ("getChildren", wire.path_watch("/t"))),
+    ),
     "multi, no path": (multi(create("/t/a/b"), ("create", wire.create(None))), exists("/t")),
     "multiRead, no path": (
         multi(

@@ -1,13 +1,11 @@
-"""Makes a failing program small: leave steps out, then requests, as long as it still fails.
-
-For programs that were drawn from a plain random source; what Hypothesis draws, Hypothesis shrinks.
-"""
+"""Makes a failing program small: leave steps out, then requests, as long as it still fails."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from .driver import DivergenceError, Pair
 from .steps import Open, Send, Step
 
 if TYPE_CHECKING:
@@ -62,3 +60,23 @@ def _fewer(program: Program, index: int, slot: int, fails: Callable[[Program], b
 
 def _replace(program: Program, index: int, step: Step) -> Program:
     return (*program[:index], step, *program[index + 1 :])
+
+
+def report(pair: Pair, program: Program, divergence: DivergenceError) -> str:
+    """What is left of `program`, as Python, and where the answers differ."""
+    last = divergence
+
+    def fails(candidate: Program) -> bool:
+        nonlocal last
+        try:
+            pair.run(candidate)
+        except DivergenceError as found:
+            last = found
+            return True
+        return False
+
+    if not fails(program):
+        return f"seen once, not again: a race?\n{divergence}"
+    small = shrink(program, fails)
+    fails(small)
+    return "\n".join([*map(repr, small), str(last)])
