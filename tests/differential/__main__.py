@@ -16,6 +16,7 @@ from .servers import FakeServer, LiveServer, Server
 from .shrink import report
 
 LONG = 1_000_000
+TELL_EVERY = 50_000
 
 
 def main() -> int:
@@ -41,6 +42,7 @@ def main() -> int:
     found = 0
     start = time.monotonic()
     seed = options.seed
+    told = 0
     try:
         while pair.steps < goal and (options.keep_going or not found):
             steps = program(seed, options.length, version)
@@ -50,6 +52,9 @@ def main() -> int:
                 found += 1
                 sys.stdout.write(f"seed {seed}: {report(pair, steps, divergence)}\n")
             seed += 1
+            if pair.steps - told >= TELL_EVERY:
+                told = pair.steps
+                sys.stderr.write(f"{told} steps in {time.monotonic() - start:.0f} s\n")
     finally:
         pair.discard()
     seconds = time.monotonic() - start
