@@ -12,17 +12,17 @@ on its way is not answered.
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from zkfake.applying import Applying
-from zkfake.decisions import creating
 from zkfake.ensemble import Ensemble
+from zkfake.ensemble.applying import Applying
+from zkfake.ensemble.decisions import creating
+from zkfake.ensemble.links import Range
+from zkfake.ensemble.role import Completion, Role
+from zkfake.ensemble.store import Sessions, Store
 from zkfake.four_letter import DEFAULT_TRACE_MASK, Mode, ServerStats
-from zkfake.links import Range
 from zkfake.log import Transaction
 from zkfake.protocol import ConnectRequest, Op, Request
 from zkfake.replies import Reads
-from zkfake.role import Completion, Role
 from zkfake.sessions import Session, first_session_id, password_of
-from zkfake.store import Sessions, Store
 from zkfake.timers import Timer
 from zkfake.transactions import makes_ephemerals
 from zkfake.tree import Change, Tree

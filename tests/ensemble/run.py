@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from zkfake.connection import Connection
 from zkfake.ensemble import Ensemble
-from zkfake.following import Following
+from zkfake.ensemble.following import Following
 from zkfake.replica import Replica
 from zkfake.settings import Settings
 

@@ -14,18 +14,19 @@ import pytest
 
 from zkfake import FakeZooKeeper
 from zkfake.ensemble import Ensemble
-from zkfake.leading import Leading
+from zkfake.ensemble.leading import Leading
 
 from ..differential import servers
-from ..differential.driver import Pair, Word
-from ..differential.requests import program
+from ..differential.driver import Pair
+from ..differential.programs import program
 from ..differential.servers import FakeServer
+from ..differential.steps import Word
 from ..differential.wire import digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from zkfake.role import Member
+    from zkfake.ensemble.role import Member
 
 PROGRAMS = 6
 STEPS = 100

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import zkfake.connection
-import zkfake.ensemble
-from zkfake.following import Following
-from zkfake.leading import Leading
+import zkfake.ensemble.ensemble
+from zkfake.ensemble.following import Following
+from zkfake.ensemble.leading import Leading
+from zkfake.ensemble.store import Store
 from zkfake.log import Log, Transaction
 from zkfake.replica import Replica
 from zkfake.sessions import SessionTracker
-from zkfake.store import Store
 from zkfake.transactions import Rules
 
 from . import worlds
@@ -33,7 +33,7 @@ def elects_the_least_complete_log(patch: Patch) -> None:
         ranked = sorted(candidates, key=lambda member: (*member.store.position, member.id))
         return (ranked[0], ranked) if 2 * len(ranked) > voters else None
 
-    patch.setattr(zkfake.ensemble, "elect", elect)
+    patch.setattr(zkfake.ensemble.ensemble, "elect", elect)
 
 
 def ignores_last_zxid_seen(patch: Patch) -> None:

@@ -25,13 +25,15 @@ from zkfake.simulation.scheduler import MICROSECONDS, Scheduler
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from zkfake.role import Member
+    from zkfake.ensemble.role import Member
     from zkfake.settings import Settings
     from zkfake.simulation.history import History
     from zkfake.simulation.profiles import Profile
 
 EPOCH = 1_767_225_600
 """What ``time.time()`` says when a simulation starts: 2026-01-01, 00:00 UTC."""
+
+_EPOCH_MS = 1000 * EPOCH
 
 PORT = 2181
 
@@ -73,7 +75,7 @@ class Servers:
         self._scheduler = scheduler
         self._history = record
         self.ensemble = Ensemble(
-            replace(settings, keep_log=None), EPOCH * 1000, Random(random.getrandbits(64))
+            replace(settings, keep_log=None), _EPOCH_MS, Random(random.getrandbits(64))
         )
         self.replicas = [
             Replica(self.ensemble, number, observer=number > servers)
@@ -85,6 +87,8 @@ class Servers:
         for number in range(1, count + 1):
             self._numbers[f"zk{number}"] = self._numbers[f"10.0.0.{number}"] = number
         self._armed: int | None = None
+        self._deadline: int | None = None
+        """The core's next deadline; it changes only while the core is at work."""
         self._flushing = False
         self._output: deque[Callable[[], None]] = deque()
         self._ports = 40_000
@@ -142,16 +146,12 @@ class Servers:
         self, number: int, host: str, on_output: Callable[[object], None]
     ) -> ServerConnection:
         """A new connection to server ``number``. `flush` is to follow once the caller holds it."""
-        now = EPOCH * 1000 + self._scheduler.now // 1000
-        if now != self.ensemble.now:
-            self.ensemble.advance(now)
+        self._tell_time()
         self._ports += 1
         return Connection(self.replicas[number - 1], (host, self._ports), on_output)
 
     def receive(self, connection: ServerConnection, data: bytes) -> None:
-        now = EPOCH * 1000 + self._scheduler.now // 1000
-        if now != self.ensemble.now:
-            self.ensemble.advance(now)
+        self._tell_time()
         connection.receive(data)
         self.flush()
 
@@ -164,9 +164,7 @@ class Servers:
             # A connection was lost while another one is emptied; what comes of it comes behind.
             action()
             return
-        now = EPOCH * 1000 + self._scheduler.now // 1000
-        if now != self.ensemble.now:
-            self.ensemble.advance(now)
+        self._tell_time()
         action()
         self.flush()
 
@@ -192,13 +190,21 @@ class Servers:
                 self._history.append(event)
         self._arm()
 
+    def _tell_time(self) -> None:
+        now = _EPOCH_MS + self._scheduler.now // 1000
+        deadline = self._deadline
+        if deadline is None or now < deadline:
+            self.ensemble.now = now  # nothing is due: all that advance() would do
+        else:
+            self.ensemble.advance(now)
+
     def _arm(self) -> None:
         """Set a timer for the core's deadline, unless one as early is set."""
-        deadline = self.ensemble.deadline()
+        deadline = self._deadline = self.ensemble.deadline()
         if deadline is not None and (self._armed is None or deadline < self._armed):
             self._armed = deadline
             # The core's clock has ticks of a millisecond, what is overdue is due at the next.
-            when = max((deadline - EPOCH * 1000) * 1000, self._scheduler.now + 1)
+            when = max((deadline - _EPOCH_MS) * 1000, self._scheduler.now + 1)
             self._scheduler.call_at(when, lambda: self._due(deadline))
 
     def _due(self, deadline: int) -> None:

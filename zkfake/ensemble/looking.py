@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zkfake.links import draw
-from zkfake.role import Role
+from zkfake.ensemble.links import draw
+from zkfake.ensemble.role import Role
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from zkfake.role import Surroundings
+    from zkfake.ensemble.role import Surroundings
     from zkfake.timers import Timer
 
 

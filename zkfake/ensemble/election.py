@@ -8,7 +8,7 @@ that were not committed are kept if the winner has them, and lost otherwise.
 
 from collections.abc import Callable, Sequence
 
-from zkfake.role import Member
+from zkfake.ensemble.role import Member
 
 
 def elect(

@@ -20,19 +20,19 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from zkfake.decisions import Decisions
+from zkfake.ensemble.decisions import Decisions
+from zkfake.ensemble.role import Role
+from zkfake.ensemble.store import Sessions, fold
 from zkfake.protocol import Op
-from zkfake.role import Role
 from zkfake.sessions import SessionTracker
-from zkfake.store import Sessions, fold
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from zkfake.links import End
+    from zkfake.ensemble.links import End
+    from zkfake.ensemble.role import Completion, Member, Surroundings
     from zkfake.log import Transaction
     from zkfake.protocol import Request
-    from zkfake.role import Completion, Member, Surroundings
     from zkfake.sessions import Session
     from zkfake.tree import Tree
 
@@ -116,6 +116,11 @@ class Leading(Role):
     @property
     def settled(self) -> bool:  # type: ignore[override]
         return self.established and not self._proposals
+
+    @property
+    def tip(self) -> Tree:
+        """The state after every proposal, committed or not."""
+        return self.decisions.tip
 
     @property
     def followers(self) -> set[int]:

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zkfake.decisions import Decisions
+from zkfake.ensemble.decisions import Decisions
+from zkfake.ensemble.role import Role
 from zkfake.protocol import Op
-from zkfake.role import Role
 from zkfake.sessions import SessionTracker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from zkfake.ensemble.role import Completion, Member, Surroundings
     from zkfake.protocol import Request
-    from zkfake.role import Completion, Member, Surroundings
     from zkfake.sessions import Session
     from zkfake.tree import Tree
 
@@ -40,6 +40,11 @@ class Standalone(Role):
         self.sessions = sessions
         self.decisions = Decisions(ensemble, self._store.tree, ensemble.log.last_zxid, sessions)
         ensemble.lead(member, self, sessions)
+
+    @property
+    def tip(self) -> Tree:
+        """The state after every transaction, which is what it serves."""
+        return self.decisions.tip
 
     def submit(self, request: Request, complete: Completion | None) -> None:
         self.carry_out(request, self.member.id, complete)

@@ -9,9 +9,9 @@ The leader also ends what is over: sessions that were not heard of for their tim
 containers, TTL znodes. Each end is a request of its own.
 """
 
+from zkfake.ensemble.role import Surroundings
 from zkfake.log import CONTAINER, Transaction
 from zkfake.protocol import Code, CreateSessionRequest, EmptyRequest, Op, PathRequest, Request
-from zkfake.role import Surroundings
 from zkfake.sessions import SessionTracker
 from zkfake.tree import Tree
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
 
-from zkfake.links import Range, draw
+from zkfake.ensemble.links import Range, draw
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from random import Random
 
-    from zkfake.links import Turns
+    from zkfake.ensemble.links import Turns
     from zkfake.timers import Timer, Timers
 
 

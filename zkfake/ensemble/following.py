@@ -16,16 +16,16 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from zkfake.role import Role
+from zkfake.ensemble.role import Role
 from zkfake.sessions import Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from zkfake.leading import Catchup, Leading
+    from zkfake.ensemble.leading import Catchup, Leading
+    from zkfake.ensemble.role import Completion, Member, Surroundings
     from zkfake.log import Transaction
     from zkfake.protocol import Request
-    from zkfake.role import Completion, Member, Surroundings
     from zkfake.timers import Timer
 
 

@@ -17,14 +17,13 @@ from zkfake.tree import Change, Tree
 if TYPE_CHECKING:
     from random import Random
 
-    from zkfake.decisions import Decisions
+    from zkfake.ensemble.links import Links, Range, Turns
+    from zkfake.ensemble.past import Past
+    from zkfake.ensemble.store import Sessions, Store
     from zkfake.four_letter import Mode
-    from zkfake.links import Links, Range, Turns
-    from zkfake.past import Past
     from zkfake.protocol import Request
     from zkfake.sessions import Session, SessionTracker
     from zkfake.settings import Settings
-    from zkfake.store import Sessions, Store
     from zkfake.timers import Timers
     from zkfake.transactions import Rules
 
@@ -120,7 +119,10 @@ class Leader(Protocol):
     """A role that decides, as the ensemble sees it."""
 
     member: Member
-    decisions: Decisions
+
+    @property
+    def tip(self) -> Tree:
+        """The state after everything it has accepted."""
 
     @property
     def followers(self) -> Collection[int]:

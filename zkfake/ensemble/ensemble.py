@@ -1,6 +1,6 @@
 """The ensemble: its servers, the time, and what happens to servers and links.
 
-Each server has a role (`zkfake.role`); the roles do the work. Here is what needs to see them all:
+Each server has a role (`role`); the roles do the work. Here is what needs to see them all:
 electing a leader among those who look for one, running timers, letting the leader do what is due,
 and the faults: servers that stop, links that are slow or cut.
 
@@ -19,19 +19,19 @@ from random import Random
 
 from zkfake import reconfig
 from zkfake.acl import AccessControl
-from zkfake.decisions import closing
-from zkfake.election import elect
-from zkfake.following import Following
-from zkfake.leading import Leading
-from zkfake.links import Links, Range, Turns
+from zkfake.ensemble.decisions import closing
+from zkfake.ensemble.election import elect
+from zkfake.ensemble.following import Following
+from zkfake.ensemble.leading import Leading
+from zkfake.ensemble.links import Links, Range, Turns
+from zkfake.ensemble.looking import Looking
+from zkfake.ensemble.past import Past
+from zkfake.ensemble.role import Completion, Leader, Member, Role
+from zkfake.ensemble.standalone import Standalone
 from zkfake.log import Transaction
-from zkfake.looking import Looking
-from zkfake.past import Past
 from zkfake.protocol import Op, Request
-from zkfake.role import Completion, Leader, Member, Role
 from zkfake.sessions import Session, SessionTracker
 from zkfake.settings import Settings
-from zkfake.standalone import Standalone
 from zkfake.timers import Timers
 from zkfake.transactions import Rules
 from zkfake.tree import Change, Tree
@@ -211,7 +211,7 @@ class Ensemble:
         newest state that a server has. On a standalone server also what it serves.
         """
         if self._leaders:
-            return self._leaders[-1].decisions.tip
+            return self._leaders[-1].tip
         return max((m.store.tree for m in self.members), key=lambda tree: tree.zxid)
 
     def submit(self, request: Request, origin: Member | None, complete: Completion | None) -> None:
