@@ -56,6 +56,8 @@ def unreadable(error: Exception) -> Znode:
 
 def answer_of(result: Any) -> Any:
     """What a reply says: its value, None for NoNode, the exception the server answered with."""
+    if not result.ready():  # a closed client gives up the later of two requests before the earlier
+        return LOST
     try:
         return result.get_nowait()
     except NoNodeError:

@@ -44,7 +44,7 @@ __all__ = ["ROOT", "Cache", "Delta", "Kind", "Publication", "Request", "Znode"]
 ROOT: Final = ""
 """The item that stands for the root and its list of children; no child has an empty name."""
 
-WINDOW: Final = 256
+WINDOW: Final = 1000
 """Reads under way at a time: enough to fill the link, few enough that a user's own request does not
 queue behind a whole load."""
 

@@ -44,6 +44,10 @@ class LiveDict(ConnectionStorageDict[V]):
     """What `ZooKeeperDict` is, but for its writes."""
 
     __hash__ = None  # type: ignore[assignment]  # as a dict: it is compared by its items
+    __slots__ = ("_values",)  # a slot is read faster than other attributes
+
+    _values: dict[str, V]
+    """What `d[key]` looks into; empty while reads are gated. Replaced, and changed, by the view."""
 
     def __init__(
         self,
@@ -109,11 +113,13 @@ class LiveDict(ConnectionStorageDict[V]):
         self._on_outage = on_outage
         self._max_age = max_age
         names = KeyCodec(key_encoding, at_root=path == "/" and not client.chroot)
+        self._values = {}
         self._dispatcher: Dispatcher[V] = Dispatcher(client.handler)
         self._view: View[V] = View(
             names,
             self._codec.decode,
             self._dispatcher,
+            _shower(self),
             omit=on_bad_value == "omit",
             autosync=autosync,
             gate_outages=on_outage != "serve" or max_age is not None,
@@ -168,7 +174,7 @@ class LiveDict(ConnectionStorageDict[V]):
             StaleRead, Closed, ForkedDict: the copy may not be read (see the constructor).
         """
         try:
-            return self._view.values[key]
+            return self._values[key]
         except KeyError:
             return self._slow_get(key)
 
@@ -409,6 +415,16 @@ class LiveDict(ConnectionStorageDict[V]):
         """Called in a child process after `os.fork()`: the connection's threads are not there."""
         self._feed.forked()
         self._view.gate(gated=True)
+
+
+def _shower(items: LiveDict[V]) -> Callable[[dict[str, V]], None]:
+    weakly = weakref.ref(items)  # its parts do not keep a dict alive
+
+    def show(values: dict[str, V]) -> None:
+        if (items := weakly()) is not None:
+            items._values = values  # noqa: SLF001  its own module
+
+    return show
 
 
 _living: weakref.WeakValueDictionary[int, LiveDict[Any]] = weakref.WeakValueDictionary()

@@ -4,7 +4,7 @@ The rules that live here:
 
 - A value is decoded once per change, when its state is shown. One that does not decode is a *bad
   key*: it has no value, and harms no other key.
-- `values` is what `d[key]` looks into: a plain dict, changed in place, so one change costs O(1). A
+- What `d[key]` looks into is a plain dict, changed in place, so one change costs O(1). A
   step that removes keys and does something else too replaces the dict, so that no reader ever sees
   half of a step (a dict's `update` with str keys is one step by itself).
 - `snapshot()` is an immutable copy of one state, made when first asked for after a change.
@@ -193,12 +193,14 @@ def _differ(old: Entry[Any] | None, new: Entry[Any] | None) -> bool:
 
 
 class View(Generic[V]):
-    """See the module's rules. Every method but plain reads of `values` is called under the lock.
+    """See the module's rules. Every method is called under the lock.
 
     Args:
         codec: names to keys.
         decode: bytes to values.
         dispatcher: is told of what changes.
+        show: is given the dict that `d[key]` is to look into from now on; an empty one while reads
+            are gated.
         omit: whether keys without a value are hidden.
         autosync: whether each published state is shown as it comes.
         gate_outages: whether reads are gated without a live connection.
@@ -209,13 +211,12 @@ class View(Generic[V]):
         codec: KeyCodec,
         decode: Callable[[bytes], V],
         dispatcher: Dispatcher[V],
+        show: Callable[[dict[str, V]], None],
         *,
         omit: bool,
         autosync: bool,
         gate_outages: bool,
     ) -> None:
-        self.values: dict[str, V] = {}
-        """What `d[key]` looks into; empty while reads are gated."""
         self.gated = True
         """Whether a read has to ask first."""
         self.omit = omit
@@ -229,6 +230,7 @@ class View(Generic[V]):
         self._codec = codec
         self._decode = decode
         self._dispatcher = dispatcher
+        self._show = show
         self._held: dict[str, Znode | None] = {}  # published, not shown yet
         self._held_local: dict[str, bytes | None] = {}
         self._resynced = False
@@ -297,7 +299,7 @@ class View(Generic[V]):
     def gate(self, *, gated: bool) -> None:
         """Let `d[key]` find nothing, so that it asks why; or let it read again."""
         self.gated = gated
-        self.values = {} if gated else self._all
+        self._show({} if gated else self._all)
 
     # -- taking steps
 
@@ -388,7 +390,7 @@ class View(Generic[V]):
                 del values[key]
             self._all = values
             if not self.gated:
-                self.values = values
+                self._show(values)
 
     def key(self, name: str) -> str | None:
         """The key of a znode's name; None where it stands for none."""

@@ -37,7 +37,7 @@ class _Watch:
     def __init__(self) -> None:
         self._link: Listener | None = None
         self._request: Request | None = None
-        self._idle: list[_Watch] = []
+        self._idle: list[_Watch] | None = None
 
     def serve(self, link: Listener, request: Request) -> None:
         self._link, self._request = link, request
@@ -51,8 +51,9 @@ class _Watch:
     def __call__(self, event: Any) -> None:
         link, request = self._link, self._request
         if link is None or request is None:
-            with contextlib.suppress(ValueError):
-                self._idle.remove(self)
+            if self._idle is not None:
+                with contextlib.suppress(ValueError):  # another dict may take it at this moment
+                    self._idle.remove(self)
         # NONE tells of the connection, and so does the listener, in its place between the events.
         elif event.type != EventType.NONE:
             link.event(request, event.type)

@@ -111,14 +111,16 @@ class Proxy:
             while chunk := source.recv(65536):
                 if up:
                     buffered += chunk
-                    while len(buffered) >= 4:
-                        (length,) = struct.unpack_from(">i", buffered)
-                        if len(buffered) < 4 + length:
+                    start = 0
+                    while len(buffered) >= start + 4:
+                        (length,) = struct.unpack_from(">i", buffered, start)
+                        if len(buffered) < start + 4 + length:
                             break
                         frames += 1
                         if frames > 1:
-                            self._count(buffered[4:])
-                        buffered = buffered[4 + length :]
+                            self._count(buffered, start + 4)
+                        start += 4 + length
+                    buffered = buffered[start:]
                 else:
                     with self._lock:
                         self.bytes_down += len(chunk)
@@ -133,8 +135,8 @@ class Proxy:
         else:
             source.close()
 
-    def _count(self, frame: bytes) -> None:
-        _, kind = struct.unpack_from(">ii", frame)
+    def _count(self, frames: bytes, start: int) -> None:
+        _, kind = struct.unpack_from(">ii", frames, start)
         if kind not in (11, -11):
             with self._lock:
                 self.counts[NAMES.get(kind, str(kind))] += 1

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from zkdict.cache import ROOT, Cache, Kind, Publication, Request, Znode
 
 NAMES = ["a", "b", "c"]
+BATCH = 2  # reads that come back together
 Tree = dict[str, Znode]
 
 
@@ -101,7 +102,7 @@ class World:
 
     def __init__(self, make_cache: type[Cache]) -> None:
         self.server = Server()
-        self.cache = make_cache(window=3)
+        self.cache = make_cache(window=2 * BATCH)
         self.online = False
         self.last_zxid = 0  # what the client saw in reply headers
         self.sent: deque[tuple[Request, Any]] = deque()
@@ -110,7 +111,9 @@ class World:
         self.data_watchers: dict[str, list[Request]] = {}
         self.child_watchers: dict[str, list[Request]] = {}
         self.completions: deque[Any] = deque()
-        self.callbacks: deque[Callable[[], Publication | None]] = deque()
+        self.batches: dict[int, list[int]] = {}  # position -> those it comes back with
+        self.answered: dict[int, Any] = {}  # position -> what waits for the rest of its batch
+        self.callbacks: deque[Callable[[], None]] = deque()
         self.shown: dict[str, tuple[bytes, int]] | None = None
         self.zxid = self.updated = self.position = 0
         self.own: dict[int, int] = {}  # position of an own write -> its zxid
@@ -162,6 +165,10 @@ class World:
             queue.clear()
         self.data_watchers.clear()
         self.child_watchers.clear()
+        # The last of a batch gets an answer now, an error, and the others come back with it.
+        self._hand_over(list(self.answered.values()))
+        self.answered.clear()
+        self.batches.clear()
         self.callbacks.append(self._disconnected)
 
     def _connected(self) -> None:
@@ -238,12 +245,29 @@ class World:
 
     def completion_task(self) -> None:
         if self.completions:
-            request, write, answer, _ = self.completions.popleft()
-            self.callbacks.append(lambda: self._reply(request, write, answer))
+            self._hand_over(self._completed(self.completions.popleft()))
+
+    def _completed(self, item: Any) -> list[Any]:
+        """What comes back with this answer: its whole batch with the last one's."""
+        position = item[0].position
+        batch = self.batches.get(position, [position])
+        self.answered[position] = item
+        if position != batch[-1]:
+            return []
+        return [self.answered.pop(each) for each in batch if each in self.answered]
+
+    def _hand_over(self, items: list[Any]) -> None:
+        if items:
+            self.callbacks.append(lambda: self._replies(items))
+
+    def _replies(self, items: list[Any]) -> None:
+        for request, write, answer, _ in items:
+            self._check(self._reply(request, write, answer))
+        self._pump()
 
     def callback_task(self) -> None:
         if self.callbacks:
-            self._check(self.callbacks.popleft()())
+            self.callbacks.popleft()()
 
     def _reply(self, request: Request, write: Any, answer: Any) -> Publication | None:
         cache = self.cache
@@ -263,11 +287,15 @@ class World:
         else:
             self.data_reads += 1
             publication = cache.data_reply(request, answer)
-        self._pump()
         return publication
 
     def _pump(self) -> None:
+        batch: list[int] = []
         while (request := self.cache.next_request(self.last_zxid)) is not None:
+            if len(batch) == BATCH:
+                batch = []
+            batch.append(request.position)
+            self.batches[request.position] = batch
             self._send(request, None)
 
     def _send(self, request: Request, write: Any) -> None:
@@ -525,8 +553,9 @@ class RepliesOvertakeEvents(World):
 
     def completion_task(self) -> None:
         if self.completions:
-            request, write, answer, _ = self.completions.popleft()
-            self._check(self._reply(request, write, answer))
+            for request, write, answer, _ in self._completed(self.completions.popleft()):
+                self._check(self._reply(request, write, answer))
+            self._pump()
 
 
 class ZxidOfLaterReplies(World):

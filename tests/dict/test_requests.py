@@ -1,6 +1,6 @@
 """How many requests everything takes, counted between the client and the server."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -14,8 +14,8 @@ SIZES = [100, 1000, 10_000]
 
 
 @pytest.fixture
-def filled(zk_client: KazooClient) -> Callable[[int], KazooClient]:
-    """Makes this many keys, with one request per thousand."""
+def filled(zk_client: KazooClient) -> Iterator[Callable[[int], KazooClient]]:
+    """Makes this many keys, with one request per thousand, and removes what is there in the end."""
 
     def fill(size: int) -> KazooClient:
         zk_client.ensure_path("/dict")
@@ -26,7 +26,13 @@ def filled(zk_client: KazooClient) -> Callable[[int], KazooClient]:
             multi.commit()
         return zk_client
 
-    return fill
+    yield fill
+    names = zk_client.get_children("/dict")
+    for start in range(0, len(names), 1000):
+        multi = zk_client.transaction()
+        for name in names[start : start + 1000]:
+            multi.delete(f"/dict/{name}")
+        multi.commit()
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -107,6 +113,7 @@ def test_requests(
     proxy.heal()
     items.wait_for(lambda now: now["k00009"] == b"meanwhile", timeout=60)
     assert proxy.counts["getData"] == 1
+    client.stop()  # or it would hear of each key that is removed
 
 
 def test_many_threads_cause_one_refresh(

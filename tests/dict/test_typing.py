@@ -48,27 +48,20 @@ def use(client: Any) -> None:
 """
 
 
-def check(program: str, tmp_path: Path) -> list[str]:
+def test_a_users_file_and_a_users_mistakes(tmp_path: Path) -> None:
     pytest.importorskip("mypy")
-    file = tmp_path / "program.py"
-    file.write_text(program)
+    (tmp_path / "good.py").write_text(GOOD)
+    (tmp_path / "bad.py").write_text(BAD)
     done = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path), str(file)],
+        [sys.executable, "-m", "mypy", "--strict", "--cache-dir", ".cache", "good.py", "bad.py"],
         capture_output=True,
         text=True,
         check=False,
         cwd=tmp_path,
     )
     assert not done.stderr
-    return [line for line in done.stdout.splitlines() if ": error:" in line]
-
-
-def test_a_users_file(tmp_path: Path) -> None:
-    assert check(GOOD, tmp_path) == []
-
-
-def test_a_users_mistakes(tmp_path: Path) -> None:
-    errors = check(BAD, tmp_path)
-    found = sorted({int(line.split(":")[1]) for line in errors})
+    errors = [line.split(":") for line in done.stdout.splitlines() if ": error:" in line]
+    assert {file for file, *_ in errors} == {"bad.py"}
+    found = sorted({int(line) for _, line, *_ in errors})
     first = 1 + BAD.splitlines().index('    d["a"] = "text"')
     assert found == [first, first + 1, first + 2, first + 3, first + 4]
