@@ -9,12 +9,13 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 APT_GET := apt-get -o DPkg::Lock::Timeout=120 -qq
 
-.PHONY: help demo test check format dev live kazoo-suite clean
+.PHONY: help demo test check format bench dev live kazoo-suite clean
 
 help:
 	@echo "make demo    run the dict on the embedded fake: two clients, both views printed"
 	@echo "make test    run the whole test suite, on the fake and, where it can be had, on a live server"
 	@echo "make kazoo-suite  run kazoo's own test suite on the fake (docs/kazoo_suite.md)"
+	@echo "make bench   the dict beside its predecessors, the fake beside a live server, in figures"
 	@echo "make check   ruff, mypy and import-linter"
 	@echo "make format  let ruff format the code"
 	@echo "make clean   remove the virtual environment and the caches"
@@ -31,6 +32,9 @@ check: dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+bench: dev live
+	@$(BIN)/python -m benchmarks
 
 format: dev
 	$(BIN)/ruff check --fix .

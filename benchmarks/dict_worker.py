@@ -131,7 +131,7 @@ def changes(implementation: str, hosts: str, keys: int) -> list[float]:
         return times
 
 
-def main(work: dict[str, Any]) -> list[float]:
+def measured(work: dict[str, Any]) -> list[float]:
     implementation, hosts, keys = work["implementation"], work["hosts"], work["keys"]
     if implementation == "dict":
         return reads({f"key {n}": f"value {n}" for n in range(READ_KEYS)}, READ_KEYS)
@@ -145,4 +145,4 @@ def main(work: dict[str, Any]) -> list[float]:
 
 
 if __name__ == "__main__":
-    json.dump(main(json.loads(sys.argv[1])), sys.stdout)
+    json.dump(measured(json.loads(sys.argv[1])), sys.stdout)

@@ -1,4 +1,4 @@
-"""How fast the fake is, beside a live server: ``python benchmarks/fake_server.py``.
+"""How fast the fake is, beside a live server: ``python -m benchmarks fake_server``.
 
 Everything is measured in one run and printed as one table:
 
@@ -43,7 +43,19 @@ if TYPE_CHECKING:
 _INT = struct.Struct(">i")
 
 
-def main() -> None:
+def main(rounds: int = 5, seconds: float = 1.0) -> bool:
+    """Run everything and print the tables; True, as nothing here has a target."""
+    through_kazoo(rounds, seconds)
+    first_reply(rounds)
+    by_znodes()
+    by_sessions()
+    memory(100_000)
+    snapshots()
+    return True
+
+
+def command() -> None:
+    """As a program of its own: with options, and as the other process."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5, help="rounds through kazoo (%(default)s)")
     parser.add_argument("--seconds", type=float, default=1.0, help="per figure (%(default)s)")
@@ -52,12 +64,7 @@ def main() -> None:
     if options.client:
         print(json.dumps(load(options.client, options.seconds)))
         return
-    through_kazoo(options.rounds, options.seconds)
-    first_reply(options.rounds)
-    by_znodes()
-    by_sessions()
-    memory(100_000)
-    snapshots()
+    main(options.rounds, options.seconds)
 
 
 # -- through kazoo
@@ -323,4 +330,4 @@ def snapshots() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command()
