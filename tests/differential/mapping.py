@@ -208,7 +208,7 @@ _LATENCY = (
 )
 # Of all connections so far. A request or reply in flight when a connection ends may count or not;
 # each open connection's own counts are compared (`stat`, `cons`).
-_TRAFFIC = (rb"^(Received|Sent): \d+$", rb"\1: <count>")
+_TRAFFIC = (rb"^(Received|Sent|Outstanding): -?\d+$", rb"\1: <count>")
 _PORT = (rb"/127\.0\.0\.1:\d+", b"/127.0.0.1:<port>")
 _CLOCKS = (rb"\b(est|lresp|llat|minlat|avglat|maxlat)=\d+", rb"\1=<clock>")
 # How many expire together depends on when in the tick each spoke last.
@@ -221,12 +221,25 @@ _QUEUE = (
 _BUCKETS = (rb"^((Session|Connections) Sets )\(\d+\)/", rb"\1(<buckets>)/")
 _DIRECTORIES = ((rb"^(dataDir|dataLogDir|dataDirSize|dataLogSize|clientPort)=.*$", rb"\1=<place>"),)
 
+# Of the figures of `mntr` those that tell of znodes, watches and sessions.
+_MONITORED = (
+    *(b"zk_server_state", b"zk_znode_count", b"zk_watch_count", b"zk_ephemerals_count"),
+    *(b"zk_num_alive_connections", b"zk_global_sessions", b"zk_local_sessions"),
+)
+
+
+def _monitored(_: Mapping, text: bytes) -> bytes:
+    lines = text.split(b"\n")
+    return b"\n".join(sorted(line for line in lines if line.split(b"\t")[0] in _MONITORED))
+
+
 WORDS: dict[bytes, Callable[[Mapping, bytes], bytes]] = {
     b"srvr": _masked(_VERSION, _LATENCY, _TRAFFIC),
     b"stat": _masked(_VERSION, _LATENCY, _TRAFFIC, _PORT, _QUEUE, sort=True),
     b"cons": _masked(_PORT, _QUEUE, _CLOCKS, sort=True),
     b"conf": _masked(*_DIRECTORIES),
     b"dump": _masked(_DATES, _BUCKETS, _PORT, sort=True),
+    b"mntr": _monitored,
     b"wchc": _masked(sort=True),
     b"wchp": _masked(sort=True),
 }

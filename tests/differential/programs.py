@@ -164,7 +164,19 @@ def drop(pick: Pick) -> Step:
 
 
 COMPARABLE_WORDS = (
-    *(b"ruok", b"isro", b"srvr", b"stat", b"wchs", b"wchc", b"wchp", b"cons", b"dump", b"conf"),
+    *(
+        b"ruok",
+        b"isro",
+        b"srvr",
+        b"stat",
+        b"wchs",
+        b"wchc",
+        b"wchp",
+        b"cons",
+        b"dump",
+        b"conf",
+        b"mntr",
+    ),
     *(b"crst", b"srst", b"gtmk", b"RUOK", b"kill", b"reqs", b"GET ", b"zzzz"),
 )
 
