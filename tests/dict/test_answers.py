@@ -1,0 +1,59 @@
+"""What becomes of kazoo's answers: a value, nothing, an error, or no answer at all."""
+
+import pytest
+from kazoo.exceptions import (
+    AuthFailedError,
+    ConnectionClosedError,
+    ConnectionLoss,
+    NoAuthError,
+    NoNodeError,
+    OperationTimeoutError,
+    SessionExpiredError,
+)
+from kazoo.handlers.threading import SequentialThreadingHandler
+
+from zkdict.answers import LOST, answer_of, applied, znode
+
+
+def test_answers() -> None:
+    handler = SequentialThreadingHandler()
+    result = handler.async_result()
+    # A closed client answers the last request of a batch while the ones before it wait.
+    assert answer_of(result) is LOST
+    result.set(("data", "stat"))
+    assert answer_of(result) == ("data", "stat")
+    for error in (NoAuthError(), ValueError("whatever it is")):
+        result.set_exception(error)
+        assert answer_of(result) is error
+    result.set_exception(NoNodeError())
+    assert answer_of(result) is None
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConnectionLoss,
+        ConnectionClosedError,
+        SessionExpiredError,
+        OperationTimeoutError,
+        AuthFailedError,
+    ],
+)
+def test_no_answer(error: type[Exception]) -> None:
+    result = SequentialThreadingHandler().async_result()
+    result.set_exception(error())
+    assert answer_of(result) is LOST
+
+
+def test_a_failed_multi_was_not_applied() -> None:
+    assert applied(["/a", "stat"])
+    assert not applied([NoNodeError(), "stat"])
+    assert applied(None)
+
+
+def test_null_data_is_no_bytes() -> None:
+    class Stat:
+        version = czxid = mzxid = ctime = mtime = ephemeralOwner = 7
+
+    assert znode(None, Stat).raw == b""
+    assert znode(b"x", Stat).raw == b"x"
