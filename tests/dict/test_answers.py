@@ -11,6 +11,7 @@ from kazoo.exceptions import (
     SessionExpiredError,
 )
 from kazoo.handlers.threading import SequentialThreadingHandler
+from kazoo.protocol.states import ZnodeStat
 
 from zkdict.answers import LOST, answer_of, applied, znode
 
@@ -52,8 +53,6 @@ def test_a_failed_multi_was_not_applied() -> None:
 
 
 def test_null_data_is_no_bytes() -> None:
-    class Stat:
-        version = czxid = mzxid = ctime = mtime = ephemeralOwner = 7
-
-    assert znode(None, Stat).raw == b""
-    assert znode(b"x", Stat).raw == b"x"
+    stat = ZnodeStat(7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7)
+    assert znode(None, stat).raw == b""
+    assert znode(b"x", stat).raw == b"x"
