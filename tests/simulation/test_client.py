@@ -258,6 +258,26 @@ def test_set_partitioner(sim: Simulation) -> None:
     assert [len(share) for share in shares] == [2, 2, 2]
 
 
+def test_completion_callbacks_may_block(sim: Simulation) -> None:
+    client = sim.client()
+    seen: list[bytes] = []
+    client.get_async("/").rawlink(lambda _result: seen.append(client.get("/")[0]))
+    sim.run_until(lambda: seen, timeout=5)
+
+
+def test_settling_waits_for_tasks_that_are_still_at_work(sim: Simulation) -> None:
+    client = sim.client()
+
+    def work() -> None:
+        for _ in range(20):
+            sim.sleep(0)
+        client.create_async("/late")
+
+    sim.spawn(work)
+    sim.settle()
+    assert "/late" in sim.replicas[0].tree.nodes
+
+
 def test_commands(sim: Simulation) -> None:
     client = sim.client()
     assert "Mode: standalone" in client.command(b"srvr")

@@ -188,6 +188,18 @@ def test_pauses_may_overlap() -> None:
         assert read.result()[0] == b""
 
 
+def test_a_paused_client_starts_nothing() -> None:
+    with Simulation() as sim:
+        client = sim.client()
+        with sim.faults.pause(client):
+            own = client.handler.spawn(lambda: "ran")
+            other = sim.spawn(lambda: "ran", process=client)
+            sim.sleep(1)
+            assert not own.done
+            assert not other.done
+        assert own.result() == other.result() == "ran"
+
+
 def test_held_watch_callbacks_come_late_while_replies_go_on() -> None:
     with Simulation() as sim:
         client, writer = sim.client("watching"), sim.client()

@@ -53,6 +53,7 @@ def _everything() -> dict[str, dict[str, Any]]:
         for module, name in patches.DEFAULT_ARGUMENTS
     }
     state["sets"] = {"set": builtins.set}
+    state["garbage"] = {"collected": gc.isenabled()}
     return state
 
 
@@ -74,7 +75,7 @@ def test_everything_is_patched_and_goes_back(worker: ModuleType) -> None:
         sim.client()
         patched = _difference(before, _everything())
         assert {"kazoo.retry.time", "kazoo.recipe.lock.uuid", "kazoo.client.set"} <= {*patched}
-        assert {"time.sleep", "threads.start", "conditions.wait"} <= {*patched}
+        assert {"time.sleep", "threads.start", "conditions.wait", "garbage.collected"} <= {*patched}
         assert worker.time is not time
         raise ZeroDivisionError
     assert _difference(before, _everything()) == []

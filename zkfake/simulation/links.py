@@ -4,7 +4,7 @@ Rules that live here:
 
 - A link is two streams, each in order, each with a latency. Nothing is lost or repeated inside a
   stream; a stream can only be late, stand still, or end.
-- A lost connection discards what has not arrived yet in the direction in which it was lost.
+- A server that lost a connection hears nothing of what was still on its way through it.
 - A request is handed to the server when its frame is whole; that is where faults may strike, and
   where its reply leaves the server.
 """
@@ -147,10 +147,6 @@ class Stream:
     def _resume(self) -> None:
         if self._items:
             self._scheduler.call_at(self._scheduler.now + self._draw(), self._arrive)
-
-    def discard(self) -> None:
-        self._items.clear()
-        self.size = 0
 
 
 class Link:
@@ -355,7 +351,6 @@ class Link:
         core = self._core
         if core is None:
             return
-        self.upstream.discard()
         self._server_end()
         self.network.servers.lost(core)
         self.downstream.send(_END)
