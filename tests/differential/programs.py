@@ -123,6 +123,7 @@ def connect(pick: Pick) -> Step:
         then = pipelined(pick, 1 + pick.below(3))
     if not odd:
         return Open(slot(pick), session, then=then)
+    cut = one_of(pick, (None, None, None, None, 44, 43, 40, 28, 27, 24, 20, 8, 3))
     # No requests behind a connect that may be refused: how far they get is a matter of time.
     return Open(
         slot(pick),
@@ -132,8 +133,10 @@ def connect(pick: Pick) -> Step:
         last_zxid=one_of(pick, LAST_ZXIDS),
         read_only=one_of(pick, (0, 1, None, 2, 255)),
         protocol=one_of(pick, (0, 1, -1, 2_147_483_647)),
-        tail=one_of(pick, (b"", b"", b"", b"x", b"\0" * 20)),
-        keep=one_of(pick, (None, None, None, None, 44, 43, 40, 28, 27, 24, 20, 8, 3)),
+        # Cut or drawn out, not both: other bytes in the place of the password's last ones are the
+        # right ones now and then, and then on one side alone.
+        tail=b"" if cut else one_of(pick, (b"", b"", b"", b"x", b"\0" * 20)),
+        keep=cut,
     )
 
 
