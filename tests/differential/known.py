@@ -58,8 +58,8 @@ DIFFERENCES: dict[str, str] = {
         " server; the fake keeps the order in which they came."
     ),
     "Four-letter words": (
-        "`envi`, `dirs` and `hash` tell of the machine and the JVM, and are not compared; nor is most"
-        " of `mntr`; nor are ports, clocks, latencies, directories and traffic in the others."
+        "`envi`, `dirs` and `hash` tell of the machine and the JVM, and are not compared; nor is"
+        " most of `mntr`; nor are ports, clocks, latencies, directories and traffic in the others."
     ),
 }
 
