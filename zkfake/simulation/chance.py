@@ -7,24 +7,40 @@ two of a kind for one client, nor two among the servers at a time, so that the e
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from random import Random
 
-    from zkfake.simulation.faults import Direction, Faults
     from zkfake.simulation.links import Request
-    from zkfake.simulation.outages import Outage
+    from zkfake.simulation.outages import Direction, Outage
     from zkfake.simulation.profiles import Profile
 
 __all__ = ["Chance"]
 
 
+class Strikes(Protocol):
+    """`zkfake.simulation.faults.Faults`: what chance may do."""
+
+    @property
+    def server_count(self) -> int: ...
+    def note(self, name: str, text: str) -> None: ...
+    def expire(self, client: Any) -> bool: ...
+    def pause(self, client: Any, *, duration: float | None = None) -> Outage: ...
+    def hold_watches(self, client: Any, *, duration: float | None = None) -> Outage: ...
+    def partition(
+        self, client: Any, *, direction: Direction, duration: float | None = None
+    ) -> Outage: ...
+    def stop_server(self, server: int, *, duration: float | None = None) -> Outage: ...
+    def isolate(self, server: int, *, duration: float | None = None) -> Outage: ...
+    def freeze(self, server: int, *, duration: float | None = None) -> Outage: ...
+
+
 class Chance:
     """Draws the faults of one simulation."""
 
-    def __init__(self, faults: Faults, profile: Profile, random: Random) -> None:
+    def __init__(self, faults: Strikes, profile: Profile, random: Random) -> None:
         self._faults = faults
         self._profile = profile
         self._random = random

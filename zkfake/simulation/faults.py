@@ -17,7 +17,7 @@ Rules that live here:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from zkfake.simulation.chance import Chance
 from zkfake.simulation.errors import SimulationError
@@ -30,14 +30,12 @@ if TYPE_CHECKING:
 
     from zkfake.simulation.links import Request
     from zkfake.simulation.network import Network
-    from zkfake.simulation.outages import Outage
+    from zkfake.simulation.outages import Direction, Outage
     from zkfake.simulation.profiles import Profile
     from zkfake.simulation.rules import Point, Rule
     from zkfake.simulation.scheduler import Scheduler, Task
 
-__all__ = ["Direction", "Faults"]
-
-Direction = Literal["both", "to_server", "to_client"]
+__all__ = ["Faults"]
 
 _DIRECTIONS: dict[str, tuple[str, ...]] = {
     "both": ("to_server", "to_client"),

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import queue
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from kazoo.handlers.threading import KazooTimeoutError
 
@@ -22,14 +22,24 @@ from zkfake.simulation.sockets import select, socket_pair
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from zkfake.simulation.network import Network
     from zkfake.simulation.scheduler import Scheduler, Task
-    from zkfake.simulation.simulation import Simulation
 
 __all__ = ["SimulationHandler"]
 
 _STOP = object()
 
 log = logging.getLogger("zkfake.simulation")
+
+
+class HandlerWorld(Protocol):
+    """The simulation, as its handlers see it."""
+
+    scheduler: Scheduler
+    network: Network
+
+    def task_started(self, task: Task) -> None:
+        """A client has a new task; it may have to stand still at once."""
 
 
 class SimulationHandler:
@@ -40,10 +50,10 @@ class SimulationHandler:
     sleep_func = staticmethod(patches.sleep)
     queue_empty = queue.Empty
 
-    def __init__(self, simulation: Simulation, client_name: str) -> None:
+    def __init__(self, world: HandlerWorld, client_name: str) -> None:
         self.client_name = client_name
-        self._simulation = simulation
-        self._scheduler: Scheduler = simulation.scheduler
+        self._world = world
+        self._scheduler: Scheduler = world.scheduler
         self.select = partial(select, self._scheduler)
         self._running = False
         self._state_change = sync.Lock(self._scheduler)
@@ -102,7 +112,7 @@ class SimulationHandler:
             owner=self.client_name,
             **kwargs,
         )
-        self._simulation.faults.task_started(task)
+        self._world.task_started(task)
         return task
 
     # -- what kazoo asks for
@@ -140,4 +150,4 @@ class SimulationHandler:
     ) -> Any:
         if options.get("use_ssl"):
             raise ValueError("the simulated network has no TLS; connect without use_ssl")
-        return self._simulation.network.connect(self.client_name, address, timeout)
+        return self._world.network.connect(self.client_name, address, timeout)

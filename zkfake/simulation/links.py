@@ -29,9 +29,9 @@ from zkfake.simulation.sockets import LinkSocket
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from zkfake.simulation.network import Network
+    from zkfake.simulation.history import History
     from zkfake.simulation.scheduler import Scheduler
-    from zkfake.simulation.servers import ServerConnection
+    from zkfake.simulation.servers import ServerConnection, Servers
 
 __all__ = ["Gate", "Link", "Request", "Stream"]
 
@@ -70,6 +70,24 @@ class Gate(Protocol):
 
     def at_reply(self, request: Request) -> tuple[bool, bool]:
         """Called when the reply leaves: is the connection lost before it, is it lost behind it?"""
+
+
+class Wires(Protocol):
+    """The network, as its links see it."""
+
+    scheduler: Scheduler
+    history: History
+    servers: Servers
+    gate: Gate | None
+    sessions: dict[str, int]
+    requests: int
+
+    @property
+    def time(self) -> float: ...
+    def address_of(self, client: str) -> str: ...
+    def draw_latency(self, client: str) -> int: ...
+    def fixed_latency(self, client: str) -> int | None: ...
+    def forget(self, link: Link) -> None: ...
 
 
 class Stream:
@@ -152,7 +170,7 @@ class Stream:
 class Link:
     """One connection between a client and a server. Made by `Network.connect`."""
 
-    def __init__(self, network: Network, number: int, client: str, server: int) -> None:
+    def __init__(self, network: Wires, number: int, client: str, server: int) -> None:
         self.network = network
         self.number = number
         self.client = client
@@ -176,6 +194,14 @@ class Link:
         self._core: ServerConnection | None = None
         self._core = network.servers.accept(server, self.ip, self._has_output)
         network.servers.flush()
+
+    @property
+    def under_way(self) -> int:
+        return self.upstream.size
+
+    @property
+    def peer_address(self) -> tuple[str, int]:
+        return self.network.servers.addresses[self.server - 1]
 
     def set_latency(self, latency: int | None) -> None:
         self.upstream.latency = self.downstream.latency = latency

@@ -6,7 +6,7 @@ its ``with`` block, after its duration, or with all others.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from zkfake.simulation.history import Fault
 
@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from zkfake.simulation.network import Network
     from zkfake.simulation.scheduler import Scheduler
 
-__all__ = ["Outage", "Outages"]
+__all__ = ["Direction", "Outage", "Outages"]
+
+Direction = Literal["both", "to_server", "to_client"]
+"""Of what a partition between clients and servers stops."""
 
 
 class Outage:

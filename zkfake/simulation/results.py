@@ -8,19 +8,29 @@ not run; linking to a result that is ready calls all of its callbacks.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from kazoo.handlers.threading import KazooTimeoutError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from zkfake.simulation.handler import SimulationHandler
     from zkfake.simulation.scheduler import Scheduler, Task
+    from zkfake.simulation.sync import Queue
 
 __all__ = ["AsyncResult"]
 
 _PENDING = object()
+
+
+class Completions(Protocol):
+    """The handler: where callbacks run."""
+
+    client_name: str
+    completion_queue: Queue
+
+    @property
+    def running(self) -> bool: ...
 
 
 class AsyncResult:
@@ -36,7 +46,7 @@ class AsyncResult:
         "value",
     )
 
-    def __init__(self, handler: SimulationHandler, scheduler: Scheduler) -> None:
+    def __init__(self, handler: Completions, scheduler: Scheduler) -> None:
         self._handler = handler
         self._scheduler = scheduler
         self._exception: Any = _PENDING

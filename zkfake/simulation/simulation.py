@@ -336,7 +336,7 @@ class Simulation:
             owner=getattr(owner, "client_name", process),
             **kwargs,
         )
-        self.faults.task_started(task)
+        self.task_started(task)
         return task
 
     def run_until(self, condition: Callable[[], T], timeout: float = 600.0) -> T:
@@ -470,6 +470,9 @@ class Simulation:
         return self.handler()
 
     # -- as others see it
+
+    def task_started(self, task: Task) -> None:
+        self.faults.task_started(task)
 
     @property
     def epoch_time(self) -> float:

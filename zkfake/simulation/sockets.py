@@ -7,12 +7,11 @@ bytes are on their way; an end that was closed cannot be used or selected any mo
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from zkfake.simulation.links import Link
     from zkfake.simulation.scheduler import Scheduler, Task
 
 __all__ = ["LinkSocket", "select", "socket_pair"]
@@ -102,10 +101,27 @@ class _Socket:
             self._scheduler.wake(task)
 
 
+class Carrier(Protocol):
+    """A link, as its socket sees it."""
+
+    number: int
+    server: int
+    ip: str
+
+    @property
+    def under_way(self) -> int:
+        """Bytes on their way to the server."""
+
+    @property
+    def peer_address(self) -> tuple[str, int]: ...
+    def send(self, data: bytes) -> None: ...
+    def client_closes(self) -> None: ...
+
+
 class LinkSocket(_Socket):
     """The client's end of a link."""
 
-    def __init__(self, scheduler: Scheduler, link: Link) -> None:
+    def __init__(self, scheduler: Scheduler, link: Carrier) -> None:
         super().__init__(scheduler)
         self.link = link
 
@@ -114,7 +130,7 @@ class LinkSocket(_Socket):
 
     @property
     def writable(self) -> bool:
-        return self.link.upstream.size < _WINDOW and not self.closed
+        return self.link.under_way < _WINDOW and not self.closed
 
     def send(self, data: bytes | bytearray | memoryview, _flags: int = 0) -> int:
         if self.closed:
@@ -133,7 +149,7 @@ class LinkSocket(_Socket):
             self.link.client_closes()
 
     def getpeername(self) -> tuple[str, int]:
-        return self.link.network.servers.addresses[self.link.server - 1]
+        return self.link.peer_address
 
     def getsockname(self) -> tuple[str, int]:
         return self.link.ip, 40_000 + self.link.number
