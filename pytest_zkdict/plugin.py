@@ -25,12 +25,14 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterator, Mapping
 
+    import pluggy
     from kazoo.client import KazooClient
 
     from pytest_zkdict.servers import OwnServer, ServerPool, ZooKeeperServer
     from zkdict import ZooKeeperDict
+    from zkfake.simulation import Simulation
 
 __all__ = ["ClientFactory", "ServerFactory"]
 
@@ -64,6 +66,7 @@ class _Run:
 T = TypeVar("T")
 
 _RUN = pytest.StashKey[_Run]()
+_SIMULATION = pytest.StashKey["Simulation"]()
 
 
 # -- options
@@ -100,6 +103,10 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
         "zk_backend(name): run this test on one backend only, 'fake' or 'live'",
+    )
+    config.addinivalue_line(
+        "markers",
+        "zk_simulation(**arguments): the arguments of the Simulation that the fixture makes",
     )
     config.stash[_RUN] = _Run(
         backends=_backends(config),
@@ -325,3 +332,32 @@ def zk_dict(zk_client: KazooClient) -> Iterator[ZooKeeperDict[Any]]:
 
     with closing(ZooKeeperDict[Any](zk_client, "/zk_dict")) as mapping:
         yield mapping
+
+
+# -- virtual time
+
+
+@pytest.fixture
+def zk_simulation(request: pytest.FixtureRequest) -> Iterator[Simulation]:
+    """A `zkfake.simulation.Simulation` that the test runs in: virtual time, one seed.
+
+    ``@pytest.mark.zk_simulation(seed=7, servers=3)`` chooses its arguments. A test that fails tells
+    the seed, and how to run it again. Needs the extra ``simulation``.
+    """
+    from zkfake.simulation import Simulation
+
+    marker = request.node.get_closest_marker("zk_simulation")
+    with Simulation(**(marker.kwargs if marker else {})) as simulation:
+        request.node.stash[_SIMULATION] = simulation
+        yield simulation
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pluggy.Result[pytest.TestReport], None]:
+    outcome = yield
+    simulation = item.stash.get(_SIMULATION, None)
+    if simulation is not None and call.excinfo is not None:
+        text = f"seed {simulation.seed}; to run it again: {simulation.replay}"
+        outcome.get_result().sections.append(("zk_simulation", text))
