@@ -84,7 +84,6 @@ class Connection:
         self.session_timeout = 0
         self.established = replica.ensemble.now
         self.ids: tuple[Id, ...] = pairs_in_order((Id("ip", self.host), *ids))
-        self.last_used = replica.ensemble.now
         self._replica = replica
         self._ensemble = replica.ensemble
         self._version = replica.settings.version
@@ -269,7 +268,6 @@ class Connection:
             return self._close()
         session, now = self._session, self._ensemble.now
         assert session is not None
-        self.last_used = now
         if not self._replica.touch(session):
             return self._close()
         operation = OPERATIONS.get(code)
