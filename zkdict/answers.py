@@ -58,14 +58,12 @@ def answer_of(result: Any) -> Any:
     """What a reply says: its value, None for NoNode, the exception the server answered with."""
     if not result.ready():  # a closed client gives up the later of two requests before the earlier
         return LOST
-    try:
-        return result.get_nowait()
-    except NoNodeError:
+    error = result.exception
+    if error is None:
+        return result.value
+    if isinstance(error, NoNodeError):
         return None
-    except CONNECTION_ERRORS:
-        return LOST
-    except Exception as error:  # whatever it is, it is this item's
-        return error
+    return LOST if isinstance(error, CONNECTION_ERRORS) else error
 
 
 def applied(answer: Any) -> bool:

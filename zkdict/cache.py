@@ -32,9 +32,10 @@ Everything that decides when readers may see a state lives in this file. The rul
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -66,8 +67,7 @@ class Kind(Enum):
     """A user's write or sync; it only marks a position."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """A request in its place: `position` orders all requests of a dict, `epoch` is its connection.
 
     `floor` is the last zxid the client had seen when the request was sent.
@@ -80,8 +80,7 @@ class Request:
     floor: int
 
 
-@dataclass(frozen=True, slots=True)
-class Znode:
+class Znode(NamedTuple):
     """A child znode as it was read. `error` is set where the server refused to show the data."""
 
     raw: bytes
@@ -98,8 +97,7 @@ class Znode:
         return (self.mzxid, self.version, self.czxid) == (other.mzxid, other.version, other.czxid)
 
 
-@dataclass(frozen=True, slots=True)
-class Delta:
+class Delta(NamedTuple):
     """One child's difference between two published states."""
 
     name: str
@@ -138,7 +136,8 @@ class Cache:
         self._want_sync = False
         self._syncing = False  # the sync that opens a connection was not answered yet
         self._synced = False
-        self._wanted: dict[str, Kind] = {}  # in order: reads to be sent
+        # In order: reads to be sent. A dict would look for its first key past all that were taken.
+        self._wanted: OrderedDict[str, Kind] = OrderedDict()
         self._pending: set[str] = set()
         self._latest: dict[str, int] = {}  # item -> position of its latest read
         self._offers: dict[str, Znode] = {}  # what own writes put there, by their replies
@@ -202,8 +201,8 @@ class Cache:
             return self._request(Kind.SYNC, ROOT, floor)
         if not self._wanted:
             return None
-        name = next(iter(self._wanted))
-        request = self._request(self._wanted.pop(name), name, floor)
+        name, kind = self._wanted.popitem(last=False)
+        request = self._request(kind, name, floor)
         self._latest[name] = request.position
         return request
 
@@ -368,7 +367,8 @@ class Cache:
     def _settle(self, request: Request) -> Publication | None:
         if request.epoch != self._epoch:
             return None
-        self._replied = max(self._replied, request.position)
+        if request.position > self._replied:
+            self._replied = request.position
         if self._pending or self._syncing or self._root_exists is None:
             return None
         if self._behind and not self._synced:
@@ -399,8 +399,8 @@ class Cache:
 
     def _want(self, name: str, kind: Kind) -> None:
         self._pending.add(name)
-        self._wanted.pop(name, None)
         self._wanted[name] = kind
+        self._wanted.move_to_end(name)
         self._latest[name] = 0
 
     def _accept(self, request: Request) -> bool:

@@ -84,6 +84,11 @@ class Dispatcher(Generic[V]):
         """How many calls are queued."""
         return len(self._queue)
 
+    @property
+    def listening(self) -> bool:
+        """Whether anybody is told of changes."""
+        return bool(self._on_change or self._on_changes or self._iterators)
+
     # -- subscribing
 
     def on_change(

@@ -382,6 +382,10 @@ class Feed:
         answer = answer_of(result)
         if answer is LOST:
             return None
+        if kind is Kind.DATA and type(answer) is tuple:  # first: a load has thousands of them
+            raw, stat = answer
+            self.bytes_read += len(raw or b"")
+            return cache.data_reply(request, znode(raw, stat))
         if kind is Kind.SYNC:
             return cache.sync_reply(request, synced=not isinstance(answer, Exception))
         if isinstance(answer, Exception):
@@ -401,11 +405,7 @@ class Feed:
             return cache.root_reply(request, answer is not None)
         if kind is Kind.STAT:
             return cache.stat_reply(request, None if answer is None else znode(b"", answer))
-        if answer is None:
-            return cache.data_reply(request, None)
-        raw, stat = answer
-        self.bytes_read += len(raw or b"")
-        return cache.data_reply(request, znode(raw, stat))
+        return cache.data_reply(request, None)
 
     def _root_missing(self) -> None:
         if self._create:

@@ -322,16 +322,15 @@ class View(Generic[V]):
         if self._resynced:
             changes.insert(0, Change("resynced", "", None, None, latest.zxid, False))
         self.zxid, self.updated = latest.zxid, latest.updated
-        if changes:
-            self._snapshot = None
         self._held, self._held_local, self._resynced = {}, {}, False
         self._dispatcher.changed(changes)
 
     def _step(
         self, znodes: Mapping[str, Znode | None], zxid: int, local: Mapping[str, bytes | None]
     ) -> list[Change[V]]:
-        """Take over these znodes (None: gone); what that changed."""
+        """Take over these znodes (None: gone); what that changed, where anybody listens."""
         changes: list[Change[V]] = []
+        listening = self._dispatcher.listening
         sets: dict[str, V] = {}
         removed: list[str] = []
         for name, znode in znodes.items():
@@ -342,11 +341,14 @@ class View(Generic[V]):
             new = None if znode is None else self._decoded(key, znode)
             if old is None and new is None:
                 continue
+            self._snapshot = None
             self._place(key, old, new)
             if isinstance(new, Entry):
                 sets[key] = new.value
             elif key in self._all:
                 removed.append(key)
+            if not listening:
+                continue
             kind: Literal["added", "changed", "removed"]
             kind = "added" if old is None else "removed" if new is None else "changed"
             own = name in local and local[name] == (None if znode is None else znode.raw)

@@ -73,9 +73,10 @@ class Watches:
     def take(self, path: str, link: Listener, request: Request) -> _Watch:
         """A watch callback for this request of this path."""
         place = (path, request.kind is Kind.CHILDREN)
+        idle = self._idle.get(place)
         try:
-            watch = self._idle[place].pop()
-        except (KeyError, IndexError):
+            watch = idle.pop() if idle else _Watch()
+        except IndexError:  # another dict took the last one at this moment
             watch = _Watch()
         watch.serve(link, request)
         self._last[place] = watch

@@ -231,10 +231,13 @@ def test_one_server_serves_the_whole_run(zk_server: ZooKeeperServer, zk_hosts: s
 def test_a_server_to_take_down(
     zk_server_factory: ServerFactory, zk_client_factory: ClientFactory
 ) -> None:
-    server = zk_server_factory({"tickTime": 100})
+    # A session that outlives the slowest restart: a tick of 100 ms would grant 2 s at most.
+    server = zk_server_factory({"tickTime": 100, "maxSessionTimeout": 120_000})
     assert server.tick_time == 100
     client = zk_client_factory(
-        hosts=server.hosts, connection_retry={"max_delay": 0.05, "max_tries": -1}
+        hosts=server.hosts,
+        timeout=120.0,
+        connection_retry={"max_delay": 0.05, "max_tries": -1},
     )
     client.create("/a", b"kept")
     client.create("/e", ephemeral=True)
