@@ -96,6 +96,28 @@ def test_a_rule_for_one_request_of_the_run() -> None:
     assert struck.run(program) == ["/a", "lost", "/c"]
 
 
+def test_waiting_for_a_rule_to_strike() -> None:
+    with Simulation() as sim:
+        client = sim.client()
+        client.ensure_path("/a")
+        rule = sim.faults.drop_after_reply(client, operation="setData", times=2)
+        assert not rule.wait(5)
+        assert sim.now >= 5
+        writes = sim.spawn(lambda: [client.retry(client.set, "/a", b"") for _ in range(2)])
+        assert rule.wait()
+        assert len(rule.hits) == 1
+        assert not rule.over
+        assert rule.wait(60, hits=2)
+        assert rule.over
+        assert len(writes.result()) == 2
+        before = sim.now
+        assert not rule.wait(hits=3), "it will never strike again"
+        with sim.faults.drop_after_reply(client, operation="delete") as other:
+            sim.spawn(lambda: (sim.sleep(1), other.cancel()))
+            assert not other.wait()
+        assert sim.now == before + 1
+
+
 @pytest.mark.parametrize("direction", ["both", "to_server", "to_client"])
 def test_a_partition_is_silence_that_heals(direction: Any) -> None:
     with Simulation() as sim:
@@ -310,6 +332,12 @@ def test_everything_is_in_the_history() -> None:
         lambda sim: sim.faults.partition(sim.client(), 2),
         lambda sim: sim.faults.drop_before_request(nth=0),
         lambda sim: sim.faults.drop_before_request(times=0),
+        lambda sim: sim.faults.drop_before_request(operation="getdata"),
+        lambda sim: sim.faults.drop_before_request(operation="ping"),
+        lambda sim: sim.faults.upon(print, point="never"),
+        lambda sim: sim.faults.isolate(1, way="up"),
+        lambda sim: sim.faults.partition(sim.client(), duration=-1),
+        lambda sim: sim.faults.lag(1, (2, 1)),
     ],
 )
 def test_misuse(misuse: Any) -> None:

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from zkfake.faults.frames import FrameSplitter, read_request
 from zkfake.simulation import Simulation
-from zkfake.simulation.frames import FrameSplitter, read_request
 from zkfake.simulation.links import Stream
 from zkfake.simulation.scheduler import Scheduler
 from zkfake.simulation.sockets import select, socket_pair

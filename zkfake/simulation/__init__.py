@@ -5,6 +5,7 @@ time.
 a program.
 """
 
+from zkfake.faults import Outage, Rule
 from zkfake.simulation.errors import (
     NondeterministicProgram,
     SimulationBlocked,
@@ -16,9 +17,7 @@ from zkfake.simulation.errors import (
 )
 from zkfake.simulation.faults import Faults
 from zkfake.simulation.history import History
-from zkfake.simulation.outages import Outage
 from zkfake.simulation.profiles import PROFILES, Profile
-from zkfake.simulation.rules import Rule
 from zkfake.simulation.scheduler import Task
 from zkfake.simulation.simulation import Simulation
 from zkfake.simulation.sweep import ALL, FaultPoint, SweepFailure, SweepReport, replay, sweep

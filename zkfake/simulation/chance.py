@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from random import Random
 
+    from zkfake.faults.outages import Direction, Outage
     from zkfake.simulation.links import Request
-    from zkfake.simulation.outages import Direction, Outage
     from zkfake.simulation.profiles import Profile
 
 __all__ = ["Chance"]

@@ -7,10 +7,8 @@ Rules that live here:
 - *Outages* (`Faults.partition`, `Faults.pause`, ...) begin when they are called and end with
   ``heal()``, at the end of their ``with`` block, after ``duration`` virtual seconds, or with
   `Faults.heal`.
-- *Rules* (`Faults.drop_before_reply`, `Faults.upon`, ...) wait for requests that match: by client,
-  operation, path (with ``*`` as in `fnmatch`) and place in the run (``number``). ``nth`` skips the
-  matches before it, ``times`` says how many from there on are hit, ``None`` all. A rule ends with
-  ``cancel()``, with its ``with`` block, or with `Faults.heal`.
+- *Rules* (`Faults.drop_before_reply`, `Faults.upon`, ...) wait for requests that match; see
+  `zkfake.faults.requests`.
 - A client is named by its `KazooClient` or its name; ``None`` is every client there is.
 - Every fault that begins, strikes or ends is in the history.
 """
@@ -19,20 +17,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from zkfake.faults.outages import check_choice
+from zkfake.faults.requests import RequestFaults
+from zkfake.faults.servers import ServerFaults
 from zkfake.simulation.chance import Chance
 from zkfake.simulation.errors import SimulationError
-from zkfake.simulation.rules import Match, Rules
-from zkfake.simulation.server_faults import ServerFaults
+from zkfake.simulation.links import Request
+from zkfake.simulation.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from random import Random
 
-    from zkfake.simulation.links import Request
+    from zkfake.faults.outages import Direction, Outage
+    from zkfake.faults.rules import Point
     from zkfake.simulation.network import Network
-    from zkfake.simulation.outages import Direction, Outage
     from zkfake.simulation.profiles import Profile
-    from zkfake.simulation.rules import Point, Rule
     from zkfake.simulation.scheduler import Scheduler, Task
 
 __all__ = ["Faults"]
@@ -51,7 +51,9 @@ class _Freeze:
         self._scheduler = scheduler
         self._includes = includes
         self._stopped: list[Task] = []
-        for task in list(scheduler.tasks):
+
+    def begin(self) -> None:
+        for task in list(self._scheduler.tasks):
             self.consider(task)
 
     def consider(self, task: Task) -> None:
@@ -63,14 +65,15 @@ class _Freeze:
         self._scheduler.thaw(self._stopped)
 
 
-class Faults(ServerFaults):
+class Faults(RequestFaults[Request], ServerFaults):
     """The faults of one simulation: ``sim.faults``."""
 
     def __init__(
         self, scheduler: Scheduler, network: Network, profile: Profile, random: Random
     ) -> None:
-        super().__init__(scheduler, network)
-        self._rules = Rules(lambda rule, request: self.note(rule.name, str(request)))
+        super().__init__(World(scheduler, network))
+        self._scheduler = scheduler
+        self._network = network
         self._freezes: dict[_Freeze, None] = {}
         self._chance = Chance(self, profile, random)
 
@@ -90,75 +93,6 @@ class Faults(ServerFaults):
             link.lose()
         return len(links)
 
-    def drop_before_request(
-        self,
-        client: Any = None,
-        *,
-        operation: str | None = None,
-        path: str | None = None,
-        number: int | None = None,
-        nth: int = 1,
-        times: int | None = 1,
-    ) -> Rule:
-        """Break the connection when a matching request is about to reach the server."""
-        match = Match(_name(client), operation, path, number)
-        return self._rules.add("drop before request", "before_request", match, nth, times, _lose)
-
-    def drop_before_reply(
-        self,
-        client: Any = None,
-        *,
-        operation: str | None = None,
-        path: str | None = None,
-        number: int | None = None,
-        nth: int = 1,
-        times: int | None = 1,
-    ) -> Rule:
-        """Break the connection when a matching request was carried out: its reply is lost."""
-        match = Match(_name(client), operation, path, number)
-        return self._rules.add("drop before reply", "before_reply", match, nth, times, _lose)
-
-    def drop_after_reply(
-        self,
-        client: Any = None,
-        *,
-        operation: str | None = None,
-        path: str | None = None,
-        number: int | None = None,
-        nth: int = 1,
-        times: int | None = 1,
-    ) -> Rule:
-        """Break the connection right behind the reply to a matching request."""
-        match = Match(_name(client), operation, path, number)
-        return self._rules.add("drop after reply", "after_reply", match, nth, times, _lose)
-
-    def upon(
-        self,
-        action: Callable[[], object],
-        client: Any = None,
-        *,
-        point: Point = "before_request",
-        operation: str | None = None,
-        path: str | None = None,
-        number: int | None = None,
-        nth: int = 1,
-        times: int | None = 1,
-    ) -> Rule:
-        """Call ``action`` when a matching request is at ``point``, most usefully another method of
-        this object.
-
-        ``action`` runs between two tasks and must not block. The request goes on its way
-        afterwards.
-        """
-        match = Match(_name(client), operation, path, number)
-
-        def act(_request: Request) -> bool:
-            action()
-            return False
-
-        name = getattr(action, "__name__", "action")
-        return self._rules.add(f"upon: {name}", point, match, nth, times, act)
-
     # -- outages
 
     def partition(
@@ -174,8 +108,7 @@ class Faults(ServerFaults):
         Nothing is told of it: bytes on the way stand still until it heals, connection attempts
         wait.
         """
-        if direction not in _DIRECTIONS:
-            raise ValueError(f"direction={direction!r}; there are {', '.join(_DIRECTIONS)}")
+        check_choice("direction", direction, tuple(_DIRECTIONS))
         network = self._network
         cuts = [
             (each, number, way)
@@ -183,17 +116,18 @@ class Faults(ServerFaults):
             for number in self._numbers(server)
             for way in _DIRECTIONS[direction]
         ]
-        for cut in cuts:
-            network.cut(*cut)
+
+        def begin() -> None:
+            for cut in cuts:
+                network.cut(*cut)
 
         def mend() -> None:
             for cut in cuts:
                 network.mend(*cut)
 
         where = "every server" if server is None else f"server {server}"
-        return self.begin(
-            "partition", f"{self._title(client)} and {where}, {direction}", mend, duration
-        )
+        text = f"{self._title(client)} and {where}, {direction}"
+        return self._begin("partition", text, begin, mend, duration)
 
     def slow(
         self,
@@ -204,15 +138,17 @@ class Faults(ServerFaults):
     ) -> Outage:
         """Give a client's links another latency: a range of virtual seconds for one way."""
         names = self._clients(client)
-        for each in names:
-            self._network.slow(each, latency)
+
+        def begin() -> None:
+            for each in names:
+                self._network.slow(each, latency)
 
         def mend() -> None:
             for each in names:
                 self._network.unslow(each, latency)
 
         text = f"{self._title(client)}, {latency[0]} to {latency[1]} s"
-        return self.begin("slow link", text, mend, duration)
+        return self._begin("slow link", text, begin, mend, duration)
 
     def pause(self, client: Any, *tasks: Task, duration: float | None = None) -> Outage:
         """Stop a client's process: its tasks stand still, and those given in ``tasks``.
@@ -222,8 +158,9 @@ class Faults(ServerFaults):
         runs again.
         """
         name = _required(client)
-        freeze = _Freeze(self._scheduler, lambda task: task.owner == name or task in tasks)
-        return self._freeze("pause", name, freeze, duration)
+        return self._freeze(
+            "pause", name, lambda task: task.owner == name or task in tasks, duration
+        )
 
     def hold_watches(self, client: Any, *, duration: float | None = None) -> Outage:
         """Hold back a client's watch callbacks, as a slow callback before them would. Replies go
@@ -231,28 +168,41 @@ class Faults(ServerFaults):
         """
         name = _required(client)
         worker = f"{name}/watches"
-        freeze = _Freeze(
-            self._scheduler,
+        return self._freeze(
+            "hold watches",
+            name,
             lambda task: task.owner == name and task.name.partition("#")[0] == worker,
+            duration,
         )
-        return self._freeze("hold watches", name, freeze, duration)
 
-    def _freeze(self, name: str, client: str, freeze: _Freeze, duration: float | None) -> Outage:
-        self._freezes[freeze] = None
+    def _freeze(
+        self, name: str, client: str, includes: Callable[[Task], bool], duration: float | None
+    ) -> Outage:
+        freeze = _Freeze(self._scheduler, includes)
+
+        def begin() -> None:
+            freeze.begin()
+            self._freezes[freeze] = None
 
         def end() -> None:
             del self._freezes[freeze]
             freeze.end()
 
-        return self.begin(name, client, end, duration)
+        return self._begin(name, client, begin, end, duration)
 
     def hold_events(self, client: Any, *, duration: float | None = None) -> Outage:
         """Hold back what servers send to a client from the next watch event on: replies behind it
         wait too.
         """
         name = _required(client)
-        self._network.hold_events(name)
-        return self.begin("hold events", name, lambda: self._network.release_events(name), duration)
+        network = self._network
+        return self._begin(
+            "hold events",
+            name,
+            lambda: network.hold_events(name),
+            lambda: network.release_events(name),
+            duration,
+        )
 
     # -- sessions
 
@@ -265,12 +215,6 @@ class Faults(ServerFaults):
 
     # -- all of them
 
-    def heal(self) -> None:
-        """End every outage and every rule."""
-        self._rules.clear()
-        for outage in self.outages:
-            outage.heal()
-
     def stop_chance(self) -> None:
         """No more faults by the profile's rates."""
         self._chance.on = False
@@ -280,6 +224,10 @@ class Faults(ServerFaults):
         self._chance.on = self._chance.has_rates
 
     # -- called by the simulation
+
+    def note(self, name: str, text: str) -> None:
+        """Put a fault into the history."""
+        self._world.note(name, text)
 
     def task_started(self, task: Task) -> None:
         """A task of a client that stands still does not get to start either."""
@@ -315,13 +263,11 @@ class Faults(ServerFaults):
     def _title(self, client: Any) -> str:
         return "every client" if client is None else _required(client)
 
-
-def _lose(_request: Request) -> bool:
-    return True
-
-
-def _name(client: Any) -> str | None:
-    return None if client is None else _required(client)
+    def _owner(self, client: Any) -> Callable[[Request], bool] | None:
+        if client is None:
+            return None
+        name = _required(client)
+        return lambda request: request.link.client == name
 
 
 def _required(client: Any) -> str:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
 
-from zkfake.simulation.frames import (
+from zkfake.faults.frames import (
     EVENT_XID,
     PING_XID,
     FrameSplitter,

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from zkfake.connection import Connection
 from zkfake.ensemble import Ensemble
+from zkfake.faults.servers import milliseconds
 from zkfake.replica import Replica
 from zkfake.simulation.history import ServerEvent
 from zkfake.simulation.scheduler import MICROSECONDS, Scheduler
@@ -38,14 +39,6 @@ _EPOCH_MS = 1000 * EPOCH
 PORT = 2181
 
 _LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
-
-
-def milliseconds(seconds: tuple[float, float]) -> tuple[int, int]:
-    """A range of virtual seconds, as the core has it."""
-    low, high = seconds
-    if not 0 <= low <= high:
-        raise ValueError(f"{seconds!r} is no range of seconds")
-    return round(low * 1000), round(high * 1000)
 
 
 class ServerConnection(Protocol):

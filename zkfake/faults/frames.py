@@ -13,7 +13,15 @@ from typing import NamedTuple
 from zkfake.jute import JuteError, Reader
 from zkfake.protocol import EVENT_XID, OPERATIONS, PING_XID, EventType, MultiRequest, Op
 
-__all__ = ["EVENT_XID", "PING_XID", "FrameSplitter", "RequestHead", "event_of", "read_request"]
+__all__ = [
+    "EVENT_XID",
+    "OPERATION_NAMES",
+    "PING_XID",
+    "FrameSplitter",
+    "RequestHead",
+    "event_of",
+    "read_request",
+]
 
 _LENGTH = Struct(">i")
 _REQUEST = Struct(">iii")
@@ -37,6 +45,9 @@ _PATHLESS = frozenset(
     }
 )
 _NAMES = {int(op): row.name for op, row in OPERATIONS.items()}
+OPERATION_NAMES = ("connect", *(name for op, name in _NAMES.items() if op != Op.PING))
+"""What a request can be, but for pings."""
+
 _SINGLE_PATH = frozenset(int(op) for op in OPERATIONS if op not in _PATHLESS) - {
     int(Op.MULTI),
     int(Op.MULTI_READ),
@@ -109,9 +120,11 @@ _EVENT_TYPES = frozenset(int(kind) for kind in EventType)
 class FrameSplitter:
     """Cuts a byte stream into frames, each with its length in front."""
 
-    __slots__ = ("_rest", "raw")
+    __slots__ = ("_longest", "_rest", "raw")
 
-    def __init__(self) -> None:
+    def __init__(self, longest: int = _LARGEST_LENGTH - 1) -> None:
+        """``longest``: frame that is waited for until it is whole, bytes."""
+        self._longest = longest
         self._rest = b""
         self.raw = False
         """True once the stream turned out to hold no frames."""
@@ -130,7 +143,7 @@ class FrameSplitter:
         start = 0
         while size - start >= 4:
             (length,) = _LENGTH.unpack_from(data, start)
-            if not 0 <= length < _LARGEST_LENGTH:
+            if not 0 <= length <= self._longest:
                 self.raw = True
                 frames.append(data[start:])
                 start = size

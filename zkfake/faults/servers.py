@@ -1,0 +1,191 @@
+"""What can happen to the servers of an ensemble and to the links between them.
+
+Rules that live here: servers have the numbers 1, 2, ... of their places in the ensemble; ``None``,
+where it is allowed, is the one that leads at the moment. Stopping a server keeps what is on its
+disk. Nothing here loses a committed transaction: that the ensemble would not either.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from zkfake.faults.outages import Outages, check_choice
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from zkfake.faults.outages import Outage
+
+__all__ = ["ServerFaults", "Way", "milliseconds"]
+
+Way = Literal["both", "out", "in"]
+"""Both ways, or only what goes out of the server named first, or only what comes in to it."""
+
+
+class ServerFaults(Outages):
+    """The part of the faults that concerns servers."""
+
+    @property
+    def server_count(self) -> int:
+        """How many servers there are, stopped ones and observers included."""
+        return len(self._world.replicas)
+
+    def stop_server(self, server: int | None = None, *, duration: float | None = None) -> Outage:
+        """Stop a server: its connections break, new ones are refused. It comes back with the log it
+        had.
+        """
+        world = self._world
+        with world.acting():
+            number = self._number(server)
+            return self._begin(
+                "stop server",
+                str(number),
+                lambda: world.stop_server(number),
+                lambda: world.start_server(number),
+                duration,
+            )
+
+    def lose_quorum(self, *, duration: float | None = None) -> Outage:
+        """Stop servers, those with the highest numbers first, until the rest is no quorum."""
+        world = self._world
+        with world.acting():
+            voters = [r.id for r in world.replicas if r.running and not r.observer]
+            stopped: list[int] = []
+            while voters and 2 * len(voters) > world.ensemble.voters:
+                stopped.append(voters.pop())
+
+            def stop() -> None:
+                for number in stopped:
+                    world.stop_server(number)
+
+            def start() -> None:
+                for number in stopped:
+                    world.start_server(number)
+
+            return self._begin("lose quorum", f"servers {stopped}", stop, start, duration)
+
+    def isolate(
+        self, server: int | None = None, *, way: Way = "both", duration: float | None = None
+    ) -> Outage:
+        """Cut a server off from all others: both ways, or only what goes ``"out"`` or ``"in"``.
+
+        Its clients still reach it, and read what it knew, until it notices.
+        """
+        with self._world.acting():
+            number = self._number(server)
+            others = [other for other in range(1, self.server_count + 1) if other != number]
+            text = f"{number}, {way}"
+            return self._cut("isolate server", text, number, others, way, duration)
+
+    def partition_servers(
+        self, one: int, other: int, *, way: Way = "both", duration: float | None = None
+    ) -> Outage:
+        """Cut the link between two servers: both ways, or only what goes ``"out"`` of ``one`` or
+        ``"in"``.
+        """
+        with self._world.acting():
+            one, other = self._number(one), self._number(other)
+            text = f"{one} and {other}, {way}"
+            return self._cut("partition servers", text, one, [other], way, duration)
+
+    def _cut(
+        self,
+        name: str,
+        text: str,
+        one: int,
+        others: Iterable[int],
+        way: Way,
+        duration: float | None,
+    ) -> Outage:
+        check_choice("way", way, ("both", "out", "in"))
+        cuts = [(one, other) for other in others] if way != "in" else []
+        cuts += [(other, one) for other in others] if way != "out" else []
+        world = self._world
+
+        def cut() -> None:
+            for source, target in cuts:
+                world.ensemble.cut(source, target)
+
+        def mend() -> None:
+            for source, target in cuts:
+                world.ensemble.mend(source, target)
+
+        return self._begin(name, text, lambda: world.call(cut), lambda: world.call(mend), duration)
+
+    def freeze(self, server: int | None = None, *, duration: float | None = None) -> Outage:
+        """Let a server apply nothing more: it goes on to serve reads, of what it had applied."""
+        world = self._world
+        with world.acting():
+            number = self._number(server)
+            applying = world.replicas[number - 1].applying
+            return self._begin(
+                "freeze server",
+                str(number),
+                applying.freeze,
+                lambda: world.call(applying.unfreeze),
+                duration,
+            )
+
+    def lag(
+        self,
+        server: int | None,
+        lag: tuple[float, float],
+        *,
+        duration: float | None = None,
+    ) -> Outage:
+        """Let a server apply each transaction a range of seconds after its commit."""
+        milli = milliseconds(lag)
+        with self._world.acting():
+            number = self._number(server)
+            applying = self._world.replicas[number - 1].applying
+            before = applying.lag
+
+            def change() -> None:
+                applying.lag = milli
+
+            def restore() -> None:
+                applying.lag = before
+
+            text = f"server {number}, {lag[0]} to {lag[1]} s"
+            return self._begin("lag", text, change, restore, duration)
+
+    def slow_servers(
+        self, one: int, other: int, latency: tuple[float, float], *, duration: float | None = None
+    ) -> Outage:
+        """Give the link between two servers another latency, a range of seconds one way."""
+        milli = milliseconds(latency)
+        with self._world.acting():
+            one, other = self._number(one), self._number(other)
+            links = self._world.ensemble.links
+
+            def change() -> None:
+                links.set_latency(one, other, milli)
+                links.set_latency(other, one, milli)
+
+            def restore() -> None:
+                links.set_latency(one, other, None)
+                links.set_latency(other, one, None)
+
+            text = f"{one} and {other}, {latency[0]} to {latency[1]} s"
+            return self._begin("slow servers", text, change, restore, duration)
+
+    def _number(self, server: int | None) -> int:
+        """A server's number; ``None`` is the leader."""
+        if server is None:
+            leader = self._world.ensemble.leader
+            if leader is None:
+                raise RuntimeError("no server leads at the moment")
+            return leader.id
+        if not isinstance(server, int) or isinstance(server, bool):
+            raise TypeError(f"{server!r} is no server: they go by their numbers, from 1")
+        if not 1 <= server <= self.server_count:
+            raise ValueError(f"there is no server {server}, only 1 to {self.server_count}")
+        return server
+
+
+def milliseconds(seconds: tuple[float, float]) -> tuple[int, int]:
+    """A range of seconds, as the core has it. Raises `ValueError` where it is none."""
+    low, high = seconds
+    if not 0 <= low <= high:
+        raise ValueError(f"{seconds!r} is no range of seconds")
+    return round(low * 1000), round(high * 1000)
