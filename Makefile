@@ -9,13 +9,14 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 APT_GET := apt-get -o DPkg::Lock::Timeout=120 -qq
 
-.PHONY: help demo test check format bench dev live kazoo-suite clean
+.PHONY: help demo test check format bench dev live kazoo-suite pythons clean
 
 help:
 	@echo "make demo    run the dict on the embedded fake: two clients, both views printed"
 	@echo "make test    run the whole test suite, on the fake and, where it can be had, on a live server"
 	@echo "make kazoo-suite  run kazoo's own test suite on the fake (docs/kazoo_suite.md)"
 	@echo "make bench   the dict beside its predecessors, the fake beside a live server, in figures"
+	@echo "make pythons the machine's other Pythons, as the tests that compare them want them"
 	@echo "make check   ruff, mypy and import-linter"
 	@echo "make format  let ruff format the code"
 	@echo "make clean   remove the virtual environment and the caches"
@@ -86,5 +87,9 @@ $(VENV)-kazoo/.done: pyproject.toml | $(BIN)/python
 	@$(VENV)-kazoo/bin/python -m pip --disable-pip-version-check install --quiet --editable '.[kazoo-suite]'
 	@touch $@
 
+# Every other Python of the machine, in the form of ZKFAKE_PYTHONS: the simulation's histories are compared on them.
+pythons: $(BIN)/python
+	@$(BIN)/python tests/simulation/interpreters.py $(VENV)
+
 clean:
-	rm -rf $(VENV) $(VENV)-kazoo .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
