@@ -45,7 +45,10 @@ def installed(python: str, environment: Path) -> str | None:
     if not done.exists() or done.stat().st_mtime < (ROOT / "pyproject.toml").stat().st_mtime:
         pip = [inside, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
         try:
-            for command in ([python, "-m", "venv", str(environment)], [*pip, "-e", ".[simulation]"]):
+            for command in (
+                [python, "-m", "venv", str(environment)],
+                [*pip, "-e", ".[simulation]"],
+            ):
                 subprocess.run(command, cwd=ROOT, check=True, stdout=sys.stderr)
         except (subprocess.CalledProcessError, OSError) as error:
             sys.stderr.write(f"{python} is left out: {error}\n")
