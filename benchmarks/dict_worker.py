@@ -99,7 +99,7 @@ def reads(items: Any, count: int) -> list[float]:
     keys = [f"key {n}" for n in range(count)]
     assert items[keys[7]] == "value 7"
     timer = timeit.Timer("for key in keys: items[key]", globals={"items": items, "keys": keys})
-    return [seconds / READS / count for seconds in timer.repeat(7, READS)]
+    return [seconds / READS / count for seconds in timer.repeat(60, READS)]
 
 
 def loads(implementation: str, hosts: str, keys: int) -> list[float]:
