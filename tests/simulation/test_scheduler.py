@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import contextlib
+from functools import partial
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zkfake.simulation import (
@@ -46,6 +47,65 @@ def test_a_sleep_takes_what_was_asked_rounded_up_to_a_microsecond(seconds: float
         assert seconds - 2e-9 <= scheduler.now / 1e6 <= seconds + 2e-6
     finally:
         scheduler.close()
+
+
+_WAITS = st.lists(st.integers(0, 9) | st.none(), min_size=2, max_size=9)
+_WAKES = st.lists(st.tuples(st.integers(0, 20), st.integers(0, 1)), min_size=4, max_size=20)
+
+
+@settings(max_examples=600)
+@given(st.lists(_WAITS, min_size=1, max_size=2), _WAKES)
+def test_waits_end_as_if_every_one_of_them_had_a_timer(
+    scripts: list[list[int | None]], wakes: list[tuple[int, int]]
+) -> None:
+    scheduler = Scheduler(Random(0))
+    seen: list[tuple[int, int, bool]] = []
+
+    def wait(number: int, script: list[int | None]) -> None:
+        for timeout in script:
+            deadline = None if timeout is None else scheduler.now + timeout
+            woken = scheduler.block("nothing", deadline)
+            seen.append((scheduler.now, number, woken))
+
+    wakes = [(when, number) for when, number in wakes if number < len(scripts)]
+    tasks = [scheduler.spawn(wait, *each) for each in enumerate(scripts)]
+    for when, number in wakes:
+        scheduler.call_at(when, partial(scheduler.wake, tasks[number]))
+    scheduler.sleep(0.0001)
+    scheduler.close()
+    assert seen == _ends_of_waits(scripts, wakes)
+
+
+def _ends_of_waits(
+    scripts: list[list[int | None]], wakes: list[tuple[int, int]]
+) -> list[tuple[int, int, bool]]:
+    """When which script's next wait ends, and whether it was woken: by the plainest means."""
+    timers: list[tuple[int, int, int, int | None]] = [
+        (when, place, number, None) for place, (when, number) in enumerate(wakes)
+    ]
+    ready = list(range(len(scripts)))
+    begun = [0] * len(scripts)
+    waiting = [False] * len(scripts)
+    seen, now, place = [], 0, len(wakes)
+    while True:
+        for number in ready:
+            if begun[number] < len(scripts[number]):
+                timeout = scripts[number][begun[number]]
+                begun[number] += 1
+                waiting[number] = True
+                if timeout is not None:
+                    place += 1
+                    timers.append((now + timeout, place, number, begun[number]))
+        if not timers:
+            return seen
+        ready, now = [], max(now, min(timers)[0])
+        for timer in sorted(each for each in timers if each[0] <= now):
+            timers.remove(timer)
+            _, _, number, wait = timer
+            if waiting[number] and wait in (None, begun[number]):
+                waiting[number] = False
+                ready.append(number)
+                seen.append((now, number, wait is None))
 
 
 def test_the_clock_stands_still_while_tasks_run() -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import queue
 from functools import partial
+from types import MethodType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from kazoo.handlers.threading import KazooTimeoutError
@@ -54,35 +55,32 @@ class SimulationHandler:
         self.client_name = client_name
         self._world = world
         self._scheduler: Scheduler = world.scheduler
-        self.select = partial(select, self._scheduler)
-        self._running = False
+        self.select = MethodType(select, self._scheduler)
+        self.async_result = partial(AsyncResult, self, self._scheduler)
+        self.running = False
         self._state_change = sync.Lock(self._scheduler)
         self._workers: list[Task] = []
         self.callback_queue = self.queue_impl()
         self.completion_queue = self.queue_impl()
-
-    @property
-    def running(self) -> bool:
-        return self._running
 
     def queue_impl(self) -> sync.Queue:
         return sync.Queue(self._scheduler)
 
     def start(self) -> None:
         with self._state_change:
-            if self._running:
+            if self.running:
                 return
             self._workers = [
                 self._spawn("completions", self._work, self.completion_queue),
                 self._spawn("watches", self._work, self.callback_queue),
             ]
-            self._running = True
+            self.running = True
 
     def stop(self) -> None:
         with self._state_change:
-            if not self._running:
+            if not self.running:
                 return
-            self._running = False
+            self.running = False
             for work in (self.completion_queue, self.callback_queue):
                 work.put(_STOP)
             while self._workers:
@@ -126,9 +124,6 @@ class SimulationHandler:
 
     def dispatch_callback(self, callback: Any) -> None:
         self.callback_queue.put(lambda: callback.func(*callback.args))
-
-    def async_result(self) -> AsyncResult:
-        return AsyncResult(self, self._scheduler)
 
     def event_object(self) -> sync.Event:
         return sync.Event(self._scheduler)

@@ -12,6 +12,8 @@ Rules that live here:
 from __future__ import annotations
 
 from collections import deque
+from functools import partial
+from struct import Struct
 from typing import TYPE_CHECKING, Any, Protocol
 
 from zkfake.faults.frames import (
@@ -24,6 +26,7 @@ from zkfake.faults.frames import (
     read_request,
 )
 from zkfake.simulation.history import Disconnected, Reply, Sent, WatchEvent
+from zkfake.simulation.scheduler import MICROSECONDS
 from zkfake.simulation.sockets import LinkSocket
 
 if TYPE_CHECKING:
@@ -35,8 +38,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Gate", "Link", "Request", "Stream"]
 
+_LENGTH_AND_XID = Struct(">ii")
+
 _END = b""
 """The end of a stream, as `recv` shows it."""
+
+# What a named tuple's own constructor ends with: every request makes one of each.
+_sent = partial(tuple.__new__, Sent)
+_reply = partial(tuple.__new__, Reply)
 
 _IS_EVENT = object()
 """Goes with a watch event through the stream to the client."""
@@ -94,6 +103,7 @@ class Stream:
     """One direction of a link."""
 
     __slots__ = (
+        "_call_at",
         "_deliver",
         "_draw",
         "_holds_events",
@@ -114,6 +124,7 @@ class Stream:
         self._scheduler = scheduler
         self._draw = draw_latency
         self._deliver = deliver
+        self._call_at = scheduler.call_at
         self._items: deque[tuple[int, bytes, Any]] = deque()
         self._holds_events = 0
         self._on_time = self._arrive
@@ -130,12 +141,11 @@ class Stream:
 
     def send(self, data: bytes, tag: Any = None) -> None:
         """Put ``data`` on its way; ``tag`` arrives with it, and not before what was sent before."""
-        scheduler = self._scheduler
         latency = self.latency
-        due = scheduler.now + (self._draw() if latency is None else latency)
+        due = self._scheduler.now + (self._draw() if latency is None else latency)
         self._items.append((due, data, tag))
         self.size += len(data)
-        scheduler.call_at(due, self._on_time)
+        self._call_at(due, self._on_time)
 
     def _arrive(self) -> None:
         items = self._items
@@ -196,10 +206,6 @@ class Link:
         network.servers.flush()
 
     @property
-    def under_way(self) -> int:
-        return self.upstream.size
-
-    @property
     def peer_address(self) -> tuple[str, int]:
         return self.network.servers.addresses[self.server - 1]
 
@@ -218,14 +224,12 @@ class Link:
             head = read_request(frame, not self._sent_first)
             self._sent_first = True
             number = 0
-            if head.xid != PING_XID:
+            xid, operation, paths = head
+            if xid != PING_XID:
                 network.requests = number = network.requests + 1
-                xid, operation, paths = head
-                network.history.append(
-                    Sent(
-                        network.time, self.client, self.number, number, xid, operation, paths, frame
-                    )
-                )
+                time = network.scheduler.now / MICROSECONDS
+                sent = (time, self.client, self.number, number, xid, operation, paths, frame)
+                network.history.append(_sent(sent))
             self.upstream.send(frame, Request(self, number, head))
 
     def _at_client(self, data: bytes, tag: Any) -> None:
@@ -248,20 +252,19 @@ class Link:
         zxid = error = 0
         if operation != "connect":
             _, zxid, error = read_reply(frame)
-        network.history.append(
-            Reply(
-                network.time,
-                self.client,
-                self.number,
-                request.number,
-                xid,
-                operation,
-                paths,
-                zxid,
-                error,
-                frame,
-            )
+        reply = (
+            network.scheduler.now / MICROSECONDS,
+            self.client,
+            self.number,
+            request.number,
+            xid,
+            operation,
+            paths,
+            zxid,
+            error,
+            frame,
         )
+        network.history.append(_reply(reply))
 
     def client_closes(self) -> None:
         if not self._heard_end:
@@ -319,10 +322,11 @@ class Link:
         gate = self.network.gate
         start, size = 0, len(data)
         while start < size:
-            end = start + 4 + int.from_bytes(data[start : start + 4], "big")
+            length, xid = _LENGTH_AND_XID.unpack_from(data, start)
+            end = start + 4 + length
             frame = data if end - start == size else data[start:end]
             start = end
-            request = self._answered(frame)
+            request = self._answered(frame, xid)
             if request is None:
                 self.downstream.send(frame, _IS_EVENT)
                 continue
@@ -338,23 +342,23 @@ class Link:
                 self.lose()
                 return
 
-    def _answered(self, frame: bytes) -> Request | None:
+    def _answered(self, frame: bytes, xid: int) -> Request | None:
         """Which request a reply belongs to; ``None`` for a watch event."""
         pending = self._pending
-        first = pending[0] if pending else None
-        if first is not None and first.head.operation == "connect":
-            session_id = int.from_bytes(frame[12:20], "big", signed=True)
-            if session_id:
-                self.network.sessions[self.client] = session_id
-            return pending.popleft()
-        xid = int.from_bytes(frame[4:8], "big", signed=True)
+        if pending:
+            head = pending[0].head
+            if head.operation == "connect":
+                session_id = int.from_bytes(frame[12:20], "big", signed=True)
+                if session_id:
+                    self.network.sessions[self.client] = session_id
+                return pending.popleft()
+            if head.xid == xid != EVENT_XID:
+                return pending.popleft()
         if xid == EVENT_XID:
             return None
         # In order, but that auth may be answered ahead of a write that is not committed yet.
         for request in pending:
             if request.head.xid == xid:
-                if request is first:
-                    return pending.popleft()
                 pending.remove(request)
                 return request
         raise AssertionError(f"a reply to no request: xid {xid}")

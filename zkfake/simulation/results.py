@@ -28,9 +28,7 @@ class Completions(Protocol):
 
     client_name: str
     completion_queue: Queue
-
-    @property
-    def running(self) -> bool: ...
+    running: bool
 
 
 class AsyncResult:
@@ -121,7 +119,7 @@ class AsyncResult:
     def rawlink(self, callback: Callable[[AsyncResult], Any]) -> None:
         if callback not in self._callbacks:
             self._callbacks.append(callback)
-        if self.ready():
+        if self._exception is not _PENDING:
             self._do_callbacks()
 
     def unlink(self, callback: Callable[[AsyncResult], Any]) -> None:

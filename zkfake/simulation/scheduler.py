@@ -11,7 +11,8 @@ Rules that live here:
   needs the *hub*, the greenlet to which ended greenlets return.
 - Timer callbacks (the network's deliveries) run between tasks and must not block.
 - Garbage is collected every so many steps, ahead of a wait, so that finalizers run at the same
-  place in every run; `zkfake.simulation.patches` turns the collector's own timing off.
+  place in every run; `zkfake.simulation.patches` turns the collector's own timing off. Young
+  garbage goes often: every kazoo call leaves some, and memory that is used again is in the cache.
 - The run is stopped, with an exception in the main task, when nothing can ever run again, when it
   exceeds its steps or its virtual time, or when for a long virtual time nothing but background
   tasks ran while no program task had a timeout to wait for: a client's heartbeats alone would
@@ -27,7 +28,7 @@ import traceback
 from collections import deque
 from heapq import heapify, heappop, heappush
 from math import ceil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import greenlet
 
@@ -41,10 +42,16 @@ if TYPE_CHECKING:
 MICROSECONDS = 1_000_000
 
 _COMPACT_AT = 1024
-_COLLECT_EVERY = 5_000
+_COLLECT_EVERY = 50
+_COLLECTIONS_OF_YOUNG = 100
+"""Garbage that has outlived one collection is looked for in every so many."""
 _getcurrent = greenlet.getcurrent
 _NANOSECOND = 0.001
 _FOR_EVER = 1e12
+_NEVER = 1 << 62
+
+_AWAKE = 0
+_OPEN_END = -1
 
 
 class Task:
@@ -56,8 +63,8 @@ class Task:
 
     __slots__ = (
         "_scheduler",
+        "alarm",
         "background",
-        "blocked",
         "deadline",
         "done",
         "doomed",
@@ -71,8 +78,9 @@ class Task:
         "reason",
         "retrieved",
         "since",
+        "timer",
+        "turn",
         "value",
-        "waits",
         "woken",
     )
 
@@ -89,9 +97,13 @@ class Task:
         self.since = scheduler.now
         self.deadline: int | None = None
         self.greenlet: Any = None
-        self.blocked = False
         self.woken = False
-        self.waits = 0
+        self.turn = _AWAKE
+        """What it waits for by the clock: the place of its present deadline among all timers."""
+        self.alarm = _NEVER
+        """The time of the timer that is set for it: at its deadline or before."""
+        self.timer = 0
+        """That timer's place."""
         self.reason: object = "its start"
         self.frozen = 0
         self.doomed = False
@@ -100,6 +112,10 @@ class Task:
         self.error: BaseException | None = None
         self.retrieved = False
         self.joiners: deque[Task] = deque()
+
+    @property
+    def blocked(self) -> bool:
+        return self.turn != _AWAKE
 
     def __repr__(self) -> str:
         return f"<Task {self.name}{' done' if self.done else ''}>"
@@ -165,6 +181,7 @@ class Scheduler:
         self.preemption = preemption
         self.trace = trace
         self._collect_at = _COLLECT_EVERY
+        self._collections = 0
         self._look_at = max_steps if trace is None else -1
         self.failure: BaseException | None = None
         """What was raised in the main task because the run cannot go on."""
@@ -173,12 +190,13 @@ class Scheduler:
         self._max_time = ceil(max_time * MICROSECONDS)
         self._stall_limit = ceil(stall_limit * MICROSECONDS)
         self._activity = 0
+        """When a task of the program ran; found out when the clock is checked."""
+        self._unchecked_until = 0
         self._ready: list[Task] = []
         self._stash: list[Task] = []
         self._timers: list[tuple[int, int, Any, Any]] = []
         self._sequence = 0
         self._compact_at = _COMPACT_AT
-        self._instant = 0
         self._tick_waiters: list[tuple[int, Task]] = []
         self._names: dict[str, int] = {}
         self._closed = False
@@ -217,7 +235,7 @@ class Scheduler:
         )
         task.greenlet.gr_context = contextvars.copy_context()
         self.tasks[task] = None
-        task.blocked = True
+        task.turn = _OPEN_END
         self.wake(task)
         return task
 
@@ -237,6 +255,8 @@ class Scheduler:
             error = caught
         task.error = error
         task.done = True
+        if not task.background:
+            self._activity = self.now
         del self.tasks[task]
         if self.on_task_end is not None and not self._closed:
             self.on_task_end(task, error)
@@ -260,47 +280,52 @@ class Scheduler:
     def block(self, reason: object, deadline: int | None = None) -> bool:
         """Give up control until `wake` or ``deadline``. False when the deadline came first."""
         task = self.current
+        if task.greenlet is not _getcurrent() or self._closed:
+            self._refuse(task, reason)
+        if self.steps > self._collect_at:
+            self._collect()
+        task.reason = reason
+        task.since = self.now
+        task.deadline = deadline
+        if deadline is None:
+            task.turn = _OPEN_END
+        else:
+            self._sequence = task.turn = self._sequence + 1
+            if deadline < task.alarm:
+                self._set_alarm(task, deadline)
+        self._switch(task)
+        if task.fault is not None:
+            fault, task.fault = task.fault, None
+            raise fault
+        return task.woken
+
+    def _refuse(self, task: Task, reason: object) -> NoReturn:
         if task.greenlet is not _getcurrent():
             raise SimulationError(
                 f"{reason} belongs to a simulation and was used from outside its tasks "
                 "(another thread, a foreign greenlet, or after the simulation ended)"
             )
-        if self._closed:
-            if task.doomed:
-                raise greenlet.GreenletExit
-            raise SimulationError(f"{reason} belongs to a simulation that is over")
-        if self.steps > self._collect_at:
-            self._collect_at = self.steps + _COLLECT_EVERY
-            gc.collect(1)
-        task.reason = reason
-        task.since = self.now
-        task.deadline = deadline
-        task.woken = False
-        task.blocked = True
-        if deadline is not None:
-            self._sequence += 1
-            heappush(self._timers, (deadline, self._sequence, task, task.waits))
-            if len(self._timers) > self._compact_at:
-                self._compact()
-        self._switch(task)
-        if task.fault is not None:
-            fault, task.fault = task.fault, None
-            raise fault
         if task.doomed:
             raise greenlet.GreenletExit
-        return task.woken
+        raise SimulationError(f"{reason} belongs to a simulation that is over")
+
+    def _collect(self) -> None:
+        self._collect_at = self.steps + _COLLECT_EVERY
+        self._collections += 1
+        gc.collect(0 if self._collections % _COLLECTIONS_OF_YOUNG else 1)
 
     def wake(self, task: Task) -> bool:
         """Make a blocked task ready. Returns False when it was not blocked (any more)."""
-        if not task.blocked:
+        if not task.turn:
             return False
+        task.turn = _AWAKE
         task.woken = True
-        self._make_ready(task)
+        (self._stash if task.frozen else self._ready).append(task)
         return True
 
     def _make_ready(self, task: Task) -> None:
-        task.blocked = False
-        task.waits += 1
+        task.turn = _AWAKE
+        task.woken = False
         (self._stash if task.frozen else self._ready).append(task)
 
     def pause_point(self) -> None:
@@ -313,7 +338,6 @@ class Scheduler:
         task = self.current
         if task.doomed:
             raise greenlet.GreenletExit
-        task.blocked = True
         task.reason = "its turn"
         task.since = self.now
         task.deadline = self.now
@@ -322,8 +346,6 @@ class Scheduler:
         if task.fault is not None:
             fault, task.fault = task.fault, None
             raise fault
-        if task.doomed:
-            raise greenlet.GreenletExit
 
     def sleep(self, seconds: float) -> None:
         """Let ``seconds`` of virtual time pass; 0 lets every other ready task go first."""
@@ -336,7 +358,7 @@ class Scheduler:
         """Block until everything of the present instant has run and the clock has moved. False at
         the deadline.
         """
-        self._tick_waiters.append((self._instant, self.current))
+        self._tick_waiters.append((self.now, self.current))
         return self.block(reason, deadline)
 
     def freeze(self, tasks: Iterable[Task]) -> None:
@@ -369,12 +391,22 @@ class Scheduler:
         self._sequence += 1
         heappush(self._timers, (when, self._sequence, None, callback))
 
-    def _compact(self) -> None:
-        self._timers = [
-            entry for entry in self._timers if entry[2] is None or entry[2].waits == entry[3]
-        ]
-        heapify(self._timers)
-        self._compact_at = max(_COMPACT_AT, 2 * len(self._timers))
+    def _set_alarm(self, task: Task, deadline: int) -> None:
+        """Set the timer of a task's present wait, in the place of any that it has."""
+        timers = self._timers
+        task.alarm, task.timer = deadline, task.turn
+        heappush(timers, (deadline, task.turn, task, None))
+        if len(timers) > self._compact_at:
+            timers[:] = [each for each in timers if each[2] is None or each[2].timer == each[1]]
+            heapify(timers)
+            self._compact_at = max(_COMPACT_AT, 2 * len(timers))
+
+    def _alarm_passed(self, task: Task, turn: int) -> None:
+        """A task's timer is up, and not the one of its present wait."""
+        if task.timer == turn:
+            task.alarm, task.timer = _NEVER, 0
+            if task.turn > 0 and task.deadline is not None:
+                self._set_alarm(task, task.deadline)
 
     # -- choosing what runs next
 
@@ -388,15 +420,13 @@ class Scheduler:
                 except Exception as error:
                     self.interrupt(error)
                 continue
-            if len(ready) > 1 and self.reorder and self._draw() < self.reorder:
+            if self.reorder and len(ready) > 1 and self._draw() < self.reorder:
                 task = ready.pop(int(self._draw() * len(ready)))
             else:
                 task = ready.pop(0)
             self.steps += 1
             if self.steps > self._look_at:
                 self._look(task)
-            if not task.background:
-                self._activity = self.now
             self.current = task
             if task is not me:
                 task.greenlet.switch()
@@ -416,38 +446,52 @@ class Scheduler:
 
     def _idle(self) -> None:
         """No task is ready: finish the instant, or move the clock to the next timer."""
-        if self._tick_waiters and self._tick_waiters[0][0] < self._instant:
+        if self._tick_waiters and self._tick_waiters[0][0] < self.now:
             waiters, self._tick_waiters = self._tick_waiters, []
             for _, task in waiters:
                 self.wake(task)
             return
         timers = self._timers
-        while timers and timers[0][2] is not None and timers[0][2].waits != timers[0][3]:
-            heappop(timers)
-        if not timers:
+        while timers:
+            now, turn, task, callback = timer = heappop(timers)
+            if task is None or task.turn == turn:
+                break
+            self._alarm_passed(task, turn)
+        else:
             raise SimulationDeadlock(
                 "nothing can ever run again: no task is ready and no timer is set\n"
                 + self.describe()
             )
-        now = timers[0][0]
         if now > self.now:
-            self._check_clock(now)
+            if now > self._unchecked_until:
+                heappush(timers, timer)
+                self._check_clock(now)
+                heappop(timers)
             self.now = now
-            self._instant += 1
-        while timers and timers[0][0] <= now:
-            _, _, task, argument = heappop(timers)
+        while True:
             if task is None:
-                argument()
-            elif task.waits == argument and task.blocked:
+                callback()
+            elif task.turn == turn:
+                task.alarm, task.timer = _NEVER, 0
                 self._make_ready(task)
+            else:
+                self._alarm_passed(task, turn)
+            if not timers or timers[0][0] > now:
+                return
+            _, turn, task, callback = heappop(timers)
 
     def _check_clock(self, now: int) -> None:
+        """Whether the clock may move on to ``now``."""
+        self._unchecked_until = now
         if now > self._max_time:
             self._max_time = now + self._max_time  # Once is enough: let the main task clean up.
             raise SimulationLimit(
                 f"the clock would pass {now / MICROSECONDS:.0f} virtual seconds (max_time)\n"
                 + self.describe()
             )
+        for task in self.tasks:
+            if not task.background:
+                self._activity = max(self._activity, task.since)
         if now - self._activity > self._stall_limit:
             self._activity = now
             if not any(
@@ -460,6 +504,7 @@ class Scheduler:
                     "background tasks ran, and no other task waits with a timeout\n"
                     + self.describe()
                 )
+        self._unchecked_until = min(self._max_time, self._activity + self._stall_limit)
 
     # -- reports and the end
 

@@ -85,6 +85,7 @@ class Servers:
         self._flushing = False
         self._output: deque[Callable[[], None]] = deque()
         self._ports = 40_000
+        self._elects = count > 1
         self._led_by: Member | None = None
 
     def begin(self, profile: Profile) -> None:
@@ -174,14 +175,18 @@ class Servers:
                 output.popleft()()
         finally:
             self._flushing = False
-        leader = self.ensemble.leader
-        if (leader is not self._led_by) and len(self.replicas) > 1:
-            self._led_by = leader
-            if leader is not None:
-                text = f"leads epoch {self.ensemble.epoch}"
-                event = ServerEvent(self._scheduler.now / MICROSECONDS, leader.id, text)
-                self._history.append(event)
-        self._arm()
+        if self._elects and self.ensemble.leader is not self._led_by:
+            self._note_leader()
+        deadline = self._deadline = self.ensemble.deadline()
+        if deadline is not None and (self._armed is None or deadline < self._armed):
+            self._arm(deadline)
+
+    def _note_leader(self) -> None:
+        leader = self._led_by = self.ensemble.leader
+        if leader is not None:
+            text = f"leads epoch {self.ensemble.epoch}"
+            event = ServerEvent(self._scheduler.now / MICROSECONDS, leader.id, text)
+            self._history.append(event)
 
     def _tell_time(self) -> None:
         now = _EPOCH_MS + self._scheduler.now // 1000
@@ -191,14 +196,12 @@ class Servers:
         else:
             self.ensemble.advance(now)
 
-    def _arm(self) -> None:
-        """Set a timer for the core's deadline, unless one as early is set."""
-        deadline = self._deadline = self.ensemble.deadline()
-        if deadline is not None and (self._armed is None or deadline < self._armed):
-            self._armed = deadline
-            # The core's clock has ticks of a millisecond, what is overdue is due at the next.
-            when = max((deadline - _EPOCH_MS) * 1000, self._scheduler.now + 1)
-            self._scheduler.call_at(when, lambda: self._due(deadline))
+    def _arm(self, deadline: int) -> None:
+        """Set a timer for the core's deadline: none as early is set."""
+        self._armed = deadline
+        # The core's clock has ticks of a millisecond, what is overdue is due at the next.
+        when = max((deadline - _EPOCH_MS) * 1000, self._scheduler.now + 1)
+        self._scheduler.call_at(when, lambda: self._due(deadline))
 
     def _due(self, deadline: int) -> None:
         if self._armed == deadline:

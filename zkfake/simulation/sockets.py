@@ -7,6 +7,7 @@ bytes are on their way; an end that was closed cannot be used or selected any mo
 from __future__ import annotations
 
 import errno
+from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ class _Socket:
 
     def __init__(self, scheduler: Scheduler) -> None:
         self._scheduler = scheduler
-        self._inbox = bytearray()
+        self._inbox: deque[bytes] = deque()
         self._ended = False
         self._timeout: float | None = None
         self.readable = False
@@ -44,7 +45,7 @@ class _Socket:
         if self.closed:
             return
         if data:
-            self._inbox += data
+            self._inbox.append(data)
         else:
             self._ended = True
         self.readable = True
@@ -56,18 +57,27 @@ class _Socket:
         return not self.closed
 
     def recv(self, size: int, _flags: int = 0) -> bytes:
+        """As with a real socket, fewer bytes than there are: no more than came at once."""
+        if not self.readable:
+            self._wait()
+        inbox = self._inbox
+        if not inbox:
+            return _END
+        data = inbox.popleft()
+        if len(data) > size:
+            inbox.appendleft(data[size:])
+            return data[:size]
+        if not inbox:
+            self.readable = self._ended
+        return data
+
+    def _wait(self) -> None:
         if self.closed:
             raise OSError(errno.EBADF, "Bad file descriptor")
-        if not self.readable:
-            if self._timeout == 0:
-                raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
-            if not select(self._scheduler, (self,), (), (), self._timeout)[0]:
-                raise TimeoutError("timed out")
-        inbox = self._inbox
-        data = bytes(inbox[:size])
-        del inbox[:size]
-        self.readable = bool(inbox) or self._ended
-        return data
+        if self._timeout == 0:
+            raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+        if not select(self._scheduler, (self,), (), (), self._timeout)[0]:
+            raise TimeoutError("timed out")
 
     def sendall(self, data: bytes | bytearray | memoryview) -> None:
         left = memoryview(data)
@@ -101,6 +111,11 @@ class _Socket:
             self._scheduler.wake(task)
 
 
+class _Upstream(Protocol):
+    size: int
+    """Bytes on their way to the server."""
+
+
 class Carrier(Protocol):
     """A link, as its socket sees it."""
 
@@ -109,9 +124,7 @@ class Carrier(Protocol):
     ip: str
 
     @property
-    def under_way(self) -> int:
-        """Bytes on their way to the server."""
-
+    def upstream(self) -> _Upstream: ...
     @property
     def peer_address(self) -> tuple[str, int]: ...
     def send(self, data: bytes) -> None: ...
@@ -130,17 +143,18 @@ class LinkSocket(_Socket):
 
     @property
     def writable(self) -> bool:
-        return self.link.under_way < _WINDOW and not self.closed
+        return self.link.upstream.size < _WINDOW and not self.closed
 
     def send(self, data: bytes | bytearray | memoryview, _flags: int = 0) -> int:
         if self.closed:
             raise OSError(errno.EBADF, "Bad file descriptor")
         if self._ended:
             raise BrokenPipeError(errno.EPIPE, "Broken pipe")
-        if not self.writable:
+        link = self.link
+        if link.upstream.size >= _WINDOW:
             raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
         sent = bytes(data)
-        self.link.send(sent)
+        link.send(sent)
         return len(sent)
 
     def close(self) -> None:
@@ -168,9 +182,10 @@ class _PipeEnd(_Socket):
     def send(self, data: bytes | bytearray | memoryview, _flags: int = 0) -> int:
         if self.closed:
             raise OSError(errno.EBADF, "Bad file descriptor")
-        if self.peer.closed:
+        peer = self.peer
+        if peer.closed:
             raise BrokenPipeError(errno.EPIPE, "Broken pipe")
-        self.peer.deliver(bytes(data))
+        peer.deliver(bytes(data))
         return len(data)
 
     def close(self) -> None:
@@ -199,23 +214,16 @@ def select(
     Raises ``ValueError`` for a closed socket.
     """
     readable: list[Any] = []
-    writable: list[Any] = []
-    deadline: int | None = -1
-    while True:
-        for each in readers:
-            if each.readable:
-                readable.append(each)  # noqa: PERF401  # a comprehension costs more here
-        for each in writers:
-            if each.writable:
-                writable.append(each)  # noqa: PERF401
-        if readable or writable:
-            return readable, writable, []
-        if deadline == -1:
-            deadline = scheduler.deadline_after(timeout)
-        if deadline is not None and scheduler.now >= deadline:
-            return readable, writable, []
-        sockets = (*readers, *writers)
-        task = scheduler.current
+    for each in readers:
+        if each.readable:
+            readable.append(each)  # noqa: PERF401  # a comprehension costs more here
+    writable = [each for each in writers if each.writable] if writers else []
+    if readable or writable:
+        return readable, writable, []
+    deadline = scheduler.deadline_after(timeout)
+    sockets = (*readers, *writers) if writers else readers
+    task = scheduler.current
+    while deadline is None or scheduler.now < deadline:
         for each in sockets:
             if each.closed:
                 raise ValueError("a closed socket cannot be selected")
@@ -225,3 +233,8 @@ def select(
         finally:
             for each in sockets:
                 each.selecting.remove(task)
+        readable = [each for each in readers if each.readable]
+        writable = [each for each in writers if each.writable]
+        if readable or writable:
+            break
+    return readable, writable, []

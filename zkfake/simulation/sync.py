@@ -15,12 +15,12 @@ from __future__ import annotations
 
 import queue
 from collections import deque
+from collections.abc import Callable, Sized
+from functools import partial
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from zkfake.simulation.scheduler import Scheduler, Task
 
 __all__ = [
@@ -37,23 +37,27 @@ __all__ = [
 ]
 
 
+_Container = tuple[Sized, Callable[[Any], None], Callable[[], Any]]
+"""What a queue keeps its items in, how one is put in, and how one is taken."""
+
+
 class _Waiters:
     """The tasks that wait for one thing, longest first."""
 
-    __slots__ = ("_scheduler", "_tasks")
+    __slots__ = ("_scheduler", "tasks")
 
     def __init__(self, scheduler: Scheduler) -> None:
         self._scheduler = scheduler
-        self._tasks: deque[Task] = deque()
+        self.tasks: deque[Task] = deque()
 
     def __len__(self) -> int:
-        return len(self._tasks)
+        return len(self.tasks)
 
     def wait(self, reason: object, deadline: int | None) -> bool:
         """Returns False when the deadline came first."""
         scheduler = self._scheduler
         task = scheduler.current
-        self._tasks.append(task)
+        self.tasks.append(task)
         try:
             woken = scheduler.block(reason, deadline)
         except BaseException:
@@ -64,18 +68,18 @@ class _Waiters:
         return woken
 
     def _forget(self, task: Task) -> None:
-        if task in self._tasks:
-            self._tasks.remove(task)
+        if task in self.tasks:
+            self.tasks.remove(task)
 
     def wake_one(self) -> bool:
-        tasks = self._tasks
+        tasks = self.tasks
         while tasks:
             if self._scheduler.wake(tasks.popleft()):
                 return True
         return False
 
     def wake_all(self) -> None:
-        tasks, self._tasks = self._tasks, deque()
+        tasks, self.tasks = self.tasks, deque()
         for task in tasks:
             self._scheduler.wake(task)
 
@@ -375,11 +379,13 @@ class Queue:
 
     __slots__ = (
         "__weakref__",
+        "_add",
         "_getters",
         "_items",
         "_joiners",
         "_putters",
         "_scheduler",
+        "_take",
         "_unfinished",
         "maxsize",
     )
@@ -387,20 +393,15 @@ class Queue:
     def __init__(self, scheduler: Scheduler, maxsize: int = 0) -> None:
         self._scheduler = scheduler
         self.maxsize = maxsize
-        self._items: Any = self._container()
+        self._items, self._add, self._take = self._container()
         self._unfinished = 0
         self._getters = _Waiters(scheduler)
         self._putters = _Waiters(scheduler)
         self._joiners = _Waiters(scheduler)
 
-    def _container(self) -> Any:
-        return deque()
-
-    def _add(self, item: Any) -> None:
-        self._items.append(item)
-
-    def _take(self) -> Any:
-        return self._items.popleft()
+    def _container(self) -> _Container:
+        items: deque[Any] = deque()
+        return items, items.append, items.popleft
 
     def __str__(self) -> str:
         return "a queue"
@@ -423,7 +424,8 @@ class Queue:
                     raise queue.Full
         self._add(item)
         self._unfinished += 1
-        self._getters.wake_one()
+        if self._getters.tasks:
+            self._getters.wake_one()
         if scheduler.preemption:
             scheduler.pause_point()
 
@@ -448,7 +450,7 @@ class Queue:
         if not self._unfinished:
             raise ValueError("task_done() called too many times")
         self._unfinished -= 1
-        if not self._unfinished:
+        if not self._unfinished and self._joiners.tasks:
             self._joiners.wake_all()
 
     @property
@@ -465,11 +467,9 @@ class LifoQueue(Queue):
 
     __slots__ = ()
 
-    def _container(self) -> Any:
-        return []
-
-    def _take(self) -> Any:
-        return self._items.pop()
+    def _container(self) -> _Container:
+        items: list[Any] = []
+        return items, items.append, items.pop
 
 
 class PriorityQueue(Queue):
@@ -477,11 +477,6 @@ class PriorityQueue(Queue):
 
     __slots__ = ()
 
-    def _container(self) -> Any:
-        return []
-
-    def _add(self, item: Any) -> None:
-        heappush(self._items, item)
-
-    def _take(self) -> Any:
-        return heappop(self._items)
+    def _container(self) -> _Container:
+        items: list[Any] = []
+        return items, partial(heappush, items), partial(heappop, items)
