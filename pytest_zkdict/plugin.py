@@ -232,7 +232,10 @@ class ServerFactory:
 
 @pytest.fixture
 def zk_server_factory(zk_backend: str, request: pytest.FixtureRequest) -> Iterator[ServerFactory]:
-    """Servers that the test has to itself: ``server = zk_server_factory(); server.stop()``."""
+    """Servers that the test has to itself: ``server = zk_server_factory(); server.stop()``.
+
+    Those of the fake have ``server.faults`` as well: `zkfake.faults.realtime.Faults`.
+    """
     factory = ServerFactory(request.config.stash[_RUN], zk_backend)
     yield factory
     factory.close()

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from kazoo.client import KazooClient
 
     from zkfake import FakeZooKeeper
+    from zkfake.faults import Faults
 
 Backend = Literal["fake", "live"]
 
@@ -112,6 +113,11 @@ class FakeServer:
     @property
     def min_session_timeout(self) -> float:
         return int(str(self._settings.get("minSessionTimeout", 2 * self.tick_time))) / 1000
+
+    @property
+    def faults(self) -> Faults:
+        """What can be done to this server, its clients and their connections."""
+        return self._fake.faults
 
     def stop(self) -> None:
         for member in self._fake.members:

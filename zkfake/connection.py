@@ -136,6 +136,11 @@ class Connection:
         self._output.clear()
         return output
 
+    def take_input(self) -> bytes:
+        """What there is of a request that is not whole; it is the driver's from now on."""
+        data, self._input = self._input, b""
+        return data
+
     def lost(self) -> None:
         """The peer went away."""
         self._close()

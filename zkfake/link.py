@@ -13,17 +13,25 @@ import selectors
 import socket
 import ssl
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from zkfake.protocol import Id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from zkfake.connection import Connection
-
 _RECEIVE = 1 << 18
 _WOULD_BLOCK = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+
+class Carried(Protocol):
+    """What a socket carries: `zkfake.connection.Connection`, or one that faults may strike."""
+
+    @property
+    def closing(self) -> bool: ...
+    def receive(self, data: bytes) -> None: ...
+    def take_output(self) -> bytes: ...
+    def lost(self) -> None: ...
 
 
 class Link:
@@ -33,18 +41,18 @@ class Link:
         self,
         selector: selectors.BaseSelector,
         accepted: socket.socket,
-        connect: Callable[[Link, tuple[Id, ...]], Connection],
-        on_close: Callable[[Link], None],
+        connect: Callable[[Link, tuple[Id, ...]], Carried],
+        on_close: Callable[[Link], object],
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        """``connect`` makes the core's connection, given the identities that the socket proves."""
+        """``connect`` makes the connection, given the identities that the socket proves."""
         accepted.setblocking(False)
         accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._selector = selector
         self._connect = connect
         self._on_close = on_close
         self._unsent = bytearray()
-        self.connection: Connection | None = None
+        self.connection: Carried | None = None
         if tls is None:
             self._socket: socket.socket = accepted
             self._register(self.ready)

@@ -13,32 +13,36 @@ import selectors
 import socket
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from zkfake import inspector, state
 from zkfake.connection import HANDSHAKE_TIMEOUT, Connection
 from zkfake.ensemble import Ensemble
+from zkfake.faults.realtime import Faults
 from zkfake.link import Link
 from zkfake.member import Member
-from zkfake.outages import Way, cuts
 from zkfake.replica import Replica
 from zkfake.settings import Settings
 from zkfake.versions import DEFAULT
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Iterable, Iterator, Mapping
-    from contextlib import AbstractContextManager
+    from collections.abc import Callable, Iterable, Mapping
     from types import TracebackType
 
     from typing_extensions import Self
 
+    from zkfake.link import Carried
     from zkfake.protocol import Id
     from zkfake.state import Snapshot
 
 logger = logging.getLogger("zkfake")
+
+_LONGEST_WAIT = 86_400.0
+"""Seconds; selectors take no more than some weeks."""
 
 
 class FakeZooKeeper:
@@ -93,11 +97,13 @@ class FakeZooKeeper:
         self._host = host
         self._ports = [port] + [0] * (len(self.replicas) - 1)
         self._members: tuple[Member, ...] = ()
+        self._faults: Faults | None = None
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
         self._dirty: dict[Link, None] = {}
-        self._links: dict[Link, None] = {}
-        self._failure: BaseException | None = None
+        self._links: dict[Link, int] = {}
+        """The open sockets, oldest first, and which server's they are."""
+        self._failure: tuple[str, Exception] | None = None
         self._waker: socket.socket | None = None
 
     # -- life
@@ -136,7 +142,8 @@ class FakeZooKeeper:
     def stop(self) -> None:
         """Drops every connection and gives up ports and thread. Does nothing if it is not running.
 
-        Raises `RuntimeError` if the fake itself had failed, which is a bug in it.
+        Every fault ends. Raises `RuntimeError` if the fake itself had failed, which is a bug in it,
+        or an action of ``faults.upon()``.
         """
         with self._life:
             if self._thread is None:
@@ -144,11 +151,15 @@ class FakeZooKeeper:
             with self.at_work():
                 self._stopping.set()
             self._thread.join()
-            self._thread = None
-            self._close(self._members)
+            with self._lock:
+                self._thread = None
+                self._close(self._members)
+                if self._faults is not None:
+                    self._faults.stopped()
             failure, self._failure = self._failure, None
         if failure is not None:
-            raise RuntimeError("zkfake failed; please report this") from failure
+            text, error = failure
+            raise RuntimeError(text) from error
 
     def _close(self, members: Iterable[Member]) -> None:
         for member in members:
@@ -213,52 +224,34 @@ class FakeZooKeeper:
                 raise KeyError(session_id)
             self._ensemble.expire(session)
 
-    # -- links between servers
+    # -- faults
 
-    def partition_servers(
-        self, one: int, other: int, *, way: Way = "both"
-    ) -> AbstractContextManager[None]:
-        """While the context lasts, two servers do not hear each other; ``way``: only what goes
-        ``"out"`` of ``one``, or ``"in"``. They notice after a tick.
-
-        Servers go by their numbers, from 1. Raises `ValueError` where there is no such server.
-        """
-        self._check_number(other)
-        return self._cut_off(one, [other], way)
-
-    def isolate(
-        self, server: int | None = None, *, way: Way = "both"
-    ) -> AbstractContextManager[None]:
-        """While the context lasts, a server, by default the leader, is cut off from all others. Its
-        clients still reach it, and read what it knew, until it notices after a tick.
-
-        Raises `ValueError` where there is no such server.
-        """
-        if server is None:
-            leader = self._ensemble.leader
-            if leader is None:
-                raise ValueError("there is no leader to isolate")
-            server = leader.id
-        others = [replica.id for replica in self.replicas if replica.id != server]
-        return self._cut_off(server, others, way)
-
-    @contextmanager
-    def _cut_off(self, one: int, others: list[int], way: Way) -> Iterator[None]:
-        self._check_number(one)
-        pairs = cuts(one, others, way)
-        with self.at_work():
-            for source, target in pairs:
-                self._ensemble.cut(source, target)
-        try:
-            yield
-        finally:
+    @property
+    def faults(self) -> Faults:
+        """What can be done to clients, servers and links: `zkfake.faults.realtime.Faults`."""
+        if self._faults is None:
             with self.at_work():
-                for source, target in pairs:
-                    self._ensemble.mend(source, target)
+                if self._faults is None:
+                    self._faults = Faults(self, self._ensemble)
+                    for link, number in self._links.items():
+                        if isinstance(link.connection, Connection):
+                            link.connection = self._carried(link, link.connection, number)
+        return self._faults
 
-    def _check_number(self, server: int) -> None:
-        if not 1 <= server <= len(self.replicas):
-            raise ValueError(f"there is no server {server}, only 1 to {len(self.replicas)}")
+    def _carried(self, link: Link, connection: Connection, number: int) -> Carried:
+        """What ``link`` is to carry: once faults are in use, they have a hand in it."""
+        if self._faults is None:
+            return connection
+        return self._faults.wire(connection, number + 1, partial(self._mark, link))
+
+    def _mark(self, link: Link, _connection: Connection | None = None) -> None:
+        """There is something to send, or a socket to be closed."""
+        self._dirty[link] = None
+
+    def failed(self, error: Exception, text: str = "zkfake failed; please report this") -> None:
+        """Keeps what went wrong for `stop`."""
+        logger.error(text, exc_info=error)
+        self._failure = text, error
 
     # -- looking in
 
@@ -294,6 +287,11 @@ class FakeZooKeeper:
         return ",".join(member.hosts for member in self.members)
 
     @property
+    def running(self) -> bool:
+        """Whether it serves."""
+        return self._thread is not None
+
+    @property
     def members(self) -> tuple[Member, ...]:
         """The servers. Raises `RuntimeError` unless running."""
         if self._thread is None:
@@ -321,8 +319,7 @@ class FakeZooKeeper:
         try:
             self._serve()
         except Exception as error:
-            logger.exception("zkfake failed; please report this")
-            self._failure = error
+            self.failed(error)
             with self._lock:
                 for link in list(self._links):
                     link.close()  # or the clients would wait for ever
@@ -336,22 +333,26 @@ class FakeZooKeeper:
                     return
                 now = self._now()
                 ensemble.advance(now)
+                if self._faults is not None:
+                    self._faults.timers.run_due(now)
                 registered = selector.get_map()
                 for key, mask in ready:
                     if key.fd in registered:
                         self._call(key.data, mask)
                 self._flush()
                 due = ensemble.deadline()
+                if self._faults is not None:
+                    due = _earlier(due, self._faults.timers.next())
             # The clock was rounded down, so this does not end before it is due.
-            ready = selector.select(None if due is None else max(0, due - now) / 1000)
+            wait = None if due is None else min(max(0, due - now) / 1000, _LONGEST_WAIT)
+            ready = selector.select(wait)
 
     def _call(self, action: Callable[[int], None], mask: int) -> None:
         """What one socket has to have done; a fault in it is kept for `stop`."""
         try:
             action(mask)
         except Exception as error:
-            logger.exception("zkfake failed; please report this")
-            self._failure = error
+            self.failed(error)
 
     def _flush(self) -> None:
         while self._dirty:
@@ -375,15 +376,14 @@ class FakeZooKeeper:
     ) -> None:
         """Takes on a socket that server ``number`` accepted."""
 
-        def connect(link: Link, ids: tuple[Id, ...]) -> Connection:
-            def mark(_connection: Connection) -> None:
-                self._dirty[link] = None
-
-            return Connection(self.replicas[number], (peer[0], peer[1]), mark, ids)
+        def connect(link: Link, ids: tuple[Id, ...]) -> Carried:
+            mark = partial(self._mark, link)
+            connection = Connection(self.replicas[number], (peer[0], peer[1]), mark, ids)
+            return self._carried(link, connection, number)
 
         tls = self.tls if secure else None
         link = Link(self.selector, accepted, connect, self._links.pop, tls)
-        self._links[link] = None
+        self._links[link] = number
 
         if secure:
             due = self._ensemble.now + HANDSHAKE_TIMEOUT
@@ -402,8 +402,16 @@ class AtWork:
 
     def __enter__(self) -> None:
         self._lock.acquire()
-        self._catch_up()
+        try:
+            self._catch_up()
+        except BaseException:
+            self._lock.release()
+            raise
 
     def __exit__(self, *_: object) -> None:
         self._lock.release()
         self._wake()
+
+
+def _earlier(one: int | None, other: int | None) -> int | None:
+    return other if one is None else one if other is None else min(one, other)

@@ -99,7 +99,7 @@ def test_a_server_lags(ensemble: FakeZooKeeper) -> None:
 def test_an_isolated_leader_is_replaced(ensemble: FakeZooKeeper) -> None:
     leader = find(ensemble, "leader")
     client = Client(leader)
-    with ensemble.isolate():
+    with ensemble.faults.isolate():
         client.wait_for_the_end()
         assert leader.mode is None
         successor = find(ensemble, "leader")
@@ -120,7 +120,7 @@ def test_a_follower_that_does_not_hear_the_leader_lets_its_clients_go(
 ) -> None:
     leader, follower = find(ensemble, "leader"), find(ensemble, "follower")
     client = Client(follower)
-    with ensemble.partition_servers(leader.id, follower.id, way="out"):
+    with ensemble.faults.partition_servers(leader.id, follower.id, way="out"):
         client.wait_for_the_end()
         assert find(ensemble, "leader") is leader
     client.close()
@@ -128,8 +128,8 @@ def test_a_follower_that_does_not_hear_the_leader_lets_its_clients_go(
 
 def test_what_is_no_server(ensemble: FakeZooKeeper) -> None:
     with pytest.raises(ValueError, match="no server 9"):
-        ensemble.partition_servers(1, 9)
-    with pytest.raises(ValueError, match="no server 0"), ensemble.isolate(0):
-        pass
-    with pytest.raises(ValueError, match="way"), ensemble.isolate(1, way="up"):  # type: ignore[arg-type]
-        pass
+        ensemble.faults.partition_servers(1, 9)
+    with pytest.raises(ValueError, match="no server 0"):
+        ensemble.faults.isolate(0)
+    with pytest.raises(ValueError, match="way"):
+        ensemble.faults.isolate(1, way="up")  # type: ignore[arg-type]

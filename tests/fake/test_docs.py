@@ -5,15 +5,38 @@ from pathlib import Path
 
 import pytest
 
+from zkfake.faults.realtime import Faults
+from zkfake.faults.requests import RequestFaults
+from zkfake.faults.servers import ServerFaults
+
+CALLED_BY_THE_DRIVER = {
+    *("wire", "stopped", "count_request", "at_request", "at_reply", "delay", "stops", "forget"),
+}
+
 PAGE = Path(__file__).parents[2] / "docs" / "zkfake.md"
 TEXT = PAGE.read_text("utf-8")
 BLOCKS = re.findall(r"^```python\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
 FIRST = "".join(line for line in BLOCKS[0].splitlines(True) if "import" in line)
 
 
-@pytest.mark.parametrize("number", range(len(BLOCKS)))
+TESTS = [number for number, block in enumerate(BLOCKS) if "\ndef test_" in block]
+
+
+@pytest.mark.parametrize("number", sorted(set(range(len(BLOCKS))) - set(TESTS)))
 def test_examples(number: int) -> None:
     exec(compile(FIRST + BLOCKS[number], f"{PAGE.name}, example {number + 1}", "exec"), {})
+
+
+@pytest.mark.parametrize("number", TESTS)
+def test_examples_for_pytest(number: int, pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(BLOCKS[number])
+    pytester.runpytest_inprocess("-p", "no:cacheprovider").assert_outcomes(passed=1)
+
+
+def test_every_fault_is_on_the_page() -> None:
+    for name in [*vars(RequestFaults), *vars(ServerFaults), *vars(Faults)]:
+        internal = name.startswith("_") or not callable(getattr(Faults, name))
+        assert internal or name in CALLED_BY_THE_DRIVER or f"`{name}(" in TEXT, name
 
 
 def test_there_are_examples() -> None:

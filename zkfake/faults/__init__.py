@@ -7,6 +7,7 @@ connection (`wire`) and the faults of a `FakeZooKeeper` (`realtime`).
 """
 
 from zkfake.faults.outages import Outage
+from zkfake.faults.realtime import Faults, Hold
 from zkfake.faults.rules import Rule
 
-__all__ = ["Outage", "Rule"]
+__all__ = ["Faults", "Hold", "Outage", "Rule"]

@@ -6,7 +6,7 @@ its ``with`` block, after its duration, or with all others.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -57,15 +57,28 @@ class World(Protocol):
 class Outage:
     """A fault that lasts until it is healed. Healing twice does nothing."""
 
-    def __init__(self, name: str, text: str, heal: Callable[[Outage], None]) -> None:
-        self._heal = heal
+    def __init__(self, world: World, name: str, text: str, end: Callable[[], object]) -> None:
+        """``end`` is called when it is healed."""
+        self._world = world
+        self._end = end
+        self._forget_time = _nothing
         self.name = name
         self.text = text
         self.over = False
 
     def heal(self) -> None:
         """End it."""
-        self._heal(self)
+        with self._world.at_work():
+            if not self.over:
+                self.over = True
+                self._forget_time()
+                self._end()
+                self._world.note(f"{self.name} healed", self.text)
+                self._world.tell()
+
+    def heal_after(self, seconds: float) -> None:
+        """Let it end by itself."""
+        self._forget_time = self._world.later(seconds, self.heal)
 
     def __enter__(self) -> Self:
         return self
@@ -77,48 +90,34 @@ class Outage:
         return f"<{self.name} of {self.text}{', over' if self.over else ''}>"
 
 
+Kind = TypeVar("Kind", bound=Outage)
+
+
 class Outages:
     """The outages of one fake."""
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._present: dict[Outage, Callable[[], None]] = {}
+        self._begun: tuple[Outage, ...] = ()
 
     @property
     def outages(self) -> tuple[Outage, ...]:
         """Those that are not over, oldest first."""
-        return tuple(self._present)
+        return tuple(outage for outage in self._begun if not outage.over)
 
     def heal(self) -> None:
         """End every outage."""
         for outage in self.outages:
             outage.heal()
 
-    def _begin(
-        self,
-        name: str,
-        text: str,
-        begin: Callable[[], object],
-        end: Callable[[], object],
-        duration: float | None,
-    ) -> Outage:
+    def _begin(self, outage: Kind, begin: Callable[[], object], duration: float | None) -> Kind:
         if duration is not None and not duration >= 0:
             raise ValueError(f"duration={duration!r}; expected seconds, 0 or more")
-
-        def heal(outage: Outage) -> None:
-            with self._world.at_work():
-                if not outage.over:
-                    outage.over = True
-                    end()
-                    self._present.pop(outage, _nothing)()
-                    self._world.note(f"{name} healed", text)
-
         begin()
-        outage = Outage(name, text, heal)
-        self._present[outage] = _nothing
-        self._world.note(name, text)
+        self._begun = (*self.outages, outage)
+        self._world.note(outage.name, outage.text)
         if duration is not None:
-            self._present[outage] = self._world.later(duration, outage.heal)
+            outage.heal_after(duration)
         return outage
 
 

@@ -171,7 +171,7 @@ class Rules(Generic[R]):
         """Whether a rule has the request's connection lost."""
         lost = False
         for rule in list(self._rules):
-            if rule.point == point and rule.consider(request):
+            if rule.point == point and not rule.over and rule.consider(request):
                 lost = True
         return lost
 

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from zkfake.faults.outages import Outages, check_choice
+from zkfake.faults.outages import Outage, Outages, check_choice
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from zkfake.faults.outages import Outage
 
 __all__ = ["ServerFaults", "Way", "milliseconds"]
 
@@ -37,13 +35,8 @@ class ServerFaults(Outages):
         world = self._world
         with world.acting():
             number = self._number(server)
-            return self._begin(
-                "stop server",
-                str(number),
-                lambda: world.stop_server(number),
-                lambda: world.start_server(number),
-                duration,
-            )
+            outage = Outage(world, "stop server", str(number), lambda: world.start_server(number))
+            return self._begin(outage, lambda: world.stop_server(number), duration)
 
     def lose_quorum(self, *, duration: float | None = None) -> Outage:
         """Stop servers, those with the highest numbers first, until the rest is no quorum."""
@@ -62,7 +55,8 @@ class ServerFaults(Outages):
                 for number in stopped:
                     world.start_server(number)
 
-            return self._begin("lose quorum", f"servers {stopped}", stop, start, duration)
+            outage = Outage(world, "lose quorum", f"servers {stopped}", start)
+            return self._begin(outage, stop, duration)
 
     def isolate(
         self, server: int | None = None, *, way: Way = "both", duration: float | None = None
@@ -110,7 +104,8 @@ class ServerFaults(Outages):
             for source, target in cuts:
                 world.ensemble.mend(source, target)
 
-        return self._begin(name, text, lambda: world.call(cut), lambda: world.call(mend), duration)
+        outage = Outage(world, name, text, lambda: world.call(mend))
+        return self._begin(outage, lambda: world.call(cut), duration)
 
     def freeze(self, server: int | None = None, *, duration: float | None = None) -> Outage:
         """Let a server apply nothing more: it goes on to serve reads, of what it had applied."""
@@ -118,13 +113,10 @@ class ServerFaults(Outages):
         with world.acting():
             number = self._number(server)
             applying = world.replicas[number - 1].applying
-            return self._begin(
-                "freeze server",
-                str(number),
-                applying.freeze,
-                lambda: world.call(applying.unfreeze),
-                duration,
+            outage = Outage(
+                world, "freeze server", str(number), lambda: world.call(applying.unfreeze)
             )
+            return self._begin(outage, applying.freeze, duration)
 
     def lag(
         self,
@@ -147,7 +139,7 @@ class ServerFaults(Outages):
                 applying.lag = before
 
             text = f"server {number}, {lag[0]} to {lag[1]} s"
-            return self._begin("lag", text, change, restore, duration)
+            return self._begin(Outage(self._world, "lag", text, restore), change, duration)
 
     def slow_servers(
         self, one: int, other: int, latency: tuple[float, float], *, duration: float | None = None
@@ -167,7 +159,8 @@ class ServerFaults(Outages):
                 links.set_latency(other, one, None)
 
             text = f"{one} and {other}, {latency[0]} to {latency[1]} s"
-            return self._begin("slow servers", text, change, restore, duration)
+            outage = Outage(self._world, "slow servers", text, restore)
+            return self._begin(outage, change, duration)
 
     def _number(self, server: int | None) -> int:
         """A server's number; ``None`` is the leader."""

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from zkfake.faults.outages import check_choice
+from zkfake.faults.outages import Outage, check_choice
 from zkfake.faults.requests import RequestFaults
 from zkfake.faults.servers import ServerFaults
 from zkfake.simulation.chance import Chance
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from random import Random
 
-    from zkfake.faults.outages import Direction, Outage
+    from zkfake.faults.outages import Direction
     from zkfake.faults.rules import Point
     from zkfake.simulation.network import Network
     from zkfake.simulation.profiles import Profile
@@ -127,7 +127,7 @@ class Faults(RequestFaults[Request], ServerFaults):
 
         where = "every server" if server is None else f"server {server}"
         text = f"{self._title(client)} and {where}, {direction}"
-        return self._begin("partition", text, begin, mend, duration)
+        return self._begin(Outage(self._world, "partition", text, mend), begin, duration)
 
     def slow(
         self,
@@ -148,7 +148,7 @@ class Faults(RequestFaults[Request], ServerFaults):
                 self._network.unslow(each, latency)
 
         text = f"{self._title(client)}, {latency[0]} to {latency[1]} s"
-        return self._begin("slow link", text, begin, mend, duration)
+        return self._begin(Outage(self._world, "slow link", text, mend), begin, duration)
 
     def pause(self, client: Any, *tasks: Task, duration: float | None = None) -> Outage:
         """Stop a client's process: its tasks stand still, and those given in ``tasks``.
@@ -188,7 +188,7 @@ class Faults(RequestFaults[Request], ServerFaults):
             del self._freezes[freeze]
             freeze.end()
 
-        return self._begin(name, client, begin, end, duration)
+        return self._begin(Outage(self._world, name, client, end), begin, duration)
 
     def hold_events(self, client: Any, *, duration: float | None = None) -> Outage:
         """Hold back what servers send to a client from the next watch event on: replies behind it
@@ -196,13 +196,8 @@ class Faults(RequestFaults[Request], ServerFaults):
         """
         name = _required(client)
         network = self._network
-        return self._begin(
-            "hold events",
-            name,
-            lambda: network.hold_events(name),
-            lambda: network.release_events(name),
-            duration,
-        )
+        outage = Outage(self._world, "hold events", name, lambda: network.release_events(name))
+        return self._begin(outage, lambda: network.hold_events(name), duration)
 
     # -- sessions
 
