@@ -8,12 +8,15 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import pytest
 
 from zkfake import FakeZooKeeper
 from zkfake.cli import main
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 MODULE = [sys.executable, "-m", "zkfake"]
 SCRIPT = [str(Path(sys.executable).with_name("zkfake"))]
@@ -24,7 +27,16 @@ def first_line(output: IO[str] | None) -> str:
     return output.readline().strip()
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """A shell's background jobs ignore SIGINT, and so would every process that they start."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for one process")
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("command", [MODULE, SCRIPT], ids=["module", "script"])
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
 def test_serving_until_a_signal(command: list[str], end: signal.Signals) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 import select
-import signal
 import subprocess
 import sys
 import time
@@ -45,9 +44,10 @@ def serve(*arguments: str) -> Iterator[str]:
         try:
             assert process.stdout is not None
             yield process.stdout.readline().strip()
-        finally:
-            process.send_signal(signal.SIGINT)
+            process.terminate()
             assert process.wait(LIMIT) == 0
+        finally:
+            process.kill()
 
 
 @pytest.fixture
