@@ -1,0 +1,223 @@
+"""Mistakes planted in kazoo's recipes, for the oracles to find: each a function that plants one."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from kazoo.exceptions import BadVersionError, NodeExistsError
+from kazoo.recipe.counter import Counter
+from kazoo.recipe.election import Election
+from kazoo.recipe.lock import Lock, Semaphore
+from kazoo.recipe.queue import LockingQueue
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pytest
+
+    Patch = pytest.MonkeyPatch
+
+
+def takes_the_lock_whoever_is_first(patch: Patch) -> None:
+    patch.setattr(Lock, "_get_predecessor", lambda self, node: None)
+
+
+def looks_only_at_its_neighbour(patch: Patch) -> None:
+    """Goes ahead when the one before it is gone, though there may be others before that."""
+    get_predecessor = Lock._get_predecessor
+
+    def once(self: Any, node: str) -> Any:
+        if getattr(self, "waited_with", None) == node:
+            return None
+        self.waited_with = node
+        return get_predecessor(self, node)
+
+    patch.setattr(Lock, "_get_predecessor", once)
+
+
+def sets_no_watch(patch: Patch) -> None:
+    """Waits for its predecessor and is not told when that goes."""
+    patch.setattr(Lock, "_watch_predecessor", lambda self, event: None)
+
+
+def forgets_to_delete_its_node(patch: Patch) -> None:
+    patch.setattr(Lock, "_delete_node", lambda self, node: None)
+
+
+def holds_with_a_deleted_node(patch: Patch) -> None:
+    """Gives the lock back as soon as it has it, and believes that it has it."""
+    inner_acquire = Lock._inner_acquire
+
+    def acquire(self: Any, *arguments: Any, **named: Any) -> Any:
+        gotten = inner_acquire(self, *arguments, **named)
+        if gotten:
+            self._delete_node(self.node)
+        return gotten
+
+    patch.setattr(Lock, "_inner_acquire", acquire)
+
+
+def leads_without_the_lock(patch: Patch) -> None:
+    """Waits for a moment, then leads whatever came of it."""
+
+    def run(self: Any, function: Any, *arguments: Any) -> None:
+        gotten = self.lock.acquire(blocking=False)
+        if not gotten:
+            self.lock.node = self.lock.client.create(
+                self.lock.create_path, ephemeral=True, sequence=True
+            ).rpartition("/")[2]
+            self.lock.is_acquired = True
+        try:
+            function(*arguments)
+        finally:
+            self.lock.release()
+
+    patch.setattr(Election, "run", run)
+
+
+def counts_one_lease_too_many(patch: Patch) -> None:
+    get_lease = Semaphore._get_lease
+
+    def more(self: Any, data: Any = None) -> Any:
+        self.max_leases += 1
+        try:
+            return get_lease(self, data)
+        finally:
+            self.max_leases -= 1
+
+    patch.setattr(Semaphore, "_get_lease", more)
+
+
+def counts_leases_without_the_lock(patch: Patch) -> None:
+    """Counts, and takes a lease a moment later, while others do the same."""
+
+    def acquire(self: Any, blocking: bool, timeout: float | None = None) -> bool:
+        if not self.assured_path:
+            self._ensure_path()
+        gotten = False
+        while not gotten:
+            gotten = self._get_lease()
+            if not gotten:
+                self.client.handler.sleep_func(0.2)
+        return gotten
+
+    patch.setattr(Semaphore, "_inner_acquire", acquire)
+
+
+def keeps_its_lease(patch: Patch) -> None:
+    patch.setattr(Semaphore, "release", lambda self: True)
+
+
+def marks_no_item(patch: Patch) -> None:
+    """Gives an item without its mark: others get it too."""
+
+    def take(self: Any, entry: str) -> Any:
+        value, _ = self.client.retry(self.client.get, f"{self._entries_path}/{entry}")
+        return entry, value
+
+    patch.setattr(LockingQueue, "_take", take)
+
+
+def takes_what_is_taken(patch: Patch) -> None:
+    """A mark that is there already is good enough, whoever made it."""
+    take = LockingQueue._take
+
+    def anyway(self: Any, entry: str) -> Any:
+        create = self.client.create
+        self.client.create = _unless_there(create)
+        try:
+            return take(self, entry)
+        finally:
+            self.client.create = create
+
+    patch.setattr(LockingQueue, "_take", anyway)
+    patch.setattr(LockingQueue, "_filter_locked", lambda self, values, taken: sorted(values))
+
+
+def _unless_there(create: Callable[..., Any]) -> Callable[..., Any]:
+    def tolerant(path: str, *arguments: Any, **named: Any) -> Any:
+        try:
+            return create(path, *arguments, **named)
+        except NodeExistsError:
+            return path
+
+    return tolerant
+
+
+def deletes_late(patch: Patch) -> None:
+    """Says yes, gives the mark back, and leaves deleting the item for later."""
+
+    def consume(self: Any) -> bool:
+        entry, _ = self.processing_element
+        self.client.delete(f"{self._lock_path}/{entry}")
+        self.processing_element = None
+        return True
+
+    patch.setattr(LockingQueue, "consume", consume)
+
+
+def deletes_early(patch: Patch) -> None:
+    """The item is gone when it is given, not when it is consumed."""
+    take = LockingQueue._take
+
+    def at_once(self: Any, entry: str) -> Any:
+        taken = take(self, entry)
+        if taken is not None:
+            self.client.delete(f"{self._entries_path}/{entry}")
+        return taken
+
+    patch.setattr(LockingQueue, "_take", at_once)
+
+
+def writes_whatever_the_version_is(patch: Patch) -> None:
+    """Two clients add to the same value, and one of them is lost."""
+    _counting(patch, lambda counter, value, _version: counter.client.set(counter.path, value))
+
+
+def takes_a_refusal_for_success(patch: Patch) -> None:
+    def write(counter: Any, value: bytes, version: int) -> None:
+        with suppress(BadVersionError):
+            counter.client.set(counter.path, value, version=version)
+
+    _counting(patch, write)
+
+
+def adds_twice(patch: Patch) -> None:
+    change = Counter._change
+
+    def twice(self: Any, value: int) -> Any:
+        change(self, value)
+        return change(self, value)
+
+    patch.setattr(Counter, "_change", twice)
+
+
+def _counting(patch: Patch, write: Callable[[Any, bytes, int], object]) -> None:
+    def change(self: Any, value: int) -> None:
+        before, version = self._value()
+        write(self, repr(before + value).encode(), version)
+
+    patch.setattr(Counter, "_inner_change", change)
+
+
+MUTANTS: list[tuple[str, Callable[[Patch], None]]] = [
+    ("Lock", takes_the_lock_whoever_is_first),
+    ("Lock", looks_only_at_its_neighbour),
+    ("Lock", sets_no_watch),
+    ("Lock", forgets_to_delete_its_node),
+    ("Lock", holds_with_a_deleted_node),
+    ("Election", takes_the_lock_whoever_is_first),
+    ("Election", leads_without_the_lock),
+    ("Semaphore", counts_one_lease_too_many),
+    ("Semaphore", counts_leases_without_the_lock),
+    ("Semaphore", keeps_its_lease),
+    ("LockingQueue", marks_no_item),
+    ("LockingQueue", takes_what_is_taken),
+    ("LockingQueue", deletes_late),
+    ("LockingQueue", deletes_early),
+    ("Counter", writes_whatever_the_version_is),
+    ("Counter", takes_a_refusal_for_success),
+    ("Counter", adds_twice),
+]
+"""Each with the recipe whose oracle has to find it."""

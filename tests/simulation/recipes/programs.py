@@ -1,0 +1,215 @@
+"""What users do with kazoo's Lock, Election, Semaphore, LockingQueue and Counter.
+
+Rules that live here: `RECIPES` has a program for each, which runs it in a `Study` and adds what it
+finds to the study's oracle. `Lock`: two rounds share an object, one has its own; some attempts have
+a timeout, others wait for as long as it takes. Findings that a whole run is needed for, who waits
+and what is left behind, are made here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from zkfake.log import Create, Delete, SetData
+from zkfake.simulation import Simulation
+from zkfake.simulation.servers import EPOCH
+
+from .kinds import DOUBLE, ITSELF, LEFT, MISCOUNTED, ORPHAN, TWIN, WAITS
+from .queues import locking_queue
+from .study import USUAL, Study, Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .kinds import Kind
+
+ROUNDS = 5
+TIMEOUT = 20.0
+INCREMENTS = 5
+
+
+def lock(sim: Simulation) -> Study:
+    study = Study(sim)
+
+    def work(worker: Worker) -> None:
+        shared = worker.client.Lock("/lock", worker.name)
+        for number in range(ROUNDS):
+            mine = worker.client.Lock("/lock", worker.name) if number % 3 == 1 else shared
+            timeout = TIMEOUT if (number + worker.number) % 2 else None
+            if worker.attempts("Lock.acquire", mine.acquire, timeout=timeout):
+                claim = study.oracle.begin(worker.client, "/lock", f"/lock/{mine.node}")
+                worker.busy()
+                study.oracle.end(claim)
+                worker.attempts("Lock.release", mine.release)
+
+    judge_locks(study, study.run(work), "/lock")
+    return study
+
+
+def election(sim: Simulation) -> Study:
+    study = Study(sim)
+
+    def campaign(worker: Worker, mine: Any) -> bool:
+        led = False
+
+        def lead() -> None:
+            nonlocal led
+            node = f"/election/{mine.lock.node}"
+            claim = study.oracle.begin(worker.client, "/election", node)
+            worker.busy()
+            study.oracle.end(claim)
+            led = True
+
+        mine.run(lead)
+        return led
+
+    def work(worker: Worker) -> None:
+        shared = worker.client.Election("/election", worker.name)
+        for number in range(ROUNDS):
+            mine = worker.client.Election("/election", worker.name) if number % 3 == 1 else shared
+
+            worker.attempts("Election.run", campaign, worker, mine)
+
+    judge_locks(study, study.run(work), "/election")
+    return study
+
+
+def semaphore(sim: Simulation) -> Study:
+    study = Study(sim)
+    leases = 2
+
+    def work(worker: Worker) -> None:
+        def make() -> Any:
+            return worker.client.Semaphore("/semaphore", worker.name, max_leases=leases)
+
+        shared = make()
+        for number in range(ROUNDS):
+            mine = make() if number % 3 == 1 else shared
+            timeout = TIMEOUT if (number + worker.number) % 2 else None
+            if worker.attempts("Semaphore.acquire", mine.acquire, timeout=timeout):
+                claim = study.oracle.begin(worker.client, "/semaphore", mine.create_path, leases)
+                worker.busy()
+                study.oracle.end(claim)
+                worker.attempts("Semaphore.release", mine.release)
+
+    waiting = study.run(work)
+    judge_locks(study, waiting, "/semaphore-__lock__")
+    if not waiting:
+        for name in study.truth.children("/semaphore"):
+            study.oracle.found(LEFT, name)
+    return study
+
+
+def judge_locks(study: Study, waiting: list[Worker], path: str) -> None:
+    """Say why somebody waits for a lock below ``path``, or what nodes nobody will remove."""
+    oracle, truth = study.oracle, study.truth
+    nodes = sorted(truth.children(path), key=lambda name: name[-10:])
+    text = f"{', '.join(worker.name for worker in waiting) or 'nobody'} waits, {nodes}"
+    owners = {name: oracle.sessions[truth.owners(f"{path}/{name}")[-1]] for name in nodes}
+    # Who waits has made a node for that, its newest.
+    newest = {owner: name for name, owner in owners.items()}
+    waits_with = {newest.get(worker.name) for worker in waiting}
+    stale = [name for name in nodes if name not in waits_with]
+    if waiting and not (stale and stale[0] == nodes[0]):
+        oracle.found(WAITS, text)
+    for name in stale:
+        prefix = f"{path}/{name[:-10]}"
+        cut = oracle.was_cut_off(owners[name], "create", prefix)
+        created = oracle.lost_replies(owners[name], "create", prefix)
+        twins = [twin for twin in nodes if twin[:-10] == name[:-10] and twin != name]
+        if created and waits_with.intersection(twins):
+            oracle.found(ITSELF, text)
+        elif created and _was_made_twice(study, path, name):
+            oracle.found(TWIN, text)
+        else:
+            oracle.found(ORPHAN if cut else LEFT, text)
+
+
+def _was_made_twice(study: Study, path: str, name: str) -> bool:
+    """Whether the same `Lock` had another node while it had this one."""
+    prefix = f"{path}/{name[:-10]}"
+    nodes: set[str] = set()
+    for transaction in study.truth.transactions():
+        for operation in transaction.operations:
+            if isinstance(operation, Create) and operation.path.startswith(prefix):
+                nodes.add(operation.path)
+            elif isinstance(operation, Delete):
+                nodes.discard(operation.path)
+        if len(nodes) > 1 and f"{path}/{name}" in nodes:
+            return True
+    return False
+
+
+class Increment(NamedTuple):
+    """One ``counter += 1``: from and to when, and whether it came back."""
+
+    client: str
+    begin: float
+    end: float
+    acknowledged: bool
+
+
+def counter(sim: Simulation) -> Study:
+    study = Study(sim)
+    increments: list[Increment] = []
+
+    def work(worker: Worker) -> None:
+        mine = worker.client.Counter("/counter")
+        for _ in range(INCREMENTS):
+            begin, acknowledged = sim.now, False
+            try:
+                mine += 1
+                acknowledged = True
+            except USUAL:
+                pass  # it may count or not: a user who adds again may add twice
+            increments.append(Increment(worker.name, begin, sim.now, acknowledged))
+            sim.sleep(worker.random.random())
+
+    if waiting := study.run(work):
+        study.oracle.found(WAITS, ", ".join(worker.name for worker in waiting))
+    else:
+        judge_counter(study, increments)
+    return study
+
+
+def judge_counter(study: Study, increments: list[Increment]) -> None:
+    """Compare what was counted with what was written."""
+    oracle = study.oracle
+    writes = [
+        (oracle.sessions[transaction.session_id], (transaction.time - EPOCH * 1000) / 1000)
+        for transaction in study.truth.transactions()
+        for operation in transaction.operations
+        if isinstance(operation, SetData) and operation.path == "/counter"
+    ]
+    for each in increments:
+        # The servers' clock has milliseconds, a client's next increment comes behind all of them.
+        applied = sum(
+            client == each.client and each.begin - 0.001 <= when <= each.end
+            for client, when in writes
+        )
+        text = f"{each} was written {applied} times"
+        lost = oracle.lost_replies(each.client, "setData", "/counter", each.begin, each.end)
+        if applied < each.acknowledged or applied - 1 > lost:
+            oracle.found(MISCOUNTED, text)
+        elif applied > 1:
+            oracle.found(DOUBLE, text)
+    node = study.truth.tree.get("/counter")
+    if node is None or int(node.data or 0) != len(writes):
+        oracle.found(MISCOUNTED, f"{node and node.data!r} after {len(writes)} writes")
+
+
+RECIPES: dict[str, Callable[[Simulation], Study]] = {
+    "Lock": lock,
+    "Election": election,
+    "Semaphore": semaphore,
+    "LockingQueue": locking_queue,
+    "Counter": counter,
+}
+"""The program of each recipe. It makes, runs and judges a `Study`."""
+
+
+def run(recipe: str, servers: int, seed: int) -> tuple[Simulation, dict[Kind, list[str]]]:
+    """One run of a recipe's program under the hostile profile: the world, and what was found."""
+    sim = Simulation(seed=seed, servers=servers, profile="hostile")
+    sim.quiet = True
+    return sim, sim.run(RECIPES[recipe]).oracle.findings
