@@ -6,6 +6,7 @@ from __future__ import annotations
 import builtins
 import gc
 import importlib.util
+import random
 import sys
 import threading
 import time
@@ -224,3 +225,15 @@ def test_an_ordered_set_is_a_set_in_order(steps: list[tuple[str, int]]) -> None:
         assert (len(ours), value in ours) == (len(real), value in real)
     assert list(ours) == list(order)
     assert {*ours} == real
+
+
+@given(st.lists(st.tuples(st.integers(-3, 3), st.integers(0, 1 << 70)), min_size=1, max_size=20))
+def test_randint_draws_what_the_real_one_draws_from_the_seed(ranges: list[tuple[int, int]]) -> None:
+    real = random.Random("5/program")
+    with Simulation(seed=5):
+        chance = vars(sys.modules["kazoo.protocol.connection"])["random"]
+        for low, width in ranges:
+            assert chance.randint(low, low + width) == real.randint(low, low + width)
+        with pytest.raises(ValueError, match="empty range"):
+            chance.randint(1, 0)
+        assert chance.random() == real.random()

@@ -367,7 +367,7 @@ class Scheduler:
             if task is self.main:
                 raise SimulationError("the main task cannot be paused")
             task.frozen += 1
-        self._ready, stopped = _split(self._ready, lambda task: not task.frozen)
+        self._ready[:], stopped = _split(self._ready, lambda task: not task.frozen)
         self._stash += stopped
 
     def thaw(self, tasks: Iterable[Task]) -> None:
@@ -412,25 +412,22 @@ class Scheduler:
 
     def _switch(self, me: Task | None) -> None:
         """Run whatever is next; returns when ``me`` has been chosen again."""
-        while True:
-            ready = self._ready
-            if not ready:
-                try:
-                    self._idle()
-                except Exception as error:
-                    self.interrupt(error)
-                continue
-            if self.reorder and len(ready) > 1 and self._draw() < self.reorder:
-                task = ready.pop(int(self._draw() * len(ready)))
-            else:
-                task = ready.pop(0)
-            self.steps += 1
-            if self.steps > self._look_at:
-                self._look(task)
-            self.current = task
-            if task is not me:
-                task.greenlet.switch()
-            return
+        ready = self._ready
+        while not ready:
+            try:
+                self._idle()
+            except Exception as error:
+                self.interrupt(error)
+        if self.reorder and len(ready) > 1 and self._draw() < self.reorder:
+            task = ready.pop(int(self._draw() * len(ready)))
+        else:
+            task = ready.pop(0)
+        steps = self.steps = self.steps + 1
+        if steps > self._look_at:
+            self._look(task)
+        self.current = task
+        if task is not me:
+            task.greenlet.switch()
 
     def _look(self, task: Task) -> None:
         """A step to be traced, or one too many."""

@@ -214,16 +214,22 @@ def select(
     Raises ``ValueError`` for a closed socket.
     """
     readable: list[Any] = []
-    for each in readers:
-        if each.readable:
-            readable.append(each)  # noqa: PERF401  # a comprehension costs more here
-    writable = [each for each in writers if each.writable] if writers else []
-    if readable or writable:
-        return readable, writable, []
-    deadline = scheduler.deadline_after(timeout)
-    sockets = (*readers, *writers) if writers else readers
-    task = scheduler.current
-    while deadline is None or scheduler.now < deadline:
+    writable: list[Any] = []
+    task: Task | None = None
+    while True:
+        for each in readers:
+            if each.readable:
+                readable.append(each)  # noqa: PERF401  # a comprehension costs more here
+        if writers:
+            writable = [each for each in writers if each.writable]
+        if readable or writable:
+            break
+        if task is None:
+            task = scheduler.current
+            deadline = scheduler.deadline_after(timeout)
+            sockets = (*readers, *writers) if writers else readers
+        if deadline is not None and scheduler.now >= deadline:
+            break
         for each in sockets:
             if each.closed:
                 raise ValueError("a closed socket cannot be selected")
@@ -233,8 +239,4 @@ def select(
         finally:
             for each in sockets:
                 each.selecting.remove(task)
-        readable = [each for each in readers if each.readable]
-        writable = [each for each in writers if each.writable]
-        if readable or writable:
-            break
     return readable, writable, []
