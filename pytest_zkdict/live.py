@@ -48,8 +48,6 @@ DEBIAN_JAR = Path("/usr/share/java/zookeeper.jar")
 DEBIAN_LOGGER = Path("/usr/share/java/slf4j-simple.jar")
 DEBIAN_CONF = Path("/etc/zookeeper/conf")
 
-MAIN_CLASS = "org.apache.zookeeper.server.ZooKeeperServerMain"
-
 #: Milliseconds. A test of expiry should be over soon, a test in a debugger should not expire.
 TICK_TIME = 200
 MAX_SESSION_TIMEOUT = 60_000
@@ -214,6 +212,7 @@ class LiveZooKeeper:
 
     backend: Literal["live"] = "live"
 
+    _MAIN_CLASS = "org.apache.zookeeper.server.ZooKeeperServerMain"
     _OWN_SETTINGS = frozenset({"clientPort", "clientPortAddress", "dataDir"})
 
     def __init__(
@@ -370,37 +369,13 @@ class LiveZooKeeper:
 
     def _launch(self, directory: Path, port: int, deadline: float) -> bool:
         """True: it serves. False: the port belongs to somebody else."""
-        settings = {
-            **self._settings,
-            "dataDir": directory / "data",
-            "clientPort": port,
-            "clientPortAddress": "127.0.0.1",
-        }
-        # zoo.cfg is a Java properties file, where a backslash escapes.
-        config = "".join(f"{name}={_as_text(value)}\n" for name, value in settings.items())
-        config = config.replace("\\", "\\\\")
-        (directory / "zoo.cfg").write_text(config, "utf-8")
-        command = [
-            self._installation.java,
-            *self._jvm_options,
-            *(f"-D{name}={_as_text(value)}" for name, value in self._properties.items()),
-            "-cp",
-            os.pathsep.join(self._installation.class_path),
-            MAIN_CLASS,
-            str(directory / "zoo.cfg"),
-        ]
-        with open(directory / "server.log", "wb") as log:
-            supervisor = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-c", _SUPERVISOR, str(directory), *command],
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                bufsize=0,
-                # Ctrl-C in a terminal goes to the whole group; tests need the server to clean up.
-                start_new_session=True,
-            )
-        self._supervisor = supervisor
-        self._arm(supervisor)
+        self._spawn(directory, port)
+        return self._is_up(directory, port, deadline)
+
+    def _is_up(self, directory: Path, port: int, deadline: float) -> bool:
+        """Waits until the process that was started serves; as `_launch`."""
+        supervisor = self._supervisor
+        assert supervisor is not None
         while True:
             serving = _data_directory(port)
             # Without `conf` on its whitelist (a caller's choice) the server can only be believed.
@@ -423,9 +398,44 @@ class LiveZooKeeper:
                 if "Unable to locate a Java Runtime" in text:  # macOS's placeholder for java
                     raise LiveUnavailableError(f"a live ZooKeeper needs Java. {_INSTALL}")
                 happened = "ended at once" if ended else f"was not up in {self._start_timeout:g} s"
+                config = (directory / "zoo.cfg").read_text("utf-8")
                 raise LiveStartError(
                     f"the ZooKeeper server {happened}. Its output:\n{text}\nIts settings:\n{config}"
                 )
+
+    def _spawn(self, directory: Path, port: int) -> None:
+        """Starts the process, and does not wait for it."""
+        settings = {
+            **self._settings,
+            "dataDir": directory / "data",
+            "clientPort": port,
+            "clientPortAddress": "127.0.0.1",
+        }
+        # zoo.cfg is a Java properties file, where a backslash escapes.
+        config = "".join(f"{name}={_as_text(value)}\n" for name, value in settings.items())
+        config = config.replace("\\", "\\\\")
+        (directory / "zoo.cfg").write_text(config, "utf-8")
+        command = [
+            self._installation.java,
+            *self._jvm_options,
+            *(f"-D{name}={_as_text(value)}" for name, value in self._properties.items()),
+            "-cp",
+            os.pathsep.join(self._installation.class_path),
+            self._MAIN_CLASS,
+            str(directory / "zoo.cfg"),
+        ]
+        with open(directory / "server.log", "wb") as log:
+            supervisor = subprocess.Popen(
+                [sys.executable, "-I", "-S", "-c", _SUPERVISOR, str(directory), *command],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                bufsize=0,
+                # Ctrl-C in a terminal goes to the whole group; tests need the server to clean up.
+                start_new_session=True,
+            )
+        self._supervisor = supervisor
+        self._arm(supervisor)
 
     def _arm(self, supervisor: subprocess.Popen[bytes] | None) -> None:
         """Tie the server and its directory to the life of this object and the interpreter."""

@@ -1,4 +1,6 @@
-"""What all tests share: pytester, Hypothesis profiles, the check that no test leaves a thread."""
+"""What all tests share: pytester, Hypothesis profiles, where the live server is, the check that no
+test leaves a thread.
+"""
 
 import os
 import threading
@@ -7,6 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from pytest_zkdict.live import LiveUnavailableError, LiveZooKeeper, find_installation
 
 pytest_plugins = ["pytester"]
 
@@ -28,3 +32,24 @@ def _no_thread_left() -> Iterator[None]:
     for thread in set(threading.enumerate()) - before:
         thread.join(max(0.0, deadline - time.monotonic()))
         assert not thread.is_alive(), f"the test left the thread {thread.name!r} running"
+
+
+@pytest.fixture(scope="session")
+def live_home(request: pytest.FixtureRequest) -> str | None:
+    """Where the live server is (`--zk-home`; None: wherever it is found); skips without one."""
+    home: str | None = request.config.getoption("--zk-home")
+    try:
+        find_installation(home)
+    except LiveUnavailableError as reason:
+        wanted = request.config.getoption("--zk-require-live") or os.environ.get("ZK_REQUIRE_LIVE")
+        if wanted:
+            pytest.fail(f"the live server is required: {reason}", pytrace=False)
+        pytest.skip(str(reason))
+    return home
+
+
+@pytest.fixture(scope="session")
+def live_version(live_home: str | None) -> str:
+    """ "3.8" or "3.9": the version that the fake has to have beside the live server."""
+    with LiveZooKeeper(live_home) as server:
+        return ".".join(server.version.split(".")[:2])

@@ -194,12 +194,13 @@ class Connection:
             self._on_output(self)
 
     def _answer_word(self, word: bytes, argument: bytes) -> None:
+        counts = self._replica.mode is not None  # who serves nobody counts nothing
         self.stats.received += 1
-        self._replica.stats.received += 1
+        self._replica.stats.received += counts
         text = four_letter.answer(word, Status(self._replica), argument)
         if text:
             self._output.append(text)
-            self._replica.stats.sent += 1
+            self._replica.stats.sent += counts
         self._close()
 
     # -- the handshake

@@ -494,7 +494,8 @@ class Request(NamedTuple):
     arrived.
 
     ``record`` is ``None`` where the body could not be read; ``spends_zxid`` tells whether such a
-    write uses a zxid all the same.
+    write uses a zxid all the same. ``session_fault`` is the leader's: why the session may not write
+    here any more.
     """
 
     session_id: int
@@ -503,6 +504,7 @@ class Request(NamedTuple):
     record: Any
     ids: tuple[Id, ...]
     spends_zxid: bool = False
+    session_fault: Code | None = None
 
 
 def read_connect_request(reader: Reader) -> ConnectRequest:

@@ -125,6 +125,7 @@ class Replica:
         self.role.leave()
         self.role = role
         self.since = self.ensemble.now
+        self.stats.reset()
         self.applying.clear()
         self._drop_clients()
         self._forget_local_sessions()

@@ -93,7 +93,7 @@ class Status:
         return {session.id for session in local if session.server_id == replica.id}
 
     def global_sessions(self) -> Mapping[int, int]:
-        return {session.id: session.timeout for session in self._replica.ensemble.sessions}
+        return self._replica.store.sessions
 
     def connection_sets(self) -> Sequence[tuple[int, Sequence[tuple[str, int]]]]:
         sets: dict[int, list[tuple[str, int]]] = {}

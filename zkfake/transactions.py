@@ -31,6 +31,9 @@ from zkfake.protocol import (
 from zkfake.settings import Settings
 from zkfake.tree import SPECIAL_PATHS, Tree, Znode
 
+_SESSION_FIRST = frozenset((Op.DELETE, Op.SET_DATA, Op.SET_ACL, Op.CHECK))
+"""Whose session is looked at before anything else, the record included."""
+
 _MAX_TTL = 0xFFFFFFFFFF
 
 
@@ -101,7 +104,10 @@ class Rules:
         """The transaction for ``request`` on ``tree``; never raises for what a client sent."""
         op, session_id = request.op, request.session_id
         if request.record is None:
-            return Transaction(zxid, time, session_id, op, (), Code.MARSHALLING_ERROR)
+            code = Code.MARSHALLING_ERROR
+            if request.spends_zxid and op in _SESSION_FIRST:
+                code = request.session_fault or code
+            return Transaction(zxid, time, session_id, op, (), code)
         if op is Op.MULTI:
             return self._prepare_multi(tree, request, zxid, time)
         try:
@@ -147,6 +153,7 @@ class Rules:
         if mode is None:
             raise ZooKeeperError(Code.BAD_ARGUMENTS)
         reap = self._reaping(op, mode, record.ttl)
+        _check_session(request)
         if mode.ephemeral and self._is_local(request.session_id):
             raise ZooKeeperError(Code.EPHEMERAL_ON_LOCAL_SESSION)
         path = _with_slash(record.path)
@@ -182,6 +189,7 @@ class Rules:
     def _delete(
         self, view: _View, tree: Tree, op: Op, record: VersionedPath, request: Request
     ) -> Delete:
+        _check_session(request)
         path = _deletable(record.path)
         parent, _ = split(path)
         above = _existing(view, parent)
@@ -206,6 +214,7 @@ class Rules:
     def _set_data(
         self, view: _View, tree: Tree, op: Op, record: SetDataRequest, request: Request
     ) -> SetData:
+        _check_session(request)
         path = _validate(record.path)
         node = _existing(view, path)
         self._access.check(node.acl, acl.WRITE, request.ids)
@@ -215,6 +224,7 @@ class Rules:
     def _set_acl(
         self, view: _View, tree: Tree, op: Op, record: SetAclRequest, request: Request
     ) -> SetAcl:
+        _check_session(request)
         path = _validate(record.path)
         entries = self._access.fix(record.acl, request.ids)
         node = _existing(view, path)
@@ -224,6 +234,7 @@ class Rules:
     def _check(
         self, view: _View, tree: Tree, op: Op, record: VersionedPath, request: Request
     ) -> Check:
+        _check_session(request)
         path = _validate(record.path)
         node = _existing(view, path)
         self._access.check(node.acl, acl.READ, request.ids)
@@ -235,6 +246,7 @@ class Rules:
     ) -> SetData:
         if not self._settings.reconfig_enabled:
             raise ZooKeeperError(Code.RECONFIG_DISABLED)
+        _check_session(request)
         followers = self._followers()
         if not followers:
             raise ZooKeeperError(Code.UNIMPLEMENTED)
@@ -290,6 +302,12 @@ def makes_ephemerals(request: Request) -> bool:
         and mode.ephemeral
         for part in parts
     )
+
+
+def _check_session(request: Request) -> None:
+    """A session that is gone, or has moved to another server, may not write."""
+    if request.session_fault is not None:
+        raise ZooKeeperError(request.session_fault)
 
 
 def _with_slash(path: str | None) -> str:

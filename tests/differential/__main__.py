@@ -10,8 +10,9 @@ import argparse
 import sys
 import time
 
+from . import known
 from .driver import DivergenceError, Pair
-from .programs import program
+from .programs import Unsafe, program
 from .servers import FakeServer, LiveServer, Server
 from .shrink import report
 
@@ -27,6 +28,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="the first program's seed")
     parser.add_argument("--zk-home", help="the live server's home (default: Debian's package)")
     parser.add_argument("--other-home", help="a second live server in the place of the fake")
+    parser.add_argument("--ensemble", action="store_true", help="three servers and an observer")
     parser.add_argument("--keep-going", action="store_true", help="do not stop at a divergence")
     options = parser.parse_args()
     goal = LONG if options.long else options.steps
@@ -38,14 +40,24 @@ def main() -> int:
     def other() -> Server:
         return LiveServer(options.other_home) if options.other_home else FakeServer(version)
 
-    pair = Pair(other, lambda: LiveServer(options.zk_home))
+    def alone() -> Server:
+        return LiveServer(options.zk_home)
+
+    unsafe: Unsafe = known.unsafe
+    pair = Pair(other, alone)
+    if options.ensemble:
+        from ..ensemble import beside
+        from ..ensemble import known as known_of_ensembles
+
+        pair = beside.pair(version, options.zk_home)
+        unsafe = known_of_ensembles.unsafe
     found = 0
     start = time.monotonic()
     seed = options.seed
     told = 0
     try:
         while pair.steps < goal and (options.keep_going or not found):
-            steps = program(seed, options.length, version)
+            steps = program(seed, options.length, version, unsafe)
             try:
                 pair.run(steps)
             except DivergenceError as divergence:

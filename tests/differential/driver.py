@@ -30,8 +30,15 @@ class DivergenceError(AssertionError):
 class Pair:
     """Two servers, driven in step."""
 
-    def __init__(self, left: Callable[[], Server], right: Callable[[], Server]) -> None:
+    def __init__(
+        self,
+        left: Callable[[], Server],
+        right: Callable[[], Server],
+        side: Callable[[Server], Side] = Side,
+    ) -> None:
+        """`side`: what drives one of them."""
         self._makers = (left, right)
+        self._side = side
         self._sides: tuple[Side, Side] | None = None
         self.steps = 0
         self.frames = 0
@@ -41,7 +48,8 @@ class Pair:
     def start(self) -> None:
         """Start both servers, if they do not run."""
         if self._sides is None:
-            self._sides = (Side(self._makers[0]()), Side(self._makers[1]()))
+            first, second = self._makers
+            self._sides = (self._side(first()), self._side(second()))
 
     def begin(self) -> None:
         """Start an example, on new servers if the last one left them apart."""

@@ -20,6 +20,7 @@ from collections.abc import Callable
 from .wire import OPS, PING_XID, session_password
 
 PASSWORD_HOLDS = b"<the id's value>"
+SESSIONS_OF_A_SERVER = 1_000_000
 A_DAY_MS = 86_400_000
 _STAT_SIZE = 68
 
@@ -32,7 +33,7 @@ class Mapping:
     """The mapping of one server's answers; lives as long as the server."""
 
     def __init__(self) -> None:
-        self._first_session: int | None = None
+        self._first_sessions: dict[int, int] = {}
         self._times: dict[int, int] = {}
 
     def forget_times(self) -> None:
@@ -42,12 +43,16 @@ class Mapping:
     # -- values --
 
     def session(self, session: int) -> int:
-        """A session id as its distance to the server's first, counted from 1; 0 stays 0."""
+        """A session id as its distance to its server's first, counted from 1; 0 stays 0."""
         if session == 0:
             return 0
-        if self._first_session is None:
-            self._first_session = session
-        return session - self._first_session + 1
+        server = session >> 56
+        first = self._first_sessions.setdefault(server, session)
+        return session - first + 1 + self.place(server) * SESSIONS_OF_A_SERVER
+
+    def place(self, server: int) -> int:
+        """Which of the servers that are compared has this number; 0 for the first."""
+        return 0
 
     def time(self, zxid: int, at: int) -> int:
         known = self._times.setdefault(zxid, at)
@@ -103,7 +108,7 @@ class Mapping:
 
     def hexadecimal_sessions(self, text: bytes) -> bytes:
         return re.sub(
-            rb"0x(1[0-9a-f]{14,15})\b",
+            rb"0x([1-9a-f][0-9a-f]{14})\b",
             lambda match: b"0x<session %d>" % self.session(int(match.group(1), 16)),
             text,
         )

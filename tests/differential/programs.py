@@ -6,7 +6,7 @@ does not survive (`known`).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from . import wire
 from .known import unsafe
@@ -15,8 +15,8 @@ from .steps import ROOT, Drop, Open, Raw, Request, Send, Split, Step, Word, Zxid
 from .values import ACLS, NAMES, QUOTA, QUOTA_DATA, Pick, RandomPick, data, one_of, rarely
 from .wire import OPS
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+Unsafe = Callable[[Step, str], bool]
+"""Whether a step is not to be sent to servers of a version."""
 
 LAST_ZXIDS: tuple[Zxid | int, ...] = (
     *(0, Zxid(0), -1, Zxid(10_000)),
@@ -205,13 +205,13 @@ _STEPS: tuple[tuple[int, Callable[[Pick], Step]], ...] = (
 _STEP_DECK = tuple(make for weight, make in _STEPS for _ in range(weight))
 
 
-def step(pick: Pick, version: str) -> Step:
-    """Any step that a real server of this version survives."""
+def step(pick: Pick, version: str, unsafe: Unsafe = unsafe) -> Step:
+    """Any step that a real server of this version survives; `unsafe` tells what it does not."""
     made = one_of(pick, _STEP_DECK)(pick)
     return Drop(slot(pick)) if unsafe(made, version) else made
 
 
-def program(seed: int, length: int, version: str) -> tuple[Step, ...]:
+def program(seed: int, length: int, version: str, unsafe: Unsafe = unsafe) -> tuple[Step, ...]:
     """A program drawn from a seed."""
     pick = RandomPick(seed)
-    return tuple(step(pick, version) for _ in range(length))
+    return tuple(step(pick, version, unsafe) for _ in range(length))

@@ -46,6 +46,22 @@ def fake_settings(settings: dict[str, object] = SETTINGS) -> dict[str, object]:
     return {**settings, **_SWITCHES, "superDigest": digest(SUPER)}
 
 
+def live_settings(
+    settings: dict[str, object] = SETTINGS,
+) -> tuple[dict[str, object], dict[str, object]]:
+    """What a live server is given: the lines of its configuration, and Java properties."""
+    switches = dict(_SWITCHES)
+    given = {**settings, "maxClientCnxns": switches.pop("maxClientCnxns")}
+    if "maxSessionTimeout" not in given:
+        given["maxSessionTimeout"] = 20 * int(str(given["tickTime"]))
+    properties: dict[str, object] = {
+        # znode.* is read without the prefix that all others have.
+        (name if name.startswith("znode.") else f"zookeeper.{name}"): value
+        for name, value in switches.items()
+    }
+    return given, properties | {_SUPER_DIGEST: digest(SUPER), **_FEW_THREADS}
+
+
 class Server(Protocol):
     """A running server."""
 
@@ -63,16 +79,7 @@ class LiveServer:
     def __init__(
         self, home: str | os.PathLike[str] | None = None, settings: dict[str, object] = SETTINGS
     ) -> None:
-        switches = dict(_SWITCHES)
-        given = {**settings, "maxClientCnxns": switches.pop("maxClientCnxns")}
-        if "maxSessionTimeout" not in given:
-            given["maxSessionTimeout"] = 20 * int(str(given["tickTime"]))
-        properties: dict[str, object] = {
-            # znode.* is read without the prefix that all others have.
-            (name if name.startswith("znode.") else f"zookeeper.{name}"): value
-            for name, value in switches.items()
-        }
-        properties |= {_SUPER_DIGEST: digest(SUPER), **_FEW_THREADS}
+        given, properties = live_settings(settings)
         self._live = LiveZooKeeper(home, settings=given, properties=properties)
         self._live.start()
         self.address = ("127.0.0.1", self._live.port)

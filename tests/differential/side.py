@@ -62,9 +62,13 @@ class Line:
     connecting: bool = True
     watching: bool = False  # may have watches, and so hear of what others do
     xid: int = 0
+    session: int = 0
+    moved: bool = False  # its session went on at another server
 
 
 Progress = Generator[None, None, list[Seen]]
+Reading = Callable[[], tuple[list[bytes], bool]]
+"""Frames, and whether the connection has ended behind them."""
 
 
 class Side:
@@ -72,7 +76,7 @@ class Side:
 
     def __init__(self, server: Server) -> None:
         self.server = server
-        self._mapping = Mapping()
+        self._mapping = self._make_mapping()
         self._lines: dict[int, Line] = {}
         self._sessions: list[tuple[int, bytes]] = []
         self._zxid = 0
@@ -81,9 +85,26 @@ class Side:
         # 3.9 does not know `check` outside a multi; 3.8.0 does (and does not answer a good one).
         self._orderly = ORDERLY if server.version == "3.8" else ORDERLY - {OPS["check"]}
         # How often its maker asked whether it is up is not the same on both sides.
-        reset = server.channel()
-        reset.send(b"srst")
-        reset.read_raw()
+        self._word(b"srst")
+
+    # What is different where a server is one of several.
+
+    def _make_mapping(self) -> Mapping:
+        return Mapping()
+
+    def _channel(self, slot: int) -> Channel:
+        """A new connection for `slot`."""
+        return self.server.channel()
+
+    def _word(self, data: bytes) -> list[bytes]:
+        """A four-letter word, and each server's answer to it."""
+        channel = self.server.channel()
+        channel.send(data)
+        return [channel.read_raw()]
+
+    def _is_orderly(self, line: Line, request: Request) -> bool:
+        """Whether a ping right behind the request is answered right behind its reply."""
+        return request.op in self._orderly
 
     # Each of these runs until it has to wait for the server, then yields: the other side can send
     # in the meantime, and both servers work at the same time.
@@ -131,11 +152,9 @@ class Side:
             case Drop(slot):
                 return self._finish(slot)
             case Word(word, tail):
-                channel = self.server.channel()
-                channel.send(word + tail)
                 yield
-                text = self._mapping.word(word, channel.read_raw())
-                return [Seen(-2, (text,), True)]
+                texts = self._word(word + tail)
+                return [Seen(-2, tuple(self._mapping.word(word, text) for text in texts), True)]
 
     def end(self) -> Progress:
         """End the example: close every session, delete what it made, close the steward's."""
@@ -178,7 +197,7 @@ class Side:
             password=given,
             read_only=step.read_only,
         )
-        line = Line(step.slot, self.server.channel())
+        line = Line(step.slot, self._channel(step.slot))
         self._lines[step.slot] = line
         data = wire.frame(record[: step.keep] + step.tail)
         data += b"".join(self._encode(line, request) for request in step.then)
@@ -214,7 +233,7 @@ class Side:
             line.channel.send(pieces[-1])
             yield
             seen.append(self._read(slot, line, TO_THE_END))
-        elif any(request.op not in self._orderly for request in requests):
+        elif not all(self._is_orderly(line, request) for request in requests):
             line.channel.send(pieces[-1])
             yield
             seen.append(self._read_one(slot, line))
@@ -254,7 +273,7 @@ class Side:
     def _read(self, slot: int, line: Line, pings: int) -> Seen:
         return self._reading(slot, line, lambda: line.channel.read(pings))
 
-    def _reading(self, slot: int, line: Line, read: Callable[[], tuple[list[bytes], bool]]) -> Seen:
+    def _reading(self, slot: int, line: Line, read: Reading) -> Seen:
         try:
             frames, ended = read()
         except SilenceError as silent:
@@ -340,6 +359,7 @@ class Side:
             if len(payload) in (36, 37):
                 session = struct.unpack_from(">q", payload, 8)[0]
                 known = (session, payload[20:36])
+                line.session = session
                 if session and line.slot != STEWARD and known not in self._sessions:
                     self._sessions.append(known)
                 return self._mapping.connect_response(payload)

@@ -233,6 +233,8 @@ class SocketChannel:
         self._socket = socket.create_connection(address, timeout=patience)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._buffer = bytearray()
+        self.port: int = self._socket.getsockname()[1]
+        """This end's."""
 
     def send(self, data: bytes) -> None:
         # What the peer answered before it closed is still to be read.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 EPHEMERAL = 1
-NO_NODE, NOT_READ_ONLY, ON_LOCAL_SESSION = -101, -119, -120
+NO_NODE, SESSION_EXPIRED, NOT_READ_ONLY, ON_LOCAL_SESSION = -101, -112, -119, -120
 FIRST = 0x100000000
 
 
@@ -89,9 +89,14 @@ def test_ephemerals_are_refused_before_all_else() -> None:
     for used, path in enumerate(("/e", "/nope/e"), start=1):
         assert create(client, path, EPHEMERAL).error == ON_LOCAL_SESSION
         assert counter(world) == used
+
+
+def test_in_a_multi_only_the_leaders_own_client_is_told_why() -> None:
+    world = trio()
     ops = [(1, wire.create("/m1", b"")), (1, wire.create("/m2", b"", flags=EPHEMERAL))]
-    reply = client.call("multi", wire.multi(ops))
-    assert reply.body.startswith(error_body(OK) + error_body(ON_LOCAL_SESSION))
+    for number, code in ((3, ON_LOCAL_SESSION), (1, SESSION_EXPIRED)):
+        reply = world.at(number).connect().call("multi", wire.multi(ops))
+        assert reply.body.startswith(error_body(OK) + error_body(code))
 
 
 def test_an_ephemeral_makes_it_a_global_session() -> None:

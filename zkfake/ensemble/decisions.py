@@ -2,8 +2,9 @@
 
 The leader checks a write against everything accepted before, committed or not: its tip. Every write
 uses a zxid, one that fails too; left out are only those whose body cannot be read. A request of a
-session that is gone is lost without a word, one of a session that moved to another server fails as
-SessionMoved, which costs the client its connection.
+session that moved to another server fails as SessionMoved, which costs the client its connection;
+one of a session that is gone fails as SessionExpired if it comes from a learner, and is lost
+without a word if it comes from the leader's own client.
 
 The leader also ends what is over: sessions that were not heard of for their timeout, empty
 containers, TTL znodes. Each end is a request of its own.
@@ -20,9 +21,15 @@ class Decisions:
     """The leader's desk: the tip, the sessions, the last zxid it gave."""
 
     def __init__(
-        self, ensemble: Surroundings, tip: Tree, zxid: int, sessions: SessionTracker
+        self,
+        ensemble: Surroundings,
+        server_id: int,
+        tip: Tree,
+        zxid: int,
+        sessions: SessionTracker,
     ) -> None:
-        """``zxid``: the one below the first that is given."""
+        """``server_id``: the leader's. ``zxid``: the one below the first that is given."""
+        self._server_id = server_id
         self.tip = tip
         self.zxid = zxid
         self.sessions = sessions
@@ -42,8 +49,11 @@ class Decisions:
         session = self.sessions.get(session_id) or self._local.get(session_id)
         if op is Op.CREATE_SESSION and isinstance(request.record, CreateSessionRequest):
             timeout = request.record.timeout
-            if session is None and origin is not None:
-                self.sessions.open(session_id, timeout, origin, now)
+            if origin is not None:
+                if session is None:
+                    self.sessions.open(session_id, timeout, origin, now)
+                else:
+                    session.server_id = origin
             return Transaction(zxid, now, session_id, op, timeout=timeout)
         if op is Op.CLOSE_SESSION:
             if session is not None:
@@ -51,12 +61,22 @@ class Decisions:
             return self._rules.close_session(self.tip, session_id, zxid, now)
         if origin is not None:
             if session is None:
-                return None
-            if session.server_id != origin:
-                return Transaction(zxid, now, session_id, op, (), Code.SESSION_MOVED)
+                if origin == self._server_id:
+                    return None
+                request = request._replace(session_fault=Code.SESSION_EXPIRED)
+            elif session.server_id != origin:
+                request = request._replace(session_fault=Code.SESSION_MOVED)
         if request.record is None and not request.spends_zxid:
             zxid -= 1
-        return self._rules.prepare(self.tip, request, zxid, now)
+        transaction = self._rules.prepare(self.tip, request, zxid, now)
+        if (
+            transaction.error is Code.EPHEMERAL_ON_LOCAL_SESSION
+            and op is Op.MULTI
+            and origin != self._server_id
+        ):
+            # Only a learner knows that the session is its own; in a multi the leader's word counts.
+            return transaction._replace(error=Code.SESSION_EXPIRED)
+        return transaction
 
     def restart(self, tree: Tree, zxid: int) -> None:
         """Goes on from another state."""

@@ -108,7 +108,7 @@ class Leading(Role):
             tip.apply(transaction)
             fold(self._known, transaction)
         self.sessions = SessionTracker(ensemble.settings.tick_time)
-        self.decisions = Decisions(ensemble, tip, epoch << 32, self.sessions)
+        self.decisions = Decisions(ensemble, member.id, tip, epoch << 32, self.sessions)
         patience = ensemble.now + INIT_LIMIT * ensemble.settings.tick_time
         self._give_up = ensemble.timers.at(patience, self._require_establishment)
         ensemble.turns.post(self._commit_acked)

@@ -1,7 +1,9 @@
 """The role of a server that has no leader: it looks for one, and may serve reads meanwhile.
 
 It takes part in elections once its election time is over. With ``readonlymode.enabled`` it serves
-read-only clients when it has looked for two seconds, or a tick if that is longer.
+read-only clients when it has looked for two seconds, or a tick if that is longer. A session that it
+knows it refuses; one that it does not know goes on here, as far as reads go, for who has its
+password: it may have been opened where there is a quorum. With local sessions it is none.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from zkfake.ensemble.links import draw
 from zkfake.ensemble.role import Role
+from zkfake.sessions import Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,6 +46,10 @@ class Looking(Role):
 
     def _serve_reads(self) -> None:
         self.mode = "read-only"
+
+    def renew(self, session_id: int, timeout: int, done: Callable[[Session | None], None]) -> None:
+        local = self._ensemble.settings.local_sessions
+        done(None if local else Session(session_id, timeout, 0, 0))
 
     def leave(self) -> None:
         for timer in self._timers:

@@ -38,7 +38,9 @@ class Standalone(Role):
         for session_id, timeout in member.store.sessions.items():
             sessions.open(session_id, timeout, member.id, ensemble.now)
         self.sessions = sessions
-        self.decisions = Decisions(ensemble, self._store.tree, ensemble.log.last_zxid, sessions)
+        self.decisions = Decisions(
+            ensemble, member.id, self._store.tree, ensemble.log.last_zxid, sessions
+        )
         ensemble.lead(member, self, sessions)
 
     @property

@@ -1,0 +1,272 @@
+"""A whole ensemble as one side of the differential comparison: each connection on a given member.
+
+Rules that live here:
+
+- Members go by place, not by number: the leader, two followers, an observer. Who leads is a matter
+  of chance in a real ensemble; session ids, which name their server, are mapped to places.
+- After each step every member has applied all that is committed. A connection of its own to each
+  member, the scout, tells: a sync on each shows what is committed, and a server whose replies name
+  a lower zxid is asked again. Only data is waited for, no time.
+- Scouts are no part of what is compared; four-letter words are asked of every member, without the
+  lines that tell of scouts.
+- The configuration's znode names ports; it is emptied before the comparison starts.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from typing import TYPE_CHECKING, Protocol
+
+from zkfake import FakeZooKeeper
+
+from ..differential import servers, wire
+from ..differential.driver import Pair
+from ..differential.mapping import Mapping
+from ..differential.side import Seen, Side
+from ..differential.steps import Send
+from ..differential.wire import OPS, Channel, SilenceError, SocketChannel
+from .live import LiveEnsemble
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator, Sequence
+
+    from ..differential.side import Line, Progress, Reading
+    from ..differential.steps import Request, Step
+
+WRITES = frozenset(
+    OPS[name]
+    for name in (
+        *("create", "create2", "createContainer", "createTTL", "delete", "deleteContainer"),
+        *("setData", "setACL", "multi", "check", "reconfig", "createSession"),
+    )
+)
+PLACES = ("leader", "follower", "follower", "observer")
+MEMBER_OF_SLOT = (1, 0, 3, 2)
+"""The place of the member that a slot's connections go to; the steward's is the last one."""
+
+_MASKS = (
+    (rb"^(serverId|electionPort|quorumPort)=.*$", rb"\1=<place>"),
+    (rb"^(server\.\d+|version)=.*\n?", b""),
+    (rb"^Proposal sizes .*$", b"Proposal sizes <sizes>"),
+)
+
+
+class Member(Protocol):
+    @property
+    def port(self) -> int: ...
+    @property
+    def mode(self) -> str | None: ...
+
+
+class EnsembleServer:
+    """An ensemble of three voters and an observer: a `Server` whose connections name a place."""
+
+    name: str
+    version: str
+
+    def __init__(self, members: Sequence[Member]) -> None:
+        modes = {number: member.mode for number, member in enumerate(members, 1)}
+        self.numbers = sorted(modes, key=lambda number: PLACES.index(modes[number] or ""))
+        """The number of the server at each place."""
+        assert [modes[number] for number in self.numbers] == list(PLACES), modes
+        self._ports = [members[number - 1].port for number in self.numbers]
+
+    def channel(self, place: int = 0) -> SocketChannel:
+        return SocketChannel(("127.0.0.1", self._ports[place]))
+
+
+class FakeMembers(EnsembleServer):
+    """The fake's."""
+
+    def __init__(self, version: str, settings: dict[str, object] = servers.SETTINGS) -> None:
+        self.version = version
+        self.name = f"fake ensemble {version}"
+        self._fake = FakeZooKeeper(
+            servers=3, observers=1, version=version, settings=servers.fake_settings(settings)
+        ).start()
+        super().__init__(self._fake.members)
+
+    def stop(self) -> None:
+        self._fake.stop()
+
+
+class LiveMembers(EnsembleServer):
+    """Four JVMs."""
+
+    def __init__(
+        self,
+        home: str | os.PathLike[str] | None = None,
+        settings: dict[str, object] = servers.SETTINGS,
+    ) -> None:
+        given, properties = servers.live_settings(settings)
+        limits = {"initLimit": 10, "syncLimit": 5}
+        self._live = LiveEnsemble(
+            home, observers=1, settings={**given, **limits}, properties=properties
+        )
+        self._live.start()
+        version = self._live.members[0].version
+        self.version = ".".join(version.split(".")[:2])
+        self.name = f"live ensemble {version}"
+        super().__init__(self._live.members)
+
+    def stop(self) -> None:
+        self._live.close()
+
+
+class Scout:
+    """A connection to one member that tells how far it is."""
+
+    def __init__(self, channel: SocketChannel) -> None:
+        self.channel = channel
+        self.zxid = 0
+        channel.send(wire.frame(wire.connect(timeout=600_000)))
+        frames, ended = channel.read_frame()
+        assert frames
+        assert not ended
+
+    def ask(self, *, sync: bool) -> None:
+        """`sync`: wait for what is under way as well."""
+        first = wire.request(1, OPS["sync"], wire.string("/")) if sync else b""
+        self.channel.send(first + wire.PING_FRAME)
+
+    def hear(self) -> None:
+        try:
+            frames, ended = self.channel.read(1)
+        except SilenceError as silent:
+            raise ConnectionError("a server does not answer its scout") from silent
+        if ended:
+            raise ConnectionError("a server let its scout go")
+        (self.zxid,) = struct.unpack_from(">q", frames[-1], 4)
+
+
+class EnsembleMapping(Mapping):
+    """Sessions go by the place of the server that made them."""
+
+    def __init__(self, numbers: Sequence[int]) -> None:
+        super().__init__()
+        self._numbers = numbers
+
+    def word(self, word: bytes, text: bytes) -> bytes:
+        text = super().word(word, text)
+        for pattern, replacement in _MASKS:
+            text = re.sub(pattern, replacement, text, flags=re.MULTILINE)
+        return text
+
+    def place(self, server: int) -> int:
+        return self._numbers.index(server) if server in self._numbers else 99
+
+
+class EnsembleSide(Side):
+    """Drives one ensemble."""
+
+    server: EnsembleServer
+
+    def __init__(self, server: EnsembleServer) -> None:
+        self._any_ended = True
+        self._scouts = [Scout(server.channel(place)) for place in range(len(PLACES))]
+        for scout in self._scouts:
+            scout.ask(sync=True)
+            scout.hear()
+        super().__init__(server)
+        self._empty_configuration()
+
+    def _make_mapping(self) -> Mapping:
+        return EnsembleMapping(self.server.numbers)
+
+    def _empty_configuration(self) -> None:
+        channel = self.server.channel()
+        channel.send(wire.frame(wire.connect()))
+        channel.read_frame()
+        for op, body in (
+            ("auth", wire.auth("digest", servers.SUPER.encode())),
+            ("setData", wire.set_data("/zookeeper/config", b"")),
+            ("closeSession", b""),
+        ):
+            channel.send(wire.request(1, OPS[op], body))
+            (reply,), _ = channel.read_frame()
+            assert reply[12:16] == bytes(4), reply
+        channel.finish()
+        self._zxid = max(self._zxid, struct.unpack_from(">q", reply, 4)[0])
+        for _ in self._catch_up():
+            pass
+
+    def perform(self, step: Step) -> Progress:
+        if not isinstance(step, Send) or len(step.requests) < 2:
+            return (yield from super().perform(step))
+        line = self._lines.get(step.slot)
+        if line is None or not line.moved:
+            return (yield from super().perform(step))
+        seen: list[Seen] = []
+        for request in step.requests:
+            if self._lines.get(step.slot) is line:
+                seen += yield from super().perform(Send(step.slot, (request,)))
+        return seen
+
+    def _is_orderly(self, line: Line, request: Request) -> bool:
+        # A write of a session that has moved may cost it this connection.
+        return super()._is_orderly(line, request) and not (line.moved and request.op in WRITES)
+
+    def _mapped(self, line: Line, payload: bytes) -> bytes:
+        mapped = super()._mapped(line, payload)
+        if len(payload) in (36, 37) and line.session:
+            (session,) = struct.unpack_from(">q", payload, 8)
+            if session == line.session:  # it lives here from now on
+                for other in self._lines.values():
+                    if other.session == session:
+                        other.moved = other is not line
+        return mapped
+
+    def _channel(self, slot: int) -> Channel:
+        return self.server.channel(MEMBER_OF_SLOT[slot])
+
+    def _word(self, data: bytes) -> list[bytes]:
+        ports = b"|".join(b"%d" % scout.channel.port for scout in self._scouts)
+        scouts = re.compile(rb"^.*/127\.0\.0\.1:(" + ports + rb")\b.*\n", re.MULTILINE)
+        answers = []
+        for place in range(len(PLACES)):
+            channel = self.server.channel(place)
+            channel.send(data)
+            answers.append(scouts.sub(b"", channel.read_raw()))
+        return answers
+
+    def _reading(self, slot: int, line: Line, read: Reading) -> Seen:
+        seen = super()._reading(slot, line, read)
+        self._any_ended |= seen.ended
+        return seen
+
+    def _finish(self, slot: int) -> list[Seen]:
+        self._any_ended = True
+        return super()._finish(slot)
+
+    def _settle(self, except_slot: int) -> Progress:
+        for _ in self._catch_up():
+            yield
+        return (yield from super()._settle(except_slot))
+
+    def _catch_up(self) -> Iterator[None]:
+        # What came through a connection that has ended may still be under way.
+        sync, self._any_ended = self._any_ended, False
+        for scout in self._scouts:
+            scout.ask(sync=sync)
+        yield
+        for scout in self._scouts:
+            scout.hear()
+        committed = max(self._zxid, *(scout.zxid for scout in self._scouts))
+        while behind := [scout for scout in self._scouts if scout.zxid < committed]:
+            for scout in behind:
+                scout.ask(sync=False)
+            yield
+            for scout in behind:
+                scout.hear()
+
+    def kill(self) -> None:
+        super().kill()
+        for scout in self._scouts:
+            scout.channel.abandon()
+
+
+def pair(version: str, home: str | os.PathLike[str] | None = None) -> Pair:
+    """The fake's ensemble beside a live one, whose version is `version`."""
+    return Pair(lambda: FakeMembers(version), lambda: LiveMembers(home), EnsembleSide)

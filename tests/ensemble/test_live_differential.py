@@ -1,0 +1,102 @@
+"""The fake's ensemble beside a live one: the same frames to both, every answer compared.
+
+Connections go to leader, followers and observer; sessions move between them. `ZK_ENSEMBLE_STEPS`
+sets how many steps are made (1,500); `python -m tests.differential --ensemble` makes longer runs.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ..differential.driver import DivergenceError
+from ..differential.programs import program
+from ..differential.shrink import report
+from ..differential.steps import Open, Request, Send, Word
+from ..differential.wire import (
+    OPEN_ACL,
+    OPS,
+    create,
+    create_ttl,
+    i32,
+    multi,
+    multi_header,
+    path_version,
+    set_data,
+    string,
+)
+from . import beside
+from .known import unsafe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..differential.driver import Pair
+    from ..differential.steps import Step
+
+STEPS = int(os.environ.get("ZK_ENSEMBLE_STEPS", "1500"))
+LENGTH = 100
+LEADER, FOLLOWER, OTHER = 1, 0, 3
+"""Slots whose connections are at these members."""
+
+
+@pytest.fixture(scope="module")
+def pair(live_home: str | None, live_version: str) -> Iterator[Pair]:
+    made = beside.pair(live_version, live_home)
+    made.start()
+    yield made
+    made.discard()
+
+
+MOVED: dict[str, Request] = {
+    "an impossible mode": Request(OPS["create"], create("/t/x", flags=77)),
+    "a ttl that cannot be": Request(OPS["createTTL"], create_ttl("/t/x", b"", OPEN_ACL, 5, 0)),
+    "a path that cannot be": Request(OPS["create"], create("nowhere")),
+    "a create": Request(OPS["create"], create("/t/x")),
+    "a delete": Request(OPS["delete"], path_version("/nope")),
+    "an impossible delete": Request(OPS["delete"], path_version("nowhere")),
+    "a setData": Request(OPS["setData"], set_data("/t", b"")),
+    "a reconfig that is not allowed": Request(OPS["reconfig"], string(None) * 3 + bytes(8)),
+    "a container's end": Request(OPS["deleteContainer"], string("/t/x")),
+    "nothing in a multi": Request(OPS["multi"], multi([])),
+    "a broken multi": Request(OPS["multi"], multi_header(1)),
+    "a multi with a fault of its own": Request(
+        OPS["multi"], multi([(OPS["create"], create("/t/x", flags=77))])
+    ),
+    "a multi": Request(OPS["multi"], multi([(OPS["create"], create("/t/x"))])),
+    "a sync": Request(OPS["sync"], string("/")),
+    "the end of the session": Request(OPS["closeSession"]),
+    "the session anew": Request(OPS["createSession"], i32(130_000)),
+}
+
+
+@pytest.mark.parametrize("name", MOVED)
+@pytest.mark.parametrize("slot", [LEADER, FOLLOWER])
+def test_what_the_old_connection_of_a_moved_session_may_do(
+    pair: Pair, slot: int, name: str
+) -> None:
+    """A session's owner is looked at in the middle of some checks, and not at all in some."""
+    steps: list[Step] = [Open(slot), Open(OTHER, 0), Send(slot, (MOVED[name],))]
+    steps += [Send(OTHER, (Request(OPS["create"], create("/t/y")),)), Word(b"dump")]
+    pair.run(steps)
+
+
+def test_learners_tell_of_timeouts_as_they_were_when_the_session_was_made(pair: Pair) -> None:
+    longer = Send(FOLLOWER, (Request(OPS["createSession"], i32(140_000)),))
+    again = Open(OTHER, 0, timeout=150_000)
+    pair.run([Open(FOLLOWER), longer, Word(b"dump"), again, Word(b"dump")])
+
+
+def test_every_member_answers_alike(pair: Pair, live_version: str) -> None:
+    goal = pair.steps + STEPS
+    seed = 0
+    while pair.steps < goal:
+        steps = program(seed, LENGTH, live_version, unsafe)
+        try:
+            pair.run(steps)
+        except DivergenceError as divergence:
+            raise DivergenceError(f"seed {seed}: {report(pair, steps, divergence)}") from None
+        seed += 1
+    assert pair.frames > pair.steps
