@@ -15,7 +15,7 @@ help:
 	@echo "make demo    run the dict on the embedded fake: two clients, both views printed"
 	@echo "make test    run the whole test suite, on the fake and, where it can be had, on a live server"
 	@echo "make kazoo-suite  run kazoo's own test suite on the fake (docs/kazoo_suite.md)"
-	@echo "make bench   the dict beside its predecessors, the fake beside a live server, in figures"
+	@echo "make bench   the dict beside its predecessors, the fake and virtual time beside a live server, in figures"
 	@echo "make pythons the machine's other Pythons, as the tests that compare them want them"
 	@echo "make check   ruff, mypy and import-linter"
 	@echo "make format  let ruff format the code"

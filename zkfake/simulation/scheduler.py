@@ -416,7 +416,7 @@ class Scheduler:
         while not ready:
             try:
                 self._idle()
-            except Exception as error:
+            except Exception as error:  # noqa: PERF203  # what is caught ends the run
                 self.interrupt(error)
         if self.reorder and len(ready) > 1 and self._draw() < self.reorder:
             task = ready.pop(int(self._draw() * len(ready)))
