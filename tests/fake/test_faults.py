@@ -14,6 +14,7 @@ import struct
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -266,7 +267,7 @@ def test_a_rule_that_never_struck_is_seen(world: World) -> None:
         assert not rule.wait(0)
         assert not rule.over
     assert rule.hits == []
-    assert not rule.wait(), "it will never strike"
+    assert not rule.wait(PATIENCE), "it will never strike"
     client.delete("/a")
     assert rule.over
 
@@ -274,9 +275,30 @@ def test_a_rule_that_never_struck_is_seen(world: World) -> None:
 def test_waiting_ends_when_the_rule_is_over(world: World) -> None:
     rule = world.faults.drop_before_request(operation="delete")
     with ThreadPoolExecutor(2) as pool:
-        waiting = [pool.submit(rule.wait) for _ in range(2)]
+        waiting = [pool.submit(rule.wait, 2 * PATIENCE) for _ in range(2)]
         rule.cancel()
         assert [each.result(PATIENCE) for each in waiting] == [False, False]
+
+
+def test_who_waits_for_a_rule_finds_its_work_done(world: World) -> None:
+    client = world.client()
+    at_it, release = threading.Event(), threading.Event()
+    done: list[str] = []
+
+    def act() -> None:
+        at_it.set()
+        release.wait(PATIENCE)
+        done.append("done")
+
+    rule = world.faults.upon(act, operation="create")
+    with ThreadPoolExecutor(1) as pool:
+        client.create_async("/a")
+        assert at_it.wait(PATIENCE)
+        waiting = pool.submit(lambda: (rule.wait(PATIENCE), list(done)))
+        with pytest.raises(FutureTimeoutError):
+            waiting.result(0.05)  # a broken one would be through by now
+        release.set()
+        assert waiting.result(PATIENCE) == (True, ["done"])
 
 
 # -- between a client and a server
@@ -637,7 +659,7 @@ def test_a_server_that_stops_ends_every_fault() -> None:
     faults = world.faults
     rule = faults.drop_before_request(operation="delete")
     with ThreadPoolExecutor(1) as pool, ExitStack() as stack:
-        waiting = pool.submit(rule.wait)
+        waiting = pool.submit(rule.wait, 2 * PATIENCE)
         outages = [stack.enter_context(begin()) for begin in (faults.partition, faults.slow)]
         outages += [faults.freeze(1), faults.isolate(2), faults.stop_server(3, duration=3600)]
         client.get_async("/")

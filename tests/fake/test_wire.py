@@ -249,3 +249,15 @@ def test_a_core_that_closes_is_heard_out() -> None:
     run.take()
     assert run.arrived == reply(1)
     assert run.wire.closing
+
+
+def test_no_timer_is_left_of_what_is_lost() -> None:
+    run = Run()
+    run.present.latency = 5
+    run.ask()
+    run.tell()
+    run.take()
+    run.wire.lose()
+    run.wire.lost()
+    assert run.present.timers.next() is None
+    assert run.present.forgotten

@@ -222,7 +222,8 @@ class Wire:
         """The peer went away: the server hears of it behind what is on its way."""
         self._gone = True
         self._downstream.clear()
-        self._upstream.send(_END)
+        if self._core is not None:
+            self._upstream.send(_END)
         self._forget_if_over()
 
     def _at_client(self, data: bytes, _tag: object) -> None:
