@@ -1,17 +1,24 @@
-"""The scheduler's locks, events and queues behave as those of `threading` and `queue`."""
+"""The scheduler's locks, events and queues behave as those of `threading` and `queue`, and every
+wait there is ends to the microsecond.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 from collections import deque
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kazoo.handlers.threading import KazooTimeoutError
 
-from zkfake.simulation import Simulation, sync
+from zkfake.simulation import Simulation, SimulationTimeout, sync
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 seeds = st.integers(0, 2**32)
 
@@ -202,3 +209,83 @@ def test_misuse_is_answered_as_threading_answers_it() -> None:
                     each.release()
         with pytest.raises(ValueError, match="task_done"):
             sync.Queue(sim.scheduler).task_done()
+
+
+def _wait_for_lock(sim: Simulation, kind: Any, timeout: float) -> Any:
+    lock = kind(sim.scheduler)
+    sim.spawn(lock.acquire)
+    sim.sleep(0)
+    return lock.acquire(timeout=timeout)
+
+
+def _wait_with(condition: sync.Condition, wait: Callable[[], Any]) -> Any:
+    with condition:
+        return wait()
+
+
+def _wait_to_put(sim: Simulation, timeout: float) -> None:
+    full = sync.Queue(sim.scheduler, 1)
+    full.put(1)
+    full.put(2, timeout=timeout)
+
+
+def _wait_to_read(sim: Simulation, timeout: float) -> bytes:
+    one, _other = sim.handler().create_socket_pair()
+    one.settimeout(timeout)
+    return one.recv(1)  # type: ignore[no-any-return]
+
+
+def _wait_to_connect(sim: Simulation, timeout: float) -> None:
+    client = sim.handler()
+    with sim.faults.partition(client.client_name):
+        client.create_connection(("10.0.0.1", 2181), timeout)
+
+
+def _conditions(sim: Simulation) -> list[sync.Condition]:
+    return [sync.Condition(sim.scheduler), sync.Condition(sim.scheduler, sync.Lock(sim.scheduler))]
+
+
+WAITS: dict[str, Callable[[Simulation, float], Any]] = {
+    "sleep": lambda sim, t: sim.sleep(t),
+    "run_until": lambda sim, t: sim.run_until(lambda: False, t),
+    "join": lambda sim, t: sim.spawn(sim.sleep, 99).join(t),
+    "result": lambda sim, t: sim.spawn(sim.sleep, 99).result(t),
+    "event": lambda sim, t: sync.Event(sim.scheduler).wait(t),
+    "lock": lambda sim, t: _wait_for_lock(sim, sync.Lock, t),
+    "reentrant lock": lambda sim, t: _wait_for_lock(sim, sync.RLock, t),
+    "semaphore": lambda sim, t: sync.Semaphore(sim.scheduler, 0).acquire(timeout=t),
+    "condition": lambda sim, t: _wait_with(c := _conditions(sim)[0], lambda: c.wait(t)),
+    "condition, plain lock": lambda sim, t: _wait_with(c := _conditions(sim)[1], lambda: c.wait(t)),
+    "condition, predicate": lambda sim, t: _wait_with(
+        c := _conditions(sim)[0], lambda: c.wait_for(lambda: False, t)
+    ),
+    "barrier": lambda sim, t: sync.Barrier(sim.scheduler, 2).wait(t),
+    "queue, get": lambda sim, t: sync.Queue(sim.scheduler).get(timeout=t),
+    "queue, put": _wait_to_put,
+    "answer": lambda sim, t: sim.handler().async_result().get(timeout=t),
+    "select": lambda sim, t: any(
+        (h := sim.handler()).select(h.create_socket_pair()[:1], [], [], t)
+    ),
+    "recv": _wait_to_read,
+    "connection": _wait_to_connect,
+    "rule": lambda sim, t: sim.faults.drop_before_reply().wait(t),
+}
+
+
+@pytest.mark.parametrize("timeout", [0, 0.0, 1e-6, 0.25])
+@pytest.mark.parametrize("name", WAITS)
+def test_a_wait_for_nothing_takes_its_timeout_to_the_microsecond(name: str, timeout: float) -> None:
+    with Simulation() as sim:
+        sim.sleep(1)
+        result = None
+        with contextlib.suppress(
+            TimeoutError,
+            BlockingIOError,
+            KazooTimeoutError,
+            SimulationTimeout,
+            queue.Empty,
+            queue.Full,
+        ):
+            result = WAITS[name](sim, timeout)
+        assert not result
+        assert sim.scheduler.now == 1_000_000 + round(timeout * 1_000_000)
