@@ -17,7 +17,7 @@ from zkfake.simulation.sweep import DROP_BEFORE_REPLY
 
 if TYPE_CHECKING:
     from zkfake.faults.outages import Outage
-    from zkfake.simulation.scheduler import Task
+    from zkfake.simulation.tasks import Task
 
 # -- Counter
 

@@ -18,9 +18,9 @@ from zkfake.simulation.errors import (
 from zkfake.simulation.faults import Faults
 from zkfake.simulation.history import History
 from zkfake.simulation.profiles import PROFILES, Profile
-from zkfake.simulation.scheduler import Task
 from zkfake.simulation.simulation import Simulation
 from zkfake.simulation.sweep import ALL, FaultPoint, SweepFailure, SweepReport, replay, sweep
+from zkfake.simulation.tasks import Task
 
 __all__ = [
     "ALL",

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from zkfake.faults.rules import Point
     from zkfake.simulation.network import Network
     from zkfake.simulation.profiles import Profile
-    from zkfake.simulation.scheduler import Scheduler, Task
+    from zkfake.simulation.scheduler import Scheduler
+    from zkfake.simulation.tasks import Task
 
 __all__ = ["Faults"]
 

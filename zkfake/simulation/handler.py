@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from zkfake.simulation.network import Network
-    from zkfake.simulation.scheduler import Scheduler, Task
+    from zkfake.simulation.scheduler import Scheduler
+    from zkfake.simulation.tasks import Task
 
 __all__ = ["SimulationHandler"]
 

@@ -26,8 +26,8 @@ from zkfake.faults.frames import (
     read_request,
 )
 from zkfake.simulation.history import Disconnected, Reply, Sent, WatchEvent
-from zkfake.simulation.scheduler import MICROSECONDS
 from zkfake.simulation.sockets import LinkSocket
+from zkfake.simulation.tasks import MICROSECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from zkfake.simulation.history import Connected
 from zkfake.simulation.links import Link
-from zkfake.simulation.scheduler import MICROSECONDS, Scheduler, Task
+from zkfake.simulation.tasks import MICROSECONDS, Task
 
 if TYPE_CHECKING:
     from random import Random
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from zkfake.simulation.history import History
     from zkfake.simulation.links import Gate, Stream
     from zkfake.simulation.profiles import Profile
+    from zkfake.simulation.scheduler import Scheduler
     from zkfake.simulation.servers import Servers
     from zkfake.simulation.sockets import LinkSocket
 

@@ -15,8 +15,9 @@ from kazoo.handlers.threading import KazooTimeoutError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from zkfake.simulation.scheduler import Scheduler, Task
+    from zkfake.simulation.scheduler import Scheduler
     from zkfake.simulation.sync import Queue
+    from zkfake.simulation.tasks import Task
 
 __all__ = ["AsyncResult"]
 

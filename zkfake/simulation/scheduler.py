@@ -23,9 +23,6 @@ from __future__ import annotations
 
 import contextvars
 import gc
-import sys
-import traceback
-from collections import deque
 from heapq import heapify, heappop, heappush
 from math import ceil
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -33,13 +30,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import greenlet
 
 from zkfake.simulation.errors import SimulationDeadlock, SimulationError, SimulationLimit
+from zkfake.simulation.tasks import AWAKE, MICROSECONDS, NEVER, OPEN_END, Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from random import Random
-    from types import FrameType
 
-MICROSECONDS = 1_000_000
+__all__ = ["Scheduler"]
 
 _COMPACT_AT = 1024
 _COLLECT_EVERY = 50
@@ -48,114 +45,6 @@ _COLLECTIONS_OF_YOUNG = 100
 _getcurrent = greenlet.getcurrent
 _NANOSECOND = 0.001
 _FOR_EVER = 1e12
-_NEVER = 1 << 62
-
-_AWAKE = 0
-_OPEN_END = -1
-
-
-class Task:
-    """A flow of control that the scheduler runs: the test itself, a spawned function or one of
-    kazoo's "threads".
-
-    It has the parts of `threading.Thread` that kazoo uses (``join``, ``is_alive``).
-    """
-
-    __slots__ = (
-        "_scheduler",
-        "alarm",
-        "background",
-        "deadline",
-        "done",
-        "doomed",
-        "error",
-        "fault",
-        "frozen",
-        "greenlet",
-        "joiners",
-        "name",
-        "owner",
-        "reason",
-        "retrieved",
-        "since",
-        "timer",
-        "turn",
-        "value",
-        "woken",
-    )
-
-    def __init__(
-        self, scheduler: Scheduler, name: str, *, background: bool, owner: object | None
-    ) -> None:
-        self._scheduler = scheduler
-        self.name = name
-        self.background = background
-        """True for tasks that serve a client; they do not keep a stalled program alive."""
-        self.owner = owner
-        """What is paused as one, say a client with all its tasks."""
-        self.done = False
-        self.since = scheduler.now
-        self.deadline: int | None = None
-        self.greenlet: Any = None
-        self.woken = False
-        self.turn = _AWAKE
-        """What it waits for by the clock: the place of its present deadline among all timers."""
-        self.alarm = _NEVER
-        """The time of the timer that is set for it: at its deadline or before."""
-        self.timer = 0
-        """That timer's place."""
-        self.reason: object = "its start"
-        self.frozen = 0
-        self.doomed = False
-        self.fault: BaseException | None = None
-        self.value: Any = None
-        self.error: BaseException | None = None
-        self.retrieved = False
-        self.joiners: deque[Task] = deque()
-
-    @property
-    def blocked(self) -> bool:
-        return self.turn != _AWAKE
-
-    def __repr__(self) -> str:
-        return f"<Task {self.name}{' done' if self.done else ''}>"
-
-    def result(self, timeout: float | None = None) -> Any:
-        """Wait for the task to end and return what it returned, or raise what it raised.
-
-        Raises `TimeoutError` after ``timeout`` virtual seconds.
-        """
-        self.join(timeout)
-        if not self.done:
-            raise TimeoutError(f"{self.name} has not ended within {timeout} virtual seconds")
-        self.retrieved = True
-        if self.error is not None:
-            raise self.error
-        return self.value
-
-    @property
-    def exception(self) -> BaseException | None:
-        """What the task ended with, ``None`` while it runs and when it returned. Asking counts as
-        having seen it.
-        """
-        self.retrieved = self.retrieved or self.done
-        return self.error
-
-    def join(self, timeout: float | None = None) -> None:
-        """Wait until the task has ended, at most ``timeout`` virtual seconds."""
-        scheduler = self._scheduler
-        deadline = scheduler.deadline_after(timeout)
-        while not self.done:
-            if scheduler.current is self:
-                raise RuntimeError("cannot join current thread")
-            self.joiners.append(scheduler.current)
-            if not scheduler.block(self, deadline):
-                if scheduler.current in self.joiners:
-                    self.joiners.remove(scheduler.current)
-                return
-
-    def is_alive(self) -> bool:
-        return not self.done
 
 
 class Scheduler:
@@ -235,7 +124,7 @@ class Scheduler:
         )
         task.greenlet.gr_context = contextvars.copy_context()
         self.tasks[task] = None
-        task.turn = _OPEN_END
+        task.turn = OPEN_END
         self.wake(task)
         return task
 
@@ -288,7 +177,7 @@ class Scheduler:
         task.since = self.now
         task.deadline = deadline
         if deadline is None:
-            task.turn = _OPEN_END
+            task.turn = OPEN_END
         else:
             self._sequence = task.turn = self._sequence + 1
             if deadline < task.alarm:
@@ -318,13 +207,13 @@ class Scheduler:
         """Make a blocked task ready. Returns False when it was not blocked (any more)."""
         if not task.turn:
             return False
-        task.turn = _AWAKE
+        task.turn = AWAKE
         task.woken = True
         (self._stash if task.frozen else self._ready).append(task)
         return True
 
     def _make_ready(self, task: Task) -> None:
-        task.turn = _AWAKE
+        task.turn = AWAKE
         task.woken = False
         (self._stash if task.frozen else self._ready).append(task)
 
@@ -404,7 +293,7 @@ class Scheduler:
     def _alarm_passed(self, task: Task, turn: int) -> None:
         """A task's timer is up, and not the one of its present wait."""
         if task.timer == turn:
-            task.alarm, task.timer = _NEVER, 0
+            task.alarm, task.timer = NEVER, 0
             if task.turn > 0 and task.deadline is not None:
                 self._set_alarm(task, task.deadline)
 
@@ -469,7 +358,7 @@ class Scheduler:
             if task is None:
                 callback()
             elif task.turn == turn:
-                task.alarm, task.timer = _NEVER, 0
+                task.alarm, task.timer = NEVER, 0
                 self._make_ready(task)
             else:
                 self._alarm_passed(task, turn)
@@ -511,22 +400,8 @@ class Scheduler:
         return not self._ready
 
     def describe(self) -> str:
-        """A line for each task: what it waits for, since when, until when and at which line of
-        code.
-        """
-        lines = []
-        for task in self.tasks:
-            state = "is ready to run"
-            if task is self.current and not task.blocked:
-                state = "is running"
-            elif task.blocked:
-                state = f"waits for {task.reason} since {task.since / MICROSECONDS:.6f} s"
-                if task.deadline is not None:
-                    state += f", until {task.deadline / MICROSECONDS:.6f} s"
-            if task.frozen:
-                state += " (paused)"
-            lines.append(f"  {task.name} {state}{_place(task)}")
-        return "\n".join(lines)
+        """A line for each task; see `Task.describe`."""
+        return "\n".join(f"  {task.describe()}" for task in self.tasks)
 
     def close(self) -> None:
         """End every task but the main one. What they do while they unwind cannot block."""
@@ -562,21 +437,3 @@ class _Sleep:
 
 def _split(tasks: list[Task], keep: Callable[[Task], bool]) -> tuple[list[Task], list[Task]]:
     return [task for task in tasks if keep(task)], [task for task in tasks if not keep(task)]
-
-
-def _place(task: Task) -> str:
-    """Where a suspended task stands: the innermost line outside the simulation, and the outermost
-    line of all.
-    """
-    if task.greenlet is greenlet.getcurrent():
-        frame: FrameType | None = sys._getframe()  # noqa: SLF001  # a public function
-    else:
-        frame = task.greenlet.gr_frame if task.greenlet else None
-    if frame is None:
-        return ""
-    stack = [
-        entry
-        for entry in traceback.extract_stack(frame)
-        if "zkfake/simulation/" not in entry.filename.replace("\\", "/")
-    ]
-    return "".join(f"\n    at {e.filename}:{e.lineno} in {e.name}" for e in reversed(stack[-3:]))

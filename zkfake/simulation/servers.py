@@ -21,7 +21,7 @@ from zkfake.ensemble import Ensemble
 from zkfake.faults.servers import milliseconds
 from zkfake.replica import Replica
 from zkfake.simulation.history import ServerEvent
-from zkfake.simulation.scheduler import MICROSECONDS, Scheduler
+from zkfake.simulation.tasks import MICROSECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from zkfake.settings import Settings
     from zkfake.simulation.history import History
     from zkfake.simulation.profiles import Profile
+    from zkfake.simulation.scheduler import Scheduler
 
 EPOCH = 1_767_225_600
 """What ``time.time()`` says when a simulation starts: 2026-01-01, 00:00 UTC."""

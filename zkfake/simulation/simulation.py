@@ -35,8 +35,9 @@ from zkfake.simulation.handler import SimulationHandler
 from zkfake.simulation.history import History
 from zkfake.simulation.network import Network
 from zkfake.simulation.profiles import Profile, profile_of
-from zkfake.simulation.scheduler import MICROSECONDS, Scheduler, Task
+from zkfake.simulation.scheduler import Scheduler
 from zkfake.simulation.servers import Servers
+from zkfake.simulation.tasks import MICROSECONDS, Task
 from zkfake.simulation.watchdog import TaskInterrupted, Watchdog
 from zkfake.versions import DEFAULT
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from zkfake.simulation.scheduler import Scheduler, Task
+    from zkfake.simulation.scheduler import Scheduler
+    from zkfake.simulation.tasks import Task
 
 __all__ = ["LinkSocket", "select", "socket_pair"]
 

@@ -21,7 +21,8 @@ from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from zkfake.simulation.scheduler import Scheduler, Task
+    from zkfake.simulation.scheduler import Scheduler
+    from zkfake.simulation.tasks import Task
 
 __all__ = [
     "Barrier",

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from zkfake.ensemble import Ensemble
     from zkfake.replica import Replica
     from zkfake.simulation.network import Network
-    from zkfake.simulation.scheduler import Scheduler, Task
+    from zkfake.simulation.scheduler import Scheduler
+    from zkfake.simulation.tasks import Task
 
 __all__ = ["World"]
 
