@@ -106,7 +106,9 @@ class Replica:
         if not self.running:
             self.running = True
             self.zxid = self.tree.zxid
-            self._next_session_id = first_session_id(self.id, self.ensemble.now)
+            # A crash and a start may take no time at all: no id is given twice.
+            first = first_session_id(self.id, self.ensemble.now)
+            self._next_session_id = max(first, self._next_session_id)
             self.ensemble.member_started(self)
 
     def stop(self) -> None:

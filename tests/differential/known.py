@@ -18,9 +18,20 @@ DIFFERENCES: dict[str, str] = {
         "Ends the real server for good. The fake answers BadArguments, as for any other ttl that"
         " does not go with the mode."
     ),
-    "A truncated write on an ensemble of 3.9": (
-        "The real leader answers nothing and commits nothing any more. The fake answers"
-        " MarshallingError, as a standalone server does."
+    "A write that cannot be read, on an ensemble of 3.9 (all but multi and createSession; also"
+    " deleteContainer of a null path, and a multi that creates without a list of ACLs)": (
+        "The real leader proposes it under a zxid that is taken, so it is never committed, nor is"
+        " anything after it until there is another leader: in the whole ensemble no write, sync or"
+        " new session is answered. The fake answers MarshallingError, as a standalone server does."
+    ),
+    "A reconfig that cannot be read, or a multi with a null path, on an ensemble of 3.8": (
+        "It is no transaction, and the server it came through waits for its commit: it answers no"
+        " write, sync or new session any more, and the leader no request behind a write of the same"
+        " session, until there is another leader. The fake answers MarshallingError."
+    ),
+    "A check outside a multi that holds, on an ensemble of 3.8": (
+        "No server can read the transaction again: the others leave the leader, which cannot be"
+        " started any more. The fake goes on, and answers nothing, as a standalone server does."
     ),
     "A znode `zookeeper_limits` right below `/zookeeper/quota`, or deleted elsewhere below"
     " `/zookeeper`": "Ends the real server for good. To the fake it is a znode like others.",

@@ -1,8 +1,9 @@
 """The one list of what is not sent to a live ensemble, beyond what no live server is sent.
 
-A real server answers a write that it cannot read without a transaction: there is nothing to commit.
-An ensemble waits for that commit all the same, at the server that the request came through and at
-the leader, and what waits there in line waits for ever.
+All of it comes to one thing: a transaction that is none. 3.9 proposes a write that it cannot read
+under the last zxid once more, and never commits it, nor what comes after it. 3.8 takes a zxid
+before it reads, but for `reconfig`, and then waits for a commit that never comes; and it proposes a
+`check` that no other server can read. `docs/differences.md` says what comes of each.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ _RECORDS = {
     "reconfig": "sssl",
     "deleteContainer": "p",
 }
-"""Fields: s string, p string that is there, b buffer, a ACLs, i int, l long."""
+"""Fields: s string, p string that is there, b buffer, a ACLs, i int, l long, y byte."""
+_READS = {"getData": "sy", "getChildren": "sy"}
+"""What else a multi may be read with."""
 
 
 def unsafe(step: Step, version: str) -> bool:
@@ -100,6 +103,7 @@ _END: dict[str, Callable[[bytes, int], int]] = {
     "a": _acls,
     "i": lambda body, at: at + 4,
     "l": lambda body, at: at + 8,
+    "y": lambda body, at: at + 1,
 }
 
 
@@ -110,7 +114,8 @@ def _has_null_acls(body: bytes) -> bool:
         while True:
             op, done, _ = struct.unpack_from(">i?i", body, at)
             at += 9
-            fields = next((_RECORDS[name] for name in _RECORDS if OPS[name] == op), None)
+            records = {**_RECORDS, **_READS}
+            fields = next((records[name] for name in records if OPS[name] == op), None)
             if done or fields is None:
                 return False
             for field in fields:

@@ -479,6 +479,37 @@ class Run:
         self.settle()
         return self
 
+    def wander(self, steps: int) -> Run:
+        """Clients write, read and go to another server, over and over."""
+        for _ in range(steps):
+            self.step([self.write, self.write, self.read, self.move, self.pause, self.reconnect])
+        self.settle()
+        return self
+
+    def corner(self, rounds: int) -> Run:
+        """Clients write to a leader that loses sight of all other voters."""
+        for _ in range(rounds):
+            leader = self.ensemble.leader
+            if leader is not None:
+                for client in self.clients:
+                    client.connect(leader.id)
+                self.wait(20)
+                self._corner(leader.id)
+            for _ in range(4):
+                self.step([self.write, self.read])
+            self.wait(self.random.randrange(2 * TICK))
+            self.mend()
+            self.long_pause()
+            self.reconnect()
+        self.settle()
+        return self
+
+    def _corner(self, leader: int) -> None:
+        for server in self.servers:
+            if not server.observer and server.id != leader:
+                self._cut((leader, server.id))
+                self._cut((server.id, leader))
+
     def settle(self) -> None:
         """Heals everything, and waits until all is quiet."""
         self.unfreeze()

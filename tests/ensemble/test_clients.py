@@ -152,6 +152,15 @@ def test_a_new_leader_is_ahead_of_its_followers_by_its_epoch(servers: Make) -> N
     assert world.servers[0].zxid == 2 * EPOCH + 1
 
 
+def test_no_session_id_is_given_twice(servers: Make) -> None:
+    """Not even by a server that crashes and starts at the same instant."""
+    world = servers()
+    first = world.at(1).connect()
+    world.servers[0].stop()
+    world.servers[0].start()
+    assert world.at(1).connect().session > first.session
+
+
 def test_every_session_gets_its_full_timeout_from_a_new_leader(servers: Make) -> None:
     world = servers()
     client = world.at(1).connect(timeout=2 * TICK)

@@ -33,6 +33,18 @@ def test_without_a_fault_nothing_is_lost(seed: int) -> None:
     worlds.judge_calm(worlds.calm(seed))
 
 
+@settings(max_examples=20, deadline=None)
+@given(SEEDS)
+def test_who_goes_to_a_server_behind_does_not_go_back(seed: int) -> None:
+    worlds.judge(worlds.wandering(seed))
+
+
+@settings(max_examples=20, deadline=None)
+@given(SEEDS)
+def test_observers_do_not_make_a_quorum(seed: int) -> None:
+    worlds.judge(worlds.cornered(seed))
+
+
 def test_stale_reads_happen() -> None:
     assert sum(checks.stale_reads(worlds.calm(seed)) for seed in range(10)) > 0
 

@@ -26,6 +26,16 @@ def calm(seed: int, latency: int = 5, lag: int = 50) -> Run:
     return Run(seed, observers=1, latency=latency, lag=lag).traffic(150)
 
 
+def wandering(seed: int) -> Run:
+    """Clients that go from server to server, some of which are far behind."""
+    return Run(seed, observers=1, latency=5, lag=400).wander(60)
+
+
+def cornered(seed: int) -> Run:
+    """Leaders that hear observers, and of the voters too few."""
+    return Run(seed, observers=2, latency=5).corner(12)
+
+
 def judge(run: Run) -> None:
     """Raises `AssertionError` if a troubled run broke a promise."""
     checks.check_all(run)
