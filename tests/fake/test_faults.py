@@ -535,12 +535,11 @@ def test_an_isolated_leader_is_replaced_and_its_clients_move(ensemble: World, wa
     assert leader.mode == "follower"
 
 
-@pytest.mark.parametrize("way", ["both", "in", "out"])
-def test_servers_that_do_not_hear_each_other(ensemble: World, way: Any) -> None:
+def test_servers_that_do_not_hear_each_other(ensemble: World) -> None:
     leader, follower = ensemble.member("leader"), ensemble.member("follower")
     client, writer = ensemble.client(follower.hosts), ensemble.client(leader.hosts)
     states = States(client)
-    with ensemble.faults.partition_servers(leader.id, follower.id, way=way):
+    with ensemble.faults.partition_servers(leader.id, follower.id):
         writer.create("/a")
         states.expect("SUSPENDED")
         assert follower.mode is None
@@ -549,6 +548,29 @@ def test_servers_that_do_not_hear_each_other(ensemble: World, way: Any) -> None:
     states.expect("CONNECTED")
     client.sync("/")
     assert client.exists("/b")
+
+
+@pytest.mark.parametrize("way", ["both", "in", "out"])
+def test_a_link_that_is_cut_one_way(ensemble: World, way: Any) -> None:
+    faults = ensemble.faults
+    leader, follower = ensemble.member("leader"), ensemble.member("follower")
+    writer, client = ensemble.client(leader.hosts), ensemble.client(follower.hosts)
+
+    def cut() -> None:
+        faults.partition_servers(leader.id, follower.id, way=way)
+
+    # Cut when the request is there already: after a tick the servers know.
+    faults.upon(cut, operation="create")
+    with pytest.raises(ConnectionLoss):
+        client.create("/a")
+    assert ("/a" in ensemble.server.dump()) == (way == "out"), "it came to the leader"
+    faults.heal()
+    client.retry(client.sync, "/")
+    faults.upon(cut, operation="create")
+    writer.create("/b")
+    with ensemble.server.at_work():
+        told = "/b" in ensemble.server.replicas[follower.id - 1].tree.nodes
+    assert told == (way == "in"), "it came to the follower"
 
 
 def test_a_frozen_server_is_stale_and_a_sync_waits_for_it(ensemble: World) -> None:
