@@ -17,7 +17,8 @@ from typing import Any
 
 from zkfake import four_letter, sasl
 from zkfake.acl import READ
-from zkfake.four_letter import ConnectionStats, java_address, java_host
+from zkfake.figures import ConnectionStats
+from zkfake.four_letter import java_address, java_host
 from zkfake.hashset import pairs_in_order
 from zkfake.jute import NULL, JuteError, Reader, pack_buffer
 from zkfake.log import Transaction

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from contextlib import AbstractContextManager
 
-    from zkfake.four_letter import Mode
+    from zkfake.figures import Mode
     from zkfake.replica import Replica
 
 _BACKLOG = 512

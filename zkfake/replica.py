@@ -18,7 +18,7 @@ from zkfake.ensemble.decisions import creating
 from zkfake.ensemble.links import Range
 from zkfake.ensemble.role import Completion, Role
 from zkfake.ensemble.store import Sessions, Store
-from zkfake.four_letter import DEFAULT_TRACE_MASK, Mode, ServerStats
+from zkfake.figures import DEFAULT_TRACE_MASK, Mode, ServerStats
 from zkfake.log import Transaction
 from zkfake.protocol import ConnectRequest, Op, Request
 from zkfake.replies import Reads

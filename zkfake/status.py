@@ -5,7 +5,8 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import cast
 
-from zkfake.four_letter import ConnectionView, Mode, ServerStats, parse_whitelist
+from zkfake.figures import ConnectionView, Mode, ServerStats
+from zkfake.four_letter import parse_whitelist
 from zkfake.reconfig import CONFIG_PATH, server_ports
 from zkfake.replica import Replica
 

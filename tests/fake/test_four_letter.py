@@ -9,17 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zkfake.four_letter import (
-    DEFAULT_TRACE_MASK,
-    WORDS,
-    ConnectionStats,
-    Latency,
-    Mode,
-    ServerStats,
-    answer,
-    java_address,
-    parse_whitelist,
-)
+from zkfake.figures import DEFAULT_TRACE_MASK, ConnectionStats, Latency, Mode, ServerStats
+from zkfake.four_letter import WORDS, answer, java_address, parse_whitelist
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

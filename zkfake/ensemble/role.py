@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from zkfake.ensemble.links import Links, Range, Turns
     from zkfake.ensemble.past import Past
     from zkfake.ensemble.store import Sessions, Store
-    from zkfake.four_letter import Mode
+    from zkfake.figures import Mode
     from zkfake.protocol import Request
     from zkfake.sessions import Session, SessionTracker
     from zkfake.settings import Settings
