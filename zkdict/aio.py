@@ -3,7 +3,8 @@
 The rules that live here:
 
 - Reads are plain calls on `mapping`: they come from memory and wait for nothing. Everything that
-  waits for the server is awaited; it runs in asyncio's default thread pool.
+  waits for the server is awaited, and runs in a thread of its own: waits without end would fill
+  asyncio's thread pool, and `asyncio.run` would wait for them at its end.
 - Changes reach the event loop through `call_soon_threadsafe`, in order.
 - Cancelling a call stops waiting for it; what was sent may still be applied.
 """
@@ -11,10 +12,13 @@ The rules that live here:
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import contextvars
+import threading
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from zkdict.dict import ZooKeeperDict
-from zkdict.records import ANY, Change, Entry
+from zkdict.records import ANY, Change, Entry, State
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -30,6 +34,35 @@ V = TypeVar("V")
 T = TypeVar("T")
 
 _UNSET: Any = object()
+
+
+async def in_thread(call: Callable[..., T], *arguments: Any, **options: Any) -> T:
+    """Await `call(...)`, made in a daemon thread with the caller's context variables."""
+    loop, context = asyncio.get_running_loop(), contextvars.copy_context()
+    future: asyncio.Future[T] = loop.create_future()
+
+    def settle(result: T | None, error: BaseException | None) -> None:
+        if future.done():  # cancelled
+            return
+        if error is None:
+            future.set_result(result)  # type: ignore[arg-type]
+        elif isinstance(error, StopIteration):  # no future takes it
+            future.set_exception(RuntimeError("the call raised StopIteration"))
+        else:
+            future.set_exception(error)
+
+    def work() -> None:
+        result: T | None = None
+        error: BaseException | None = None
+        try:
+            result = context.run(call, *arguments, **options)
+        except BaseException as raised:
+            error = raised
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
+            loop.call_soon_threadsafe(settle, result, error)
+
+    threading.Thread(target=work, name="zkdict-await", daemon=True).start()
+    return await future
 
 
 class AsyncZooKeeperDict(Generic[V]):
@@ -52,7 +85,7 @@ class AsyncZooKeeperDict(Generic[V]):
         def load() -> ZooKeeperDict[V]:
             return ZooKeeperDict(connection, keyspace, **options)
 
-        return cls(await asyncio.to_thread(load))
+        return cls(await in_thread(load))
 
     @property
     def mapping(self) -> Mapping[str, V]:
@@ -61,11 +94,11 @@ class AsyncZooKeeperDict(Generic[V]):
 
     async def set(self, key: str, value: V) -> None:
         """`d[key] = value`."""
-        await asyncio.to_thread(self._dict.__setitem__, key, value)
+        await in_thread(self._dict.__setitem__, key, value)
 
     async def delete(self, key: str) -> None:
         """`del d[key]`."""
-        await asyncio.to_thread(self._dict.__delitem__, key)
+        await in_thread(self._dict.__delitem__, key)
 
     @overload
     async def pop(self, key: str) -> V: ...
@@ -74,79 +107,90 @@ class AsyncZooKeeperDict(Generic[V]):
     async def pop(self, key: str, default: Any = _UNSET) -> Any:
         """`d.pop(key)` or `d.pop(key, default)`."""
         if default is _UNSET:
-            return await asyncio.to_thread(lambda: self._dict.pop(key))
-        return await asyncio.to_thread(lambda: self._dict.pop(key, default))
+            return await in_thread(lambda: self._dict.pop(key))
+        return await in_thread(lambda: self._dict.pop(key, default))
 
     async def setdefault(self, key: str, default: V) -> V:
         """`d.setdefault(key, default)`."""
-        return await asyncio.to_thread(self._dict.setdefault, key, default)
+        return await in_thread(self._dict.setdefault, key, default)
 
     async def update(self, other: Mapping[str, V]) -> None:
         """`d.update(other)`: one transaction."""
-        await asyncio.to_thread(self._dict.update, other)
+        await in_thread(self._dict.update, other)
 
     async def clear(self) -> None:
         """`d.clear()`: one transaction."""
-        await asyncio.to_thread(self._dict.clear)
+        await in_thread(self._dict.clear)
 
     async def put(self, key: str, value: V, *, version: int = ANY) -> Entry[V]:
         """`d.put(key, value, version=version)`."""
-        return await asyncio.to_thread(self._dict.put, key, value, version=version)
+        return await in_thread(self._dict.put, key, value, version=version)
 
     async def add(self, key: str, value: V) -> Entry[V]:
         """`d.add(key, value)`."""
-        return await asyncio.to_thread(self._dict.add, key, value)
+        return await in_thread(self._dict.add, key, value)
 
     async def cas(self, entry: Entry[V], value: V) -> Entry[V]:
         """`d.cas(entry, value)`."""
-        return await asyncio.to_thread(self._dict.cas, entry, value)
+        return await in_thread(self._dict.cas, entry, value)
 
     async def remove(self, key: str, *, version: int = ANY) -> Entry[V]:
         """`d.remove(key, version=version)`."""
-        return await asyncio.to_thread(self._dict.remove, key, version=version)
+        return await in_thread(self._dict.remove, key, version=version)
 
     async def modify(self, key: str, fn: Callable[[V], V], **options: Any) -> Entry[V]:
         """`d.modify(key, fn, ...)`; `fn` is called in a thread."""
-        return await asyncio.to_thread(self._dict.modify, key, fn, **options)
+        return await in_thread(self._dict.modify, key, fn, **options)
 
     async def atomically(self, fn: Callable[[Txn[V]], T], *, attempts: int = 20) -> T:
         """`d.atomically(fn)`; `fn` is called in a thread."""
-        return await asyncio.to_thread(self._dict.atomically, fn, attempts=attempts)
+        return await in_thread(self._dict.atomically, fn, attempts=attempts)
 
     async def fetch(self, key: str, *, sync: bool = False) -> Entry[V]:
         """`d.fetch(key)`."""
-        return await asyncio.to_thread(self._dict.fetch, key, sync=sync)
+        return await in_thread(self._dict.fetch, key, sync=sync)
 
     async def sync(self, timeout: float | None = None) -> int:
         """`d.sync(timeout)`."""
-        return await asyncio.to_thread(self._dict.sync, timeout)
+        return await in_thread(self._dict.sync, timeout)
 
     async def wait_until(self, zxid: int, timeout: float | None = None) -> None:
         """`d.wait_until(zxid, timeout)`."""
-        await asyncio.to_thread(self._dict.wait_until, zxid, timeout)
+        await in_thread(self._dict.wait_until, zxid, timeout)
 
     async def wait_for(self, pred: Callable[[Snapshot[V]], T], timeout: float | None = None) -> T:
-        """`d.wait_for(pred, timeout)`; `pred` is called in a thread."""
-        return await asyncio.to_thread(self._dict.wait_for, pred, timeout)
+        """`d.wait_for(pred, timeout)`; `pred` is called in a thread. Can be cancelled."""
+        given_up = threading.Event()
+        try:
+            wait = self._dict._wait_for  # noqa: SLF001  it is the same dict
+            return await in_thread(wait, pred, timeout, given_up.is_set)
+        except asyncio.CancelledError:
+            given_up.set()
+            self._dict._wake()  # noqa: SLF001
+            raise
 
     async def changes(self, *, initial: bool = False) -> AsyncIterator[list[Change[V]]]:
         """Iterate over batches of changes, one per state, from the first step of the iteration on.
 
-        Ends when the iterator is closed.
+        Ends when the iterator or the dict is closed. Raises Closed, ForkedDict.
         """
         loop = asyncio.get_running_loop()
-        batches: asyncio.Queue[list[Change[V]]] = asyncio.Queue()
+        batches: asyncio.Queue[list[Change[V]] | None] = asyncio.Queue()
 
         def put(batch: list[Change[V]]) -> None:
             loop.call_soon_threadsafe(batches.put_nowait, batch)
 
-        with self._dict.on_changes(put, initial=initial):
-            while True:
-                yield await batches.get()
+        def look(_old: State, new: State) -> None:
+            if new is State.CLOSED:
+                loop.call_soon_threadsafe(batches.put_nowait, None)
+
+        with self._dict.on_state(look), self._dict.on_changes(put, initial=initial):
+            while (batch := await batches.get()) is not None:
+                yield batch
 
     async def close(self) -> None:
         """`d.close()`."""
-        await asyncio.to_thread(self._dict.close)
+        await in_thread(self._dict.close)
 
     async def __aenter__(self) -> Self:
         return self

@@ -27,7 +27,8 @@ Everything that decides when readers may see a state lives in this file. The rul
   holds the effects of every request up to p: waiting for one's own write is waiting for its
   position.
 - **Bounded waits**: `force()` publishes a copy with pending items, for the callers who may not wait
-  any longer. Such a state need not have existed; it is marked inexact and counted.
+  any longer. Such a state need not have existed; it is marked inexact and counted. An own write
+  that is laid over the copy is pending until it was read: no exact state leans on it.
 """
 
 from __future__ import annotations
@@ -141,6 +142,7 @@ class Cache:
         self._pending: set[str] = set()
         self._latest: dict[str, int] = {}  # item -> position of its latest read
         self._offers: dict[str, Znode] = {}  # what own writes put there, by their replies
+        self._overlaid: set[str] = set()  # own writes laid over the copy, and not read since
         self._znodes: dict[str, Znode] = {}  # the working copy
         self._before: dict[str, Znode | None] = {}  # of each name touched: as it was published
         self._root_exists: bool | None = None
@@ -222,7 +224,8 @@ class Cache:
         """A connection was made: nothing is watched, everything has to be read again."""
         self.disconnected()
         self._online = True
-        self._behind = self._synced = False
+        self._behind = bool(self._overlaid)  # by what nobody has confirmed, unless it can sync
+        self._synced = False
         self._resynced = self.published > 0
         self._want_sync = self._syncing = True
         self._want(ROOT, Kind.CHILDREN)
@@ -270,6 +273,7 @@ class Cache:
             # which is already under way, decides whether the child is gone or was made again.
             self._pending.add(name)
             self._latest[name] = 0
+            self._overlaid.discard(name)
         else:
             self._want(name, Kind.DATA)
 
@@ -305,12 +309,13 @@ class Cache:
     def _listed(self, names: set[str]) -> None:
         known = self._znodes.keys() | self._pending
         known.discard(ROOT)
-        for name in known - names:
+        for name in known - names - self._overlaid:  # those may be newer than the list
             self._drop(name)
         # A child that waits for this list, and is on it, was deleted and made again.
         again = {name for name in self._pending & names if not self._is_being_read(name)}
         for name in sorted((names - known) | again):
             self._want(name, Kind.DATA)
+        self._overlaid &= self._pending
 
     def _is_being_read(self, name: str) -> bool:
         return name in self._wanted or self._latest.get(name, 0) != 0
@@ -360,6 +365,10 @@ class Cache:
                 self._remove(name)
             elif (known := self._znodes.get(name)) is None or known.mzxid < znode.mzxid:
                 self._store(name, znode)
+            # It is what one write did, perhaps undone since, and has no watch: look again.
+            self._overlaid.add(name)
+            if self._online:
+                self._want(name, Kind.DATA)
         if not self._before or self._root_exists is None:
             return None
         return self._publish(self.zxid, exact=False)
@@ -382,7 +391,7 @@ class Cache:
             new = self._znodes.get(name)
             if new is not None:
                 content = max(content, new.mzxid)
-            if old is not new:
+            if old is not new and old != new:
                 deltas.append(Delta(name, old, new))
         self._before.clear()
         resynced = exact and self._resynced
@@ -411,6 +420,8 @@ class Cache:
         if self._latest.get(request.name) != request.position:
             return False
         self._pending.discard(request.name)
+        if self._overlaid:
+            self._overlaid.discard(request.name)
         return True
 
     def _touch(self, name: str) -> None:
@@ -432,6 +443,7 @@ class Cache:
         self._wanted.pop(name, None)
         self._latest.pop(name, None)
         self._offers.pop(name, None)
+        self._overlaid.discard(name)
 
     def _not_behind(self, found: int, known: int) -> None:
         """Note a server that shows less than what was known.

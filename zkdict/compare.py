@@ -4,7 +4,7 @@ The rules that live here:
 
 - The server compares versions, and nothing else: a key that was deleted and made again starts at
   version 0 again. Where the copy already shows another znode (another czxid) the write is refused
-  here; where only the reply of a set tells, it says so (`VersionConflict` with a note).
+  here; where only the reply of a set tells, it says so (`VersionConflict.applied`).
 - A conflict is raised when the copy holds what caused it, so the next attempt starts from there.
 """
 
@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from kazoo.exceptions import BadVersionError, NodeExistsError, NoNodeError
 
+from zkdict import outcomes
 from zkdict.answers import znode
 from zkdict.errors import KeyExists, TransactionFailed, VersionConflict
+from zkdict.multi import Multi
 from zkdict.records import ABSENT, ANY
-from zkdict.txn import Multi
-from zkdict.writes import UnansweredError
+from zkdict.sending import UnansweredError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from zkdict.cache import Znode
     from zkdict.records import Entry
     from zkdict.writes import Writer
 
@@ -58,15 +58,28 @@ def put(writer: Writer[V], key: str, value: V, version: int, *, ephemeral: bool)
     return _set(writer, key, value, version, operation="put")
 
 
-def _set(writer: Writer[V], key: str, value: V, version: int, *, operation: str) -> Entry[V]:
+def _set(
+    writer: Writer[V],
+    key: str,
+    value: V,
+    version: int,
+    *,
+    operation: str,
+    czxid: int | None = None,
+) -> Entry[V]:
+    """Set a key that has this version, and is this very znode where `czxid` is given."""
     name = writer.codec.to_name(key)
     raw = writer.encoded(key, value)
+    deadline, floor = writer.begin(), writer.floor
     try:
-        stat = writer.send_set(name, raw, version, writer.begin())
+        stat = writer.send_set(name, raw, version, deadline)
     except (NoNodeError, BadVersionError):
         raise _conflict(writer, key, version) from None
     except UnansweredError as error:
-        raise writer.uncertain(operation, key, _was_set(raw, version)) from error
+        judges = {name: outcomes.updated(raw, version, floor)}
+        raise writer.uncertain(operation, key, judges) from error
+    if czxid is not None and stat.czxid != czxid:
+        raise VersionConflict(key, version, version, applied=True)
     return writer.decode(key, znode(raw, stat))
 
 
@@ -74,30 +87,28 @@ def _put_ephemeral(writer: Writer[V], key: str, value: V, version: int) -> Entry
     # Only a create makes an ephemeral znode: what is there has to go, in the same transaction.
     name = writer.codec.to_name(key)
     raw = writer.encoded(key, value)
+    deadline = writer.begin(loaded=True)
     while True:
         known = writer.feed.cache.working(name)
         if version != ANY and (known is None or known.version != version):
             raise _conflict(writer, key, version)
         try:
             if known is None:
-                return writer.decode(
-                    key, writer.create(key, value, ephemeral=True, operation="put")
+                created = writer.create(
+                    key, value, ephemeral=True, operation="put", deadline=deadline
                 )
+                return writer.decode(key, created)
             multi = Multi(writer)
             multi.delete(name, known.version)
-            multi.create(name, raw, ephemeral=True)
-            multi.commit(writer.begin())
+            multi.create(name, b"", ephemeral=True)
+            multi.set(name, raw)  # nobody sees the step before, and its answer has the Stat
+            stat = multi.commit(deadline)[-1]
         except (NodeExistsError, TransactionFailed):
             writer.conflicts += 1
-            continue
         except UnansweredError as error:
             raise multi.uncertain("put") from error
-        found = writer.feed.cache.working(name)
-        if found is not None and found.raw == raw:
-            return writer.decode(key, found)
-        fetched = writer.fetch(key, sync=False, timeout=writer.write_timeout)
-        if fetched is not None:
-            return writer.decode(key, fetched)
+        else:
+            return writer.decode(key, znode(raw, stat))
 
 
 def cas(writer: Writer[V], entry: Entry[V], value: V) -> Entry[V]:
@@ -109,27 +120,18 @@ def cas(writer: Writer[V], entry: Entry[V], value: V) -> Entry[V]:
             raise VersionConflict(
                 entry.key, entry.version, None if known is None else known.version
             )
-    new = _set(writer, entry.key, value, entry.version, operation="cas")
-    if new.czxid != entry.czxid:
-        conflict = VersionConflict(entry.key, entry.version, entry.version)
-        note = "the key was made again while the write was under way, and now has the new value"
-        if hasattr(conflict, "add_note"):  # Python 3.11
-            conflict.add_note(note)
-        raise conflict
-    return new
+    return _set(writer, entry.key, value, entry.version, operation="cas", czxid=entry.czxid)
 
 
 def remove(writer: Writer[V], key: str, version: int) -> Entry[V]:
     """Delete a key that has this version, and return what it held."""
     if version == ANY:
         return writer.pop(key)
-    name = writer.codec.to_name(key)
+    writer.codec.to_name(key)
     try:
-        taken = writer.take(name, version, writer.begin())
+        taken = writer.take(key, version, writer.begin(), "remove")
     except (NoNodeError, BadVersionError):
         raise _conflict(writer, key, version) from None
-    except UnansweredError as error:
-        raise writer.uncertain("remove", key, _still_there(version)) from error
     return writer.decode(key, taken)
 
 
@@ -137,16 +139,26 @@ def modify(
     writer: Writer[V], key: str, function: Callable[[V], V], default: Any, attempts: int, unset: Any
 ) -> Entry[V]:
     """Set a key to `function(value)`, again until nobody came in between."""
+    deadline = writer.begin(loaded=True)
     for _ in range(max(1, attempts)):
         known = writer.known(key)
         try:
             if known is not None:
-                return _set(writer, key, function(known.value), known.version, operation="modify")
+                return _set(
+                    writer,
+                    key,
+                    function(known.value),
+                    known.version,
+                    operation="modify",
+                    czxid=known.czxid,
+                )
             if default is unset:
-                raise writer.missing(key)
+                raise writer.missing(key, deadline)
             created = writer.create(key, function(default), operation="modify")
             return writer.decode(key, created)
         except VersionConflict as error:
+            if error.applied:
+                raise
             conflict = error
         except NodeExistsError:
             conflict = VersionConflict(key, ABSENT)
@@ -158,21 +170,3 @@ def _conflict(writer: Writer[V], key: str, expected: int) -> VersionConflict:
     # The copy has caught up with the failure: it holds what caused it, or something newer.
     known = writer.feed.cache.working(writer.codec.to_name(key))
     return VersionConflict(key, expected, None if known is None else known.version)
-
-
-def _was_set(raw: bytes, version: int) -> Callable[[Znode | None], bool | None]:
-    def judge(found: Znode | None) -> bool | None:
-        if found is not None and found.version == version:
-            return False
-        if found is not None and found.version == version + 1:
-            return found.raw == raw
-        return None
-
-    return judge
-
-
-def _still_there(version: int) -> Callable[[Znode | None], bool | None]:
-    def judge(found: Znode | None) -> bool | None:
-        return False if found is not None and found.version == version else None
-
-    return judge

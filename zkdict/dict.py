@@ -15,15 +15,17 @@ import weakref
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from kazoo.client import KazooClient
-from kazoo.exceptions import NodeExistsError, NoNodeError
+from kazoo.exceptions import NoNodeError
 
 from zkdict import compare, txn
 from zkdict.errors import Timeout
 from zkdict.lease import Lease
 from zkdict.live import LiveDict, stop
+from zkdict.multi import OP_BYTES
 from zkdict.records import ANY, Change, Entry
-from zkdict.waiting import deadline_after, remaining
-from zkdict.writes import UnansweredError
+from zkdict.sending import UnansweredError
+from zkdict.storage import plain
+from zkdict.waiting import deadline_after, earlier, remaining
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -97,12 +99,12 @@ class ZooKeeperDict(LiveDict[V]):
         self._writer.delete(key)
 
     @overload
-    def pop(self, key: str, /) -> V: ...
+    def pop(self, key: str) -> V: ...
     @overload
-    def pop(self, key: str, /, default: V) -> V: ...
+    def pop(self, key: str, default: V) -> V: ...
     @overload
-    def pop(self, key: str, /, default: T) -> V | T: ...
-    def pop(self, key: str, /, default: Any = _UNSET) -> Any:
+    def pop(self, key: str, default: T) -> V | T: ...
+    def pop(self, key: str, default: Any = _UNSET) -> Any:
         """Delete `key` and return its value: of many poppers exactly one gets it.
 
         A delete of the version that was read, tried again while others change the key. One round
@@ -127,10 +129,11 @@ class ZooKeeperDict(LiveDict[V]):
             KeyError: the dict is empty.
             DecodeError, WriteUncertain, Timeout, KazooException.
         """
+        deadline = self._writer.begin(loaded=True)
         while (key := next(reversed(self.snapshot()), None)) is not None:
             with contextlib.suppress(KeyError):
-                return key, self._writer.pop(key).value
-            self.sync(self._writer.write_timeout)  # somebody was faster
+                return key, self._writer.pop(key, deadline).value
+            self.sync(remaining(deadline))  # somebody was faster
         raise KeyError("popitem(): the dict is empty")
 
     def setdefault(self, key: str, default: Any = None) -> V:
@@ -143,15 +146,9 @@ class ZooKeeperDict(LiveDict[V]):
             InvalidKey, EncodeError, ValueTooLarge, RootMissing, DecodeError, WriteUncertain,
             Timeout, KazooException.
         """
-        while True:
-            shown = self._writer.shown(key)
-            if shown is not None:
-                return shown.value
-            try:
-                created = self._writer.create(key, default, operation="setdefault")
-                return self._writer.decode(key, created).value
-            except NodeExistsError:
-                self._writer.conflicts += 1
+        if self._view.loaded:
+            self._shown()  # a read like others, where an outage matters
+        return self._writer.setdefault(key, default).value
 
     def update(
         self, other: SupportsKeysAndGetItem[str, V] | Iterable[tuple[str, V]] = (), /, **items: V
@@ -162,7 +159,7 @@ class ZooKeeperDict(LiveDict[V]):
             ValueTooLarge: they do not fit into one request; see `update_chunked`.
             InvalidKey, EncodeError, RootMissing, WriteUncertain, Timeout, KazooException.
         """
-        txn.update(self._writer, {**dict(other), **items})
+        txn.update(self._writer, {**plain(other), **items})
 
     def update_chunked(self, other: Mapping[str, V], *, chunk_bytes: int = 500_000) -> None:
         """Store all items in as many transactions as their size takes: not atomic.
@@ -177,7 +174,7 @@ class ZooKeeperDict(LiveDict[V]):
         chunk: dict[str, V] = {}
         size = 0
         for key, value in other.items():
-            more = len(self._writer.encoded(key, value)) + len(key) * 3 + txn.OP_BYTES
+            more = len(self._writer.encoded(key, value)) + len(key) * 3 + OP_BYTES
             if chunk and size + more > chunk_bytes:
                 self.update(chunk)
                 chunk, size = {}, 0
@@ -270,15 +267,20 @@ class ZooKeeperDict(LiveDict[V]):
         """
         return compare.modify(self._writer, key, fn, default, attempts, _UNSET)
 
-    def transaction(self) -> txn.Transaction[V]:
+    def transaction(self, *, attempts: int = 1) -> txn.Transaction[V]:
         """`with d.transaction() as t:` reads and writes `t` as a mapping; one multi at the end.
 
         Every key that was read must still have the version it had, or nothing is applied.
+
+        Args:
+            attempts: 1, as Python cannot run the block of a `with` again; `atomically` can.
 
         Raises (at the end of the block):
             TransactionFailed: a key that was read was changed meanwhile.
             ValueTooLarge, RootMissing, WriteUncertain, Timeout, KazooException.
         """
+        if attempts != 1:
+            raise ValueError("the block of a `with` cannot be run again: use atomically(fn)")
         return txn.Transaction(self._begin)
 
     def atomically(self, fn: Callable[[txn.Txn[V]], T], *, attempts: int = 20) -> T:
@@ -349,8 +351,7 @@ class ZooKeeperDict(LiveDict[V]):
             self._ask(lambda: feed.client.exists_async(feed.path), deadline)
             if self.zxid >= zxid:
                 return
-            again = deadline_after(_CHECK_AGAIN)
-            until = again if deadline is None or again is None else min(again, deadline)
+            until = earlier(deadline_after(_CHECK_AGAIN), deadline)
             feed.signal.wait_for(lambda: feed.cache.zxid >= zxid, until)
             self._writer.refresh()
             if self.zxid < zxid and remaining(deadline) == 0:
@@ -365,6 +366,11 @@ class ZooKeeperDict(LiveDict[V]):
         Raises:
             Timeout, Closed, ForkedDict, and what `pred` raises.
         """
+        return self._wait_for(pred, timeout, lambda: False)
+
+    def _wait_for(
+        self, pred: Callable[[Snapshot[V]], T], timeout: float | None, given_up: Callable[[], bool]
+    ) -> T:
         feed, view, deadline = self._feed, self._view, deadline_after(timeout)
         feed.check_usable()
         while True:
@@ -378,9 +384,9 @@ class ZooKeeperDict(LiveDict[V]):
 
             def newer(seen: int = seen) -> bool:
                 feed.check_usable()
-                return feed.cache.published != seen
+                return feed.cache.published != seen or given_up()
 
-            if not feed.signal.wait_for(newer, deadline):
+            if not feed.signal.wait_for(newer, deadline) or given_up():
                 raise Timeout(f"no state of the dict was as wanted within {timeout} s")
 
     def fetch(self, key: str, *, sync: bool = False) -> Entry[V]:

@@ -60,7 +60,8 @@ class KeyExists(ZkDictError, KeyError):
 
 
 class VersionConflict(ZkDictError):
-    """A compare-and-set found another version than the one it was made from. Nothing was written.
+    """A compare-and-set found another version than the one it was made from. Nothing was written
+    (but see `applied`).
 
     Attributes:
         key: the key that was to be written.
@@ -68,16 +69,27 @@ class VersionConflict(ZkDictError):
         actual: the version found, or None where the key does not exist or its version is not known.
             Equal to `expected` where the key was deleted and made again in between: versions
             restart at 0 then, and what differs is the znode's czxid.
+        applied: True in the one case where something was written after all: the key was made again
+            while the write was under way, and had the very version, so the server set or deleted
+            the new znode. Only the answer told.
     """
 
-    def __init__(self, key: str, expected: int, actual: int | None = None) -> None:
+    def __init__(
+        self, key: str, expected: int, actual: int | None = None, *, applied: bool = False
+    ) -> None:
         super().__init__(key, expected, actual)
         self.key = key
         self.expected = expected
         self.actual = actual
+        self.applied = applied
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self.args, {"applied": self.applied}
 
     def __str__(self) -> str:
-        if self.actual is None:
+        if self.applied:
+            found = "it was made again meanwhile, and it is the new one that was written or deleted"
+        elif self.actual is None:
             found = "it is gone or has changed"
         elif self.actual == self.expected:
             found = "it was deleted and made again in between"
@@ -110,11 +122,12 @@ class TransactionFailed(ZkDictError):
 
 
 class WriteUncertain(ZkDictError):
-    """The connection was lost after a write was sent and before its answer came: it may or may not
-    be applied.
+    """A write was sent, and no answer came (or, at the deadline, nothing that shows its effect): it
+    may or may not be applied.
 
     Raised for writes that must not be sent twice (`pop`, `add`, `cas`, `remove`, transactions,
-    ...). The next read shows the truth as soon as the connection is back; `resolve()` looks for it.
+    ...), and at the deadline for all. The next read shows the truth as soon as the connection is
+    back; `resolve()` looks for it.
 
     Attributes:
         operation: what was attempted, such as "pop".
@@ -135,8 +148,8 @@ class WriteUncertain(ZkDictError):
     def __str__(self) -> str:
         about = "" if self.key is None else f" of the key {self.key!r}"
         return (
-            f"the connection was lost before the server answered: the {self.operation}{about} may "
-            "or may not have been applied; resolve() reads back which"
+            f"no answer came after sending: the {self.operation}{about} may or may not have been "
+            "applied; resolve() reads back which"
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -146,17 +159,24 @@ class WriteUncertain(ZkDictError):
     def resolve(self, timeout: float | None = None) -> bool:
         """Read back from the server whether the write was applied.
 
-        Costs one or two requests, and waits for the connection to come back.
+        Costs three requests, three more for each further key of a transaction that does not tell,
+        and waits for the connection to come back.
 
         Args:
             timeout: seconds to wait for an answer; None waits as long as it takes.
 
         Returns:
-            True where the write was applied, False where it was not.
+            True where the write was applied: the bytes it was to store are there, and were stored
+            since. (Two clients that store the same bytes cannot be told apart: let the value say
+            whose it is.) Of `del` and `clear`: the keys are gone, whoever took them.
+            False where it was not applied.
 
         Raises:
             Timeout: no answer within `timeout`.
-            WriteUncertain: what was found does not tell (another client wrote the key since).
+            WriteUncertain: what was found does not tell. Another client wrote the key since, or a
+                popped key is gone and anybody may have taken it. It can be resolved again.
+            Closed, ForkedDict: the dict has no connection any more.
+            KazooException: the server refused to show the key.
             RuntimeError: this copy came out of a pickle and has no connection to ask.
         """
         if self._resolver is None:

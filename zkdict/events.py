@@ -7,7 +7,8 @@ The rules that live here:
 - What a callback raises goes to the `on_error` callbacks, or to the log where there are none; what
   those raise goes to the log. It stops nothing.
 - A subscription begins and ends between two published states: what is already queued for it when
-  it is cancelled is dropped.
+  it is cancelled is dropped. It ends with the dict, too: a callback that lives on hears no more, an
+  iterator ends.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import weakref
 from collections import deque
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from zkdict.errors import ForkedDict
 from zkdict.waiting import Signal, deadline_after
 
 if TYPE_CHECKING:
@@ -177,10 +179,24 @@ class Dispatcher(Generic[V]):
         else:  # not here: logging runs user's code too
             self._tell([(log.warning, ("%s", error))])
 
+    def later(self, function: Callable[[], None]) -> None:
+        """Call a function in the queue of callbacks."""
+        self._tell([(function, ())])
+
     def close(self) -> None:
         """End the iterators; callbacks still get what is queued."""
         for iterator in list(self._iterators):
             iterator.close()
+
+    def forked(self) -> None:
+        """This is a child process: the subscribers are the parent's, the lock may be held."""
+        self._lock = self._handler.lock_object()
+        self._running = False
+        for subscribers in (self._on_change, self._on_changes, self._on_state, self._on_error):
+            subscribers.clear()
+        self._queue.clear()
+        for iterator in list(self._iterators):
+            iterator.forked(self._handler)
 
     # -- the task
 
@@ -189,8 +205,12 @@ class Dispatcher(Generic[V]):
             return
         with self._lock:
             self._queue.extend(calls)
-            start = not self._running
-            self._running = True
+        self._go_on()
+
+    def _go_on(self) -> None:
+        with self._lock:
+            start = bool(self._queue) and not self._running
+            self._running = self._running or start
         if start:
             self._handler.spawn(self._run)
 
@@ -208,20 +228,26 @@ class Dispatcher(Generic[V]):
                     log.exception("an on_error callback raised")
                 else:
                     self.failed(error)
+            except BaseException:  # sys.exit() ends this task, and no other callback
+                with self._lock:
+                    self._running = False
+                self._go_on()
+                raise
 
 
 class Changes(Generic[V]):
     """An iterator over batches of changes, one batch per published state.
 
     It holds what was not fetched yet, so fetch it or `close()` it; a dropped one is forgotten. It
-    ends when nothing changed for `timeout` seconds, and when the dict or it is closed.
+    ends when nothing changed for `timeout` seconds, and when the dict or it is closed. In a child
+    process it raises ForkedDict.
     """
 
     def __init__(self, handler: Any, initial: list[Change[V]], timeout: float | None) -> None:
         self._signal = Signal(handler)
         self._batches: deque[list[Change[V]]] = deque([initial] if initial else [])
         self._timeout = timeout
-        self._closed = False
+        self._closed = self._forked = False
 
     def put(self, changes: list[Change[V]]) -> None:
         """Queue a batch."""
@@ -236,10 +262,17 @@ class Changes(Generic[V]):
             self._closed = True
             self._signal.notify()
 
+    def forked(self, handler: Any) -> None:
+        """This is a child process: nothing comes any more."""
+        self._signal = Signal(handler)
+        self._forked = True
+
     def __iter__(self) -> Changes[V]:
         return self
 
     def __next__(self) -> list[Change[V]]:
+        if self._forked:
+            raise ForkedDict
         self._signal.wait_for(
             lambda: bool(self._batches) or self._closed, deadline_after(self._timeout)
         )

@@ -12,7 +12,8 @@ Everything that knows how kazoo delivers things lives in this file. The rules:
   The earlier replies are handed over later than they could be, behind more events, which only
   delays publishing.
 - State changes go through the same queue. kazoo drops every watch when a connection is lost and
-  never sets one again: the cache starts anew with each connection.
+  never sets one again: the cache starts anew with each connection. But that the connection is gone
+  is shown (`state`, `age`) at once, not behind somebody's slow callback.
 - kazoo holds its listeners and watch callbacks strongly, and offers no way to take a watch back:
   they hold this feed weakly, so a dict that is dropped is collected.
 - The last zxid kazoo saw is public (`client.last_zxid`), the zxid of a reply is not: requests carry
@@ -63,16 +64,12 @@ class _Link:
         feed = self._feed()
         if feed is None or feed.state is State.CLOSED:
             return True
-        feed.later(self.state_changed, state)
+        feed.later(self.state_changed, state, feed.heard(state))
         return False
 
-    def state_changed(self, state: str) -> None:
+    def state_changed(self, state: str, turn: int) -> None:
         if (feed := self._feed()) is not None:
-            feed.state_changed(state)
-
-    def already_connected(self) -> None:
-        if (feed := self._feed()) is not None:
-            feed.already_connected()
+            feed.state_changed(state, turn)
 
     def event(self, request: Request, kind: str) -> None:
         if (feed := self._feed()) is not None:
@@ -154,7 +151,7 @@ class Feed:
         self._watches = Watches(client)
         self._submitted: dict[int, Submitted] = {}
         self._connected = False
-        self._heard = False  # whether kazoo's listener was called yet
+        self._turn = 0  # how often kazoo's listener was called
         self._unsettled_since: float | None = None
         self._lost_at = clock.monotonic()
         self._forked = False
@@ -165,8 +162,8 @@ class Feed:
         """Listen to the client, start it if nobody has, and begin to load."""
         client = self.client
         client.add_listener(self._link.listener)
-        if client.connected:
-            self.later(self._link.already_connected)
+        if client.connected:  # before there was a listener to hear of it, unless it had a turn
+            self.later(self._link.state_changed, KazooState.CONNECTED, 0)
         elif client.client_state == KeeperState.CLOSED and not client.handler.running:
             client.start_async()
 
@@ -209,6 +206,8 @@ class Feed:
     def forked(self) -> None:
         """This is a child process now: the lock may be held for ever, so replace it."""
         self._forked = True
+        self.state = State.CLOSED  # nobody is told: the subscribers are the parent's
+        self._lost_at = clock.monotonic()
         self.signal = Signal(self.client.handler)
         self.lock = self.signal.lock
 
@@ -226,7 +225,7 @@ class Feed:
 
     @property
     def age(self) -> float:
-        """Seconds since the connection was last known to be up; 0 while it is and is settled."""
+        """Seconds since the copy was last known to be the server's; 0 while it is."""
         if self.state is State.LIVE:
             return 0.0
         if self.state is State.LOADING:
@@ -243,35 +242,32 @@ class Feed:
 
     # -- what kazoo brings; all of it in the order of the callback queue
 
-    def state_changed(self, state: str) -> None:
-        """The connection's state changed."""
-        self._heard = True
-        if state == KazooState.CONNECTED:
-            self._start_reading()
-            return
+    def heard(self, state: str) -> int:
+        """The connection's state changed just now: show it. Which turn of the listener this is."""
         with self.lock:
-            if self.state is State.CLOSED:
-                return
-            if self._connected:
-                self._lost_at = clock.monotonic()
-            self._connected = False
-            self._unsettled_since = None
-            self.cache.disconnected()
-            self._submitted.clear()
-            if state == KazooState.LOST and self.state is not State.LOADING:
-                self._change_state(State.STALE)
-            elif self.state is State.LIVE:
-                self._change_state(State.SUSPENDED)
-            self.signal.notify()
+            self._turn += 1
+            if state != KazooState.CONNECTED and self.state is not State.CLOSED:
+                self._connected = False
+                if state == KazooState.LOST and self.state is not State.LOADING:
+                    self._change_state(State.STALE)
+                elif self.state is State.LIVE:
+                    self._change_state(State.SUSPENDED)
+                self.signal.notify()
+            return self._turn
 
-    def already_connected(self) -> None:
-        """The client was connected before there was a listener to hear of it."""
-        if not self._heard:
-            self._start_reading()
+    def state_changed(self, state: str, turn: int) -> None:
+        """The same, in its place among replies and events."""
+        if state != KazooState.CONNECTED:
+            with self.lock:
+                self._unsettled_since = None
+                self.cache.disconnected()
+                self._submitted.clear()
+        else:
+            self._start_reading(turn)
 
-    def _start_reading(self) -> None:
+    def _start_reading(self, turn: int) -> None:
         with self.lock:
-            if self.state is State.CLOSED:
+            if self.state is State.CLOSED or turn != self._turn:  # or it is gone again
                 return
             self._connected = True
             self.failure = None
@@ -307,7 +303,7 @@ class Feed:
         while True:
             with self.lock:
                 batch: Batch = []
-                while len(batch) < BATCH:
+                while self._connected and len(batch) < BATCH:
                     request = self.cache.next_request(self.client.last_zxid)
                     if request is None:
                         break
@@ -354,8 +350,8 @@ class Feed:
             self.check_usable()
             request = self.cache.mark(self.client.last_zxid)
             submitted = Submitted(request, self.client.handler.event_object(), wrote, local)
-            self._submitted[request.position] = submitted
             result = send()
+            self._submitted[request.position] = submitted
             # Before any read is sent behind it: its answer is handed over before theirs.
             result.rawlink(_Completion(self._link, [(request, result)]))
             result.rawlink(submitted.completed)
@@ -442,7 +438,7 @@ class Feed:
                 self._watches.forget(self.child(delta.name))
         if publication.exact:
             self._local.clear()
-            if self.state is not State.LIVE:
+            if self._connected:
                 self._change_state(State.LIVE)
         self.signal.notify()
 
@@ -465,9 +461,12 @@ class Feed:
             publication = self.cache.force(written)
             if publication is not None:
                 self._publish(publication)
+        self.pump()
 
     def _change_state(self, new: State) -> None:
         old, self.state = self.state, new
+        if old is State.LIVE:
+            self._lost_at = clock.monotonic()
         if old is not new:
             self._on_state(old, new)
 

@@ -50,6 +50,7 @@ class Lease(Generic[V]):
             dispatcher.on_state(self._state_changed),
             dispatcher.on_change(self._changed, frozenset([key]), []),
         ]
+        dispatcher.later(self._take)  # where the session was lost before anybody listened
 
     @property
     def held(self) -> bool:
@@ -74,6 +75,7 @@ class Lease(Generic[V]):
                 when the key is made again.
             EncodeError, ValueTooLarge, Timeout, WriteUncertain, KazooException.
         """
+        self._writer.encoded(self.key, value)  # what cannot be stored is not kept for later
         self._value = value
         entry = self._ours()
         if entry is None:
@@ -89,6 +91,9 @@ class Lease(Generic[V]):
         self._released = True
         for subscription in self._subscriptions:
             subscription.cancel()
+        self._remove()
+
+    def _remove(self) -> None:
         entry = self._ours()
         if entry is not None:
             with contextlib.suppress(VersionConflict):
@@ -104,9 +109,16 @@ class Lease(Generic[V]):
 
     def _take(self) -> None:
         """Make the key, on the task of the callbacks; what goes wrong is told by `on_error`."""
-        if not self._released and self._ours() is None:
-            with contextlib.suppress(KeyExists, Closed):
-                compare.add(self._writer, self.key, self._value, ephemeral=True)
+        live = self._writer.feed.state is State.LIVE  # else it is tried once that is so
+        if self._released or not live or self._ours() is not None:
+            return
+        with contextlib.suppress(KeyExists, Closed):
+            compare.add(self._writer, self.key, self._value, ephemeral=True)
+            self._remove_if_released()  # while it was under way
+
+    def _remove_if_released(self) -> None:
+        if self._released:
+            self._remove()
 
     def __enter__(self) -> Self:
         return self

@@ -22,7 +22,7 @@ from zkdict.events import Changes, Dispatcher, Subscription
 from zkdict.feed import Feed
 from zkdict.keys import KeyCodec, KeyEncoding
 from zkdict.records import Change, Entry, State
-from zkdict.storage import ConnectionStorageDict
+from zkdict.storage import ConnectionStorageDict, plain
 from zkdict.view import BadEntry, Snapshot, View
 from zkdict.views import Items, Keys, Values
 from zkdict.waiting import deadline_after
@@ -95,7 +95,8 @@ class LiveDict(ConnectionStorageDict[V]):
             key_encoding: "plain" keys are znode names as they are; "quote" allows any text.
             max_value_bytes: the largest encoded value, and the largest multi. Below the servers'
                 `jute.maxbuffer` by some room for the path.
-            write_timeout: seconds any write may take.
+            write_timeout: seconds any write may take; of `modify`, `atomically` and `replace_all`
+                each attempt.
             read_only: refuse every write with TypeError, and create nothing.
 
         Raises:
@@ -185,7 +186,7 @@ class LiveDict(ConnectionStorageDict[V]):
             raise found.fresh_error()
         if isinstance(found, Entry):
             return found.value
-        raise KeyError(key)
+        raise KeyError(key) from None
 
     def _shown(self) -> View[V]:
         """The view, once it may be read."""
@@ -250,7 +251,7 @@ class LiveDict(ConnectionStorageDict[V]):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Mapping):
             return NotImplemented
-        return self.copy() == dict(other)
+        return self.copy() == plain(other)
 
     def __repr__(self) -> str:
         if self._view.gated:
@@ -302,9 +303,11 @@ class LiveDict(ConnectionStorageDict[V]):
 
     @property
     def age(self) -> float:
-        """Seconds since the connection was last known to be up; 0.0 while it is.
+        """Seconds since the copy was last known to be what the server has.
 
-        kazoo notices a dead connection within the session timeout; that much may be added.
+        0.0 while the dict is LIVE, infinite before it was loaded. It goes on growing over a new
+        connection until the copy was revalidated on it. kazoo tells nothing of its pings, and
+        notices a dead connection within the session timeout; that much may be added.
         """
         return self._feed.age
 
@@ -317,6 +320,11 @@ class LiveDict(ConnectionStorageDict[V]):
             Closed, ForkedDict.
         """
         return self._feed.wait_loaded(deadline_after(timeout), create=self._create)
+
+    def _wake(self) -> None:
+        """Let everybody who waits look again."""
+        with self._feed.lock:
+            self._feed.signal.notify()
 
     # -- events
 
@@ -335,9 +343,11 @@ class LiveDict(ConnectionStorageDict[V]):
             initial: first call it for each key there is, as "added".
 
         The subscription ends with `cancel()`, or with the dict: it does not keep the dict alive.
+        Raises Closed, ForkedDict.
         """
         chosen = None if keys is None else frozenset([keys] if isinstance(keys, str) else keys)
         with self._feed.lock:
+            self._feed.check_usable()
             first = self._view.as_changes() if initial else []
             return self._dispatcher.on_change(fn, chosen, first)
 
@@ -346,15 +356,18 @@ class LiveDict(ConnectionStorageDict[V]):
     ) -> Subscription:
         """Call `fn(changes)` with all the changes of one step together, as `on_change` does."""
         with self._feed.lock:
+            self._feed.check_usable()
             first = self._view.as_changes() if initial else []
             return self._dispatcher.on_changes(fn, first)
 
     def on_state(self, fn: Callable[[State, State], Any]) -> Subscription:
         """Call `fn(old, new)` for each change of `state`, as `on_change` does."""
+        self._feed.check_usable()
         return self._dispatcher.on_state(fn)
 
     def on_error(self, fn: Callable[[Exception], Any]) -> Subscription:
         """Call `fn(error)` for what nobody waits for: bad values, and errors of callbacks."""
+        self._feed.check_usable()
         return self._dispatcher.on_error(fn)
 
     def changes(self, *, initial: bool = False, timeout: float | None = None) -> Changes[V]:
@@ -362,9 +375,14 @@ class LiveDict(ConnectionStorageDict[V]):
 
         Args:
             initial: the first batch has every key there is, as "added".
-            timeout: seconds without a change that end the iteration; None waits for ever.
+            timeout: seconds without a change that end the iteration; None waits for ever, or until
+                the dict is closed.
+
+        Raises:
+            Closed, ForkedDict.
         """
         with self._feed.lock:
+            self._feed.check_usable()
             first = self._view.as_changes() if initial else []
             return self._dispatcher.changes(first, timeout)
 
@@ -414,7 +432,10 @@ class LiveDict(ConnectionStorageDict[V]):
     def forked(self) -> None:
         """Called in a child process after `os.fork()`: the connection's threads are not there."""
         self._feed.forked()
+        self._dispatcher.forked()
         self._view.gate(gated=True)
+        if self._owned is not None:  # the parent stops it
+            self._owned.detach()
 
 
 def _shower(items: LiveDict[V]) -> Callable[[dict[str, V]], None]:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from zkdict.encodings import Encoding
 
-__all__ = ["ConnectionStorageDict", "StorageDict"]
+__all__ = ["ConnectionStorageDict", "StorageDict", "plain"]
 
 V = TypeVar("V")
 T = TypeVar("T")
@@ -174,13 +174,13 @@ class StorageDict(MutableMapping[str, V], ABC):
         """A plain dict of both: the result has no store of its own."""
         if not isinstance(other, Mapping):
             return NotImplemented
-        return {**self.copy(), **other}
+        return {**self.copy(), **plain(other)}
 
     def __ror__(self, other: Mapping[str, V]) -> dict[str, V]:
         """A plain dict of both: the result has no store of its own."""
         if not isinstance(other, Mapping):
             return NotImplemented
-        return {**other, **self.copy()}
+        return {**plain(other), **self.copy()}
 
     def __ior__(self, other: Any) -> Self:  # type: ignore[misc]  # | makes a plain dict
         """The same as `update(other)`: written to the store."""
@@ -203,12 +203,12 @@ class StorageDict(MutableMapping[str, V], ABC):
         self._written()
 
     @overload
-    def pop(self, key: str, /) -> V: ...
+    def pop(self, key: str) -> V: ...
     @overload
-    def pop(self, key: str, /, default: V) -> V: ...
+    def pop(self, key: str, default: V) -> V: ...
     @overload
-    def pop(self, key: str, /, default: T) -> V | T: ...
-    def pop(self, key: str, /, default: Any = _MISSING) -> Any:
+    def pop(self, key: str, default: T) -> V | T: ...
+    def pop(self, key: str, default: Any = _MISSING) -> Any:
         """Remove `key` and return its value, or `default`, whatever that is, where there is none.
 
         Costs a load and one `depersist`. Two steps: of two processes popping one key, the slower
@@ -246,6 +246,14 @@ class StorageDict(MutableMapping[str, V], ABC):
         self.sync()
         for key in self._copy:
             self.pop(key, None)
+
+
+def plain(other: Any) -> dict[str, Any]:
+    """`other` as a plain dict, of one state where it is a live one.
+
+    `dict(other)` asks for one key after the other: some may be gone by then, or newer.
+    """
+    return other.copy() if isinstance(other, StorageDict) else dict(other)
 
 
 class ConnectionStorageDict(StorageDict[V], ABC):

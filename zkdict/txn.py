@@ -2,9 +2,6 @@
 
 The rules that live here:
 
-- All of a multi is applied, in one transaction with one zxid, or nothing of it. kazoo returns the
-  failures of a multi instead of raising them: `Multi.commit` raises.
-- A multi larger than the server takes would cost the connection: its size is checked first.
 - A transaction reads from one published state. Each key read becomes a check of its version, so
   what the writes were computed from still holds when they are applied. (The server checks versions
   alone: a key deleted and made again can have the same one.)
@@ -15,133 +12,34 @@ The rules that live here:
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, MutableMapping
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from kazoo.exceptions import (
     BadVersionError,
     NodeExistsError,
     NoNodeError,
-    RolledBackError,
-    RuntimeInconsistency,
 )
 
-from zkdict.answers import znode
-from zkdict.errors import Timeout, TransactionFailed, ValueTooLarge, WriteUncertain
-from zkdict.records import ANY
-from zkdict.waiting import remaining
-from zkdict.writes import UnansweredError
+from zkdict import outcomes
+from zkdict.errors import TransactionFailed
+from zkdict.multi import Multi
+from zkdict.sending import UnansweredError
+from zkdict.storage import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from zkdict.cache import Znode
+    from zkdict.errors import WriteUncertain
     from zkdict.records import Change
     from zkdict.view import Snapshot
     from zkdict.writes import Writer
 
-__all__ = ["Multi", "Transaction", "Txn", "atomically", "clear", "update"]
+__all__ = ["Transaction", "Txn", "atomically", "clear", "update"]
 
 V = TypeVar("V")
 T = TypeVar("T")
 
-OP_BYTES: Final = 80
-"""The header, the ACL and the lengths of one operation, generously."""
 _CONFLICTS = (BadVersionError, NoNodeError, NodeExistsError)
-
-
-class Multi(Generic[V]):
-    """The operations of one multi, by znode names, and its one commit."""
-
-    def __init__(self, writer: Writer[V]) -> None:
-        self._writer = writer
-        self._request = writer.feed.client.transaction()
-        self._ops: list[tuple[str, bytes | None]] = []  # name, and what a set puts there
-        self._local: dict[str, bytes | None] = {}
-        self._size = 0
-        self._floor = writer.feed.cache.zxid
-
-    def __len__(self) -> int:
-        return len(self._ops)
-
-    def _add(self, name: str, raw: bytes | None = None) -> str:
-        path = self._writer.feed.child(name)
-        chroot = self._writer.feed.client.chroot or ""
-        self._size += OP_BYTES + len(chroot.encode()) + len(path.encode()) + len(raw or b"")
-        self._ops.append((name, raw))
-        return path
-
-    def set(self, name: str, raw: bytes, version: int = ANY) -> None:
-        """Set a key that exists."""
-        self._request.set_data(self._add(name, raw), raw, version)
-        self._local[name] = raw
-
-    def create(self, name: str, raw: bytes, *, ephemeral: bool = False) -> None:
-        """Create a key that does not exist."""
-        path = self._add(name, raw)
-        self._request.create(path, raw, acl=self._writer.acl, ephemeral=ephemeral)
-        self._local[name] = raw
-
-    def delete(self, name: str, version: int = ANY) -> None:
-        """Delete a key that exists."""
-        self._request.delete(self._add(name), version)
-        self._local[name] = None
-
-    def check(self, name: str, version: int) -> None:
-        """The key must have this version."""
-        self._request.check(self._add(name), version)
-
-    def check_absent(self, name: str) -> None:
-        """The key must not exist: made and removed again."""
-        self.create(name, b"")
-        self.delete(name)
-        del self._local[name]
-
-    def commit(self, deadline: float | None) -> None:
-        """Send it, once.
-
-        Raises:
-            ValueTooLarge: nothing was sent.
-            TransactionFailed: an operation failed, nothing was applied.
-            UnansweredError, Timeout, KazooException.
-        """
-        if self._size > self._writer.max_value_bytes:
-            raise ValueTooLarge(self._size, self._writer.max_value_bytes)
-        answers = self._writer.call(
-            self._request.commit_async, deadline, wrote=self._wrote, local=self._local
-        )
-        for index, answer in enumerate(answers):
-            if isinstance(answer, Exception) and not isinstance(
-                answer, (RolledBackError, RuntimeInconsistency)
-            ):
-                raise TransactionFailed(index, answer, self._key(index))
-
-    def _key(self, index: int) -> str:
-        return self._writer.codec.from_name(self._ops[index][0])
-
-    def _wrote(self, answers: Any) -> Mapping[str, Znode]:
-        return {
-            name: znode(raw, answer)
-            for (name, raw), answer in zip(self._ops, answers, strict=True)
-            if raw is not None and hasattr(answer, "mzxid")
-        }
-
-    def uncertain(self, operation: str) -> WriteUncertain:
-        """The exception for a commit without an answer. One written key tells of all of them."""
-        for name, raw in self._local.items():
-            if raw is not None:
-                about = self._writer.codec.from_name(name)
-                judge = _was_stored(raw, self._floor)
-                return self._writer.uncertain(operation, about, judge, several=True)
-        return WriteUncertain(operation)
-
-
-def _was_stored(raw: bytes, floor: int) -> Callable[[Znode | None], bool | None]:
-    def judge(found: Znode | None) -> bool | None:
-        if found is None:
-            return None
-        return found.raw == raw if found.mzxid > floor else False
-
-    return judge
 
 
 def update(writer: Writer[V], items: Mapping[str, V]) -> None:
@@ -152,10 +50,10 @@ def update(writer: Writer[V], items: Mapping[str, V]) -> None:
         RootMissing, Timeout, WriteUncertain, KazooException.
     """
     raws = {writer.codec.to_name(key): writer.encoded(key, value) for key, value in items.items()}
-    deadline = writer.begin()
+    deadline, floor = writer.begin(), writer.floor
     guess = _Guess(writer)
-    sent = False
-    while raws:
+
+    def attempt() -> bool | None:
         multi = Multi(writer)
         for name, raw in raws.items():
             if guess.exists(name):
@@ -166,16 +64,15 @@ def update(writer: Writer[V], items: Mapping[str, V]) -> None:
             multi.commit(deadline)
         except TransactionFailed as error:
             guess.learn(error, deadline)
-        except UnansweredError as error:
-            sent = True
-            if remaining(deadline) == 0:
-                raise WriteUncertain("update") from error
-        except Timeout as error:
-            if sent:
-                raise WriteUncertain("update") from error
-            raise
-        else:
-            return
+            return None
+        return True
+
+    def uncertain() -> WriteUncertain:
+        judges = {name: outcomes.stored(raw, floor) for name, raw in raws.items()}
+        return writer.uncertain("update", None, judges)
+
+    if raws:
+        writer.resend(attempt, deadline, uncertain)
 
 
 class _Guess(Generic[V]):
@@ -211,8 +108,8 @@ def clear(writer: Writer[V]) -> None:
         ValueTooLarge: nothing was sent.
         TransactionFailed, Timeout, WriteUncertain, KazooException.
     """
+    deadline = writer.begin(loaded=True)
     left = dict.fromkeys(writer.key_names())
-    deadline = writer.begin()
     while left:
         multi = Multi(writer)
         for name in left:
@@ -224,7 +121,7 @@ def clear(writer: Writer[V]) -> None:
                 raise
             del left[writer.codec.to_name(error.key)]
         except UnansweredError as error:
-            raise multi.uncertain("clear") from error
+            raise multi.uncertain("clear", gone=True) from error
         else:
             return
 
@@ -233,6 +130,7 @@ def replace_all(
     writer: Writer[V], begin: Callable[[], Txn[V]], new: Mapping[str, V]
 ) -> dict[str, Change[V]]:
     """Make the dict equal to `new` in one multi of what differs; that difference."""
+    new = plain(new)
 
     def replace(txn: Txn[V]) -> dict[str, Change[V]]:
         changes = txn.base.diff(new)

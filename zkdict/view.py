@@ -234,7 +234,8 @@ class View(Generic[V]):
         self._held: dict[str, Znode | None] = {}  # published, not shown yet
         self._held_local: dict[str, bytes | None] = {}
         self._resynced = False
-        self._latest: Publication | None = None
+        self._latest: Publication | None = None  # not shown yet without autosync
+        self._exact = True
         self._snapshot: Snapshot[V] | None = None
         self._ordered = True  # whether `_entries` is in the order of creation
         self._newest = 0  # the greatest czxid it ever had
@@ -257,7 +258,7 @@ class View(Generic[V]):
 
     def snapshot(self, state: State) -> Snapshot[V]:
         """The state that is shown now. Costs O(N) once per change, else nothing."""
-        taken, exact = self._snapshot, self._latest is None or self._latest.exact
+        taken, exact = self._snapshot, self._exact
         if taken is None:
             taken = Snapshot(
                 self._in_order(), omit=self.omit, zxid=self.zxid, state=state, exact=exact
@@ -321,7 +322,7 @@ class View(Generic[V]):
         changes = self._step(self._held, latest.zxid, self._held_local)
         if self._resynced:
             changes.insert(0, Change("resynced", "", None, None, latest.zxid, False))
-        self.zxid, self.updated = latest.zxid, latest.updated
+        self.zxid, self.updated, self._exact = latest.zxid, latest.updated, latest.exact
         self._held, self._held_local, self._resynced = {}, {}, False
         self._dispatcher.changed(changes)
 

@@ -16,7 +16,7 @@ from zkdict import clock
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Signal", "deadline_after", "remaining"]
+__all__ = ["Signal", "deadline_after", "earlier", "remaining"]
 
 _LONGEST = 1e6  # seconds; threading refuses to wait for some 292 years, or for ever
 
@@ -29,6 +29,11 @@ def deadline_after(timeout: float | None) -> float | None:
 def remaining(deadline: float | None) -> float | None:
     """Seconds left until `deadline`, from 0 to as many as can be waited; None for None."""
     return None if deadline is None else min(max(0.0, deadline - clock.monotonic()), _LONGEST)
+
+
+def earlier(one: float | None, other: float | None) -> float | None:
+    """The earlier of two deadlines."""
+    return min(one, other) if one is not None and other is not None else one or other
 
 
 class Signal:

@@ -1,205 +1,50 @@
-"""Write operations: how each reaches the server, when it may be sent again, when it is visible.
+"""Writes of a single key, by the requests they take.
 
 The rules that live here:
 
-- Everything is checked before anything is sent: keys, values, sizes.
-- A write waits for the connection first. A deadline that passes there is a `Timeout`: nothing was
-  sent.
-- A write that was sent and whose answer never came is sent again only where that is harmless (set
-  this value, whatever is there). Any other is `WriteUncertain`, and so is a deadline that passes
-  after sending.
-- A write returns when the local copy holds it: the reads that its watches make necessary are sent
-  right behind it, so this takes one round trip. Where the copy cannot be confirmed within
-  `max_staleness`, the write is laid over it.
 - The copy only guides the first attempt (set or create? which version?). The server decides, and
   its answer corrects the next attempt.
 - No write answers with what its caller could not have read: what it returns or raises KeyError for
   is what readers are shown by then, at the latest after `max_staleness`.
+- A key that is taken (`pop`, `remove`) is given out with the value of the very znode that was
+  deleted, or not at all.
 """
 
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from kazoo.exceptions import (
-    BadVersionError,
-    KazooException,
-    NodeExistsError,
-    NoNodeError,
-)
+from kazoo.exceptions import BadVersionError, NodeExistsError, NoNodeError
 
-from zkdict.answers import CONNECTION_ERRORS, applied, znode
+from zkdict import outcomes
+from zkdict.answers import answer_of, znode
 from zkdict.cache import ROOT, Cache, Kind, Znode
-from zkdict.errors import EncodeError, RootMissing, Timeout, ValueTooLarge, WriteUncertain
-from zkdict.records import ANY, State
-from zkdict.view import BadEntry, View
-from zkdict.waiting import deadline_after, remaining
+from zkdict.errors import RootMissing, TransactionFailed, VersionConflict, WriteUncertain
+from zkdict.multi import Multi
+from zkdict.records import ANY
+from zkdict.sending import Sender, UnansweredError
+from zkdict.view import BadEntry
+from zkdict.waiting import deadline_after, earlier
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-    from zkdict.feed import Feed
-    from zkdict.keys import KeyCodec
     from zkdict.records import Entry
 
-__all__ = ["UnansweredError", "Writer"]
+__all__ = ["Writer"]
 
 V = TypeVar("V")
 
 
-class UnansweredError(Exception):
-    """A request was sent, and its answer will never come."""
-
-
-class Writer(Generic[V]):
-    """The single-key writes of one dict. See the module's rules.
-
-    Args:
-        feed: the connection and the local copy.
-        codec: keys to names.
-        encode: values to bytes; raises EncodeError.
-        view: what readers see.
-        acl: for new znodes.
-        max_value_bytes: the largest value, and the largest multi.
-        write_timeout: seconds each write may take.
-        max_staleness: seconds a write waits for its state to be confirmed.
-        create_root: whether a missing root is made by a write.
-        read_only: whether every write is refused.
-    """
-
-    def __init__(
-        self,
-        feed: Feed,
-        codec: KeyCodec,
-        encode: Callable[[V], bytes],
-        view: View[V],
-        *,
-        acl: Any,
-        max_value_bytes: int,
-        write_timeout: float,
-        max_staleness: float,
-        create_root: bool,
-        read_only: bool,
-    ) -> None:
-        self.feed = feed
-        self.codec = codec
-        self.acl = acl
-        self.max_value_bytes = max_value_bytes
-        self.write_timeout = write_timeout
-        self._encode = encode
-        self._view = view
-        self._read_only = read_only
-        self.conflicts = 0
-        self._max_staleness = max_staleness
-        self._create_root = create_root
-
-    # -- what is checked before anything is sent
-
-    def encoded(self, key: str, value: V) -> bytes:
-        """The bytes for `value`. Raises EncodeError, ValueTooLarge."""
-        try:
-            raw = self._encode(value)
-        except EncodeError as error:
-            if error.key is None:
-                error.key = key
-            raise
-        if len(raw) > self.max_value_bytes:
-            raise ValueTooLarge(len(raw), self.max_value_bytes, key)
-        return raw
-
-    def begin(self) -> float | None:
-        """The deadline of a write that begins now.
-
-        Raises:
-            TypeError: the dict is read-only.
-            Closed, ForkedDict.
-        """
-        if self._read_only:
-            raise TypeError("this dict was made with read_only=True")
-        self.feed.check_usable()
-        return deadline_after(self.write_timeout)
-
-    # -- sending
-
-    def call(
-        self,
-        send: Callable[[], Any],
-        deadline: float | None,
-        *,
-        expect: Callable[[Cache], Mapping[str, Kind]] | None = None,
-        wrote: Callable[[Any], Mapping[str, Znode]] | None = None,
-        local: Mapping[str, bytes | None] | None = None,
-        strict: bool = False,
-    ) -> Any:
-        """Send one request, wait for its answer, and for the copy to hold its effects.
-
-        `strict` waits for an exact state until the deadline, and counts none as no answer.
-
-        Raises:
-            Timeout: no connection until the deadline; nothing was sent.
-            UnansweredError: it was sent, and no answer came.
-            KazooException: the server's answer. The copy then holds what made it answer so.
-        """
-        feed = self.feed
-        if not feed.signal.wait_for(self._connected, deadline):
-            raise Timeout(f"no connection to ZooKeeper within {self.write_timeout} s; nothing sent")
-        submitted = feed.submit(send, expect=expect, wrote=wrote, local=local)
-        submitted.done.wait(remaining(deadline))
-        if submitted.result is None:
-            raise UnansweredError("no answer until the deadline")
-        try:
-            answer = submitted.result.get_nowait()
-        except CONNECTION_ERRORS as error:
-            raise UnansweredError from error
-        except KazooException:
-            self._await_position(submitted.request.position, deadline, patient=False)
-            self.refresh()
-            raise
-        overlay: dict[str, Znode | None] = {}
-        if applied(answer):
-            overlay.update((name, None) for name, raw in submitted.local.items() if raw is None)
-            overlay.update(submitted.offers(answer))
-        # What the answer does not show (the creates of a multi) cannot be laid over the copy.
-        patient = strict or not overlay.keys() >= submitted.local.keys()
-        if not self._await_position(submitted.request.position, deadline, patient=patient):
-            if strict:
-                raise UnansweredError("no state to show until the deadline")
-            feed.overlay(overlay)
-        self.refresh()
-        return answer
-
-    def _connected(self) -> bool:
-        self.feed.check_usable()
-        return self.feed.connected
-
-    def _await_position(self, position: int, deadline: float | None, *, patient: bool) -> bool:
-        """Wait until a state was published that holds the effects of the request at `position`.
-
-        Impatient callers wait for `max_staleness` at most.
-        """
-        feed = self.feed
-        if not patient:
-            soon = deadline_after(self._max_staleness)
-            deadline = soon if deadline is None or soon is None else min(soon, deadline)
-
-        def reached() -> bool:
-            return feed.cache.position >= position or feed.state is State.CLOSED
-
-        return feed.signal.wait_for(reached, deadline)
-
-    def refresh(self) -> None:
-        """Show readers what was published last."""
-        with self.feed.lock:
-            self._view.refresh()
+class Writer(Sender[V]):
+    """The single-key writes of one dict. See the module's rules."""
 
     def key_names(self) -> list[str]:
         """The names of the znodes that are keys, as the copy has them."""
         with self.feed.lock:
             names = list(self.feed.cache.working_names())
-        return [name for name in names if self._view.key(name) is not None]
-
-    # -- single keys
+        return [name for name in names if self.view.key(name) is not None]
 
     def set(self, key: str, value: V) -> Znode:
         """Set, or create: whatever is there. Sent again when its answer was lost.
@@ -210,30 +55,27 @@ class Writer(Generic[V]):
         """
         name = self.codec.to_name(key)
         raw = self.encoded(key, value)
-        deadline = self.begin()
+        deadline, floor = self.begin(), self.floor
         exists = self.feed.cache.working(name) is not None
-        sent = False
-        while True:
+
+        def attempt() -> Znode | None:
+            nonlocal exists
             try:
                 if exists:
-                    stat = self.send_set(name, raw, ANY, deadline)
-                else:
-                    stat = self.send_create(name, raw, deadline)
-                return znode(raw, stat)
-            except NoNodeError:  # noqa: PERF203
+                    return znode(raw, self.send_set(name, raw, ANY, deadline))
+                return znode(raw, self.send_create(name, raw, deadline))
+            except NoNodeError:
                 if not exists:
                     self.make_root(deadline)
                 exists = False
             except NodeExistsError:
                 exists = True
-            except UnansweredError as error:
-                sent = True
-                if remaining(deadline) == 0:
-                    raise WriteUncertain("set", key) from error
-            except Timeout as error:
-                if sent:
-                    raise WriteUncertain("set", key) from error
-                raise
+            return None
+
+        def uncertain() -> WriteUncertain:
+            return self.uncertain("set", key, {name: outcomes.stored(raw, floor)})
+
+        return self.resend(attempt, deadline, uncertain)
 
     def send_set(self, name: str, raw: bytes, version: int, deadline: float | None) -> Any:
         """One setData; its Stat. Raises NoNodeError, BadVersionError, and as `call`."""
@@ -274,18 +116,8 @@ class Writer(Generic[V]):
         )
         return stat
 
-    def send_delete(
-        self,
-        name: str,
-        version: int,
-        deadline: float | None,
-        *,
-        before: Callable[[], object] = lambda: None,
-    ) -> None:
-        """One delete. Raises NoNodeError, BadVersionError, NotEmptyError, and as `call`.
-
-        `before` sends something right in front of it.
-        """
+    def send_delete(self, name: str, version: int, deadline: float | None) -> None:
+        """One delete. Raises NoNodeError, BadVersionError, NotEmptyError, and as `call`."""
         client, path = self.feed.client, self.feed.child(name)
 
         def expect(cache: Cache) -> Mapping[str, Kind]:
@@ -293,12 +125,8 @@ class Writer(Generic[V]):
             foreseen = known is not None and version in (ANY, known.version)
             return {ROOT: Kind.CHILDREN} if foreseen and cache.predicts(name) else {}
 
-        def send() -> Any:
-            before()
-            return client.delete_async(path, version)
-
         self.call(
-            send,
+            lambda: client.delete_async(path, version),
             deadline,
             expect=expect,
             local={name: None},
@@ -311,7 +139,7 @@ class Writer(Generic[V]):
             RootMissing: it may not.
         """
         feed = self.feed
-        if not self._create_root:
+        if not self.create_root:
             raise RootMissing(feed.path)
         with contextlib.suppress(UnansweredError):  # the caller tries again, and so does this
             self.call(lambda: feed.client.ensure_path_async(feed.path, self.acl), deadline)
@@ -324,19 +152,20 @@ class Writer(Generic[V]):
     def shown(self, key: str) -> Entry[V] | None:
         """What readers are shown of `key`. Raises InvalidKey, DecodeError."""
         self.codec.to_name(key)
-        found = self._view.get(key)
+        found = self.view.get(key)
         if isinstance(found, BadEntry):
             raise found.fresh_error()
         return found
 
-    def missing(self, key: str) -> KeyError:
+    def missing(self, key: str, deadline: float | None) -> KeyError:
         """The error for a key that the copy has no more, once readers are not shown it either."""
+        seen, soon = self.feed.cache.published, deadline_after(self.max_staleness)
 
         def gone() -> bool:
-            self._view.refresh()
-            return self._view.get(key) is None
+            self.view.refresh()
+            return self.view.get(key) is None or self.feed.cache.published != seen
 
-        self.feed.signal.wait_for(gone, deadline_after(self._max_staleness))
+        self.feed.signal.wait_for(gone, earlier(soon, deadline))
         return KeyError(key)
 
     def delete(self, key: str) -> None:
@@ -346,50 +175,92 @@ class Writer(Generic[V]):
             KeyError: no such key.
             WriteUncertain, Timeout, KazooException.
         """
-        name = self.codec.to_name(key)
+        name, deadline, floor = self.codec.to_name(key), self.begin(), self.floor
         try:
-            self.send_delete(name, ANY, self.begin())
+            self.send_delete(name, ANY, deadline)
         except NoNodeError:
-            raise self.missing(key) from None
+            raise KeyError(key) from None  # as readers are shown by now
         except UnansweredError as error:
-            raise self.uncertain("delete", key, lambda found: found is None) from error
+            judges = {name: outcomes.deleted(floor)}
+            raise self.uncertain("delete", key, judges, gone=True) from error
 
-    def pop(self, key: str) -> Entry[V]:
+    def setdefault(self, key: str, default: V) -> Entry[V]:
+        """What readers are shown of `key`, or a create. Raises as `create`, DecodeError."""
+        deadline = None
+        while True:
+            shown = self.shown(key)
+            if shown is not None:
+                return shown
+            deadline = deadline or self.begin()
+            try:
+                created = self.create(key, default, operation="setdefault", deadline=deadline)
+                return self.decode(key, created)
+            except NodeExistsError:
+                self.conflicts += 1
+
+    def pop(self, key: str, deadline: float | None = None) -> Entry[V]:
         """Delete the znode that the copy shows, and return what it held.
-
-        The data is read right in front of the delete, on the same connection: versions start again
-        with a key that is made again, so the copy's version alone would not tell which it was.
 
         Raises:
             KeyError: the copy has no such key, or another client was faster.
             DecodeError: the value does not decode; it was not deleted.
-            WriteUncertain, Timeout, KazooException.
+            VersionConflict, WriteUncertain, Timeout, KazooException: as `take`.
         """
-        name, deadline = self.codec.to_name(key), self.begin()
+        name, deadline = self.codec.to_name(key), deadline or self.begin(loaded=True)
         while True:
             known = self.feed.cache.working(name)
             if known is None:
-                raise self.missing(key)
+                raise self.missing(key, deadline)
             self.decode(key, known)
             try:
-                return self.decode(key, self.take(name, known.version, deadline))
+                return self.decode(key, self.take(key, known.version, deadline, "pop"))
             except (NoNodeError, BadVersionError):
                 self.conflicts += 1  # the copy has caught up with what made it fail
-            except UnansweredError as error:
-                raise self.uncertain("pop", key, _not_gone(known)) from error
 
-    def take(self, name: str, version: int, deadline: float | None) -> Znode:
-        """Read a znode and delete it, if it has this version. Raises as `send_delete`."""
-        client, path = self.feed.client, self.feed.child(name)
+    def take(self, key: str, version: int, deadline: float | None, operation: str) -> Znode:
+        """Delete a key, if it has this version, and return what it held.
+
+        The answer to a delete does not tell which znode it was, and versions start again with a key
+        that is made again. The answer to a set does: it goes right in front, in the same
+        transaction. What that znode held is known from the copy, or from a read in front of both.
+
+        Raises:
+            NoNodeError, BadVersionError: the key has not; nothing was deleted.
+            VersionConflict: it had, but was another znode, and nobody knows what it held.
+            WriteUncertain, Timeout, KazooException.
+        """
+        name, client = self.codec.to_name(key), self.feed.client
+        path, known = self.feed.child(name), self.feed.cache.working(name)
         reads: list[Any] = []
-        self.send_delete(
-            name, version, deadline, before=lambda: reads.append(client.get_async(path))
-        )
-        raw, stat = reads[0].get_nowait()  # answered before the delete was
-        return znode(raw, stat)
+
+        def read() -> None:
+            if known is None or known.version != version:
+                client.sync_async(path)  # all there is to go by: no server that lags will do
+            reads[:] = [client.get_async(path)]
+
+        multi = Multi(self)
+        multi.set(name, b"", version)
+        multi.delete(name)
+        try:
+            stat = multi.commit(deadline, before=read)[0]
+        except TransactionFailed as failed:
+            raise failed.cause from None
+        except UnansweredError as error:
+            raise self.uncertain(operation, key, {name: outcomes.deleted(multi.floor)}) from error
+        answers = [answer_of(each) for each in reads]
+        for held in [known, *(znode(*each) for each in answers if isinstance(each, tuple))]:
+            if held is not None and (held.czxid, held.version) == (stat.czxid, version):
+                return held
+        raise VersionConflict(key, version, version, applied=True)
 
     def create(
-        self, key: str, value: V, *, ephemeral: bool = False, operation: str = "add"
+        self,
+        key: str,
+        value: V,
+        *,
+        ephemeral: bool = False,
+        operation: str = "add",
+        deadline: float | None = None,
     ) -> Znode:
         """Create a key that does not exist, once. Makes the root where that is missing.
 
@@ -399,85 +270,15 @@ class Writer(Generic[V]):
         """
         name = self.codec.to_name(key)
         raw = self.encoded(key, value)
-        deadline, floor = self.begin(), self.feed.cache.zxid
+        deadline = deadline or self.begin()
         while True:
+            floor, session = self.floor, self.feed.client.client_id if ephemeral else None
             try:
                 stat = self.send_create(name, raw, deadline, ephemeral=ephemeral)
-            except NoNodeError:  # noqa: PERF203
+            except NoNodeError:
                 self.make_root(deadline)
             except UnansweredError as error:
-                raise self.uncertain(operation, key, _created(raw, floor)) from error
+                judge = outcomes.created(raw, floor, session[0] if session else None)
+                raise self.uncertain(operation, key, {name: judge}) from error
             else:
                 return znode(raw, stat)
-
-    # -- what is left unknown
-
-    def decode(self, key: str, found: Znode) -> Entry[V]:
-        """The entry of a znode. Raises DecodeError."""
-        entry = self._view.entry(key, found)
-        if isinstance(entry, BadEntry):
-            raise entry.fresh_error()
-        return entry
-
-    def uncertain(
-        self,
-        operation: str,
-        key: str,
-        judge: Callable[[Znode | None], bool | None],
-        *,
-        several: bool = False,
-    ) -> WriteUncertain:
-        """The exception for a write without an answer, of this key or of `several`.
-
-        `judge` tells from the key's znode whether it was applied; None where that does not tell.
-        """
-        about = None if several else key
-
-        def resolve(timeout: float | None) -> bool:
-            verdict = judge(self.fetch(key, sync=True, timeout=timeout))
-            if verdict is None:
-                raise WriteUncertain(operation, about)
-            return verdict
-
-        return WriteUncertain(operation, about, resolve)
-
-    def fetch(self, key: str, *, sync: bool, timeout: float | None) -> Znode | None:
-        """Read one znode past the copy; None where it does not exist. Sent until answered.
-
-        Raises:
-            Timeout, KazooException.
-        """
-        client, path = self.feed.client, self.feed.child(self.codec.to_name(key))
-        deadline = deadline_after(timeout)
-
-        def send() -> Any:
-            if sync:
-                client.sync_async(path)
-            return client.get_async(path)
-
-        while True:
-            try:
-                raw, stat = self.call(send, deadline)
-                return znode(raw, stat)
-            except NoNodeError:  # noqa: PERF203
-                return None
-            except UnansweredError as error:
-                if remaining(deadline) == 0:
-                    raise Timeout(f"no answer within {timeout} s") from error
-
-
-def _not_gone(known: Znode) -> Callable[[Znode | None], bool | None]:
-    def judge(found: Znode | None) -> bool | None:
-        # Gone, or made again: by this delete or by somebody else's.
-        return False if found is not None and found.same_data(known) else None
-
-    return judge
-
-
-def _created(raw: bytes, floor: int) -> Callable[[Znode | None], bool | None]:
-    def judge(found: Znode | None) -> bool | None:
-        if found is None or found.czxid <= floor:
-            return False
-        return found.raw == raw if found.version == 0 else None
-
-    return judge

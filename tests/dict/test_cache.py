@@ -7,7 +7,7 @@ it.
 
 import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -117,6 +117,7 @@ class World:
         self.shown: dict[str, tuple[bytes, int]] | None = None
         self.zxid = self.updated = self.position = 0
         self.own: dict[int, int] = {}  # position of an own write -> its zxid
+        self.impatient: deque[tuple[str, Znode | None]] = deque()  # answered, and not seen yet
         self.data_reads = 0
 
     # -- the rest of the world
@@ -228,8 +229,10 @@ class World:
             for request in watchers:
                 self.callbacks.append(self._event_callback(request, kind == "deleted"))
             return
-        request, _, _, zxid = item
+        request, write, answer, zxid = item
         self.last_zxid = max(self.last_zxid, zxid)
+        if write is not None and request.position in self.own:
+            self.impatient.append((write[1], answer))
         self.completions.append(item)
         if request.kind is Kind.CHILDREN:
             self.child_watchers.setdefault(ROOT, []).append(request)
@@ -324,12 +327,23 @@ class World:
         if self.online:
             self._send(self.cache.mark(self.last_zxid), None)
 
+    def lose_patience(self) -> None:
+        """Whoever waits for an own write, or for a state that holds still, waits no longer."""
+        written = dict([self.impatient.popleft()]) if self.impatient else {}
+        publication = self.cache.force(written)
+        if publication is not None:
+            assert not publication.exact
+            assert (publication.zxid, publication.position) == (self.zxid, self.position)
+            self._take_over(publication)
+            for name, znode in written.items():
+                known = self.cache.working(name)
+                assert (known is None) == (znode is None)
+                assert known is None or znode is None or known.mzxid >= znode.mzxid
+        self._pump()
+
     # -- what has to hold
 
-    def _check(self, publication: Publication | None) -> None:
-        if publication is None:
-            return
-        assert publication.exact
+    def _take_over(self, publication: Publication) -> None:
         shown = dict(self.shown or {})
         for delta in publication.deltas:
             assert shown.get(delta.name) == _content(delta.old)
@@ -337,6 +351,17 @@ class World:
                 del shown[delta.name]
             else:
                 shown[delta.name] = (delta.new.raw, delta.new.mzxid)
+        assert publication.updated >= self.updated
+        if publication.deltas and self.shown is not None:
+            assert publication.updated > self.updated
+        self.shown, self.updated = shown, publication.updated
+
+    def _check(self, publication: Publication | None) -> None:
+        if publication is None:
+            return
+        assert publication.exact
+        self._take_over(publication)
+        shown = self.shown
         # It is the state at its zxid, and no reader ever goes back.
         assert publication.zxid < len(self.server.states)
         truth = self.server.states[publication.zxid]
@@ -345,16 +370,11 @@ class World:
         assert shown == truth.contents() or (rootless and not shown)
         assert publication.zxid >= self.zxid
         assert publication.position >= self.position
-        assert publication.updated >= self.updated
-        if publication.deltas and self.shown is not None:
-            assert publication.updated > self.updated
         # Whoever waited for this position sees what it wrote.
         for position, zxid in self.own.items():
             if position <= publication.position:
                 assert publication.zxid >= zxid or rootless
-        self.shown = shown
         self.zxid, self.position = publication.zxid, publication.position
-        self.updated = publication.updated
 
     def drain(self) -> None:
         """Everybody gets to do all there is to do."""
@@ -403,6 +423,7 @@ def walk(seed: int, make_cache: type[Cache] = Cache, world_type: type[World] = W
         world.drain()
     # Some walks have many writes, some a slow replica or a slow task.
     paces = {step: dice.choice([1, 2, 5]) for step in range(5)}
+    impatient = dice.random() < 0.5
     for _ in range(dice.choice([20, 40, 80])):
         for step, do in enumerate(
             (
@@ -430,6 +451,8 @@ def walk(seed: int, make_cache: type[Cache] = Cache, world_type: type[World] = W
             world.disconnect()
         elif chance < 0.63:
             world.others_remove_and_make_root()
+        elif chance < 0.7 and impatient:
+            world.lose_patience()
         if not world.online and dice.random() < 0.5:
             world.connect(dice.randrange(4), dice.random() < 0.5)
     world.finish()
@@ -541,6 +564,21 @@ class MissesTheRootsReturn(Cache):
         return super().root_reply(request, False)
 
 
+class LaysOverForGood(Cache):
+    def force(self, overlay: Mapping[str, Znode | None] | None = None) -> Publication | None:
+        publication = super().force(overlay)
+        for name in overlay or {}:
+            self._wanted.pop(name, None)
+            self._pending.discard(name)
+        return publication
+
+
+class TakesOldListsForNew(Cache):
+    def _listed(self, names: set[str]) -> None:
+        self._overlaid.clear()
+        super()._listed(names)
+
+
 MISTAKES = [
     mistake
     for mistake in list(globals().values())
@@ -617,8 +655,33 @@ def test_force_shows_what_is_known() -> None:
     assert not forced.exact
     assert {delta.name: delta.new for delta in forced.deltas} == {"b": None, "c": node(b"mine", 5)}
     assert (forced.zxid, forced.position) == (loaded.zxid, loaded.position)
-    settled = cache.data_reply(next_request(), node(b"2", 4))
+    # What was laid over the copy is looked at again, before any state is called exact.
+    assert cache.data_reply(next_request(), node(b"2", 4)) is None
+    assert cache.data_reply(next_request(), None) is None
+    settled = cache.data_reply(next_request(), node(b"mine", 5))
     assert settled is not None
     assert settled.exact
     assert [delta.name for delta in settled.deltas] == ["a"]
     assert settled.zxid == 5
+
+
+def test_what_was_laid_over_the_copy_is_not_taken_back_by_a_server_that_lags() -> None:
+    """A server without a quorum cannot sync: what it shows is held back, not shown as newer."""
+    cache = Cache()
+
+    def request() -> Request:
+        request = cache.next_request(0)
+        assert request is not None
+        return request
+
+    cache.connected()
+    cache.sync_reply(request(), synced=True)
+    assert cache.children_reply(request(), [], 2) is not None
+    assert cache.force({"own": Znode(b"mine", 0, 5, 5, 0, 0, 0)}) is not None
+    for synced in (False, True):
+        cache.connected()
+        cache.sync_reply(request(), synced=synced)
+        listed = cache.children_reply(request(), [], 2)
+        checked = cache.stat_reply(request(), None) if not synced else None
+        shown = listed or checked
+        assert (shown is not None) is synced

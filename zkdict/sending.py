@@ -1,0 +1,360 @@
+"""How a caller's request reaches the server, when it may be sent again, when it is visible.
+
+The rules that live here:
+
+- Everything is checked before anything is sent: keys, values, sizes.
+- A write waits for the connection first. A deadline that passes there is a `Timeout`: nothing was
+  sent.
+- A write that was sent and whose answer never came is sent again only where that is harmless (set
+  this value, whatever is there). Any other is `WriteUncertain`, and so is a deadline, or any other
+  failure, that comes after sending. `outcomes` judges what is found afterwards.
+- A write returns when the local copy holds it: the reads that its watches make necessary are sent
+  right behind it, so this takes one round trip. Where the copy cannot be confirmed within
+  `max_staleness`, the write is laid over it; what the answer of a multi does not show (its creates)
+  is read for that.
+- A write that is decided by the copy (which key? which version?) waits until there is one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from kazoo.exceptions import KazooException, NoNodeError
+
+from zkdict.answers import CONNECTION_ERRORS, LOST, answer_of, applied, znode
+from zkdict.errors import (
+    Closed,
+    EncodeError,
+    ForkedDict,
+    Timeout,
+    ValueTooLarge,
+    WriteUncertain,
+    ZkDictError,
+)
+from zkdict.outcomes import Sighting
+from zkdict.records import State
+from zkdict.view import BadEntry, View
+from zkdict.waiting import deadline_after, earlier, remaining
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from zkdict.cache import Cache, Kind, Znode
+    from zkdict.feed import Feed
+    from zkdict.keys import KeyCodec
+    from zkdict.outcomes import Judge
+    from zkdict.records import Entry
+
+__all__ = ["Sender", "UnansweredError"]
+
+V = TypeVar("V")
+T = TypeVar("T")
+
+
+class UnansweredError(Exception):
+    """A request was sent, and its answer will never come."""
+
+
+class Sender(Generic[V]):
+    """Sends the requests of one dict's callers. See the module's rules.
+
+    Args:
+        feed: the connection and the local copy.
+        codec: keys to names.
+        encode: values to bytes; raises EncodeError.
+        view: what readers see.
+        acl: for new znodes.
+        max_value_bytes: the largest value, and the largest multi.
+        write_timeout: seconds each write may take.
+        max_staleness: seconds a write waits for its state to be confirmed.
+        create_root: whether a missing root is made by a write.
+        read_only: whether every write is refused.
+    """
+
+    def __init__(
+        self,
+        feed: Feed,
+        codec: KeyCodec,
+        encode: Callable[[V], bytes],
+        view: View[V],
+        *,
+        acl: Any,
+        max_value_bytes: int,
+        write_timeout: float,
+        max_staleness: float,
+        create_root: bool,
+        read_only: bool,
+    ) -> None:
+        self.feed = feed
+        self.codec = codec
+        self.acl = acl
+        self.max_value_bytes = max_value_bytes
+        self.write_timeout = write_timeout
+        self._encode = encode
+        self.view = view
+        self._read_only = read_only
+        self.conflicts = 0
+        self.max_staleness = max_staleness
+        self.create_root = create_root
+
+    def encoded(self, key: str, value: V) -> bytes:
+        """The bytes for `value`. Raises EncodeError, ValueTooLarge."""
+        try:
+            raw = self._encode(value)
+        except EncodeError as error:
+            if error.key is None:
+                error.key = key
+            raise
+        if len(raw) > self.max_value_bytes:
+            raise ValueTooLarge(len(raw), self.max_value_bytes, key)
+        return raw
+
+    def begin(self, *, loaded: bool = False) -> float | None:
+        """The deadline of a write that begins now; with `loaded` once there is a copy to go by.
+
+        Raises:
+            TypeError: the dict is read-only.
+            Timeout: nothing was loaded until the deadline.
+            Closed, ForkedDict, KazooException.
+        """
+        if self._read_only:
+            raise TypeError("this dict was made with read_only=True")
+        self.feed.check_usable()
+        deadline = deadline_after(self.write_timeout)
+        if loaded and not self.feed.signal.wait_for(self._loaded, deadline):
+            raise Timeout(f"nothing was loaded within {self.write_timeout} s; nothing was sent")
+        return deadline
+
+    def _loaded(self) -> bool:
+        self.feed.check_usable()
+        if self.feed.cache.published == 0 and self.feed.failure is not None:
+            raise self.feed.failure
+        return self.feed.cache.published > 0
+
+    @property
+    def floor(self) -> int:
+        """A zxid below that of any write that is sent from now on."""
+        return max(self.feed.cache.zxid, int(self.feed.client.last_zxid))
+
+    # -- sending
+
+    def call(
+        self,
+        send: Callable[[], Any],
+        deadline: float | None,
+        *,
+        expect: Callable[[Cache], Mapping[str, Kind]] | None = None,
+        wrote: Callable[[Any], Mapping[str, Znode]] | None = None,
+        local: Mapping[str, bytes | None] | None = None,
+        strict: bool = False,
+    ) -> Any:
+        """Send one request, wait for its answer, and for the copy to hold its effects.
+
+        `strict` waits for an exact state until the deadline, and counts none as no answer.
+
+        Raises:
+            Timeout: no connection until the deadline; nothing was sent.
+            UnansweredError: it was sent, and no answer came.
+            KazooException: the server's answer. The copy then holds what made it answer so.
+        """
+        feed = self.feed
+        if not feed.signal.wait_for(self._connected, deadline) or remaining(deadline) == 0:
+            raise Timeout("no connection to ZooKeeper until the deadline; nothing was sent")
+        submitted = feed.submit(send, expect=expect, wrote=wrote, local=local)
+        submitted.done.wait(remaining(deadline))
+        if submitted.result is None:
+            raise UnansweredError("no answer until the deadline")
+        try:
+            answer = submitted.result.get_nowait()
+        except CONNECTION_ERRORS as error:
+            raise UnansweredError from error
+        except KazooException:
+            self._await_position(submitted.request.position, deadline, patient=False)
+            self.refresh()
+            raise
+        if not self._await_position(submitted.request.position, deadline, patient=strict):
+            if strict:
+                raise UnansweredError("no state to show until the deadline")
+            if submitted.local and applied(answer):
+                shows = {**submitted.offers(answer)}
+                feed.overlay(self._effects(submitted.local, shows, deadline))
+        if strict:
+            feed.check_usable()
+        self.refresh()
+        return answer
+
+    def _connected(self) -> bool:
+        self.feed.check_usable()
+        return self.feed.connected
+
+    def _await_position(self, position: int, deadline: float | None, *, patient: bool) -> bool:
+        """Wait until a state was published that holds the effects of the request at `position`.
+
+        Impatient callers wait for `max_staleness` at most.
+        """
+        feed = self.feed
+        if not patient:
+            deadline = earlier(deadline_after(self.max_staleness), deadline)
+
+        def reached() -> bool:
+            return feed.cache.position >= position or feed.state is State.CLOSED
+
+        return feed.signal.wait_for(reached, deadline)
+
+    def _effects(
+        self, local: Mapping[str, bytes | None], shows: dict[str, Znode], deadline: float | None
+    ) -> Mapping[str, Znode | None]:
+        """What a write did, to be laid over the copy: what its answer `shows`, and the rest read.
+
+        Raises:
+            UnansweredError: it could not be read.
+        """
+        try:
+            return self._read_effects(local, shows, deadline)
+        except (Closed, ForkedDict) as error:
+            raise UnansweredError from error  # it was sent, so this is no error of its own
+
+    def _read_effects(
+        self, local: Mapping[str, bytes | None], shows: dict[str, Znode], deadline: float | None
+    ) -> Mapping[str, Znode | None]:
+        feed = self.feed
+        removed = {name: None for name, raw in local.items() if raw is None}
+        names = [name for name in local if name not in shows and name not in removed]
+        reads: list[Any] = []
+
+        def send() -> Any:
+            reads[:] = [feed.client.sync_async(feed.path)]  # a new session may have gone back
+            reads.extend(feed.client.get_async(feed.child(name)) for name in names)
+            return reads[-1]
+
+        while names:
+            if not feed.signal.wait_for(self._connected, deadline):
+                raise UnansweredError("nothing to show until the deadline")
+            submitted = feed.submit(send)
+            submitted.done.wait(remaining(deadline))
+            if submitted.result is None:
+                raise UnansweredError("nothing to show until the deadline")
+            synced, *answers = [answer_of(read) for read in reads]
+            if isinstance(synced, Exception):
+                raise UnansweredError("a server without a quorum does not show it") from synced
+            if synced is not LOST and LOST not in answers:
+                found = zip(names, answers, strict=True)
+                shows |= {name: znode(*each) for name, each in found if isinstance(each, tuple)}
+                break
+        return {**removed, **shows}
+
+    def refresh(self) -> None:
+        """Show readers what was published last."""
+        with self.feed.lock:
+            self.view.refresh()
+
+    def resend(
+        self,
+        attempt: Callable[[], T | None],
+        deadline: float | None,
+        uncertain: Callable[[], WriteUncertain],
+    ) -> T:
+        """Make attempts until one gives something. Only for what is harmless to send again.
+
+        Raises:
+            WriteUncertain: an answer was lost, and no later attempt succeeded.
+            and what the attempts raise.
+        """
+        lost = False
+        while True:
+            try:
+                done = attempt()
+            except UnansweredError as error:  # noqa: PERF203
+                lost = True
+                if remaining(deadline) == 0:
+                    raise uncertain() from error
+            except (ZkDictError, KazooException) as error:
+                if lost:
+                    raise uncertain() from error
+                raise
+            else:
+                if done is not None:
+                    return done
+
+    # -- what the server has
+
+    def fetch(self, key: str, *, sync: bool, timeout: float | None) -> Znode | None:
+        """Read one znode past the copy; None where it does not exist. Sent until answered.
+
+        Raises:
+            Timeout, KazooException.
+        """
+        client, path = self.feed.client, self.feed.child(self.codec.to_name(key))
+        before: list[Any] = []
+
+        def send() -> Any:
+            before[:] = [client.sync_async(path)] if sync else []
+            return client.get_async(path)
+
+        try:
+            answer = self._answered(send, deadline_after(timeout))
+        except NoNodeError:
+            answer = None
+        for each in before:
+            each.get_nowait()  # a server without a quorum does not sync: it may lag
+        return None if answer is None else znode(*answer)
+
+    def _answered(self, send: Callable[[], Any], deadline: float | None) -> Any:
+        """Send reads until they are answered. Raises Timeout, KazooException."""
+        while True:
+            try:
+                return self.call(send, deadline)
+            except UnansweredError as error:  # noqa: PERF203
+                if remaining(deadline) == 0:
+                    raise Timeout("no answer until the deadline") from error
+
+    def decode(self, key: str, found: Znode) -> Entry[V]:
+        """The entry of a znode. Raises DecodeError."""
+        entry = self.view.entry(key, found)
+        if isinstance(entry, BadEntry):
+            raise entry.fresh_error()
+        return entry
+
+    def uncertain(
+        self,
+        operation: str,
+        key: str | None,
+        judges: Mapping[str, Judge],
+        *,
+        gone: bool = False,
+    ) -> WriteUncertain:
+        """The exception for a write without an answer, of this key or (None) of several.
+
+        `judges` tell by znode names, any of them for all. With `gone`, that all are gone does too.
+        """
+
+        def resolve(timeout: float | None) -> bool:
+            deadline, left = deadline_after(timeout), False
+            for name, judge in judges.items():
+                seen = self._sight(name, deadline)
+                verdict = judge(seen)
+                if verdict is not None:
+                    return verdict
+                left = left or seen.found is not None
+            if left or not gone:
+                raise WriteUncertain(operation, key, resolve)
+            return True
+
+        return WriteUncertain(operation, key, resolve)
+
+    def _sight(self, name: str, deadline: float | None) -> Sighting:
+        """What the server has of a znode, and of the root after it; not older than this call."""
+        client, path, root = self.feed.client, self.feed.child(name), self.feed.path
+        before: list[Any] = []
+
+        def send() -> Any:
+            before[:] = [client.sync_async(path), client.get_async(path)]
+            return client.exists_async(root)
+
+        above = self._answered(send, deadline)
+        before[0].get_nowait()  # a server without a quorum does not sync: it may lag
+        try:
+            found = znode(*before[1].get_nowait())
+        except NoNodeError:
+            found = None
+        return Sighting(found, None if above is None else above.pzxid)
