@@ -19,33 +19,29 @@ real thing):
 
 from __future__ import annotations
 
-import builtins
-import datetime  # noqa: ICN001  # the module stands for itself here
 import gc
 import importlib
-import os
-import queue
-import random
-import socket
 import sys
 import threading
-import time
-import types
-import uuid
-from functools import partial
-from random import Random
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from zkfake.simulation import sync
-from zkfake.simulation.errors import SimulationBlocked, SimulationError
-from zkfake.simulation.ordered import OrderedSet
+from zkfake.simulation.errors import SimulationError
+from zkfake.simulation.stand_ins import (
+    GUARDED,
+    World,
+    current,
+    enter,
+    make_set,
+    plain_handler,
+    replacement,
+    stand_in_for_default,
+)
 
 if TYPE_CHECKING:
+    import types
     from collections.abc import Callable, Iterable
 
-    from zkfake.simulation.scheduler import Scheduler
-
-__all__ = ["PACKAGES", "World", "current", "install", "remove", "sleep"]
+__all__ = ["PACKAGES", "current", "install", "remove"]
 
 PACKAGES = ("kazoo", "zkdict")
 _LEFT_ALONE = ("kazoo.testing", "kazoo.tests", "kazoo.handlers.gevent", "kazoo.handlers.eventlet")
@@ -62,375 +58,6 @@ _IMPORTED_FIRST = (
     "kazoo.handlers.threading",
 )
 
-MONOTONIC_START = 1_000.0
-HOST_NAME = "simulation"
-
-
-class World(Protocol):
-    """A simulation, as the patches see it."""
-
-    scheduler: Scheduler
-    patched: frozenset[str]
-    """The names of the modules in which threads are tasks."""
-
-    @property
-    def client_random(self) -> Random: ...
-    @property
-    def epoch_time(self) -> float: ...
-    def resolve(self, host: str) -> str | None: ...
-    def plain_handler(self) -> Any: ...
-    @property
-    def process_id(self) -> int: ...
-
-
-class _Local(threading.local):
-    world: World | None = None
-
-
-_local = _Local()
-
-
-def current() -> World | None:
-    """The simulation that runs in this thread."""
-    return _local.world
-
-
-# -- time
-
-real_sleep = time.sleep
-
-
-def sleep(seconds: float) -> None:
-    """`time.sleep` in virtual time inside a simulation, in real time elsewhere."""
-    world = _local.world
-    if world is None:
-        real_sleep(seconds)
-    else:
-        world.scheduler.sleep(seconds)
-
-
-def _monotonic() -> float:
-    world = _local.world
-    if world is None:
-        return time.monotonic()
-    return MONOTONIC_START + world.scheduler.now / 1e6
-
-
-def _monotonic_ns() -> int:
-    world = _local.world
-    if world is None:
-        return time.monotonic_ns()
-    return int(MONOTONIC_START) * 1_000_000_000 + world.scheduler.now * 1000
-
-
-def _perf_counter() -> float:
-    return time.perf_counter() if _local.world is None else _monotonic()
-
-
-def _perf_counter_ns() -> int:
-    return time.perf_counter_ns() if _local.world is None else _monotonic_ns()
-
-
-def _time() -> float:
-    world = _local.world
-    return time.time() if world is None else world.epoch_time
-
-
-def _time_ns() -> int:
-    world = _local.world
-    return time.time_ns() if world is None else round(world.epoch_time * 1e6) * 1000
-
-
-def _gmtime(seconds: float | None = None) -> time.struct_time:
-    return time.gmtime(_time() if seconds is None else seconds)
-
-
-def _localtime(seconds: float | None = None) -> time.struct_time:
-    return time.localtime(_time() if seconds is None else seconds)
-
-
-class _DatetimeType(type):
-    def __instancecheck__(cls, instance: object) -> bool:
-        return isinstance(instance, datetime.datetime)
-
-
-class _Datetime(datetime.datetime, metaclass=_DatetimeType):
-    """`datetime.datetime` whose idea of now is the simulation's. Makes plain datetimes."""
-
-    def __new__(cls, *args: Any, **kwargs: Any) -> Any:  # it makes its base
-        return datetime.datetime(*args, **kwargs)
-
-    @classmethod
-    def now(cls, tz: datetime.tzinfo | None = None) -> Any:
-        return datetime.datetime.fromtimestamp(_time(), tz)
-
-    @classmethod
-    def today(cls) -> Any:
-        return cls.now()
-
-    @classmethod
-    def utcnow(cls) -> Any:
-        return _utcnow()
-
-
-def _utcnow() -> datetime.datetime:
-    return datetime.datetime.fromtimestamp(_time(), datetime.timezone.utc).replace(tzinfo=None)
-
-
-# -- chance
-
-
-def _chance(name: str) -> Callable[..., Any]:
-    def draw(*args: Any, **kwargs: Any) -> Any:
-        world = _local.world
-        return getattr(random if world is None else world.client_random, name)(*args, **kwargs)
-
-    draw.__name__ = name
-    return draw
-
-
-def _randint(a: int, b: int) -> int:
-    """`random.randint`, with the same draws and fewer calls: kazoo has one for every wait."""
-    world = _local.world
-    if world is None:
-        return random.randint(a, b)
-    if type(a) is not int or type(b) is not int or a > b:
-        return world.client_random.randint(a, b)
-    width = b - a + 1
-    bits = width.bit_length()
-    draw = world.client_random.getrandbits
-    value = draw(bits)
-    while value >= width:
-        value = draw(bits)
-    return a + value
-
-
-_RANDOM_FUNCTIONS = (
-    "betavariate", "choice", "choices", "expovariate", "gammavariate", "gauss", "getrandbits",
-    "lognormvariate", "normalvariate", "paretovariate", "randbytes", "randint", "random",
-    "randrange", "sample", "seed", "shuffle", "triangular", "uniform", "vonmisesvariate",
-    "weibullvariate",
-)  # fmt: skip
-
-
-def _uuid1(*args: Any) -> uuid.UUID:
-    world = _local.world
-    if world is None:
-        return uuid.uuid1(*args)
-    return uuid.UUID(int=world.client_random.getrandbits(128), version=1)
-
-
-def _uuid4() -> uuid.UUID:
-    world = _local.world
-    if world is None:
-        return uuid.uuid4()
-    return uuid.UUID(int=world.client_random.getrandbits(128), version=4)
-
-
-def _urandom(size: int) -> bytes:
-    world = _local.world
-    return os.urandom(size) if world is None else world.client_random.randbytes(size)
-
-
-# -- the machine
-
-
-def _getpid() -> int:
-    world = _local.world
-    return os.getpid() if world is None else world.process_id
-
-
-def _gethostname() -> str:
-    return socket.gethostname() if _local.world is None else HOST_NAME
-
-
-def _getfqdn(name: str = "") -> str:
-    return socket.getfqdn(name) if _local.world is None else name or HOST_NAME
-
-
-def _getaddrinfo(host: Any, port: Any, *args: Any, **kwargs: Any) -> Any:
-    world = _local.world
-    if world is None:
-        return socket.getaddrinfo(host, port, *args, **kwargs)
-    address = world.resolve(host)
-    if address is None:
-        raise socket.gaierror(
-            socket.EAI_NONAME, f"the simulation has no host {host!r}; its servers are in sim.hosts"
-        )
-    return [(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (address, port))]
-
-
-# -- threads
-
-
-def _primitive(real: Any, simulated: Callable[..., Any]) -> Callable[..., Any]:
-    def make(*args: Any, **kwargs: Any) -> Any:
-        world = _local.world
-        if world is None:
-            return real(*args, **kwargs)
-        return simulated(world.scheduler, *args, **kwargs)
-
-    make.__name__ = getattr(real, "__name__", simulated.__name__)
-    return make
-
-
-class SimulationThread(threading.Thread):
-    """`threading.Thread` for patched modules: a task when it is started inside a simulation."""
-
-
-class _Timer(SimulationThread):
-    """`threading.Timer`."""
-
-    def __init__(
-        self, interval: float, function: Callable[..., Any], args: Any = None, kwargs: Any = None
-    ) -> None:
-        super().__init__()
-        self.interval = interval
-        self.function = function
-        self.args = args or ()
-        self.kwargs = kwargs or {}
-        self.finished = _primitive(threading.Event, sync.Event)()
-
-    def cancel(self) -> None:
-        self.finished.set()
-
-    def run(self) -> None:
-        self.finished.wait(self.interval)
-        if not self.finished.is_set():
-            self.function(*self.args, **self.kwargs)
-        self.finished.set()
-
-
-def _get_ident() -> int:
-    world = _local.world
-    return threading.get_ident() if world is None else id(world.scheduler.current)
-
-
-_real_start = threading.Thread.start
-_real_join = threading.Thread.join
-_real_is_alive = threading.Thread.is_alive
-_real_wait = threading.Condition.wait
-
-
-def _start(self: threading.Thread) -> None:
-    world = _local.world
-    if world is None:
-        return _real_start(self)
-    kind = type(self)
-    if not issubclass(kind, SimulationThread) and kind.__module__ not in world.patched:
-        raise SimulationBlocked(
-            f"{world.scheduler.current.name} starts a real thread ({self.name}), which "
-            "a simulation cannot run: use sim.spawn, or name the module that starts it in "
-            "Simulation(patch=[...])"
-        )
-    task = world.scheduler.spawn(self.run, name=self.name, background=self.daemon)
-    self.__dict__["_simulation_task"] = task
-    return None
-
-
-def _join(self: threading.Thread, timeout: float | None = None) -> None:
-    task = self.__dict__.get("_simulation_task")
-    if task is None:
-        _real_join(self, timeout)
-    else:
-        task.join(timeout)
-
-
-def _is_alive(self: threading.Thread) -> bool:
-    task = self.__dict__.get("_simulation_task")
-    return _real_is_alive(self) if task is None else task.is_alive()
-
-
-def _guarded_wait(self: threading.Condition, timeout: float | None = None) -> bool:
-    world = _local.world
-    if world is None or (timeout is not None and timeout <= 0):
-        return _real_wait(self, timeout)
-    raise SimulationBlocked(
-        f"{world.scheduler.current.name} waits for a real threading.Event, Condition or "
-        "queue.Queue, which would stop every task: make it inside the simulation, in a module "
-        "named in Simulation(patch=[...]), or use those of client.handler"
-    )
-
-
-def _guarded_sleep(seconds: float) -> None:
-    world = _local.world
-    if world is None:
-        return real_sleep(seconds)
-    raise SimulationBlocked(
-        f"{world.scheduler.current.name} calls time.sleep({seconds}), which would stop every task: "
-        "use sim.sleep, or name the calling module in Simulation(patch=[...])"
-    )
-
-
-# -- what stands for what
-
-
-def _facade(module: types.ModuleType, replaced: dict[str, Any]) -> types.ModuleType:
-    """A module some of whose functions are replaced: a plain one, whose globals are found fast."""
-    facade = types.ModuleType(module.__name__, module.__doc__)
-    facade.__dict__.update(replaced, __getattr__=partial(getattr, module))
-    return facade
-
-
-_REPLACED: dict[types.ModuleType, dict[str, Any]] = {
-    time: {
-        "sleep": sleep,
-        "time": _time,
-        "time_ns": _time_ns,
-        "monotonic": _monotonic,
-        "monotonic_ns": _monotonic_ns,
-        "perf_counter": _perf_counter,
-        "perf_counter_ns": _perf_counter_ns,
-        "gmtime": _gmtime,
-        "localtime": _localtime,
-    },
-    random: {**{name: _chance(name) for name in _RANDOM_FUNCTIONS}, "randint": _randint},
-    uuid: {"uuid1": _uuid1, "uuid4": _uuid4},
-    os: {"getpid": _getpid, "urandom": _urandom},
-    socket: {"gethostname": _gethostname, "getfqdn": _getfqdn, "getaddrinfo": _getaddrinfo},
-    datetime: {"datetime": _Datetime},
-    threading: {
-        "Thread": SimulationThread,
-        "Timer": _Timer,
-        "Lock": _primitive(threading.Lock, sync.Lock),
-        "RLock": _primitive(threading.RLock, sync.RLock),
-        "Condition": _primitive(threading.Condition, sync.Condition),
-        "Event": _primitive(threading.Event, sync.Event),
-        "Semaphore": _primitive(threading.Semaphore, sync.Semaphore),
-        "BoundedSemaphore": _primitive(threading.BoundedSemaphore, sync.BoundedSemaphore),
-        "Barrier": _primitive(threading.Barrier, sync.Barrier),
-        "get_ident": _get_ident,
-    },
-    queue: {
-        "Queue": _primitive(queue.Queue, sync.Queue),
-        "LifoQueue": _primitive(queue.LifoQueue, sync.LifoQueue),
-        "PriorityQueue": _primitive(queue.PriorityQueue, sync.PriorityQueue),
-        "SimpleQueue": _primitive(queue.SimpleQueue, sync.Queue),
-    },
-}
-
-_replacements: dict[int, Any] = {}
-for _module, _names in _REPLACED.items():
-    _replacements[id(_module)] = _facade(_module, _names)
-    for _name, _value in _names.items():
-        _original = getattr(_module, _name)
-        # Bound methods of the module's hidden Random are made once, so their ids stay.
-        _replacements[id(_original)] = _value
-
-
-def _make_set(*args: Any) -> Any:
-    return builtins.set(*args) if _local.world is None else OrderedSet(*args)
-
-
-def _plain_handler(real: Callable[[], Any]) -> Callable[[], Any]:
-    def make() -> Any:
-        world = _local.world
-        return real() if world is None else world.plain_handler()
-
-    return make
-
-
-# -- installing and removing
 
 _lock = threading.Lock()
 _installed = 0
@@ -444,7 +71,7 @@ def install(world: World, modules: Iterable[str]) -> None:
     Raises `SimulationError` where the thread has a simulation already, `ImportError` for an unknown
     module.
     """
-    if _local.world is not None:
+    if current() is not None:
         raise SimulationError(
             "this thread has a simulation already; end it before you start the next one"
         )
@@ -465,13 +92,13 @@ def install(world: World, modules: Iterable[str]) -> None:
                 _restore()
             raise
         _installed += 1
-    _local.world = world
+    enter(world)
 
 
 def remove() -> None:
     """End this thread's simulation; the last one to end restores everything."""
     global _installed
-    _local.world = None
+    enter(None)
     with _lock:
         _installed -= 1
         if not _installed:
@@ -498,11 +125,8 @@ def _patch_interpreter() -> None:
     if gc.isenabled():
         gc.disable()
         _undo.append(gc.enable)
-    _set(time, "sleep", _guarded_sleep)
-    _set(threading.Thread, "start", _start)
-    _set(threading.Thread, "join", _join)
-    _set(threading.Thread, "is_alive", _is_alive)
-    _set(threading.Condition, "wait", _guarded_wait)
+    for target, name, value in GUARDED:
+        _set(target, name, value)
 
 
 def _patch_kazoo() -> None:
@@ -510,13 +134,13 @@ def _patch_kazoo() -> None:
     _set(
         client,
         "SequentialThreadingHandler",
-        _plain_handler(vars(client)["SequentialThreadingHandler"]),
+        plain_handler(vars(client)["SequentialThreadingHandler"]),
     )
     for name in ORDERED_SETS:
-        _set(sys.modules[name], "set", _make_set)
+        _set(sys.modules[name], "set", make_set)
     for module, name in DEFAULT_ARGUMENTS:
         function = getattr(sys.modules[module], name).__init__
-        defaults = tuple(_stand_in(value) for value in function.__defaults__ or ())
+        defaults = tuple(stand_in_for_default(value) for value in function.__defaults__ or ())
         _set_defaults(function, defaults)
 
 
@@ -524,15 +148,6 @@ def _set_defaults(function: Any, defaults: tuple[Any, ...]) -> None:
     before = function.__defaults__
     function.__defaults__ = defaults
     _undo.append(lambda: setattr(function, "__defaults__", before))
-
-
-def _stand_in(value: Any) -> Any:
-    if value is real_sleep:
-        return sleep
-    # Bound methods of built-in types are equal, not identical.
-    if isinstance(value, types.BuiltinFunctionType) and value == datetime.datetime.utcnow:
-        return _utcnow
-    return value
 
 
 def _modules_of(named: Iterable[str]) -> list[str]:
@@ -547,10 +162,7 @@ def _modules_of(named: Iterable[str]) -> list[str]:
 
 
 def _patch_module(module: types.ModuleType) -> None:
-    slots = [
-        (name, _replacements[id(value)])
-        for name, value in vars(module).items()
-        if id(value) in _replacements
-    ]
-    for name, value in slots:
-        _set(module, name, value)
+    found = [(name, replacement(value)) for name, value in vars(module).items()]
+    for name, value in found:
+        if value is not None:
+            _set(module, name, value)

@@ -18,21 +18,17 @@ import sys
 from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import kazoo.client
-from kazoo.exceptions import ConnectionLoss, SessionExpiredError
-from kazoo.handlers.threading import KazooTimeoutError
-
 from zkfake.settings import Settings
-from zkfake.simulation import history, patches
+from zkfake.simulation import patches
+from zkfake.simulation.clients import Clients
+from zkfake.simulation.determinism import run_twice
 from zkfake.simulation.errors import (
-    NondeterministicProgram,
     SimulationError,
     SimulationTimeout,
     TaskFailed,
 )
 from zkfake.simulation.faults import Faults
-from zkfake.simulation.handler import SimulationHandler
-from zkfake.simulation.history import History
+from zkfake.simulation.history import History, TaskEnded
 from zkfake.simulation.network import Network
 from zkfake.simulation.profiles import Profile, profile_of
 from zkfake.simulation.scheduler import Scheduler
@@ -49,6 +45,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from zkfake.replica import Replica
+    from zkfake.simulation.handler import SimulationHandler
     from zkfake.tree import Tree
 
 __all__ = ["SEED_VARIABLE", "Simulation"]
@@ -143,8 +140,6 @@ class Simulation:
         self._state = "new"
         self.trace: list[tuple[int, str]] | None = None
         self._failed: list[tuple[Task, BaseException]] = []
-        self._clients: list[KazooClient] = []
-        self._handlers = 0
 
     # -- beginning and end
 
@@ -186,6 +181,7 @@ class Simulation:
         )
         self.faults = Faults(self.scheduler, self.network, self.profile, self._stream("faults"))
         self.network.gate = self.faults
+        self._clients = Clients(self)
         self._world.begin(self.profile)
         self._watchdog = (
             None if self._watchdog_limit is None else Watchdog(self.scheduler, self._watchdog_limit)
@@ -285,22 +281,7 @@ class Simulation:
                 return program(self)
         first = Simulation(**self._arguments)
         self._check = False
-        outcomes: list[BaseException | None] = []
-        result: Any = None
-        for simulation in (first, self):
-            simulation.trace = []
-            error: BaseException | None = None
-            try:
-                result = simulation.run(program)
-            except Exception as caught:
-                error = caught
-            outcomes.append(error)
-        difference = _difference(first, self)
-        if difference is not None:
-            raise NondeterministicProgram(difference) from (outcomes[0] or outcomes[1])
-        if outcomes[1] is not None:
-            raise outcomes[1]
-        return result  # type: ignore[no-any-return]  # it went through a variable
+        return run_twice(first, self, program)  # type: ignore[no-any-return]
 
     # -- time and tasks
 
@@ -376,7 +357,7 @@ class Simulation:
         return (
             self._world.quiet
             and all(link.quiet for link in self.network.links)
-            and all(_is_at_rest(client) for client in self._clients)
+            and self._clients.at_rest
             and self.scheduler.is_quiet
         )
 
@@ -422,50 +403,12 @@ class Simulation:
         `KazooClient.start` raises, after ``start_timeout`` virtual seconds.
         """
         self._running()
-        if "handler" in kazoo_arguments:
-            raise SimulationError("a client in a simulation has the simulation's handler")
-        for key in ("connection_retry", "command_retry"):
-            if key in kazoo_arguments:
-                kazoo_arguments[key] = _virtual_retry(kazoo_arguments[key])
-        kazoo_arguments.setdefault("hosts", self.hosts)
-        handler = self.handler(name)
-        client = kazoo.client.KazooClient(handler=handler, **kazoo_arguments)
-        client.add_listener(
-            lambda state: self.history.append(
-                history.StateChange(self.now, handler.client_name, str(state))
-            )
-        )
-        self._clients.append(client)
-        self._start_client(client, start_timeout)
-        return client
-
-    def _start_client(self, client: KazooClient, timeout: float) -> None:
-        """Start, again if need be: kazoo gives up when the first connection breaks at once."""
-        deadline = self.now + timeout
-        while not self._try_to_start(client, deadline):
-            pass
-
-    def _try_to_start(self, client: KazooClient, deadline: float) -> bool:
-        try:
-            client.start(max(deadline - self.now, 0.0))
-        except KazooTimeoutError:
-            if self.now >= deadline:
-                raise
-            return False
-        except (ConnectionLoss, SessionExpiredError):
-            pass  # It did start, and failed to look for its chroot.
-        return True
+        return self._clients.make(name, start_timeout, kazoo_arguments)
 
     def handler(self, name: str | None = None) -> SimulationHandler:
         """A handler for one `KazooClient` that the program makes itself."""
         self._running()
-        if name is None:
-            self._handlers += 1
-            name = f"client-{self._handlers}"
-        if name in self.network.clients:
-            raise SimulationError(f"there is a client {name!r} already")
-        self.network.clients[name] = None
-        return SimulationHandler(self, name)
+        return self._clients.handler(name)
 
     def plain_handler(self) -> SimulationHandler:
         return self.handler()
@@ -495,7 +438,7 @@ class Simulation:
     def _task_ended(self, task: Task, error: BaseException | None) -> None:
         if error is None:
             return
-        self.history.append(history.TaskEnded(self.now, task.name, type(error).__name__))
+        self.history.append(TaskEnded(self.now, task.name, type(error).__name__))
         if isinstance(error, (KeyboardInterrupt, SystemExit)):
             self.scheduler.interrupt(error)
         elif not task.background and not isinstance(error, TaskInterrupted):
@@ -504,60 +447,3 @@ class Simulation:
 
 def _ignore(_event: object) -> None:
     """Take an event after the end."""
-
-
-def _virtual_retry(retry: Any) -> Any:
-    """A `KazooRetry` made outside the simulation, sleeping in virtual time."""
-    if isinstance(retry, kazoo.client.KazooRetry) and retry.sleep_func is patches.real_sleep:
-        retry = retry.copy()
-        retry.sleep_func = patches.sleep
-    return retry
-
-
-def _is_at_rest(client: Any) -> bool:
-    handler = client.handler
-    return not handler.running or bool(
-        client.connected
-        and not handler.callback_queue.unfinished_tasks
-        and not handler.completion_queue.unfinished_tasks
-    )
-
-
-def _difference(first: Simulation, second: Simulation) -> str | None:
-    """Where two runs differ, or ``None``."""
-    steps, others = first.trace or [], second.trace or []
-    for number, (one, other) in enumerate(zip(steps, others, strict=False), 1):
-        if one != other:
-            return (
-                f"step {number} differs: {_step(one)} in the first run, {_step(other)} in the "
-                "second\n" + _last_common_event(first, second)
-            )
-    if len(steps) != len(others):
-        longer = steps if len(steps) > len(others) else others
-        number = min(len(steps), len(others)) + 1
-        which = "first" if longer is steps else "second"
-        return (
-            f"step {number} ({_step(longer[number - 1])}) was made in the {which} run alone\n"
-            + _last_common_event(first, second)
-        )
-    if first.history.digest() != second.history.digest():
-        return "the steps are the same, the history is not\n" + _last_common_event(first, second)
-    return None
-
-
-def _step(step: tuple[int, str]) -> str:
-    return f"{step[1]} at {step[0] / MICROSECONDS:.6f} s"
-
-
-def _last_common_event(first: Simulation, second: Simulation) -> str:
-    ones, others = list(map(repr, first.history)), list(map(repr, second.history))
-    for number, (one, other) in enumerate(zip(ones, others, strict=False), 1):
-        if one != other:
-            return f"first event that differs, number {number}:\n  {one}\n  {other}"
-    if len(ones) != len(others):
-        number = min(len(ones), len(others))
-        return (
-            f"the history of one run ends after event {number}, the other goes on with\n  "
-            + (ones if len(ones) > len(others) else others)[number]
-        )
-    return "the events of both runs are the same"
