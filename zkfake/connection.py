@@ -22,18 +22,15 @@ from zkfake.four_letter import java_address, java_host
 from zkfake.hashset import pairs_in_order
 from zkfake.jute import NULL, JuteError, Reader, pack_buffer
 from zkfake.log import Transaction
+from zkfake.operations import OPERATIONS, Kind, NullAclError, Operation, read_multi
 from zkfake.protocol import (
-    OPERATIONS,
     PING_XID,
     Acls,
     AuthRequest,
     Code,
     EventType,
     Id,
-    Kind,
-    NullAclError,
     Op,
-    Operation,
     PathRequest,
     Request,
     SaslRequest,
@@ -42,7 +39,6 @@ from zkfake.protocol import (
     pack_event,
     pack_reply,
     read_connect_request,
-    read_multi,
 )
 from zkfake.replica import Replica
 from zkfake.replies import PartialReplyError, written

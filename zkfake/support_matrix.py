@@ -16,8 +16,9 @@ import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zkfake import four_letter, protocol
-from zkfake.protocol import OPERATIONS, Kind, Op
+from zkfake import four_letter
+from zkfake.operations import MULTI_READS, MULTI_WRITES, OPERATIONS, Kind
+from zkfake.protocol import Op
 from zkfake.settings import NAMES, Settings
 from zkfake.versions import DEFAULT, VERSIONS, Version
 
@@ -93,9 +94,9 @@ def _lines() -> Iterator[str]:
 
 
 def _in_multi(op: Op) -> str:
-    if op in protocol.MULTI_WRITES:
+    if op in MULTI_WRITES:
         return "`multi`"
-    return "`multiRead`" if op in protocol.MULTI_READS else ""
+    return "`multiRead`" if op in MULTI_READS else ""
 
 
 def _has(version: str, op: Op) -> bool:

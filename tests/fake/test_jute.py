@@ -19,8 +19,8 @@ from zkfake.jute import (
     pack_string,
     pack_strings,
 )
+from zkfake.operations import OPERATIONS
 from zkfake.protocol import (
-    OPERATIONS,
     Acl,
     MultiRequest,
     Op,

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from zkfake import support_matrix
-from zkfake.protocol import OPERATIONS
+from zkfake.operations import OPERATIONS
 from zkfake.settings import NAMES
 
 PAGE = Path(__file__).parents[2] / "docs" / "support_matrix.md"

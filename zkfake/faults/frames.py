@@ -11,7 +11,8 @@ from struct import Struct
 from typing import NamedTuple
 
 from zkfake.jute import JuteError, Reader
-from zkfake.protocol import EVENT_XID, OPERATIONS, PING_XID, EventType, MultiRequest, Op
+from zkfake.operations import OPERATIONS
+from zkfake.protocol import EVENT_XID, PING_XID, EventType, MultiRequest, Op
 
 __all__ = [
     "EVENT_XID",
