@@ -64,6 +64,10 @@ DIFFERENCES: dict[str, str] = {
         "Whether the real server still answers it, with SessionExpired or at all, is a matter of"
         " time. The fake does not."
     ),
+    "The old connection of a session that moved, when it is closed at its new server": (
+        "Whether it still hears of the session's ephemerals that go is a matter of time. The fake"
+        " closes it first."
+    ),
     "The order of children whose names collide": (
         "A bucket of more than eight names in a hash table of 64 or more is a tree in the real"
         " server; the fake keeps the order in which they came."

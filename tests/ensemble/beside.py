@@ -22,7 +22,7 @@ from zkfake import FakeZooKeeper
 
 from ..differential import servers, wire
 from ..differential.driver import Pair
-from ..differential.mapping import Mapping
+from ..differential.mapping import Mapping, is_event
 from ..differential.side import Seen, Side
 from ..differential.steps import Send
 from ..differential.wire import OPS, Channel, SilenceError, SocketChannel
@@ -222,18 +222,23 @@ class EnsembleSide(Side):
         return self.server.channel(MEMBER_OF_SLOT[slot])
 
     def _word(self, data: bytes) -> list[bytes]:
-        ports = b"|".join(b"%d" % scout.channel.port for scout in self._scouts)
-        scouts = re.compile(rb"^.*/127\.0\.0\.1:(" + ports + rb")\b.*\n", re.MULTILINE)
         answers = []
-        for place in range(len(PLACES)):
+        for place, scout in enumerate(self._scouts):
             channel = self.server.channel(place)
             channel.send(data)
-            answers.append(scouts.sub(b"", channel.read_raw()))
+            of_the_scout = rb"(?m)^.*/127\.0\.0\.1:%d\b.*\n" % scout.channel.port
+            answers.append(re.sub(of_the_scout, b"", channel.read_raw()))
         return answers
 
     def _reading(self, slot: int, line: Line, read: Reading) -> Seen:
         seen = super()._reading(slot, line, read)
         self._any_ended |= seen.ended
+        if seen.ended and line.moved:
+            # Closed where it lives now: what of that is still told here is a matter of time.
+            frames = list(seen.frames)
+            while frames and is_event(frames[-1]):
+                frames.pop()
+            return Seen(slot, tuple(frames), ended=True)
         return seen
 
     def _finish(self, slot: int) -> list[Seen]:

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 import zkfake.connection
 import zkfake.ensemble.ensemble
 from zkfake.ensemble.following import Following
@@ -20,9 +18,10 @@ from zkfake.sessions import SessionTracker
 from zkfake.transactions import Rules
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import pytest
 
     Patch = pytest.MonkeyPatch
+
 
 def elects_the_least_complete_log(patch: Patch) -> None:
     """An acknowledged write is lost at an election."""
@@ -161,5 +160,3 @@ MUTANTS = [
     never_reports_touches,
     answers_before_it_applies,
 ]
-
-

@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kazoo.exceptions import ConnectionLoss, KazooException, NodeExistsError
+from kazoo.exceptions import ConnectionLoss, NodeExistsError
 
 from zkfake.simulation import Simulation, SimulationError
-from zkfake.simulation.history import Fault, Reply, Sent, WatchEvent
+from zkfake.simulation.history import Fault
+
+from . import promises
 
 
 def test_a_request_dropped_on_its_way_is_not_carried_out() -> None:
@@ -356,42 +358,4 @@ seeds = st.integers(0, 2**32)
 @settings(max_examples=25, deadline=None)
 @given(seeds)
 def test_a_hostile_world_breaks_no_promise_and_settles(seed: int) -> None:
-    """Each client sees zxids that never fall, an event before the data that caused it, its replies
-    in order, and once all is healed everybody reads what was written last.
-    """
-    with Simulation(seed=seed, profile="hostile") as sim:
-        clients = [sim.client(timeout=8.0) for _ in range(3)]
-
-        def work(client: Any) -> None:
-            for number in range(8):
-                try:
-                    client.ensure_path("/a")
-                    client.get("/a", watch=lambda _event: None)
-                    client.set("/a", b"%d" % number)
-                except KazooException:  # noqa: PERF203
-                    sim.sleep(1)
-
-        for task in [sim.spawn(work, client) for client in clients]:
-            task.result()
-        sim.settle()
-        for client in clients:
-            client.sync("/a")
-        assert len({client.get("/a") for client in clients}) == 1
-        _check_promises(sim)
-
-
-def _check_promises(sim: Simulation) -> None:
-    zxids: dict[tuple[str, int], int] = {}
-    sent: dict[tuple[str, int], list[int]] = {}
-    for event in sim.history:
-        if isinstance(event, Sent):
-            sent.setdefault((event.client, event.connection), []).append(event.number)
-        elif isinstance(event, Reply):
-            key = (event.client, event.connection)
-            assert sent[key].pop(0) == event.number
-            if event.operation != "connect":
-                assert event.zxid >= zxids.get(key, 0)
-                zxids[key] = event.zxid
-        elif isinstance(event, WatchEvent):
-            # A reply that shows the change cannot have come before the event.
-            assert event.zxid >= zxids.get((event.client, event.connection), 0)
+    promises.a_hostile_world(seed, servers=1)
