@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from zkfake.log import Create, Delete, SetData
-from zkfake.simulation import Simulation
+from zkfake.simulation import Simulation, sweep
 from zkfake.simulation.servers import EPOCH
 
 from .kinds import DOUBLE, ITSELF, LEFT, MISCOUNTED, ORPHAN, TWIN, WAITS
@@ -20,6 +20,8 @@ from .study import USUAL, Study, Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from zkfake.simulation import SweepReport
 
     from .kinds import Kind
 
@@ -213,3 +215,21 @@ def run(recipe: str, servers: int, seed: int) -> tuple[Simulation, dict[Kind, li
     sim = Simulation(seed=seed, servers=servers, profile="hostile")
     sim.quiet = True
     return sim, sim.run(RECIPES[recipe]).oracle.findings
+
+
+class FoundError(Exception):
+    """What a run has found."""
+
+    def __init__(self, kinds: list[Kind]) -> None:
+        super().__init__(", ".join(kind.name for kind in kinds))
+        self.kinds = kinds
+
+
+def sweep_recipe(recipe: str, servers: int) -> SweepReport:
+    """Every fault at every request of a recipe's program, in a calm world."""
+
+    def program(sim: Simulation) -> None:
+        if findings := RECIPES[recipe](sim).oracle.findings:
+            raise FoundError(list(findings))
+
+    return sweep(program, servers=servers)
