@@ -122,6 +122,25 @@ def test_socket_pairs_and_select() -> None:
             select(sim.scheduler, [left], [], [])
 
 
+@given(st.lists(st.binary(min_size=1, max_size=5), max_size=6), st.lists(st.integers(1, 7)))
+def test_bytes_are_read_in_order_in_pieces_of_any_size(sent: list[bytes], sizes: list[int]) -> None:
+    with Simulation() as sim:
+        left, right = socket_pair(sim.scheduler)
+        for data in sent:
+            left.send(data)
+        left.close()
+        unread = b"".join(sent)
+        for size in [*sizes, *[9] * len(sent)]:
+            assert select(sim.scheduler, [right], [], [], 0)[0] == [right]
+            assert bool(unread) == (0 < right.pending() <= len(unread))
+            data = right.recv(size)
+            assert unread[:size].startswith(data)
+            assert bool(data) == bool(unread)
+            unread = unread[len(data) :]
+        assert right.recv(1) == b""
+        assert not unread
+
+
 def test_a_client_cannot_have_more_on_the_way_than_a_window() -> None:
     with Simulation(settings={"jute.maxbuffer": 1 << 24}) as sim:
         client: Any = sim.client()

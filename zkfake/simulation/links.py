@@ -201,6 +201,7 @@ class Link:
         self._heard_end = False
         self._pending: deque[Request] = deque()
         self._flushing = False
+        self._after_call = network.servers.after_call
         self._core: ServerConnection | None = None
         self._core = network.servers.accept(server, self.ip, self._has_output)
         network.servers.flush()
@@ -300,7 +301,7 @@ class Link:
         """The server has something to say or wants the connection closed."""
         if not self._flushing:
             self._flushing = True
-            self.network.servers.after_call(self._flush)
+            self._after_call(self._flush)
 
     def _flush(self) -> None:
         self._flushing = False

@@ -76,14 +76,15 @@ class AsyncResult:
         self._became_ready()
 
     def _became_ready(self) -> None:
+        scheduler = self._scheduler
         if self._callbacks:
             self._do_callbacks()
         if self._waiters:
             waiters, self._waiters = self._waiters, []
             for task in waiters:
-                self._scheduler.wake(task)
-        if self._scheduler.preemption:
-            self._scheduler.pause_point()
+                scheduler.wake(task)
+        if scheduler.preemption:
+            scheduler.pause_point()
 
     def _do_callbacks(self) -> None:
         handler = self._handler

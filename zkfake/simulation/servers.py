@@ -85,6 +85,8 @@ class Servers:
         """The core's next deadline; it changes only while the core is at work."""
         self._flushing = False
         self._output: deque[Callable[[], None]] = deque()
+        self.after_call = self._output.append
+        """Runs an action, which empties a connection, once the core has done what it is at."""
         self._ports = 40_000
         self._elects = count > 1
         self._led_by: Member | None = None
@@ -162,10 +164,6 @@ class Servers:
         self._tell_time()
         action()
         self.flush()
-
-    def after_call(self, action: Callable[[], None]) -> None:
-        """Run ``action``, which empties a connection, once the core has done what it is at."""
-        self._output.append(action)
 
     def flush(self) -> None:
         """Empty the connections that have output, then set the timer for the core's deadline."""

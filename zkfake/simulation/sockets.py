@@ -72,6 +72,10 @@ class _Socket:
             self.readable = self._ended
         return data
 
+    def pending(self) -> int:
+        """As with a TLS socket, bytes that are here already: kazoo reads them without `select`."""
+        return len(self._inbox[0]) if self._inbox else 0
+
     def _wait(self) -> None:
         if self.closed:
             raise OSError(errno.EBADF, "Bad file descriptor")
@@ -221,8 +225,9 @@ def select(
         for each in readers:
             if each.readable:
                 readable.append(each)  # noqa: PERF401  # a comprehension costs more here
-        if writers:
-            writable = [each for each in writers if each.writable]
+        for each in writers:
+            if each.writable:
+                writable.append(each)  # noqa: PERF401
         if readable or writable:
             break
         if task is None:
