@@ -320,6 +320,8 @@ class FakeZooKeeper:
             self._serve()
         except Exception as error:
             self.failed(error)
+            if self._faults is not None:
+                self._faults.broken()
             with self._lock:
                 for link in list(self._links):
                     link.close()  # or the clients would wait for ever

@@ -10,7 +10,17 @@ from zkfake.faults.requests import RequestFaults
 from zkfake.faults.servers import ServerFaults
 
 CALLED_BY_THE_DRIVER = {
-    *("wire", "stopped", "count_request", "at_request", "at_reply", "delay", "stops", "forget"),
+    *(
+        "wire",
+        "broken",
+        "stopped",
+        "count_request",
+        "at_request",
+        "at_reply",
+        "delay",
+        "stops",
+        "forget",
+    ),
 }
 
 PAGE = Path(__file__).parents[2] / "docs" / "zkfake.md"

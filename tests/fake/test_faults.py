@@ -322,6 +322,26 @@ def test_a_server_that_stops_ends_every_fault() -> None:
     faulty.close()
 
 
+@pytest.mark.parametrize("outage", [False, True])
+def test_nobody_waits_for_a_server_that_has_failed(
+    monkeypatch: pytest.MonkeyPatch, outage: bool
+) -> None:
+    server = FakeZooKeeper().start()
+    fault = server.faults.partition() if outage else server.faults.drop_before_request()
+    with ThreadPoolExecutor(1) as pool, monkeypatch.context() as patched:
+        waiting = pool.submit(fault.wait, 2 * PATIENCE)
+        patched.setattr("zkfake.ensemble.Ensemble.deadline", lambda _: 1 / 0)
+        host, _, port = server.hosts.rpartition(":")
+        SocketChannel((host, int(port)), patience=PATIENCE).abandon()
+        assert waiting.result(PATIENCE) is False
+    with pytest.raises(RuntimeError, match="please report"):
+        server.stop()
+    with server:
+        with server.faults.drop_before_request() as rule:
+            assert not rule.wait(0)
+        assert server.faults.outages == ()
+
+
 def test_a_fake_that_does_not_run_has_no_faults() -> None:
     server = FakeZooKeeper()
     for name in ("drop", "expire", "hold_events"):
@@ -460,7 +480,7 @@ ONLY_IN_VIRTUAL_TIME = {"pause", "hold_watches", "stop_chance", "resume_chance"}
 
 CALLED_BY_THE_DRIVER = {
     *("active", "task_started", "note", "at_request", "at_reply"),
-    *("wire", "stopped", "timers", "now", "count_request", "delay", "stops", "forget"),
+    *("wire", "broken", "stopped", "timers", "now", "count_request", "delay", "stops", "forget"),
 }
 
 

@@ -68,6 +68,8 @@ class World:
         self._owner = owner
         self._news = threading.Condition()
         self._actor = 0
+        self.broken = False
+        """Whether nothing that somebody waits for will happen any more."""
         self.ensemble = ensemble
         self.replicas = owner.replicas
         self.at_work = owner.at_work
@@ -100,9 +102,11 @@ class World:
         if threading.get_ident() == self._actor:
             raise RuntimeError("an action of a rule cannot wait: nothing happens meanwhile")
         with self._news:
-            met = self._news.wait_for(condition, timeout)
-        with self.at_work():
-            return met  # and what it was waited for is carried out
+            met = self._news.wait_for(lambda: condition() or self.broken, timeout)
+        if not self.broken:
+            with self.at_work():
+                pass  # what it was waited for is carried out by now
+        return met
 
     def tell(self) -> None:
         with self._news:
@@ -322,6 +326,12 @@ class Faults(RequestFaults[Request], ServerFaults):
         self._wires.clear()
         self.heal()
         self._requests = 0
+        self._world.broken = False
+
+    def broken(self) -> None:
+        """The server has failed: whoever waits goes on."""
+        self._world.broken = True
+        self._world.tell()
 
     # -- called by wires
 
