@@ -235,6 +235,8 @@ class SocketChannel:
         self._buffer = bytearray()
         self.port: int = self._socket.getsockname()[1]
         """This end's."""
+        self.on_silence: Callable[[], None] | None = None
+        """Called once when the peer is silent for longer than patience lasts, before giving up."""
 
     def send(self, data: bytes) -> None:
         # What the peer answered before it closed is still to be read.
@@ -266,11 +268,14 @@ class SocketChannel:
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_WR)
 
-    def _receive(self) -> bool:
+    def _receive(self, *, nudged: bool = False) -> bool:
         try:
             data = self._socket.recv(1 << 18)
         except TimeoutError:
-            raise SilenceError(f"no answer; received so far {bytes(self._buffer)!r}") from None
+            if self.on_silence is None or nudged:
+                raise SilenceError(f"no answer; received so far {bytes(self._buffer)!r}") from None
+            self.on_silence()
+            return self._receive(nudged=True)
         except ConnectionError:
             return False  # a reset: the server closed with bytes of ours unread
         self._buffer += data
