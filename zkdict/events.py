@@ -228,7 +228,9 @@ class Dispatcher(Generic[V]):
                     log.exception("an on_error callback raised")
                 else:
                     self.failed(error)
-            except BaseException:  # sys.exit() ends this task, and no other callback
+            except SystemExit:
+                log.debug("a callback called sys.exit()")  # which ends a thread without a word
+            except BaseException:  # somebody ends this task, and no other callback
                 with self._lock:
                     self._running = False
                 self._go_on()

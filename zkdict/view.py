@@ -70,16 +70,9 @@ class Snapshot(Mapping[str, V]):
     Keys come in the order of creation. A key whose value does not decode is a key like others with
     `on_bad_value="raise"`, and reading it raises what reading it in the dict raises; with "omit" it
     is not there.
-
-    Attributes:
-        zxid: the zxid whose state this is; every change up to it is in the snapshot.
-        taken_at: when it was made, seconds since the epoch by this machine's clock.
-        state: the dict's state at that moment.
-        exact: False where `max_staleness` ran out: these are the newest values that were known, and
-            some may be newer than `zxid`.
     """
 
-    __slots__ = ("_bad", "_entries", "_values", "exact", "state", "taken_at", "zxid")
+    __slots__ = ("_bad", "_entries", "_exact", "_state", "_taken_at", "_values", "_zxid")
 
     def __init__(
         self,
@@ -90,10 +83,10 @@ class Snapshot(Mapping[str, V]):
         state: State,
         exact: bool,
     ) -> None:
-        self.zxid = zxid
-        self.exact = exact
-        self.taken_at = clock.wall()
-        self.state = state
+        self._zxid = zxid
+        self._exact = exact
+        self._taken_at = clock.wall()
+        self._state = state
         self._entries: dict[str, Entry[V]] = {}
         self._values: dict[str, Any] = {}
         self._bad: dict[str, BadEntry] = {}
@@ -109,8 +102,31 @@ class Snapshot(Mapping[str, V]):
     def still(self, *, zxid: int, state: State, exact: bool) -> Snapshot[V]:
         """The same items at a later zxid, or in another state of the dict. Costs nothing."""
         same: Snapshot[V] = copy.copy(self)
-        same.zxid, same.state, same.exact, same.taken_at = zxid, state, exact, clock.wall()
+        same._zxid, same._state = zxid, state
+        same._exact, same._taken_at = exact, clock.wall()
         return same
+
+    @property
+    def zxid(self) -> int:
+        """The zxid whose state this is; every change up to it is in the snapshot."""
+        return self._zxid
+
+    @property
+    def taken_at(self) -> float:
+        """When it was made, seconds since the epoch by this machine's clock."""
+        return self._taken_at
+
+    @property
+    def state(self) -> State:
+        """The dict's state at that moment."""
+        return self._state
+
+    @property
+    def exact(self) -> bool:
+        """False where `max_staleness` ran out: these are the newest values that were known, and
+        some may be newer than `zxid`.
+        """
+        return self._exact
 
     def __getitem__(self, key: str) -> V:
         value: V = self._values[key]

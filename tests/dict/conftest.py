@@ -1,4 +1,4 @@
-"""What the dict tests share: a proxy that counts, cuts and waits; clients behind it."""
+"""What the dict tests share: a proxy that counts, cuts and loses; clients behind it; slow tasks."""
 
 import collections
 import contextlib
@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from kazoo.client import KazooClient
+from kazoo.protocol.states import Callback
 
 from pytest_zkdict.plugin import ClientFactory
 from zkdict import ZooKeeperDict
@@ -43,6 +44,10 @@ class Proxy:
         self._lock = threading.Lock()
         self._pairs: dict[socket.socket, socket.socket] = {}
         self._cut = self._closed = False
+        self._lose: tuple[str, str] | None = None  # which request, and what of it
+        self._mute: set[socket.socket] = set()  # clients whose next answer is lost
+        self._silent = False
+        self.lost = threading.Event()
         self._threads = [threading.Thread(target=self._accept)]
         self._threads[0].start()
 
@@ -72,6 +77,13 @@ class Proxy:
     def heal(self) -> None:
         """Let connections through again."""
         self._cut = False
+
+    def lose(self, operation: str, what: str) -> None:
+        """Lose the next request of this kind, or its reply, with the connection; "silence" loses
+        what the server says from its reply on, and leaves the connection.
+        """
+        self.lost.clear()
+        self._lose = (operation, what)
 
     def close(self) -> None:
         self._closed = True
@@ -117,13 +129,22 @@ class Proxy:
                         if len(buffered) < start + 4 + length:
                             break
                         frames += 1
-                        if frames > 1:
-                            self._count(buffered, start + 4)
+                        if frames > 1 and self._count(buffered, start + 4):
+                            what, self._lose = self._lose, None
+                            self.lost.set()
+                            if what[1] == "request":
+                                raise ConnectionAbortedError
+                            self._mute.add(source)
+                            self._silent = what[1] == "silence"
                         start += 4 + length
                     buffered = buffered[start:]
                 else:
                     with self._lock:
                         self.bytes_down += len(chunk)
+                    if target in self._mute:
+                        if not self._silent:
+                            break
+                        continue
                 target.sendall(chunk)
         for end in (source, target):
             with contextlib.suppress(OSError):
@@ -135,11 +156,14 @@ class Proxy:
         else:
             source.close()
 
-    def _count(self, frames: bytes, start: int) -> None:
+    def _count(self, frames: bytes, start: int) -> bool:
+        """Count a request; whether it is the one to be lost."""
         _, kind = struct.unpack_from(">ii", frames, start)
+        name = NAMES.get(kind, str(kind))
         if kind not in (11, -11):
             with self._lock:
-                self.counts[NAMES.get(kind, str(kind))] += 1
+                self.counts[name] += 1
+        return self._lose is not None and self._lose[0] == name
 
 
 RETRY = {"max_tries": -1, "delay": 0.01, "backoff": 1, "max_delay": 0.05}
@@ -207,3 +231,25 @@ def eventually() -> Callable[[Callable[[], object]], None]:
             time.sleep(0.005)
 
     return wait
+
+
+@pytest.fixture
+def hold_callbacks() -> Callable[[KazooClient], contextlib.AbstractContextManager[None]]:
+    """While it holds, a client's watch callbacks stand still, as behind somebody's slow one."""
+
+    @contextlib.contextmanager
+    def hold(client: KazooClient) -> Iterator[None]:
+        held, go = threading.Event(), threading.Event()
+
+        def block() -> None:
+            held.set()
+            go.wait(60)
+
+        client.handler.dispatch_callback(Callback("watch", block, ()))
+        assert held.wait(60)
+        try:
+            yield
+        finally:
+            go.set()
+
+    return hold

@@ -1,0 +1,92 @@
+"""AsyncZooKeeperDict: waits stand in nobody's way, can be given up, and end with the dict."""
+
+import asyncio
+import contextvars
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from kazoo.client import KazooClient
+
+from zkdict import AsyncZooKeeperDict, Closed, ZooKeeperDict
+
+Open = Callable[..., ZooKeeperDict[Any]]
+
+
+def waiting_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "zkdict-await"]
+
+
+def test_any_number_of_waits_leaves_room_for_a_write(zk_client: KazooClient) -> None:
+    """More than asyncio's thread pool has threads."""
+
+    async def program() -> None:
+        async with await AsyncZooKeeperDict[int].open(zk_client, "/dict") as items:
+            waits = [
+                asyncio.create_task(items.wait_for(lambda now: now.get("a"))) for _ in range(50)
+            ]
+            await asyncio.sleep(0)
+            await items.set("a", 7)
+            assert await asyncio.gather(*waits) == [7] * 50
+
+    asyncio.run(program())
+
+
+def test_a_wait_that_is_cancelled_ends(zk_client: KazooClient) -> None:
+    """Its thread too: `asyncio.run` would wait for it, and so would the end of the program."""
+
+    async def program() -> None:
+        async with await AsyncZooKeeperDict[int].open(zk_client, "/dict") as items:
+            asked = asyncio.Event()
+            loop = asyncio.get_running_loop()
+
+            def never(_: Any) -> bool:
+                loop.call_soon_threadsafe(asked.set)
+                return False
+
+            task = asyncio.create_task(items.wait_for(never))
+            await asked.wait()
+            threads = waiting_threads()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            for thread in threads:
+                await asyncio.to_thread(thread.join, 60)
+                assert not thread.is_alive()
+
+    asyncio.run(program())
+
+
+def test_the_changes_end_with_the_dict(zk_client: KazooClient) -> None:
+    async def program() -> None:
+        items = await AsyncZooKeeperDict[int].open(zk_client, "/dict")
+        await items.set("a", 1)
+        seen = []
+        async for batch in items.changes(initial=True):
+            seen += [change.key for change in batch]
+            await (items.set("b", 2) if seen == ["a"] else items.close())
+        assert seen == ["a", "b"]
+        with pytest.raises(Closed):
+            await anext(items.changes())
+
+    asyncio.run(program())
+
+
+def test_errors_and_context_come_through(zk_client: KazooClient) -> None:
+    name = contextvars.ContextVar("name", default="")
+
+    def fails(_: Any) -> int:
+        raise StopIteration
+
+    async def program() -> None:
+        async with await AsyncZooKeeperDict[str].open(zk_client, "/dict") as items:
+            name.set("mine")
+            entry = await items.modify("a", lambda _: name.get(), default="")
+            assert entry.value == "mine"
+            with pytest.raises(KeyError):
+                await items.pop("missing")
+            with pytest.raises(RuntimeError, match="StopIteration"):
+                await items.modify("a", fails)  # type: ignore[arg-type]
+
+    asyncio.run(program())
