@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 from kazoo.exceptions import KazooException
 
 from zkfake.simulation import Simulation
-from zkfake.simulation.history import Disconnected, Reply, Sent, ServerEvent, WatchEvent
+from zkfake.simulation.history import (
+    Disconnected,
+    Reply,
+    Sent,
+    ServerEvent,
+    StateChange,
+    WatchEvent,
+)
 
 if TYPE_CHECKING:
     from kazoo.client import KazooClient
@@ -137,8 +144,10 @@ def elections(seed: int) -> None:
 
 
 def check_promises(sim: Simulation) -> None:
-    """Replies come in the order of the requests; no client is ever shown a lower zxid than before,
+    """Replies come in the order of the requests; no session is ever shown a lower zxid than before,
     whatever server it goes to; an event comes before anything as new as what it tells of.
+
+    A session's end is the end of that: kazoo forgets the zxid, and the next session may be older.
     """
     seen: dict[str, int] = {}
     sent: dict[tuple[str, int], list[int]] = {}
@@ -146,6 +155,8 @@ def check_promises(sim: Simulation) -> None:
     for event in sim.history:
         if isinstance(event, Sent):
             sent.setdefault((event.client, event.connection), []).append(event.number)
+        elif isinstance(event, StateChange) and event.state == "LOST":
+            seen.pop(event.client, None)
         elif isinstance(event, Disconnected):
             left.add((event.client, event.connection))
         elif isinstance(event, Reply | WatchEvent) and (event.client, event.connection) in left:
