@@ -13,7 +13,14 @@ import contextlib
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from zkdict import compare
-from zkdict.errors import Closed, KeyExists, VersionConflict, ZkDictError
+from zkdict.errors import (
+    Closed,
+    KeyExists,
+    Timeout,
+    VersionConflict,
+    WriteUncertain,
+    ZkDictError,
+)
 from zkdict.records import ANY, State
 
 if TYPE_CHECKING:
@@ -26,6 +33,8 @@ if TYPE_CHECKING:
 __all__ = ["Lease"]
 
 V = TypeVar("V")
+
+_PAUSE = 0.1  # seconds, after an attempt that had no answer in time
 
 
 class Lease(Generic[V]):
@@ -50,6 +59,7 @@ class Lease(Generic[V]):
             dispatcher.on_state(self._state_changed),
             dispatcher.on_change(self._changed, frozenset([key]), []),
         ]
+        self._dispatcher = dispatcher
         dispatcher.later(self._take)  # where the session was lost before anybody listened
 
     @property
@@ -112,9 +122,15 @@ class Lease(Generic[V]):
         live = self._writer.feed.state is State.LIVE  # else it is tried once that is so
         if self._released or not live or self._ours() is not None:
             return
-        with contextlib.suppress(KeyExists, Closed):
+        try:
             compare.add(self._writer, self.key, self._value, ephemeral=True)
             self._remove_if_released()  # while it was under way
+        except (KeyExists, Closed):
+            pass  # it is tried again when the key goes
+        except (WriteUncertain, Timeout) as error:
+            self._dispatcher.failed(error)
+            self._writer.feed.client.handler.sleep_func(_PAUSE)
+            self._dispatcher.later(self._take)
 
     def _remove_if_released(self) -> None:
         if self._released:

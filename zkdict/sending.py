@@ -17,6 +17,7 @@ The rules that live here:
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from kazoo.exceptions import KazooException, NoNodeError
@@ -285,28 +286,37 @@ class Sender(Generic[V]):
             Timeout, KazooException.
         """
         client, path = self.feed.client, self.feed.child(self.codec.to_name(key))
-        before: list[Any] = []
 
-        def send() -> Any:
-            before[:] = [client.sync_async(path)] if sync else []
-            return client.get_async(path)
+        def send() -> list[Any]:
+            return [*([client.sync_async(path)] if sync else []), client.get_async(path)]
 
-        try:
-            answer = self._answered(send, deadline_after(timeout))
-        except NoNodeError:
-            answer = None
-        for each in before:
-            each.get_nowait()  # a server without a quorum does not sync: it may lag
+        answer = self._read(send, deadline_after(timeout))[-1]
         return None if answer is None else znode(*answer)
 
-    def _answered(self, send: Callable[[], Any], deadline: float | None) -> Any:
-        """Send reads until they are answered. Raises Timeout, KazooException."""
+    def _read(self, send: Callable[[], list[Any]], deadline: float | None) -> list[Any]:
+        """Send several reads until all of them are answered; None where there is no such znode.
+
+        Raises:
+            Timeout, KazooException: the first that the server answered with. (A server without a
+                quorum does not sync: what it would show may be old.)
+        """
+        reads: list[Any] = []
+
+        def send_all() -> Any:
+            reads[:] = send()
+            return reads[-1]
+
         while True:
-            try:
-                return self.call(send, deadline)
-            except UnansweredError as error:  # noqa: PERF203
-                if remaining(deadline) == 0:
-                    raise Timeout("no answer until the deadline") from error
+            with contextlib.suppress(UnansweredError, NoNodeError):
+                self.call(send_all, deadline)
+            answers = [answer_of(each) for each in reads]
+            for answer in answers:
+                if isinstance(answer, Exception):
+                    raise answer
+            if reads and LOST not in answers:
+                return answers
+            if remaining(deadline) == 0:
+                raise Timeout("no answer until the deadline")
 
     def decode(self, key: str, found: Znode) -> Entry[V]:
         """The entry of a znode. Raises DecodeError."""
@@ -345,16 +355,11 @@ class Sender(Generic[V]):
     def _sight(self, name: str, deadline: float | None) -> Sighting:
         """What the server has of a znode, and of the root after it; not older than this call."""
         client, path, root = self.feed.client, self.feed.child(name), self.feed.path
-        before: list[Any] = []
 
-        def send() -> Any:
-            before[:] = [client.sync_async(path), client.get_async(path)]
-            return client.exists_async(root)
+        def send() -> list[Any]:
+            return [client.sync_async(path), client.get_async(path), client.exists_async(root)]
 
-        above = self._answered(send, deadline)
-        before[0].get_nowait()  # a server without a quorum does not sync: it may lag
-        try:
-            found = znode(*before[1].get_nowait())
-        except NoNodeError:
-            found = None
-        return Sighting(found, None if above is None else above.pzxid)
+        _, found, above = self._read(send, deadline)
+        return Sighting(
+            None if found is None else znode(*found), None if above is None else above.pzxid
+        )

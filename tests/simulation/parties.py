@@ -1,0 +1,446 @@
+"""Dicts that do everything and note what they saw, and what the server's log says of that.
+
+The rules that live here:
+
+- Every value that is written is written once, so the log tells which call wrote it.
+- A call that returned is in the log exactly once; one that may be sent again (it stores a value,
+  whatever is there) at least once. A call that raised anything but `WriteUncertain` is not in it,
+  and what `resolve()` says is so.
+- Every exact snapshot is the tree at its zxid. Neither zxid nor `last_updated()` ever goes back.
+- An own write, and after `sync()` everything committed before, is in the next snapshot.
+- The changes that were told lead from the first state to the last.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from kazoo.exceptions import KazooException
+
+from zkdict import ABSENT, ANY, Change, Entry, Snapshot, WriteUncertain, ZooKeeperDict
+from zkdict.errors import VersionConflict, ZkDictError
+from zkfake.log import Create, Delete, SetData
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from zkfake.simulation import Simulation
+
+ROOT = "/app"
+KEYS = ["a", "b", "c", "d"]
+FOR_EVER = 1e6
+
+Contents = dict[str, tuple[bytes, int, int, int]]
+
+
+def contents(sim: Simulation, zxid: int) -> Contents:
+    """The keys at this zxid, each with bytes, version, czxid and mzxid."""
+    tree = sim.at(zxid)
+    if tree.get(ROOT) is None:
+        return {}
+    found: Contents = {}
+    for name in tree.child_names(ROOT):
+        node = tree.nodes[f"{ROOT}/{name}"]
+        found[name] = (node.data or b"", node.version, node.czxid, node.mzxid)
+    return found
+
+
+def shown(entries: dict[str, Entry[Any]]) -> Contents:
+    return {
+        key: (entry.raw, entry.version, entry.czxid, entry.mzxid) for key, entry in entries.items()
+    }
+
+
+def entries_of(snapshot: Snapshot[Any]) -> dict[str, Entry[Any]]:
+    return {key: snapshot.entry(key) for key in snapshot}
+
+
+@dataclass
+class Write:
+    """One call that writes, and what became of it."""
+
+    name: str
+    values: dict[str, bytes]  # what it may store
+    deletes: set[str]  # what it may delete
+    repeats: bool
+    start: int
+    outcome: str = "under way"
+    resolved: bool | None = None
+    end: int = 0
+    taken: bytes | None = None
+
+    def __str__(self) -> str:
+        return (
+            f"{self.name} {self.values} {self.deletes} {self.start}-{self.end} "
+            f"{self.outcome} {self.resolved}"
+        )
+
+
+@dataclass
+class Party:
+    """One dict, its client, and all that it did and saw."""
+
+    sim: Simulation
+    name: str
+    options: dict[str, Any]
+    writes: list[Write] = field(default_factory=list)
+    snapshots: list[Snapshot[Any]] = field(default_factory=list)
+    steps: list[tuple[int, Contents]] = field(default_factory=list)
+    sessions: set[int] = field(default_factory=set)
+    errors: list[Exception] = field(default_factory=list)
+    counter: int = 0
+    lease: Any = None
+
+    def open(self) -> None:
+        self.client = self.sim.client(self.name)
+        self._note_session("")
+        self.client.add_listener(self._note_session)
+        self.items: ZooKeeperDict[Any] = ZooKeeperDict(
+            self.client, ROOT, wait=FOR_EVER, **self.options
+        )
+        self.zxid = self.updated = self.told = 0
+        self.followed: Contents = {}
+        self.items.on_error(self.errors.append)
+        # The first state, and from there on what was told.
+        self.items.on_changes(self._follow, initial=True)
+
+    def _note_session(self, _state: str) -> None:
+        if self.client.client_id is not None:
+            self.sessions.add(self.client.client_id[0])
+
+    def _follow(self, changes: list[Change[Any]]) -> None:
+        for change in changes:
+            assert change.zxid >= self.told, "changes came out of order"
+            self.told = change.zxid
+            if change.kind == "resynced":
+                continue
+            before = self.followed.get(change.key)
+            if change.kind == "added":
+                assert before is None, f"{change.key} was added twice"
+            else:
+                assert change.old is not None
+                assert before == shown({change.key: change.old})[change.key]
+            if change.new is None:
+                del self.followed[change.key]
+            else:
+                self.followed |= shown({change.key: change.new})
+        self.steps.append((self.told, dict(self.followed)))
+
+    @property
+    def committed(self) -> int:
+        return self.sim._world.ensemble.log.last_zxid
+
+    def look(self) -> Snapshot[Any]:
+        """Take a snapshot, and see that nothing went back."""
+        updated, snapshot = self.items.last_updated(), self.items.snapshot()
+        assert snapshot.zxid >= self.zxid
+        assert updated >= self.updated
+        self.zxid, self.updated = snapshot.zxid, updated
+        self.snapshots.append(snapshot)
+        return snapshot
+
+    def value(self) -> str:
+        self.counter += 1
+        return f"{self.name}{self.counter}"
+
+    # -- writing
+
+    def call(
+        self,
+        name: str,
+        do: Callable[[], Any],
+        values: dict[str, str] | None = None,
+        deletes: set[str] | None = None,
+        *,
+        repeats: bool = False,
+    ) -> None:
+        raws = {key: f'"{value}"'.encode() for key, value in (values or {}).items()}
+        write = Write(name, raws, deletes or set(), repeats, self.committed)
+        self.writes.append(write)
+        try:
+            result = do()
+        except WriteUncertain as error:
+            write.outcome = "uncertain"
+            write.resolved = self._resolve(error)
+        except (ZkDictError, KazooException, KeyError) as error:
+            write.outcome = f"raised {type(error).__name__}"
+            if isinstance(error, VersionConflict) and getattr(error, "applied", False):
+                write.outcome = "uncertain"  # it says that it wrote, to another znode
+        else:
+            write.outcome = "returned"
+            if isinstance(result, Entry):
+                write.taken = result.raw
+        write.end = self.committed
+        if write.outcome == "returned":
+            self._see(write)
+
+    def _resolve(self, error: WriteUncertain) -> bool | None:
+        try:
+            return error.resolve(timeout=3600)
+        except WriteUncertain:
+            return None
+
+    def _see(self, write: Write) -> None:
+        """An own write is in the next snapshot, or something newer."""
+        snapshot = self.look()
+        for key, raw in write.values.items():
+            at = self._zxid_of(raw)
+            if at is None:
+                continue
+            if key in snapshot:
+                entry = snapshot.entry(key)
+                assert entry.mzxid >= at, f"{write} shows {entry}"
+            else:
+                now = contents(self.sim, self.committed).get(key)
+                gone = any(
+                    f"{ROOT}/{key}" == operation.path
+                    for transaction in self.log()
+                    for operation in transaction.operations
+                    if transaction.zxid > at and isinstance(operation, Delete)
+                )
+                assert gone, f"{write} is not there; the server has {now}"
+
+    def log(self) -> Iterator[Any]:
+        return iter(self.sim._world.ensemble.log)
+
+    def _zxid_of(self, raw: bytes) -> int | None:
+        for transaction in self.log():
+            for operation in transaction.operations:
+                if isinstance(operation, (Create, SetData)) and operation.data == raw:
+                    return int(transaction.zxid)
+        return None
+
+    def sync(self) -> None:
+        before = self.committed
+        self.items.sync()
+        snapshot = self.look()
+        assert snapshot.exact
+        assert shown(entries_of(snapshot)) == contents(self.sim, max(before, snapshot.zxid))
+
+    # -- the program
+
+    def work(self, steps: int) -> None:
+        dice = random.Random(f"{self.sim.seed}/{self.name}")
+        actions = [
+            self.set, self.set, self.delete, self.pop, self.popitem, self.setdefault, self.update,
+            self.ior, self.clear, self.replace_all, self.update_chunked, self.put, self.ephemeral,
+            self.add, self.cas, self.remove, self.modify, self.transaction, self.claim,
+            self.atomically,
+        ]  # fmt: skip
+        for _ in range(steps):
+            self.look()
+            key = dice.choice(KEYS)
+            roll = dice.random()
+            if roll < 0.15:
+                self.sync()
+            elif roll < 0.3:
+                self.sim.sleep(dice.choice([0, 0.1, 3, 30]))
+            else:
+                dice.choice(actions)(key, dice)
+
+    def set(self, key: str, _: random.Random) -> None:
+        value = self.value()
+        self.call("set", lambda: self.items.__setitem__(key, value), {key: value}, repeats=True)
+
+    def delete(self, key: str, _: random.Random) -> None:
+        self.call("del", lambda: self.items.__delitem__(key), deletes={key})
+
+    def pop(self, key: str, _: random.Random) -> None:
+        self.call("pop", lambda: self._taken(self.items.pop(key)), deletes={key})
+
+    def _taken(self, value: str) -> str:
+        self.writes[-1].taken = f'"{value}"'.encode()
+        return value
+
+    def popitem(self, _key: str, _: random.Random) -> None:
+        self.call("popitem", lambda: self._taken(self.items.popitem()[1]), deletes=set(KEYS))
+
+    def setdefault(self, key: str, _: random.Random) -> None:
+        value = self.value()
+
+        def do() -> None:
+            if self.items.setdefault(key, value) != value:
+                self.writes[-1].values = {}  # another value was there
+
+        self.call("setdefault", do, {key: value})
+
+    def update(self, key: str, dice: random.Random) -> None:
+        values = {each: self.value() for each in {key, dice.choice(KEYS)}}
+        self.call("update", lambda: self.items.update(values), values, repeats=True)
+
+    def ior(self, key: str, _: random.Random) -> None:
+        values = {key: self.value()}
+        self.call("|=", lambda: self.items.__ior__(values), values, repeats=True)
+
+    def clear(self, _key: str, _: random.Random) -> None:
+        self.call("clear", self.items.clear, deletes=set(KEYS))
+
+    def replace_all(self, key: str, _: random.Random) -> None:
+        values = {key: self.value()}
+        self.call("replace_all", lambda: self.items.replace_all(values), values, set(KEYS) - {key})
+
+    def update_chunked(self, key: str, dice: random.Random) -> None:
+        values = {each: self.value() for each in {key, dice.choice(KEYS)}}
+        self.call(
+            "update_chunked",
+            lambda: self.items.update_chunked(values, chunk_bytes=FOR_EVER),  # type: ignore[arg-type]
+            values,
+            repeats=True,
+        )
+
+    def put(self, key: str, dice: random.Random) -> None:
+        value, version = self.value(), dice.choice([ANY, ABSENT, 0, 1])
+        self.call(
+            "put",
+            lambda: self.items.put(key, value, version=version),
+            {key: value},
+            repeats=version == ANY,
+        )
+
+    def ephemeral(self, key: str, _: random.Random) -> None:
+        value = self.value()
+        self.call(
+            "put ephemeral",
+            lambda: self.items.put(key, value, ephemeral=True),
+            {key: value},
+            {key},
+        )
+
+    def add(self, key: str, _: random.Random) -> None:
+        value = self.value()
+        self.call("add", lambda: self.items.add(key, value), {key: value})
+
+    def cas(self, key: str, _: random.Random) -> None:
+        value = self.value()
+        try:
+            entry = self.items.entry(key)
+        except KeyError:
+            return
+        self.sim.sleep(0.1)
+        self.call("cas", lambda: self.items.cas(entry, value), {key: value})
+
+    def remove(self, key: str, dice: random.Random) -> None:
+        version = dice.choice([ANY, 0, 1])
+        self.call("remove", lambda: self.items.remove(key, version=version), deletes={key})
+
+    def modify(self, key: str, _: random.Random) -> None:
+        # The last value that was made up is the one that is stored.
+        write_values: dict[str, str] = {}
+
+        def change(_value: Any) -> str:
+            write_values[key] = self.value()
+            self.writes[-1].values = {key: f'"{write_values[key]}"'.encode()}
+            return write_values[key]
+
+        self.call("modify", lambda: self.items.modify(key, change, default="none"))
+
+    def transaction(self, key: str, dice: random.Random) -> None:
+        other, value = dice.choice(KEYS), self.value()
+        values = {key: value}
+
+        def do() -> None:
+            with self.items.transaction() as txn:
+                txn.get(other)
+                txn[key] = value
+
+        self.call("transaction", do, values)
+
+    def claim(self, key: str, _: random.Random) -> None:
+        def do() -> None:
+            with self.items.transaction() as txn:
+                self._taken(txn.pop(key))
+
+        self.call("claim", do, deletes={key})
+
+    def atomically(self, key: str, dice: random.Random) -> None:
+        other = dice.choice(KEYS)
+
+        def move(txn: Any) -> None:
+            value = self.value()
+            self.writes[-1].values = {key: f'"{value}"'.encode()}
+            self.writes[-1].deletes = {other} - {key} if other in txn else set()
+            txn.pop(other, None)
+            txn[key] = value
+
+        self.call("atomically", lambda: self.items.atomically(move))
+
+    def hold(self, key: str, _: random.Random) -> None:
+        """A lease."""
+        value = self.value()
+
+        def do() -> None:
+            self.lease = self.items.lease(key, value)
+            self.writes[-1].repeats = True  # it may have to be made again already
+
+        self.call("lease", do, {key: value})
+
+
+class Judge:
+    """What the log says of all that the parties did and saw."""
+
+    def __init__(self, sim: Simulation, parties: list[Party]) -> None:
+        self.sim = sim
+        self.parties = parties
+        self.log = list(sim._world.ensemble.log)
+        self.stored: dict[bytes, list[int]] = {}
+        for transaction in self.log:
+            for operation in transaction.operations:
+                if isinstance(operation, (Create, SetData)) and operation.data:
+                    self.stored.setdefault(operation.data, []).append(transaction.zxid)
+
+    def judge(self) -> None:
+        for party in self.parties:
+            for error in party.errors:
+                if isinstance(error, AssertionError):  # of the callback
+                    raise error
+            for snapshot in party.snapshots:
+                if snapshot.exact:
+                    assert shown(entries_of(snapshot)) == contents(self.sim, snapshot.zxid)
+            assert party.followed == shown(entries_of(party.snapshots[-1])), "changes told"
+            if party.items.stats["forced"] == 0:
+                for zxid, state in party.steps:
+                    assert state == contents(self.sim, zxid), f"the changes up to {zxid}"
+            for write in party.writes:
+                self._judge(party, write)
+
+    def _judge(self, party: Party, write: Write) -> None:
+        self._deletes(party, write)
+        times = [self.stored.get(raw, []) for raw in write.values.values()]
+        if write.outcome == "returned":
+            wanted = "at least once" if write.repeats else "once"
+            fine = all(times) if write.repeats else all(len(each) == 1 for each in times)
+            assert fine, f"{write}: not {wanted} in the log: {times}"
+        elif write.outcome.startswith("raised"):
+            assert not any(times), f"{write}: it is in the log: {times}"
+        elif write.resolved is not None and write.values:
+            if write.resolved:
+                assert all(times), f"{write}: resolve() lied, it was not applied"
+            else:
+                assert not any(times), f"{write}: resolve() lied, it was applied at {times}"
+
+    def _deletes(self, party: Party, write: Write) -> None:
+        """The deletes of this party's sessions while the call was under way are the call's."""
+        if write.values or write.repeats or not write.deletes:
+            return
+        own: Counter[str] = Counter()
+        for transaction in self.log:
+            if transaction.session_id not in party.sessions:
+                continue
+            if not write.start < transaction.zxid <= write.end:
+                continue
+            for operation in transaction.operations:
+                if isinstance(operation, Delete) and transaction.op.name != "CLOSE_SESSION":
+                    own[operation.path.removeprefix(f"{ROOT}/")] += 1
+                    if write.taken is not None and write.name != "claim":
+                        before = contents(self.sim, transaction.zxid - 1)
+                        had = before[operation.path.removeprefix(f"{ROOT}/")][0]
+                        assert had == write.taken, f"{write}: returned {write.taken!r}, had {had!r}"
+        if write.outcome == "returned" and write.name != "clear":
+            assert sum(own.values()) == 1, f"{write}: deleted {own}"
+        elif write.outcome.startswith("raised"):
+            assert not own, f"{write}: deleted {own}"
+        elif write.resolved is False:
+            assert not own, f"{write}: resolve() lied, it deleted {own}"
