@@ -23,8 +23,8 @@ pytestmark = pytest.mark.zk_backend("live")
 
 
 @contextmanager
-def client_of(hosts: str) -> Iterator[KazooClient]:
-    client = KazooClient(hosts)
+def client_of(hosts: str, timeout: float = 10.0) -> Iterator[KazooClient]:
+    client = KazooClient(hosts, timeout=timeout)
     client.start()
     try:
         yield client
@@ -74,8 +74,9 @@ def test_it_serves_on_loopback_only(live: Live) -> None:
 
 @pytest.mark.parametrize("kill", [False, True], ids=["stop", "kill"])
 def test_a_restarted_server_has_its_port_data_and_sessions(live: Live, kill: bool) -> None:
-    with live() as server, ExitStack() as exits:
-        client = exits.enter_context(client_of(server.hosts))
+    # Sessions that outlive the slowest restart.
+    with live(settings={"maxSessionTimeout": 120_000}) as server, ExitStack() as exits:
+        client = exits.enter_context(client_of(server.hosts, timeout=120.0))
         client.create("/a", b"kept")
         client.create("/e", ephemeral=True)
         hosts, session = server.hosts, client.client_id
