@@ -245,14 +245,17 @@ class Cache:
 
     # -- own writes
 
-    def expect(self, reads: Mapping[str, Kind]) -> None:
+    def expect(self, reads: Mapping[str, Kind | None]) -> None:
         """A write was just sent that will make these items stale: read them right behind it.
 
-        A deleted child needs no read of its own: the list of children (ROOT) tells.
+        A deleted child (None) needs no read of its own: the list of children (ROOT) tells.
         """
         if self._online:
             for name, kind in reads.items():
-                self._want(name, kind)
+                if kind is None:
+                    self._await_list(name)
+                else:
+                    self._want(name, kind)
 
     def wrote(self, name: str, znode: Znode) -> None:
         """The reply of an own write: this data, if it is still there, need not be fetched."""
@@ -269,11 +272,7 @@ class Cache:
         if name == ROOT:
             self._want(ROOT, Kind.CHILDREN)
         elif deleted:
-            # The same transaction changed the list of children: that event, or a read of the list
-            # which is already under way, decides whether the child is gone or was made again.
-            self._pending.add(name)
-            self._latest[name] = 0
-            self._overlaid.discard(name)
+            self._await_list(name)
         else:
             self._want(name, Kind.DATA)
 
@@ -411,6 +410,13 @@ class Cache:
         self._wanted[name] = kind
         self._wanted.move_to_end(name)
         self._latest[name] = 0
+
+    def _await_list(self, name: str) -> None:
+        # What deletes a child changes the list of children: that event, or a read of the list which
+        # is already under way, decides whether the child is gone or was made again.
+        self._pending.add(name)
+        self._latest[name] = 0
+        self._overlaid.discard(name)
 
     def _accept(self, request: Request) -> bool:
         """Whether this is the reply of the item's latest read; if so the item is clean."""

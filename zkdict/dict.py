@@ -453,4 +453,7 @@ MSAZookeeperDict = ZooKeeperDict
 
 def _stop_elsewhere(client: Any) -> None:
     # The dict may be collected anywhere, also on the client's own tasks, which cannot end there.
-    client.handler.spawn(stop, client)
+    try:
+        client.handler.spawn(stop, client)
+    except RuntimeError:  # the interpreter ends, and starts no threads any more
+        stop(client)

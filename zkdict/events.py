@@ -212,7 +212,11 @@ class Dispatcher(Generic[V]):
             start = bool(self._queue) and not self._running
             self._running = self._running or start
         if start:
-            self._handler.spawn(self._run)
+            try:
+                self._handler.spawn(self._run)
+            except RuntimeError:  # no thread can be started, as when the interpreter ends
+                with self._lock:
+                    self._running = False  # the next that is told tries again
 
     def _run(self) -> None:
         while True:

@@ -331,7 +331,7 @@ class Feed:
         self,
         send: Callable[[], Any],
         *,
-        expect: Callable[[Cache], Mapping[str, Kind]] | None = None,
+        expect: Callable[[Cache], Mapping[str, Kind | None]] | None = None,
         wrote: Callable[[Any], Mapping[str, Znode]] | None = None,
         local: Mapping[str, bytes | None] | None = None,
     ) -> Submitted:

@@ -429,7 +429,7 @@ class LiveDict(ConnectionStorageDict[V]):
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    def forked(self) -> None:
+    def _forked(self) -> None:
         """Called in a child process after `os.fork()`: the connection's threads are not there."""
         self._feed.forked()
         self._dispatcher.forked()
@@ -453,7 +453,7 @@ _living: weakref.WeakValueDictionary[int, LiveDict[Any]] = weakref.WeakValueDict
 
 def _after_fork() -> None:
     for each in list(_living.values()):
-        each.forked()
+        each._forked()  # noqa: SLF001  its own class
 
 
 if hasattr(os, "register_at_fork"):

@@ -43,7 +43,7 @@ class Multi(Generic[V]):
         self._request = writer.feed.client.transaction()
         self._ops: list[tuple[str, bytes | None]] = []  # name, and what a set puts there
         self._local: dict[str, bytes | None] = {}  # what it leaves behind; None: nothing
-        self._reads: dict[str, Kind] = {}  # what is to be read again behind it
+        self._reads: dict[str, Kind | None] = {}  # what is to be read again behind it
         self._foreseen = True  # whether, as far as the copy knows, it will be applied
         self._size = 0
         self.floor = writer.floor
@@ -78,8 +78,7 @@ class Multi(Generic[V]):
         self._foresee(name, version)
         self._request.delete(self._add(name), version)
         self._local[name] = None
-        self._reads.pop(name, None)
-        self._reads[ROOT] = Kind.CHILDREN
+        self._reads |= {name: None, ROOT: Kind.CHILDREN}
 
     def check(self, name: str, version: int) -> None:
         """The key must have this version."""
@@ -103,7 +102,7 @@ class Multi(Generic[V]):
             fits = version in (ANY, known.version)
         self._foreseen = self._foreseen and fits
 
-    def _expected(self, cache: Cache) -> Mapping[str, Kind]:
+    def _expected(self, cache: Cache) -> Mapping[str, Kind | None]:
         """What to read right behind it, so that it is seen after one round trip."""
         fits = self._foreseen and all(cache.predicts(name) for name in self._local)
         return self._reads if fits else {}

@@ -144,7 +144,7 @@ class Sender(Generic[V]):
         send: Callable[[], Any],
         deadline: float | None,
         *,
-        expect: Callable[[Cache], Mapping[str, Kind]] | None = None,
+        expect: Callable[[Cache], Mapping[str, Kind | None]] | None = None,
         wrote: Callable[[Any], Mapping[str, Znode]] | None = None,
         local: Mapping[str, bytes | None] | None = None,
         strict: bool = False,

@@ -81,7 +81,7 @@ class Writer(Sender[V]):
         """One setData; its Stat. Raises NoNodeError, BadVersionError, and as `call`."""
         client, path = self.feed.client, self.feed.child(name)
 
-        def expect(cache: Cache) -> Mapping[str, Kind]:
+        def expect(cache: Cache) -> Mapping[str, Kind | None]:
             known = cache.working(name)
             foreseen = known is not None and version in (ANY, known.version)
             return {name: Kind.STAT} if foreseen and cache.predicts(name) else {}
@@ -100,7 +100,7 @@ class Writer(Sender[V]):
         """One create; its Stat. Raises NodeExistsError, NoNodeError (no root), and as `call`."""
         client, path = self.feed.client, self.feed.child(name)
 
-        def expect(cache: Cache) -> Mapping[str, Kind]:
+        def expect(cache: Cache) -> Mapping[str, Kind | None]:
             # The data is read, not only the Stat: kazoo brings the reply of a create late.
             foreseen = cache.working(name) is None and cache.predicts(name) and cache.root_exists
             return {name: Kind.DATA, ROOT: Kind.CHILDREN} if foreseen else {}
@@ -120,10 +120,11 @@ class Writer(Sender[V]):
         """One delete. Raises NoNodeError, BadVersionError, NotEmptyError, and as `call`."""
         client, path = self.feed.client, self.feed.child(name)
 
-        def expect(cache: Cache) -> Mapping[str, Kind]:
+        def expect(cache: Cache) -> Mapping[str, Kind | None]:
             known = cache.working(name)
             foreseen = known is not None and version in (ANY, known.version)
-            return {ROOT: Kind.CHILDREN} if foreseen and cache.predicts(name) else {}
+            fits = foreseen and cache.predicts(name)
+            return {name: None, ROOT: Kind.CHILDREN} if fits else {}
 
         self.call(
             lambda: client.delete_async(path, version),

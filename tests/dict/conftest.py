@@ -222,10 +222,10 @@ def quick_switching() -> Iterator[None]:
 
 @pytest.fixture
 def eventually() -> Callable[[Callable[[], object]], None]:
-    """Waits for what no event tells of; fails after half a minute."""
+    """Waits for what no event tells of; fails after a minute."""
 
     def wait(condition: Callable[[], object]) -> None:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while not condition():
             assert time.monotonic() < deadline, "it did not become true"
             time.sleep(0.005)

@@ -318,7 +318,7 @@ class World:
                 {
                     "set": {name: Kind.STAT},
                     "create": {name: Kind.DATA, ROOT: Kind.CHILDREN},
-                    "delete": {ROOT: Kind.CHILDREN},
+                    "delete": {name: None, ROOT: Kind.CHILDREN},
                 }[operation]
             )
             self._pump()

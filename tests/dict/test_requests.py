@@ -87,6 +87,14 @@ def test_requests(
         "getData": 1,
     }
     assert own(lambda: items.__delitem__("own")) == {"delete": 1, "getChildren2": 1}
+    several = {"k00003": b"mine", "k00004": b"mine", "own": b"mine"}
+    assert own(lambda: items.update(several)) == {
+        "multi": 1,
+        "exists": 2,
+        "getData": 1,
+        "getChildren2": 1,
+    }
+    assert own(lambda: items.pop("own")) == {"getData": 1, "multi": 1, "getChildren2": 1}
 
     # Reads take none.
     proxy.reset()

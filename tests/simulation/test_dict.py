@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kazoo.exceptions import KazooException
 
-from zkdict import ZooKeeperDict
+from zkdict import StaleRead, State, ZooKeeperDict
 from zkdict.errors import ZkDictError
 from zkfake.simulation import Simulation
 
@@ -52,3 +53,64 @@ def test_dicts_agree_once_a_hostile_world_has_settled(seed: int) -> None:
         assert dict(dicts[0]) == dict(dicts[1])
         for mapping in dicts:
             mapping.close()
+
+
+def test_a_connection_that_comes_and_goes_makes_the_copy_no_younger() -> None:
+    """`age` counts from the last moment at which the copy was the server's, not the last answer."""
+    with Simulation() as sim:
+        client = sim.client()
+        items: ZooKeeperDict[int] = ZooKeeperDict(client, "/app", max_age=20.0)
+        items["a"] = 1
+        assert items.age == 0
+        # Each new connection breaks at the first thing that is asked, which would confirm the copy.
+        rule = sim.faults.drop_before_request(client, operation="sync", times=1000)
+        sim.faults.drop(client)
+        lost = sim.now
+        ages = [0.0]
+        while sim.now < lost + 30:
+            sim.sleep(1)
+            ages.append(items.age)
+        assert rule.hits
+        assert ages == sorted(ages)
+        assert ages[-1] > 29
+        with pytest.raises(StaleRead) as caught:
+            _ = items["a"]
+        assert caught.value.age > 29
+        sim.settle()
+        assert items.age == 0
+        assert items["a"] == 1
+        items.close()
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.floats(0, 0.02), st.integers(0, 2**32))
+def test_a_lease_that_is_released_while_it_is_made_again_is_gone(after: float, seed: int) -> None:
+    with Simulation(seed=seed, latency=(0.001, 0.004), reorder=1.0) as sim:
+        client = sim.client()
+        items: ZooKeeperDict[int] = ZooKeeperDict(client, "/app")
+        lease = items.lease("a", 1)
+        sim.faults.expire(client)
+        sim.run_until(lambda: items.state is State.STALE)
+        sim.run_until(lambda: items.state is State.LIVE)
+        sim.sleep(after)
+        lease.release()
+        sim.settle()
+        assert not lease.held
+        assert sim.at(sim.replicas[0].zxid).get("/app/a") is None
+        items.close()
+
+
+def test_a_lease_comes_back_in_every_session() -> None:
+    with Simulation() as sim:
+        client = sim.client()
+        items: ZooKeeperDict[int] = ZooKeeperDict(client, "/app")
+        lease = items.lease("a", 1)
+        for _ in range(5):
+            session = client.client_id
+            sim.faults.expire(client)
+            sim.run_until(lambda: not lease.held)
+            sim.run_until(lambda: lease.held)
+            assert client.client_id != session
+            assert items.entry("a").ephemeral_owner == client.client_id[0]
+        lease.release()
+        items.close()
