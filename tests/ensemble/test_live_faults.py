@@ -202,23 +202,25 @@ class World:
 OBSERVER = 4
 
 
-@pytest.fixture(scope="module", params=["fake", "live"])
-def lasting(request: pytest.FixtureRequest, live_home: str | None) -> Iterator[World]:
+@pytest.fixture(params=["fake", "live"])
+def world(request: pytest.FixtureRequest, live_home: str | None) -> Iterator[World]:
     if request.param == "live":
         servers: Servers = LiveServers(live_home)
     else:
         servers = FakeServers(request.getfixturevalue("live_version"))
-    yield World(servers)
+    made = World(servers)
+    yield made
+    made.let_go()
     servers.close()
 
 
-@pytest.fixture
-def world(lasting: World) -> Iterator[World]:
-    yield lasting
-    lasting.let_go()
+def test_servers_die_and_come_back(world: World) -> None:
+    # One test, so that there is one live ensemble, however the tests are spread over processes.
+    a_leader_dies(world)
+    a_follower_dies_and_then_the_quorum(world)
 
 
-def test_a_leader_dies(world: World) -> None:
+def a_leader_dies(world: World) -> None:
     leader, followers = world.roles()
     one, other = (world.client(number) for number in followers)
     at_leader, at_observer = world.client(leader), world.client(OBSERVER)
@@ -277,7 +279,7 @@ def test_a_leader_dies(world: World) -> None:
     assert again.call("ping").zxid == first.zxid
 
 
-def test_a_follower_dies_and_then_the_quorum(world: World) -> None:
+def a_follower_dies_and_then_the_quorum(world: World) -> None:
     leader, (follower, last) = world.roles()
     watcher, stays = world.client(leader), world.client(last)
     for number in range(20):
