@@ -16,7 +16,7 @@ from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
 
 from . import wire
-from .mapping import Mapping, is_event
+from .mapping import Mapping, is_event, is_ping_reply
 from .servers import SUPER, Server
 from .steps import ROOT, Drop, Open, Raw, Request, Send, Split, Step, Word, Zxid
 from .wire import OPS, PING_FRAME, PING_XID, Channel, SilenceError
@@ -245,6 +245,7 @@ class Side:
                     line.waiting.append((PING_XID, wire.PING))
                     line.channel.send(PING_FRAME)
                 yield
+                pings -= sum(map(is_ping_reply, seen[0].frames))
                 seen.append(self._read(slot, line, pings))
         else:
             line.waiting.append((PING_XID, wire.PING))

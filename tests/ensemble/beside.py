@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterator, Sequence
 
+    from ..differential.servers import Server
     from ..differential.side import Line, Progress, Reading
     from ..differential.steps import Request, Step
 
@@ -72,6 +73,10 @@ class EnsembleServer:
         """The number of the server at each place."""
         assert [modes[number] for number in self.numbers] == list(PLACES), modes
         self._ports = [members[number - 1].port for number in self.numbers]
+
+    def stop(self) -> None:
+        """Stops every server."""
+        raise NotImplementedError
 
     def channel(self, place: int = 0) -> SocketChannel:
         return SocketChannel(("127.0.0.1", self._ports[place]))
@@ -169,9 +174,8 @@ class EnsembleMapping(Mapping):
 class EnsembleSide(Side):
     """Drives one ensemble."""
 
-    server: EnsembleServer
-
     def __init__(self, server: EnsembleServer) -> None:
+        self._ensemble = server
         self._any_ended = True
         self._scouts = [Scout(server.channel(place)) for place in range(len(PLACES))]
         for scout in self._scouts:
@@ -182,10 +186,10 @@ class EnsembleSide(Side):
         self._empty_configuration()
 
     def _make_mapping(self) -> Mapping:
-        return EnsembleMapping(self.server.numbers)
+        return EnsembleMapping(self._ensemble.numbers)
 
     def _empty_configuration(self) -> None:
-        channel = self.server.channel()
+        channel = self._ensemble.channel()
         channel.send(wire.frame(wire.connect()))
         channel.read_frame()
         for op, body in (
@@ -228,7 +232,7 @@ class EnsembleSide(Side):
         return mapped
 
     def _channel(self, slot: int) -> Channel:
-        channel = self.server.channel(MEMBER_OF_SLOT[slot])
+        channel = self._ensemble.channel(MEMBER_OF_SLOT[slot])
         channel.on_silence = self._nudge
         return channel
 
@@ -239,7 +243,7 @@ class EnsembleSide(Side):
     def _word(self, data: bytes) -> list[bytes]:
         answers = []
         for place, scout in enumerate(self._scouts):
-            channel = self.server.channel(place)
+            channel = self._ensemble.channel(place)
             channel.send(data)
             of_the_scout = rb"(?m)^.*/127\.0\.0\.1:%d\b.*\n" % scout.channel.port
             answers.append(re.sub(of_the_scout, b"", channel.read_raw()))
@@ -289,4 +293,9 @@ class EnsembleSide(Side):
 
 def pair(version: str, home: str | os.PathLike[str] | None = None) -> Pair:
     """The fake's ensemble beside a live one, whose version is `version`."""
-    return Pair(lambda: FakeMembers(version), lambda: LiveMembers(home), EnsembleSide)
+
+    def side(server: Server) -> EnsembleSide:
+        assert isinstance(server, EnsembleServer)
+        return EnsembleSide(server)
+
+    return Pair(lambda: FakeMembers(version), lambda: LiveMembers(home), side)
