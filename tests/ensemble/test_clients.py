@@ -152,6 +152,22 @@ def test_a_new_leader_is_ahead_of_its_followers_by_its_epoch(servers: Make) -> N
     assert world.servers[0].zxid == 2 * EPOCH + 1
 
 
+def test_a_write_that_comes_too_late_uses_a_zxid(servers: Make) -> None:
+    """The leader refuses it in the log, when a follower that does not know yet passes it on."""
+    world = servers()
+    client = world.at(1).connect()
+    world.ensemble.links.latency = (50, 50)
+    session = world.ensemble.sessions.get(client.session)
+    assert session is not None
+    world.ensemble.expire(session)
+    assert client.ask("create", wire.create("/late")) == []
+    world.advance(1000)
+    assert client.closed
+    assert client.take() == []
+    assert {server.zxid for server in world.servers} == {EPOCH + 3}
+    assert world.servers[0].tree.get("/late") is None
+
+
 def test_no_session_id_is_given_twice(servers: Make) -> None:
     """Not even by a server that crashes and starts at the same instant."""
     world = servers()
