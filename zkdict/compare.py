@@ -17,7 +17,7 @@ from kazoo.exceptions import BadVersionError, NodeExistsError, NoNodeError
 from zkdict import outcomes
 from zkdict.answers import znode
 from zkdict.errors import KeyExists, TransactionFailed, VersionConflict
-from zkdict.multi import Multi
+from zkdict.multi import CONFLICTS, Multi
 from zkdict.records import ABSENT, ANY
 from zkdict.sending import UnansweredError
 
@@ -103,7 +103,11 @@ def _put_ephemeral(writer: Writer[V], key: str, value: V, version: int) -> Entry
             multi.create(name, b"", ephemeral=True)
             multi.set(name, raw)  # nobody sees the step before, and its answer has the Stat
             stat = multi.commit(deadline)[-1]
-        except (NodeExistsError, TransactionFailed):
+        except NodeExistsError:
+            writer.conflicts += 1
+        except TransactionFailed as failed:
+            if not isinstance(failed.cause, CONFLICTS):
+                raise failed.cause from None
             writer.conflicts += 1
         except UnansweredError as error:
             raise multi.uncertain("put") from error

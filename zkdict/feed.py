@@ -29,6 +29,7 @@ import functools
 import weakref
 from typing import TYPE_CHECKING, Any, Final
 
+from kazoo.exceptions import NoNodeError
 from kazoo.protocol.states import Callback, EventType, KazooState, KeeperState
 
 from zkdict import clock
@@ -421,7 +422,12 @@ class Feed:
     def root_not_made(self, error: Exception) -> None:
         """The missing root could not be made."""
         with self.lock:
-            self._failed(error)
+            if not isinstance(error, NoNodeError):
+                self._failed(error)
+            elif self.client.chroot:  # of which kazoo makes one level at most
+                self._failed(RootMissing(f"{self.client.chroot} (the client's chroot)"))
+            else:  # somebody removed what lies above it at that moment
+                self._root_missing()
 
     # -- publishing
 
@@ -477,7 +483,6 @@ def _forget(client: Any, link: _Link, watches: Watches) -> None:
 
 
 def _root_made(feed: weakref.ref[Feed], result: Any) -> None:
-    answer = answer_of(result)
     target = feed()
-    if target is not None and isinstance(answer, Exception):
-        target.root_not_made(answer)
+    if target is not None and result.exception and answer_of(result) is not LOST:
+        target.root_not_made(result.exception)

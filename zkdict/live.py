@@ -16,11 +16,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from kazoo.security import ACL
+
 from zkdict.encodings import JSON
 from zkdict.errors import InvalidKey, StaleRead, Timeout
 from zkdict.events import Changes, Dispatcher, Subscription
 from zkdict.feed import Feed
-from zkdict.keys import KeyCodec, KeyEncoding
+from zkdict.keys import KeyCodec, KeyEncoding, validate_key
 from zkdict.records import Change, Entry, State
 from zkdict.storage import ConnectionStorageDict, plain
 from zkdict.view import BadEntry, Snapshot, View
@@ -100,6 +102,7 @@ class LiveDict(ConnectionStorageDict[V]):
             read_only: refuse every write with TypeError, and create nothing.
 
         Raises:
+            InvalidKey, TypeError, ValueError: an argument is no such thing.
             Timeout: it was not loaded within `wait`.
             RootMissing: there is no such znode, and it was not to be made.
             KazooException: the server refused to show or make the root, for example NoAuthError.
@@ -109,6 +112,7 @@ class LiveDict(ConnectionStorageDict[V]):
         super().__init__(connection, keyspace, autosync, encoding, old_encoding)
         client = self.connection
         path = _normal(self.keyspace)
+        acl = _checked(acl)
         self._read_only = read_only
         self._create = create and not read_only
         self._on_outage = on_outage
@@ -470,7 +474,22 @@ def _normal(path: str) -> str:
     parts = path.strip("/").split("/")
     if path.strip("/") and not all(parts):
         raise InvalidKey(path, "a keyspace is a path without empty components")
+    for part in filter(None, parts):
+        try:
+            validate_key(part)
+        except InvalidKey as error:  # noqa: PERF203  kazoo would not survive some of them
+            reason = error.reason.partition(";")[0]
+            raise InvalidKey(path, f"in {part!r}, {reason}") from None
     return "/" + "/".join(parts) if parts != [""] else "/"
+
+
+def _checked(acl: Any) -> list[ACL] | None:
+    """What kazoo would find out too late: in its connection, which would not survive it."""
+    if acl is None:
+        return None
+    if not isinstance(acl, list | tuple) or not all(isinstance(each, ACL) for each in acl):
+        raise TypeError(f"acl is a list of kazoo.security.ACL, not {acl!r}")
+    return list(acl)
 
 
 def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:

@@ -13,13 +13,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
-from kazoo.exceptions import RolledBackError, RuntimeInconsistency
+from kazoo.exceptions import (
+    BadVersionError,
+    NodeExistsError,
+    NoNodeError,
+    RolledBackError,
+    RuntimeInconsistency,
+)
 
 from zkdict import outcomes
 from zkdict.answers import znode
 from zkdict.cache import ROOT, Cache, Kind, Znode
 from zkdict.errors import TransactionFailed, ValueTooLarge
-from zkdict.records import ABSENT, ANY
+from zkdict.records import ABSENT, ANY, check_version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,10 +33,12 @@ if TYPE_CHECKING:
     from zkdict.errors import WriteUncertain
     from zkdict.sending import Sender
 
-__all__ = ["OP_BYTES", "Multi"]
+__all__ = ["CONFLICTS", "OP_BYTES", "Multi"]
 
 V = TypeVar("V")
 
+CONFLICTS: Final = (BadVersionError, NoNodeError, NodeExistsError)
+"""Why a multi fails when somebody came in between."""
 OP_BYTES: Final = 80
 """The header, the ACL and the lengths of one operation, generously."""
 
@@ -92,6 +100,7 @@ class Multi(Generic[V]):
         del self._local[name]
 
     def _foresee(self, name: str, version: int) -> None:
+        check_version(version)
         if name in self._local:  # the operations before it see to that
             return
         cache = self._writer.feed.cache

@@ -1,4 +1,4 @@
-"""The values the dict hands out: entries, changes, states. All immutable, and nothing else."""
+"""The values the dict hands out: entries, changes, states, all immutable; and what a version is."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Generic, Literal, TypeVar
 
-__all__ = ["ABSENT", "ANY", "Change", "Entry", "State"]
+__all__ = ["ABSENT", "ANY", "Change", "Entry", "State", "check_version"]
 
 V = TypeVar("V")
 
@@ -14,6 +14,21 @@ ANY: Final = -1
 """For `version=`: whatever version the key has, or none."""
 ABSENT: Final = -2
 """For `version=`: the key must not exist."""
+
+
+_GREATEST: Final = 2**31 - 1
+
+
+def check_version(version: int) -> None:
+    """Refuse what is no version before kazoo does, whose connection would not survive it.
+
+    Raises:
+        TypeError, ValueError.
+    """
+    if not isinstance(version, int):
+        raise TypeError(f"a version is an int, not {type(version).__name__}")
+    if not ABSENT <= version <= _GREATEST:
+        raise ValueError(f"{version} is no version: they go from 0 to {_GREATEST}, or ANY, ABSENT")
 
 
 class State(Enum):

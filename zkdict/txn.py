@@ -15,14 +15,14 @@ from collections.abc import Iterator, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from kazoo.exceptions import (
-    BadVersionError,
     NodeExistsError,
     NoNodeError,
 )
 
 from zkdict import outcomes
 from zkdict.errors import TransactionFailed
-from zkdict.multi import Multi
+from zkdict.multi import CONFLICTS, Multi
+from zkdict.records import check_version
 from zkdict.sending import UnansweredError
 from zkdict.storage import plain
 
@@ -38,8 +38,6 @@ __all__ = ["Transaction", "Txn", "atomically", "clear", "update"]
 
 V = TypeVar("V")
 T = TypeVar("T")
-
-_CONFLICTS = (BadVersionError, NoNodeError, NodeExistsError)
 
 
 def update(writer: Writer[V], items: Mapping[str, V]) -> None:
@@ -203,6 +201,7 @@ class Txn(MutableMapping[str, V]):
 
     def check(self, key: str, version: int) -> None:
         """The key must have this version when the transaction is applied."""
+        check_version(version)
         self._writer.codec.to_name(key)
         self._read[key] = version
 
@@ -304,7 +303,7 @@ def atomically(
         try:
             txn.commit()
         except TransactionFailed as error:
-            if attempt >= attempts or not isinstance(error.cause, _CONFLICTS):
+            if attempt >= attempts or not isinstance(error.cause, CONFLICTS):
                 raise
             writer.conflicts += 1
         else:

@@ -22,7 +22,7 @@ from zkdict.answers import answer_of, znode
 from zkdict.cache import ROOT, Cache, Kind, Znode
 from zkdict.errors import RootMissing, TransactionFailed, VersionConflict, WriteUncertain
 from zkdict.multi import Multi
-from zkdict.records import ANY
+from zkdict.records import ANY, check_version
 from zkdict.sending import Sender, UnansweredError
 from zkdict.view import BadEntry
 from zkdict.waiting import deadline_after, earlier
@@ -79,6 +79,7 @@ class Writer(Sender[V]):
 
     def send_set(self, name: str, raw: bytes, version: int, deadline: float | None) -> Any:
         """One setData; its Stat. Raises NoNodeError, BadVersionError, and as `call`."""
+        check_version(version)
         client, path = self.feed.client, self.feed.child(name)
 
         def expect(cache: Cache) -> Mapping[str, Kind | None]:

@@ -1,0 +1,98 @@
+"""What cannot be is refused before kazoo has it, whose connection would die of some of it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from kazoo.client import KazooClient
+from kazoo.exceptions import NotEmptyError
+from kazoo.security import ACL, make_digest_acl
+
+from zkdict import ABSENT, Entry, InvalidKey, RootMissing, VersionConflict, ZooKeeperDict
+
+Dict = ZooKeeperDict[Any]
+Open = Callable[..., Dict]
+
+
+def checked(version: Any) -> Callable[[Dict], object]:
+    def write(items: Dict) -> None:
+        with items.transaction() as txn:
+            txn.check("a", version)
+            txn["b"] = 1
+
+    return write
+
+
+@pytest.mark.parametrize("version", [2**31, -3, -(2**31) - 1, 2**80, 1.0, "1", None])
+def test_a_version_is_a_version(version: Any, open_dict: Open) -> None:
+    items = open_dict()
+    items["a"] = 1
+    entry = items.entry("a")
+    fields = {name: getattr(entry, name) for name in Entry.__slots__}
+    for write in (
+        lambda: items.put("a", 2, version=version),
+        lambda: items.remove("a", version=version),
+        lambda: items.cas(Entry(**{**fields, "version": version}), 2),
+        lambda: checked(version)(items),
+    ):
+        with pytest.raises((TypeError, ValueError)):
+            write()
+    items["a"] = 2  # the connection is alive
+    assert items.copy() == {"a": 2}
+
+
+@pytest.mark.parametrize("version", [2**31 - 1, ABSENT, 7])
+def test_a_version_that_the_key_has_not(version: int, open_dict: Open) -> None:
+    items = open_dict()
+    items["a"] = 1
+    for write in (items.put, items.remove):
+        arguments = ("a", 2) if write == items.put else ("a",)
+        with pytest.raises(VersionConflict):
+            write(*arguments, version=version)  # type: ignore[operator]
+    assert items.copy() == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    "acl", ["world", [("world", "anyone")], make_digest_acl("a", "b", all=True), 7, [None]]
+)
+def test_an_acl_is_a_list_of_acls(acl: Any, zk_client: KazooClient) -> None:
+    assert not isinstance(acl, list) or not isinstance(acl[0], ACL)
+    with pytest.raises(TypeError, match="ACL"):
+        Dict(zk_client, "/dict", acl=acl)
+    assert zk_client.exists("/dict") is None
+
+
+@pytest.mark.parametrize("path", ["/a/\ud800", "/a\x00", "/../b", "/a/./b", "/\U0001f600", "/a//b"])
+def test_a_keyspace_is_a_legal_path(path: str, zk_client: KazooClient) -> None:
+    with pytest.raises(InvalidKey) as caught:
+        Dict(zk_client, path)
+    assert "quote" not in str(caught.value)  # which is for keys
+    assert zk_client.get_children("/") == []
+
+
+def test_a_key_with_children_of_its_own(zk_client: KazooClient, open_dict: Open) -> None:
+    """Nothing that would have to delete it goes on trying."""
+    items = open_dict()
+    items["a"] = 1
+    zk_client.create("/dict/a/b")
+    for write in (
+        lambda: items.pop("a"),
+        lambda: items.remove("a"),
+        lambda: items.__delitem__("a"),
+        lambda: items.put("a", 2, ephemeral=True),
+    ):
+        with pytest.raises(NotEmptyError):
+            write()
+    assert zk_client.get("/dict/a")[0] == b"1"
+    assert items["a"] == 1
+
+
+def test_a_chroot_that_kazoo_cannot_make(zk_hosts: str) -> None:
+    with pytest.raises(RootMissing, match="chroot"):
+        Dict.connect(f"{zk_hosts}/not/there", "/dict")
+
+
+def test_a_chroot_that_kazoo_can_make(zk_client: KazooClient, zk_hosts: str) -> None:
+    with Dict.connect(f"{zk_hosts}/below", "/dict") as items:
+        items["a"] = 1
+        assert zk_client.get("/below/dict/a")[0] == b"1"
