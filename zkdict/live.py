@@ -10,19 +10,19 @@ The rules that live here:
 
 from __future__ import annotations
 
+import copy
 import os
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from kazoo.security import ACL
-
+from zkdict.arguments import acl_list, one_of, root_path
 from zkdict.encodings import JSON
-from zkdict.errors import InvalidKey, StaleRead, Timeout
+from zkdict.errors import StaleRead, Timeout
 from zkdict.events import Changes, Dispatcher, Subscription
 from zkdict.feed import Feed
-from zkdict.keys import KeyCodec, KeyEncoding, validate_key
+from zkdict.keys import KeyCodec, KeyEncoding
 from zkdict.records import Change, Entry, State
 from zkdict.storage import ConnectionStorageDict, plain
 from zkdict.view import BadEntry, Snapshot, View
@@ -107,12 +107,12 @@ class LiveDict(ConnectionStorageDict[V]):
             RootMissing: there is no such znode, and it was not to be made.
             KazooException: the server refused to show or make the root, for example NoAuthError.
         """
-        _one_of("on_outage", on_outage, ("serve", "raise", "block"))
-        _one_of("on_bad_value", on_bad_value, ("omit", "raise"))
+        one_of("on_outage", on_outage, ("serve", "raise", "block"))
+        one_of("on_bad_value", on_bad_value, ("omit", "raise"))
         super().__init__(connection, keyspace, autosync, encoding, old_encoding)
         client = self.connection
-        path = _normal(self.keyspace)
-        acl = _checked(acl)
+        path = root_path(self.keyspace)
+        acl = acl_list(acl)
         self._read_only = read_only
         self._create = create and not read_only
         self._on_outage = on_outage
@@ -251,6 +251,14 @@ class LiveDict(ConnectionStorageDict[V]):
     def copy(self) -> dict[str, V]:
         """A plain dict of the items. Raises DecodeError where a value does not decode."""
         return dict(self.snapshot())
+
+    def __copy__(self) -> dict[str, V]:
+        """The same as `copy()`: a copy has no znodes that would keep it fresh."""
+        return self.copy()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> dict[str, V]:
+        """A plain dict with copies of the values."""
+        return copy.deepcopy(self.copy(), memo)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Mapping):
@@ -468,30 +476,3 @@ def stop(client: Any) -> None:
     """End a client for good."""
     client.stop()
     client.close()
-
-
-def _normal(path: str) -> str:
-    parts = path.strip("/").split("/")
-    if path.strip("/") and not all(parts):
-        raise InvalidKey(path, "a keyspace is a path without empty components")
-    for part in filter(None, parts):
-        try:
-            validate_key(part)
-        except InvalidKey as error:  # noqa: PERF203  kazoo would not survive some of them
-            reason = error.reason.partition(";")[0]
-            raise InvalidKey(path, f"in {part!r}, {reason}") from None
-    return "/" + "/".join(parts) if parts != [""] else "/"
-
-
-def _checked(acl: Any) -> list[ACL] | None:
-    """What kazoo would find out too late: in its connection, which would not survive it."""
-    if acl is None:
-        return None
-    if not isinstance(acl, list | tuple) or not all(isinstance(each, ACL) for each in acl):
-        raise TypeError(f"acl is a list of kazoo.security.ACL, not {acl!r}")
-    return list(acl)
-
-
-def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise ValueError(f"{name} is one of {', '.join(map(repr, allowed))}, not {value!r}")

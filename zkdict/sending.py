@@ -224,6 +224,7 @@ class Sender(Generic[V]):
         reads: list[Any] = []
 
         def send() -> Any:
+            feed.requests += len(names)  # and one that is counted anyway
             reads[:] = [feed.client.sync_async(feed.path)]  # a new session may have gone back
             reads.extend(feed.client.get_async(feed.child(name)) for name in names)
             return reads[-1]
@@ -304,6 +305,7 @@ class Sender(Generic[V]):
 
         def send_all() -> Any:
             reads[:] = send()
+            self.feed.requests += len(reads) - 1  # the last is counted anyway
             return reads[-1]
 
         while True:

@@ -240,6 +240,7 @@ class View(Generic[V]):
         self.zxid = 0
         self.updated = 0
         self._all: dict[str, V] = {}
+        self._length = 0  # of the state that is shown: a step takes some time
         self._entries: dict[str, Entry[V] | BadEntry] = {}
         self._bad: dict[str, BadEntry] = {}
         self._gate_outages = gate_outages
@@ -259,7 +260,7 @@ class View(Generic[V]):
     # -- reading
 
     def __len__(self) -> int:
-        return len(self._all) if self.omit else len(self._entries)
+        return self._length
 
     def __contains__(self, key: object) -> bool:
         return key in self._all or (not self.omit and key in self._entries)
@@ -380,6 +381,7 @@ class View(Generic[V]):
                 )
             )
         self._replace(sets, removed)
+        self._length = len(self._all if self.omit else self._entries)
         return changes
 
     def _place(
@@ -389,14 +391,13 @@ class View(Generic[V]):
             self._bad = {**self._bad, key: new}
         elif key in self._bad:
             self._bad = {other: bad for other, bad in self._bad.items() if other != key}
-        if old is not None and (new is None or new.czxid != old.czxid):
-            del self._entries[key]  # a key that was made again moves to the end
-            old = None
-        if new is not None:
-            if old is None:
-                self._ordered = self._ordered and new.czxid > self._newest
-                self._newest = max(self._newest, new.czxid)
-            self._entries[key] = new
+        if new is None:
+            del self._entries[key]
+            return
+        if old is None or old.czxid != new.czxid:  # a key that was made again moves to the end
+            self._ordered = self._ordered and old is None and new.czxid > self._newest
+            self._newest = max(self._newest, new.czxid)
+        self._entries[key] = new
 
     def _replace(self, sets: dict[str, V], removed: list[str]) -> None:
         if not removed:

@@ -236,9 +236,11 @@ class Writer(Sender[V]):
         reads: list[Any] = []
 
         def read() -> None:
+            reads.clear()
             if known is None or known.version != version:
-                client.sync_async(path)  # all there is to go by: no server that lags will do
-            reads[:] = [client.get_async(path)]
+                reads.append(client.sync_async(path))  # all to go by: no server that lags will do
+            reads.append(client.get_async(path))
+            self.feed.requests += len(reads)
 
         multi = Multi(self)
         multi.set(name, b"", version)

@@ -6,6 +6,7 @@ Everything is looked at through a second client's dict after its `sync()`, and i
 from __future__ import annotations
 
 import contextlib
+import copy
 import itertools
 from collections.abc import Callable, ItemsView, Iterator, KeysView, MutableMapping, ValuesView
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -247,6 +248,18 @@ def test_values_are_copies_of_what_was_assigned(pair: Pair) -> None:
     mine.append(2)
     assert pair.one["a"] == [1]
     assert pair.seen() == {"a": [1]}
+
+
+def test_a_copy_is_a_plain_dict(pair: Pair) -> None:
+    items = pair.one
+    items["a"] = [1]
+    for shallow in (items.copy(), copy.copy(items)):
+        assert type(shallow) is dict
+        assert shallow["a"] is items["a"]
+    deep = copy.deepcopy(items)
+    assert type(deep) is dict
+    assert deep == items
+    assert deep["a"] is not items["a"]
 
 
 def test_absent_keys_of_any_kind(pair: Pair) -> None:

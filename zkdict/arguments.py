@@ -1,0 +1,49 @@
+"""What the constructor's arguments may be.
+
+The rules that live here:
+
+- What cannot be is refused at once, with a text that says what can.
+- kazoo turns paths and ACLs into bytes on its connection's task, which ends where it cannot: they
+  are checked before it has them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kazoo.security import ACL
+
+from zkdict.errors import InvalidKey
+from zkdict.keys import validate_key
+
+__all__ = ["acl_list", "one_of", "root_path"]
+
+
+def root_path(keyspace: str) -> str:
+    """The path of a keyspace, with one slash in front and none behind. Raises InvalidKey."""
+    stripped = keyspace.strip("/")
+    parts = stripped.split("/") if stripped else []
+    if not all(parts):
+        raise InvalidKey(keyspace, "a keyspace is a path without empty components")
+    for part in parts:
+        try:
+            validate_key(part)
+        except InvalidKey as error:  # noqa: PERF203
+            reason = error.reason.partition(";")[0]  # the rest is advice for keys
+            raise InvalidKey(keyspace, f"in {part!r}, {reason}") from None
+    return "/" + "/".join(parts)
+
+
+def acl_list(acl: Any) -> list[ACL] | None:
+    """kazoo's ACLs as a list; None, for kazoo's default, stays None. Raises TypeError."""
+    if acl is None:
+        return None
+    if not isinstance(acl, list | tuple) or not all(isinstance(each, ACL) for each in acl):
+        raise TypeError(f"acl is a list of kazoo.security.ACL, not {acl!r}")
+    return list(acl)
+
+
+def one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    """Raise ValueError where `value` is none of the `allowed` ones."""
+    if value not in allowed:
+        raise ValueError(f"{name} is one of {', '.join(map(repr, allowed))}, not {value!r}")
