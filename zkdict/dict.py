@@ -108,11 +108,14 @@ class ZooKeeperDict(LiveDict[V]):
         """Delete `key` and return its value: of many poppers exactly one gets it.
 
         A delete of the version that was read, tried again while others change the key. One round
-        trip, and none for a key that is not there.
+        trip, and none for a key that is not there. A set goes with the delete, in one transaction,
+        as only its answer tells which znode it was: on the server it takes both permissions.
 
         Raises:
             KeyError: no such key, and no default given.
             DecodeError: its value does not decode; it is left where it is.
+            VersionConflict: with `applied`: the key was made again in that moment, its new znode
+                was deleted, and nobody knows what it held.
             WriteUncertain, Timeout, KazooException.
         """
         try:
@@ -127,7 +130,7 @@ class ZooKeeperDict(LiveDict[V]):
 
         Raises:
             KeyError: the dict is empty.
-            DecodeError, WriteUncertain, Timeout, KazooException.
+            DecodeError, VersionConflict, WriteUncertain, Timeout, KazooException: as `pop`.
         """
         deadline = self._writer.begin(loaded=True)
         while (key := next(reversed(self.snapshot()), None)) is not None:
@@ -143,6 +146,7 @@ class ZooKeeperDict(LiveDict[V]):
         the others get the winner's value.
 
         Raises:
+            StaleRead: the copy may not be read (see the constructor).
             InvalidKey, EncodeError, ValueTooLarge, RootMissing, DecodeError, WriteUncertain,
             Timeout, KazooException.
         """
@@ -234,7 +238,8 @@ class ZooKeeperDict(LiveDict[V]):
         """Store `value` where the key is as `entry` describes it, and return the new entry.
 
         Raises:
-            VersionConflict: it was set, deleted or made again since.
+            VersionConflict: it was set, deleted or made again since. (With `applied` it was made
+                again in that moment, and the server set the new znode.)
             and what `d[key] = value` raises.
         """
         return compare.cas(self._writer, entry, value)
@@ -244,7 +249,7 @@ class ZooKeeperDict(LiveDict[V]):
 
         Raises:
             KeyError: no such key, for ANY version.
-            VersionConflict: it has another version, or is gone.
+            VersionConflict: it has another version, or is gone. (With `applied`: as for `pop`.)
             DecodeError, WriteUncertain, Timeout, KazooException.
         """
         return compare.remove(self._writer, key, version)
@@ -262,7 +267,7 @@ class ZooKeeperDict(LiveDict[V]):
 
         Raises:
             KeyError: no such key, and no default given.
-            VersionConflict: somebody came in between in every attempt.
+            VersionConflict: somebody came in between in every attempt. (With `applied`: as `cas`.)
             and what `d[key] = value` raises.
         """
         return compare.modify(self._writer, key, fn, default, attempts, _UNSET)

@@ -220,6 +220,11 @@ class Party:
         assert snapshot.exact
         assert shown(entries_of(snapshot)) == contents(self.sim, max(before, snapshot.zxid))
 
+    def wait_until(self) -> None:
+        zxid = self.committed
+        self.items.wait_until(zxid)
+        assert self.look().zxid >= zxid
+
     # -- the program
 
     def work(self, steps: int) -> None:
@@ -234,8 +239,10 @@ class Party:
             self.look()
             key = dice.choice(KEYS)
             roll = dice.random()
-            if roll < 0.15:
+            if roll < 0.1:
                 self.sync()
+            elif roll < 0.15:
+                self.wait_until()
             elif roll < 0.3:
                 self.sim.sleep(dice.choice([0, 0.1, 3, 30]))
             else:
