@@ -43,7 +43,7 @@ def end_session(zk_server: Any) -> Callable[[KazooClient], None]:
 
     def end(client: KazooClient) -> None:
         other = KazooClient(zk_server.hosts, client_id=client.client_id)
-        other.start()
+        other.start(60)
         other.stop()
         other.close()
 
@@ -61,7 +61,7 @@ def test_a_counter_counts_twice_when_a_reply_is_lost(
 
 def test_a_paused_holder_of_a_lock_is_one_of_two(zk_client_factory: Any) -> None:
     """The thread that keeps the connection stands still, as in a process that is stopped."""
-    first, second = zk_client_factory(timeout=2.0), zk_client_factory()
+    first, second = zk_client_factory(timeout=4.0), zk_client_factory()
     runs, select = threading.Event(), first.handler.select
 
     def select_when_running(*arguments: Any, **named: Any) -> Any:
@@ -177,8 +177,9 @@ def test_a_waiting_get_does_not_survive_a_lost_connection(
         assert lost.wait(60)
         assert back.wait(60)
         _let_watches_run(behind_proxy)
-        while not behind_proxy._child_watchers.get(f"{behind_proxy.chroot}{TAKEN}"):
-            behind_proxy.sync("/")
+        watchers = behind_proxy._child_watchers
+        path = f"{behind_proxy.chroot}{TAKEN}"
+        assert any(behind_proxy.sync("/") and watchers.get(path) for _ in range(10_000))
         back.clear()
         proxy.cut()
         assert back.wait(60)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import logging
 import sys
 import time
@@ -31,6 +32,8 @@ def _seeds(recipe: str, servers: int, seeds: Iterable[int], history: bool) -> di
             found.setdefault(kind, []).append(str(seed))
         if history:
             _write(str(sim.history))
+        del sim
+        gc.collect()  # a simulation leaves circles, and keeps the collector off while it lasts
     return found
 
 

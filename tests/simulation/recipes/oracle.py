@@ -5,8 +5,8 @@ Rules that live here:
 - The truth is the committed log, not what a client or a server has heard of it yet.
 - A client *claims* a znode from the moment when the recipe said "yours" until it begins to give it
   back. Claims of one group exclude each other, up to the group's limit.
-- A claim is *good* while its znode is committed and its client was not told SUSPENDED or LOST since
-  it began. More good claims than the limit break the promise.
+- A claim is *good* while its znode is committed. More good claims than the limit break the promise,
+  whatever anybody was told.
 - More claims than the limit, not all of them good, are a finding too, named after what was wrong
   with those that were not good.
 
@@ -193,12 +193,12 @@ class Oracle:
     def _flaw(self, claim: Claim) -> Kind | None:
         """What is wrong with a claim; nothing with a good one."""
         node = self.truth.tree.get(claim.node)
-        if claim.told:
-            return TOLD
         if node is not None and node.owner == claim.session:
             return None
         if not self.truth.ended(claim.session):
             return DELETED
+        if claim.told:
+            return TOLD
         if claim.late:
             return LATE
         return PAUSED if self._is_paused(claim.client) else UNAWARE

@@ -69,7 +69,6 @@ def election(sim: Simulation) -> Study:
         shared = worker.client.Election("/election", worker.name)
         for number in range(ROUNDS):
             mine = worker.client.Election("/election", worker.name) if number % 3 == 1 else shared
-
             worker.attempts("Election.run", campaign, worker, mine)
 
     judge_locks(study, study.run(work), "/election")

@@ -58,10 +58,10 @@ class Books:
         """The entries whose ``consume`` raised."""
         self.failed: set[str] = set()
         """The clients with a ``get`` that raised."""
-        self.handed: set[tuple[str, str]] = set()
-        """Who was given which entry."""
-        self.given_up: set[str] = set()
-        """The entries that a client had and could not consume, however often it tried."""
+        self.handed: set[tuple[int, str]] = set()
+        """In which session a client was given which entry."""
+        self.given_up: set[tuple[int, str]] = set()
+        """Likewise what it could not consume, however often it tried."""
         self.queues: dict[str, Any] = {}
         """What each client uses now."""
         self.last: dict[Any, str] = {}
@@ -107,13 +107,13 @@ def locking_queue(sim: Simulation) -> Study:
                 empty += 1
                 continue
             entry = books.queues[worker.name].processing_element[0]
-            books.handed.add((worker.name, entry))
             claim = study.oracle.begin(worker.client, f"{ENTRIES}/{entry}", f"{TAKEN}/{entry}")
+            books.handed.add((claim.session, entry))
             worker.busy()
             study.oracle.end(claim)
-            consume(worker, entry)
+            consume(worker, claim.session, entry)
 
-    def consume(worker: Worker, entry: str) -> None:
+    def consume(worker: Worker, session: int, entry: str) -> None:
         """Consume, again after a lost connection; where that is a no, go on with a new queue."""
 
         def attempt() -> str:
@@ -128,7 +128,7 @@ def locking_queue(sim: Simulation) -> Study:
         else:
             new_queue(worker)
             if answer is None:
-                books.given_up.add(entry)
+                books.given_up.add((session, entry))
 
     def work(worker: Worker) -> None:
         put(worker)
@@ -182,12 +182,13 @@ def judge_waiting(study: Study, books: Books, waiting: list[Worker]) -> None:
         if entry not in entries:
             oracle.found(HUSK, entry)
             continue
-        if entry in books.given_up:
+        session = truth.owners(f"{TAKEN}/{entry}")[-1]
+        name = oracle.sessions[session]
+        if (session, entry) in books.given_up:
             continue
-        name = oracle.sessions[truth.owners(f"{TAKEN}/{entry}")[-1]]
         if oracle.lost_replies(name, "create", f"{TAKEN}/{entry}"):
             kind = STUCK
-        elif name in books.failed and (name, entry) not in books.handed:
+        elif name in books.failed and (session, entry) not in books.handed:
             kind = GHOST
         else:
             kind = LEFT

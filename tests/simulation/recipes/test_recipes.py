@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from .kinds import CONSUME, DOUBLE, GHOST, ITSELF, KINDS, PAUSED, PUT_TWICE, TOLD, is_expected
+from .kinds import CONSUME, DOUBLE, GHOST, KINDS, PAUSED, PUT_TWICE, TOLD, is_expected
 from .mutants import MUTANTS
 from .programs import RECIPES, run
 
@@ -18,6 +20,14 @@ if TYPE_CHECKING:
     from .kinds import Kind
 
 SEEDS = int(os.environ.get("ZKFAKE_SEEDS", "25"))
+
+ROOT = Path(__file__).parents[3]
+PAGE = ROOT / "docs" / "recipes.md"
+TESTS = [
+    ROOT / "tests" / "simulation" / "test_kazoo_limits.py",
+    ROOT / "tests" / "simulation" / "test_kazoo_queue_limits.py",
+    ROOT / "tests" / "client" / "test_recipe_limits.py",
+]
 
 FREQUENT: dict[str, set[Kind]] = {
     "Lock": {PAUSED, TOLD},
@@ -68,7 +78,18 @@ def test_a_mistake_in_a_recipe_is_found(
     pytest.fail("nothing was found")
 
 
-def test_every_kind_has_a_name_of_its_own_and_a_page() -> None:
-    assert len({kind.name for kind in KINDS}) == len(KINDS)
-    assert not is_expected(ITSELF, "Lock", 1)
-    assert is_expected(ITSELF, "Lock", 3)
+def test_every_kind_and_every_test_of_one_is_in_the_documentation() -> None:
+    text = PAGE.read_text("utf-8")
+    for kind in KINDS:
+        assert kind.recipes.keys() <= RECIPES.keys()
+        assert bool(kind.recipes) == (kind.nature != "wrong")
+        assert bool(kind.recipes) == (f"`{kind.name}`" in text), kind.name
+    tests = set(re.findall(r"`(test_\w+)`", text))
+    code = "".join(_read(TESTS))
+    assert {name for name in tests if f"def {name}(" not in code} == set()
+    known = set(re.findall(r"^def (test_\w+)", "".join(_read(TESTS[:2])), re.MULTILINE))
+    assert known - tests == {"test_the_sweep_finds_the_counters_limit_and_no_other_in_it"}
+
+
+def _read(paths: list[Path]) -> list[str]:
+    return [path.read_text("utf-8") for path in paths]
