@@ -10,6 +10,7 @@ import random
 import sys
 import threading
 import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -237,3 +238,17 @@ def test_randint_draws_what_the_real_one_draws_from_the_seed(ranges: list[tuple[
         with pytest.raises(ValueError, match="empty range"):
             chance.randint(1, 0)
         assert chance.random() == real.random()
+
+
+def test_simulations_one_after_the_other_do_not_pile_up() -> None:
+    """Hardly an object is made between them, which is what the collector goes by."""
+    gc.collect()
+    clients = []
+    for seed in range(40):
+        with Simulation(seed=seed) as sim:
+            client = sim.client()
+            for n in range(200):  # it outlives the collections of young garbage
+                client.ensure_path(f"/a/{n}")
+        clients.append(weakref.ref(client))
+        del client, sim
+    assert sum(each() is not None for each in clients) <= 20

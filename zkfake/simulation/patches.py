@@ -64,6 +64,9 @@ _installed = 0
 _undo: list[Callable[[], None]] = []
 _patched_modules: set[str] = set()
 
+_SIMULATIONS_A_COLLECTION = 20
+_until_collection = _SIMULATIONS_A_COLLECTION
+
 
 def install(world: World, modules: Iterable[str]) -> None:
     """Make ``world`` this thread's simulation and patch what is not patched yet.
@@ -124,9 +127,21 @@ def _set(target: Any, name: str, value: Any) -> None:
 def _patch_interpreter() -> None:
     if gc.isenabled():
         gc.disable()
-        _undo.append(gc.enable)
+        _undo.append(_collect_again)
     for target, name, value in GUARDED:
         _set(target, name, value)
+
+
+def _collect_again() -> None:
+    """Turn the collector on. It looks for old garbage when many objects were made while it was on,
+    which they are not where one simulation follows the other: so it is told to.
+    """
+    global _until_collection
+    gc.enable()
+    _until_collection -= 1
+    if _until_collection == 0:
+        gc.collect()
+        _until_collection = _SIMULATIONS_A_COLLECTION
 
 
 def _patch_kazoo() -> None:
