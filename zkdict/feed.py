@@ -271,6 +271,7 @@ class Feed:
             if self.state is State.CLOSED or turn != self._turn:  # or it is gone again
                 return
             self._connected = True
+            self._submitted.clear()  # a client that was stopped did not bring the end of those
             self.failure = None
             self.reloads += 1
             self.cache.connected()

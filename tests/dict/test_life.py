@@ -53,6 +53,28 @@ def test_a_dict_of_its_own_client(zk_hosts: str) -> None:
     assert not client.handler.running
 
 
+def test_a_client_that_is_stopped_and_started_again(
+    zk_client_factory: Callable[..., KazooClient], open_dict: Open, eventually: Any
+) -> None:
+    client = zk_client_factory()
+    items, other = open_dict(client), open_dict()
+    items["a"] = 1
+    lease = items.lease("mine", 1)
+    for number in range(3):
+        client.stop()
+        assert items.state is State.STALE
+        assert not lease.held
+        assert items["a"] == number + 1
+        other["a"] = number + 2
+        client.start()
+        items.wait_for(lambda now, wanted=number + 2: now["a"] == wanted, timeout=60)
+        items["b"] = number
+        eventually(lambda: lease.held)
+    other.sync()
+    assert dict(other) == dict(items)
+    lease.release()
+
+
 def test_nobody_answers(zk_client_factory: Any) -> None:
     client = zk_client_factory(hosts="127.0.0.1:1", start=False)
     with pytest.raises(Timeout, match=r"0\.05 s"):
