@@ -18,6 +18,35 @@ def waiting_threads() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "zkdict-await"]
 
 
+def test_every_method(zk_client: KazooClient, open_dict: Open) -> None:
+    other = open_dict()
+
+    async def program() -> None:
+        async with await AsyncZooKeeperDict[int].open(zk_client, "/dict") as items:
+            batches = items.changes(initial=True)
+            await items.set("a", 1)
+            assert items.mapping["a"] == 1
+            assert [c.key for c in await anext(batches)] == ["a"]
+            entry = await items.put("b", 2)
+            assert (await items.cas(entry, 3)).version == 1
+            assert await items.setdefault("c", 4) == 4
+            await items.update({"d": 5, "e": 6})
+            assert await items.pop("d") == 5
+            assert await items.pop("d", None) is None
+            assert (await items.modify("a", lambda n: n + 1)).value == 2
+            assert await items.atomically(lambda txn: txn["a"]) == 2
+            await items.sync()
+            await asyncio.to_thread(other.sync)
+            assert dict(other) == dict(items.mapping)
+            await items.delete("e")
+            assert (await items.fetch("b")).value == 3
+            await items.clear()
+            assert await items.wait_for(lambda now: not now) is True
+            await batches.aclose()
+
+    asyncio.run(program())
+
+
 def test_any_number_of_waits_leaves_room_for_a_write(zk_client: KazooClient) -> None:
     """More than asyncio's thread pool has threads."""
 

@@ -1,6 +1,5 @@
 """From the constructor to the end: started or not, closed, collected, forked, on greenlets."""
 
-import asyncio
 import gc
 import os
 import threading
@@ -14,7 +13,6 @@ from kazoo.security import make_digest_acl
 
 from zkdict import (
     TEXT,
-    AsyncZooKeeperDict,
     Closed,
     DecodeError,
     ForkedDict,
@@ -438,35 +436,6 @@ def test_writes_from_a_watch_callback(zk_client: KazooClient, open_dict: Open) -
     assert outcome == [1]
     items.sync()
     assert dict(items) == {"a": 1}
-
-
-def test_asyncio(zk_client: KazooClient, open_dict: Open) -> None:
-    other = open_dict()
-
-    async def program() -> None:
-        async with await AsyncZooKeeperDict[int].open(zk_client, "/dict") as items:
-            batches = items.changes(initial=True)
-            await items.set("a", 1)
-            assert items.mapping["a"] == 1
-            assert [c.key for c in await anext(batches)] == ["a"]
-            entry = await items.put("b", 2)
-            assert (await items.cas(entry, 3)).version == 1
-            assert await items.setdefault("c", 4) == 4
-            await items.update({"d": 5, "e": 6})
-            assert await items.pop("d") == 5
-            assert await items.pop("d", None) is None
-            assert (await items.modify("a", lambda n: n + 1)).value == 2
-            assert await items.atomically(lambda txn: txn["a"]) == 2
-            await items.sync()
-            await asyncio.to_thread(other.sync)
-            assert dict(other) == dict(items.mapping)
-            await items.delete("e")
-            assert (await items.fetch("b")).value == 3
-            await items.clear()
-            assert await items.wait_for(lambda now: not now) is True
-            await batches.aclose()
-
-    asyncio.run(program())
 
 
 @pytest.mark.parametrize("kind", ["gevent", "eventlet"])
