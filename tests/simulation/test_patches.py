@@ -7,6 +7,7 @@ import builtins
 import gc
 import importlib.util
 import random
+import signal
 import sys
 import threading
 import time
@@ -164,12 +165,14 @@ def test_the_watchdog_names_a_task_that_blocks_the_thread(
 
 
 def test_the_watchdog_leaves_ctrl_c_alone() -> None:
-    import signal
-
-    before = signal.getsignal(signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt), Simulation():
-        signal.raise_signal(signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) is before
+    # Python's own handler: a shell's background jobs ignore the signal.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt), Simulation():
+            signal.raise_signal(signal.SIGINT)
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_other_threads_keep_the_real_world_and_may_have_simulations_of_their_own() -> None:
