@@ -106,6 +106,10 @@ def loads(implementation: str, hosts: str, keys: int) -> list[float]:
     """Seconds from making the dict to knowing all its keys, on a client that is connected."""
     with connected(hosts) as client:
         begin = time.perf_counter()
+        if implementation == "kazoo":  # what any dict costs that reads by kazoo: no dict at all
+            pending = [client.get_async(f"{PATH}/{n}", print) for n in client.get_children(PATH)]
+            assert len([result.get() for result in pending]) == keys
+            return [time.perf_counter() - begin]
         with closed(open_dict(implementation, client)) as items:
             assert len(items) == keys
             return [time.perf_counter() - begin]
