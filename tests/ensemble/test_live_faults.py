@@ -295,6 +295,8 @@ def a_follower_dies_and_then_the_quorum(world: World) -> None:
     event = watcher.take()
     assert isinstance(event, Event)
     assert (event.type, event.path) == (DELETED, "/gone")
+    # A server that applies the end of a session closes the connection that has just asked for it.
+    stays.call("sync", wire.string("/"))
     assert world.again(doomed, last).response == REFUSED + b"\0"
 
     received = int(world.figure(last, "Received") or 0)
