@@ -247,7 +247,7 @@ def test_simulations_one_after_the_other_do_not_pile_up() -> None:
     """Hardly an object is made between them, which is what the collector goes by."""
     gc.collect()
     clients = []
-    for seed in range(40):
+    for seed in range(24):
         with Simulation(seed=seed) as sim:
             client = sim.client()
             for n in range(200):  # it outlives the collections of young garbage
