@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 
 from . import wire
-from .steps import Open, Request, Send, Split, Step
+from .steps import Request, Step, requests_of
 from .wire import OPS
 
 DIFFERENCES: dict[str, str] = {
@@ -84,16 +84,7 @@ _TTL_FLAGS = (5, 6)
 
 def unsafe(step: Step, version: str) -> bool:
     """Whether the step is not to be sent to a real server of this version ("3.8" or "3.9")."""
-    match step:
-        case Send(_, requests):
-            pass
-        case Split(_, request, _):
-            requests = (request,)
-        case Open():
-            requests = step.then
-        case _:
-            return False
-    return any(_unsafe(request, version) for request in requests)
+    return any(_unsafe(request, version) for request in requests_of(step))
 
 
 def _unsafe(request: Request, version: str) -> bool:

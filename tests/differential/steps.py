@@ -109,3 +109,16 @@ class Word(_Short):
 
 
 Step = Open | Send | Split | Raw | Drop | Word
+
+
+def requests_of(step: Step) -> tuple[Request, ...]:
+    """The requests that a step sends."""
+    match step:
+        case Send(_, requests):
+            return requests
+        case Split(_, request, _):
+            return (request,)
+        case Open():
+            return step.then
+        case _:
+            return ()

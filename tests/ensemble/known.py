@@ -12,7 +12,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from ..differential import known
-from ..differential.steps import Open, Request, Send, Split, Step
+from ..differential.steps import Request, Step, requests_of
 from ..differential.wire import OPS
 
 if TYPE_CHECKING:
@@ -37,16 +37,9 @@ _READS = {"getData": "sy", "getChildren": "sy"}
 
 def unsafe(step: Step, version: str) -> bool:
     """Whether the step is not to be sent to an ensemble of this version ("3.8" or "3.9")."""
-    match step:
-        case Send(_, requests):
-            pass
-        case Split(_, request, _):
-            requests = (request,)
-        case Open():
-            requests = step.then
-        case _:
-            return False
-    return known.unsafe(step, version) or any(waits_for_ever(each, version) for each in requests)
+    return known.unsafe(step, version) or any(
+        waits_for_ever(each, version) for each in requests_of(step)
+    )
 
 
 def waits_for_ever(request: Request, version: str) -> bool:

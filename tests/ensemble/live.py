@@ -17,9 +17,6 @@ from pytest_zkdict.live import LiveStartError, LiveZooKeeper, four_letter_word, 
 if TYPE_CHECKING:
     import os
     from collections.abc import Mapping
-    from types import TracebackType
-
-    from typing_extensions import Self
 
 TICK = 200
 PATIENCE = 60.0
@@ -79,7 +76,7 @@ class LiveMember(LiveZooKeeper):
 
 
 class LiveEnsemble:
-    """Voters, then observers; numbers count from 1. A context manager, as `LiveZooKeeper` is."""
+    """Voters, then observers; numbers count from 1. `close` it, also where `start` failed."""
 
     def __init__(
         self,
@@ -132,19 +129,3 @@ class LiveEnsemble:
     def close(self) -> None:
         for member in self.members:
             member.close()
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
