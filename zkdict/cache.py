@@ -295,7 +295,7 @@ class Cache:
         if self._accept(request):
             if names is None:
                 self._root_exists = False
-                for name in [*self._znodes, *(self._pending - {ROOT})]:
+                for name in [*self._znodes, *sorted(self._pending - {ROOT})]:
                     self._drop(name)
                 self._want(ROOT, Kind.ROOT_EXISTS)
             else:
@@ -308,7 +308,7 @@ class Cache:
     def _listed(self, names: set[str]) -> None:
         known = self._znodes.keys() | self._pending
         known.discard(ROOT)
-        for name in known - names - self._overlaid:  # those may be newer than the list
+        for name in sorted(known - names - self._overlaid):  # those may be newer than the list
             self._drop(name)
         # A child that waits for this list, and is on it, was deleted and made again.
         again = {name for name in self._pending & names if not self._is_being_read(name)}

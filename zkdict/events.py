@@ -77,7 +77,9 @@ class Dispatcher(Generic[V]):
         self._on_changes: dict[Subscription, None] = {}
         self._on_state: dict[Subscription, None] = {}
         self._on_error: dict[Subscription, None] = {}
-        self._iterators: weakref.WeakSet[Changes[V]] = weakref.WeakSet()
+        self._iterators: weakref.WeakKeyDictionary[Changes[V], None] = (
+            weakref.WeakKeyDictionary()  # told in the order in which they began
+        )
         self._queue: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
         self._running = False
 
@@ -133,7 +135,7 @@ class Dispatcher(Generic[V]):
     def changes(self, initial: list[Change[V]], timeout: float | None) -> Changes[V]:
         """An iterator over the batches of changes."""
         changes: Changes[V] = Changes(self._handler, initial, timeout)
-        self._iterators.add(changes)
+        self._iterators[changes] = None
         return changes
 
     def _cancel(self, subscription: Subscription) -> None:

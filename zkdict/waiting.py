@@ -43,7 +43,7 @@ class Signal:
 
     def __init__(self, handler: Any) -> None:
         self._handler = handler
-        self._waiters: set[Any] = set()
+        self._waiters: dict[Any, None] = {}  # woken in the order in which they came
         self.lock: Any = handler.lock_object()
 
     def notify(self) -> None:
@@ -60,7 +60,7 @@ class Signal:
             if condition():
                 return True
             event = self._handler.event_object()
-            self._waiters.add(event)
+            self._waiters[event] = None
         try:
             while True:
                 left = remaining(deadline)
@@ -74,4 +74,4 @@ class Signal:
                     return False
         finally:
             with self.lock:
-                self._waiters.discard(event)
+                self._waiters.pop(event, None)

@@ -275,7 +275,7 @@ class Party:
         self.call("setdefault", do, {key: value})
 
     def update(self, key: str, dice: random.Random) -> None:
-        values = {each: self.value() for each in {key, dice.choice(KEYS)}}
+        values = {each: self.value() for each in dict.fromkeys([key, dice.choice(KEYS)])}
         self.call("update", lambda: self.items.update(values), values, repeats=True)
 
     def ior(self, key: str, _: random.Random) -> None:
@@ -290,7 +290,7 @@ class Party:
         self.call("replace_all", lambda: self.items.replace_all(values), values, set(KEYS) - {key})
 
     def update_chunked(self, key: str, dice: random.Random) -> None:
-        values = {each: self.value() for each in {key, dice.choice(KEYS)}}
+        values = {each: self.value() for each in dict.fromkeys([key, dice.choice(KEYS)])}
         self.call(
             "update_chunked",
             lambda: self.items.update_chunked(values, chunk_bytes=FOR_EVER),  # type: ignore[arg-type]

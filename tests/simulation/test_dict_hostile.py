@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import random
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -88,6 +92,33 @@ def vandal(sim: Simulation, client: Any) -> None:
 @given(seed=st.integers(0, 2**32))
 def test_dicts_tell_the_truth_in_a_hostile_world(servers: int, seed: int) -> None:
     hostile(seed, servers)
+
+
+WORLDS = """
+import logging
+from tests.simulation.test_dict_hostile import hostile
+logging.disable(logging.CRITICAL)
+for seed in range(8):
+    print(seed, hostile(seed, 3 if seed % 2 else 1)[0].sim.history.digest())
+"""
+
+
+def test_a_seed_makes_the_same_world_in_every_process() -> None:
+    """Else what a hunt found cannot be looked at: the order of a set of strings is a process's."""
+
+    def digests(hash_seed: int) -> str:
+        return subprocess.run(
+            [sys.executable, "-c", WORLDS],
+            env={**os.environ, "PYTHONHASHSEED": str(hash_seed)},
+            cwd=Path(__file__).parents[2],
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+
+    first = digests(1)
+    assert len({line.split()[1] for line in first.splitlines()}) == 8
+    assert digests(2) == first
 
 
 # -- every fault at every request of every write
