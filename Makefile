@@ -4,18 +4,22 @@
 PYTHON ?= python3
 VENV ?= .venv
 PYTEST_ARGS ?=
+HUNT ?=
+HUNT_SECONDS ?= $(if $(HUNT_WORLDS),,3600)
+HUNT_WORLDS ?=
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 APT_GET := apt-get -o DPkg::Lock::Timeout=120 -qq
 
-.PHONY: help demo test check format bench dev live kazoo-suite pythons clean
+.PHONY: help demo test check format bench hunt dev live kazoo-suite pythons clean
 
 help:
 	@echo "make demo    run the dict on the embedded fake: two clients, both views printed"
 	@echo "make test    run the whole test suite, on the fake and, where it can be had, on a live server"
 	@echo "make kazoo-suite  run kazoo's own test suite on the fake (docs/kazoo_suite.md)"
 	@echo "make bench   the dict beside its predecessors, the fake and virtual time beside a live server, in figures"
+	@echo "make hunt    worlds that nobody has seen yet, for an hour (HUNT_SECONDS=3600, or HUNT_WORLDS=20000)"
 	@echo "make pythons the machine's other Pythons, as the tests that compare them want them"
 	@echo "make check   ruff, mypy and import-linter"
 	@echo "make format  let ruff format the code"
@@ -36,6 +40,11 @@ check: dev
 
 bench: dev live
 	@$(BIN)/python -m benchmarks
+
+# HUNT=hostile-1,hostile-3 chooses properties (tests/hunt/properties.py).
+hunt: dev
+	@$(BIN)/python -m tests.hunt $(if $(HUNT_SECONDS),--seconds $(HUNT_SECONDS)) \
+		$(if $(HUNT_WORLDS),--worlds $(HUNT_WORLDS)) $(if $(HUNT),--only $(HUNT))
 
 format: dev
 	$(BIN)/ruff check --fix .

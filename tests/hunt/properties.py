@@ -1,0 +1,69 @@
+"""What `make hunt` looks at: properties that hold in every world, each drawn from a seed.
+
+The rules that live here:
+
+- A property is a function of a seed that raises where it does not hold. The same seed gives the
+  same world in another process with the same PYTHONHASHSEED. (Threads in real time do not repeat;
+  a failure of theirs tells its program.)
+- One world takes seconds at most, needs no live server and leaves nothing behind.
+- The test suite runs the same property on some seeds, the same ones each time where `CI` is set.
+"""
+
+from __future__ import annotations
+
+import gc
+from typing import TYPE_CHECKING
+
+from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
+
+from pytest_zkdict.stateful import ZooKeeperDictMachine
+
+from ..dict.test_cache import walk
+from ..simulation.test_dict_hostile import hostile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["PROPERTIES"]
+
+EXAMPLES = 5
+"""Examples of a state machine in one world: Hypothesis begins with small ones."""
+
+
+def hostile_world(servers: int) -> Callable[[int], None]:
+    """The property of dicts under every fault, judged by the server's log."""
+
+    def run(number: int) -> None:
+        hostile(number, servers)
+        gc.collect()  # a simulation leaves circles, and keeps the collector off while it lasts
+
+    return run
+
+
+def machine(machine: type[RuleBasedStateMachine]) -> Callable[[int], None]:
+    """The property of a state machine that makes its own server."""
+
+    def run(number: int) -> None:
+        run_state_machine_as_test(
+            seed(number)(machine),
+            settings=settings(
+                max_examples=EXAMPLES,
+                deadline=None,
+                database=None,
+                derandomize=False,
+                phases=[Phase.generate],
+                suppress_health_check=list(HealthCheck),
+            ),
+        )
+
+    return run
+
+
+PROPERTIES: dict[str, Callable[[int], object]] = {
+    "hostile-1": hostile_world(servers=1),
+    "hostile-3": hostile_world(servers=3),
+    "copy": walk,
+    "machine": machine(ZooKeeperDictMachine),
+}
+"""By the name that `make hunt HUNT=NAME` and the line that repeats a failure know."""
