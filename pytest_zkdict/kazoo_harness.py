@@ -19,6 +19,7 @@ depend on it.
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib.util
 import os
 import re
@@ -49,10 +50,6 @@ _SETTINGS: dict[str, object] = {
     "maxClientCnxns": 0,
     "readonlymode.enabled": True,
 }
-#: What a message between two members takes, milliseconds from and to. A write is to take longer
-#: than the client takes to send its next request, as it does with servers that write to disks:
-#: kazoo's tests count on being able to drop a connection with a write under way.
-_LATENCY = (2, 2)
 #: The longest wait for an election, seconds.
 _START_LIMIT = 10.0
 _JAAS_USER = re.compile(r'\buser_(\w+)\s*=\s*"([^"]*)"')
@@ -137,8 +134,11 @@ class FakeCluster:
         configuration_entries: Sequence[str] = (),
         java_system_properties: Sequence[str] = (),
         jaas_config: str | None = None,
+        *,
+        latency: int = 0,
     ) -> None:
         """Takes what `kazoo.testing` gives; paths and the port offset mean nothing here.
+        ``latency``: milliseconds that a message between two members takes.
 
         Raises `ValueError` for a version or a setting that the fake does not know, and for JAAS
         users of another mechanism than DIGEST-MD5.
@@ -146,6 +146,7 @@ class FakeCluster:
         self._version = ".".join(_version().split(".")[:2])
         self._settings = _settings(configuration_entries, java_system_properties, jaas_config)
         self._observers = 0 if observer_start_id < 0 else max(size - observer_start_id + 1, 0)
+        self._latency = latency
         self._ssl_configuration: dict[str, Any] = {}
         self._lock = threading.RLock()
         self._fake: FakeZooKeeper | None = None
@@ -253,7 +254,7 @@ class FakeCluster:
                 settings=self._settings,
                 tls=self._tls(),
             )
-            self._fake.replicas[0].ensemble.links.latency = _LATENCY
+            self._fake.replicas[0].ensemble.links.latency = (self._latency, self._latency)
             self._fake.start()
             for member in self._fake.members:
                 member.stop()
@@ -322,6 +323,15 @@ def _settings(
 
 
 _PATCHES = pytest.StashKey[pytest.MonkeyPatch]()
+_LATENCY = "kazoo_harness_latency"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addini(
+        _LATENCY,
+        "milliseconds that a message between two members of kazoo.testing's fake cluster takes "
+        "(default: 0: a write has reached all of them when its reply arrives)",
+    )
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -349,10 +359,18 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def _install(config: pytest.Config) -> None:
     if _PATCHES in config.stash:
         return
+    cluster = functools.partial(FakeCluster, latency=_latency(config))
     patches = config.stash[_PATCHES] = pytest.MonkeyPatch()
     patches.setenv("ZOOKEEPER_VERSION", _version())
     if not _has_tls_packages():
         stand_in = types.ModuleType("kazoo.testing.common")
-        stand_in.ZookeeperCluster = FakeCluster  # type: ignore[attr-defined]
+        stand_in.ZookeeperCluster = cluster  # type: ignore[attr-defined]
         patches.setitem(sys.modules, "kazoo.testing.common", stand_in)
-    patches.setattr("kazoo.testing.harness.ZookeeperCluster", FakeCluster)
+    patches.setattr("kazoo.testing.harness.ZookeeperCluster", cluster)
+
+
+def _latency(config: pytest.Config) -> int:
+    value = str(config.getini(_LATENCY) or "0")
+    if not value.isdecimal():
+        raise pytest.UsageError(f"{_LATENCY} = {value}: expected milliseconds, 0 or more")
+    return int(value)

@@ -190,6 +190,42 @@ def test_what_stopped_members_know_comes_back_and_what_all_lost_does_not(
     assert not exists()
 
 
+FRESH = """
+    from kazoo.client import KazooClient
+    from kazoo.testing import KazooTestCase
+
+    class TestMembers(KazooTestCase):
+        def test_a_write_is_everywhere_when_its_reply_is_there(self):
+            members = [KazooClient(server.address) for server in self.cluster]
+            for member in members:
+                member.start()
+            path = self.client.chroot
+            stale = 0
+            for n in range(60):
+                data = b"%d" % n
+                members[n % 3].set(path, data)
+                for reply in [member.get_async(path) for member in members]:
+                    stale += reply.get(timeout=30)[0] != data
+            for member in members:
+                member.stop()
+                member.close()
+            assert stale == 0
+"""
+
+
+def test_no_stale_reads_by_default(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(FRESH)
+    pytester.runpytest_subprocess(*PLUGIN).assert_outcomes(passed=1)
+
+
+def test_members_can_take_their_time(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(FRESH)
+    slow = pytester.runpytest_subprocess(*PLUGIN, "-o", "kazoo_harness_latency=20")
+    slow.assert_outcomes(failed=1)
+    bad = pytester.runpytest_subprocess(*PLUGIN, "-o", "kazoo_harness_latency=soon")
+    bad.stderr.fnmatch_lines(["*kazoo_harness_latency = soon: expected milliseconds, 0 or more*"])
+
+
 def test_observers() -> None:
     cluster = FakeCluster(
         size=5, observer_start_id=4, configuration_entries=["4lw.commands.whitelist=*"]
