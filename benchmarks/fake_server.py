@@ -4,6 +4,7 @@ Everything is measured in one run and printed as one table:
 
 * through kazoo, one client in a process of its own, fake and live in turn (the fake lives in this
   process, which only waits): ``get`` and ``set`` one by one, ``set`` and ``get`` pipelined;
+* a list of 100,000 children, right after a change and again, over a plain socket;
 * from the start of a server to its first reply;
 * the cost of one operation with 100 to 100,000 znodes, and with 1 to 1,000 sessions, straight at
   the core, where no socket hides a slope;
@@ -18,6 +19,7 @@ from __future__ import annotations
 import argparse
 import gc
 import json
+import socket
 import statistics
 import struct
 import subprocess
@@ -27,6 +29,7 @@ import tracemalloc
 from contextlib import AbstractContextManager, ExitStack
 from typing import TYPE_CHECKING, Any
 
+from pytest_zkdict.live import LiveUnavailableError
 from zkfake import FakeZooKeeper
 from zkfake.acl import OPEN
 from zkfake.connection import Connection
@@ -41,11 +44,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _INT = struct.Struct(">i")
+_HELLO = struct.pack(">iqiqi16s?", 0, 0, 40_000, 0, 16, bytes(16), False)
+"""A client's first frame: a new session of 40 s."""
 
 
 def main(rounds: int = 5, seconds: float = 1.0) -> bool:
     """Run everything and print the tables; True, as nothing here has a target."""
     through_kazoo(rounds, seconds)
+    lists(rounds)
     first_reply(rounds)
     by_znodes()
     by_sessions()
@@ -59,10 +65,12 @@ def command() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5, help="rounds through kazoo (%(default)s)")
     parser.add_argument("--seconds", type=float, default=1.0, help="per figure (%(default)s)")
-    parser.add_argument("--client", help=argparse.SUPPRESS)  # the other process: load this server
+    # The other process: it does this to that server.
+    parser.add_argument("--client", help=argparse.SUPPRESS)
+    parser.add_argument("--job", choices=JOBS, default="load", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.client:
-        print(json.dumps(load(options.client, options.seconds)))
+        print(json.dumps(JOBS[options.job](options.client, options.seconds)))
         return
     main(options.rounds, options.seconds)
 
@@ -148,11 +156,77 @@ def through_kazoo(rounds: int, seconds: float) -> None:
         print(f"{figure:16}{fake:10,.0f}{rest}")
 
 
-def in_another_process(hosts: str, seconds: float) -> dict[str, float]:
-    command = [sys.executable, __file__, "--client", hosts, "--seconds", str(seconds)]
+def in_another_process(hosts: str, seconds: float, job: str = "load") -> dict[str, float]:
+    command = [sys.executable, __file__, "--client", hosts]
+    command += ["--seconds", str(seconds), "--job", job]
     output = subprocess.run(command, check=True, stdout=subprocess.PIPE, timeout=600).stdout
     figures: dict[str, float] = json.loads(output)
     return figures
+
+
+# -- lists
+
+_CHILDREN = 100_000
+
+
+def list_children(hosts: str, seconds: float) -> dict[str, float]:
+    """Milliseconds from a getChildren request to the whole reply: the medians of ``seconds``."""
+    host, _, port = hosts.partition(":")
+    with socket.create_connection((host, int(port))) as connection:
+        connection.settimeout(120)
+        replies = connection.makefile("rb")
+
+        def reply() -> bytes:
+            return replies.read(*_INT.unpack(replies.read(4)))
+
+        def call(*requests: bytes) -> None:
+            connection.sendall(b"".join(requests))
+            for _ in requests:
+                if error := _INT.unpack_from(reply(), 12)[0]:
+                    raise RuntimeError(f"error {error}")
+
+        def create(path: str) -> bytes:
+            return request(1, _string(path) + _buffer(b"") + _OPEN + _INT.pack(0))
+
+        connection.sendall(_frame(_HELLO))
+        reply()
+        call(create("/many"))
+        for start in range(0, _CHILDREN, 500):
+            call(*(create(f"/many/child-{n:08}") for n in range(start, start + 500)))
+        listing = request(8, _string("/many") + b"\0")
+        changed, again = [], []
+        end = time.perf_counter() + seconds
+        while time.perf_counter() < end:
+            call(create("/many/another"))
+            for times in (changed, again):
+                start_time = time.perf_counter()
+                call(listing)
+                times.append(time.perf_counter() - start_time)
+            call(request(2, _string("/many/another") + _INT.pack(-1)))
+    return {
+        "after a change": 1000 * statistics.median(changed),
+        "again": 1000 * statistics.median(again),
+    }
+
+
+JOBS: dict[str, Callable[[str, float], dict[str, float]]] = {"load": load, "lists": list_children}
+
+
+def lists(rounds: int) -> None:
+    """100,000 children, of the fake and of a live server in turn."""
+    print(f"\nmilliseconds for a list of {_CHILDREN:,} children, best of {rounds} rounds")
+    seen: dict[str, list[dict[str, float]]] = {"fake": [], "live": []}
+    for _ in range(rounds):
+        with FakeZooKeeper() as fake:
+            seen["fake"].append(in_another_process(fake.hosts, 4, "lists"))
+        try:
+            with live_server() as live:
+                seen["live"].append(in_another_process(live.hosts, 4, "lists"))
+        except LiveUnavailableError as error:
+            print(f"no live server: {error}")
+    for figure in seen["fake"][0]:
+        best = [min(r[figure] for r in found) for found in seen.values() if found]
+        print(f"{figure:16}" + "".join(f"{value:10.1f}" for value in best))
 
 
 # -- start
@@ -190,11 +264,10 @@ class Core:
         self.ensemble = Ensemble(Settings.parse({"maxClientCnxns": 0}), 1_700_000_000_000)
         self.replica = Replica(self.ensemble)
         self.replica.start()
-        hello = struct.pack(">iqiqi16s?", 0, 0, 40_000, 0, 16, bytes(16), False)
         self.clients = []
         for port in range(sessions):
             client = Connection(self.replica, ("127.0.0.1", port), lambda _: None)
-            client.receive(_frame(hello))
+            client.receive(_frame(_HELLO))
             client.take_output()
             self.clients.append(client)
         self.paths = ["/a"]

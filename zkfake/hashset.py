@@ -65,12 +65,16 @@ class JavaHashSet:
     iterating is O(n log n).
     """
 
-    __slots__ = ("_capacity", "_hashes")
+    __slots__ = ("_capacity", "_hashes", "packed")
 
     def __init__(self, items: Iterable[str] = (), capacity: int = 16) -> None:
         """``capacity``: buckets at first, a power of two."""
         self._hashes: dict[str, int] = {}
         self._capacity = capacity
+        self.packed: bytes | None = None
+        """What the owner made of all the strings in their order. It may leave it here: the set
+        forgets it with every change.
+        """
         for item in items:
             self.add(item)
 
@@ -84,16 +88,19 @@ class JavaHashSet:
                 if sum(other & mask == bucket for other in hashes.values()) >= 8:
                     self._capacity *= 2
             hashes[item] = value
+            self.packed = None
             if 4 * len(hashes) > 3 * self._capacity:
                 self._capacity *= 2
 
     def discard(self, item: str) -> None:
         self._hashes.pop(item, None)
+        self.packed = None
 
     def copy(self) -> "JavaHashSet":
         """The same set, capacity and bucket order included."""
         new = JavaHashSet(capacity=self._capacity)
         new._hashes = self._hashes.copy()
+        new.packed = self.packed
         return new
 
     def clone(self) -> "JavaHashSet":
@@ -110,5 +117,7 @@ class JavaHashSet:
         return len(self._hashes)
 
     def __iter__(self) -> Iterator[str]:
-        hashes, mask = self._hashes, self._capacity - 1
-        return iter(sorted(hashes, key=lambda item: hashes[item] & mask))
+        mask = self._capacity - 1
+        # Half the time of a key function in Python.
+        buckets = {item: value & mask for item, value in self._hashes.items()}
+        return iter(sorted(buckets, key=buckets.__getitem__))

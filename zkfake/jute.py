@@ -155,5 +155,9 @@ def _as_surrogates(found: re.Match[str]) -> str:
 
 def pack_strings(values: Iterable[str]) -> bytes:
     """A vector of strings."""
-    parts = [pack_string(value) for value in values]
+    pack = _INT.pack
+    parts = [
+        pack(len(value)) + value.encode() if value.isascii() else pack_string(value)
+        for value in values
+    ]
     return _INT.pack(len(parts)) + b"".join(parts)

@@ -77,7 +77,7 @@ class Reads:
         path, _node = self._readable(record.path, request)
         if record.watch:
             self._watches.child.add(_not_null(record.path), watcher)
-        return pack_strings(self._tree.child_names(path))
+        return self._tree.packed_child_names(path)
 
     def _get_children2(self, request: Request, record: WatchableRead, watcher: Watcher) -> bytes:
         path, node = self._readable(record.path, request)

@@ -118,6 +118,18 @@ def test_a_copy_goes_its_own_way(
     assert list(ours) == before
 
 
+@given(STEPS)
+def test_what_was_made_of_a_set_is_forgotten_when_it_changes(steps: list[tuple[bool, str]]) -> None:
+    ours = JavaHashSet()
+    for adds, name in steps:
+        changes = (name in ours) != adds
+        ours.packed = b"made of it"
+        kept = ours.copy()
+        (ours.add if adds else ours.discard)(name)
+        assert not (changes and ours.packed)
+        assert kept.packed == b"made of it"
+
+
 @pytest.mark.parametrize(
     ("text", "hashed"),
     # "".hashCode() == 0 and "hello".hashCode() == 99162322 are in Java's own documentation and

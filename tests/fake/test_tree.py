@@ -148,7 +148,9 @@ class TreeMachine(RuleBasedStateMachine):
         for path, node in self.tree.nodes.items():
             stat = self.tree.stat(path, node)
             names = children.get(path, set())
-            assert set(self.tree.child_names(path)) == names
+            in_order = list(self.tree.child_names(path))
+            assert set(in_order) == names
+            assert self.tree.packed_child_names(path) == wire.strings(in_order)
             assert stat.num_children == self.tree.child_count(path) == len(names)
             made = self.made.get(path, 0)
             assert stat.cversion == 2 * made - len(names)
@@ -183,6 +185,7 @@ def everything(tree: Tree) -> dict[str, object]:
     return {
         "nodes": dict(tree.nodes),
         "children": {path: list(names) for path, names in tree.children.items() if len(names)},
+        "packed": {path: tree.packed_child_names(path) for path in tree.children},
         "ephemerals": {owner: list(paths) for owner, paths in tree.ephemerals.items()},
         "reapable": list(tree.reapable),
         "zxid": tree.zxid,
