@@ -43,13 +43,19 @@ class Owner(Protocol):
 class Member:
     """One server of a `FakeZooKeeper`."""
 
-    def __init__(self, owner: Owner, server_id: int, host: str, port: int) -> None:
+    def __init__(
+        self, owner: Owner, server_id: int, host: str, port: int, secure_port: int
+    ) -> None:
         self._owner = owner
         self._server_id = server_id
         self._host = host
         self._listeners = [bind(host, port)]
         if owner.tls is not None:
-            self._listeners.append(bind(host, 0))
+            try:
+                self._listeners.append(bind(host, secure_port))
+            except OSError:
+                self._listeners[0].close()
+                raise
         self.port: int = self._listeners[0].getsockname()[1]
         self.secure_port: int | None = (
             self._listeners[1].getsockname()[1] if owner.tls is not None else None

@@ -30,7 +30,7 @@ from zkfake.versions import DEFAULT
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from types import TracebackType
 
     from typing_extensions import Self
@@ -64,7 +64,8 @@ class FakeZooKeeper:
         self,
         *,
         host: str = "127.0.0.1",
-        port: int = 0,
+        port: int | Sequence[int] = 0,
+        secure_port: int | Sequence[int] = 0,
         servers: int = 1,
         observers: int = 0,
         version: str = DEFAULT,
@@ -72,10 +73,11 @@ class FakeZooKeeper:
         tls: ssl.SSLContext | None = None,
     ) -> None:
         """``host``: an address to listen on, ``::1`` for IPv6. ``port``: of the first server, 0 for
-        any free one; the others take free ones. ``servers``: how many have a vote; ``observers``
-        come after them and have none. ``version``: ``"3.9"`` or ``"3.8"``. ``settings``: by
-        ZooKeeper's own names, such as ``{"tickTime": 500}``. ``tls``: a server-side context; every
-        server then has a TLS port as well.
+        any free one; the others take free ones. A sequence has one for each server.
+        ``secure_port``: the same for TLS. ``servers``: how many have a vote; ``observers`` come
+        after them and have none. ``version``: ``"3.9"`` or ``"3.8"``. ``settings``: by ZooKeeper's
+        own names, such as ``{"tickTime": 500}``. ``tls``: a server-side context; every server then
+        has a TLS port as well.
 
         Raises `ValueError` for settings that cannot be, `OSError` where a port cannot be had. The
         state lives as long as the object: stopping and starting keeps it.
@@ -95,7 +97,10 @@ class FakeZooKeeper:
         self._lock = threading.RLock()
         self._life = threading.Lock()
         self._host = host
-        self._ports = [port] + [0] * (len(self.replicas) - 1)
+        self._ports = _one_each("port", port, len(self.replicas))
+        self._secure_ports = _one_each("secure_port", secure_port, len(self.replicas))
+        if any(self._secure_ports) and tls is None:
+            raise ValueError(f"secure_port = {secure_port}: TLS needs a context, tls=")
         self._members: tuple[Member, ...] = ()
         self._faults: Faults | None = None
         self._thread: threading.Thread | None = None
@@ -129,8 +134,8 @@ class FakeZooKeeper:
         self.selector.register(self._woken, selectors.EVENT_READ, self._drain_wakeups)
         members: list[Member] = []
         try:
-            for number, port in enumerate(self._ports):
-                members.append(Member(self, number + 1, self._host, port))
+            for number, ports in enumerate(zip(self._ports, self._secure_ports, strict=True)):
+                members.append(Member(self, number + 1, self._host, *ports))
             for member in members:
                 member.start()
         except OSError:
@@ -138,6 +143,7 @@ class FakeZooKeeper:
             raise
         self._members = tuple(members)
         self._ports = [member.port for member in members]
+        self._secure_ports = [member.secure_port or 0 for member in members]
 
     def stop(self) -> None:
         """Drops every connection and gives up ports and thread. Does nothing if it is not running.
@@ -417,3 +423,11 @@ class AtWork:
 
 def _earlier(one: int | None, other: int | None) -> int | None:
     return other if one is None else one if other is None else min(one, other)
+
+
+def _one_each(name: str, ports: int | Sequence[int], count: int) -> list[int]:
+    if isinstance(ports, int):
+        return [ports] + [0] * (count - 1)
+    if len(ports) != count:
+        raise ValueError(f"{name} = {ports}: expected one number, or one for each of {count}")
+    return list(ports)

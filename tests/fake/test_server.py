@@ -6,6 +6,7 @@ import errno
 import gc
 import os
 import socket
+import ssl
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -191,6 +192,32 @@ def test_ports_of_an_ensemble() -> None:
         assert len(set(ports)) == 3
     with server:
         assert [member.port for member in server.members] == ports
+
+
+def test_the_ports_of_all_members_can_be_chosen() -> None:
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)  # nobody shakes hands
+    with FakeZooKeeper(servers=2, observers=1, tls=tls) as free:
+        ports = [member.port for member in free.members]
+        secure = [member.secure_port or 0 for member in free.members]
+    chosen = FakeZooKeeper(
+        servers=2, observers=1, tls=tls, port=ports[::-1], secure_port=secure[::-1]
+    )
+    for _ in range(2):
+        with chosen:
+            assert [member.port for member in chosen.members] == ports[::-1]
+            assert [member.secure_port for member in chosen.members] == secure[::-1]
+    with FakeZooKeeper(tls=tls, secure_port=secure[0]) as one:
+        assert one.members[0].secure_port == secure[0]
+        second = FakeZooKeeper(tls=tls, secure_port=secure[0])
+        with pytest.raises(OSError, match=f"port {secure[0]}: "):
+            second.start()
+
+
+def test_ports_that_cannot_be() -> None:
+    with pytest.raises(ValueError, match=r"port = \[1, 2\]: expected one number, or .* each of 3"):
+        FakeZooKeeper(servers=3, port=[1, 2])
+    with pytest.raises(ValueError, match="secure_port = 2281: TLS needs a context, tls="):
+        FakeZooKeeper(secure_port=2281)
 
 
 def test_a_member_that_stops_refuses_and_comes_back() -> None:
