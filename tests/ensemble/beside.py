@@ -18,7 +18,7 @@ import re
 import struct
 from typing import TYPE_CHECKING, Protocol
 
-from pytest_zkdict.live import four_letter_word
+from pytest_zkdict.live import LiveZooKeeper, four_letter_word
 from zkfake import FakeZooKeeper
 
 from ..differential import servers, wire
@@ -27,7 +27,6 @@ from ..differential.mapping import Mapping, is_event
 from ..differential.side import Seen, Side
 from ..differential.steps import Send
 from ..differential.wire import OPS, Channel, SilenceError, SocketChannel
-from .live import LiveEnsemble
 
 if TYPE_CHECKING:
     import os
@@ -108,15 +107,15 @@ class LiveMembers(EnsembleServer):
     ) -> None:
         given, properties = servers.live_settings(settings)
         limits = {"initLimit": 10, "syncLimit": 5}
-        self._live = LiveEnsemble(
-            home, observers=1, settings={**given, **limits}, properties=properties
+        self._live = LiveZooKeeper(
+            home, servers=3, observers=1, settings={**given, **limits}, properties=properties
         )
         for _ in range(3):
             self._live.start()
             if self._is_in_its_first_epoch():
                 break
             self._live.close()  # a slow start took another election; the fake needs but one
-        version = self._live.members[0].version
+        version = self._live.version
         self.version = ".".join(version.split(".")[:2])
         self.name = f"live ensemble {version}"
         super().__init__(self._live.members)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
-from pytest_zkdict.live import four_letter_word
+from pytest_zkdict.live import TICK_TIME, LiveZooKeeper, four_letter_word
 from zkfake import FakeZooKeeper
 
 from ..differential import wire
@@ -27,21 +27,19 @@ from ..fake.harness import (
     Reply,
     take_apart,
 )
-from .live import TICK, LiveEnsemble
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from pytest_zkdict.live import LiveMember
     from zkfake.member import Member as FakeMember
-
-    from .live import LiveMember
 
 PATIENCE = 60.0
 NOT_READ_ONLY = -119
 REFUSED = bytes(16) + wire.buffer(bytes(16))
 LONG, SHORT = 600_000, 3_000
 """Session timeouts, milliseconds."""
-SETTINGS: dict[str, object] = {"tickTime": TICK, "maxSessionTimeout": LONG}
+SETTINGS: dict[str, object] = {"tickTime": TICK_TIME, "maxSessionTimeout": LONG}
 
 
 class Client:
@@ -102,7 +100,9 @@ class Servers(Protocol):
 class LiveServers:
     def __init__(self, home: str | None) -> None:
         properties = {"readonlymode.enabled": True}
-        self._live = LiveEnsemble(home, observers=1, settings=SETTINGS, properties=properties)
+        self._live = LiveZooKeeper(
+            home, servers=3, observers=1, settings=SETTINGS, properties=properties
+        )
         self._live.start()
 
     def _member(self, number: int) -> LiveMember:
@@ -115,7 +115,7 @@ class LiveServers:
         self._member(number).stop(kill=True)
 
     def launch(self, number: int) -> None:
-        self._member(number).launch()
+        self._member(number).start(wait=False)
 
     def close(self) -> None:
         self._live.close()
@@ -269,6 +269,8 @@ def a_leader_dies(world: World) -> None:
     # Neither going on with a session nor setting watches was a transaction.
     first = back.call("create", wire.create("/leader/first"))
     assert (first.error, first.zxid) == (OK, (epoch << 32) + 1)
+    # An observer hears of it after the others; until then it sends the client away.
+    world.wait(lambda: world.figure(OBSERVER, "Zxid") == hex(first.zxid))
     again = world.again(moved, OBSERVER, last_zxid=first.zxid - 1)
     assert again.session == moved.session
     assert again.call("sync", wire.string("/")).zxid == first.zxid

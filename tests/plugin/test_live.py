@@ -205,7 +205,7 @@ from pytest_zkdict.live import LiveZooKeeper, four_letter_word
 server = LiveZooKeeper()
 server.start()
 print(server.port, flush=True)
-print(server._directory, flush=True)
+print(server.members[0]._directory, flush=True)
 {then}
 """
 
@@ -280,7 +280,7 @@ def test_a_killed_pytest_run_leaves_no_server(
         def test_it(zk_client, zk_server, capsys):
             with capsys.disabled():
                 print("\\nport", zk_server.port, flush=True)
-                print("directory", zk_server._directory, flush=True)
+                print("directory", zk_server.members[0]._directory, flush=True)
             sys.__stdin__.read()
         """
     )

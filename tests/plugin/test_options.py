@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_zkdict import live
+from pytest_zkdict import installation
 
 THREE_LINES = """
 def test_it(zk_client):
@@ -32,7 +32,7 @@ def no_zookeeper(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     java.touch(0o755)
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
     monkeypatch.delenv("ZOOKEEPER_HOME", raising=False)
-    monkeypatch.setattr(live, "DEBIAN_JAR", tmp_path / "zookeeper.jar")
+    monkeypatch.setattr(installation, "DEBIAN_JAR", tmp_path / "zookeeper.jar")
 
 
 def ids(pytester: pytest.Pytester, *arguments: str) -> list[str]:

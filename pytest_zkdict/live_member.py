@@ -1,0 +1,334 @@
+"""One ZooKeeper server in a JVM of its own: a member of a `pytest_zkdict.live.LiveZooKeeper`.
+
+The rules that live here:
+
+- when a server counts as started: when it answers ``conf`` with *our* data directory, so neither a
+  server that still loads nor another one on the same port is mistaken for it;
+- that it ends with its owner. The server is the child of a small Python process, the supervisor,
+  which reads a pipe from the owner. Anything arriving there, its end included, ends the server. The
+  operating system closes the pipe however the owner dies, so this works everywhere Python does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import weakref
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pytest_zkdict.installation import INSTALL, LiveUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+#: Run as ``python -c``. Arguments: the server's directory, then its command. One word ends it;
+#: without a word the owner has died, and nobody else is there to remove the directory.
+_SUPERVISOR = """
+import os, shutil, signal, subprocess, sys, threading
+
+directory, command = sys.argv[1], sys.argv[2:]
+server = subprocess.Popen(command, stdin=subprocess.DEVNULL, cwd=directory)
+with open(os.path.join(directory, "pid"), "w") as file:
+    file.write(str(server.pid))
+signal.signal(signal.SIGTERM, lambda *_: server.terminate())
+orphaned = threading.Event()
+
+def end_on_word():
+    word = sys.stdin.readline().strip()
+    if not word:
+        orphaned.set()
+    if word == "stop":
+        server.terminate()
+        try:
+            server.wait(5)
+        except subprocess.TimeoutExpired:
+            pass
+    server.kill()
+
+threading.Thread(target=end_on_word, daemon=True).start()
+server.wait()
+if orphaned.is_set():
+    shutil.rmtree(directory, ignore_errors=True)
+status = server.returncode
+sys.exit(status & 255 if status >= 0 else 128 - status)
+"""
+
+
+class LiveStartError(Exception):
+    """The server did not start; the text carries the end of its output and its settings."""
+
+
+def four_letter_word(host: str, port: int, word: str, timeout: float = 5.0) -> str:
+    """Send one of ZooKeeper's four-letter words and return the answer; one connection.
+
+    ``timeout`` is in seconds. Raises `OSError` when nobody accepts or the server hangs up half way.
+    """
+    with socket.create_connection((host, port), timeout=timeout) as connection:
+        connection.sendall(word.encode("ascii"))
+        answer = bytearray()
+        while chunk := connection.recv(65536):
+            answer += chunk
+    return answer.decode("utf-8", "replace")
+
+
+class LiveMember:
+    """One server of a `pytest_zkdict.live.LiveZooKeeper`, which makes it: see its ``members``.
+
+    ``id`` is its number in the ensemble, from 1. ``port`` and its data stay its own while it is
+    stopped.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        port: int,
+        *,
+        command: Sequence[str],
+        settings: Mapping[str, object],
+        others: Sequence[int],
+        start_timeout: float,
+    ) -> None:
+        """``command`` lacks the settings' file. ``others``: its ports within the ensemble."""
+        self.id = number
+        self.port = port
+        self._command = tuple(command)
+        self._settings = settings
+        self._others = tuple(others)
+        self._start_timeout = start_timeout
+        self._closed = False
+        self._supervisor: subprocess.Popen[bytes] | None = None
+        self._directory = Path(tempfile.mkdtemp(prefix="zookeeper-"))
+        self._ender: weakref.finalize[[Path, subprocess.Popen[bytes] | None, int], LiveMember]
+        self._ender = weakref.finalize(self, _end_and_remove, self._directory, None, os.getpid())
+        (self._directory / "server.log").touch()
+        self._write_settings()
+
+    # -- what tests ask
+
+    @property
+    def hosts(self) -> str:
+        """``host:port``, as a client's connect string wants it."""
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def running(self) -> bool:
+        """Whether its process runs."""
+        return self._supervisor is not None and self._supervisor.poll() is None
+
+    @property
+    def pid(self) -> int:
+        """Its process, for a test that sends signals. Raises `RuntimeError` unless it runs."""
+        if not self.running:
+            raise RuntimeError("the server does not run")
+        return int((self._directory / "pid").read_text("utf-8"))
+
+    @property
+    def exit_status(self) -> int | None:
+        """The status that its process ended with, 128 and more for a signal (137: ``kill -9``).
+
+        None while it runs, and after `stop`.
+        """
+        return None if self._supervisor is None else self._supervisor.poll()
+
+    @property
+    def mode(self) -> str | None:
+        """What it is in its ensemble, as ``srvr`` prints it: ``"standalone"``, ``"leader"``,
+        ``"follower"``, ``"observer"``, ``"read-only"``; ``None`` while it serves nobody. Asks the
+        server (one connection).
+        """
+        try:
+            answer = four_letter_word("127.0.0.1", self.port, "srvr")
+        except OSError:
+            return None
+        found = re.search(r"^Mode: (.*)$", answer, re.MULTILINE)
+        return found[1] if found else None
+
+    @property
+    def log(self) -> str:
+        """What the server has written to its output so far, over all its starts."""
+        try:
+            return (self._directory / "server.log").read_text("utf-8", "replace")
+        except FileNotFoundError:
+            return ""  # closed
+
+    # -- its life
+
+    def start(self, *, wait: bool = True) -> None:
+        """Start the server on its port and data. Does nothing when it runs.
+
+        ``wait``: until it serves, which in an ensemble takes a quorum.
+
+        Raises `LiveStartError`, and `RuntimeError` once the whole `LiveZooKeeper` was closed.
+        """
+        if self._closed:
+            raise RuntimeError("this server's LiveZooKeeper was closed; start() that one")
+        if not self.running:
+            self.stop()  # what is left of one that ended by itself
+            self._spawn()
+            if wait and not self.wait():
+                raise LiveStartError(f"port {self.port} was taken while the server was stopped")
+
+    def stop(self, *, kill: bool = False) -> None:
+        """End the server and keep its data. ``kill``: at once, as a crash does.
+
+        Does nothing when it does not run.
+        """
+        if self._supervisor is not None:
+            _end(self._supervisor, b"kill" if kill else b"stop")
+            self._supervisor = None
+            self._arm(None)
+
+    def wait(self) -> bool:
+        """Wait until it serves: True. False: it has ended, as a port belongs to somebody else.
+
+        Raises `LiveStartError` where it ended by itself, or took too long.
+        """
+        supervisor = self._supervisor
+        if supervisor is None:
+            raise RuntimeError("the server has not been started")
+        deadline = time.monotonic() + self._start_timeout
+        while True:
+            serving = _data_directory(self.port)
+            # Without `conf` on its whitelist (a caller's choice) the server can only be believed.
+            if serving == self._directory / "data" or serving == "unknown":
+                return True
+            taken = serving is not None
+            ended = False
+            try:
+                # The pause between two questions, which the end of the server cuts short.
+                supervisor.wait(0.02)
+                ended = True
+            except subprocess.TimeoutExpired:
+                pass
+            if taken or (ended and any(map(_is_taken, (self.port, *self._others)))):
+                self.stop(kill=True)
+                return False
+            if ended or time.monotonic() > deadline:
+                self.stop(kill=True)
+                raise self._start_error(ended)
+
+    def close(self) -> None:
+        """End the server for good and remove its data. Idempotent."""
+        self._closed = True
+        self._supervisor = None
+        self._ender()
+
+    # -- how
+
+    def _start_error(self, ended: bool) -> Exception:
+        text = self.log.strip()[-4000:]
+        if "Unable to locate a Java Runtime" in text:  # macOS's placeholder for java
+            return LiveUnavailableError(f"a live ZooKeeper needs Java. {INSTALL}")
+        happened = "ended at once" if ended else f"was not up in {self._start_timeout:g} s"
+        config = (self._directory / "zoo.cfg").read_text("utf-8")
+        return LiveStartError(
+            f"the ZooKeeper server {happened}. Its output:\n{text}\nIts settings:\n{config}"
+        )
+
+    def _write_settings(self) -> None:
+        data = self._directory / "data"
+        data.mkdir()
+        (data / "myid").write_text(f"{self.id}\n", "utf-8")
+        settings = {
+            **self._settings,
+            "dataDir": data,
+            "clientPort": self.port,
+            "clientPortAddress": "127.0.0.1",
+        }
+        # zoo.cfg is a Java properties file, where a backslash escapes.
+        config = "".join(f"{name}={as_text(value)}\n" for name, value in settings.items())
+        config = config.replace("\\", "\\\\")
+        # Once: a reconfigured server changes its own file.
+        (self._directory / "zoo.cfg").write_text(config, "utf-8")
+
+    def _spawn(self) -> None:
+        """Starts the process, and does not wait for it."""
+        directory = self._directory
+        command = [*self._command, str(directory / "zoo.cfg")]
+        with open(directory / "server.log", "ab") as log:
+            supervisor = subprocess.Popen(
+                [sys.executable, "-I", "-S", "-c", _SUPERVISOR, str(directory), *command],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                bufsize=0,
+                # Ctrl-C in a terminal goes to the whole group; tests need the server to clean up.
+                start_new_session=True,
+            )
+        self._supervisor = supervisor
+        self._arm(supervisor)
+
+    def _arm(self, supervisor: subprocess.Popen[bytes] | None) -> None:
+        """Tie the server and its directory to the life of this object and the interpreter."""
+        self._ender.detach()
+        self._ender = weakref.finalize(
+            self, _end_and_remove, self._directory, supervisor, os.getpid()
+        )
+
+    def __repr__(self) -> str:
+        return f"<LiveMember {self.id} {self.hosts} {'running' if self.running else 'stopped'}>"
+
+
+def as_text(value: object) -> str:
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    if "\n" in text or "\r" in text:
+        raise ValueError(f"a setting is one line, not {text!r}")
+    return text
+
+
+def _data_directory(port: int) -> Path | Literal["unknown"] | None:
+    """The data directory of the server on this port; None while nobody serves there."""
+    try:
+        # A short wait: 3.9 drops the word, but not the connection, of who asks while it loads.
+        answer = four_letter_word("127.0.0.1", port, "conf", timeout=0.5)
+        if "not in the whitelist" in answer:
+            answer = four_letter_word("127.0.0.1", port, "srvr", timeout=0.5)
+            return None if "not currently serving" in answer else "unknown"
+    except OSError:
+        return None
+    found = re.search(r"^dataDir=(.*)$", answer, re.MULTILINE)
+    # ZooKeeper names the directory of its format's version, within the one it was told.
+    return Path(found[1].strip()).parent if found else None
+
+
+def _is_taken(port: int) -> bool:
+    with socket.socket() as probe:
+        # As the server itself binds, or the remains of its own connections would count.
+        if os.name == "posix":
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+    return False
+
+
+def _end(supervisor: subprocess.Popen[bytes], word: bytes) -> None:
+    assert supervisor.stdin is not None
+    with contextlib.suppress(OSError):  # it may have ended before
+        # A word, not only the end of the pipe: a forked child of ours may hold the pipe open.
+        supervisor.stdin.write(word + b"\n")
+    supervisor.stdin.close()
+    try:
+        supervisor.wait(20)
+    except subprocess.TimeoutExpired:
+        supervisor.kill()
+        supervisor.wait()
+
+
+def _end_and_remove(
+    directory: Path, supervisor: subprocess.Popen[bytes] | None, owner: int
+) -> None:
+    if os.getpid() != owner:
+        return  # a forked child: the server is its parent's
+    if supervisor is not None:
+        _end(supervisor, b"kill")
+    shutil.rmtree(directory, ignore_errors=True)
