@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 import re
 import socket
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 from pytest_zkdict.installation import Installation, LiveUnavailableError, find_installation
 from pytest_zkdict.live_member import LiveMember, LiveStartError, as_text, four_letter_word
@@ -53,6 +53,9 @@ JVM_OPTIONS = (
 _STANDALONE = "org.apache.zookeeper.server.ZooKeeperServerMain"
 _QUORUM = "org.apache.zookeeper.server.quorum.QuorumPeerMain"
 _OWN_SETTINGS = re.compile(r"clientPort|clientPortAddress|dataDir|peerType|server\.\d+")
+#: How the names begin that are Java system properties without ``zookeeper.`` in front.
+_BARE = ("jute.", "znode.")
+_SASL_PROVIDER = "org.apache.zookeeper.server.auth.SASLAuthenticationProvider"
 #: How often free ports are drawn before the machine is blamed.
 _DRAWS = 20
 
@@ -79,8 +82,10 @@ class LiveZooKeeper:
     ``home``: where the server is (see `find_installation`). ``servers``: how many have a vote;
     ``observers`` come after them and have none. ``tick_time`` is ZooKeeper's ``tickTime`` in
     milliseconds; sessions get from twice that up to a minute (ZooKeeper's own limit is twenty times
-    that). ``settings`` are further settings by ZooKeeper's own names, the lines of ``zoo.cfg``;
-    ``jute.maxbuffer`` is understood too. ``properties`` are Java system properties, without ``-D``.
+    that). ``settings`` are further settings by ZooKeeper's own names, the lines of ``zoo.cfg``.
+    Understood too are those that ZooKeeper has as Java system properties only (``jute.maxbuffer``,
+    ``znode.container.checkIntervalMs``) and, as by the fake, ``sasl.users``: a mapping from user to
+    password, which becomes a JAAS file. ``properties`` are Java system properties, without ``-D``.
     ``jvm_options`` replaces the options for a quick start. ``start_timeout`` is in seconds.
 
     A start costs about half a second, that of three servers about two seconds and a JVM each. The
@@ -116,7 +121,11 @@ class LiveZooKeeper:
         self._roles = ["participant"] * servers + ["observer"] * observers
         given = dict(settings or {})
         # Of all settings only these can't stand in zoo.cfg, where they'd get a prefix.
-        jute = {name: given.pop(name) for name in list(given) if name.startswith("jute.")}
+        bare = {name: given.pop(name) for name in list(given) if name.startswith(_BARE)}
+        users = given.pop("sasl.users", None)
+        self._jaas = None if users is None else _jaas(cast("Mapping[str, str]", users))
+        if users is not None:
+            given.setdefault("authProvider.sasl", _SASL_PROVIDER)
         self._settings: dict[str, object] = {
             "tickTime": tick_time,
             "maxSessionTimeout": MAX_SESSION_TIMEOUT,
@@ -134,7 +143,7 @@ class LiveZooKeeper:
             {
                 "zookeeper.extendedTypesEnabled": True,
                 "org.slf4j.simpleLogger.defaultLogLevel": "error",
-                **jute,
+                **bare,
                 **(properties or {}),
             },
         )
@@ -267,6 +276,7 @@ class LiveZooKeeper:
                 },
                 others=pairs[number - 1] if pairs else (),
                 start_timeout=self._start_timeout,
+                jaas=self._jaas,
             )
             for number, port, role in zip(numbers, client_ports, self._roles, strict=True)
         )
@@ -304,3 +314,14 @@ class LiveZooKeeper:
     def __repr__(self) -> str:
         state = "running" if self.running else "stopped"
         return f"<LiveZooKeeper {self.hosts + ' ' if self._members else ''}{state}>"
+
+
+def _jaas(users: Mapping[str, str]) -> str:
+    """A JAAS file whose server section has these users of SASL DIGEST-MD5."""
+    options = [f"user_{user}={_quoted(password)}" for user, password in users.items()]
+    module = "org.apache.zookeeper.server.auth.DigestLoginModule required"
+    return "Server {\n" + "\n".join([module, *options]) + ";\n};\n"
+
+
+def _quoted(text: str) -> str:
+    return '"' + as_text(text).replace("\\", "\\\\").replace('"', '\\"') + '"'

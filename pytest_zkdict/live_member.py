@@ -95,14 +95,18 @@ class LiveMember:
         settings: Mapping[str, object],
         others: Sequence[int],
         start_timeout: float,
+        jaas: str | None = None,
     ) -> None:
-        """``command`` lacks the settings' file. ``others``: its ports within the ensemble."""
+        """``command`` lacks the settings' file. ``others``: its ports within the ensemble.
+        ``jaas``: the text of a JAAS file.
+        """
         self.id = number
         self.port = port
         self._command = tuple(command)
         self._settings = settings
         self._others = tuple(others)
         self._start_timeout = start_timeout
+        self._jaas = jaas
         self._closed = False
         self._supervisor: subprocess.Popen[bytes] | None = None
         self._directory = Path(tempfile.mkdtemp(prefix="zookeeper-"))
@@ -246,13 +250,18 @@ class LiveMember:
         # zoo.cfg is a Java properties file, where a backslash escapes.
         config = "".join(f"{name}={as_text(value)}\n" for name, value in settings.items())
         config = config.replace("\\", "\\\\")
+        if self._jaas is not None:
+            (self._directory / "jaas.conf").write_text(self._jaas, "utf-8")
         # Once: a reconfigured server changes its own file.
         (self._directory / "zoo.cfg").write_text(config, "utf-8")
 
     def _spawn(self) -> None:
         """Starts the process, and does not wait for it."""
         directory = self._directory
-        command = [*self._command, str(directory / "zoo.cfg")]
+        java, *arguments = self._command
+        if self._jaas is not None:
+            arguments.insert(0, f"-Djava.security.auth.login.config={directory / 'jaas.conf'}")
+        command = [java, *arguments, str(directory / "zoo.cfg")]
         with open(directory / "server.log", "ab") as log:
             supervisor = subprocess.Popen(
                 [sys.executable, "-I", "-S", "-c", _SUPERVISOR, str(directory), *command],

@@ -3,8 +3,9 @@
 `FakeZooKeeper` serves on real sockets; the modules below it are the same ensemble without any I/O.
 """
 
+from zkfake.auth import AuthProvider
 from zkfake.member import Member
 from zkfake.server import FakeZooKeeper
 from zkfake.state import Snapshot
 
-__all__ = ["FakeZooKeeper", "Member", "Snapshot"]
+__all__ = ["AuthProvider", "FakeZooKeeper", "Member", "Snapshot"]

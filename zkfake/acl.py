@@ -1,18 +1,17 @@
 """Access control: which entries a znode may get, and who may do what with it.
 
-Schemes: ``world`` (only ``anyone``), ``auth`` (stands for the connection's authenticated
-identities), ``digest`` (user and the hash of user and password), ``ip`` (an address, or a network
-in slash form), ``x509`` and ``sasl`` (identities that TLS and SASL connections have). Permission
-bits are stored as they come, without a check, as the server does.
+An entry grants permissions to an id of a scheme: ``world`` (only ``anyone``), ``auth`` (stands for
+the connection's authenticated identities), or a scheme that `zkfake.auth` has a provider for.
+Permission bits are stored as they come, without a check, as the server does.
 """
 
-import hashlib
-import ipaddress
 import re
-from base64 import b64encode
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 
+from zkfake import auth
+from zkfake.auth import SUPER
 from zkfake.protocol import Acl, Acls, Code, Id, ZooKeeperError
+from zkfake.settings import Settings
 
 READ, WRITE, CREATE, DELETE, ADMIN = 1, 2, 4, 8, 16
 ALL = 31
@@ -20,52 +19,46 @@ ALL = 31
 OPEN: Acls = (Acl(ALL, "world", "anyone"),)
 _OPEN_LIST = list(OPEN)
 READ_ONLY: Acls = (Acl(READ, "world", "anyone"),)
-SUPER = Id("super", "")
-
-_AUTHENTICATED = ("digest", "sasl", "x509")
-
-
-def digest_of(credentials: str) -> str:
-    """``user:password`` as the id that the digest scheme stores:
-    ``user:base64(sha1(user:password))``.
-    """
-    user = credentials.split(":", 1)[0]
-    hashed = hashlib.sha1(credentials.encode(), usedforsecurity=False).digest()
-    return f"{user}:{b64encode(hashed).decode('ascii')}"
 
 
 class AccessControl:
     """The rules of one server: they depend on its settings and version."""
 
-    def __init__(
-        self,
-        *,
-        super_digest: str | None = None,
-        skip: bool = False,
-        ipv6: bool = True,
-        schemes: Iterable[str] = (),
-    ) -> None:
-        """``skip``: let everybody do everything. ``schemes``: of ``sasl`` and ``x509``, those the
-        server is set up for.
-        """
-        self._super_digest = super_digest
-        self.skip = skip
-        self._ipv6 = ipv6
-        self._schemes = frozenset(schemes)
+    def __init__(self, settings: Settings) -> None:
+        self.skip = settings.skip_acl
+        """Whether everybody may do everything."""
+        self._providers = _providers(settings)
+        self._super_users = settings.sasl_super_users
+        self._super_certificate = settings.x509_super_user
+        self._required = settings.required_schemes
 
-    def authenticate(self, scheme: str | None, auth: bytes | None, address: str) -> list[Id] | None:
-        """The identities that ``auth`` adds to a connection from ``address``, or ``None`` where it
-        is refused.
+    # -- identities
+
+    def authenticate(
+        self, scheme: str | None, given: bytes | None, address: str, ids: Sequence[Id]
+    ) -> Sequence[Id] | None:
+        """The identities that ``given`` adds to a connection from ``address`` that has ``ids``, or
+        ``None`` where it is refused. Raises `zkfake.auth.HangUpError`.
         """
-        if scheme == "ip":
-            return [Id("ip", address)]
-        if scheme != "digest" or auth is None:
-            return None
-        digest = digest_of(auth.decode("utf-8", "zkfake.java"))
-        ids = [Id("digest", digest)]
-        if digest == self._super_digest:
-            ids.append(SUPER)
-        return ids
+        provider = self._providers.get(scheme or "")
+        found = None if provider is None else provider.authenticate(given, address, ids)
+        return None if found is None else list(found)
+
+    def logged_in(self, user: str) -> Sequence[Id]:
+        """The identities of who has proved by SASL to be ``user``."""
+        own = Id("sasl", user)
+        return [own, SUPER] if user in self._super_users else [own]
+
+    def certified(self, ids: Sequence[Id]) -> Sequence[Id]:
+        """The identities of who shows a certificate that stands for ``ids``."""
+        mighty = [Id("super", id_.id) for id_ in ids if id_.id == self._super_certificate]
+        return [*mighty, *ids]
+
+    def is_admitted(self, ids: Sequence[Id]) -> bool:
+        """Whether a connection with these identities may do more than authenticate."""
+        return not self._required or any(id_.scheme in self._required for id_ in ids)
+
+    # -- lists
 
     def fix(self, acl: list[Acl] | None, ids: tuple[Id, ...]) -> Acls:
         """The list as it is stored: duplicates dropped, ``auth`` entries put in words.
@@ -78,7 +71,7 @@ class AccessControl:
         fixed: list[Acl] = []
         for entry in dict.fromkeys(acl or ()):
             if entry.scheme == "auth":
-                own = [Acl(entry.perms, *id_) for id_ in ids if id_.scheme in _AUTHENTICATED]
+                own = [Acl(entry.perms, *id_) for id_ in ids if self._is_authenticated(id_)]
                 if not own:
                     raise ZooKeeperError(Code.INVALID_ACL)
                 fixed += own
@@ -90,26 +83,17 @@ class AccessControl:
             raise ZooKeeperError(Code.INVALID_ACL)
         return tuple(fixed)
 
-    def _is_valid(self, scheme: str | None, id_: str | None) -> bool:
-        if scheme in ("world", "digest", "ip") and id_ is None:
-            raise ZooKeeperError(Code.MARSHALLING_ERROR)
-        if scheme == "world":
-            return id_ == "anyone"
-        if scheme == "digest":
-            return _is_digest(str(id_))
-        if scheme == "ip":
-            return self._is_network(str(id_))
-        return scheme in self._schemes
+    def _is_authenticated(self, id_: Id) -> bool:
+        provider = self._providers.get(id_.scheme)
+        return provider is not None and provider.is_authenticated
 
-    def _is_network(self, text: str) -> bool:
-        address, slash, bits = text.partition("/")
-        if _is_ipv4(address):
-            longest = 32
-        elif self._ipv6 and _is_ipv6(address):
-            longest = 128
-        else:
-            return False
-        return not slash or (bits.isascii() and bits.isdigit() and int(bits) <= longest)
+    def _is_valid(self, scheme: str | None, id_: str | None) -> bool:
+        if scheme == "world":
+            if id_ is None:
+                raise ZooKeeperError(Code.MARSHALLING_ERROR)
+            return id_ == "anyone"
+        provider = self._providers.get(scheme or "")
+        return provider is not None and provider.is_valid(id_)
 
     def check(self, acl: Acls, permission: int, ids: tuple[Id, ...]) -> None:
         """Raises `ZooKeeperError` (NoAuth) unless an entry grants one of the bits in ``permission``
@@ -129,46 +113,28 @@ class AccessControl:
             if entry.perms & permission:
                 if entry.scheme == "world" and entry.id == "anyone":
                     return True
-                for id_ in ids:
-                    if id_.scheme == entry.scheme and _matches(id_, entry.id or ""):
-                        return True
+                provider = self._providers.get(entry.scheme or "")
+                if provider is not None:
+                    for id_ in ids:
+                        if id_.scheme == entry.scheme and provider.matches(id_.id, entry.id or ""):
+                            return True
         return False
 
 
-def _is_digest(text: str) -> bool:
-    parts = text.split(":")
-    while parts and not parts[-1]:
-        parts.pop()
-    return len(parts) == 2
-
-
-def _is_ipv4(text: str) -> bool:
-    parts = text.split(".")
-    return len(parts) == 4 and all(
-        part.isascii() and part.isdigit() and int(part) <= 255 for part in parts
-    )
-
-
-def _is_ipv6(text: str) -> bool:
-    try:
-        ipaddress.IPv6Address(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _matches(id_: Id, wanted: str) -> bool:
-    if id_.scheme != "ip":
-        return id_.id == wanted
-    network, _, bits = wanted.partition("/")
-    try:
-        mine, theirs = ipaddress.ip_address(id_.id), ipaddress.ip_address(network)
-    except ValueError:
-        return False
-    if mine.version != theirs.version:
-        return False
-    shift = mine.max_prefixlen - (int(bits) if bits else mine.max_prefixlen)
-    return int(mine) >> shift == int(theirs) >> shift
+def _providers(settings: Settings) -> dict[str, auth.Provider]:
+    """The providers of a server with these settings, by their schemes."""
+    known: dict[str, Callable[[], auth.Provider]] = {
+        "ip": lambda: auth.Ip(settings.version.ipv6_acl),
+        "digest": lambda: auth.Digest(settings.digest_algorithm, settings.super_digest),
+        "sasl": lambda: auth.Sasl(settings.let_any_sasl_user),
+        "x509": lambda: auth.X509(settings.x509_super_user),
+        "ensemble": lambda: auth.Ensemble(settings.ensemble_names),
+    }
+    found = {scheme: known[scheme]() for scheme in settings.auth_schemes if scheme in known}
+    for made in settings.auth_providers:
+        if isinstance(made, auth.AuthProvider):
+            found[made.scheme] = auth.Own(made)
+    return found
 
 
 def mask(acl: Acls) -> Acls:

@@ -17,6 +17,7 @@ from typing import Any
 
 from zkfake import four_letter, sasl
 from zkfake.acl import READ
+from zkfake.auth import HangUpError
 from zkfake.figures import ConnectionStats
 from zkfake.four_letter import java_address, java_host
 from zkfake.hashset import pairs_in_order
@@ -49,10 +50,8 @@ from zkfake.tree import Change
 _LENGTH = Struct(">i")
 _HEADER = Struct(">ii")
 
-HANDSHAKE_TIMEOUT = 10_000
-"""Milliseconds after which a connection that sent no connect request is dropped, rounded up to a
-whole such span.
-"""
+_AUTHENTICATING = (Op.AUTH, Op.SASL)
+"""What a connection may do where it has to authenticate first."""
 
 
 class Connection:
@@ -80,7 +79,9 @@ class Connection:
         self.session_id = 0
         self.session_timeout = 0
         self.established = replica.ensemble.now
-        self.ids: tuple[Id, ...] = pairs_in_order((Id("ip", self.host), *ids))
+        self._access = replica.access
+        own = self._access.certified(ids)
+        self.ids: tuple[Id, ...] = pairs_in_order((Id("ip", self.host), *own))
         self._replica = replica
         self._ensemble = replica.ensemble
         self._version = replica.settings.version
@@ -152,7 +153,7 @@ class Connection:
         if (
             acl is not None
             and self._version.events_check_acl
-            and not self._replica.access.allows(acl, READ, self.ids)
+            and not self._access.allows(acl, READ, self.ids)
         ):
             return
         self._send(pack_event(type_, path, zxid))
@@ -160,7 +161,8 @@ class Connection:
     @property
     def handshake_due(self) -> int:
         """When the connection would have been dropped without a handshake."""
-        return (self.established // HANDSHAKE_TIMEOUT + 2) * HANDSHAKE_TIMEOUT
+        span = self._replica.settings.handshake_timeout
+        return (self.established // span + 2) * span
 
     @property
     def outstanding(self) -> int:
@@ -272,6 +274,9 @@ class Connection:
         session, now = self._session, self._ensemble.now
         assert session is not None
         if not self._replica.touch(session):
+            return self._close()
+        if code not in _AUTHENTICATING and not self._access.is_admitted(self.ids):
+            self._send(pack_reply(xid, 0, Code.SESSION_CLOSED_REQUIRE_SASL_AUTH))
             return self._close()
         operation = OPERATIONS.get(code)
         if operation is None or (
@@ -402,7 +407,10 @@ class Connection:
 
     def _authenticate(self, xid: int, record: AuthRequest | SaslRequest | None) -> None:
         if isinstance(record, AuthRequest):
-            ids = self._replica.access.authenticate(record.scheme, record.auth, self.host)
+            try:
+                ids = self._access.authenticate(record.scheme, record.auth, self.host, self.ids)
+            except HangUpError:
+                return self._close()
             if ids is None:
                 self._send(pack_reply(xid, 0, Code.AUTH_FAILED))
                 return self._close()
@@ -421,10 +429,15 @@ class Connection:
         try:
             token = self._sasl.respond(record.token or b"")
         except sasl.SaslError:
-            self._send(pack_reply(xid, 0, Code.AUTH_FAILED, NULL))
+            settings = self._replica.settings
+            required = "sasl" in settings.required_schemes
+            if settings.allow_sasl_failed and not required:
+                return self._send(pack_reply(xid, 0, Code.OK, NULL))
+            error = Code.SESSION_CLOSED_REQUIRE_SASL_AUTH if required else Code.AUTH_FAILED
+            self._send(pack_reply(xid, 0, error, NULL))
             return self._close()
         if self._sasl.user is not None:
-            self._add_ids([Id("sasl", self._sasl.user)])
+            self._add_ids(self._access.logged_in(self._sasl.user))
         return self._send(pack_reply(xid, 0, Code.OK, pack_buffer(token)))
 
     def _add_ids(self, ids: Sequence[Id]) -> None:

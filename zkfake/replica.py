@@ -202,8 +202,11 @@ class Replica:
     # -- its clients
 
     def admit(self, client: Client) -> bool:
-        """Counts a new connection; whether its address may have one more."""
+        """Counts a new connection; whether the server, and its address, may have one more."""
         self.clients[client] = None
+        limit = self.settings.max_connections
+        if limit and len(self.clients) > limit:
+            return False
         limit = self.settings.max_client_connections
         return not limit or sum(other.host == client.host for other in self.clients) <= limit
 

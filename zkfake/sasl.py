@@ -4,8 +4,8 @@ One exchange for one connection, carried by the ``sasl`` operation:
 
 - The client's first token is ignored, whatever it holds; the answer is the challenge.
 - Its second token is the digest response. Where it proves the password, the answer holds the
-  server's own proof and the connection has the identity ``("sasl", user)`` from then on. No user
-  name, ``super`` included, means more than that.
+  server's own proof and the connection has the identity ``("sasl", user)`` from then on. What more
+  some users may do is a matter of `zkfake.auth`.
 - Anything else, and any token after the exchange is over, fails: the server replies AuthFailed with
   a null token and zxid 0, and closes the connection.
 

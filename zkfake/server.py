@@ -14,12 +14,11 @@ import socket
 import threading
 import time
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from zkfake import inspector, state
-from zkfake.connection import HANDSHAKE_TIMEOUT, Connection
+from zkfake.connection import Connection
 from zkfake.ensemble import Ensemble
 from zkfake.faults.realtime import Faults
 from zkfake.link import Link
@@ -40,6 +39,9 @@ if TYPE_CHECKING:
     from zkfake.state import Snapshot
 
 logger = logging.getLogger("zkfake")
+
+_TLS_HANDSHAKE_TIMEOUT = 10_000
+"""Milliseconds after which a socket without a TLS handshake is closed."""
 
 _LONGEST_WAIT = 86_400.0
 """Seconds; selectors take no more than some weeks."""
@@ -87,7 +89,7 @@ class FakeZooKeeper:
         if not 0 <= observers <= 254 - servers:
             raise ValueError(f"observers = {observers}: expected 0 to {254 - servers}")
         self.tls = tls
-        parsed = replace(Settings.parse(settings, version), tls=tls is not None)
+        parsed = Settings.parse(settings, version, tls=tls is not None)
         self._epoch = time.time() - time.monotonic()
         self._ensemble = Ensemble(parsed, self._now())
         self.replicas = [
@@ -394,7 +396,7 @@ class FakeZooKeeper:
         self._links[link] = number
 
         if secure:
-            due = self._ensemble.now + HANDSHAKE_TIMEOUT
+            due = self._ensemble.now + _TLS_HANDSHAKE_TIMEOUT
             self._ensemble.timers.at(due, link.give_up_handshake)
 
 

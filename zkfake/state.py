@@ -14,7 +14,8 @@ transaction with a new zxid:
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from zkfake.acl import OPEN, SUPER
+from zkfake.acl import OPEN
+from zkfake.auth import SUPER
 from zkfake.ensemble import Ensemble
 from zkfake.log import Delete, Transaction
 from zkfake.paths import ROOT, ancestors, is_valid, split

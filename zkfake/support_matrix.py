@@ -32,22 +32,59 @@ _PLACES = {
 }
 
 
+_LEFT_OUT = {
+    "Nothing is written to a disk.": """
+        dataDir dataLogDir snapCount autopurge.* forceSync fsync.* preAllocSize digest.enabled
+    """,
+    "`servers=` and `observers=` say what the ensemble is; every voter weighs the same.": """
+        server.N group.N weight.N peerType observerMasterPort standaloneEnabled dynamicConfigFile
+    """,
+    "`host=`, `port=` and `secure_port=` say where it listens.": """
+        clientPort clientPortAddress secureClientPort clientPortListenBacklog
+    """,
+    "The servers share one process; what comes between them are faults.": """
+        initLimit syncLimit cnxTimeout electionAlg leaderServes quorum.*
+    """,
+    "The `ssl.SSLContext` of `tls=` decides about certificates.": """
+        ssl.* sslQuorum portUnification client.portUnification fips-mode
+    """,
+    "Of SASL there is DIGEST-MD5; `sasl.users` has all passwords.": """
+        kerberos.* security.auth_to_local SASLAuthenticationProvider.superPassword
+    """,
+    "There is no throttling.": """
+        globalOutstandingLimit request_throttle_max_requests throttledOpWaitTime
+        largeRequestMaxBytes connection_throttle_tokens
+    """,
+    "There is one thread; other settings that begin with `nio.` are refused, too.": """
+        nio.numSelectorThreads nio.numWorkerThreads netty.* serverCnxnFactory commitProcessor.*
+        flushDelay maxBatchSize
+    """,
+    "There is no HTTP server.": "admin.* metricsProvider.*",
+    "Clients see nothing of them.": """
+        watchManagerName maxResponseCacheSize maxGetChildrenResponseCacheSize
+        closeSessionTxn.enabled serializeLastProcessedZxid.enabled
+    """,
+}
+"""Why the fake refuses settings of the real server, and which."""
+
+
 def page() -> str:
     """The whole page, in Markdown."""
     return "\n".join(_lines()) + "\n"
 
 
 def _lines() -> Iterator[str]:
-    names = [VERSIONS[version].name for version in VERSIONS]
+    versions = [VERSIONS[version].name for version in VERSIONS]
     yield "# What zkfake supports"
     yield ""
     yield "Made by `python -m zkfake.support_matrix` from the tables that the fake runs on."
-    yield f'It can be ZooKeeper {" or ".join(names)}; `version="{DEFAULT}"` unless told otherwise.'
+    known = " or ".join(versions)
+    yield f'It can be ZooKeeper {known}; `version="{DEFAULT}"` unless told otherwise.'
     yield ""
     yield "## Operations"
     yield ""
     yield from _table(
-        ("operation", "code", "carried out by", "in a multi", *names),
+        ("operation", "code", "carried out by", "in a multi", *versions),
         (
             (
                 f"`{row.name}`",
@@ -66,7 +103,7 @@ def _lines() -> Iterator[str]:
     yield ""
     documented = _field_docs(Version)
     yield from _table(
-        ("", *names),
+        ("", *versions),
         (
             (documented[field.name], *_per_version(field.name))
             for field in dataclasses.fields(Version)
@@ -91,6 +128,16 @@ def _lines() -> Iterator[str]:
             for name, (field, _) in sorted(NAMES.items(), key=lambda item: item[0].lower())
         ),
     )
+    yield ""
+    yield "## Settings that it does not take"
+    yield ""
+    yield from _table(
+        ("settings", "why"),
+        (
+            (", ".join(f"`{name}`" for name in names.split()), reason)
+            for reason, names in _LEFT_OUT.items()
+        ),
+    )
 
 
 def _in_multi(op: Op) -> str:
@@ -109,9 +156,11 @@ def _per_version(field: str) -> list[str]:
 
 def _default(field: str) -> str:
     value = getattr(Settings(), field)
-    if isinstance(value, frozenset):
-        value = ",".join(sorted(value))
-    return "none" if value is None else f"`{str(value).lower()}`"
+    if isinstance(value, (frozenset, tuple)):
+        value = ",".join(sorted(value)) or None
+    if isinstance(value, bool):
+        value = str(value).lower()
+    return "none" if value is None else f"`{value}`"
 
 
 def _field_docs(class_: type) -> dict[str, str]:

@@ -197,6 +197,24 @@ def session_password(session: int) -> bytes:
     return out
 
 
+def digest_md5(challenge: bytes, user: str, password: str) -> bytes:
+    """A client's response to a DIGEST-MD5 challenge (RFC 2831) of a ZooKeeper server."""
+    nonce = challenge.split(b'nonce="')[1].split(b'"')[0].decode()
+    realm, uri, cnonce, count = "zk-sasl-md5", "zookeeper/zk-sasl-md5", "0123456789", "00000001"
+
+    def md5(text: bytes) -> str:
+        return hashlib.md5(text).hexdigest()
+
+    login = hashlib.md5(f"{user}:{realm}:{password}".encode()).digest()
+    secret = md5(login + f":{nonce}:{cnonce}".encode())
+    what = md5(f"AUTHENTICATE:{uri}".encode())
+    proof = md5(f"{secret}:{nonce}:{count}:{cnonce}:auth:{what}".encode())
+    return (
+        f'username="{user}",realm="{realm}",nonce="{nonce}",cnonce="{cnonce}",nc={count},qop=auth,'
+        f'digest-uri="{uri}",response={proof},charset=utf-8'
+    ).encode()
+
+
 # -- channels --------------------------------------------------------------------------------------
 
 

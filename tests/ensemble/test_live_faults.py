@@ -8,7 +8,6 @@ none makes a transaction by expiring.
 from __future__ import annotations
 
 import re
-import struct
 import time
 from typing import TYPE_CHECKING, Protocol
 
@@ -18,14 +17,13 @@ from pytest_zkdict.live import TICK_TIME, LiveZooKeeper, four_letter_word
 from zkfake import FakeZooKeeper
 
 from ..differential import wire
-from ..differential.wire import OPS, SocketChannel
+from ..differential.client import LONG, Client
 from ..fake.harness import (
     DATA_CHANGED,
     DELETED,
     OK,
     Event,
     Reply,
-    take_apart,
 )
 
 if TYPE_CHECKING:
@@ -37,53 +35,9 @@ if TYPE_CHECKING:
 PATIENCE = 60.0
 NOT_READ_ONLY = -119
 REFUSED = bytes(16) + wire.buffer(bytes(16))
-LONG, SHORT = 600_000, 3_000
-"""Session timeouts, milliseconds."""
+SHORT = 3_000
+"""A session timeout, milliseconds."""
 SETTINGS: dict[str, object] = {"tickTime": TICK_TIME, "maxSessionTimeout": LONG}
-
-
-class Client:
-    """A blocking client with at most one session."""
-
-    def __init__(self, port: int, **arguments: int | bytes | None) -> None:
-        """Connects; `response` is what came back, `None` where the server closed in silence."""
-        self.channel = SocketChannel(("127.0.0.1", port), PATIENCE)
-        self.channel.send(wire.frame(wire.connect(**{"timeout": LONG, **arguments})))  # type: ignore[arg-type]
-        self.response = self._frame()
-        self.session, self.password = 0, b""
-        if self.response is not None and len(self.response) > 16:
-            (self.session,) = struct.unpack_from(">q", self.response, 8)
-            self.password = self.response[20:36]
-        self._xid = 0
-
-    def _frame(self) -> bytes | None:
-        frames, ended = self.channel.read_frame()
-        # A server that is killed may leave half a frame.
-        return frames[0] if frames and not ended else None
-
-    def send(self, op: str, body: bytes = b"") -> None:
-        self._xid += 1
-        xid = wire.PING_XID if op == "ping" else self._xid
-        self.channel.send(wire.request(xid, OPS[op], body))
-
-    def take(self) -> Reply | Event | None:
-        """The next reply or event; `None` where the connection has ended."""
-        payload = self._frame()
-        return None if payload is None else take_apart(payload)
-
-    def call(self, op: str, body: bytes = b"") -> Reply:
-        self.send(op, body)
-        reply = self.take()
-        assert isinstance(reply, Reply), (op, reply)
-        return reply
-
-    def wait_for_the_end(self) -> None:
-        """Reads until the server closes."""
-        while self.take() is not None:
-            pass
-
-    def close(self) -> None:
-        self.channel.abandon()
 
 
 class Servers(Protocol):

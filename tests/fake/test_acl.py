@@ -8,14 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zkfake.acl import ADMIN, ALL, READ, SUPER, WRITE, AccessControl, digest_of, mask
+from zkfake.acl import ADMIN, ALL, READ, WRITE, AccessControl, mask
+from zkfake.auth import SUPER, digest_of
 from zkfake.protocol import Acl, Code, Id, ZooKeeperError
+from zkfake.settings import Settings
 
 from ..differential import wire
 from .harness import AUTH_FAILED, INVALID_ACL, MARSHALLING, NO_AUTH, OK, World
 
 BOB = digest_of("bob:secret")
-ACCESS = AccessControl()
+ACCESS = AccessControl(Settings())
+SECURED = AccessControl(Settings.parse({"sasl.users": {}}, tls=True))
+"""Of a server with SASL and TLS."""
 LOCAL = (Id("ip", "127.0.0.1"),)
 
 
@@ -83,16 +87,17 @@ def test_what_cannot_be_stored(scheme: str | None, id_: str | None) -> None:
     assert refused(ACCESS, Acl(READ, scheme, id_)) is Code.INVALID_ACL
 
 
-@pytest.mark.parametrize("scheme", ["world", "digest"])
+@pytest.mark.parametrize("scheme", ["world", "digest", "ip"])
 def test_the_server_trips_over_a_null_id(scheme: str) -> None:
     assert refused(ACCESS, Acl(READ, scheme, None)) is Code.MARSHALLING_ERROR
 
 
 def test_schemes_that_the_server_is_set_up_for() -> None:
-    access = AccessControl(schemes=["sasl", "x509"], ipv6=False)
-    for scheme in ("sasl", "x509"):
-        assert access.fix([Acl(1, scheme, "bob")], ()) == (Acl(1, scheme, "bob"),)
-    assert refused(access, Acl(1, "ip", "::1")) is Code.INVALID_ACL
+    for entry in (Acl(1, "sasl", "bob"), Acl(1, "x509", "CN=bob")):
+        assert SECURED.fix([entry], ()) == (entry,)
+    assert refused(SECURED, Acl(1, "x509", "bob")) is Code.INVALID_ACL
+    before = AccessControl(Settings.parse({}, "3.8"))
+    assert refused(before, Acl(1, "ip", "::1")) is Code.INVALID_ACL
 
 
 def test_an_empty_list_is_invalid() -> None:
@@ -104,7 +109,7 @@ def test_an_empty_list_is_invalid() -> None:
 def test_duplicates_go_before_auth_is_put_in_words() -> None:
     ids = (*LOCAL, Id("digest", "a:1"), SUPER, Id("x509", "CN=a"), Id("sasl", "a"))
     auth, own = Acl(READ, "auth", "whatever"), Acl(READ, "digest", "a:1")
-    assert ACCESS.fix([own, auth, auth, own], ids) == (
+    assert SECURED.fix([own, auth, auth, own], ids) == (
         own,
         own,
         Acl(READ, "x509", "CN=a"),
@@ -140,14 +145,14 @@ def test_who_may_do_what(entries: list[Acl], permission: int, ids: list[Id]) -> 
         for entry in entries
     )
     acls = tuple(entries)
-    assert ACCESS.allows(acls, permission, tuple(ids)) == granted
+    assert SECURED.allows(acls, permission, tuple(ids)) == granted
     assert ACCESS.allows(acls, permission, (*ids, SUPER))
-    assert AccessControl(skip=True).allows(acls, permission, tuple(ids))
+    assert AccessControl(Settings.parse({"skipACL": True})).allows(acls, permission, tuple(ids))
     if granted:
-        ACCESS.check(acls, permission, tuple(ids))
+        SECURED.check(acls, permission, tuple(ids))
     else:
         with pytest.raises(ZooKeeperError, match="NO_AUTH"):
-            ACCESS.check(acls, permission, tuple(ids))
+            SECURED.check(acls, permission, tuple(ids))
 
 
 @given(st.ip_addresses(), st.ip_addresses(), st.integers(0, 128))

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zkfake import FakeZooKeeper
+from zkfake import AuthProvider, FakeZooKeeper
 from zkfake.settings import Settings
 
+CLASSES = "org.apache.zookeeper.server.auth."
+TOKEN = AuthProvider("token", lambda auth, address: [])
 GOOD: dict[str, list[tuple[object, str, object]]] = {
     "tickTime": [(500, "tick_time", 500), ("500", "tick_time", 500)],
     "minSessionTimeout": [(1, "min_session_timeout", 1)],
@@ -20,6 +20,29 @@ GOOD: dict[str, list[tuple[object, str, object]]] = {
     "extendedTypesEnabled": [(True, "extended_types", True), ("TRUE", "extended_types", True)],
     "superDigest": [("super:abc=", "super_digest", "super:abc=")],
     "DigestAuthenticationProvider.superDigest": [("super:abc=", "super_digest", "super:abc=")],
+    "DigestAuthenticationProvider.enabled": [("false", "digest_enabled", False)],
+    "DigestAuthenticationProvider.digestAlg": [
+        ("sha-1", "digest_algorithm", "SHA1"),
+        ("SHA3-512", "digest_algorithm", "SHA3-512"),
+    ],
+    "superUser": [("bob", "sasl_super_users", ("bob",))],
+    "superUser.N": [("eve", "sasl_super_users", ("eve",))],
+    "letAnySaslUserDoX": [("anyone", "let_any_sasl_user", "anyone")],
+    "X509AuthenticationProvider.superUser": [("CN=bob", "x509_super_user", "CN=bob")],
+    "authProvider.N": [
+        (CLASSES + "SASLAuthenticationProvider", "auth_providers", ("sasl",)),
+        (TOKEN, "auth_providers", (TOKEN,)),
+    ],
+    "ensembleAuthName": [(" one, two", "ensemble_names", ("one", "two"))],
+    "enforce.auth.enabled": [("false", "enforce_auth", False)],
+    "enforce.auth.schemes": [("sasl,digest ", "enforce_auth_schemes", ("sasl", "digest"))],
+    "sessionRequireClientSASLAuth": [("false", "require_sasl", False)],
+    "allowSaslFailedClients": [(True, "allow_sasl_failed", True)],
+    "enableEagerACLCheck": [(True, "eager_acl_check", True)],
+    "maxCnxns": [(5, "max_connections", 5)],
+    "nio.sessionlessCnxnTimeout": [(500, "handshake_timeout", 500)],
+    "znode.container.maxNeverUsedIntervalMs": [(0, "container_never_used", 0)],
+    "znode.container.maxPerMinute": [("60", "container_max_per_minute", 60)],
     "skipACL": [("yes", "skip_acl", True), ("no", "skip_acl", False)],
     "readonlymode.enabled": [("false", "read_only_mode", False)],
     "4lw.commands.whitelist": [
@@ -78,7 +101,14 @@ def test_any_value_is_taken_or_refused_with_name_and_reason(name: str, value: ob
         assert isinstance(value, (str, int))
 
 
-@pytest.mark.parametrize("name", sorted(set(GOOD) - {"4lw.commands.whitelist"}))
+TEXTS = {
+    *("4lw.commands.whitelist", "superUser", "superUser.N", "letAnySaslUserDoX"),
+    *("X509AuthenticationProvider.superUser", "ensembleAuthName", "enforce.auth.schemes"),
+}
+"""What takes any text."""
+
+
+@pytest.mark.parametrize("name", sorted(set(GOOD) - TEXTS))
 def test_nonsense_is_refused_everywhere(name: str) -> None:
     for value in (None, 1.5, object(), "nonsense", [1], {"a": 1}):
         with pytest.raises(ValueError, match=f"{name} = .*: expected "):
@@ -103,9 +133,17 @@ def test_defaults_are_the_servers() -> None:
     assert settings.jute_max_buffer == 1_048_575
     assert settings.max_client_connections == 60
     assert settings.four_letter_whitelist == {"srvr"}
-    assert settings.auth_schemes == ()
-    secured = dataclasses.replace(Settings.parse({"sasl.users": {}}), tls=True)
-    assert secured.auth_schemes == ("sasl", "x509")
+    assert settings.auth_schemes == ("ip", "digest")
+    secured = Settings.parse({"sasl.users": {}}, tls=True)
+    assert secured.auth_schemes == ("ip", "digest", "sasl", "x509")
+
+
+def test_settings_that_are_given_several_times() -> None:
+    made = Settings.parse({"superUser": "a", "superUser.1": "b", "zookeeper.superUser.x": "c"})
+    assert made.sasl_super_users == ("a", "b", "c")
+    for name in ("authProvider", "superUser.", "znode.N"):
+        with pytest.raises(ValueError, match=r"is not a setting|expected"):
+            Settings.parse({name: "" if name == "superUser." else "x"})
 
 
 def test_a_fake_says_so_before_it_binds_anything() -> None:

@@ -50,12 +50,7 @@ class Ensemble:
         self.random = random or Random()
         self.settings = settings
         self.now = now
-        self.access = AccessControl(
-            super_digest=settings.super_digest,
-            skip=settings.skip_acl,
-            ipv6=settings.version.ipv6_acl,
-            schemes=settings.auth_schemes,
-        )
+        self.access = AccessControl(settings)
         self.log = Past(settings.keep_log)
         """What is committed."""
         self.timers = Timers()

@@ -1,0 +1,145 @@
+"""Which texts are distinguished names to Java's ``X500Principal``: what ACL entries of the x509
+scheme may name.
+
+Java reads the default format, which is wider than RFC 2253: attributes with commas or semicolons
+between them, values as they are, in double quotes or in hexadecimal after ``#``, blanks around
+names. An attribute is one of Java's keywords or an object identifier in numbers. Where Java's own
+reading of quotes and backslashes is odd, this is as odd.
+"""
+
+import re
+
+__all__ = ["is_distinguished_name"]
+
+_KEYWORDS = frozenset(
+    (
+        *("CN", "C", "L", "S", "ST", "O", "OU", "T", "IP", "STREET", "DC", "DNQUALIFIER", "DNQ"),
+        *("SURNAME", "GIVENNAME", "INITIALS", "GENERATION", "EMAIL", "EMAILADDRESS", "UID"),
+        "SERIALNUMBER",
+    )
+)
+_BLANKS = "".join(map(chr, range(33)))  # what Java's String.trim() takes away
+_OID = re.compile(r"([0-9])(\.\d+)+")
+_HEX = "0123456789ABCDEFabcdef"
+_ESCAPABLE = ',=\n+<>#;\\"'
+_SEPARATORS = ",+;"
+_TO_BE_ESCAPED = ',+<>;"'
+
+
+def is_distinguished_name(text: str) -> bool:
+    """Whether Java makes an ``X500Principal`` of ``text``; the empty one is one. Cost: linear."""
+    if not text:
+        return True
+    start, at, quotes = 0, 0, 0
+    for match in re.finditer("[,;]", text):
+        end = match.start()
+        quotes += _count_quotes(text, at, end)
+        if quotes != 1 and not _is_escaped(text, at, end):
+            if not _is_relative_name(text[start:end]):
+                return False
+            start, quotes = end + 1, 0
+        at = end + 1
+    return _is_relative_name(text[start:])
+
+
+def _count_quotes(text: str, start: int, end: int) -> int:
+    """The double quotes in ``text[start:end]`` without a backslash right before them."""
+    return text.count('"', start, end) - text.count('\\"', start, end)
+
+
+def _is_escaped(text: str, start: int, end: int) -> bool:
+    """Whether a backslash takes the meaning of the separator at ``end`` away. After two of them in
+    a row, all since ``start`` count.
+    """
+    before = text[max(end - 2, 0) : end]
+    if before == "\\\\":
+        return text.count("\\", start, end) % 2 == 1
+    return before.endswith("\\")
+
+
+def _is_relative_name(text: str) -> bool:
+    """One or more attributes with plus signs between them."""
+    start, at, quotes = 0, 0, 0
+    for match in re.finditer(r"\+", text):
+        end = match.start()
+        quotes += _count_quotes(text, at, end)
+        if end and text[end - 1] != "\\" and quotes != 1:
+            if not _is_attribute(text[start:end]):
+                return False
+            start, quotes = end + 1, 0
+        at = end + 1
+    return _is_attribute(text[start:])
+
+
+def _is_attribute(text: str) -> bool:
+    keyword, equals, value = text.partition("=")
+    if not equals or not _is_type(keyword.upper().strip(_BLANKS)):
+        return False
+    value = value.lstrip(" \n")
+    if value.startswith("#"):
+        return _is_encoded(value[1:])
+    return _is_quoted(value[1:]) if value.startswith('"') else _is_plain(value)
+
+
+def _is_type(keyword: str) -> bool:
+    if keyword in _KEYWORDS:
+        return True
+    number = keyword.removeprefix("OID.")
+    if _OID.fullmatch(number) is None:
+        return False
+    first, second = (int(part[:4]) for part in number.split(".")[:2])
+    return (first < 2 and second < 40) or first == 2
+
+
+def _is_encoded(text: str) -> bool:
+    """One value in DER, written in hexadecimal digits."""
+    if len(text) % 2 or not text or text.strip(_HEX):
+        return False
+    data = bytes.fromhex(text)
+    if len(data) < 2:
+        return False
+    length, at = data[1], 2
+    if length & 0x80:
+        size = length & 0x7F
+        length, at = int.from_bytes(data[2 : 2 + size], "big"), 2 + size
+        if not 1 <= size <= 4 or length < 0x80 or data[2] == 0:
+            return False  # not the shortest form
+    return len(data) - at == length
+
+
+def _is_quoted(text: str) -> bool:
+    end = _skip(text, '"')
+    return end is not None and end < len(text) and not text[end + 1 :].strip(" \n")
+
+
+def _is_plain(text: str) -> bool:
+    return _skip(text, "") is not None
+
+
+def _skip(text: str, end: str) -> int | None:
+    """Where the character ``end`` comes, a separator in the middle of a plain value, or the end of
+    the text; ``None`` where a backslash stands before what it may not, or a character without one
+    that needs it.
+    """
+    escapable = _ESCAPABLE if end else _ESCAPABLE + " "
+    at = 0
+    while at < len(text):
+        character = text[at]
+        if character == "\\":
+            escaped = text[at + 1 : at + 2]
+            if escaped and escaped in _HEX:
+                if text[at + 2 : at + 3] not in tuple(_HEX):
+                    return None
+                at += 1
+            elif not escaped or escaped not in escapable:
+                return None
+            at += 2
+            continue
+        if character == end:
+            return at
+        if not end and at and character in _SEPARATORS:
+            return at
+        if not end and character in _TO_BE_ESCAPED:
+            return None
+        at += 1
+    return at
