@@ -1,38 +1,29 @@
-"""What stands behind a test's connect string, and the znode that each test has to itself there.
+"""The servers that a test may stand on, as it sees them.
 
-The rules that live here:
-
-- both backends look alike (`ZooKeeperServer`) and have the same times: a 200 ms tick, so sessions
-  from 0.4 s to a minute;
-- a server is started when a test first asks for it and ends with the run; a failed start is not
-  tried again, every test that needs that server fails for the same reason;
-- no test shares a znode with another one: each gets a chroot with a name nobody else has, on a
-  server of the run's own as well as on one shared by many runs.
+The rules that live here: both backends look alike (`ZooKeeperServer`) and have the same times: a
+200 ms tick, so sessions from 0.4 s to a minute.
 """
 
 from __future__ import annotations
 
-import base64
-import contextlib
-import hashlib
-import os
 import re
-import secrets
 import socket
 import struct
-import warnings
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, cast
 
-from pytest_zkdict.live import MAX_SESSION_TIMEOUT, TICK_TIME, LiveZooKeeper, four_letter_word
+from pytest_zkdict.live import MAX_SESSION_TIMEOUT, TICK_TIME, four_letter_word
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    import ssl
+    from collections.abc import Mapping
 
-    from kazoo.client import KazooClient
+    from zkfake import FakeZooKeeper, Member, Snapshot
+    from zkfake.faults.realtime import Faults
+    from zkfake.inspector import ConnectionView, SessionView, WatchView, ZnodeView
 
-    from zkfake import FakeZooKeeper
-    from zkfake.faults import Faults
+__all__ = ["Backend", "ExternalServer", "FakeServer", "OwnServer", "ZooKeeperServer"]
 
 Backend = Literal["fake", "live"]
 
@@ -83,12 +74,25 @@ class OwnServer(ZooKeeperServer, Protocol):
 
 
 class FakeServer:
-    """A `FakeZooKeeper` of this process as an `OwnServer`, set up as a live one is."""
+    """A `FakeZooKeeper` of this process as an `OwnServer`, set up as a live one is.
+
+    Everything that `FakeZooKeeper` offers to look into it and to change it is here as well.
+    ``stop()`` and ``start()`` keep the ports, as a live server's do.
+    """
 
     backend: Literal["fake"] = "fake"
 
-    def __init__(self, settings: Mapping[str, object] | None = None) -> None:
+    def __init__(
+        self,
+        settings: Mapping[str, object] | None = None,
+        *,
+        servers: int = 1,
+        version: str | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        """The arguments are those of `FakeZooKeeper`. It serves when this returns."""
         from zkfake import FakeZooKeeper
+        from zkfake.versions import DEFAULT
 
         self._settings: dict[str, object] = {
             "tickTime": TICK_TIME,
@@ -98,26 +102,105 @@ class FakeServer:
             "extendedTypesEnabled": True,
             **(settings or {}),
         }
-        self._fake: FakeZooKeeper = FakeZooKeeper(settings=self._settings)
+        self._fake: FakeZooKeeper = FakeZooKeeper(
+            settings=self._settings, servers=servers, tls=tls, version=version or DEFAULT
+        )
         self._fake.start()
+        self._faults_used = False
         self.hosts: str = self._fake.hosts
+
+    # -- what both backends tell
 
     @property
     def version(self) -> str:
+        """The version the server says it has: ``"3.9.5"``. One connection."""
         return _version(self.hosts)
 
     @property
     def tick_time(self) -> int:
+        """``tickTime`` in milliseconds."""
         return int(str(self._settings["tickTime"]))
 
     @property
     def min_session_timeout(self) -> float:
+        """The shortest session timeout that the server grants, in seconds."""
         return int(str(self._settings.get("minSessionTimeout", 2 * self.tick_time))) / 1000
+
+    # -- what only the fake has
+
+    @property
+    def secure_hosts(self) -> str:
+        """The connect string of the TLS ports. Raises `ValueError` without ``tls``."""
+        return ",".join(member.secure_hosts for member in self._fake.members)
 
     @property
     def faults(self) -> Faults:
         """What can be done to this server, its clients and their connections."""
+        self._faults_used = True
         return self._fake.faults
+
+    @property
+    def members(self) -> tuple[Member, ...]:
+        """The servers of the ensemble, each with ``stop()``, ``start()``, ``lag`` and ``mode``."""
+        return self._fake.members
+
+    @property
+    def sessions(self) -> tuple[SessionView, ...]:
+        """The open sessions, oldest first."""
+        return self._fake.sessions
+
+    @property
+    def watches(self) -> tuple[WatchView, ...]:
+        """Every watch that is set."""
+        return self._fake.watches
+
+    @property
+    def connections(self) -> tuple[ConnectionView, ...]:
+        """Every open connection, oldest first."""
+        return self._fake.connections
+
+    @property
+    def znodes(self) -> Mapping[str, ZnodeView]:
+        """Every znode by path, ``/zookeeper`` included. Cost: linear in the tree."""
+        return self._fake.znodes
+
+    def load(self, znodes: Mapping[str, bytes | None]) -> None:
+        """Makes or overwrites znodes, parents included, with open ACLs.
+
+        Paths are the server's, so a test's own ones begin with its `zk_chroot`. Raises
+        `ValueError`, `TypeError` and `RuntimeError` as `FakeZooKeeper.load` does.
+        """
+        self._fake.load(znodes)
+
+    def dump(self) -> dict[str, bytes | None]:
+        """The data of every znode by path, parents first."""
+        return self._fake.dump()
+
+    def snapshot(self) -> Snapshot:
+        """The whole tree as it is now. Cost: a reference a znode."""
+        return self._fake.snapshot()
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Back to a snapshot of this fake or of another one. Cost: as `snapshot`."""
+        self._fake.restore(snapshot)
+
+    def remove(self, path: str) -> None:
+        """Removes a znode with all below it, whatever its ACL. Nothing where there is none.
+
+        Clients see one transaction. Cost: linear in the tree.
+        """
+        self._fake.remove(path)
+
+    def expire(self, session_id: int) -> None:
+        """Ends a session as if it had been silent for its timeout. Raises `KeyError`."""
+        self._fake.expire(session_id)
+
+    # -- life
+
+    @property
+    def running(self) -> bool:
+        """Whether all of its servers serve."""
+        return self._fake.running and all(member.running for member in self._fake.members)
 
     def stop(self) -> None:
         for member in self._fake.members:
@@ -129,6 +212,28 @@ class FakeServer:
 
     def close(self) -> None:
         self._fake.stop()
+
+    # -- between two tests
+
+    def put_back(self) -> None:
+        """Heals every fault, starts what is stopped and takes every lag away."""
+        if self._faults_used:
+            self._faults_used = False
+            self._fake.faults.heal()
+        for member in self._fake.members:
+            member.start()
+            if member.lag:
+                member.lag = 0
+
+    def describe_sessions(self) -> dict[int, str]:
+        """The open sessions by id, each with what it holds."""
+        watches = Counter(watch.session_id for watch in self._fake.watches)
+        peers = {view.session_id: view.address for view in self._fake.connections}
+        return {
+            session.id: f"of the client at {peers.get(session.id, '(not connected)')}, "
+            f"{len(session.ephemerals)} ephemerals, {watches[session.id]} watches"
+            for session in self._fake.sessions
+        }
 
 
 @dataclass(frozen=True)
@@ -173,99 +278,3 @@ def _shortest_session(host: str, port: int) -> int:
     if len(answer) < 12:
         raise ConnectionError(f"{host}:{port} accepted but does not answer as ZooKeeper does")
     return cast("int", struct.unpack("!iii", answer)[2])
-
-
-class ServerPool:
-    """The servers of one test run: at most one of each backend, started when first asked for."""
-
-    def __init__(self, *, hosts: str | None, home: str | None) -> None:
-        self._hosts, _, base = (hosts or "").partition("/")
-        self._base = f"/{base}".rstrip("/")
-        self._home = home
-        self._running: dict[str, ZooKeeperServer | Exception] = {}
-        self._owned: list[OwnServer] = []
-        self._password = secrets.token_hex(16)
-
-    def get(self, backend: str) -> ZooKeeperServer:
-        """The server of this backend. Raises, again and again, what its start raised."""
-        if backend not in self._running:
-            try:
-                self._running[backend] = self._start(backend)
-            except Exception as error:
-                self._running[backend] = error
-        server = self._running[backend]
-        if isinstance(server, Exception):
-            raise server
-        return server
-
-    def _start(self, backend: str) -> ZooKeeperServer:
-        if backend == "live" and self._hosts:
-            return ExternalServer.at(self._hosts)
-        # The run may clean up whatever its tests lock away.
-        digest = base64.b64encode(hashlib.sha1(f"super:{self._password}".encode()).digest())
-        setting = {"DigestAuthenticationProvider.superDigest": f"super:{digest.decode()}"}
-        server = self.own(backend, setting)
-        self._owned.append(server)
-        return server
-
-    def own(self, backend: str, settings: Mapping[str, object] | None = None) -> OwnServer:
-        """A further server that the caller has to close."""
-        if backend == "fake":
-            return FakeServer(settings)
-        live = LiveZooKeeper(self._home, settings=settings)
-        try:
-            live.start()
-        except BaseException:
-            live.close()
-            raise
-        return live
-
-    @property
-    def external(self) -> bool:
-        """Whether the live server is somebody else's."""
-        return bool(self._hosts)
-
-    @contextlib.contextmanager
-    def chroot(self, server: ZooKeeperServer) -> Iterator[str]:
-        """A new znode for one test; it goes, with all below it, at the end."""
-        worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
-        base = self._base if isinstance(server, ExternalServer) else ""
-        path = f"{base}/pytest-{worker}-{secrets.token_hex(6)}"
-        self._as_admin(server, lambda admin: admin.ensure_path(path))
-        try:
-            yield path
-        finally:
-            self._as_admin(server, lambda admin: _remove(admin, path))
-
-    def _as_admin(self, server: ZooKeeperServer, act: Callable[[KazooClient], object]) -> None:
-        from kazoo.client import KazooClient
-
-        own = server in self._owned
-        auth = [("digest", f"super:{self._password}")] if own else None
-        admin = KazooClient(server.hosts, auth_data=auth)
-        admin.start()
-        try:
-            act(admin)
-        finally:
-            admin.stop()
-            admin.close()
-
-    def close(self) -> None:
-        while self._owned:
-            self._owned.pop().close()
-        self._running.clear()
-
-
-def _remove(admin: KazooClient, path: str) -> None:
-    from kazoo.exceptions import NoAuthError, NotEmptyError
-
-    try:
-        # A client that the test left behind may still be writing.
-        for _ in range(50):
-            with contextlib.suppress(NotEmptyError):
-                admin.delete(path, recursive=True)
-                return
-        admin.delete(path, recursive=True)
-    except NoAuthError:
-        # Only on somebody else's server: the run has no rights there but the test's.
-        warnings.warn(f"a test locked znodes under {path}; they stay", stacklevel=2)

@@ -222,6 +222,15 @@ class FakeZooKeeper:
         with self.at_work():
             return state.dump(self._ensemble)
 
+    def remove(self, path: str) -> None:
+        """Removes a znode with all below it, whatever its ACL; does nothing where there is none.
+
+        To clients it looks like one transaction. Cost: linear in the tree. Raises `RuntimeError`
+        unless running, `ValueError` for ``/`` and for what is below ``/zookeeper``.
+        """
+        with self.at_work():
+            state.remove(self._ensemble, path)
+
     def expire(self, session_id: int) -> None:
         """Ends a session as if it had not been heard of for its timeout. Raises `KeyError` if there
         is none.

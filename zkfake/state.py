@@ -70,6 +70,24 @@ def restore(ensemble: Ensemble, snapshot: Snapshot) -> None:
     ensemble.replace(tree, zxid, list(_differences(ensemble.tip, tree)))
 
 
+def remove(ensemble: Ensemble, path: str) -> None:
+    """Takes a znode away with all below it, as if one transaction had. Raises `ValueError` for what
+    has to stay, `RuntimeError` without a leader.
+    """
+    if path in (ROOT, _SYSTEM) or path.startswith(_SYSTEM + "/"):
+        raise ValueError(f"{path} cannot be removed")
+    _check_leader(ensemble)
+    tree = ensemble.tip.copy()
+    below = path + "/"
+    gone = sorted(name for name in tree.nodes if name == path or name.startswith(below))
+    if not gone:
+        return
+    zxid = ensemble.log.last_zxid + 1
+    deletes = tuple(Delete(name) for name in reversed(gone))
+    tree.apply(Transaction(tree.zxid, ensemble.now, 0, Op.DELETE, deletes))
+    ensemble.replace(tree, zxid, list(_differences(ensemble.tip, tree)))
+
+
 def _differences(old: Tree, new: Tree) -> Iterator[Change]:
     """What turned ``old`` into ``new``, children before parents that go, parents before children
     that come.

@@ -197,8 +197,10 @@ def test_a_marker_with_a_bad_name(pytester: pytest.Pytester) -> None:
         """
     )
     result = pytester.runpytest_inprocess()
-    result.stdout.fnmatch_lines(["*marker zk_backend takes 'fake' or 'live', not*'real'*"])
-    assert result.ret != 0
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(
+        ["ERROR: *::test_it*: the mark zk_backend takes 'fake', 'live' or 'both', not 'real'"]
+    )
 
 
 def test_unittests_test_cases_get_the_first_backend(pytester: pytest.Pytester) -> None:

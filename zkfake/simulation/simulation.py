@@ -18,6 +18,7 @@ import sys
 from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from zkfake import state
 from zkfake.settings import Settings
 from zkfake.simulation import patches
 from zkfake.simulation.clients import Clients
@@ -380,6 +381,16 @@ class Simulation:
     def replicas(self) -> tuple[Replica, ...]:
         """The servers, as `zkfake.replica` has them: ``zxid``, ``mode``, ``tree``, ..."""
         return tuple(self._world.replicas)
+
+    def load(self, znodes: Mapping[str, bytes | None]) -> None:
+        """Make or overwrite znodes, parents included, with open ACLs. Takes no virtual time where
+        the network is calm.
+
+        Raises `ValueError` for a path that cannot be, `TypeError` for data that is not bytes,
+        `RuntimeError` while no server leads; nothing is changed then.
+        """
+        self._running()
+        self._world.call(lambda: state.load(self._world.ensemble, znodes))
 
     # -- clients
 

@@ -1,0 +1,179 @@
+"""Factories that a test gets: of servers, clients and dicts.
+
+The rules that live here: what a factory made ends with the factory, whatever state the test left it
+in; and a client whose server has ended says so at once.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import ExitStack, closing
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable, Mapping
+
+    from kazoo.client import KazooClient
+
+    from pytest_zkdict.run import Run, Target
+    from pytest_zkdict.servers import OwnServer
+    from zkdict import ZooKeeperDict
+
+__all__ = ["ClientFactory", "DictFactory", "ServerEndedError", "ServerFactory"]
+
+#: Seconds that a client may take to stop at the end of a test before the test is blamed.
+STOP_LIMIT = 30.0
+#: Seconds that `KazooClient.start` waits for a connection.
+START_LIMIT = 15.0
+
+
+class ServerEndedError(Exception):
+    """The server that the run shares has ended, so no client can connect; the text tells how."""
+
+
+class ServerFactory:
+    """Starts servers for one test, on the test's backend; they end with the test."""
+
+    def __init__(self, run: Run, target: Target) -> None:
+        self._run = run
+        self._target = target
+        self._exits = ExitStack()
+
+    def __call__(
+        self,
+        settings: Mapping[str, object] | None = None,
+        *,
+        servers: int | None = None,
+        version: str | None = None,
+        tls: ssl.SSLContext | None = None,
+        load: Mapping[str, bytes | None] | None = None,
+    ) -> OwnServer:
+        """A started server; ``settings`` by ZooKeeper's own names, e.g. ``{"tickTime": 100}``.
+
+        ``servers``: how many make the ensemble. ``version``: ``"3.9"`` or ``"3.8"``. ``tls``: a
+        server-side context, on the fake. ``load``: znodes that it starts with. What is left out is
+        as the run's settings and the test's marks have it.
+
+        Fails the test for a setting that the backend does not have. Costs a few milliseconds on the
+        fake, half a second a server on live.
+        """
+        spec = self._run.spec(
+            self._target, servers=servers, version=version, tls=tls, settings=settings
+        )
+        pool = self._run.pool
+        server = self._run.started_or_skipped(lambda: pool.own(spec))
+        self._exits.enter_context(closing(server))
+        if load:
+            pool.load(server, load)
+        return server
+
+    def close(self) -> None:
+        """End every server."""
+        self._exits.close()
+
+
+class ClientFactory:
+    """Makes the clients of one test, on the test's own znodes; they end with the test."""
+
+    def __init__(self, hosts: str, trouble: Callable[[], str | None] | None = None) -> None:
+        """``trouble`` tells what has become of the server, `None` while it serves."""
+        self._hosts = hosts
+        self._trouble = trouble
+        self._exits = ExitStack()
+
+    def __call__(self, *, start: bool = True, **arguments: Any) -> KazooClient:
+        """A `kazoo.client.KazooClient` with these arguments, started unless ``start`` is false.
+
+        ``hosts`` may be among them; otherwise it is the test's chroot on the test's server. A start
+        costs one connection and one session. Raises `ServerEndedError` when the server has ended,
+        and what `KazooClient.start` raises.
+        """
+        from kazoo.client import KazooClient
+
+        client = KazooClient(**{"hosts": self._hosts, **arguments})
+        self._exits.callback(_end, client)
+        if start:
+            if "hosts" in arguments or self._trouble is None:
+                client.start()
+            else:
+                _start(client, self._trouble)
+        return client
+
+    def close(self) -> None:
+        """Stop and close every client, whatever state it is in; then raise what failed."""
+        self._exits.close()
+
+
+def _start(client: KazooClient, trouble: Callable[[], str | None]) -> None:
+    """As `KazooClient.start`, which would wait in vain for a server that is gone."""
+    started = client.start_async()
+    deadline = time.monotonic() + START_LIMIT
+    while not started.wait(0.2):
+        ended = trouble()
+        if ended is not None:
+            raise ServerEndedError(ended)
+        if time.monotonic() > deadline:
+            raise client.handler.timeout_exception("Connection time-out")
+
+
+def _end(client: KazooClient) -> None:
+    from kazoo.handlers.threading import SequentialThreadingHandler
+
+    def stop_and_close() -> None:
+        client.stop()
+        client.close()
+
+    if not isinstance(client.handler, SequentialThreadingHandler):
+        stop_and_close()  # greenlets can't be waited for from a thread
+        return
+    # kazoo waits without a limit for a callback that doesn't return. One test must not hang a run.
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            stop_and_close()
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run, name="zk_client teardown", daemon=True)
+    thread.start()
+    thread.join(STOP_LIMIT)
+    if thread.is_alive():
+        pytest.fail(
+            f"a KazooClient did not stop in {STOP_LIMIT:g} s: a watch callback, a listener or a "
+            "completion of the test has not returned",
+            pytrace=False,
+        )
+    if errors:
+        raise errors[0]
+
+
+class DictFactory:
+    """Makes the dicts of one test, each on a client of its own; they end with the test."""
+
+    def __init__(self, clients: ClientFactory, path: str = "/zk_dict") -> None:
+        self._clients = clients
+        self._path = path
+        self._exits = ExitStack()
+
+    def __call__(
+        self, path: str | None = None, *, client: KazooClient | None = None, **options: Any
+    ) -> ZooKeeperDict[Any]:
+        """A `zkdict.ZooKeeperDict` at ``path`` (``/zk_dict``), with these options of its own.
+
+        Dicts of one path share their znodes, as those of several processes do. ``client``: the
+        client to use, rather than a new one. Costs a client, and the load of the dict.
+        """
+        from zkdict import ZooKeeperDict
+
+        own = self._clients() if client is None else client
+        mapping = ZooKeeperDict[Any](own, self._path if path is None else path, **options)
+        return self._exits.enter_context(closing(mapping))
+
+    def close(self) -> None:
+        """Close every dict."""
+        self._exits.close()

@@ -1,0 +1,191 @@
+"""Fixtures of your own: other scopes, other names, other settings.
+
+In a ``conftest.py``::
+
+    from pytest_zkdict import factories
+
+    three_servers = factories.server(servers=3, settings={"tickTime": 100})
+    three_client = factories.client("three_servers")
+    module_client = factories.client(scope="module")
+    prices = factories.dict("three_client", path="/prices")
+
+The rules that live here:
+
+- each server is one of its own, on the backends of the run; a mark beats a factory, which beats the
+  run's settings;
+- each client is on znodes of its own, for as long as its scope lasts; they begin with the ``load``
+  of the run, the server, the marks and the client, and go with the client.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, closing
+from typing import TYPE_CHECKING, Any, Literal
+
+import pytest
+
+from pytest_zkdict.clients import ClientFactory
+from pytest_zkdict.marks import check_load, marked
+from pytest_zkdict.run import Run, Target
+
+if TYPE_CHECKING:
+    import builtins
+    import ssl
+    from collections.abc import Iterator, Mapping
+
+    from kazoo.client import KazooClient
+
+    from pytest_zkdict.servers import ZooKeeperServer
+    from zkdict import ZooKeeperDict
+    from zkdict.aio import AsyncZooKeeperDict
+
+__all__ = ["client", "dict", "server"]
+
+Scope = Literal["session", "package", "module", "class", "function"]
+
+_count = 0
+
+
+def server(
+    *,
+    servers: int | None = None,
+    version: str | None = None,
+    tls: ssl.SSLContext | None = None,
+    settings: Mapping[str, object] | None = None,
+    load: Mapping[str, bytes | None] | None = None,
+    scope: Scope = "session",
+    name: str | None = None,
+) -> Any:
+    """A fixture that is a server: a `pytest_zkdict.servers.ZooKeeperServer`.
+
+    ``servers``: how many make the ensemble. ``version``: ``"3.9"`` or ``"3.8"``; a live server of
+    another version skips the test. ``tls``: a server-side context, on the fake. ``settings``: by
+    ZooKeeper's own names. ``load``: znodes that it begins with, and is put back to after each test;
+    every client on it finds them below its chroot, too. ``name``: of the fixture, where it is not
+    the variable's.
+
+    Raises `ValueError` for a ``load`` that can not be; other mistakes fail the test.
+    """
+    global _count
+    _count += 1
+    own_name = f"{name or 'server'} {_count}"
+    if load is not None:
+        check_load(load)
+
+    @pytest.fixture(scope=scope, name=name)
+    def zookeeper_server(_zk_target: Target, request: pytest.FixtureRequest) -> Iterator[Any]:
+        """A ZooKeeper server, fake or live, made by pytest_zkdict.factories.server."""
+        run = Run.of(request.config)
+        spec = run.spec(
+            _zk_target,
+            own_name,
+            servers=servers,
+            version=version,
+            tls=tls,
+            settings=settings,
+            load=load,
+        )
+        yield run.started_or_skipped(lambda: run.pool.get(spec))
+        if scope != "session":
+            run.pool.end(spec)
+
+    return zookeeper_server
+
+
+def client(
+    server: str = "zk_server",
+    *,
+    load: Mapping[str, bytes | None] | None = None,
+    scope: Scope = "function",
+    name: str | None = None,
+    **arguments: Any,
+) -> Any:
+    """A fixture that is a started `kazoo.client.KazooClient`, on znodes of its own.
+
+    ``server``: the name of the fixture that is its server. ``load``: znodes that it finds, by their
+    paths below its chroot. ``arguments``: of `KazooClient`. Raises `ValueError` for a ``load`` that
+    can not be.
+    """
+    if load is not None:
+        check_load(load)
+
+    @pytest.fixture(scope=scope, name=name)
+    def zookeeper_client(
+        _zk_target: Target, request: pytest.FixtureRequest
+    ) -> Iterator[KazooClient]:
+        """A started KazooClient on znodes of its own, made by pytest_zkdict.factories.client."""
+        with ExitStack() as exits:
+            where = request.getfixturevalue(server)
+            path = exits.enter_context(chroot(request, where, load))
+            clients = client_factory(request, where, path)
+            made = exits.enter_context(closing(clients))(**arguments)
+            if scope != "function":
+                Run.of(request.config).isolation.adopt()
+            yield made
+
+    return zookeeper_client
+
+
+def dict(  # noqa: A001  # as users say it: factories.dict
+    client: str = "zk_client",
+    path: str = "/zk_dict",
+    *,
+    asynchronous: bool = False,
+    scope: Scope = "function",
+    name: str | None = None,
+    **options: Any,
+) -> Any:
+    """A fixture that is a `zkdict.ZooKeeperDict`, or an `AsyncZooKeeperDict` of one.
+
+    ``client``: the name of the fixture that is its client. ``path``: where its keys are.
+    ``options``: of `ZooKeeperDict`. Its keys go with its client's znodes; on a client of a wider
+    scope, with the dict.
+    """
+
+    @pytest.fixture(scope=scope, name=name)
+    def zookeeper_dict(
+        _zk_target: Target, request: pytest.FixtureRequest
+    ) -> Iterator[ZooKeeperDict[Any] | AsyncZooKeeperDict[Any]]:
+        """A ZooKeeperDict, made by pytest_zkdict.factories.dict."""
+        from zkdict import ZooKeeperDict
+
+        own = request.getfixturevalue(client)
+        with closing(ZooKeeperDict[Any](own, path, **options)) as mapping:
+            if scope != "function":
+                Run.of(request.config).isolation.adopt()
+            if asynchronous:
+                from zkdict.aio import AsyncZooKeeperDict
+
+                yield AsyncZooKeeperDict(mapping)
+            else:
+                yield mapping
+        if client != "zk_client":
+            own.delete(path, recursive=True)
+
+    return zookeeper_dict
+
+
+# -- what the plugin's own fixtures are made of
+
+
+def chroot(
+    request: pytest.FixtureRequest,
+    server: ZooKeeperServer,
+    load: Mapping[str, bytes | None] | None = None,
+) -> Any:
+    """A context manager: a znode for as long as the scope of ``request`` lasts, and its path."""
+    run = Run.of(request.config)
+    seeds: builtins.dict[str, bytes | None] = {
+        **run.options.load,
+        **(load or {}),
+        **marked(request.node).load,
+    }
+    return run.pool.chroot(server, seeds)
+
+
+def client_factory(
+    request: pytest.FixtureRequest, server: ZooKeeperServer, path: str
+) -> ClientFactory:
+    """Makes clients below ``path``."""
+    pool = Run.of(request.config).pool
+    return ClientFactory(server.hosts + path, lambda: pool.trouble(server))

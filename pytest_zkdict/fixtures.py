@@ -1,0 +1,212 @@
+"""The fixtures of the plugin.
+
+The rules that live here:
+
+- every test has clients and znodes of its own; the clients are stopped and closed before the znodes
+  go, whatever the test did;
+- a fixture that only one backend has keeps its test on that backend.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, closing, contextmanager
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from pytest_zkdict.clients import ClientFactory, DictFactory, ServerFactory
+from pytest_zkdict.factories import chroot, client_factory
+from pytest_zkdict.run import Run, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+    from kazoo.client import KazooClient
+
+    from pytest_zkdict.live import LiveZooKeeper
+    from pytest_zkdict.servers import ExternalServer, FakeServer, ZooKeeperServer
+    from zkdict import ZooKeeperDict
+    from zkdict.aio import AsyncZooKeeperDict
+    from zkfake.faults.realtime import Faults
+
+__all__ = [
+    "FAILED",
+    "ONLY_ON",
+    "_zk_isolation",
+    "_zk_target",
+    "zk_async_dict",
+    "zk_backend",
+    "zk_chroot",
+    "zk_client",
+    "zk_client_factory",
+    "zk_dict",
+    "zk_dict_factory",
+    "zk_fake",
+    "zk_faults",
+    "zk_fresh",
+    "zk_hosts",
+    "zk_live",
+    "zk_server",
+    "zk_server_factory",
+]
+
+#: What a test failed with, for its fixtures.
+FAILED = pytest.StashKey[BaseException]()
+
+#: Fixtures that only one backend has.
+ONLY_ON = {"zk_fake": "fake", "zk_faults": "fake", "zk_live": "live"}
+
+
+@pytest.fixture(scope="session")
+def _zk_target(request: pytest.FixtureRequest) -> Target:
+    """What the test runs on; see `pytest_zkdict.run.Target`."""
+    run = Run.of(request.config)
+    return cast("Target", getattr(request, "param", None) or run.target(run.options.backends[0]))
+
+
+@pytest.fixture
+def _zk_isolation(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Puts the run's servers back after the test; see `pytest_zkdict.isolation`."""
+    run = Run.of(request.config)
+    run.isolation.begin()
+    yield
+    run.isolation.end(request.node.stash.get(FAILED, None) is not None)
+
+
+# -- servers
+
+
+@pytest.fixture(scope="session")
+def zk_backend(_zk_target: Target) -> str:
+    """``"fake"`` or ``"live"``: which server this test runs on."""
+    return _zk_target.backend
+
+
+@pytest.fixture(scope="session")
+def zk_server(_zk_target: Target, request: pytest.FixtureRequest) -> ZooKeeperServer:
+    """The run's server, a `pytest_zkdict.servers.ZooKeeperServer`.
+
+    All tests of a run share it, so it has to stay up; `zk_server_factory` gives one to take down.
+    ``hosts`` has no chroot: `zk_hosts` is what code under test should get.
+    """
+    run = Run.of(request.config)
+    return run.started_or_skipped(lambda: run.pool.get(run.spec(_zk_target)))
+
+
+@pytest.fixture
+def zk_fake(zk_server: ZooKeeperServer) -> FakeServer:
+    """`zk_server` as a `pytest_zkdict.servers.FakeServer`, for tests that want to look inside.
+
+    It has ``load``, ``dump``, ``snapshot``, ``restore``, ``expire``, ``sessions``, ``watches``,
+    ``connections`` and more. The test runs on the fake only.
+    """
+    return cast("FakeServer", zk_server)
+
+
+@pytest.fixture
+def zk_live(zk_server: ZooKeeperServer) -> LiveZooKeeper | ExternalServer:
+    """`zk_server` as a `pytest_zkdict.live.LiveZooKeeper`; the test runs on live only.
+
+    With ``--zk-hosts`` it is a `pytest_zkdict.servers.ExternalServer`.
+    """
+    return cast("LiveZooKeeper", zk_server)
+
+
+@pytest.fixture
+def zk_faults(zk_fake: FakeServer) -> Faults:
+    """What can be done to `zk_server`, its clients and their connections: `zkfake.faults.Faults`.
+
+    Every fault is healed after the test. The test runs on the fake only.
+    """
+    return zk_fake.faults
+
+
+@pytest.fixture
+def zk_server_factory(
+    _zk_target: Target, request: pytest.FixtureRequest
+) -> Iterator[ServerFactory]:
+    """Servers that the test has to itself: ``server = zk_server_factory(); server.stop()``."""
+    with closing(ServerFactory(Run.of(request.config), _zk_target)) as factory:
+        yield factory
+
+
+# -- clients
+
+
+@pytest.fixture
+def zk_chroot(
+    zk_server: ZooKeeperServer, _zk_isolation: None, request: pytest.FixtureRequest
+) -> Iterator[str]:
+    """The path of the znode that this test has to itself; it is removed with all below it."""
+    with chroot(request, zk_server) as path:
+        yield path
+
+
+@pytest.fixture
+def zk_hosts(zk_server: ZooKeeperServer, zk_chroot: str) -> str:
+    """The connect string with the test's chroot, for code that makes its own clients."""
+    return zk_server.hosts + zk_chroot
+
+
+@pytest.fixture
+def zk_client_factory(
+    zk_server: ZooKeeperServer, zk_chroot: str, request: pytest.FixtureRequest
+) -> Iterator[ClientFactory]:
+    """Makes started clients on the test's own znodes: ``zk_client_factory(timeout=1.0)``."""
+    with closing(client_factory(request, zk_server, zk_chroot)) as factory:
+        yield factory
+
+
+@pytest.fixture
+def zk_client(zk_client_factory: ClientFactory) -> KazooClient:
+    """A started `kazoo.client.KazooClient` on the test's own znodes."""
+    return zk_client_factory()
+
+
+@pytest.fixture(scope="session")
+def zk_fresh(
+    zk_server: ZooKeeperServer, request: pytest.FixtureRequest
+) -> Callable[..., AbstractContextManager[KazooClient]]:
+    """Fresh znodes as often as a test wants them, for the examples of Hypothesis:
+    ``with zk_fresh() as client: ...``
+
+    Each ``with`` block gives a started client, with the arguments of `KazooClient`, on znodes of
+    its own; both end with the block.
+    """
+
+    @contextmanager
+    def fresh(**arguments: Any) -> Iterator[KazooClient]:
+        with ExitStack() as exits:
+            path = exits.enter_context(chroot(request, zk_server))
+            clients = exits.enter_context(closing(client_factory(request, zk_server, path)))
+            yield clients(**arguments)
+
+    return fresh
+
+
+# -- dicts
+
+
+@pytest.fixture
+def zk_dict(zk_client: KazooClient) -> Iterator[ZooKeeperDict[Any]]:
+    """An empty `zkdict.ZooKeeperDict` on `zk_client`, at the path ``/zk_dict``."""
+    from zkdict import ZooKeeperDict
+
+    with closing(ZooKeeperDict[Any](zk_client, "/zk_dict")) as mapping:
+        yield mapping
+
+
+@pytest.fixture
+def zk_dict_factory(zk_client_factory: ClientFactory) -> Iterator[DictFactory]:
+    """Makes dicts on the test's own znodes: ``zk_dict_factory("/prices")``, each with a client."""
+    with closing(DictFactory(zk_client_factory)) as factory:
+        yield factory
+
+
+@pytest.fixture
+def zk_async_dict(zk_dict: ZooKeeperDict[Any]) -> AsyncZooKeeperDict[Any]:
+    """`zk_dict` for asyncio: a `zkdict.aio.AsyncZooKeeperDict`. Any plugin for asyncio will do."""
+    from zkdict.aio import AsyncZooKeeperDict
+
+    return AsyncZooKeeperDict(zk_dict)

@@ -1,0 +1,129 @@
+"""What happens before and after each test that uses a server of the run.
+
+The rules that live here:
+
+- a server that ended in a test is told of in that test, and started again for the ones after it;
+- what a test left behind (sessions, threads of kazoo, of the dict and of the fake) is told of in
+  that test, as ``--zk-leaks`` says, and not again in the next one;
+- a test that has failed has one failure: its own.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+import warnings
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from pytest_zkdict.pool import ServerPool
+
+__all__ = ["Isolation", "ZooKeeperLeakWarning"]
+
+#: Seconds that a thread or a session which is about to end may take.
+_GRACE = 1.0
+
+_OURS = ("kazoo", "zkdict", "zkfake")
+
+
+class ZooKeeperLeakWarning(pytest.PytestWarning):
+    """A test left sessions or threads behind; ``--zk-leaks`` chooses what happens then."""
+
+
+class Isolation:
+    """Puts the run's servers back between two tests."""
+
+    def __init__(self, pool: ServerPool, leaks: str) -> None:
+        self._pool = pool
+        self._leaks = leaks
+        self._sessions: set[int] = set()
+        self._threads: set[threading.Thread] = set()
+
+    # -- a test
+
+    def begin(self) -> None:
+        """A test begins, and every fixture of a wider scope is there."""
+        for held in self._pool.held:
+            if (trouble := held.trouble()) is not None:
+                held.revive()
+                warnings.warn(f"before this test, {trouble}", stacklevel=2)
+        self.adopt()
+
+    def adopt(self) -> None:
+        """What is there now is nobody's leak."""
+        if self._leaks != "ignore":
+            self._threads = set(threading.enumerate())
+            self._sessions = {session for held in self._pool.held for session in held.sessions()}
+
+    def end(self, failed: bool) -> None:
+        """A test has ended, with all of its fixtures. Fails where something went wrong."""
+        troubles = self.troubles()
+        leaks = [] if self._leaks == "ignore" or failed or troubles else self._left()
+        for held in self._pool.held:
+            if held.trouble() is not None:
+                held.revive()
+            held.put_back()
+        if failed:
+            return
+        if troubles:
+            pytest.fail(
+                "\n".join(troubles)
+                + "\nIt was started again for the next test. A test that takes a server down "
+                "should have one to itself, from zk_server_factory.",
+                pytrace=False,
+            )
+        if leaks:
+            text = f"the test left behind: {'; '.join(leaks)}"
+            if self._leaks == "fail":
+                pytest.fail(text, pytrace=False)
+            warnings.warn(ZooKeeperLeakWarning(text), stacklevel=2)
+
+    def troubles(self) -> list[str]:
+        """What has become of the run's servers, those that serve left out."""
+        found = [held.trouble() for held in self._pool.held]
+        return [text for text in found if text is not None]
+
+    # -- what is left
+
+    def _left(self) -> list[str]:
+        deadline = time.monotonic() + _GRACE
+        while left := self._left_now():
+            if time.monotonic() > deadline:
+                break
+            time.sleep(0.02)
+        return left
+
+    def _left_now(self) -> list[str]:
+        sessions = {
+            session: text for held in self._pool.held for session, text in held.sessions().items()
+        }
+        left = [
+            f"the session {session & 0xFFFFFFFFFFFFFFFF:#x} {text}"
+            for session, text in sessions.items()
+            if session not in self._sessions
+        ]
+        threads = set(threading.enumerate()) - self._threads
+        if threads:
+            frames = sys._current_frames()  # noqa: SLF001  # the only way there is
+            for thread in threads:
+                origin = _origin(frames, thread)
+                if origin.partition(".")[0] in _OURS:
+                    left.append(f"the thread {thread.name!r}, of {origin}")
+        return sorted(left)
+
+
+def _origin(frames: dict[int, FrameType], thread: threading.Thread) -> str:
+    """The module whose function the thread was started with; empty where that is not known."""
+    frame: FrameType | None = frames.get(thread.ident or 0)
+    origin = ""
+    while frame is not None:
+        module = frame.f_globals.get("__name__", "")
+        if module != "threading":
+            origin = module
+        frame = frame.f_back
+    return origin

@@ -1,0 +1,163 @@
+"""The mark ``zookeeper`` and its short forms ``zk_backend`` and ``zk_simulation``.
+
+The rules that live here:
+
+- the marks of a test's module, class and function are merged: what stands nearest to the test wins,
+  mappings (``settings``, ``load``) are merged by key, lists (``patch``) are joined;
+- an argument that a mark does not have is a usage error that names the test, and never dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_zkdict.options import CHOICES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["LINES", "Marked", "marked"]
+
+#: As ``pytest --markers`` shows them.
+LINES = (
+    (
+        "zookeeper(backend=, servers=, version=, settings=, load=, seed=, profile=, patch=): "
+        "what this test wants. backend: 'fake', 'live' or 'both', to run on no other; "
+        "servers, version, settings: of zk_server and zk_simulation; load: znodes to start with, "
+        "{'/path': b'data'}; seed, profile, patch: of zk_simulation. Marks of module, class and "
+        "function add up."
+    ),
+    "zk_backend(name): short for zookeeper(backend=name): run this test on no other backend",
+    "zk_simulation(**arguments): any argument of zkfake.simulation.Simulation, for zk_simulation",
+)
+
+_ARGUMENTS = ("backend", "servers", "version", "settings", "load", "seed", "profile", "patch")
+_OF_SERVER = ("servers", "version", "settings")
+
+
+@dataclass(frozen=True)
+class Marked:
+    """What the marks of one test come to."""
+
+    backends: tuple[str, ...] | None = None
+    #: ``servers``, ``version`` and ``settings``, where a mark has them.
+    server: Mapping[str, Any] = field(default_factory=dict)
+    load: Mapping[str, bytes | None] = field(default_factory=dict)
+    #: Arguments of the `Simulation`.
+    simulation: Mapping[str, Any] = field(default_factory=dict)
+
+
+def marked(node: pytest.Item | pytest.Collector | Any) -> Marked:
+    """What the marks of ``node``, and of what it is in, come to. Raises `pytest.UsageError`."""
+    common: dict[str, Any] = {}
+    simulation: dict[str, Any] = {}
+    # From the module to the function, so that the nearest one comes last.
+    for name, arguments in reversed(list(_checked(node))):
+        if name != "zk_simulation":
+            _add(common, arguments)
+        _add(simulation, {key: arg for key, arg in arguments.items() if key != "backend"})
+    return Marked(
+        backends=common.get("backend"),
+        server={key: common[key] for key in _OF_SERVER if key in common},
+        load=common.get("load", {}),
+        simulation=simulation,
+    )
+
+
+def _add(found: dict[str, Any], more: Mapping[str, Any]) -> None:
+    for key, value in more.items():
+        before = found.get(key)
+        if isinstance(before, Mapping) and isinstance(value, Mapping):
+            found[key] = {**before, **value}
+        elif key == "patch" and before is not None:
+            found[key] = tuple(dict.fromkeys((*before, *value)))
+        else:
+            found[key] = value
+
+
+def _checked(node: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    for mark in node.iter_markers():
+        if mark.name in _CHECKS:
+            try:
+                yield mark.name, _CHECKS[mark.name](mark)
+            except ValueError as error:
+                raise pytest.UsageError(f"{node.nodeid}: the mark {mark.name} {error}") from None
+
+
+def _zk_backend(mark: pytest.Mark) -> dict[str, Any]:
+    if mark.kwargs or not mark.args:
+        raise ValueError(f"takes a backend, as in zk_backend('fake'), not {_shown(mark)}")
+    return {"backend": _backends(mark.args)}
+
+
+def _zk_simulation(mark: pytest.Mark) -> dict[str, Any]:
+    if mark.args:
+        raise ValueError(
+            f"takes arguments by name only, as in zk_simulation(seed=7), not {_shown(mark)}"
+        )
+    return dict(mark.kwargs)
+
+
+def _zookeeper(mark: pytest.Mark) -> dict[str, Any]:
+    if mark.args:
+        raise ValueError(
+            f"takes arguments by name only, as in zookeeper(backend='fake'), not {_shown(mark)}"
+        )
+    found = dict(mark.kwargs)
+    for name, value in found.items():
+        if name not in _ARGUMENTS:
+            raise ValueError(f"has no argument {name!r}; there are {', '.join(_ARGUMENTS)}")
+        if name == "backend":
+            names = value if isinstance(value, (tuple, list)) else (value,)
+            found[name] = _backends(tuple(names))
+        elif name in ("servers", "seed"):
+            if not isinstance(value, int) or isinstance(value, bool):
+                raise ValueError(f"takes an int as {name}, not {value!r}")
+            if name == "servers" and not 1 <= value <= 254:
+                raise ValueError(f"takes 1 to 254 servers, not {value}")
+        elif name == "version":
+            if not isinstance(value, str):
+                raise ValueError(f"takes a str as version, such as '3.9', not {value!r}")
+        elif name == "settings":
+            if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+                raise ValueError(f"takes a mapping by name as settings, not {value!r}")
+        elif name == "load":
+            check_load(value)
+        elif name == "patch":
+            if isinstance(value, str) or not isinstance(value, Iterable):
+                raise ValueError(f"takes a list of module names as patch, not {value!r}")
+            found[name] = tuple(value)
+    return found
+
+
+def _backends(names: tuple[Any, ...]) -> tuple[str, ...]:
+    unknown = [name for name in names if not isinstance(name, str) or name not in CHOICES]
+    if unknown or not names:
+        raise ValueError(f"takes 'fake', 'live' or 'both', not {', '.join(map(repr, unknown))}")
+    wanted = {backend for name in names for backend in CHOICES[name]}
+    return tuple(backend for backend in CHOICES["both"] if backend in wanted)
+
+
+def check_load(znodes: object) -> None:
+    """Raises `ValueError` for what is not a mapping from path to data."""
+    if not isinstance(znodes, Mapping):
+        raise ValueError(  # noqa: TRY004  # told as a mark's mistake, as all of them
+            f"takes a mapping {{'/path': b'data'}} as load, not {znodes!r}"
+        )
+    for path, data in znodes.items():
+        if not isinstance(path, str) or not path.startswith("/") or path.endswith("/"):
+            raise ValueError(f"takes paths such as '/a/b' in load, not {path!r}")
+        if data is not None and not isinstance(data, bytes):
+            raise ValueError(f"takes bytes or None as data in load, not {data!r} (of {path})")
+
+
+def _shown(mark: pytest.Mark) -> str:
+    given = [*map(repr, mark.args), *(f"{key}={arg!r}" for key, arg in mark.kwargs.items())]
+    return f"{mark.name}({', '.join(given)})"
+
+
+_CHECKS = {"zookeeper": _zookeeper, "zk_backend": _zk_backend, "zk_simulation": _zk_simulation}

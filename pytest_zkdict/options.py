@@ -1,0 +1,303 @@
+"""The settings of a run: options, ini options and environment variables.
+
+The rules that live here:
+
+- every setting has an option, an ini option and an environment variable; the option beats the ini
+  option, which beats the variable. A mark or a factory beats all three;
+- a value that cannot be is a usage error that names where it stands;
+- ``--zk-hosts`` means live: whoever names a live server wants the tests to run there.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+__all__ = ["CHOICES", "DEFAULT_VERSION", "Options", "add_options", "header", "resolve"]
+
+#: What ``--zk-backend`` takes, and the backends that it stands for.
+CHOICES: Mapping[str, tuple[str, ...]] = {
+    "fake": ("fake",),
+    "live": ("live",),
+    "both": ("fake", "live"),
+}
+
+#: The fake's version where none is chosen: `zkfake.versions.DEFAULT`, without importing it.
+DEFAULT_VERSION = "3.9"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the settings of this run come to."""
+
+    backends: tuple[str, ...] = ("fake",)
+    hosts: str | None = None
+    home: str | None = None
+    require_live: bool = False
+    servers: int | None = None
+    version: str | None = None
+    settings: Mapping[str, object] = field(default_factory=dict)
+    load: Mapping[str, bytes | None] = field(default_factory=dict)
+    seed: int | None = None
+    profile: str | None = None
+    patch: tuple[str, ...] = ()
+    leaks: str = "warn"
+
+
+# -- values
+
+
+def one_of(*choices: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in choices:
+            raise ValueError(f"choose one of {', '.join(choices)}")
+        return text
+
+    return parse
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 254:
+        raise ValueError("expected a number from 1 to 254")
+    return int(text)
+
+
+def _integer(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError("expected an integer") from None
+
+
+def _truth(text: str) -> bool:
+    if text.lower() in ("1", "true", "yes", "on"):
+        return True
+    if text.lower() in ("0", "false", "no", "off"):
+        return False
+    raise ValueError("expected 1, true, yes or on, or else 0, false, no or off")
+
+
+def _settings(text: str) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for line in text.replace("\n", ";").split(";"):
+        if not line.strip():
+            continue
+        name, equals, value = line.partition("=")
+        if not equals or not name.strip():
+            raise ValueError("expected NAME=VALUE, with semicolons or line ends between them")
+        found[name.strip()] = value.strip()
+    return found
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.replace(",", " ").split())
+
+
+def _seed_data(text: str) -> dict[str, bytes | None]:
+    import json
+
+    try:
+        with open(text, encoding="utf-8") as file:
+            found = json.load(file)
+    except OSError as error:
+        raise ValueError(f"cannot read it: {error.strerror}") from None
+    except ValueError as error:
+        raise ValueError(f"it is not JSON: {error}") from None
+    if not isinstance(found, dict) or not all(
+        path.startswith("/") and (data is None or isinstance(data, str))
+        for path, data in found.items()
+    ):
+        raise ValueError('expected one JSON object such as {"/path": "text", "/other": null}')
+    return {path: None if data is None else data.encode() for path, data in found.items()}
+
+
+# -- the settings
+
+
+@dataclass(frozen=True)
+class _Setting:
+    name: str
+    variable: str
+    metavar: str
+    help: str
+    parse: Callable[[str], Any] = str
+    #: What the option stands for when it takes no value.
+    flag: str | None = None
+
+
+_SETTINGS = (
+    _Setting(
+        "backend",
+        "ZK_BACKEND",
+        "fake|live|both",
+        "what stands behind the zk_* fixtures (default: fake, or live where --zk-hosts is given)",
+        one_of(*CHOICES),
+    ),
+    _Setting(
+        "hosts",
+        "ZK_HOSTS",
+        "HOST:PORT,...",
+        "the live server to use, optionally with a chroot (default: one is started)",
+    ),
+    _Setting(
+        "home",
+        "ZOOKEEPER_HOME",
+        "DIR",
+        "where the live server to start is: an unpacked release or a directory of its jars "
+        "(default: Debian's package)",
+    ),
+    _Setting(
+        "require-live",
+        "ZK_REQUIRE_LIVE",
+        "",
+        "fail, rather than skip, tests whose live server can not be had",
+        _truth,
+        flag="true",
+    ),
+    _Setting("servers", "ZK_SERVERS", "N", "how many servers zk_server has (default: 1)", _count),
+    _Setting(
+        "version",
+        "ZK_VERSION",
+        "X.Y",
+        f"the ZooKeeper version of zk_server (default: {DEFAULT_VERSION} on the fake, what is "
+        "installed on live; a live server of another version skips the test)",
+    ),
+    _Setting(
+        "settings",
+        "ZK_SETTINGS",
+        "NAME=VALUE;...",
+        "settings of zk_server by ZooKeeper's own names, such as tickTime=100",
+        _settings,
+    ),
+    _Setting(
+        "load",
+        "ZK_LOAD",
+        "FILE",
+        'a JSON file of znodes that each test starts with: {"/path": "text", "/other": null}',
+        _seed_data,
+    ),
+    _Setting(
+        "seed",
+        "ZKFAKE_SEED",
+        "N",
+        "the seed of every zk_simulation that has none of its own (default: 0)",
+        _integer,
+    ),
+    _Setting(
+        "profile",
+        "ZK_PROFILE",
+        "calm|realistic|hostile",
+        "how unkind the network of zk_simulation is (default: calm)",
+    ),
+    _Setting(
+        "patch",
+        "ZK_PATCH",
+        "MODULE,...",
+        "modules whose use of time, threading, random and the like zk_simulation simulates",
+        _names,
+    ),
+    _Setting(
+        "leaks",
+        "ZK_LEAKS",
+        "ignore|warn|fail",
+        "what to do about sessions and threads that a test leaves behind (default: warn)",
+        one_of("ignore", "warn", "fail"),
+    ),
+)
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Add every option and ini option."""
+    group = parser.getgroup("zookeeper", "ZooKeeper, fake or live")
+    for setting in _SETTINGS:
+        kind: dict[str, Any] = (
+            {"metavar": setting.metavar}
+            if setting.flag is None
+            else {"action": "store_const", "const": setting.flag}
+        )
+        group.addoption(
+            f"--zk-{setting.name}",
+            default=None,
+            help=f"{setting.help} [{_ini(setting)}, ${setting.variable}]",
+            **kind,
+        )
+        parser.addini(_ini(setting), setting.help)
+
+
+def _ini(setting: _Setting) -> str:
+    return f"zk_{setting.name.replace('-', '_')}"
+
+
+#: Where a value may stand, the one that wins first.
+_OPTION, _INI, _VARIABLE, _NOWHERE = range(4)
+
+
+def _find(config: pytest.Config, setting: _Setting) -> tuple[Any, int]:
+    for rank, source, value in (
+        (_OPTION, f"--zk-{setting.name}", config.getoption(f"--zk-{setting.name}")),
+        (_INI, f"the ini option {_ini(setting)}", config.getini(_ini(setting))),
+        (
+            _VARIABLE,
+            f"the environment variable {setting.variable}",
+            os.environ.get(setting.variable),
+        ),
+    ):
+        if value:
+            try:
+                return setting.parse(str(value)), rank
+            except ValueError as error:
+                raise pytest.UsageError(f"{source} is {value!r}; {error}") from None
+    return None, _NOWHERE
+
+
+def resolve(config: pytest.Config) -> Options:
+    """The settings of this run. Raises `pytest.UsageError`."""
+    found = {setting.name: _find(config, setting) for setting in _SETTINGS}
+    values = {
+        name.replace("-", "_"): value for name, (value, _) in found.items() if value is not None
+    }
+    backend, chosen_at = found["backend"]
+    hosts, named_at = found["hosts"]
+    values.pop("backend", None)
+    if hosts and (backend is None or (backend == "fake" and named_at < chosen_at)):
+        backend = "live"
+    elif hosts and backend == "fake" and named_at == chosen_at:
+        raise pytest.UsageError(
+            f"hosts {hosts!r} are those of a live server, and the backend is 'fake': "
+            "choose live or both, or leave the hosts out"
+        )
+    return Options(backends=CHOICES[backend or "fake"], **values)
+
+
+# -- what the terminal says
+
+
+def header(options: Options) -> str:
+    """One line: what the ``zk_*`` fixtures stand on in this run."""
+    parts = [_of_backend(options, backend) for backend in options.backends]
+    if options.servers:
+        parts.append(f"servers={options.servers}")
+    if options.seed is not None:
+        parts.append(f"seed={options.seed}")
+    return f"zookeeper: {', '.join(parts)}"
+
+
+def _of_backend(options: Options, backend: str) -> str:
+    if backend == "fake":
+        return f"fake {options.version or DEFAULT_VERSION}"
+    if options.hosts:
+        return f"live at {options.hosts}"
+    from pytest_zkdict.installation import LiveUnavailableError, installed_version
+
+    try:
+        return f"live {installed_version(options.home)}".rstrip()
+    except LiveUnavailableError:
+        return "live (not installed)"
+    except ValueError:
+        return f"live in {options.home} (no server there)"

@@ -1,0 +1,57 @@
+"""What a failing test tells besides its own failure: sections of its report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_zkdict.fixtures import FAILED
+from pytest_zkdict.run import Run
+from pytest_zkdict.virtual import SIMULATION
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+    import pluggy
+
+__all__ = ["pytest_runtest_makereport"]
+
+_ON_EXAMPLES = """\
+The plugin's other fixtures last for a whole test, so all examples would share their znodes.
+For znodes of each example's own take the fixture zk_fresh: with zk_fresh() as client: ...
+In virtual time make one simulation for each example: with Simulation() as sim: ..."""
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pluggy.Result[pytest.TestReport], None]:
+    """Keeps what a test failed with for its fixtures, and adds the sections."""
+    outcome = yield
+    report = outcome.get_result()
+    names = getattr(item, "fixturenames", ())
+    if "_zk_target" not in names and "zk_simulation" not in names:
+        return
+    if call.when == "teardown":
+        if FAILED in item.stash:
+            del item.stash[FAILED]
+    elif report.failed and call.excinfo is not None:
+        item.stash[FAILED] = call.excinfo.value
+        report.sections.extend(_sections(item, call.excinfo.value))
+
+
+def _sections(item: pytest.Item, error: BaseException) -> Iterator[tuple[str, str]]:
+    """Titles and texts. They are made while the test's servers and its simulation still are."""
+    simulation = item.stash.get(SIMULATION, None)
+    if simulation is not None:
+        yield (
+            "zk_simulation",
+            f"seed {simulation.seed}; to run it again: {simulation.replay}",
+        )
+    run = Run.of(item.config)
+    if run.started:
+        for trouble in run.isolation.troubles():
+            yield "zk_server", trouble
+    if type(error).__name__ == "FailedHealthCheck" and "function-scoped" in str(error):
+        yield "zk_fresh", _ON_EXAMPLES

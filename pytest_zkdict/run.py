@@ -1,0 +1,137 @@
+"""What one run of pytest shares: its settings, its servers, and what its marks ask for.
+
+The rules that live here: a server that can not be had skips the tests that want it, with a reason
+that says what to install, or fails them where the run requires the live server. What goes wrong in
+the plugin's hands is told in words, without a traceback of the plugin.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from pytest_zkdict.isolation import Isolation
+    from pytest_zkdict.marks import Marked
+    from pytest_zkdict.options import Options
+    from pytest_zkdict.pool import ServerPool, ServerSpec
+
+__all__ = ["Run", "Target"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """What one test runs on: the backend, and what its marks want of the server.
+
+    Equal ones are one object: pytest compares parameters to tell whether a fixture has to be made
+    anew.
+    """
+
+    backend: str
+    server: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Run:
+    """One run of pytest."""
+
+    _KEY = pytest.StashKey["Run"]()
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self._exits = ExitStack()
+        self._targets: dict[str, Target] = {}
+        self.started = False
+        """Whether a server was asked for."""
+
+    @classmethod
+    def begin(cls, config: pytest.Config, options: Options) -> Run:
+        run = config.stash[cls._KEY] = cls(options)
+        return run
+
+    @classmethod
+    def of(cls, config: pytest.Config) -> Run:
+        return config.stash[cls._KEY]
+
+    @classmethod
+    def end(cls, config: pytest.Config) -> None:
+        run = config.stash.get(cls._KEY, None)
+        if run is not None:
+            run.close()
+
+    def close(self) -> None:
+        """End every server."""
+        self._exits.close()
+
+    # -- servers
+
+    @cached_property
+    def pool(self) -> ServerPool:
+        from pytest_zkdict.pool import ServerPool
+
+        self.started = True
+        pool = ServerPool(hosts=self.options.hosts, home=self.options.home)
+        return self._exits.enter_context(closing(pool))
+
+    @cached_property
+    def isolation(self) -> Isolation:
+        from pytest_zkdict.isolation import Isolation
+
+        return Isolation(self.pool, self.options.leaks)
+
+    def target(self, backend: str, marked: Marked | None = None) -> Target:
+        """The one for a test on this backend."""
+        wanted = {} if marked is None else dict(marked.server)
+        key = f"{backend} {sorted(wanted.items(), key=str)!r}"
+        return self._targets.setdefault(key, Target(backend, wanted))
+
+    def targets(self, marked: Marked) -> tuple[list[Target], str | None]:
+        """What a test with these marks runs on, and why it does not run at all."""
+        backends = [
+            backend
+            for backend in self.options.backends
+            if marked.backends is None or backend in marked.backends
+        ]
+        reason = None
+        if not backends:
+            backends = [*(marked.backends or ())][:1]
+            reason = f"needs --zk-backend {backends[0]}"
+        return [self.target(backend, marked) for backend in backends], reason
+
+    def spec(self, target: Target, name: str = "zk_server", **factory: Any) -> ServerSpec:
+        """What a server is to be: a mark beats the factory, which beats the run's settings."""
+        from pytest_zkdict.pool import ServerSpec
+
+        options = self.options
+        found: dict[str, Any] = {"servers": options.servers or 1, "version": options.version}
+        for source in (factory, target.server):
+            found.update({key: value for key, value in source.items() if value is not None})
+        found["settings"] = {
+            **options.settings,
+            **(factory.get("settings") or {}),
+            **target.server.get("settings", {}),
+        }
+        return ServerSpec(backend=target.backend, name=name, **found)  # type: ignore[arg-type]
+
+    def started_or_skipped(self, start: Callable[[], T]) -> T:
+        """What ``start`` returns. Skips or fails the test, in words, where it can not."""
+        from pytest_zkdict.live import LiveStartError, LiveUnavailableError
+        from pytest_zkdict.pool import UnsuitableServerError
+
+        try:
+            return start()
+        except UnsuitableServerError as error:
+            pytest.skip(str(error))
+        except LiveUnavailableError as error:
+            if self.options.require_live:
+                pytest.fail(f"the live server is required: {error}", pytrace=False)
+            pytest.skip(str(error))
+        except (LiveStartError, OSError, TypeError, ValueError) as error:
+            pytest.fail(f"{type(error).__name__}: {error}", pytrace=False)

@@ -1,0 +1,83 @@
+"""The fixture `zk_simulation`: a test in virtual time.
+
+The rules that live here:
+
+- the arguments are those of the test's marks, then those of the run's settings;
+- what the simulation fails with is told once: not again at its end when the test has failed;
+- nothing of a simulation outlives its test.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_zkdict.fixtures import FAILED
+from pytest_zkdict.marks import marked
+from pytest_zkdict.run import Run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from zkfake.simulation import Simulation
+
+__all__ = ["SIMULATION", "zk_simulation"]
+
+#: The simulation of a test that runs.
+SIMULATION = pytest.StashKey["Simulation"]()
+
+
+@pytest.fixture
+def zk_simulation(request: pytest.FixtureRequest) -> Iterator[Simulation]:
+    """A `zkfake.simulation.Simulation` that the test runs in: virtual time, one seed.
+
+    ``@pytest.mark.zookeeper(seed=7, servers=3)`` chooses its arguments; ``zk_simulation(...)``
+    takes those that only a simulation has. A test that fails tells the seed, and how to run it
+    again.
+    """
+    try:
+        from zkfake.simulation import Simulation
+    except ModuleNotFoundError as error:
+        pytest.fail(
+            f"zk_simulation needs {error.name}: pip install 'zkdict[pytest]'", pytrace=False
+        )
+    arguments = _arguments(request)
+    load = arguments.pop("load", None)
+    try:
+        simulation = Simulation(**arguments)
+    except (TypeError, ValueError) as error:
+        pytest.fail(f"zk_simulation: {error}", pytrace=False)
+    simulation.quiet = True
+    item = request.node
+    item.stash[SIMULATION] = simulation
+    try:
+        simulation.__enter__()
+        if load:
+            simulation.load(load)
+        yield simulation
+    finally:
+        failure = item.stash.get(FAILED, None)
+        try:
+            simulation.__exit__(None if failure is None else type(failure), failure, None)
+        finally:
+            del item.stash[SIMULATION]
+
+
+def _arguments(request: pytest.FixtureRequest) -> dict[str, Any]:
+    options = Run.of(request.config).options
+    chosen: dict[str, Any] = {
+        "seed": options.seed,
+        "servers": options.servers,
+        "version": options.version,
+        "settings": dict(options.settings) or None,
+        "profile": options.profile,
+        "patch": options.patch or None,
+        "load": dict(options.load) or None,
+    }
+    found = {name: value for name, value in chosen.items() if value is not None}
+    for name, value in marked(request.node).simulation.items():
+        if name in ("settings", "load") and name in found and value is not None:
+            value = {**found[name], **value}
+        found[name] = value
+    return found
