@@ -203,26 +203,6 @@ def test_a_marker_with_a_bad_name(pytester: pytest.Pytester) -> None:
     )
 
 
-def test_unittests_test_cases_get_the_first_backend(pytester: pytest.Pytester) -> None:
-    pytester.makepyfile(
-        """
-        import unittest
-        import pytest
-
-        @pytest.mark.usefixtures("give")
-        class TestIt(unittest.TestCase):
-            def test_it(self):
-                self.client.create("/a")
-                self.assertEqual(self.client.get_children("/"), ["a"])
-
-        @pytest.fixture
-        def give(request, zk_client):
-            request.instance.client = zk_client
-        """
-    )
-    pytester.runpytest_inprocess("--zk-backend=both").assert_outcomes(passed=1)
-
-
 def test_tests_without_the_fixtures_are_left_alone(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_it(tmp_path): pass")
     assert ids(pytester, "--zk-backend=both") == ["test_it"]
