@@ -90,23 +90,29 @@ def delayed(hosts: str, delay_ms: float) -> Iterator[str]:
         proxy.kill()
 
 
-def measured(python: Path, implementation: str, measure: str, hosts: str, direct: str) -> float:
-    """Seconds, by a process of the scratch environment."""
-    work = {
+def work(python: Path, implementation: str, measure: str, hosts: str, direct: str) -> Any:
+    """What a process of the scratch environment measures (see `dict_worker`)."""
+    wanted = {
         "implementation": implementation,
-        "measure": {READ: "read", LOAD: "load", CHANGE: "change"}[measure],
+        "measure": measure,
         "hosts": hosts,
         "direct": direct,
         "keys": KEYS,
     }
     done = subprocess.run(
-        [python, HERE / "dict_worker.py", json.dumps(work)],
+        [python, HERE / "dict_worker.py", json.dumps(wanted)],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         text=True,
         check=True,
     )
-    times: list[float] = json.loads(done.stdout)
+    return json.loads(done.stdout)
+
+
+def measured(python: Path, implementation: str, measure: str, hosts: str, direct: str) -> float:
+    """Seconds, by a process of the scratch environment."""
+    kind = {READ: "read", LOAD: "load", CHANGE: "change"}[measure]
+    times: list[float] = work(python, implementation, kind, hosts, direct)
     return statistics.median(times) if measure == CHANGE else min(times)
 
 

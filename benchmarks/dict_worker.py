@@ -1,4 +1,4 @@
-"""One measurement of one implementation, for `dict_comparison`: prints a JSON list of seconds.
+"""One measurement of one implementation, for `dict_comparison` and `dict_calls`: prints JSON.
 
 Runs in the scratch environment. Each implementation is used as its documentation shows, with its
 default encoding and `autosync=True`; the work is the same, call for call.
@@ -23,6 +23,21 @@ if TYPE_CHECKING:
 PATH = "/benchmark"
 READS = 100  # of every key in turn
 READ_KEYS = 1000
+CALLS = {
+    "d[k]": ("for key in keys: items[key]", True),
+    "get": ("for key in keys: items.get(key)", True),
+    "get, missing": ("for key in others: items.get(key)", True),
+    "in": ("for key in keys: key in items", True),
+    "in, missing": ("for key in others: key in items", True),
+    "len": ("for key in keys: len(items)", True),
+    "iterate": ("for key in items.keys(): pass", False),
+    "items": ("for key, value in items.items(): pass", False),
+    "values": ("for value in items.values(): pass", False),
+    "copy": ("items.copy()", False),
+    "==": ("items == whole", False),
+    "snapshot, unchanged": ("for key in keys: items.snapshot()", True),
+}
+"""What a call is named, how it is made, and whether one run makes it READ_KEYS times."""
 POLL = 50e-6  # seconds between two looks: a loop without a pause would keep the client from running
 
 
@@ -102,6 +117,28 @@ def reads(items: Any, count: int) -> list[float]:
     return [seconds / READS / count for seconds in timer.repeat(60, READS)]
 
 
+def calls(items: Any) -> dict[str, float]:
+    """Seconds for one call of each kind, the best of several; kinds it does not have are left out.
+
+    Keys are equal strs, not the very ones of the dict, as whoever reads has them.
+    """
+    keys = [f"key {n}" for n in range(READ_KEYS)]
+    others = [f"no key {n}" for n in range(READ_KEYS)]
+    whole = items.copy()
+    found = {}
+    for name, (statement, each) in CALLS.items():
+        timer = timeit.Timer(
+            statement, globals={"items": items, "keys": keys, "others": others, "whole": whole}
+        )
+        number = 10 if each else 5
+        try:
+            seconds = min(timer.repeat(30, number))
+        except AttributeError:
+            continue
+        found[name] = seconds / number / (READ_KEYS if each else 1)
+    return found
+
+
 def loads(implementation: str, hosts: str, keys: int) -> list[float]:
     """Seconds from making the dict to knowing all its keys, on a client that is connected."""
     with connected(hosts) as client:
@@ -135,8 +172,14 @@ def changes(implementation: str, hosts: str, keys: int) -> list[float]:
         return times
 
 
-def measured(work: dict[str, Any]) -> list[float]:
+def measured(work: dict[str, Any]) -> list[float] | dict[str, float]:
     implementation, hosts, keys = work["implementation"], work["hosts"], work["keys"]
+    if work["measure"] == "calls":
+        if implementation == "dict":
+            return calls({f"key {n}": f"value {n}" for n in range(keys)})
+        prepare(work["direct"], implementation, keys)
+        with connected(hosts) as client, closed(open_dict(implementation, client)) as items:
+            return calls(items)
     if implementation == "dict":
         return reads({f"key {n}": f"value {n}" for n in range(READ_KEYS)}, READ_KEYS)
     prepare(work["direct"], implementation, READ_KEYS if work["measure"] == "read" else keys)

@@ -2,7 +2,8 @@
 
 The rules that live here:
 
-- A read looks into the copy that is shown, and nothing else: no request, and no lock for `d[key]`.
+- A read looks into the copy that is shown, and nothing else: no request, and no lock for `d[key]`,
+  `get`, `in` and `len`.
 - Reads are *gated* while the copy may not be read as it is: before it was loaded, after `close()`
   or `fork()`, and in an outage where the caller asked for it. Then, and only then, they ask first.
 - Iteration, views and `snapshot()` use one immutable state each.
@@ -15,7 +16,7 @@ import os
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from zkdict.arguments import acl_list, one_of, root_path
 from zkdict.encodings import JSON
@@ -23,9 +24,10 @@ from zkdict.errors import StaleRead, Timeout
 from zkdict.events import Changes, Dispatcher, Subscription
 from zkdict.feed import Feed
 from zkdict.keys import KeyCodec, KeyEncoding
+from zkdict.lookup import GATED, BadEntry, GatedRead
 from zkdict.records import Change, Entry, State
-from zkdict.storage import ConnectionStorageDict, plain
-from zkdict.view import BadEntry, Snapshot, View
+from zkdict.storage import ConnectionStorageDict
+from zkdict.view import Snapshot, View
 from zkdict.views import Items, Keys, Values
 from zkdict.waiting import deadline_after
 from zkdict.writes import Writer
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 __all__ = ["LiveDict", "stop"]
 
 V = TypeVar("V")
+T = TypeVar("T")
 
 
 class LiveDict(ConnectionStorageDict[V]):
@@ -49,7 +52,7 @@ class LiveDict(ConnectionStorageDict[V]):
     __slots__ = ("_values",)  # a slot is read faster than other attributes
 
     _values: dict[str, V]
-    """What `d[key]` looks into; empty while reads are gated. Replaced, and changed, by the view."""
+    """What reads look into (see `lookup`). Replaced, and changed, by the view."""
 
     def __init__(
         self,
@@ -118,7 +121,7 @@ class LiveDict(ConnectionStorageDict[V]):
         self._on_outage = on_outage
         self._max_age = max_age
         names = KeyCodec(key_encoding, at_root=path == "/" and not client.chroot)
-        self._values = {}
+        self._values = GATED
         self._dispatcher: Dispatcher[V] = Dispatcher(client.handler)
         self._view: View[V] = View(
             names,
@@ -180,17 +183,28 @@ class LiveDict(ConnectionStorageDict[V]):
         """
         try:
             return self._values[key]
-        except KeyError:
-            return self._slow_get(key)
+        except GatedRead:
+            pass
+        return self._shown().values[key]
 
-    def _slow_get(self, key: str) -> V:
-        view = self._shown()
-        found = view.get(key)
-        if isinstance(found, BadEntry) and not view.omit:
-            raise found.fresh_error()
-        if isinstance(found, Entry):
-            return found.value
-        raise KeyError(key) from None
+    @overload
+    def get(self, key: str) -> V | None: ...
+    @overload
+    def get(self, key: str, default: V) -> V: ...
+    @overload
+    def get(self, key: str, default: T) -> V | T: ...
+    def get(self, key: str, default: Any = None) -> Any:
+        """The value of `key`, or `default` where there is no such key, from memory.
+
+        Raises:
+            DecodeError: its value does not decode.
+            StaleRead, Closed, ForkedDict: the copy may not be read (see the constructor).
+        """
+        try:
+            return self._values.get(key, default)
+        except GatedRead:
+            pass
+        return self._shown().values.get(key, default)
 
     def _shown(self) -> View[V]:
         """The view, once it may be read."""
@@ -216,7 +230,11 @@ class LiveDict(ConnectionStorageDict[V]):
             raise StaleRead(feed.age, feed.state)
 
     def __contains__(self, key: object) -> bool:
-        return key in self._shown()
+        try:
+            return key in self._values
+        except GatedRead:
+            pass
+        return key in self._shown().values
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.snapshot())
@@ -225,7 +243,11 @@ class LiveDict(ConnectionStorageDict[V]):
         return reversed(self.snapshot())
 
     def __len__(self) -> int:
-        return len(self._shown())
+        try:
+            return len(self._values)
+        except GatedRead:
+            pass
+        return len(self._shown().values)
 
     def keys(self) -> Keys:
         """The keys, as a view: live, and each iteration is of one state."""
@@ -250,7 +272,7 @@ class LiveDict(ConnectionStorageDict[V]):
 
     def copy(self) -> dict[str, V]:
         """A plain dict of the items. Raises DecodeError where a value does not decode."""
-        return dict(self.snapshot())
+        return self.snapshot().copy()
 
     def __copy__(self) -> dict[str, V]:
         """The same as `copy()`: a copy has no znodes that would keep it fresh."""
@@ -263,7 +285,7 @@ class LiveDict(ConnectionStorageDict[V]):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Mapping):
             return NotImplemented
-        return self.copy() == plain(other)
+        return self.snapshot() == other
 
     def __repr__(self) -> str:
         if self._view.gated:
@@ -279,19 +301,22 @@ class LiveDict(ConnectionStorageDict[V]):
         Raises:
             KeyError, DecodeError, StaleRead, Closed, ForkedDict.
         """
-        found = self._shown().get(key)
-        if found is None:
-            raise KeyError(key)
+        found = self._found(key)
         if isinstance(found, BadEntry):
             raise found.fresh_error()
         return found
 
     def raw(self, key: str) -> bytes:
         """The bytes of `key`, also where they do not decode, from memory. Raises KeyError."""
-        found = self._shown().get(key)
+        return self._found(key).raw
+
+    def _found(self, key: str) -> Entry[V] | BadEntry:
+        view = self._shown()
+        with self._feed.lock:
+            found = view.get(key)
         if found is None:
             raise KeyError(key)
-        return found.raw
+        return found
 
     @property
     def bad_keys(self) -> Mapping[str, Exception]:

@@ -32,9 +32,9 @@ from zkdict.errors import (
     WriteUncertain,
     ZkDictError,
 )
+from zkdict.lookup import BadEntry
 from zkdict.outcomes import Sighting
 from zkdict.records import State
-from zkdict.view import BadEntry, View
 from zkdict.waiting import deadline_after, earlier, remaining
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from zkdict.keys import KeyCodec
     from zkdict.outcomes import Judge
     from zkdict.records import Entry
+    from zkdict.view import View
 
 __all__ = ["Sender", "UnansweredError"]
 

@@ -4,9 +4,10 @@ The rules that live here:
 
 - A value is decoded once per change, when its state is shown. One that does not decode is a *bad
   key*: it has no value, and harms no other key.
-- What `d[key]` looks into is a plain dict, changed in place, so one change costs O(1). A
-  step that removes keys and does something else too replaces the dict, so that no reader ever sees
-  half of a step (a dict's `update` with str keys is one step by itself).
+- What a read looks into (see `lookup`) is changed in place, so one change costs O(1). A step that
+  removes keys and does something else too, or changes which keys are bad, replaces it, so that no
+  reader ever sees half of a step (a dict's `update` with str keys is one step by itself).
+- Entries are changed by the same step, under the lock: they are looked up under the lock.
 - `snapshot()` is an immutable copy of one state, made when first asked for after a change.
 - Keys come in the order their znodes were created (czxid, then the name: the keys of one
   transaction share a czxid): the same in every process.
@@ -15,13 +16,15 @@ The rules that live here:
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import ItemsView, Iterator, KeysView, Mapping, ValuesView
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from zkdict import clock
 from zkdict.errors import DecodeError, InvalidKey
+from zkdict.lookup import GATED, BadEntry, WithBadKeys
 from zkdict.records import Change, Entry, State
+from zkdict.storage import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,28 +33,9 @@ if TYPE_CHECKING:
     from zkdict.events import Dispatcher
     from zkdict.keys import KeyCodec
 
-__all__ = ["BadEntry", "Snapshot", "View"]
+__all__ = ["Snapshot", "View"]
 
 V = TypeVar("V")
-
-
-class BadEntry:
-    """A key whose znode cannot be read or decoded."""
-
-    __slots__ = ("czxid", "error", "key", "raw", "version")
-
-    def __init__(self, key: str, znode: Znode, error: Exception) -> None:
-        self.key = key
-        self.raw = znode.raw
-        self.version = znode.version
-        self.czxid = znode.czxid
-        self.error = error
-
-    def fresh_error(self) -> Exception:
-        """A copy of the error to raise: an exception that is raised twice drags its past along."""
-        error = copy.copy(self.error)
-        error.__cause__ = self.error.__cause__
-        return error
 
 
 class _Unreadable:
@@ -72,11 +56,13 @@ class Snapshot(Mapping[str, V]):
     is not there.
     """
 
-    __slots__ = ("_bad", "_entries", "_exact", "_state", "_taken_at", "_values", "_zxid")
+    __hash__ = None  # type: ignore[assignment]  # as a dict: it is compared by its items
+    __slots__ = ("_bad", "_entries", "_exact", "_state", "_taken_at", "_values", "_whole", "_zxid")
 
     def __init__(
         self,
         entries: Mapping[str, Entry[V] | BadEntry],
+        bad: Mapping[str, BadEntry],
         *,
         omit: bool,
         zxid: int,
@@ -87,17 +73,13 @@ class Snapshot(Mapping[str, V]):
         self._exact = exact
         self._taken_at = clock.wall()
         self._state = state
-        self._entries: dict[str, Entry[V]] = {}
-        self._values: dict[str, Any] = {}
-        self._bad: dict[str, BadEntry] = {}
-        for key, entry in entries.items():
-            if isinstance(entry, BadEntry):
-                self._bad[key] = entry
-                if not omit:
-                    self._values[key] = entry
-            else:
-                self._entries[key] = entry
-                self._values[key] = entry.value
+        self._bad = bad
+        self._whole = omit or not bad  # whether every key has a value
+        good = {key: entries[key] for key in entries if key not in bad} if bad else entries
+        self._entries: dict[str, Entry[V]] = dict(good)  # type: ignore[arg-type]
+        self._values: dict[str, Any] = {key: entry.value for key, entry in self._entries.items()}
+        if not self._whole:
+            self._values = {key: bad.get(key) or self._values[key] for key in entries}
 
     def still(self, *, zxid: int, state: State, exact: bool) -> Snapshot[V]:
         """The same items at a later zxid, or in another state of the dict. Costs nothing."""
@@ -145,6 +127,35 @@ class Snapshot(Mapping[str, V]):
 
     def __contains__(self, key: object) -> bool:
         return key in self._values
+
+    # Where every key has a value these are the views of a dict, and as fast.
+
+    def keys(self) -> KeysView[str]:
+        """The keys, as a view."""
+        return self._values.keys()
+
+    def values(self) -> ValuesView[V]:
+        """The values, as a view. Iterating over it raises DecodeError at a bad one."""
+        return self._values.values() if self._whole else super().values()
+
+    def items(self) -> ItemsView[str, V]:
+        """The items, as a view. Iterating over it raises DecodeError at a bad value."""
+        return self._values.items() if self._whole else super().items()
+
+    def copy(self) -> dict[str, V]:
+        """A plain dict of the items. Raises DecodeError where a value does not decode.
+
+        At the cost of a dict's copy; `dict(snapshot)` asks for one key after the other.
+        """
+        return self._values.copy() if self._whole else dict(super().items())
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        ours = self._values if self._whole else self.copy()
+        if isinstance(other, Snapshot) and other._whole:
+            return ours == other._values
+        return ours == (other if type(other) is dict else plain(other))
 
     def __repr__(self) -> str:
         return f"Snapshot({self.shown()!r}, zxid={self.zxid})"
@@ -215,8 +226,7 @@ class View(Generic[V]):
         codec: names to keys.
         decode: bytes to values.
         dispatcher: is told of what changes.
-        show: is given the dict that `d[key]` is to look into from now on; an empty one while reads
-            are gated.
+        show: is given the dict that reads are to look into from now on.
         omit: whether keys without a value are hidden.
         autosync: whether each published state is shown as it comes.
         gate_outages: whether reads are gated without a live connection.
@@ -239,8 +249,8 @@ class View(Generic[V]):
         self.autosync = autosync
         self.zxid = 0
         self.updated = 0
-        self._all: dict[str, V] = {}
-        self._length = 0  # of the state that is shown: a step takes some time
+        self.values: dict[str, V] = {}
+        """What reads look into once they may."""
         self._entries: dict[str, Entry[V] | BadEntry] = {}
         self._bad: dict[str, BadEntry] = {}
         self._gate_outages = gate_outages
@@ -255,15 +265,9 @@ class View(Generic[V]):
         self._exact = True
         self._snapshot: Snapshot[V] | None = None
         self._ordered = True  # whether `_entries` is in the order of creation
-        self._newest = 0  # the greatest czxid it ever had
+        self._newest = (0, "")  # the greatest czxid it ever had, and the key made last with it
 
     # -- reading
-
-    def __len__(self) -> int:
-        return self._length
-
-    def __contains__(self, key: object) -> bool:
-        return key in self._all or (not self.omit and key in self._entries)
 
     def get(self, key: str) -> Entry[V] | BadEntry | None:
         """The entry of a key, bad or not."""
@@ -277,8 +281,9 @@ class View(Generic[V]):
         """The state that is shown now. Costs O(N) once per change, else nothing."""
         taken, exact = self._snapshot, self._exact
         if taken is None:
+            entries = self._in_order()
             taken = Snapshot(
-                self._in_order(), omit=self.omit, zxid=self.zxid, state=state, exact=exact
+                entries, self._bad, omit=self.omit, zxid=self.zxid, state=state, exact=exact
             )
         elif (taken.zxid, taken.state, taken.exact) != (self.zxid, state, exact):
             taken = taken.still(zxid=self.zxid, state=state, exact=exact)
@@ -315,9 +320,9 @@ class View(Generic[V]):
         self._dispatcher.state_changed(old, new)
 
     def gate(self, *, gated: bool) -> None:
-        """Let `d[key]` find nothing, so that it asks why; or let it read again."""
+        """Let reads ask first; or let them read again."""
         self.gated = gated
-        self._show({} if gated else self._all)
+        self._show(GATED if gated else self.values)
 
     # -- taking steps
 
@@ -349,8 +354,7 @@ class View(Generic[V]):
         """Take over these znodes (None: gone); what that changed, where anybody listens."""
         changes: list[Change[V]] = []
         listening = self._dispatcher.listening
-        sets: dict[str, V] = {}
-        removed: list[str] = []
+        steps: dict[str, Entry[V] | BadEntry | None] = {}
         for name, znode in znodes.items():
             key = self.key(name)
             if key is None:
@@ -359,12 +363,7 @@ class View(Generic[V]):
             new = None if znode is None else self._decoded(key, znode)
             if old is None and new is None:
                 continue
-            self._snapshot = None
-            self._place(key, old, new)
-            if isinstance(new, Entry):
-                sets[key] = new.value
-            elif key in self._all:
-                removed.append(key)
+            steps[key] = new
             if not listening:
                 continue
             kind: Literal["added", "changed", "removed"]
@@ -380,37 +379,52 @@ class View(Generic[V]):
                     own,
                 )
             )
-        self._replace(sets, removed)
-        self._length = len(self._all if self.omit else self._entries)
+        if steps:
+            self._take(steps)
         return changes
 
-    def _place(
-        self, key: str, old: Entry[V] | BadEntry | None, new: Entry[V] | BadEntry | None
-    ) -> None:
-        if isinstance(new, BadEntry):
-            self._bad = {**self._bad, key: new}
-        elif key in self._bad:
-            self._bad = {other: bad for other, bad in self._bad.items() if other != key}
+    def _take(self, steps: Mapping[str, Entry[V] | BadEntry | None]) -> None:
+        """Change what readers see by this step, all of it at once. None: removed."""
+        self._snapshot = None
+        sets: dict[str, V] = {}
+        bad: dict[str, BadEntry] = {}
+        for key, new in steps.items():
+            self._place(key, new)
+            if isinstance(new, Entry):
+                sets[key] = new.value
+            elif new is not None:
+                bad[key] = new
+        removed = [key for key in steps if key not in sets and dict.__contains__(self.values, key)]
+        other = bool(bad) or any(key in self._bad for key in steps)  # are other keys bad?
+        if other:
+            kept = {key: entry for key, entry in self._bad.items() if key not in steps}
+            self._bad = {**kept, **bad}
+        self._replace(sets, removed, anew=other and not self.omit)
+
+    def _place(self, key: str, new: Entry[V] | BadEntry | None) -> None:
+        """Put an entry where it belongs in the order, or take it away."""
+        old = self._entries.get(key)
         if new is None:
             del self._entries[key]
             return
         if old is None or old.czxid != new.czxid:  # a key that was made again moves to the end
-            self._ordered = self._ordered and old is None and new.czxid > self._newest
-            self._newest = max(self._newest, new.czxid)
+            place = (new.czxid, key)
+            self._ordered = self._ordered and old is None and place > self._newest
+            self._newest = max(self._newest, place)
         self._entries[key] = new
 
-    def _replace(self, sets: dict[str, V], removed: list[str]) -> None:
-        if not removed:
-            self._all.update(sets)
-        elif len(removed) == 1 and not sets:
-            del self._all[removed[0]]
+    def _replace(self, sets: dict[str, V], removed: list[str], *, anew: bool) -> None:
+        if not anew and not removed:
+            self.values.update(sets)
+        elif not anew and len(removed) == 1 and not sets:
+            del self.values[removed[0]]
         else:
-            values = {**self._all, **sets}
+            values = {**self.values, **sets}
             for key in removed:
                 del values[key]
-            self._all = values
+            self.values = WithBadKeys(values, self._bad) if self._bad and not self.omit else values
             if not self.gated:
-                self._show(values)
+                self._show(self.values)
 
     def key(self, name: str) -> str | None:
         """The key of a znode's name; None where it stands for none."""

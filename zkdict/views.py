@@ -24,6 +24,9 @@ class Keys(KeysView[str]):
         super().__init__(owner)
         self._owner: _Owner[Any] = owner
 
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._owner.snapshot())
+
     def __reversed__(self) -> Iterator[str]:
         return reversed(self._owner.snapshot())
 
@@ -36,8 +39,7 @@ class Items(ItemsView[str, V]):
         self._owner: _Owner[V] = owner
 
     def __iter__(self) -> Iterator[tuple[str, V]]:
-        snapshot = self._owner.snapshot()
-        return ((key, snapshot[key]) for key in snapshot)
+        return iter(self._owner.snapshot().items())
 
     def __reversed__(self) -> Iterator[tuple[str, V]]:
         snapshot = self._owner.snapshot()
@@ -55,8 +57,7 @@ class Values(ValuesView[V]):
         return any(found is value or found == value for found in self)
 
     def __iter__(self) -> Iterator[V]:
-        snapshot = self._owner.snapshot()
-        return (snapshot[key] for key in snapshot)
+        return iter(self._owner.snapshot().values())
 
     def __reversed__(self) -> Iterator[V]:
         snapshot = self._owner.snapshot()

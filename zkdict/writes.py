@@ -21,10 +21,10 @@ from zkdict import outcomes
 from zkdict.answers import answer_of, znode
 from zkdict.cache import ROOT, Cache, Kind, Znode
 from zkdict.errors import RootMissing, TransactionFailed, VersionConflict, WriteUncertain
+from zkdict.lookup import BadEntry
 from zkdict.multi import Multi
 from zkdict.records import ANY, check_version
 from zkdict.sending import Sender, UnansweredError
-from zkdict.view import BadEntry
 from zkdict.waiting import deadline_after, earlier
 
 if TYPE_CHECKING:
@@ -154,7 +154,8 @@ class Writer(Sender[V]):
     def shown(self, key: str) -> Entry[V] | None:
         """What readers are shown of `key`. Raises InvalidKey, DecodeError."""
         self.codec.to_name(key)
-        found = self.view.get(key)
+        with self.feed.lock:
+            found = self.view.get(key)
         if isinstance(found, BadEntry):
             raise found.fresh_error()
         return found

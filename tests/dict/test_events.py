@@ -9,11 +9,7 @@ from typing import Any
 import pytest
 from kazoo.client import KazooClient
 
-from zkdict import Closed, ForkedDict, State, ZooKeeperDict
-from zkdict.cache import Delta, Publication, Znode
-from zkdict.events import Dispatcher
-from zkdict.keys import KeyCodec
-from zkdict.view import View
+from zkdict import Closed, ForkedDict, ZooKeeperDict
 
 Dict = ZooKeeperDict[Any]
 Open = Callable[..., Dict]
@@ -99,73 +95,6 @@ def test_a_child_process_hears_nothing_and_says_so(zk_hosts: str) -> None:
         assert [change.key for change in next(batches)] == ["a"]
         assert lease.held
         lease.release()
-
-
-class Handler:
-    """As much of kazoo's as a view needs that nobody listens to."""
-
-    lock_object = staticmethod(threading.Lock)
-
-
-def test_a_snapshot_says_of_itself_whether_it_is_exact() -> None:
-    """With autosync=False newer states, exact or not, wait behind the one that is shown."""
-
-    view: View[bytes] = View(
-        KeyCodec(),
-        lambda raw: raw,
-        Dispatcher(Handler()),
-        lambda _: None,
-        omit=False,
-        autosync=False,
-        gate_outages=False,
-    )
-
-    def publish(zxid: int, exact: bool) -> None:
-        node = Znode(b"", 0, zxid, zxid, 0, 0, 0)
-        delta = Delta(f"k{zxid}", None, node)
-        view.publish(Publication(zxid, zxid, zxid, (delta,), exact, False), {})
-
-    publish(1, True)
-    for zxid, exact in ((2, False), (3, True), (4, False), (5, False), (6, True)):
-        shown = view.snapshot(State.LIVE)
-        publish(zxid, exact)
-        assert view.snapshot(State.LIVE).exact is shown.exact
-        assert list(view.snapshot(State.LIVE)) == list(shown)
-        view.refresh()
-        assert view.snapshot(State.LIVE).exact is exact
-        assert view.snapshot(State.LIVE).zxid == zxid
-
-
-def test_no_reader_sees_half_of_a_step() -> None:
-    """Values are decoded one after the other, while other tasks read."""
-    lengths: list[int] = []
-
-    def decode(raw: bytes) -> bytes:
-        lengths.append(len(view))
-        return raw
-
-    view: View[bytes] = View(
-        KeyCodec(),
-        decode,
-        Dispatcher(Handler()),
-        lambda _: None,
-        omit=False,
-        autosync=True,
-        gate_outages=False,
-    )
-
-    def publish(zxid: int, *deltas: Delta) -> None:
-        view.publish(Publication(zxid, zxid, zxid, deltas, True, False), {})
-
-    old, new = (Znode(b"", 0, zxid, zxid, 0, 0, 0) for zxid in (1, 2))
-    publish(1, Delta("old", None, old))
-    publish(2, Delta("old", old, None), Delta("new", None, new), Delta("newer", None, new))
-    assert lengths == [0, 1, 1]
-    assert len(view) == 2
-    assert list(view.snapshot(State.LIVE)) == ["new", "newer"]
-    again = Znode(b"", 0, 3, 3, 0, 0, 0)
-    publish(3, Delta("new", new, again))
-    assert list(view.snapshot(State.LIVE)) == ["newer", "new"]
 
 
 def test_a_snapshot_is_immutable(open_dict: Open) -> None:
