@@ -6,8 +6,11 @@ from __future__ import annotations
 import builtins
 import gc
 import importlib.util
+import io
+import pdb
 import random
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -27,7 +30,7 @@ from zkfake.simulation.ordered import OrderedSet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import ModuleType
+    from types import FrameType, ModuleType
 
 NAME = "simulated_worker_module"
 
@@ -162,6 +165,71 @@ def test_the_watchdog_names_a_task_that_blocks_the_thread(
         sim.spawn(lock.acquire, name="stuck")
         sim.sleep(1)
     assert "stuck has blocked the thread" in capsys.readouterr().err
+
+
+_STUCK = """
+import threading
+from zkfake.simulation import Simulation
+
+lock = threading.Lock()
+lock.acquire()
+{before}
+with Simulation(watchdog=0.2) as sim:
+    sim.spawn(lock.acquire, name="stuck")
+    sim.sleep(1)
+"""
+
+
+def _stuck(before: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", _STUCK.format(before=before)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[2],
+    )
+
+
+def test_the_watchdog_sees_through_a_tracer_that_is_no_debugger() -> None:
+    """coverage.py's is set in every thread."""
+    tracer = "import sys; trace = lambda *_: None; threading.settrace(trace); sys.settrace(trace)"
+    with _stuck(tracer) as process:
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "SimulationBlocked: stuck has blocked the thread" in errors
+
+
+def test_the_watchdog_leaves_a_task_at_a_prompt_alone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The watchdog looks at the code that runs: not every debugger has a trace function."""
+    looked = threading.Event()
+    prompts: list[int] = []
+
+    def current_frames() -> dict[int, FrameType]:
+        frames = real_frames()
+        looked.set()
+        return frames
+
+    class Typist(io.StringIO):
+        """Types slowly: the watchdog has looked three times before it goes on."""
+
+        def readline(self, *_size: Any) -> str:
+            prompts.append(1)
+            for _ in range(3):
+                looked.clear()
+                while not looked.is_set():
+                    pass
+            return "continue\n"
+
+    real_frames = sys._current_frames
+    monkeypatch.setattr(sys, "_current_frames", current_frames)
+    with Simulation(watchdog=0.05) as sim:
+        pdb.Pdb(stdin=Typist(), stdout=io.StringIO()).set_trace()
+        sim.sleep(1)
+    assert prompts == [1]
+    assert capsys.readouterr().err == ""
 
 
 def test_the_watchdog_leaves_ctrl_c_alone() -> None:

@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
+import re
 from functools import partial
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -137,6 +140,23 @@ def test_reordering_is_drawn_from_the_seed() -> None:
     assert len({order(seed) for seed in range(20)}) > 10
 
 
+def test_tasks_may_start_one_after_the_other_in_one_instant() -> None:
+    """A task starts at the depth of the stack that the program has, not of the one before it."""
+    depths: list[int] = []
+
+    def start(sim: Simulation) -> None:
+        depths.append(len(inspect.stack()))
+        sim.client()
+
+    with Simulation() as sim:
+        tasks = [sim.spawn(start, sim) for _ in range(1_000)]
+        for task in tasks:
+            task.result()
+        assert sim.now == 0.0004
+    assert len(depths) == 1_000
+    assert len({*depths}) == 1
+
+
 def test_a_task_gives_its_result_or_its_exception() -> None:
     with Simulation() as sim:
         good = sim.spawn(lambda x, y: x + y, 1, y=2)
@@ -174,12 +194,18 @@ def test_a_deadlock_lists_each_task_with_what_it_waits_for_and_where() -> None:
         def hold() -> None:
             lock.acquire()
             sim.sleep(2)
-            lock.acquire()
+            lock.acquire()  # again: hold stands here
 
         sim.spawn(hold)
         sim.sleep(1)
-        lock.acquire()
+        lock.acquire()  # in vain: main stands here
     text = str(caught.value)
+    source = Path(__file__).read_text().splitlines()
+    for task in ("hold", "main"):
+        line = next(n for n, each in enumerate(source, 1) if each.endswith(f": {task} stands here"))
+        assert re.search(
+            rf"^  {task} waits .*\n    at {re.escape(__file__)}:{line} in ", text, re.M
+        )
     assert "main waits for a lock taken by hold since 1.000000 s" in text
     assert "hold waits for a lock taken by hold since 2.000000 s" in text
     assert "in hold" in text

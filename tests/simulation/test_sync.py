@@ -158,6 +158,29 @@ def test_a_condition(seed: int) -> None:
             condition.notify()
 
 
+@given(waiting=st.integers(0, 5), number=st.integers(1, 6))
+def test_as_many_are_woken_as_were_asked_for(waiting: int, number: int) -> None:
+    with Simulation() as sim:
+        condition = sync.Condition(sim.scheduler)
+        semaphore = sync.Semaphore(sim.scheduler, 0)
+
+        def wait() -> bool:
+            with condition:
+                return condition.wait(timeout=5)
+
+        notified = [sim.spawn(wait) for _ in range(waiting)]
+        admitted = [sim.spawn(semaphore.acquire, timeout=5) for _ in range(waiting)]
+        sim.sleep(1)
+        with condition:
+            condition.notify(number)
+        semaphore.release(number)
+        sim.sleep(1)
+        assert sum(task.done for task in notified) == min(number, waiting)
+        assert sum(task.done for task in admitted) == min(number, waiting)
+        assert sum(task.result() for task in notified) == min(number, waiting)
+        assert sum(task.result() for task in admitted) == min(number, waiting)
+
+
 def test_a_condition_waits_with_a_lock_held_twice() -> None:
     with Simulation() as sim:
         condition = sync.Condition(sim.scheduler)

@@ -7,8 +7,8 @@ Rules that live here:
   timer. Nothing ever waits in real time.
 - Time is a whole number of microseconds, so that no sum depends on rounding. The length of a wait
   is rounded up, but for the nanosecond that arithmetic with floats may have added.
-- A blocked task looks for its successor itself and switches to it directly. Only a task that ended
-  needs the *hub*, the greenlet to which ended greenlets return.
+- A blocked task chooses its successor itself and switches to it directly. The *hub* is a greenlet
+  of its own that starts the tasks, and to which those that ended return.
 - Timer callbacks (the network's deliveries) run between tasks and must not block.
 - Garbage is collected every so many steps, ahead of a wait, so that finalizers run at the same
   place in every run; `zkfake.simulation.patches` turns the collector's own timing off. Young
@@ -96,6 +96,7 @@ class Scheduler:
         self.tasks[self.main] = None
         self.current = self.main
         self._hub: Any = greenlet.greenlet(self._run_hub, self.main.greenlet)
+        self._hub.switch()
         self.on_task_end: Callable[[Task, BaseException | None], None] | None = None
 
     # -- tasks
@@ -152,9 +153,13 @@ class Scheduler:
         while task.joiners:
             self.wake(task.joiners.popleft())
 
-    def _run_hub(self, _ended: object = None) -> None:
+    def _run_hub(self) -> None:
+        """Start the tasks that are handed to it, and choose the next one when a task has ended."""
+        task: Task | None = self.main
         while True:
-            self._switch(None)
+            # A greenlet starts at the recursion depth of the one that starts it. Were tasks started
+            # by one another, the depth would grow with each, up to a RecursionError.
+            task = (task or self._choose()).greenlet.switch()
 
     # -- blocking and waking
 
@@ -299,8 +304,17 @@ class Scheduler:
 
     # -- choosing what runs next
 
-    def _switch(self, me: Task | None) -> None:
+    def _switch(self, me: Task) -> None:
         """Run whatever is next; returns when ``me`` has been chosen again."""
+        task = self._choose()
+        if task is not me:
+            if task.greenlet:
+                task.greenlet.switch()
+            else:
+                self._hub.switch(task)
+
+    def _choose(self) -> Task:
+        """The task that runs next, which is the current one from now on."""
         ready = self._ready
         while not ready:
             try:
@@ -315,8 +329,7 @@ class Scheduler:
         if steps > self._look_at:
             self._look(task)
         self.current = task
-        if task is not me:
-            task.greenlet.switch()
+        return task
 
     def _look(self, task: Task) -> None:
         """A step to be traced, or one too many."""

@@ -3,11 +3,13 @@
 Rules that live here: the watchdog is a thread that looks, every now and then, whether the scheduler
 has made a step. When none was made for its real-time limit, it writes to standard error which task
 runs and where, and interrupts it, if the simulation runs in the main thread, with
-`TaskInterrupted`; the simulation then fails with `SimulationBlocked`. A debugger keeps it quiet.
+`TaskInterrupted`; the simulation then fails with `SimulationBlocked`. A task that stands at a
+debugger's prompt is left alone.
 """
 
 from __future__ import annotations
 
+import _thread
 import signal
 import sys
 import threading
@@ -22,6 +24,12 @@ if TYPE_CHECKING:
     from zkfake.simulation.scheduler import Scheduler
 
 __all__ = ["TaskInterrupted", "Watchdog"]
+
+
+_DEBUGGERS = frozenset(
+    {"bdb", "pdb", "ipdb", "pdbpp", "pudb", "pydevd", "_pydevd_bundle", "debugpy", "wdb", "rpdb"}
+)
+"""The top-level modules of debuggers: their code runs while a task stands at a prompt."""
 
 
 class TaskInterrupted(BaseException):
@@ -58,13 +66,14 @@ class Watchdog:
         seen = -1
         while not self._over.wait(self._limit):
             steps = self._scheduler.steps
-            if steps == seen and sys.gettrace() is None:
-                self._strike()
+            if steps == seen:
+                frame = sys._current_frames().get(self._watched)  # noqa: SLF001  # a public function
+                if not _is_at_prompt(frame):
+                    self._strike(frame)
             seen = steps
 
-    def _strike(self) -> None:
+    def _strike(self, frame: FrameType | None) -> None:
         task = self._scheduler.current
-        frame = sys._current_frames().get(self._watched)  # noqa: SLF001  # a public function
         place = "".join(traceback.format_stack(frame)) if frame else ""
         text = (
             f"{task.name} has blocked the thread of the whole simulation for {self._limit} real "
@@ -74,7 +83,10 @@ class Watchdog:
         self._scheduler.interrupt(SimulationBlocked(text))
         if self._is_main:
             self._struck = True
-            signal.pthread_kill(self._watched, signal.SIGINT)
+            if hasattr(signal, "pthread_kill"):  # it interrupts a system call, too
+                signal.pthread_kill(self._watched, signal.SIGINT)
+            else:
+                _thread.interrupt_main()
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self._struck:
@@ -84,3 +96,16 @@ class Watchdog:
             self._previous(number, frame)
         elif self._previous == signal.SIG_DFL:
             raise KeyboardInterrupt
+
+
+def _is_at_prompt(frame: FrameType | None) -> bool:
+    """Whether this thread runs a debugger's code.
+
+    A trace function says nothing of that: coverage.py has one as well, and a debugger on
+    `sys.monitoring` has none.
+    """
+    while frame is not None:
+        if str(frame.f_globals.get("__name__")).partition(".")[0] in _DEBUGGERS:
+            return True
+        frame = frame.f_back
+    return False
