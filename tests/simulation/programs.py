@@ -1,4 +1,4 @@
-"""A program with everything in it that could be different the next time; prints its digests.
+"""Programs with everything in them that could be different the next time; prints their digests.
 
 Run as a script: ``python programs.py FIRST LAST`` prints a line for each seed from FIRST to LAST.
 """
@@ -51,11 +51,42 @@ def turmoil(sim: Simulation) -> None:
     sim.settle()
 
 
-def digest(seed: int, servers: int) -> str:
-    simulation = Simulation(seed=seed, servers=servers, profile="hostile", stall_limit=900)
+class Notes(logging.Handler):
+    """Puts the lines of a log into the history."""
+
+    def __init__(self, sim: Simulation) -> None:
+        super().__init__()
+        self._sim = sim
+        self.setFormatter(logging.Formatter("%(asctime)s %(relativeCreated)d %(threadName)s"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._sim.history.note(self.format(record))
+
+
+def shopping(sim: Simulation) -> None:
+    """A client beside the threads, the pool, the log and the chance of `shop`."""
+    import shop.sale
+
+    client = sim.client("customer")
+    notes = Notes(sim)
+    shop.sale.log.propagate = False
+    shop.sale.log.addHandler(notes)
+    try:
+        for line in shop.sale.day():
+            client.retry(
+                client.ensure_path, f"/day/{line!r}".replace("/", "|").replace("|", "/", 1)
+            )
+    finally:
+        shop.sale.log.removeHandler(notes)
+
+
+def digest(seed: int, servers: int, program: Any, patch: list[str]) -> str:
+    simulation = Simulation(
+        seed=seed, servers=servers, profile="hostile", stall_limit=900, patch=patch
+    )
     simulation.quiet = True
     try:
-        simulation.run(turmoil)
+        simulation.run(program)
         outcome = "returned"
     except (KazooException, SimulationError) as error:  # it has to fail the same way again
         outcome = type(error).__name__
@@ -63,9 +94,12 @@ def digest(seed: int, servers: int) -> str:
 
 
 def main() -> None:
-    logging.disable(logging.CRITICAL)
+    for name in ("kazoo", "zkfake.simulation"):
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     for seed in range(int(sys.argv[1]), int(sys.argv[2]) + 1):
-        sys.stdout.write(digest(seed, 3 if seed % 2 else 1) + "\n")
+        servers = 3 if seed % 2 else 1
+        for program, patch in ((turmoil, []), (shopping, ["shop"])):
+            sys.stdout.write(digest(seed, servers, program, patch) + "\n")
 
 
 if __name__ == "__main__":

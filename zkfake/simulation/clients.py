@@ -12,7 +12,7 @@ import kazoo.client
 from kazoo.exceptions import ConnectionLoss, SessionExpiredError
 from kazoo.handlers.threading import KazooTimeoutError
 
-from zkfake.simulation import stand_ins
+from zkfake.simulation import virtual_time
 from zkfake.simulation.errors import SimulationError
 from zkfake.simulation.handler import HandlerWorld, SimulationHandler
 from zkfake.simulation.history import StateChange
@@ -102,9 +102,9 @@ class Clients:
 
 def _virtual_retry(retry: Any) -> Any:
     """A `KazooRetry` made outside the simulation, sleeping in virtual time."""
-    if isinstance(retry, kazoo.client.KazooRetry) and retry.sleep_func is stand_ins.real_sleep:
+    if isinstance(retry, kazoo.client.KazooRetry) and retry.sleep_func is virtual_time.real_sleep:
         retry = retry.copy()
-        retry.sleep_func = stand_ins.sleep
+        retry.sleep_func = virtual_time.sleep
     return retry
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from kazoo.handlers.threading import KazooTimeoutError
 
-from zkfake.simulation import stand_ins, sync
+from zkfake.simulation import sync, virtual_time
 from zkfake.simulation.results import AsyncResult
 from zkfake.simulation.sockets import select, socket_pair
 
@@ -49,7 +49,7 @@ class SimulationHandler:
 
     name = "simulation_handler"
     timeout_exception = KazooTimeoutError
-    sleep_func = staticmethod(stand_ins.sleep)
+    sleep_func = staticmethod(virtual_time.sleep)
     queue_empty = queue.Empty
 
     def __init__(self, world: HandlerWorld, client_name: str) -> None:

@@ -7,14 +7,23 @@ real thing):
 - In every loaded module of `PACKAGES`, and in every module a simulation names: globals that are the
   modules ``time``, ``random``, ``uuid``, ``os``, ``socket``, ``threading``, ``queue`` and
   ``datetime``, or functions and classes imported from them, are the simulation's.
+- Locks, events, queues and thread-local attributes that those modules made when they were imported
+  (`zkfake.simulation.exchange`).
+- The same in ``concurrent.futures``, so that a `ThreadPoolExecutor` that a simulation makes runs in
+  it; in ``logging`` the time, the process and the thread, but not its locks; in ``tempfile`` the
+  names (`zkfake.simulation.library`).
 - ``set`` in the modules of `ORDERED_SETS`, so that kazoo calls its listeners and watchers in the
-  order in which they were registered and not by their addresses in memory.
+  order in which they were registered, and a pool waits for its threads and futures in theirs, not
+  by their addresses in memory.
 - The default arguments in `DEFAULT_ARGUMENTS`, which kazoo bound when it was imported.
 - ``kazoo.client.SequentialThreadingHandler``: a `KazooClient` made without a handler inside a
   simulation gets the simulation's.
 - The cyclic garbage collector's own timing, which no seed determines; the scheduler collects.
 - `time.sleep`, `threading.Thread` and `threading.Condition.wait` themselves, to refuse with a clear
   error what would block the one thread that all tasks share.
+
+A package that is named is patched whole: what it had imported before, and what it imports while the
+simulation runs.
 """
 
 from __future__ import annotations
@@ -23,14 +32,15 @@ import gc
 import importlib
 import sys
 import threading
+from importlib.abc import Loader, MetaPathFinder
 from typing import TYPE_CHECKING, Any
 
+from zkfake.simulation import library
+from zkfake.simulation.current import World, current, enter
 from zkfake.simulation.errors import SimulationError
+from zkfake.simulation.exchange import exchanges
 from zkfake.simulation.stand_ins import (
     GUARDED,
-    World,
-    current,
-    enter,
     make_set,
     plain_handler,
     replacement,
@@ -39,13 +49,21 @@ from zkfake.simulation.stand_ins import (
 
 if TYPE_CHECKING:
     import types
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
+    from importlib.machinery import ModuleSpec
 
 __all__ = ["PACKAGES", "current", "install", "remove"]
 
 PACKAGES = ("kazoo", "zkdict")
 _LEFT_ALONE = ("kazoo.testing", "kazoo.tests", "kazoo.handlers.gevent", "kazoo.handlers.eventlet")
-ORDERED_SETS = ("kazoo.client", "kazoo.recipe.cache", "kazoo.recipe.lock", "kazoo.recipe.queue")
+ORDERED_SETS = (
+    "kazoo.client",
+    "kazoo.recipe.cache",
+    "kazoo.recipe.lock",
+    "kazoo.recipe.queue",
+    "concurrent.futures._base",
+    "concurrent.futures.thread",
+)
 DEFAULT_ARGUMENTS = (
     ("kazoo.retry", "KazooRetry"),
     ("kazoo.recipe.lease", "NonBlockingLease"),
@@ -78,6 +96,7 @@ def install(world: World, modules: Iterable[str]) -> None:
         raise SimulationError(
             "this thread has a simulation already; end it before you start the next one"
         )
+    modules = tuple(modules)
     for name in (*_IMPORTED_FIRST, *modules):
         importlib.import_module(name)
     with _lock:
@@ -86,10 +105,10 @@ def install(world: World, modules: Iterable[str]) -> None:
             if not _installed:
                 _patch_interpreter()
                 _patch_kazoo()
+                _patch_library()
             for name in _modules_of(modules):
-                if name not in _patched_modules:
-                    _patch_module(sys.modules[name])
-                    _patched_modules.add(name)
+                _patch_once(sys.modules[name])
+            _watch_imports(modules)
         except BaseException:
             if not _installed:
                 _restore()
@@ -165,15 +184,32 @@ def _set_defaults(function: Any, defaults: tuple[Any, ...]) -> None:
     _undo.append(lambda: setattr(function, "__defaults__", before))
 
 
+def _patch_library() -> None:
+    for name in library.PATCHED_BESIDE:
+        if name in sys.modules:
+            _patch_once(sys.modules[name])
+    for target, name, value in library.patches():
+        _set(target, name, value)
+    _undo.append(library.forget_threads)
+
+
 def _modules_of(named: Iterable[str]) -> list[str]:
     """The modules to patch, of those that are loaded."""
-    prefixes = tuple(package + "." for package in PACKAGES)
-    names = [
+    packages = (*PACKAGES, *named)
+    prefixes = tuple(package + "." for package in packages)
+    return [
         name
-        for name in list(sys.modules)
-        if (name in PACKAGES or name.startswith(prefixes)) and not name.startswith(_LEFT_ALONE)
+        for name, module in list(sys.modules.items())
+        if (name in packages or name.startswith(prefixes))
+        and not name.startswith(_LEFT_ALONE)
+        and module is not None
     ]
-    return [*names, *named]
+
+
+def _patch_once(module: types.ModuleType) -> None:
+    if module.__name__ not in _patched_modules:
+        _patched_modules.add(module.__name__)
+        _patch_module(module)
 
 
 def _patch_module(module: types.ModuleType) -> None:
@@ -181,3 +217,59 @@ def _patch_module(module: types.ModuleType) -> None:
     for name, value in found:
         if value is not None:
             _set(module, name, value)
+    if not module.__name__.startswith(PACKAGES):  # these make nothing of the kind when imported
+        for place, name, value in [*exchanges(module)]:
+            _set(place, name, value)
+
+
+class _Importer(MetaPathFinder):
+    """Patches the modules of named packages that are imported while a simulation runs."""
+
+    def __init__(self) -> None:
+        self.prefixes: tuple[str, ...] = ()
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: types.ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if current() is None or not name.startswith(self.prefixes):
+            return None
+        for finder in sys.meta_path:
+            if finder is not self and (spec := finder.find_spec(name, path, target)) is not None:
+                if spec.loader is not None:
+                    spec.loader = _Loader(spec.loader)
+                return spec
+        return None
+
+
+_importer = _Importer()
+
+
+def _watch_imports(packages: Iterable[str]) -> None:
+    if _importer not in sys.meta_path:
+        sys.meta_path.insert(0, _importer)
+        _undo.append(_stop_watching_imports)
+    _importer.prefixes += tuple(f"{name}." for name in packages)
+
+
+def _stop_watching_imports() -> None:
+    sys.meta_path.remove(_importer)
+    _importer.prefixes = ()
+
+
+class _Loader(Loader):
+    """Loads a module as the given loader does, and patches it."""
+
+    def __init__(self, loader: Any) -> None:
+        self._loader = loader
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loader, name)
+
+    def create_module(self, spec: ModuleSpec) -> types.ModuleType | None:
+        module: types.ModuleType | None = self._loader.create_module(spec)
+        return module
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        self._loader.exec_module(module)
+        with _lock:
+            _patch_once(module)

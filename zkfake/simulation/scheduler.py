@@ -88,10 +88,12 @@ class Scheduler:
         self._compact_at = _COMPACT_AT
         self._tick_waiters: list[tuple[int, Task]] = []
         self._names: dict[str, int] = {}
+        self._counts: dict[str, int] = {}
         self._closed = False
         self.tasks: dict[Task, None] = {}
         """Every task that has not ended, in the order of their start."""
         self.main = Task(self, "main", background=False, owner=None)
+        self.main.number = self._started = 1
         self.main.greenlet = greenlet.getcurrent()
         self.tasks[self.main] = None
         self.current = self.main
@@ -123,6 +125,7 @@ class Scheduler:
         task.greenlet = greenlet.greenlet(
             lambda: self._run_task(task, function, args, kwargs), self._hub
         )
+        self._started = task.number = self._started + 1
         task.greenlet.gr_context = contextvars.copy_context()
         self.tasks[task] = None
         task.turn = OPEN_END
@@ -132,6 +135,16 @@ class Scheduler:
     def _unique(self, name: str) -> str:
         count = self._names[name] = self._names.get(name, 0) + 1
         return name if count == 1 else f"{name}#{count}"
+
+    def thread_name(self, target: str = "") -> str:
+        """The name of the next thread that is given none, as `threading` makes it."""
+        name = f"Thread-{self.count('thread')}"
+        return f"{name} ({target})" if target else name
+
+    def count(self, kind: str) -> int:
+        """How many of a kind there were, this one included: what `threading` numbers by."""
+        self._counts[kind] = self._counts.get(kind, 0) + 1
+        return self._counts[kind]
 
     def _run_task(
         self, task: Task, function: Callable[..., Any], args: Any, kwargs: dict[str, Any]
@@ -224,7 +237,7 @@ class Scheduler:
 
     def pause_point(self) -> None:
         """Give way to the other ready tasks, as a pre-emptive scheduler might here."""
-        if self._ready and self._draw() < self.preemption:
+        if self._ready and not self._closed and self._draw() < self.preemption:
             self.yield_now()
 
     def yield_now(self) -> None:

@@ -159,7 +159,6 @@ class Simulation:
             raise SimulationError(
                 "this thread has a simulation already; end it before you start the next one"
             )
-        self.patched = frozenset(self._modules)
         self.scheduler = Scheduler(
             self._stream("order"),
             reorder=self.profile.reorder,
@@ -428,6 +427,9 @@ class Simulation:
 
     def task_started(self, task: Task) -> None:
         self.faults.task_started(task)
+
+    def is_patched(self, module: str) -> bool:
+        return any(module == name or module.startswith(f"{name}.") for name in self._modules)
 
     @property
     def epoch_time(self) -> float:

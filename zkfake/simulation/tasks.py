@@ -58,10 +58,12 @@ class Task:
         "greenlet",
         "joiners",
         "name",
+        "number",
         "owner",
         "reason",
         "retrieved",
         "since",
+        "thread",
         "timer",
         "turn",
         "value",
@@ -73,6 +75,10 @@ class Task:
     ) -> None:
         self._scheduler = scheduler
         self.name = name
+        self.number = 0
+        """Its place among all tasks of the simulation, from 1: what a thread's identifier is."""
+        self.thread: Any = None
+        """The `threading.Thread` that the task is to the code in it, once somebody asked."""
         self.background = background
         """True for tasks that serve a client; they do not keep a stalled program alive."""
         self.owner = owner
