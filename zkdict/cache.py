@@ -18,8 +18,9 @@ Everything that decides when readers may see a state lives in this file. The rul
 - **The zxid** of a published state is the greatest of: the zxids found in Stats; the last zxid the
   client had seen when it sent the request whose reply published the state; the zxid before. Each is
   at or before the reply's place and nothing in the subtree changed after the greatest Stat zxid, so
-  it is the state at that very zxid. It never goes back. (A root that is gone has no Stat: its
-  empty state may carry a zxid from before it went.)
+  it is the state at that very zxid. It never goes back. A root that is gone has no Stat to tell
+  when: once a watch stands for its return, a sync follows, and only what was sent after the root
+  was found missing publishes the empty state.
 - **A new connection** has no watches and may be served by another server: everything is pending.
   A `sync` goes first, so that a server which lags behind what was already published catches up.
   Known children are validated by Stat, and their data is only fetched when it changed.
@@ -321,8 +322,11 @@ class Cache:
 
     def root_reply(self, request: Request, exists: bool) -> Publication | None:
         """Whether the root, found missing before, is there."""
-        if self._accept(request) and exists:
-            self._want(ROOT, Kind.CHILDREN)
+        if self._accept(request):
+            if exists:
+                self._want(ROOT, Kind.CHILDREN)
+            else:
+                self._want_sync = self._syncing = True
         return self._settle(request)
 
     def stat_reply(self, request: Request, stat: Znode | None) -> Publication | None:
