@@ -21,7 +21,7 @@ from zkdict.errors import (
 )
 from zkdict.events import Changes, Subscription
 from zkdict.keys import validate_key
-from zkdict.lease import Lease
+from zkdict.lease import Lease, LeaseState
 from zkdict.records import ABSENT, ANY, Change, Entry, State
 from zkdict.storage import ConnectionStorageDict, StorageDict
 from zkdict.txn import Txn
@@ -48,6 +48,7 @@ __all__ = [
     "InvalidKey",
     "KeyExists",
     "Lease",
+    "LeaseState",
     "MSAZookeeperDict",
     "Model",
     "Pickle",

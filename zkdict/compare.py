@@ -24,10 +24,11 @@ from zkdict.sending import UnansweredError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from zkdict.cache import Znode
     from zkdict.records import Entry
     from zkdict.writes import Writer
 
-__all__ = ["add", "cas", "modify", "put", "remove"]
+__all__ = ["add", "cas", "modify", "put", "remove", "replace"]
 
 V = TypeVar("V")
 
@@ -117,14 +118,17 @@ def _put_ephemeral(writer: Writer[V], key: str, value: V, version: int) -> Entry
 
 def cas(writer: Writer[V], entry: Entry[V], value: V) -> Entry[V]:
     """Set the very znode that `entry` describes, if nobody set it since."""
-    known = writer.feed.cache.working(writer.codec.to_name(entry.key))
-    if known is None or known.czxid != entry.czxid or known.mzxid > entry.mzxid:
-        newer = writer.feed.cache.zxid >= entry.mzxid
+    return replace(writer, entry.key, entry, value)
+
+
+def replace(writer: Writer[V], key: str, seen: Entry[V] | Znode, value: V) -> Entry[V]:
+    """The same for a znode, whatever it holds."""
+    known = writer.feed.cache.working(writer.codec.to_name(key))
+    if known is None or known.czxid != seen.czxid or known.mzxid > seen.mzxid:
+        newer = writer.feed.cache.zxid >= seen.mzxid
         if newer:
-            raise VersionConflict(
-                entry.key, entry.version, None if known is None else known.version
-            )
-    return _set(writer, entry.key, value, entry.version, operation="cas", czxid=entry.czxid)
+            raise VersionConflict(key, seen.version, None if known is None else known.version)
+    return _set(writer, key, value, seen.version, operation="cas", czxid=seen.czxid)
 
 
 def remove(writer: Writer[V], key: str, version: int) -> Entry[V]:

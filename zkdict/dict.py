@@ -301,7 +301,10 @@ class ZooKeeperDict(LiveDict[V]):
         return txn.Txn(self._writer, self.snapshot())
 
     def lease(self, key: str, value: V) -> Lease[V]:
-        """Create an ephemeral key that is made again when the session was lost.
+        """Create an ephemeral key that is made again whenever it is gone, as with a lost session.
+
+        Costs a write, and one more each time. What goes wrong later is told by `on_error`, by the
+        lease's `state` and its `error`; the lease goes on trying.
 
         Raises:
             KeyExists: the key exists.

@@ -179,11 +179,7 @@ class Dispatcher(Generic[V]):
         if subscribers:
             self._tell([(subscription, (error,)) for subscription in subscribers])
         else:  # not here: logging runs user's code too
-            self._tell([(log.warning, ("%s", error))])
-
-    def later(self, function: Callable[[], None]) -> None:
-        """Call a function in the queue of callbacks."""
-        self._tell([(function, ())])
+            self._tell([(log.warning, ("%s: %s", type(error).__name__, error))])
 
     def close(self) -> None:
         """End the iterators; callbacks still get what is queued."""

@@ -156,6 +156,7 @@ class Feed:
         self._unsettled_since: float | None = None
         self._lost_at = clock.monotonic()
         self._forked = False
+        self._followers: dict[Callable[[], None], None] = {}
 
     # -- life
 
@@ -241,6 +242,23 @@ class Feed:
         """Call a function in the queue of watch events, behind those which are in it now."""
         self.client.handler.dispatch_callback(Callback("watch", function, arguments))
 
+    def follow(self, look: Callable[[], None]) -> None:
+        """Call a function with the lock held: now, and after all that is heard of the server.
+
+        That is more than what is published: every event, every reply, every change of the state.
+        """
+        with self.lock:
+            self._followers[look] = None
+            look()
+
+    def unfollow(self, look: Callable[[], None]) -> None:
+        """Call it no more. Called with the lock held."""
+        self._followers.pop(look, None)
+
+    def _let_followers_look(self) -> None:
+        for look in list(self._followers):
+            look()
+
     # -- what kazoo brings; all of it in the order of the callback queue
 
     def heard(self, state: str) -> int:
@@ -254,6 +272,7 @@ class Feed:
                 elif self.state is State.LIVE:
                     self._change_state(State.SUSPENDED)
                 self.signal.notify()
+                self._let_followers_look()
             return self._turn
 
     def state_changed(self, state: str, turn: int) -> None:
@@ -284,6 +303,7 @@ class Feed:
             self.events += 1
             self.cache.event(request, deleted=kind == EventType.DELETED)
             self._watch_staleness()
+            self._let_followers_look()
         self.pump()
 
     def replied(self, batch: Batch) -> None:
@@ -296,6 +316,7 @@ class Feed:
                 if publication is not None:
                     self._publish(publication)
             self._watch_staleness()
+            self._let_followers_look()
         self.pump()
 
     # -- sending

@@ -9,6 +9,7 @@ The rules that live here:
 
 from __future__ import annotations
 
+import random
 from typing import TYPE_CHECKING, Any
 
 from zkdict import clock
@@ -16,7 +17,7 @@ from zkdict import clock
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Signal", "deadline_after", "earlier", "remaining"]
+__all__ = ["Signal", "deadline_after", "earlier", "pause_after", "remaining"]
 
 _LONGEST = 1e6  # seconds; threading refuses to wait for some 292 years, or for ever
 
@@ -34,6 +35,13 @@ def remaining(deadline: float | None) -> float | None:
 def earlier(one: float | None, other: float | None) -> float | None:
     """The earlier of two deadlines."""
     return min(one, other) if one is not None and other is not None else one or other
+
+
+def pause_after(failures: int, first: float, longest: float) -> float:
+    """Seconds to wait after so many failures in a row (from 1): up to `first`, then up to twice
+    that, and so on up to `longest`. By chance, so that those who failed together part.
+    """
+    return random.uniform(0.0, min(longest, first * 2.0 ** min(failures - 1, 64)))
 
 
 class Signal:

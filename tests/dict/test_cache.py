@@ -403,7 +403,9 @@ class World:
         sent = self.cache.sent
         self.drain()
         assert self.data_reads == 0
-        assert self.cache.sent - sent <= (3 if self.cache.root_exists else 4) + len(self.shown or {})
+        assert self.cache.sent - sent <= (3 if self.cache.root_exists else 4) + len(
+            self.shown or {}
+        )
         assert self.shown == self.server.states[-1].contents()
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,6 +13,8 @@ from kazoo.exceptions import KazooException
 from zkdict import StaleRead, State, ZooKeeperDict
 from zkdict.errors import ZkDictError
 from zkfake.simulation import Simulation
+
+from . import enemies
 
 
 def test_two_dicts_on_one_path() -> None:
@@ -96,6 +101,56 @@ def test_a_lease_that_is_released_while_it_is_made_again_is_gone(after: float, s
         lease.release()
         sim.settle()
         assert not lease.held
+        assert sim.at(sim.replicas[0].zxid).get("/app/a") is None
+        items.close()
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.booleans(), st.booleans(), st.integers(0, 2**32))
+def test_a_lease_comes_back_whatever_happened(create: bool, hostile: bool, seed: int) -> None:
+    """Deleted twice at once, taken by others, forbidden, with the root and without."""
+    dice = random.Random(seed)
+    with Simulation(seed=seed, profile="hostile" if hostile else "realistic") as sim:
+        sim.faults.stop_chance()
+        sim.client().ensure_path("/app")
+        items: ZooKeeperDict[int] = ZooKeeperDict(sim.client(), "/app", create=create, wait=600)
+        lease = items.lease("mine", 1)
+        clients = [sim.client(f"enemy {number}") for number in range(5)]
+        sim.faults.resume_chance()
+        both, root, path = dice.random(), "/app", "/app/mine"
+        tasks = [
+            sim.spawn(enemies.thief, sim, clients[0], path, random.Random(both)),
+            sim.spawn(enemies.thief, sim, clients[1], path, random.Random(both)),
+            sim.spawn(enemies.squatter, sim, clients[2], path, dice),
+            sim.spawn(enemies.warden, sim, clients[3], root, dice),
+            sim.spawn(enemies.vandal, sim, clients[4], root),
+        ]
+        for task in tasks:
+            task.result()
+        sim.settle()
+        sim.run_until(lambda: lease.held)
+        lease.release()
+        sim.settle()
+        assert sim.at(sim.replicas[0].zxid).get(path) is None
+        items.close()
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.floats(0, 5), st.integers(0, 2**32))
+def test_a_lease_that_is_released_without_an_answer_is_gone(after: float, seed: int) -> None:
+    """The key was being made again, and the answer to that was lost."""
+    with Simulation(seed=seed) as sim:
+        client, other = sim.client(), sim.client()
+        items: ZooKeeperDict[int] = ZooKeeperDict(client, "/app", write_timeout=1.0)
+        lease = items.lease("a", 1)
+        lost = sim.faults.drop_before_reply(client, operation="create2", times=2)
+        other.delete("/app/a")
+        sim.run_until(lambda: lost.hits)
+        sim.sleep(after)
+        with contextlib.suppress(ZkDictError):
+            lease.release()
+        sim.settle()
+        sim.sleep(30)
         assert sim.at(sim.replicas[0].zxid).get("/app/a") is None
         items.close()
 

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kazoo.exceptions import KazooException
 
 from zkdict import State, WriteUncertain
 from zkfake.simulation import Simulation, sweep
 
+from . import enemies
 from .parties import FOR_EVER, ROOT, Judge, Party, contents, entries_of, shown
 
 
@@ -51,6 +51,7 @@ def hostile(seed: int, servers: int) -> list[Party]:
                     "max_staleness": dice.choice([0.0, 0.05, 1.0, FOR_EVER]),
                     "write_timeout": dice.choice([0.5, 5.0, 30.0]),
                     "autosync": dice.random() < 0.8,
+                    "create": name == "x" or dice.random() < 0.7,
                 },
             )
             for name in ("x", "y", "z")[: dice.choice([2, 3])]
@@ -60,9 +61,7 @@ def hostile(seed: int, servers: int) -> list[Party]:
             if dice.random() < 0.3:
                 with contextlib.suppress(WriteUncertain):
                     party.lease = party.items.lease(f"lease of {party.name}", "")
-        tasks = []
-        if dice.random() < 0.2:
-            tasks.append(sim.spawn(vandal, sim, sim.client("vandal")))
+        tasks = let_loose(sim, dice, [party.name for party in parties if party.lease is not None])
         sim.faults.resume_chance()
         tasks += [sim.spawn(party.work, 12, name=party.name) for party in parties]
         for task in tasks:
@@ -75,16 +74,26 @@ def hostile(seed: int, servers: int) -> list[Party]:
         return parties
 
 
-def vandal(sim: Simulation, client: Any) -> None:
-    """Removes the root with all there is, and makes it again."""
-    for _ in range(3):
-        sim.sleep(10)
-        try:
-            client.delete(ROOT, recursive=True)
-            sim.sleep(1)
-            client.create(f"{ROOT}/a", b'"vandal"', makepath=True)
-        except KazooException:
-            sim.sleep(5)
+def let_loose(sim: Simulation, dice: random.Random, holders: list[str]) -> list[Any]:
+    """Whatever else goes on beside the dicts."""
+    tasks = []
+    if dice.random() < 0.2:
+        tasks.append(sim.spawn(enemies.vandal, sim, sim.client("vandal"), ROOT))
+    if dice.random() < 0.1:
+        warden = random.Random(dice.random())
+        tasks.append(sim.spawn(enemies.warden, sim, sim.client("warden"), ROOT, warden))
+    for holder in holders:
+        path = f"{ROOT}/lease of {holder}"
+        if dice.random() < 0.5:
+            together = dice.random()
+            for name in ("thief 1", "thief 2"):
+                client = sim.client(f"{name} of {holder}")
+                thief = random.Random(together)
+                tasks.append(sim.spawn(enemies.thief, sim, client, path, thief))
+        if dice.random() < 0.3:
+            client, squatter = sim.client(f"squatter of {holder}"), random.Random(dice.random())
+            tasks.append(sim.spawn(enemies.squatter, sim, client, path, squatter))
+    return tasks
 
 
 @pytest.mark.parametrize("servers", [1, 3])
