@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+from contextlib import ExitStack, contextmanager, suppress
+from importlib import metadata
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, TextIO
 
 import pytest
+import trustme
+from kazoo.client import KazooClient
 
-from zkfake import FakeZooKeeper
+from zkfake import FakeZooKeeper, cli
 from zkfake.cli import main
 
 if TYPE_CHECKING:
@@ -20,6 +26,10 @@ if TYPE_CHECKING:
 
 MODULE = [sys.executable, "-m", "zkfake"]
 SCRIPT = [str(Path(sys.executable).with_name("zkfake"))]
+BUFFERED = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+ENDING = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+]
 
 
 def first_line(output: IO[str] | None) -> str:
@@ -30,25 +40,49 @@ def first_line(output: IO[str] | None) -> str:
 @pytest.fixture
 def interruptible() -> Iterator[None]:
     """A shell's background jobs ignore SIGINT, and so would every process that they start."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in ENDING}
     yield
-    signal.signal(signal.SIGINT, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for one process")
+@contextmanager
+def program(
+    *arguments: str, command: list[str] = MODULE, **options: object
+) -> Iterator[subprocess.Popen[str]]:
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **options}
+    started = subprocess.Popen([*command, *arguments], **streams)  # type: ignore[call-overload]
+    try:
+        yield started
+    finally:
+        started.kill()
+        started.communicate()
+
+
+def once_opened(fifo: Path, reader: subprocess.Popen[str]) -> TextIO:
+    """The writing end of a FIFO, once ``reader`` has opened the other one."""
+    while True:
+        with suppress(OSError):
+            return os.fdopen(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK), "w")
+        with suppress(subprocess.TimeoutExpired):
+            reader.wait(0.01)
+            pytest.fail(f"it ended with status {reader.returncode} and never opened {fifo.name}")
+
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals for one process")
+
+
+@posix
 @pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("command", [MODULE, SCRIPT], ids=["module", "script"])
-@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("end", ENDING, ids=str)
 def test_serving_until_a_signal(command: list[str], end: signal.Signals) -> None:
     if shutil.which(command[0]) is None:
         pytest.skip(f"{command[0]} is not installed beside this Python")
-    server = subprocess.Popen(
-        [*command, "serve", "--port", "0", "--servers", "2", "--set", "4lw.commands.whitelist=*"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
+    words = "4lw.commands.whitelist=*"
+    with program(
+        "serve", "--port", "0", "--servers", "2", "--set", words, command=command
+    ) as server:
         hosts = first_line(server.stdout).split(",")
         assert len(hosts) == 2
         for member in hosts:
@@ -58,23 +92,137 @@ def test_serving_until_a_signal(command: list[str], end: signal.Signals) -> None
                 assert word.recv(100) == b"imok"
         server.send_signal(end)
         rest, errors = server.communicate(timeout=30)
-    finally:
-        server.kill()
-        server.communicate()
-    assert (rest, errors, server.returncode) == ("", "", 0)
+        assert (rest, errors, server.returncode) == ("", "", 0)
+
+
+@posix
+@pytest.mark.usefixtures("interruptible")
+def test_any_signals_at_once_end_it() -> None:
+    """They come while it waits, while it stops and while the interpreter ends."""
+    with ExitStack() as exits:
+        serving = {
+            pair: exits.enter_context(program("serve", "--port", "0"))
+            for pair in itertools.product(ENDING, repeat=2)
+        }
+        for (first, second), server in serving.items():
+            first_line(server.stdout)
+            server.send_signal(first)
+            for _ in range(2000):
+                server.send_signal(second)  # does nothing to one that has ended
+            rest, errors = server.communicate(timeout=30)
+            assert (rest, errors, server.returncode) == ("", "", 0), (first, second)
+
+
+@posix
+@pytest.mark.usefixtures("interruptible")
+def test_signals_that_come_before_it_serves(tmp_path: Path) -> None:
+    config = tmp_path / "zoo.cfg"
+    os.mkfifo(config)  # opened by the program when it has begun
+    with program("serve", "--port", "0", "--config", str(config)) as server:
+        with once_opened(config, server) as lines:
+            for number in ENDING:
+                server.send_signal(number)
+            lines.write("tickTime=500\n")
+        rest, errors = server.communicate(timeout=30)
+        assert rest.startswith("127.0.0.1:")
+        assert (errors, server.returncode) == ("", 0)
+
+
+@posix
+@pytest.mark.usefixtures("interruptible")
+def test_a_signal_that_was_ignored_stays_ignored() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    with program("serve", "--port", "0") as server:
+        host, _, port = first_line(server.stdout).rpartition(":")
+        server.send_signal(signal.SIGHUP)
+        with socket.create_connection((host, int(port)), timeout=30) as word:
+            word.sendall(b"srvr")
+            assert word.recv(100).startswith(b"Zookeeper version: ")
+        server.terminate()
+        assert (*server.communicate(timeout=30), server.returncode) == ("", "", 0)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize("environment", [BUFFERED, {**BUFFERED, "PYTHONUNBUFFERED": "1"}])
+def test_a_standard_output_that_is_full(environment: dict[str, str]) -> None:
+    with (
+        Path("/dev/full").open("w") as full,
+        program("serve", "--port", "0", stdout=full, env=environment) as server,
+    ):
+        _, errors = server.communicate(timeout=30)
+        assert errors == "zkfake: cannot write to standard output: No space left on device\n"
+        assert server.returncode == 1
+
+
+@pytest.mark.parametrize("arguments", [("serve", "--port", "0"), ("--version",), ("--help",)])
+def test_a_reader_that_has_gone(arguments: tuple[str, ...]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with program(*arguments, stdout=writer, env=BUFFERED) as server:
+        os.close(writer)
+        _, errors = server.communicate(timeout=30)
+        assert errors == "zkfake: cannot write to standard output: Broken pipe\n"
+        assert server.returncode == 1
+
+
+@posix
+@pytest.mark.usefixtures("interruptible")
+def test_without_standard_output_and_standard_error_it_serves(tmp_path: Path) -> None:
+    with FakeZooKeeper() as free:
+        port = free.members[0].port
+    config = tmp_path / "zoo.cfg"
+    os.mkfifo(config)
+    shell = ["sh", "-c", 'exec "$@" >&- 2>&-', "sh", *MODULE]
+    with program(
+        "serve", "--port", str(port), "--config", str(config), command=shell, stdout=None,
+        stderr=None,
+    ) as server:  # fmt: skip
+        with once_opened(config, server) as lines:
+            lines.write("dataDir=/tmp\n")
+        client = KazooClient(f"127.0.0.1:{port}")
+        client.start(30)  # it tries until there is a server
+        client.create("/a")
+        client.stop()
+        client.close()
+        server.terminate()
+        assert server.wait(30) == 0
+
+
+def test_versions(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr() == (f"zkfake {metadata.version('zkdict')}\n", "")
+
+
+def test_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    assert "serve until interrupted" in capsys.readouterr().out
+    assert main(["serve", "--help"]) == 0
+    assert "2  an option, a file or an address that cannot be" in capsys.readouterr().out
 
 
 BAD = {
-    "no command": ([], "the following arguments are required: command"),
+    "no command": ([], "the following arguments are required: COMMAND"),
     "unknown command": (["sing"], "invalid choice: 'sing'"),
-    "port": (["serve", "--port", "many"], "invalid int value: 'many'"),
-    "no such port": (["serve", "--port", "70000"], "port 70000: no such port"),
+    "port": (["serve", "--port", "many"], "--port: 'many' is not a port: expected 0 to 65535"),
+    "no such port": (["serve", "--port", "70000"], "'70000' is not a port: expected 0 to 65535"),
+    "too many ports": (["serve", "--port", "65535", "--servers", "2"], "65536: no such port"),
     "host": (["serve", "--host", "192.0.2.1", "--port", "0"], "cannot listen on 192.0.2.1"),
+    "no host": (["serve", "--host", "", "--port", "0"], "--host: expected an address"),
     "servers": (["serve", "--port", "0", "--servers", "0"], "servers = 0"),
     "version": (["serve", "--version", "3.4"], "invalid choice: '3.4'"),
-    "setting": (["serve", "--set", "tickTime"], "--set tickTime: expected NAME=VALUE"),
+    "setting": (["serve", "--set", "tickTime"], "--set: 'tickTime': expected NAME=VALUE"),
     "name": (["serve", "--set", "tick=1"], "'tick' is not a setting; known settings: "),
     "value": (["serve", "--set", "tickTime=fast"], "tickTime = 'fast': expected an integer"),
+    "users": (["serve", "--set", "sasl.users=a:b"], "are given by --sasl-user NAME:PASSWORD"),
+    "user": (["serve", "--sasl-user", "bob"], "--sasl-user: 'bob': expected NAME:PASSWORD"),
+    "nobody": (["serve", "--sasl-user", ":secret"], "':secret': expected NAME:PASSWORD"),
+    "no config": (["serve", "--config", "none.cfg"], "none.cfg: No such file or directory"),
+    "key alone": (["serve", "--tls-key", "x"], "--tls-key needs --tls-cert"),
+    "authority alone": (["serve", "--tls-ca", "x"], "--tls-ca needs --tls-cert"),
+    "TLS port alone": (["serve", "--secure-port", "0"], "--secure-port needs --tls-cert"),
+    "no certificate": (["serve", "--tls-cert", "none"], "--tls-cert none: No such file"),
+    "bad certificate": (["serve", "--tls-cert", __file__], f"--tls-cert {__file__}: "),
+    "abbreviation": (["serve", "--serv", "3"], "unrecognized arguments: --serv 3"),
 }
 
 
@@ -82,12 +230,14 @@ BAD = {
 def test_what_cannot_be_served(
     capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
 ) -> None:
-    with pytest.raises(SystemExit) as ended:
-        raise SystemExit(main(arguments))
+    handlers = [signal.getsignal(number) for number in ENDING]
+    assert main(arguments) == 2
     printed = capsys.readouterr()
-    assert (ended.value.code, printed.out) == (2, "")
+    assert printed.out == ""
+    assert printed.err.startswith("zkfake")
     assert said in printed.err
-    assert "Traceback" not in printed.err
+    assert printed.err.count("\n") == 1
+    assert [signal.getsignal(number) for number in ENDING] == handlers
 
 
 def test_a_port_that_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
@@ -95,3 +245,127 @@ def test_a_port_that_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
         port = server.members[0].port
         assert main(["serve", "--port", str(port)]) == 2
     assert f"zkfake: cannot listen on 127.0.0.1, port {port}: " in capsys.readouterr().err
+
+
+# -- what the options come to
+
+
+def described(*arguments: str) -> tuple[FakeZooKeeper, list[str]]:
+    return cli._server(cli._parser().parse_args(["serve", *arguments]))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "::1", "localhost"])
+def test_loopback_is_nothing_to_warn_of(host: str) -> None:
+    assert described("--host", host)[1] == []
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::", "2001:db8::1"])
+def test_a_host_beyond_loopback_warns(host: str) -> None:
+    (note,) = described("--host", host)[1]
+    assert note.startswith(f"warning: {host} can be reached from other machines; ")
+
+
+def test_what_there_is_to_say_is_said(tmp_path: Path) -> None:
+    config = tmp_path / "zoo.cfg"
+    config.write_text("dataDir=/tmp\n")
+    with program("serve", "--port", "0", "--config", str(config)) as server:
+        assert first_line(server.stderr) == f"zkfake: {config}: ignored: dataDir"
+
+
+def ports(*arguments: str) -> tuple[list[int], list[int]]:
+    server, _ = described(*arguments)
+    return server._ports, server._secure_ports
+
+
+def test_ports_of_an_ensemble_follow_each_other(certificate: str) -> None:
+    assert ports() == ([2181], [0])
+    assert ports("--servers", "3")[0] == [2181, 2182, 2183]
+    assert ports("--port", "0", "--servers", "3")[0] == [0, 0, 0]
+    five = ports("--port", "5000", "--servers", "2", "--observers", "1")
+    assert five[0] == [5000, 5001, 5002]
+    tls = ("--servers", "2", "--tls-cert", certificate)
+    assert ports(*tls) == ([2181, 2182], [0, 0])
+    assert ports(*tls, "--secure-port", "6000") == ([2181, 2182], [6000, 6001])
+
+
+def test_an_option_beats_the_file(tmp_path: Path, certificate: str) -> None:
+    file = tmp_path / "zoo.cfg"
+    file.write_text(
+        "tickTime=300\nminSessionTimeout=700\ndataDir=/tmp\nclientPort=3000\n"
+        "clientPortAddress=127.0.0.9\nsecureClientPort=4000\ninitLimit=5\n"
+        "server.1=a:1:2\nserver.2=b:1:2;3333\nserver.3=c:1:2:observer\n"
+    )
+    config = ("--config", str(file))
+    server, notes = described(*config)
+    assert notes == [f"{file}: ignored: dataDir, initLimit, secureClientPort (give --tls-cert)"]
+    assert [replica.observer for replica in server.replicas] == [False, False, True]
+    assert server._host == "127.0.0.9"
+    assert server._ensemble.settings.tick_time == 300
+    assert ports(*config) == ([3000, 3333, 3002], [0, 0, 0])
+    options = ("--host", "127.0.0.1", "--set", "tickTime=400", "--tls-cert", certificate)
+    server, notes = described(*config, *options)
+    assert notes == [f"{file}: ignored: dataDir, initLimit"]
+    assert server._host == "127.0.0.1"
+    settings = server._ensemble.settings
+    assert (settings.tick_time, settings.min_session_timeout) == (400, 700)
+    assert ports(*config, *options, "--port", "5000") == ([5000, 5001, 5002], [4000, 4001, 4002])
+    assert ports(*config, "--servers", "1", "--observers", "0")[0] == [3000]
+
+
+# -- TLS and SASL
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture(scope="module")
+def certificate(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = str(tmp_path_factory.mktemp("served") / "server.pem")
+    issued = authority.issue_cert("127.0.0.1")
+    issued.private_key_and_cert_chain_pem.write_to_path(path)
+    return path
+
+
+def test_tls_and_sasl_from_the_command_line(
+    authority: trustme.CA, certificate: str, tmp_path: Path
+) -> None:
+    trusted, own = str(tmp_path / "ca.pem"), str(tmp_path / "bob.pem")
+    authority.cert_pem.write_to_path(trusted)
+    issued = authority.issue_cert("bob@example.com", common_name="bob")
+    issued.private_key_and_cert_chain_pem.write_to_path(own)
+    users = ("--sasl-user", "bob:se:cret", "--sasl-user", "alice:x")
+    tls = ("--tls-cert", certificate, "--tls-ca", trusted)
+    with program("serve", "--port", "0", *users, *tls) as server:
+        plain, secure = first_line(server.stdout), first_line(server.stdout)
+        assert plain != secure
+        client = KazooClient(
+            secure,
+            use_ssl=True,
+            ca=trusted,
+            certfile=own,
+            keyfile=own,
+            sasl_options={"mechanism": "DIGEST-MD5", "username": "bob", "password": "se:cret"},
+        )
+        client.start(30)
+        client.create("/a")
+        client.stop()
+        client.close()
+
+
+def test_a_key_with_a_password_is_not_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1()).private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(b"secret"),
+    )
+    path = tmp_path / "key.pem"
+    path.write_bytes(key)
+    assert main(["serve", "--tls-cert", str(path)]) == 2
+    assert capsys.readouterr().err.startswith(f"zkfake: --tls-cert {path}: ")
