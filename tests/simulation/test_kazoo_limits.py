@@ -13,7 +13,6 @@ import pytest
 from kazoo.exceptions import LockTimeout, NoNodeError
 
 from zkfake.simulation import Simulation, SimulationTimeout, sweep
-from zkfake.simulation.sweep import DROP_BEFORE_REPLY
 
 if TYPE_CHECKING:
     from zkfake.faults.outages import Outage
@@ -41,7 +40,7 @@ def test_the_sweep_finds_the_counters_limit_and_no_other_in_it() -> None:
         assert client.Counter("/counter").value == 1
 
     report = sweep(program, ["drop_before_request", "drop_before_reply", "drop_after_reply"])
-    assert {failure.fault for failure in report.failures} == {DROP_BEFORE_REPLY}
+    assert {failure.fault.name for failure in report.failures} == {"drop_before_reply"}
     assert {failure.text.split(": ")[1] for failure in report.failures} == {"setData /counter"}
 
 

@@ -7,8 +7,20 @@ from typing import Any
 import pytest
 from kazoo.exceptions import ConnectionLoss, NodeExistsError
 
-from zkfake.simulation import ALL, FaultPoint, Simulation, replay, sweep
-from zkfake.simulation.sweep import DROP_AFTER_REPLY, DROP_BEFORE_REPLY, DROP_BEFORE_REQUEST
+import zkfake.simulation
+from zkfake.simulation import (
+    ALL,
+    CLIENT_FAULTS,
+    SERVER_FAULTS,
+    FaultPoint,
+    Simulation,
+    SweepReport,
+    replay,
+    sweep,
+)
+from zkfake.simulation.history import Fault
+
+DROPS = ("drop_before_request", "drop_before_reply", "drop_after_reply")
 
 
 def careful(sim: Simulation) -> None:
@@ -36,18 +48,18 @@ def stuck(sim: Simulation) -> None:
 def test_a_program_that_retries_what_can_be_retried_survives_everything() -> None:
     report = sweep(careful)
     assert report, str(report)
-    assert (report.requests, report.runs) == (6, 6 * len(ALL))
+    assert (report.requests, report.runs) == (6, 6 * len(CLIENT_FAULTS))
     report.raise_if_failed()
 
 
 def test_the_one_lost_reply_is_found_and_can_be_replayed() -> None:
-    report = sweep(careless, faults=[DROP_BEFORE_REQUEST, DROP_BEFORE_REPLY, DROP_AFTER_REPLY])
+    report = sweep(careless, faults=DROPS)
     assert not report
     (failure,) = report.failures
-    assert (failure.request, failure.fault) == (2, DROP_BEFORE_REPLY)
+    assert (failure.request, failure.fault.name) == (2, "drop_before_reply")
     assert isinstance(failure.error, NodeExistsError)
     assert not failure.hung
-    assert failure.replay == "replay(program, request=2, fault='drop_before_reply', seed=0)"
+    assert failure.replay == "replay(careless, request=2, fault='drop_before_reply', seed=0)"
     assert "create /a" in str(report)
     with pytest.raises(NodeExistsError):
         replay(careless, request=2, fault="drop_before_reply", seed=0)
@@ -79,7 +91,7 @@ def test_a_check_runs_when_everything_is_delivered() -> None:
 
     assert sweep(program, check=both_or_first)
     report = sweep(program, check=both, requests=[2, 3, 99])
-    assert report.runs == 2 * len(ALL)
+    assert report.runs == 2 * len(CLIENT_FAULTS)
     assert {failure.request for failure in report.failures} == {2, 3}
     assert sweep(program, check=both, faults=["hold_watches"]).requests == 3
 
@@ -97,3 +109,145 @@ def test_unknown_faults_and_requests() -> None:
         sweep(careful, faults=["flood"])
     with pytest.raises(ValueError, match="no request 99"):
         replay(careful, request=99, fault="expire")
+
+
+# -- what it prints repeats what it found
+
+
+def visits(sim: Simulation) -> None:
+    counter = sim.client().Counter("/visits")
+    counter += 1
+
+
+def one_visit(sim: Simulation) -> None:
+    value = sim.client().Counter("/visits").value
+    assert value == 1
+
+
+def pasted(failure: Any) -> Any:
+    """Run what a failure prints, with the names that a program has."""
+    return eval(failure.replay, {**vars(zkfake.simulation), **globals()})
+
+
+def test_every_failure_fails_again_when_its_replay_is_pasted() -> None:
+    report = sweep(visits, ALL, check=one_visit, seed=3, servers=3, replica_lag=(0, 0.01))
+    assert report.failures
+    for failure in report.failures:
+        assert "check=one_visit, seed=3, servers=3, replica_lag=(0, 0.01)" in failure.replay
+        assert failure.replay in str(report)
+        with pytest.raises(type(failure.error)) as caught:
+            pasted(failure)
+        assert str(caught.value).splitlines()[0] == str(failure.error).splitlines()[0]
+
+
+def test_servers_can_be_struck() -> None:
+    calls: list[str] = []
+
+    def program(sim: Simulation) -> None:
+        client = sim.client()
+        client.retry(client.ensure_path, "/a")
+        calls.extend(f"{event.name}: {event.text}" for event in sim.history.of(Fault))
+
+    report = sweep(program, SERVER_FAULTS, servers=3)
+    assert report, str(report)
+    for fault in ("upon: stop_leader", "stop server", "lose quorum: servers", "isolate server"):
+        assert any(call.startswith(fault) for call in calls), calls
+
+
+def twice_lucky(sim: Simulation) -> None:
+    """Fails where two replies are lost."""
+    client = sim.client()
+    client.retry(client.ensure_path, "/a")
+    lost = 0
+    for _ in range(4):
+        try:
+            client.set("/a", b"")
+        except ConnectionLoss:  # noqa: PERF203
+            lost += 1
+    assert lost < 2
+
+
+def test_pairs_of_faults_find_what_needs_two() -> None:
+    assert sweep(twice_lucky, DROPS, stall_limit=600)
+    report = sweep(twice_lucky, ["drop_before_reply"], pairs=True, stall_limit=600)
+    assert report.failures
+    for failure in report.failures:
+        assert failure.then is not None
+        assert failure.then[0] > failure.request
+        assert f"then=({failure.then[0]}, 'drop_before_reply')" in failure.replay
+        with pytest.raises(AssertionError, match="2 < 2"):
+            pasted(failure)
+
+
+def test_what_a_program_may_raise_is_no_failure() -> None:
+    def program(sim: Simulation) -> None:
+        sim.client().create("/a")
+
+    def check(sim: Simulation) -> None:
+        sim.client().exists("/a")
+
+    assert not sweep(program, DROPS)
+    assert sweep(program, DROPS, check=check, allow=ConnectionLoss)
+    (failure,) = sweep(
+        careless, DROPS, check=check, allow=(ConnectionLoss, ZeroDivisionError)
+    ).failures
+    assert "allow=(ConnectionLoss, ZeroDivisionError)" in failure.replay
+
+
+def test_outcomes_of_pytest_are_failures() -> None:
+    def program(sim: Simulation) -> None:
+        client = sim.client()
+        try:
+            client.create("/a")
+        except ConnectionLoss:
+            pytest.fail("the answer was lost")
+
+    report = sweep(program, DROPS)
+    assert [type(failure.error).__name__ for failure in report.failures] == ["Failed"] * 2
+
+
+# -- sweeps that end early
+
+
+def test_a_sweep_can_be_bounded_and_says_so() -> None:
+    report = sweep(careless, DROPS, max_runs=3)
+    assert (report.runs, report.stopped) == (3, "it may make 3 runs (max_runs)")
+    assert "3 runs, 0 of them went wrong; stopped early: it may make 3 runs" in str(report)
+    report = sweep(careless, DROPS, budget=0)
+    assert (report.runs, report.stopped) == (0, "its budget of 0 s was spent")
+    whole = sweep(careless, DROPS)
+    assert (whole.runs, whole.stopped) == (sweep(careless, DROPS, max_runs=whole.runs).runs, "")
+
+
+def test_ctrl_c_gives_what_was_found_so_far() -> None:
+    def interrupt(report: SweepReport) -> None:
+        if report.failures:
+            raise KeyboardInterrupt
+
+    report = sweep(careless, DROPS, progress=interrupt)
+    assert len(report.failures) == 1
+    assert report.stopped == "Ctrl-C"
+
+    runs: list[int] = []
+
+    def program(sim: Simulation) -> None:
+        runs.append(1)
+        client = sim.client()
+        if len(runs) == 4:
+            raise KeyboardInterrupt
+        client.ensure_path("/a")
+
+    report = sweep(program, DROPS)
+    assert (report.runs, report.stopped, report.failures) == (3, "Ctrl-C", [])
+
+
+def test_a_terminal_sees_the_runs_counted(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sweep(careful, DROPS)
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    report = sweep(careful, DROPS)
+    err = capsys.readouterr().err
+    assert err.startswith("\rsweep: 1 runs, 0 failures\r")
+    assert err.endswith(f"\rsweep: {report.runs} runs, 0 failures\n")

@@ -15,16 +15,19 @@ from zkfake.simulation.errors import (
     SimulationTimeout,
     TaskFailed,
 )
+from zkfake.simulation.fault_points import ALL, CLIENT_FAULTS, SERVER_FAULTS, FaultPoint
 from zkfake.simulation.faults import Faults
 from zkfake.simulation.history import History
 from zkfake.simulation.profiles import PROFILES, Profile
 from zkfake.simulation.simulation import Simulation
-from zkfake.simulation.sweep import ALL, FaultPoint, SweepFailure, SweepReport, replay, sweep
+from zkfake.simulation.sweep import SweepFailure, SweepReport, replay, sweep
 from zkfake.simulation.tasks import Task
 
 __all__ = [
     "ALL",
+    "CLIENT_FAULTS",
     "PROFILES",
+    "SERVER_FAULTS",
     "FaultPoint",
     "Faults",
     "History",

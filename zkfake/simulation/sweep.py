@@ -3,18 +3,22 @@
 Rules that live here:
 
 - The program runs once undisturbed to count its requests (pings do not count), then once for each
-  request and fault. The same seed makes every run the same up to the fault.
-- A fault strikes once, at its request, and what it begins is over after two session timeouts.
-- A program passes a run when it returns, and when ``check``, called once everything has settled,
-  returns as well. It fails when either raises; it *hangs* when the simulation had to stop it.
+  request and fault (`zkfake.simulation.fault_points`). The same seed makes every run the same up to
+  the fault. With ``pairs`` it runs again for each second fault at a later request of such a run.
+- A program passes a run when it returns, or raises what it is allowed to, and when ``check``, which
+  is called once everything has settled, returns as well. It fails when either raises anything else,
+  pytest's outcomes included; it *hangs* when the simulation had to stop it.
+- A failure prints the call of `replay` that repeats it, with every argument that matters.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from zkfake.simulation.errors import (
     SimulationBlocked,
@@ -22,87 +26,27 @@ from zkfake.simulation.errors import (
     SimulationLimit,
     SimulationTimeout,
 )
+from zkfake.simulation.fault_points import CLIENT_FAULTS, FaultPoint, fault_point
 from zkfake.simulation.history import Sent
 from zkfake.simulation.simulation import Simulation
 
-if TYPE_CHECKING:
-    from zkfake.simulation.faults import Faults
-
-__all__ = ["ALL", "FaultPoint", "SweepFailure", "SweepReport", "replay", "sweep"]
+__all__ = ["SweepFailure", "SweepReport", "replay", "sweep"]
 
 Program = Callable[[Simulation], Any]
+Exceptions = type[BaseException] | tuple[type[BaseException], ...]
 
 _HANGS = (SimulationDeadlock, SimulationLimit, SimulationTimeout, SimulationBlocked)
-
-
-@dataclass(frozen=True, slots=True)
-class FaultPoint:
-    """A fault that can strike at any request. ``arm`` sets it for the request with that number, of
-    that client, in a world whose sessions last ``timeout`` virtual seconds at most.
-    """
-
-    name: str
-    arm: Callable[[Faults, str, int, float], object]
-
-    def __repr__(self) -> str:
-        return self.name
-
-
-def _partition(faults: Faults, client: str, number: int, timeout: float) -> object:
-    return faults.upon(
-        lambda: faults.partition(client, duration=2 * timeout), client, number=number
-    )
-
-
-def _pause(faults: Faults, client: str, number: int, timeout: float) -> object:
-    def pause() -> None:
-        faults.pause(client, duration=2 * timeout)
-
-    return faults.upon(pause, client, point="after_reply", number=number)
-
-
-def _expire(faults: Faults, client: str, number: int, _timeout: float) -> object:
-    return faults.upon(lambda: faults.expire(client), client, number=number)
-
-
-def _hold_watches(faults: Faults, client: str, number: int, timeout: float) -> object:
-    return faults.upon(lambda: faults.hold_watches(client, duration=timeout), client, number=number)
-
-
-DROP_BEFORE_REQUEST = FaultPoint(
-    "drop_before_request",
-    lambda faults, client, number, _: faults.drop_before_request(client, number=number),
-)
-DROP_BEFORE_REPLY = FaultPoint(
-    "drop_before_reply",
-    lambda faults, client, number, _: faults.drop_before_reply(client, number=number),
-)
-DROP_AFTER_REPLY = FaultPoint(
-    "drop_after_reply",
-    lambda faults, client, number, _: faults.drop_after_reply(client, number=number),
-)
-PARTITION = FaultPoint("partition", _partition)
-PAUSE = FaultPoint("pause", _pause)
-EXPIRE = FaultPoint("expire", _expire)
-HOLD_WATCHES = FaultPoint("hold_watches", _hold_watches)
-
-ALL = (
-    DROP_BEFORE_REQUEST,
-    DROP_BEFORE_REPLY,
-    DROP_AFTER_REPLY,
-    PARTITION,
-    PAUSE,
-    EXPIRE,
-    HOLD_WATCHES,
-)
-"""Every fault that a sweep knows."""
-
-_BY_NAME = {fault.name: fault for fault in ALL}
+_STOPS = (KeyboardInterrupt, SystemExit, GeneratorExit)
+"""What ends the sweep itself. Whatever else a run ends with is its outcome."""
 
 
 @dataclass(frozen=True, slots=True)
 class SweepFailure:
-    """A run that went wrong. ``request`` is the request's number in the undisturbed run."""
+    """A run that went wrong.
+
+    ``request`` is the request's number in the undisturbed run, ``then`` a second request, by its
+    number in the run with the first fault alone, and the fault there.
+    """
 
     request: int
     text: str
@@ -110,21 +54,14 @@ class SweepFailure:
     error: BaseException
     hung: bool
     seed: int
-
-    @property
-    def replay(self) -> str:
-        """The call that runs this combination again."""
-        return (
-            f"replay(program, request={self.request}, fault={self.fault.name!r}, seed={self.seed})"
-        )
+    replay: str
+    """The call that runs this combination again."""
+    then: tuple[int, FaultPoint] | None = None
 
     def __str__(self) -> str:
         what = "hangs" if self.hung else "fails"
         first = (str(self.error).splitlines() or [""])[0]
-        return (
-            f"{what} under {self.fault} at {self.text}: {type(self.error).__name__}: {first}\n"
-            f"    {self.replay}"
-        )
+        return f"{what} under {self.text}: {type(self.error).__name__}: {first}\n    {self.replay}"
 
 
 @dataclass(slots=True)
@@ -134,6 +71,8 @@ class SweepReport:
     requests: int
     runs: int = 0
     failures: list[SweepFailure] = field(default_factory=list)
+    stopped: str = ""
+    """Why the sweep ended before it was done: a budget, or Ctrl-C. Empty where it was done."""
 
     def __bool__(self) -> bool:
         return not self.failures
@@ -142,6 +81,8 @@ class SweepReport:
         head = (
             f"{self.requests} requests, {self.runs} runs, {len(self.failures)} of them went wrong"
         )
+        if self.stopped:
+            head += f"; stopped early: {self.stopped}"
         return "\n".join([head, *map(str, self.failures)])
 
     def raise_if_failed(self) -> None:
@@ -152,39 +93,65 @@ class SweepReport:
 
 def sweep(
     program: Program,
-    faults: Iterable[FaultPoint | str] = ALL,
+    faults: Iterable[FaultPoint | str] = CLIENT_FAULTS,
     *,
     check: Program | None = None,
     seed: int = 0,
     requests: Iterable[int] | None = None,
+    pairs: bool = False,
+    allow: Exceptions = (),
+    budget: float | None = None,
+    max_runs: int | None = None,
+    progress: Callable[[SweepReport], object] | None = None,
     **simulation: Any,
 ) -> SweepReport:
     """Run ``program`` once for every request and fault, and report the combinations that fail it.
 
-    ``check`` is called with the simulation after the program, when every fault is healed and
-    everything is delivered. ``requests``: the numbers of the requests to strike at, all by default.
-    ``simulation``: arguments for `Simulation`. Costs requests x faults runs of the program.
+    Args:
+        program: is called with the `Simulation`.
+        faults: names or `FaultPoint` objects; those of clients by default, ``ALL`` for those of
+            servers as well.
+        check: called with the simulation after the program, when every fault is healed and
+            everything is delivered.
+        seed: of every run.
+        requests: the numbers of the requests to strike at; all by default.
+        pairs: strike a second time, at each later request, where the first fault alone does no
+            harm. That takes a program of n requests about n * n / 2 * faults * faults runs.
+        allow: exceptions that the program may raise; the check then decides.
+        budget: real seconds after which no run is begun.
+        max_runs: as many runs at most.
+        progress: called with the report so far after each run. By default a line on standard error
+            counts the runs, where that is a terminal.
+        **simulation: arguments for `Simulation`.
+
+    Ctrl-C gives the report of what was run by then; see `SweepReport.stopped`.
 
     Raises whatever the undisturbed run raises, and ``ValueError`` for an unknown fault.
     """
-    points = [_point(fault) for fault in faults]
-    sent = _requests_of(program, check, seed, simulation)
-    wanted = sorted(sent) if requests is None else [number for number in requests if number in sent]
+    points = [fault_point(fault) for fault in faults]
+    trial = _Trial(program, check, seed, _tuple(allow), simulation)
+    sent = trial.undisturbed()
     report = SweepReport(len(sent))
-    for number in wanted:
-        event = sent[number]
-        text = f"request {number} of {event.client}: {event.operation} {' '.join(event.paths)}"
-        for fault in points:
+    tell = progress or _Counter(report)
+    end = None if budget is None else time.monotonic() + budget
+    wanted = set(sent) if requests is None else set(requests)
+    try:
+        for strikes in trial.combinations(sent, points, wanted, pairs=pairs):
+            if end is not None and time.monotonic() >= end:
+                report.stopped = f"its budget of {budget} s was spent"
+            elif max_runs is not None and report.runs >= max_runs:
+                report.stopped = f"it may make {max_runs} runs (max_runs)"
+            if report.stopped:
+                break
             report.runs += 1
-            try:
-                _run(program, check, event.client, number, fault, seed, simulation)
-            except BaseException as error:
-                if not isinstance(error, Exception):
-                    raise
-                hung = isinstance(error, _HANGS)
-                report.failures.append(
-                    SweepFailure(number, text.rstrip(), fault, error, hung, seed)
-                )
+            error = trial.run(strikes).error
+            if error is not None:
+                report.failures.append(trial.failure(strikes, error))
+            tell(report)
+    except KeyboardInterrupt:
+        report.stopped = "Ctrl-C"
+    if isinstance(tell, _Counter):
+        tell.end()
     return report
 
 
@@ -193,78 +160,206 @@ def replay(
     *,
     request: int,
     fault: FaultPoint | str,
+    then: tuple[int, FaultPoint | str] | None = None,
     check: Program | None = None,
     seed: int = 0,
+    allow: Exceptions = (),
     **simulation: Any,
 ) -> Any:
-    """Run one combination of a sweep again and return what the program returns, or raise what it
-    raises.
+    """Run one combination of a sweep again and return what the program returns, or raise what it,
+    or the check, raises.
+
+    ``then``: a second request and the fault there. The rest is as for `sweep`. Raises
+    ``ValueError`` for an unknown fault, and for a request that the program does not send.
     """
-    sent = _requests_of(program, check, seed, simulation)
-    if request not in sent:
-        raise ValueError(f"the program has no request {request}")
-    return _run(program, check, sent[request].client, request, _point(fault), seed, simulation)
+    trial = _Trial(program, check, seed, _tuple(allow), simulation)
+    strikes = [trial.strike(trial.undisturbed(), request, fault_point(fault))]
+    if then is not None:
+        number, second = then
+        strikes.append(trial.strike(trial.run(strikes).sent, number, fault_point(second)))
+    outcome = trial.run(strikes)
+    if outcome.error is not None:
+        raise outcome.error
+    return outcome.value
 
 
-def _requests_of(
-    program: Program, check: Program | None, seed: int, arguments: dict[str, Any]
-) -> dict[int, Sent]:
-    """The program's own requests, without those of ``check``, in an undisturbed run."""
-    simulation = Simulation(seed=seed, **arguments)
-    last: list[int] = []
+@dataclass(frozen=True, slots=True)
+class _Strike:
+    """A fault at a request."""
 
-    def run(sim: Simulation) -> None:
-        program(sim)
-        last.append(sim.network.requests)
+    number: int
+    client: str
+    fault: FaultPoint
+    text: str
 
-    simulation.run(_with_check(run, check))
-    return {event.number: event for event in simulation.history.of(Sent) if event.number <= last[0]}
+    def __str__(self) -> str:
+        return f"{self.fault} at {self.text}"
 
 
-def _run(
-    program: Program,
-    check: Program | None,
-    client: str,
-    number: int,
-    fault: FaultPoint,
-    seed: int,
-    arguments: dict[str, Any],
-) -> Any:
-    simulation = Simulation(seed=seed, **arguments)
-    simulation.quiet = True
+@dataclass(slots=True)
+class _Outcome:
+    """What became of a run. ``sent``: the program's own requests, without those of the check."""
 
-    def arm(sim: Simulation) -> None:
-        fault.arm(sim.faults, client, number, sim.longest_session)
-
-    simulation.before = arm
-    with _quiet_kazoo():
-        return simulation.run(_with_check(program, check))
+    value: Any = None
+    error: BaseException | None = None
+    sent: dict[int, Sent] = field(default_factory=dict)
 
 
-def _with_check(program: Program, check: Program | None) -> Program:
-    def run(sim: Simulation) -> Any:
-        result = program(sim)
-        if check is not None:
-            sim.settle()
-            check(sim)
-        return result
+@dataclass(slots=True)
+class _Trial:
+    """What every run of a sweep has in common."""
 
-    return run
+    program: Program
+    check: Program | None
+    seed: int
+    allow: tuple[type[BaseException], ...]
+    arguments: dict[str, Any]
+    _last: _Outcome | None = None
+
+    def undisturbed(self) -> dict[int, Sent]:
+        outcome = self.run(())
+        if outcome.error is not None:
+            raise outcome.error
+        return outcome.sent
+
+    def combinations(
+        self,
+        sent: dict[int, Sent],
+        faults: list[FaultPoint],
+        wanted: set[int],
+        *,
+        pairs: bool,
+    ) -> Iterator[Sequence[_Strike]]:
+        """What to strike at in each run; each combination is run before the next one is asked for,
+        as the requests of one run are those at which a second fault can strike.
+        """
+        harmless: list[tuple[_Strike, dict[int, Sent]]] = []
+        for number in sorted(wanted & sent.keys()):
+            for fault in faults:
+                strike = self.strike(sent, number, fault)
+                yield (strike,)
+                if pairs and self._last is not None and self._last.error is None:
+                    harmless.append((strike, self._last.sent))
+        for first, later in harmless:
+            for number in sorted(later):
+                if number > first.number:
+                    for fault in faults:
+                        yield first, self.strike(later, number, fault)
+
+    def strike(self, sent: dict[int, Sent], number: int, fault: FaultPoint) -> _Strike:
+        if number not in sent:
+            raise ValueError(f"the program has no request {number}")
+        event = sent[number]
+        text = f"request {number} of {event.client}: {event.operation} {' '.join(event.paths)}"
+        return _Strike(number, event.client, fault, text.rstrip())
+
+    def run(self, strikes: Sequence[_Strike]) -> _Outcome:
+        """Run the program with these faults, and say what became of it."""
+        simulation = Simulation(seed=self.seed, **self.arguments)
+        simulation.quiet = bool(strikes)
+        outcome = self._last = _Outcome()
+        own: list[int] = []
+
+        def arm(sim: Simulation) -> None:
+            for strike in strikes:
+                strike.fault.arm(sim.faults, strike.client, strike.number, sim.longest_session)
+
+        def whole(sim: Simulation) -> Any:
+            value = None
+            try:
+                value = self.program(sim)
+            except self.allow:
+                pass
+            finally:
+                own.append(sim.network.requests)
+            if self.check is not None:
+                sim.settle()
+                self.check(sim)
+            return value
+
+        simulation.before = arm
+        try:
+            with _quiet_kazoo(bool(strikes)):
+                outcome.value = simulation.run(whole)
+        except _STOPS:
+            raise
+        except BaseException as error:
+            outcome.error = error
+        outcome.sent = {
+            event.number: event
+            for event in simulation.history.of(Sent)
+            if event.number <= (own or [0])[0]
+        }
+        return outcome
+
+    def failure(self, strikes: Sequence[_Strike], error: BaseException) -> SweepFailure:
+        first, *rest = strikes
+        return SweepFailure(
+            first.number,
+            " and ".join(map(str, strikes)),
+            first.fault,
+            error,
+            isinstance(error, _HANGS),
+            self.seed,
+            self._replay(first, rest),
+            (rest[0].number, rest[0].fault) if rest else None,
+        )
+
+    def _replay(self, first: _Strike, rest: list[_Strike]) -> str:
+        given = [f"request={first.number}", f"fault={first.fault.name!r}"]
+        given += [f"then=({second.number}, {second.fault.name!r})" for second in rest]
+        if self.check is not None:
+            given.append(f"check={_name(self.check)}")
+        given.append(f"seed={self.seed}")
+        if self.allow:
+            names = ", ".join(each.__name__ for each in self.allow)
+            given.append(f"allow={names}" if len(self.allow) == 1 else f"allow=({names})")
+        given += [f"{name}={value!r}" for name, value in self.arguments.items()]
+        return f"replay({_name(self.program)}, {', '.join(given)})"
 
 
-def _point(fault: FaultPoint | str) -> FaultPoint:
-    if isinstance(fault, FaultPoint):
-        return fault
-    if fault not in _BY_NAME:
-        raise ValueError(f"there is no fault {fault!r}, only {', '.join(_BY_NAME)}")
-    return _BY_NAME[fault]
+def _name(function: Program) -> str:
+    return getattr(function, "__name__", repr(function))
+
+
+def _tuple(allow: Exceptions) -> tuple[type[BaseException], ...]:
+    return (allow,) if isinstance(allow, type) else tuple(allow)
+
+
+class _Counter:
+    """A line on standard error, where that is a terminal, that counts the runs."""
+
+    def __init__(self, report: SweepReport) -> None:
+        self._shown = sys.stderr.isatty()
+        self._report = report
+        self._next = 0.0
+
+    def __call__(self, report: SweepReport) -> None:
+        if self._shown and time.monotonic() >= self._next:
+            self._next = time.monotonic() + 0.2
+            self._write(report)
+
+    def end(self) -> None:
+        """Write the last count, and end the line."""
+        if self._shown:
+            self._write(self._report)
+            sys.stderr.write("\n")
+
+    @staticmethod
+    def _write(report: SweepReport) -> None:
+        sys.stderr.write(f"\rsweep: {report.runs} runs, {len(report.failures)} failures")
+        sys.stderr.flush()
 
 
 class _quiet_kazoo:  # noqa: N801  # used like a function
     """kazoo logs a warning for every connection that a fault breaks; a sweep breaks thousands."""
 
+    def __init__(self, quiet: bool) -> None:
+        self._loggers = [
+            logging.getLogger(name) for name in ("kazoo", "zkfake.simulation") if quiet
+        ]
+
     def __enter__(self) -> None:
-        self._loggers = [logging.getLogger("kazoo"), logging.getLogger("zkfake.simulation")]
         self._levels = [logger.level for logger in self._loggers]
         for logger in self._loggers:
             logger.setLevel(logging.CRITICAL + 1)
