@@ -317,7 +317,9 @@ class ZooKeeperDict(LiveDict[V]):
     def sync(self, timeout: float | None = None) -> int:
         """See everything that was committed anywhere before this call. One round trip.
 
-        ZooKeeper's sync, and every watch event and read that came of it.
+        A transaction that changes nothing, so that a quorum has to commit it, and every watch event
+        and read that came of what was before it. (kazoo's `client.sync()` asks no quorum: after a
+        change of leader the old one may answer, and show what was true before.)
 
         Args:
             timeout: seconds to wait for it; None waits as long as it takes.
@@ -329,8 +331,7 @@ class ZooKeeperDict(LiveDict[V]):
             Timeout, Closed, ForkedDict, KazooException (NotReadOnlyCallError from a server without
             a quorum).
         """
-        feed = self._feed
-        self._ask(lambda: feed.client.sync_async(feed.path), deadline_after(timeout))
+        self._ask(self._writer.barrier, deadline_after(timeout))
         return self.zxid
 
     def _ask(self, send: Callable[[], Any], deadline: float | None) -> None:

@@ -13,6 +13,11 @@ The rules that live here:
   `max_staleness`, the write is laid over it; what the answer of a multi does not show (its creates)
   is read for that.
 - A write that is decided by the copy (which key? which version?) waits until there is one.
+- What may not be older than a call is read after a *barrier*: a multi of one check, which changes
+  nothing. ZooKeeper's sync asks no quorum: a leader that was deposed, and does not know it yet,
+  answers it and shows what was true before. A multi is answered only once a quorum has committed
+  it, by a server that has applied everything before it; so any answer of a quorum will do, also
+  that the root does not exist or may not be read.
 """
 
 from __future__ import annotations
@@ -34,7 +39,7 @@ from zkdict.errors import (
 )
 from zkdict.lookup import BadEntry
 from zkdict.outcomes import Sighting
-from zkdict.records import State
+from zkdict.records import ANY, State
 from zkdict.waiting import deadline_after, earlier, remaining
 
 if TYPE_CHECKING:
@@ -226,7 +231,7 @@ class Sender(Generic[V]):
 
         def send() -> Any:
             feed.requests += len(names)  # and one that is counted anyway
-            reads[:] = [feed.client.sync_async(feed.path)]  # a new session may have gone back
+            reads[:] = [self.barrier()]  # a new session may have gone back
             reads.extend(feed.client.get_async(feed.child(name)) for name in names)
             return reads[-1]
 
@@ -245,6 +250,12 @@ class Sender(Generic[V]):
                 shows |= {name: znode(*each) for name, each in found if isinstance(each, tuple)}
                 break
         return {**removed, **shows}
+
+    def barrier(self) -> Any:
+        """Ask for an answer that only a quorum can give (see the module's rules): its result."""
+        transaction = self.feed.client.transaction()
+        transaction.check(self.feed.path, ANY)
+        return transaction.commit_async()
 
     def refresh(self) -> None:
         """Show readers what was published last."""
@@ -290,7 +301,7 @@ class Sender(Generic[V]):
         client, path = self.feed.client, self.feed.child(self.codec.to_name(key))
 
         def send() -> list[Any]:
-            return [*([client.sync_async(path)] if sync else []), client.get_async(path)]
+            return [*([self.barrier()] if sync else []), client.get_async(path)]
 
         answer = self._read(send, deadline_after(timeout))[-1]
         return None if answer is None else znode(*answer)
@@ -300,7 +311,7 @@ class Sender(Generic[V]):
 
         Raises:
             Timeout, KazooException: the first that the server answered with. (A server without a
-                quorum does not sync: what it would show may be old.)
+                quorum has no barrier: what it would show may be old.)
         """
         reads: list[Any] = []
 
@@ -360,7 +371,7 @@ class Sender(Generic[V]):
         client, path, root = self.feed.client, self.feed.child(name), self.feed.path
 
         def send() -> list[Any]:
-            return [client.sync_async(path), client.get_async(path), client.exists_async(root)]
+            return [self.barrier(), client.get_async(path), client.exists_async(root)]
 
         _, found, above = self._read(send, deadline)
         return Sighting(

@@ -292,6 +292,9 @@ def a_follower_dies_and_then_the_quorum(world: World) -> None:
     assert reader.response[36:] == b"\1"
     assert reader.call("exists", wire.path_watch("/stays", 1)).error == OK
     assert reader.call("setData", wire.set_data("/q0", b"")).error == NOT_READ_ONLY
+    assert reader.call("sync", wire.string("/q0")).error == NOT_READ_ONLY
+    check = wire.multi([(wire.OPS["check"], wire.path_version("/q0", -1))])
+    assert reader.call("multi", check).error == NOT_READ_ONLY
     assert reader.call("closeSession").error == NOT_READ_ONLY
 
     world.servers.launch(leader)
