@@ -178,6 +178,26 @@ def test_a_failure_that_nobody_asked_for_fails_the_simulation() -> None:
     assert isinstance(caught.value.__cause__, ValueError)
 
 
+def test_a_failed_task_stands_beside_the_blocks_own_error(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The block's assertion is often but what the failed task led to."""
+
+    def worker() -> None:
+        raise LookupError("the cause")
+
+    with pytest.raises(AssertionError, match="nothing done") as caught, Simulation() as sim:
+        seen = sim.spawn(int, "seen")
+        sim.spawn(worker)
+        sim.sleep(1)
+        assert seen.exception is not None
+        raise AssertionError("nothing done")
+    notes = "".join(getattr(caught.value, "__notes__", [capsys.readouterr().err]))
+    assert "task worker failed before, and nobody asked for its result:\nTraceback" in notes
+    assert "LookupError: the cause" in notes
+    assert "invalid literal" not in notes  # that one was asked for
+
+
 def test_tasks_have_names_of_their_own() -> None:
     def work() -> None:
         pass

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -207,6 +208,7 @@ class Simulation:
         failure = self._verdict(error)
         if failure is None:
             return
+        self._tell_of_tasks(failure)
         if not self.quiet and type(failure).__name__ != "Skipped":  # pytest's
             sys.stderr.write(self._epitaph(failure))
         if failure is not error:
@@ -227,6 +229,20 @@ class Simulation:
                 failed.__cause__ = cause
                 return failed
         return None
+
+    def _tell_of_tasks(self, failure: BaseException) -> None:
+        """Put the errors of failed tasks, which may be its cause, beside what the run failed with.
+
+        Python shows notes from 3.11 on.
+        """
+        for task, cause in self._failed:
+            if not task.retrieved and cause not in (failure, failure.__cause__):
+                trace = "".join(traceback.format_exception(type(cause), cause, cause.__traceback__))
+                note = f"task {task.name} failed before, and nobody asked for its result:\n{trace}"
+                if hasattr(failure, "add_note"):
+                    failure.add_note(note)
+                elif not self.quiet:
+                    sys.stderr.write(f"zkfake.simulation: {note}")
 
     def _end(self) -> None:
         """End every task and undo everything. Nothing of that is in the history any more."""
