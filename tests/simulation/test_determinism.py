@@ -114,9 +114,23 @@ def test_the_history_tells_the_story() -> None:
     assert len(history[1:3]) == 2
     assert str(history).count("\n") == 6
     assert repr(request) == (
-        "Sent(0.0004, 'client-1', connection=1, number=2, xid=1, create, ('/a',), "
-        "54 bytes ead615c1)"
+        "Sent(0.0004, 'client-1', connection=1, number=2, xid=1, create, ('/a',), data=b'x')"
     )
+    assert repr(reply) == (
+        "Reply(0.0006, 'client-1', connection=1, number=2, xid=1, create, ('/a',), zxid=0x2, "
+        "path='/a')"
+    )
+
+
+def test_a_digest_covers_frames_whole() -> None:
+    def digest(data: bytes) -> tuple[str, str]:
+        with Simulation() as sim:
+            sim.client().create("/a", data)
+            return str(sim.history), sim.history.digest()
+
+    one, other = digest(b"x" * 100 + b"1"), digest(b"x" * 100 + b"2")
+    assert one[0] == other[0]
+    assert one[1] != other[1]
 
 
 def test_the_history_does_not_grow_when_the_simulation_is_over() -> None:

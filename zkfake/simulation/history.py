@@ -2,16 +2,17 @@
 they happened.
 
 Every event's first field is the virtual time in seconds since the start. ``repr`` of an event
-depends on nothing but the run, so two runs can be compared byte for byte; whole frames are kept in
-the event, and shown as their size and CRC-32.
+depends on nothing but the run, so two runs can be compared; whole frames are kept in the event, and
+shown in short (`zkfake.simulation.shown`). A digest covers them whole.
 """
 
 from __future__ import annotations
 
-from binascii import crc32
 from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
 from typing import Any, NamedTuple, TypeVar, overload
+
+from zkfake.simulation import shown
 
 __all__ = [
     "Connected",
@@ -64,8 +65,8 @@ class Sent(NamedTuple):
     def __repr__(self) -> str:
         return (
             f"Sent({self.time!r}, {self.client!r}, connection={self.connection}, "
-            f"number={self.number}, xid={self.xid}, {self.operation}, {self.paths!r}, "
-            f"{_brief(self.frame)})"
+            f"number={self.number}, xid={self.xid}, {self.operation}, {self.paths!r}"
+            f"{_and(shown.request(self.operation, self.frame))})"
         )
 
 
@@ -87,7 +88,7 @@ class Reply(NamedTuple):
         return (
             f"Reply({self.time!r}, {self.client!r}, connection={self.connection}, "
             f"number={self.number}, xid={self.xid}, {self.operation}, {self.paths!r}, "
-            f"zxid={self.zxid:#x}, error={self.error}, {_brief(self.frame)})"
+            f"zxid={self.zxid:#x}{_and(shown.reply(self.operation, self.frame))})"
         )
 
 
@@ -100,6 +101,12 @@ class WatchEvent(NamedTuple):
     type: str
     path: str
     zxid: int
+
+    def __repr__(self) -> str:
+        return (
+            f"WatchEvent({self.time!r}, {self.client!r}, connection={self.connection}, "
+            f"{self.type}, {self.path!r}, zxid={self.zxid:#x})"
+        )
 
 
 class StateChange(NamedTuple):
@@ -179,8 +186,11 @@ class History(Sequence[Any]):
         return [event for event in self._events if isinstance(event, kind)]
 
     def digest(self) -> str:
-        """SHA-256 of every event's ``repr``, a line each: equal for equal runs."""
-        return sha256("\n".join(map(repr, self._events)).encode()).hexdigest()
+        """SHA-256 of every event's ``repr`` and frame: equal for equal runs."""
+        digest = sha256()
+        for event in self._events:
+            digest.update(f"{type(event).__name__}{tuple.__repr__(event)}\n".encode())
+        return digest.hexdigest()
 
     @overload
     def __getitem__(self, index: int) -> Event: ...
@@ -202,5 +212,5 @@ class History(Sequence[Any]):
         return f"<History of {len(self)} events>"
 
 
-def _brief(frame: bytes) -> str:
-    return f"{len(frame)} bytes {crc32(frame):08x}"
+def _and(text: str) -> str:
+    return f", {text}" if text else ""
