@@ -54,7 +54,7 @@ _STANDALONE = "org.apache.zookeeper.server.ZooKeeperServerMain"
 _QUORUM = "org.apache.zookeeper.server.quorum.QuorumPeerMain"
 _OWN_SETTINGS = re.compile(r"clientPort|clientPortAddress|dataDir|peerType|server\.\d+")
 #: How the names begin that are Java system properties without ``zookeeper.`` in front.
-_BARE = ("jute.", "znode.")
+_BARE = ("jute.", "readonlymode.", "znode.")
 _SASL_PROVIDER = "org.apache.zookeeper.server.auth.SASLAuthenticationProvider"
 #: How often free ports are drawn before the machine is blamed.
 _DRAWS = 20
@@ -261,8 +261,10 @@ class LiveZooKeeper:
         inner = list(ports)[len(client_ports) :]
         pairs = list(zip(inner[::2], inner[1::2], strict=True))
         servers = {
-            f"server.{number}": f"127.0.0.1:{quorum}:{election}:{role}"
-            for number, (quorum, election), role in zip(numbers, pairs, self._roles, strict=False)
+            f"server.{number}": f"127.0.0.1:{quorum}:{election}:{role};127.0.0.1:{port}"
+            for number, (quorum, election), role, port in zip(
+                numbers, pairs, self._roles, client_ports, strict=False
+            )
         }
         return tuple(
             LiveMember(

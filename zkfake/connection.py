@@ -302,6 +302,9 @@ class Connection:
             return self._authenticate(xid, record)
         request = Request(session.id, xid, op, record, self.ids, spends_zxid)
         role = self._replica.role
+        refused = self._replica.refuses_early(request)
+        if refused:
+            return self._send(pack_reply(xid, 0, refused))
         if operation.kind is Kind.WRITE and not (op is Op.CLOSE_SESSION and session.local):
             forward = self._write
         elif op is Op.SYNC and not role.answers_syncs and record is not None:

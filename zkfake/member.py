@@ -60,7 +60,8 @@ class Member:
         self.secure_port: int | None = (
             self._listeners[1].getsockname()[1] if owner.tls is not None else None
         )
-        owner.replicas[server_id - 1].ports = (self.port, self.secure_port or -1)
+        self._replica.host = host
+        self._replica.ports = (self.port, self.secure_port or -1)
 
     @property
     def hosts(self) -> str:

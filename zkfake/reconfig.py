@@ -4,13 +4,18 @@ The text is the data of ``/zookeeper/config``: one ``server.<id>=<spec>`` line f
 last line ``version=<zxid of the reconfiguration, hexadecimal>``. A request either gives the whole
 new membership or adds and removes members; a member added under the id of another takes its place.
 
+A whole membership may put the voters into groups (``group.<id>=1:2:3``) and weigh them
+(``weight.<id>=2``, 1 where nothing is said). A quorum then takes more than half of the weight in
+more than half of the groups. Nobody can be added to it or removed from it; another whole membership
+can take its place.
+
 This is as much of it as a client sees: the text, its version, the watch event, the errors and their
 order. The fake's servers stay the ones it was made with, whatever the text says.
 
-Order of the errors: the configuration version asked for (BadVersion), what the request says
-(BadArguments; MarshallingError where the real server stumbles over a number or over observers
-without participants), a quorum of the new members that is not there (NewConfigNoQuorum), the
-permission to write (NoAuth).
+Order of the errors: the configuration version asked for (BadVersion); what the request says
+(BadArguments; MarshallingError where the real server stumbles over a number, over observers without
+participants, or over a member of a group without a weight); a quorum of the new members that is not
+there (NewConfigNoQuorum); the permission to write (NoAuth).
 """
 
 from __future__ import annotations
@@ -68,13 +73,15 @@ def server_ports(number: int) -> tuple[int, int]:
     return 2887 + number, 3887 + number
 
 
-def initial(members: Iterable[tuple[int, bool]], version: int) -> bytes:
-    """The text of a new ensemble: (id, whether it is an observer) of each member."""
+def initial(members: Iterable[tuple[int, bool, str]], version: int) -> bytes:
+    """The text of a new ensemble: of each member its id, whether it is an observer, and where
+    clients reach it, ``host:port``.
+    """
     servers = {
-        number: ServerSpec("127.0.0.1", *server_ports(number), _ROLES[observer])
-        for number, observer in members
+        number: ServerSpec("127.0.0.1", *server_ports(number), _ROLES[observer], client)
+        for number, observer, client in members
     }
-    return _render(servers, version)
+    return _Configuration(servers, version=version).render()
 
 
 def reconfigured(
@@ -85,22 +92,85 @@ def reconfigured(
     ``running``: the ids of the servers that follow the leader. Raises `ZooKeeperError`: BadVersion,
     BadArguments, MarshallingError, NewConfigNoQuorum.
     """
-    servers, version = _parse(text)
-    if request.config_id not in (ANY_CONFIG, version):
+    old = _parse(text)
+    if request.config_id not in (ANY_CONFIG, old.version):
         raise ZooKeeperError(Code.BAD_VERSION)
     if request.members is not None:
-        servers = _all_new(request.members)
-    else:
+        new = _all_new(request.members)._replace(version=zxid)
+    elif old.groups is None:
+        servers = dict(old.servers)
         for number in _split(request.leaving):
             servers.pop(_number(number), None)
         for line in _split(request.joining):
             _join(servers, line)
-    voters = [number for number, server in servers.items() if server.role == "participant"]
-    if len(voters) < _FEWEST_VOTERS:
+        new = _Configuration(servers, version=zxid)
+    else:
         raise ZooKeeperError(Code.BAD_ARGUMENTS)
-    if 2 * sum(number in running for number in voters) <= len(voters):
+    if len(new.voters) < _FEWEST_VOTERS:
+        raise ZooKeeperError(Code.BAD_ARGUMENTS)
+    if not new.has_quorum([number for number in new.voters if number in running]):
         raise ZooKeeperError(Code.NEW_CONFIG_NO_QUORUM)
-    return _render(servers, zxid)
+    return new.render()
+
+
+class _Configuration(NamedTuple):
+    """The members of an ensemble. ``groups``: the group of each server, ``None`` where there are no
+    groups; ``weights``: of each server.
+    """
+
+    servers: dict[int, ServerSpec]
+    groups: dict[int, int] | None = None
+    weights: dict[int, int] = {}  # noqa: RUF012  # never changed
+    version: int = 0
+
+    @property
+    def voters(self) -> list[int]:
+        return [number for number, server in self.servers.items() if server.role == "participant"]
+
+    def has_quorum(self, there: Collection[int]) -> bool:
+        """Whether these voters can decide."""
+        if self.groups is None:
+            return 2 * len(there) > len(self.voters)
+        counted = [group for group, weight in self._group_weights(self.groups).items() if weight]
+        here = self._group_weights(there)
+        whole = self._group_weights(self.groups)
+        won = sum(2 * weight > whole[group] for group, weight in here.items())
+        return 2 * won > len(counted)
+
+    def _group_weights(self, members: Iterable[int]) -> dict[int, int]:
+        assert self.groups is not None
+        found: dict[int, int] = {}
+        for number in members:
+            group = self.groups.get(number)
+            if group is not None:
+                found[group] = found.get(group, 0) + self.weights[number]
+        return found
+
+    def render(self) -> bytes:
+        lines = [
+            f"server.{number}={self.servers[number].render()}"
+            for number in _hashed(sorted(self.servers))
+        ]
+        if self.groups is not None:
+            members: dict[int, list[int]] = {}
+            for number in _hashed(sorted(self.groups)):
+                members.setdefault(self.groups[number], []).append(number)
+            lines += [f"group.{n}={':'.join(map(str, members[n]))}" for n in _hashed(members)]
+            lines += [f"weight.{n}={self.weights[n]}" for n in _hashed(sorted(self.weights))]
+        return "\n".join([*lines, f"version={self.version:x}"]).encode()
+
+
+def _hashed(numbers: Collection[int]) -> list[int]:
+    """In the order of a Java ``HashMap``: for a few small numbers, the order of their size."""
+    buckets = 16
+    while len(numbers) > buckets * 3 // 4:
+        buckets *= 2
+
+    def bucket(number: int) -> int:
+        mixed = (number ^ number >> 32) & 0xFFFFFFFF
+        return (mixed ^ mixed >> 16) % buckets
+
+    return sorted(numbers, key=bucket)  # those of one bucket as they came
 
 
 def _join(servers: dict[int, ServerSpec], line: str) -> None:
@@ -116,31 +186,62 @@ def _join(servers: dict[int, ServerSpec], line: str) -> None:
     servers[number] = server
 
 
-def _all_new(text: str) -> dict[int, ServerSpec]:
-    servers: dict[int, ServerSpec] = {}
-    for line in re.split(r"[,\n\r]+", text):
-        if not line.strip():
-            continue
-        name, _, spec = (part.strip() for part in line.partition("="))
-        if name == "version":
-            continue
-        if not name.startswith("server."):
+def _all_new(text: str) -> _Configuration:
+    """A membership given as a whole, or the text of a znode."""
+    lines: list[tuple[str, str]] = []
+    for line in filter(str.strip, re.split(r"[,\n\r]+", text)):
+        name, _, value = line.partition("=")
+        name = name.strip()
+        if not name.startswith(("server.", "group", "weight")) and name != "version":
             raise ZooKeeperError(Code.BAD_ARGUMENTS)
-        servers[_number(name.rpartition(".")[2])] = _server(spec)
-    roles = [server.role for server in servers.values()]
-    if roles.count("participant") < _FEWEST_VOTERS and "observer" in roles:
+        lines.append((name, value.lstrip()))
+    servers: dict[int, ServerSpec] = {}
+    groups: dict[int, int] = {}
+    weights: dict[int, int] = {}
+    version = 0
+    for name, value in lines:
+        number = name.partition(".")[2] if "." in name else name
+        if name == "version":
+            version = _number(value, 16)
+        elif name.startswith("server."):
+            servers[_number(number)] = _server(value)
+        elif name.startswith("weight"):
+            weights[_number(number)] = _number(value)
+        else:
+            for member in value.rstrip(":").split(":"):
+                if _number(member) in groups:
+                    raise ZooKeeperError(Code.BAD_ARGUMENTS)
+                groups[int(member)] = _number(number)
+    made = _Configuration(servers, version=version)
+    if any(name.startswith(("group", "weight")) for name, _ in lines):
+        made = _weighed(made, groups, weights)
+    observers = len(servers) > len(made.voters)
+    if len(made.voters) < _FEWEST_VOTERS and observers:
         raise ZooKeeperError(Code.MARSHALLING_ERROR)
-    return servers
+    return made
+
+
+def _weighed(
+    made: _Configuration, groups: dict[int, int], weights: dict[int, int]
+) -> _Configuration:
+    if not set(made.voters) <= set(groups):
+        raise ZooKeeperError(Code.BAD_ARGUMENTS)
+    for number in made.voters:
+        weights.setdefault(number, 1)
+    if not set(groups) <= set(weights):
+        raise ZooKeeperError(Code.MARSHALLING_ERROR)
+    return made._replace(groups=groups, weights=weights)
 
 
 def _split(text: str | None) -> list[str]:
     return [part.strip() for part in (text or "").split(",") if part.strip()]
 
 
-def _number(text: str) -> int:
-    if not re.fullmatch(r"[+-]?[0-9]{1,18}", text):
+def _number(text: str, base: int = 10) -> int:
+    digits = {10: "[0-9]", 16: "[0-9A-Fa-f]"}[base]
+    if not re.fullmatch(rf"[+-]?{digits}{{1,18}}", text):
         raise ZooKeeperError(Code.MARSHALLING_ERROR)
-    return int(text)
+    return int(text, base)
 
 
 def _server(spec: str) -> ServerSpec:
@@ -155,15 +256,5 @@ def _server(spec: str) -> ServerSpec:
     return ServerSpec(match["host"], ports[0], ports[1], role, client)
 
 
-def _parse(text: bytes) -> tuple[dict[int, ServerSpec], int]:
-    *lines, last = text.decode().split("\n")
-    servers = {}
-    for line in lines:
-        name, _, spec = line.partition("=")
-        servers[int(name.rpartition(".")[2])] = _server(spec)
-    return servers, int(last.rpartition("=")[2], 16)
-
-
-def _render(servers: dict[int, ServerSpec], version: int) -> bytes:
-    lines = [f"server.{number}={server.render()}" for number, server in sorted(servers.items())]
-    return "\n".join([*lines, f"version={version:x}"]).encode()
+def _parse(text: bytes) -> _Configuration:
+    return _all_new(text.decode())

@@ -12,6 +12,7 @@ on its way is not answered.
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from zkfake.eager import refusal
 from zkfake.ensemble import Ensemble
 from zkfake.ensemble.applying import Applying
 from zkfake.ensemble.decisions import creating
@@ -19,8 +20,9 @@ from zkfake.ensemble.links import Range
 from zkfake.ensemble.role import Completion, Role
 from zkfake.ensemble.store import Sessions, Store
 from zkfake.figures import DEFAULT_TRACE_MASK, Mode, ServerStats
+from zkfake.four_letter import java_address
 from zkfake.log import Transaction
-from zkfake.protocol import ConnectRequest, Op, Request
+from zkfake.protocol import Code, ConnectRequest, Op, Request
 from zkfake.replies import Reads
 from zkfake.sessions import Session, first_session_id, password_of
 from zkfake.timers import Timer
@@ -58,6 +60,7 @@ class Replica:
         """Of the last transaction applied, or where a leader's epoch starts."""
         self.stats = ServerStats()
         self.trace_mask = DEFAULT_TRACE_MASK
+        self.host = ""
         self.ports = (0, -1)
         """Where clients reach it, plain and by TLS, for it to tell; -1 is none."""
         self.since = ensemble.now
@@ -72,6 +75,11 @@ class Replica:
     def _read_from(self, tree: Tree) -> None:
         self.tree = tree
         self.reads = Reads(self.settings, self.access, tree, self.watches)
+
+    @property
+    def address(self) -> str:
+        """Where clients reach it: ``host:port``, empty where no driver has said so."""
+        return java_address(self.host, self.ports[0]) if self.host else ""
 
     @property
     def mode(self) -> Mode | None:
@@ -305,6 +313,14 @@ class Replica:
             session.local = False
             self.role.submit(creating(session.id, session.timeout), None)
         self.role.submit(request, complete)
+
+    def refuses_early(self, request: Request) -> Code:
+        """What it refuses by its own state, before the leader hears of it; OK for everything
+        unless ``enableEagerACLCheck`` is set.
+        """
+        if not self.settings.eager_acl_check or self.ensemble.standalone:
+            return Code.OK
+        return refusal(request, self.tree, self.access)
 
     def call_later(self, delay: int, action: Callable[[], None]) -> Timer:
         """Runs ``action`` in ``delay`` milliseconds unless the timer is cancelled."""

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from zkfake.protocol import Code, ReconfigRequest, ZooKeeperError
 from zkfake.reconfig import initial, reconfigured
 
-TEXT = initial([(1, False), (2, False), (3, False)], 0x100000000)
+TEXT = initial([(1, False, ""), (2, False, ""), (3, False, "")], 0x100000000)
 OBSERVER = "server.9=127.0.0.1:1:2:observer;3"
 
 
@@ -37,7 +37,12 @@ def test_initial() -> None:
         "server.3=127.0.0.1:2890:3890:participant",
         "version=100000000",
     ]
-    assert b"server.2=127.0.0.1:2889:3889:observer\n" in initial([(1, False), (2, True)], 0)
+    text = initial([(1, False, "127.0.0.1:2181"), (2, True, "[::1]:2182")], 0)
+    assert text.decode().split("\n") == [
+        "server.1=127.0.0.1:2888:3888:participant;127.0.0.1:2181",
+        "server.2=127.0.0.1:2889:3889:observer;[::1]:2182",
+        "version=0",
+    ]
 
 
 @pytest.mark.parametrize(

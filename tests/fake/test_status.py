@@ -69,7 +69,8 @@ def test_conf(ensemble: FakeZooKeeper) -> None:
     assert (found["serverId"], found["peerType"]) == ("4", "1")
     assert pairs(ask(ensemble.members[0], "conf"), "=")["peerType"] == "0"
     quorum, election = found["quorumPort"], found["electionPort"]
-    assert text.endswith(f"\nserver.4=127.0.0.1:{quorum}:{election}:observer\nversion=0")
+    line = f"server.4=127.0.0.1:{quorum}:{election}:observer;{ensemble.members[3].hosts}"
+    assert text.endswith(f"\n{line}\nversion=0")
 
 
 def test_mntr(ensemble: FakeZooKeeper) -> None:

@@ -101,7 +101,8 @@ class Ensemble:
         self._configured = True
         if not self.standalone:
             version = 1 << 32 if self.settings.reconfig_enabled else 0
-            text = reconfig.initial([(m.id, m.observer) for m in self.members], version)
+            members = [(member.id, member.observer, member.address) for member in self.members]
+            text = reconfig.initial(members, version)
             for member in self.members:
                 nodes = member.store.tree.nodes
                 nodes[reconfig.CONFIG_PATH] = nodes[reconfig.CONFIG_PATH]._replace(

@@ -69,6 +69,7 @@ class Following(Role):
         store = self._store
         if catchup.tree is not None and catchup.sessions is not None:
             self._member.adopt(catchup.tree, catchup.sessions)
+        self._member.zxid = max(self._member.zxid, catchup.zxid)
         store.log.truncate(catchup.floor)
         for transaction in catchup.entries:
             store.log.append(transaction)

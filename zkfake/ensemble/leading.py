@@ -45,7 +45,9 @@ class Catchup(NamedTuple):
     """What a learner needs to have the leader's log.
 
     ``floor``: what its own log shares with it. ``entries``: what comes above. ``tree`` and
-    ``sessions``: the state to start from instead, where the logs do not meet.
+    ``sessions``: the state to start from instead, where the logs do not meet. ``zxid``: what the
+    learner then says it has applied, which is where the leader's epoch starts if nothing was
+    committed in it.
     """
 
     epoch: int
@@ -53,6 +55,7 @@ class Catchup(NamedTuple):
     entries: Sequence[Transaction]
     tree: Tree | None = None
     sessions: Sessions | None = None
+    zxid: int = 0
 
 
 class Learner(Protocol):
@@ -197,10 +200,17 @@ class Leading(Role):
         if floor is None:
             entries = log.after(tree.zxid)
             catchup = Catchup(
-                self.epoch, tree.zxid, entries, tree.copy(), self._store.sessions.copy()
+                self.epoch,
+                tree.zxid,
+                entries,
+                tree.copy(),
+                self._store.sessions.copy(),
+                self.member.zxid,
             )
         else:
-            catchup = Catchup(self.epoch, floor, log.after(floor))
+            # To a real server logs do not meet that are empty.
+            shown = 0 if log.last_zxid else self.member.zxid
+            catchup = Catchup(self.epoch, floor, log.after(floor), zxid=shown)
         if not peer.learner.votes:
             committed = [entry for entry in catchup.entries if entry.zxid <= self._committed]
             catchup = catchup._replace(entries=committed)

@@ -83,6 +83,10 @@ class Member(Protocol):
     @property
     def observer(self) -> bool: ...
     @property
+    def address(self) -> str:
+        """Where clients reach it: ``host:port``, empty where no driver has said so."""
+
+    @property
     def running(self) -> bool: ...
     @property
     def settled(self) -> bool:

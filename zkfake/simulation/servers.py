@@ -77,6 +77,8 @@ class Servers:
         ]
         self.addresses = [(f"10.0.0.{number}", PORT) for number in range(1, count + 1)]
         self.hosts = ",".join(f"zk{number}:{PORT}" for number in range(1, count + 1))
+        for replica, (host, port) in zip(self.replicas, self.addresses, strict=True):
+            replica.host, replica.ports = host, (port, -1)
         self._numbers = dict.fromkeys(_LOCAL_NAMES, 1)
         for number in range(1, count + 1):
             self._numbers[f"zk{number}"] = self._numbers[f"10.0.0.{number}"] = number
