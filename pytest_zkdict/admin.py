@@ -13,6 +13,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
+import logging
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -43,14 +44,15 @@ class Admin:
         auth = None if password is None else [("digest", f"super:{password}")]
         self._hosts = hosts
         self._given_up = False
-        self._client = KazooClient(
+        self.client = KazooClient(
             hosts,
             timeout=60.0,
             auth_data=auth,
+            logger=logging.getLogger("kazoo.client"),  # its requests are not a test's
             connection_retry=KazooRetry(max_tries=-1, delay=0.05, max_delay=0.2),
         )
         try:
-            self._client.start()
+            self.client.start()
         except BaseException:
             self.close()
             raise
@@ -58,12 +60,12 @@ class Admin:
     @property
     def connected(self) -> bool:
         """Whether the server answers."""
-        return bool(self._client.connected)
+        return bool(self.client.connected)
 
     def close(self) -> None:
         """End the client."""
-        self._client.stop()
-        self._client.close()
+        self.client.stop()
+        self.client.close()
 
     def load(self, znodes: Mapping[str, bytes | None]) -> None:
         """Make or overwrite znodes, parents included."""
@@ -71,17 +73,17 @@ class Admin:
 
         def write(path: str, data: bytes | None) -> None:
             try:
-                self._client.create(path, data, makepath=True)
+                self.client.create(path, data, makepath=True)
             except NodeExistsError:
                 with contextlib.suppress(NoNodeError):
-                    self._client.set(path, data)
+                    self.client.set(path, data)
 
         for path, data in znodes.items():
             self._call(write, path, data)
 
     def children(self, path: str) -> list[str]:
         """The names of its children."""
-        found: list[str] = self._call(self._client.get_children, path)
+        found: list[str] = self._call(self.client.get_children, path)
         return found
 
     def remove(self, path: str) -> bool:
@@ -92,9 +94,9 @@ class Admin:
             # A client that the test left behind may still be writing.
             for _ in range(50):
                 with contextlib.suppress(NotEmptyError):
-                    self._call(self._client.delete, path, recursive=True)
+                    self._call(self.client.delete, path, recursive=True)
                     return True
-            self._call(self._client.delete, path, recursive=True)
+            self._call(self.client.delete, path, recursive=True)
         except NoAuthError:
             return False
         return True
@@ -119,10 +121,10 @@ class Admin:
             if state == "CONNECTED":
                 back.set()
 
-        self._client.add_listener(listen)
+        self.client.add_listener(listen)
         try:
             if not self.connected and not back.wait(0 if self._given_up else PATIENCE):
                 self._given_up = True
                 raise ConnectionError(f"the live server at {self._hosts} does not answer any more")
         finally:
-            self._client.remove_listener(listen)
+            self.client.remove_listener(listen)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from kazoo.client import KazooClient
 
+    from pytest_zkdict.kazoo_log import RequestLog
     from pytest_zkdict.run import Run, Target
     from pytest_zkdict.servers import OwnServer
     from zkdict import ZooKeeperDict
@@ -67,6 +68,8 @@ class ServerFactory:
         pool = self._run.pool
         server = self._run.started_or_skipped(lambda: pool.own(spec))
         self._exits.enter_context(closing(server))
+        pool.lent.append(server)
+        self._exits.callback(pool.lent.remove, server)
         if load:
             pool.load(server, load)
         return server
@@ -79,10 +82,18 @@ class ServerFactory:
 class ClientFactory:
     """Makes the clients of one test, on the test's own znodes; they end with the test."""
 
-    def __init__(self, hosts: str, trouble: Callable[[], str | None] | None = None) -> None:
-        """``trouble`` tells what has become of the server, `None` while it serves."""
+    def __init__(
+        self,
+        hosts: str,
+        trouble: Callable[[], str | None] | None = None,
+        requests: RequestLog | None = None,
+    ) -> None:
+        """``trouble`` tells what has become of the server, `None` while it serves. ``requests``
+        keeps what the clients ask.
+        """
         self._hosts = hosts
         self._trouble = trouble
+        self._requests = requests
         self._exits = ExitStack()
 
     def __call__(self, *, start: bool = True, **arguments: Any) -> KazooClient:
@@ -94,7 +105,8 @@ class ClientFactory:
         """
         from kazoo.client import KazooClient
 
-        client = KazooClient(**{"hosts": self._hosts, **arguments})
+        logger = None if self._requests is None else self._requests.logger()
+        client = KazooClient(**{"hosts": self._hosts, "logger": logger, **arguments})
         self._exits.callback(_end, client)
         if start:
             if "hosts" in arguments or self._trouble is None:

@@ -188,4 +188,4 @@ def client_factory(
 ) -> ClientFactory:
     """Makes clients below ``path``."""
     pool = Run.of(request.config).pool
-    return ClientFactory(server.hosts + path, lambda: pool.trouble(server))
+    return ClientFactory(server.hosts + path, lambda: pool.trouble(server), pool.requests)

@@ -52,6 +52,7 @@ class Isolation:
             if (trouble := held.trouble()) is not None:
                 held.revive()
                 warnings.warn(f"before this test, {trouble}", stacklevel=2)
+        self._pool.begin_test()
         self.adopt()
 
     def adopt(self) -> None:

@@ -142,7 +142,7 @@ class LiveZooKeeper:
             jvm_options,
             {
                 "zookeeper.extendedTypesEnabled": True,
-                "org.slf4j.simpleLogger.defaultLogLevel": "error",
+                "org.slf4j.simpleLogger.defaultLogLevel": "warn",
                 **bare,
                 **(properties or {}),
             },

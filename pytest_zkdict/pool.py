@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, cast
 
 from pytest_zkdict.admin import Admin, super_digest
 from pytest_zkdict.installation import installed_version
+from pytest_zkdict.kazoo_log import RequestLog
 from pytest_zkdict.live import LiveZooKeeper, four_letter_word
 from pytest_zkdict.servers import ExternalServer, FakeServer
 
@@ -74,6 +75,8 @@ class _Fake:
         self.server = server
         self.base = ""
         self.load = load
+        self.admin: Admin | None = None  # the fake needs none
+        self.log_before: tuple[int, ...] = ()
         self.chroots: set[str] = set()
         self._begin()
 
@@ -97,6 +100,8 @@ class _Fake:
 
     def revive(self) -> None:
         self.server.start()
+
+    def begin_test(self) -> None: ...
 
     def put_back(self) -> None:
         self.server.put_back()
@@ -126,6 +131,7 @@ class _Live:
         self.load = load
         self.chroots: set[str] = set()
         self.admin = Admin(server.hosts, password)
+        self.log_before: tuple[int, ...] = ()
         self._tops: set[str] = set()
         if isinstance(server, LiveZooKeeper):
             self.admin.load(load)
@@ -154,6 +160,10 @@ class _Live:
     def revive(self) -> None:
         if isinstance(self.server, LiveZooKeeper):
             self.server.start()
+
+    def begin_test(self) -> None:
+        if isinstance(self.server, LiveZooKeeper):
+            self.log_before = tuple(len(member.log) for member in self.server.members)
 
     def put_back(self) -> None:
         if self.chroots or isinstance(self.server, ExternalServer):
@@ -209,6 +219,10 @@ class ServerPool:
         self._home = home
         self._running: dict[tuple[object, ...], _Fake | _Live | Exception] = {}
         self._password = secrets.token_hex(16)
+        #: What a test has from its factory of servers.
+        self.lent: list[OwnServer] = []
+        self.requests = RequestLog()
+        self.requests.attach()
 
     # -- servers
 
@@ -299,12 +313,19 @@ class ServerPool:
 
     def close(self) -> None:
         """End every server."""
+        self.requests.detach()
         while self._running:
             _, held = self._running.popitem()
             if not isinstance(held, Exception):
                 held.close()
 
     # -- tests
+
+    def begin_test(self) -> None:
+        """What is told of a failure begins here."""
+        self.requests.begin()
+        for held in self.held:
+            held.begin_test()
 
     @contextlib.contextmanager
     def chroot(

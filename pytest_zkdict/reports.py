@@ -11,11 +11,16 @@ from pytest_zkdict.run import Run
 from pytest_zkdict.virtual import SIMULATION
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     import pluggy
 
+    from zkfake.simulation import Simulation
+
 __all__ = ["pytest_runtest_makereport"]
+
+#: Events of a simulation's history.
+_EVENTS = 20
 
 _ON_EXAMPLES = """\
 The plugin's other fixtures last for a whole test, so all examples would share their znodes.
@@ -41,17 +46,44 @@ def pytest_runtest_makereport(
         report.sections.extend(_sections(item, call.excinfo.value))
 
 
+def _of_servers(item: pytest.Item, run: Run) -> Iterator[tuple[str, str]]:
+    from pytest_zkdict.evidence import witnesses
+
+    for witness in list(witnesses(run.pool, list(getattr(item, "funcargs", {}).values()))):
+        server = witness.server
+        yield f"ZooKeeper ({server.backend}) at {server.hosts}", _guarded(witness.tell)
+    roots = [root for held in run.pool.held for root in held.chroots]
+    requests = _guarded(lambda: "\n".join(run.pool.requests.lines(roots)))
+    if requests:
+        yield "last requests, seconds since the test began", requests
+
+
+def _of_simulation(simulation: Simulation) -> str:
+    history = simulation.history
+    lines = [f"seed {simulation.seed}; to run it again: {simulation.replay}"]
+    if len(history):
+        lines.append(f"the last of {len(history)} events of its history:")
+        lines += [f"  {event!r}" for event in history[-_EVENTS:]]
+    return "\n".join(lines)
+
+
+def _guarded(make: Callable[[], str]) -> str:
+    """A report that can not be made must not hide the test's own failure."""
+    try:
+        return make()
+    except Exception as error:
+        return f"(not known: {type(error).__name__}: {error})"
+
+
 def _sections(item: pytest.Item, error: BaseException) -> Iterator[tuple[str, str]]:
     """Titles and texts. They are made while the test's servers and its simulation still are."""
     simulation = item.stash.get(SIMULATION, None)
     if simulation is not None:
-        yield (
-            "zk_simulation",
-            f"seed {simulation.seed}; to run it again: {simulation.replay}",
-        )
+        yield "zk_simulation", _guarded(lambda: _of_simulation(simulation))
     run = Run.of(item.config)
-    if run.started:
+    if run.started and "_zk_target" in item.fixturenames:  # type: ignore[attr-defined]
         for trouble in run.isolation.troubles():
             yield "zk_server", trouble
+        yield from _of_servers(item, run)
     if type(error).__name__ == "FailedHealthCheck" and "function-scoped" in str(error):
         yield "zk_fresh", _ON_EXAMPLES
