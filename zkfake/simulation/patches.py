@@ -97,7 +97,7 @@ def install(world: World, modules: Iterable[str]) -> None:
             "this thread has a simulation already; end it before you start the next one"
         )
     modules = tuple(modules)
-    for name in (*_IMPORTED_FIRST, *modules):
+    for name in (*_IMPORTED_FIRST, *ORDERED_SETS, *modules):
         importlib.import_module(name)
     with _lock:
         global _installed
