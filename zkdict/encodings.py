@@ -6,7 +6,8 @@ The rules that live here:
 - An encoding is strict when it writes: what would come back different raises EncodeError, before
   anything is sent.
 - An encoding says no when it cannot read: DecodeError and nothing else, whatever the bytes.
-- Bytes from a znode are not trusted: no code runs, no size is taken on faith.
+- Bytes from a znode are not trusted: no code runs, no size is taken on faith, and what decoding
+  may cost is bounded, in memory as in time.
 """
 
 from __future__ import annotations
@@ -28,6 +29,10 @@ V = TypeVar("V")
 JSON_MAX_DEPTH: Final = 200
 """How deep lists and dicts may nest in a JSON value. A fixed number, below the recursion limit of
 every Python and of the parsers other languages use, so what one process wrote another can read."""
+JSON_MAX_VALUES: Final = 1_000_000
+"""How many values and keys a JSON text may hold: more than a znode of 1 MB has room for, but 16 KB
+of gzip have room for five millions. A list takes some thirty times the memory of its text, so this
+bounds a value to about 120 MB."""
 
 
 class Encoding(Protocol[V]):
@@ -55,13 +60,18 @@ class _Json:
         _check_json(value)
         try:
             text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-            return text.encode()
+            data = text.encode()
         except UnicodeEncodeError as error:
             raise EncodeError("a str with a lone surrogate cannot be written as UTF-8") from error
         except ValueError as error:  # an int of more digits than sys.set_int_max_str_digits()
             raise EncodeError(f"not writable as JSON: {error}") from error
+        if _holds_too_much(data):
+            raise EncodeError(_TOO_MUCH)
+        return data
 
     def decode(self, data: bytes) -> Any:
+        if _holds_too_much(data):
+            raise DecodeError(_TOO_MUCH)
         try:
             return _json_decoder.decode(data.decode())
         except UnicodeDecodeError as error:
@@ -87,6 +97,25 @@ def _finite(text: str) -> float:
 
 
 _json_decoder = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite)
+
+_TOO_MUCH = f"more than {JSON_MAX_VALUES:,} values and keys: store them under several keys"
+
+
+def _holds_too_much(data: bytes) -> bool:
+    """Whether a JSON text holds more values and keys than it may. Costs nothing for small ones."""
+    if len(data) <= JSON_MAX_VALUES or _separators(data) < JSON_MAX_VALUES:
+        return False
+    unescaped = data.replace(b"\\\\", b"").replace(b'\\"', b"")
+    if unescaped.count(b'"') > 2 * JSON_MAX_VALUES:  # each string is a value or a key
+        return True
+    bare = b"0".join(unescaped.split(b'"')[::2])
+    return _separators(bare) - bare.count(b"[]") - bare.count(b"{}") >= JSON_MAX_VALUES
+
+
+def _separators(data: bytes) -> int:
+    """How many there are of what stands before each value and key but the first."""
+    return sum(map(data.count, (b",", b":", b"[", b"{")))
+
 
 _LEAVES = frozenset({str, int, bool, type(None)})
 
@@ -176,7 +205,8 @@ class _Bytes:
 JSON: Final[Encoding[Any]] = _Json()
 """Strict JSON in UTF-8: None, bool, int, finite float, str, list, dict with str keys, and exactly
 these types. Refused are tuples, other keys, NaN and infinities, bytes, subclasses such as IntEnum,
-lone surrogates, and nesting beyond 200 levels: each would come back different, or not at all.
+lone surrogates, nesting beyond 200 levels and more than 1,000,000 values: each would come back
+different, or not at all.
 Writing costs one walk over the value more than `json.dumps` does."""
 
 TEXT: Final[Encoding[str]] = _Text()
@@ -242,7 +272,8 @@ class Compressed(Generic[V]):
         inner: the encoding whose bytes are compressed.
         min_size: bytes from which on it is worth trying.
         max_size: the most bytes a value may have before compression. A znode of 1 MB can unfold to
-            1 GB: reading stops at this size.
+            1 GB: reading stops at this size. What `inner` makes of so many bytes is its own to
+            bound, as JSON, Model and Pickle do.
 
     Raises:
         EncodeError: `inner` cannot write the value, or it takes more than `max_size` bytes.
@@ -307,7 +338,7 @@ class Model(Generic[V]):
     Raises:
         ImportError: pydantic 2 is not installed.
         EncodeError: the value is not of this type, or would not come back equal.
-        DecodeError: the bytes are no JSON of this type.
+        DecodeError: the bytes are no JSON of this type, or more than 1,000,000 values and keys.
     """
 
     __slots__ = ("_adapter", "_type")
@@ -331,6 +362,8 @@ class Model(Generic[V]):
             back = adapter.validate_json(data)
         except ValueError as error:  # pydantic's errors are ValueErrors
             raise EncodeError(f"no {self._name}: {error}") from error
+        if _holds_too_much(data):
+            raise EncodeError(_TOO_MUCH)
         widened = type(value) is int and type(back) is float  # 1 is a fine value for a float
         if back != value or (type(back) is not type(value) and not widened):
             raise EncodeError(f"this {self._name} would come back different, as {back!r}")
@@ -338,6 +371,8 @@ class Model(Generic[V]):
 
     def decode(self, data: bytes) -> V:
         """The value of `data`, validated."""
+        if _holds_too_much(data):
+            raise DecodeError(_TOO_MUCH)
         try:
             return self._adapter.validate_json(data)
         except ValueError as error:

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import zkdict.encodings
 from zkdict.encodings import (
     BYTES,
     JSON,
@@ -318,3 +319,66 @@ def test_compressed_writes_nothing_it_would_not_read() -> None:
 def test_damaged_compression_is_told(spoil: Any, said: str) -> None:
     with pytest.raises(DecodeError, match=said):
         Compressed(TEXT, 0).decode(spoil(gzip.compress(b"hello hello hello", mtime=0)))
+
+
+# What decoding may cost.
+
+
+def gzipped(head: bytes, part: bytes, tail: bytes, size: int) -> bytes:
+    """Head, as many parts as `size` bytes take, and tail."""
+    return gzip.compress(head + part * (size // len(part)) + tail, compresslevel=1)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [b"[],", b"{},", b'{"a":{}},', b"[" * 100 + b"]" * 100 + b",", b"1,", b'"ab",', b'"\\"",1,'],
+    ids=["lists", "dicts", "dicts in dicts", "deep", "numbers", "strings", "quotes"],
+)
+@pytest.mark.parametrize("inner", [JSON, Model(list[Any])], ids=repr)
+def test_a_few_bytes_do_not_become_millions_of_objects(part: bytes, inner: Encoding[Any]) -> None:
+    data = gzipped(b"[", part, b"1]", 16_000_000)
+    assert len(data) < 160_000
+    tracemalloc.start()
+    try:
+        with pytest.raises(DecodeError, match="more than 1,000,000 values and keys"):
+            Compressed(inner).decode(data)
+        assert tracemalloc.get_traced_memory()[1] < 200_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def values_and_keys(value: Any) -> int:
+    if isinstance(value, list):
+        return 1 + sum(map(values_and_keys, value))
+    if isinstance(value, dict):
+        return 1 + sum(1 + values_and_keys(element) for element in value.values())
+    return 1
+
+
+tricky_text = st.text(st.sampled_from('",:[]{}\\a'), max_size=5)
+
+
+@pytest.mark.parametrize("inner", [JSON, Model(Any)], ids=repr)
+@given(
+    value=st.recursive(
+        st.none() | tricky_text,
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(tricky_text, inner, max_size=4),
+    )
+)
+def test_as_many_values_as_may_be(inner: Encoding[Any], value: Any) -> None:
+    count = values_and_keys(value)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(zkdict.encodings, "JSON_MAX_VALUES", count)
+        data = inner.encode(value)
+        assert inner.decode(data) == value
+        if count > 1:
+            patch.setattr(zkdict.encodings, "JSON_MAX_VALUES", count - 1)
+            with pytest.raises(EncodeError, match="values and keys"):
+                inner.encode(value)
+            with pytest.raises(DecodeError, match="values and keys"):
+                inner.decode(data)
+
+
+def test_text_is_not_counted() -> None:
+    text = "and so on, and on: [" * 100_000
+    assert JSON.decode(JSON.encode([text])) == [text]
