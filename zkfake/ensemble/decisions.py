@@ -7,14 +7,21 @@ one of a session that is gone fails as SessionExpired if it comes from a learner
 without a word if it comes from the leader's own client.
 
 The leader also ends what is over: sessions that were not heard of for their timeout, empty
-containers, TTL znodes. Each end is a request of its own.
+containers, TTL znodes. Each end is a request of its own. Containers and TTL znodes are looked at
+again and again; those that are over then are taken away one by one, so many in a minute, and before
+the last one is gone nobody looks again.
 """
+
+from collections import deque
 
 from zkfake.ensemble.role import Surroundings
 from zkfake.log import CONTAINER, Transaction
 from zkfake.protocol import Code, CreateSessionRequest, EmptyRequest, Op, PathRequest, Request
 from zkfake.sessions import SessionTracker
 from zkfake.tree import Tree
+
+_MINUTE = 60_000
+"""In milliseconds."""
 
 
 class Decisions:
@@ -38,6 +45,10 @@ class Decisions:
         self._rules = ensemble.rules
         self._local = ensemble.local_sessions
         self._last_reaping = ensemble.now
+        self._over: deque[str] = deque()
+        """The containers and TTL znodes that were over at the last look."""
+        self._next_end = ensemble.now
+        self._pause = _MINUTE // self._settings.container_max_per_minute
 
     def decide(self, request: Request, origin: int | None) -> Transaction | None:
         """The transaction for ``request``; one without a zxid of its own where it uses none.
@@ -88,18 +99,25 @@ class Decisions:
     def due(self) -> int | None:
         """When `overdue` next finds something; ``None`` while nothing can end."""
         expiry = self.sessions.next_expiry()
-        if not self.tip.reapable:
+        if self._over:
+            reaping = self._next_end
+        elif self.tip.reapable:
+            reaping = self._last_reaping + self._settings.container_check_interval
+        else:
             return expiry
-        reaping = self._last_reaping + self._settings.container_check_interval
         return reaping if expiry is None else min(expiry, reaping)
 
     def overdue(self) -> list[Request]:
         """The requests that end what is over now."""
         now = self._ensemble.now
         ends = [closing(session.id) for session in self.sessions.expired(now)]
-        if now - self._last_reaping >= self._settings.container_check_interval:
-            self._last_reaping = now
-            ends += map(_reaping, filter(self._is_over, list(self.tip.reapable)))
+        interval = self._settings.container_check_interval
+        if not self._over and now - self._last_reaping >= interval:
+            self._last_reaping = self._next_end = now
+            self._over.extend(filter(self._is_over, self.tip.reapable))
+        while self._over and self._next_end <= now:
+            ends.append(_reaping(self._over.popleft()))
+            self._next_end += self._pause
         return ends
 
     def _is_over(self, path: str) -> bool:
@@ -107,7 +125,8 @@ class Decisions:
         if self.tip.child_count(path):
             return False
         if node.reap == CONTAINER:
-            return node.creates > 0
+            limit = self._settings.container_never_used
+            return node.creates > 0 or 0 < limit < self._ensemble.now - node.mtime
         return self._ensemble.now - node.mtime > node.reap
 
 

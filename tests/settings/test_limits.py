@@ -1,0 +1,56 @@
+"""How many connections a server has, and how long it waits for who says nothing."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from ..differential.client import PATIENCE
+from ..differential.wire import SocketChannel
+from ..fake.harness import OK, World
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_zkdict.plugin import ServerFactory
+
+    from ..differential.client import Client
+
+    Serve = Callable[[dict[str, object]], Callable[[], Client]]
+
+
+def test_a_server_has_so_many_connections(serve: Serve) -> None:
+    connect = serve({"maxCnxns": 3})
+
+    def admitted() -> Client:
+        # The server may still have to notice that somebody has gone.
+        deadline = time.monotonic() + PATIENCE
+        while (client := connect()).response is None:
+            assert time.monotonic() < deadline
+        return client
+
+    first, *others = [admitted() for _ in range(3)]
+    assert connect().response is None
+    first.close()
+    others.append(admitted())
+    assert connect().response is None
+    assert [client.call("ping").error for client in others] == [OK, OK, OK]
+
+
+def test_who_says_nothing_is_sent_away(zk_server_factory: ServerFactory) -> None:
+    server = zk_server_factory({"nio.sessionlessCnxnTimeout": 300})
+    start = time.monotonic()
+    silent = SocketChannel(("127.0.0.1", int(server.hosts.rpartition(":")[2])), PATIENCE)
+    assert silent.read_frame() == ([], True)
+    assert time.monotonic() - start >= 0.3
+
+
+def test_how_long_a_server_waits_for_a_handshake() -> None:
+    world = World({"nio.sessionlessCnxnTimeout": 300})
+    world.advance(100)
+    silent, shaken = world.accept(), world.client()
+    world.advance(599)  # to the end of the second whole span
+    assert not silent.closed
+    world.advance(1)
+    assert silent.closed
+    assert not shaken.closed
