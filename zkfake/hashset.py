@@ -11,9 +11,10 @@ the one thing not reproduced here.
 """
 
 from array import array
+from bisect import insort
 from collections.abc import Iterable, Iterator
 from sys import byteorder
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 _UTF16 = "utf-16-le" if byteorder == "little" else "utf-16-be"
 
@@ -42,22 +43,47 @@ def string_hash(text: str) -> int:
 Pair = TypeVar("Pair", bound=tuple[str, str])
 
 
-def pairs_in_order(pairs: Iterable[Pair]) -> tuple[Pair, ...]:
-    """Pairs of strings, first come first given, in the order of a ``ConcurrentHashMap``'s keys: the
-    identities of a connection are kept in one (as jute records, which hash field by field).
-    """
-    items = list(pairs)
-    capacity = 16
-    while len(items) >= 3 * capacity // 4:
-        capacity *= 2
+class JavaPairs(Generic[Pair]):
+    """Pairs of strings in the order of a ``ConcurrentHashMap``'s keys: the identities of a
+    connection are kept in one (as jute records, which hash field by field).
 
-    def bucket(pair: tuple[str, str]) -> int:
+    Adding hashes the new pair alone; the rest of its cost is that of inserting into a list.
+    """
+
+    __slots__ = ("_capacity", "_known", "_ordered")
+
+    def __init__(self, pairs: Iterable[Pair] = ()) -> None:
+        self._capacity = 16
+        self._known: dict[Pair, int] = {}
+        self._ordered: list[tuple[int, int, Pair]] = []
+        """By bucket, and first come first given within one."""
+        for pair in pairs:
+            self.add(pair)
+
+    def add(self, pair: Pair) -> bool:
+        """Whether it is new."""
+        known = self._known
+        if pair in known:
+            return False
         value = 17
         for field in pair:
             value = (37 * value + string_hash(field)) & 0xFFFFFFFF
-        return (value ^ (value >> 16)) & (capacity - 1)
+        known[pair] = value ^ (value >> 16)
+        if len(known) >= 3 * self._capacity // 4:
+            self._capacity *= 2
+            self._ordered = sorted(
+                (self._bucket(other), place, other) for place, other in enumerate(known)
+            )
+        else:
+            insort(self._ordered, (self._bucket(pair), len(known) - 1, pair))
+        return True
 
-    return tuple(sorted(items, key=bucket))
+    def _bucket(self, pair: Pair) -> int:
+        return self._known[pair] & (self._capacity - 1)
+
+    def as_tuple(self) -> tuple[Pair, ...]:
+        """Cost: a reference a pair."""
+        return tuple([pair for _bucket, _place, pair in self._ordered])
 
 
 class JavaHashSet:

@@ -23,7 +23,11 @@ __all__ = ["DigestMd5", "SaslError"]
 REALM = "zk-sasl-md5"
 SERVICE = "zookeeper"
 _NONCE_COUNT = "00000001"
-_DIRECTIVE = re.compile(rb'([\w-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s",]*))\s*(?:,|$)', re.DOTALL)
+# No two parts that follow each other match the same characters, or a long token that is no list of
+# directives takes a time that grows with the square of its length.
+_DIRECTIVE = re.compile(
+    rb'([\w-]+)\s*=\s*(?:(?:"((?:[^"\\]|\\.)*)"|([^\s",]+))\s*)?(?:,|$)', re.DOTALL
+)
 _ESCAPE = re.compile(rb"\\(.)", re.DOTALL)
 _REQUIRED = ("username", "realm", "nonce", "cnonce", "nc", "digest-uri", "response")
 
@@ -96,7 +100,7 @@ def _directives(token: bytes) -> dict[str, str]:
         name = match[1].decode("ascii").lower()
         if name in raw:
             raise SaslError(f"{name} comes twice")
-        raw[name] = match[3] if match[2] is None else _ESCAPE.sub(rb"\1", match[2])
+        raw[name] = match[3] or b"" if match[2] is None else _ESCAPE.sub(rb"\1", match[2])
         position = match.end()
         while token[position : position + 1] in (b" ", b","):
             position += 1

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from zkfake.hashset import JavaHashSet, spread_hash
+from zkfake.hashset import JavaHashSet, JavaPairs, spread_hash, string_hash
 
 if TYPE_CHECKING:
     from kazoo.client import KazooClient
@@ -138,6 +138,23 @@ def test_what_was_made_of_a_set_is_forgotten_when_it_changes(steps: list[tuple[b
 )
 def test_hashes(text: str, hashed: int) -> None:
     assert spread_hash(text) == hashed
+
+
+@given(st.lists(st.tuples(st.text(max_size=3), st.text(max_size=3)), max_size=120))
+def test_pairs_are_in_the_order_of_a_concurrent_hash_map(pairs: list[tuple[str, str]]) -> None:
+    found = JavaPairs(pairs[:3])
+    for pair in pairs[3:]:
+        new = pair not in found.as_tuple()
+        assert found.add(pair) == new
+    distinct = list(dict.fromkeys(pairs))
+    size = 16
+    while 4 * len(distinct) >= 3 * size:
+        size *= 2
+    buckets: list[list[tuple[str, str]]] = [[] for _ in range(size)]
+    for scheme, name in distinct:
+        hashed = (37 * (37 * 17 + string_hash(scheme)) + string_hash(name)) % 2**32
+        buckets[(hashed ^ hashed >> 16) % size].append((scheme, name))
+    assert found.as_tuple() == tuple(pair for bucket in buckets for pair in bucket)
 
 
 def test_characters_beyond_the_basic_plane_count_as_two() -> None:

@@ -1,12 +1,14 @@
 """DIGEST-MD5 against a client that is not ours, and against everything a response may get wrong."""
 
 import re
+import time
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zkfake.sasl import DigestMd5, SaslError
+from zkfake.sasl import DigestMd5, SaslError, _directives
 
 USERS = {"jaasuser": "jaas_password", "super": "super_secret"}
 NONCE = "XhZmlnC8MGo1VMYOoKWiFT+cBVt7n5nqUOWNNFY3"
@@ -115,3 +117,48 @@ def test_with_pure_sasl(user: str, password: str) -> None:
     server, wrong = DigestMd5(USERS, NONCE), client(password + "x")
     with pytest.raises(SaslError):
         server.respond(wrong.process(challenge=server.respond(b"")))  # type: ignore[attr-defined]
+
+
+def parsing(token: bytes) -> float:
+    """Seconds that a token takes; whether it is good does not matter."""
+    server = exchange()
+    start = time.perf_counter()
+    with suppress(SaslError):
+        server.respond(token)
+    return time.perf_counter() - start
+
+
+@pytest.mark.parametrize(
+    ("start", "middle", "end"),
+    [
+        (b"a=", b" ", b'"'),
+        (b"a=", b"\t", b";\0"),
+        (b"a", b" ", b"b"),
+        (b"", b"a", b""),
+        (b"a=b", b" ", b"c"),
+        (b"a=", b"b", b" c"),
+        (b'a="', b"b", b""),
+        (b'a="', b"\\", b""),
+        (b'a="', b'\\"', b""),
+        (b'a="b"', b" ", b"c"),
+        (b"a=b", b",", b"c"),
+    ],
+)
+def test_a_long_token_takes_no_longer_than_a_good_one(
+    start: bytes, middle: bytes, end: bytes
+) -> None:
+    """Nobody has proved anything yet, and everybody else waits meanwhile."""
+    size = 100_000
+    good = b",".join(b'name-%d="value"' % number for number in range(size // 20))
+    bad = start + middle * (size // len(middle)) + end
+    assert parsing(bad) < 50 * min(parsing(good) for _ in range(3))
+
+
+def test_directives_without_a_value() -> None:
+    assert _directives(b'a=, b="",c= ,d=x ,  e=" "') == {
+        "a": "",
+        "b": "",
+        "c": "",
+        "d": "x",
+        "e": " ",
+    }
