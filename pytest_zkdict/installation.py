@@ -17,6 +17,8 @@ from pathlib import Path
 DEBIAN_JAR = Path("/usr/share/java/zookeeper.jar")
 #: Debian's server has no logging backend on its class path; with this one its errors are seen.
 DEBIAN_LOGGER = Path("/usr/share/java/slf4j-simple.jar")
+#: What Netty needs for TLS and Debian's class path leaves out.
+DEBIAN_CODEC = Path("/usr/share/java/netty-codec.jar")
 DEBIAN_CONF = Path("/etc/zookeeper/conf")
 
 #: Where a server's jar tells its version.
@@ -93,7 +95,7 @@ def _find_class_path(home: str | os.PathLike[str] | None) -> tuple[str, ...]:
         return _class_path_of_home(Path(named))
     if DEBIAN_JAR.exists():
         # The jar's manifest names the rest of its class path.
-        entries = [DEBIAN_CONF, DEBIAN_JAR, DEBIAN_LOGGER]
+        entries = [DEBIAN_CONF, DEBIAN_JAR, DEBIAN_LOGGER, DEBIAN_CODEC]
         return tuple(str(entry) for entry in entries if entry.exists())
     raise LiveUnavailableError(f"there is no ZooKeeper server here. {INSTALL}")
 

@@ -20,7 +20,7 @@ from zkfake.acl import READ
 from zkfake.auth import HangUpError
 from zkfake.figures import ConnectionStats
 from zkfake.four_letter import java_address, java_host
-from zkfake.hashset import pairs_in_order
+from zkfake.hashset import JavaPairs
 from zkfake.jute import NULL, JuteError, Reader, pack_buffer
 from zkfake.log import Transaction
 from zkfake.operations import OPERATIONS, Kind, NullAclError, Operation, read_multi
@@ -75,13 +75,17 @@ class Connection:
         self.host = java_host(peer[0])
         self.address = java_address(*peer)
         self.closing = False
+        self.dropped = False
+        """Whether nothing more is to be sent, not even what the driver has taken."""
+        self.queued = 0
+        """Bytes of output that wait to be taken."""
         self.stats = ConnectionStats()
         self.session_id = 0
         self.session_timeout = 0
         self.established = replica.ensemble.now
         self._access = replica.access
-        own = self._access.certified(ids)
-        self.ids: tuple[Id, ...] = pairs_in_order((Id("ip", self.host), *own))
+        self._ids = JavaPairs((Id("ip", self.host), *self._access.certified(ids)))
+        self.ids: tuple[Id, ...] = self._ids.as_tuple()
         self._replica = replica
         self._ensemble = replica.ensemble
         self._version = replica.settings.version
@@ -106,8 +110,12 @@ class Connection:
 
     # -- the driver's side
 
-    def receive(self, data: bytes) -> None:
-        """Bytes from the peer. Whole requests among them are carried out before this returns."""
+    def receive(self, data: bytes, may_go_on: Callable[[], bool] | None = None) -> bool:
+        """Bytes from the peer. Whole requests among them are carried out before this returns, or
+        until ``may_go_on()`` says no: then it is true, and the rest waits for the next call, which
+        may bring no bytes.
+        """
+        stopped = False
         if self._input:
             data = self._input + data
         end, at = len(data), 0
@@ -126,13 +134,23 @@ class Connection:
             self.stats.received += 1
             self._replica.stats.received += 1
             self._receive_frame(data[at - length : at])
+            if may_go_on is not None and not may_go_on():
+                stopped = end - at >= 4
+                break
         self._input = b"" if self.closing else data[at:]
+        return stopped and not self.closing
+
+    def take_packets(self) -> list[bytes]:
+        """Everything there is to send, in order, packet by packet; it is the driver's from now
+        on.
+        """
+        output, self._output = self._output, []
+        self.queued = 0
+        return output
 
     def take_output(self) -> bytes:
-        """Everything there is to send, in order; it is the driver's from now on."""
-        output = b"".join(self._output)
-        self._output.clear()
-        return output
+        """The same as one piece."""
+        return b"".join(self.take_packets())
 
     def take_input(self) -> bytes:
         """What there is of a request that is not whole; it is the driver's from now on."""
@@ -141,11 +159,13 @@ class Connection:
 
     def lost(self) -> None:
         """The peer went away."""
+        self._output.clear()
         self._close()
 
     # -- the server's side
 
     def drop(self) -> None:
+        self.dropped = True
         self._output.clear()
         self._close()
 
@@ -179,14 +199,18 @@ class Connection:
             return
         self.stats.sent += 1
         self._replica.stats.sent += 1
-        self._output.append(_LENGTH.pack(len(payload)) + payload)
-        if len(self._output) == 1:
+        output = self._output
+        output.append(_LENGTH.pack(len(payload)) + payload)
+        self.queued += len(payload)
+        if len(output) == 1:
             self._on_output(self)
 
     def _close(self) -> None:
         """Nothing is read or queued from here on; what is queued may still be sent."""
         if not self.closing:
             self.closing = True
+            self._input = b""
+            self._early_frames.clear()
             self._waiting.clear()
             self._handshake_timer.cancel()
             self._replica.leave(self)
@@ -444,4 +468,6 @@ class Connection:
         return self._send(pack_reply(xid, 0, Code.OK, pack_buffer(token)))
 
     def _add_ids(self, ids: Sequence[Id]) -> None:
-        self.ids = pairs_in_order(dict.fromkeys((*self.ids, *ids)))
+        new = [id_ for id_ in ids if self._ids.add(id_)]
+        if new:
+            self.ids = self._ids.as_tuple()

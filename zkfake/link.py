@@ -1,9 +1,17 @@
 """One accepted socket: how bytes get from it to a connection of the core and back, plain or through
 TLS.
 
-Nothing here blocks: a socket that cannot go on waits in the selector. A TLS socket gets its
-connection once the handshake is over, with the identity of the client's certificate, if it showed
-one.
+Nothing here blocks: a socket that cannot go on waits in the selector. Rules that live here:
+
+* What the selector finds is noted; the work is done when the link has its turn (`zkfake.turns`).
+* A peer that does not read is not read from either: while a megabyte waits to be sent, nothing
+  more is carried out for it. Watch events are queued all the same, until its session expires for
+  want of pings.
+* A TLS socket gets its connection once the handshake is over, with the identity of the client's
+  certificate, if it showed one.
+* Under TLS every packet is a record of its own, as the real server sends it. A client that waits
+  for its socket, and does not ask its TLS library for what that has decrypted already, would find
+  the second packet of a record only when a third one arrives.
 """
 
 from __future__ import annotations
@@ -18,10 +26,17 @@ from typing import TYPE_CHECKING, Any, Protocol
 from zkfake.protocol import Id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
-_RECEIVE = 1 << 18
-_WOULD_BLOCK = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+    from zkfake.turns import TurnQueue
+
+_RECEIVE = 1 << 16
+"""Bytes read at a time."""
+
+_UNSENT = 1 << 20
+"""Bytes that may wait to be sent; with more, nothing is read."""
+
+_WOULD_BLOCK = (BlockingIOError, InterruptedError)
 
 
 class Carried(Protocol):
@@ -29,8 +44,16 @@ class Carried(Protocol):
 
     @property
     def closing(self) -> bool: ...
-    def receive(self, data: bytes) -> None: ...
-    def take_output(self) -> bytes: ...
+    @property
+    def dropped(self) -> bool:
+        """Whether nothing more is to be sent, not even what waits for it."""
+
+    @property
+    def queued(self) -> int:
+        """Bytes of output that wait to be taken."""
+
+    def receive(self, data: bytes, may_go_on: Callable[[], bool]) -> bool: ...
+    def take_packets(self) -> list[bytes]: ...
     def lost(self) -> None: ...
 
 
@@ -40,46 +63,36 @@ class Link:
     def __init__(
         self,
         selector: selectors.BaseSelector,
+        turns: TurnQueue[Link],
         accepted: socket.socket,
         connect: Callable[[Link, tuple[Id, ...]], Carried],
         on_close: Callable[[Link], object],
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        """``connect`` makes the connection, given the identities that the socket proves."""
+        """``connect`` makes the connection, given the identities that the socket proves. Raises
+        `OSError` where the socket is gone already.
+        """
         accepted.setblocking(False)
         accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.used = turns.joined()
+        self.queued = False
         self._selector = selector
+        self._turns = turns
+        self._socket = accepted
         self._connect = connect
         self._on_close = on_close
         self._unsent = bytearray()
+        self._readable = False
+        self._ended = False
+        """Whether the peer has said goodbye."""
+        self._more = False
+        """Whether whole requests were left when the last turn ended."""
+        self._awaited = selectors.EVENT_READ
+        self._tls = None if tls is None else _Tls(tls)
         self.connection: Carried | None = None
+        selector.register(accepted, self._awaited, self.ready)
         if tls is None:
-            self._socket: socket.socket = accepted
-            self._register(self.ready)
             self.connection = connect(self, ())
-        else:
-            self._socket = tls.wrap_socket(
-                accepted, server_side=True, do_handshake_on_connect=False
-            )
-            self._register(self._shake_hands)
-
-    def _register(self, ready: Callable[[int], None]) -> None:
-        self._awaited = (selectors.EVENT_READ, ready)
-        self._selector.register(self._socket, *self._awaited)
-
-    def _shake_hands(self, _mask: int) -> None:
-        assert isinstance(self._socket, ssl.SSLSocket)
-        try:
-            self._socket.do_handshake()
-        except ssl.SSLWantReadError:
-            self._await(selectors.EVENT_READ, self._shake_hands)
-        except ssl.SSLWantWriteError:
-            self._await(selectors.EVENT_WRITE, self._shake_hands)
-        except (OSError, ValueError):
-            self.close()  # no TLS client, or one we do not trust
-        else:
-            self._await(selectors.EVENT_READ, self.ready)
-            self.connection = self._connect(self, _certificate_ids(self._socket))
 
     def give_up_handshake(self) -> None:
         """Closes the socket unless its handshake is over."""
@@ -91,60 +104,123 @@ class Link:
         if mask & selectors.EVENT_WRITE:
             self.send()
         if mask & selectors.EVENT_READ:
-            self._receive()
+            self._readable = True
+            self._turns.add(self)
 
-    def _receive(self) -> None:
-        assert self.connection is not None
-        # TLS may hold decrypted bytes that the selector does not know of.
-        more = True
-        while more and self._socket.fileno() >= 0:
-            try:
-                data = self._socket.recv(_RECEIVE)
-            except _WOULD_BLOCK:
-                return
-            except OSError:
-                data = b""
-            if not data:
-                self.connection.lost()
-                self.close()
-                return
-            try:
-                self.connection.receive(data)
-            except BaseException:
-                self.connection.lost()
-                self.close()
-                raise
-            more = isinstance(self._socket, ssl.SSLSocket) and self._socket.pending() > 0
+    def take_turn(self, may_go_on: Callable[[], bool]) -> bool:
+        """Reads, and carries out requests while ``may_go_on()``; whether there is more to do."""
+        data = b""
+        if not self._more:
+            if self._ended:
+                self._lose()
+                return False
+            if self._readable:
+                self._readable = False
+                received = self._receive()
+                if received is None:
+                    return False
+                data = received
+        connection = self.connection
+        if connection is None or self._socket.fileno() < 0:
+            return False
+
+        def may_carry_out() -> bool:
+            return connection.queued <= _UNSENT and may_go_on()
+
+        try:
+            self._more = connection.receive(data, may_carry_out)
+        except BaseException:
+            self._lose()
+            raise
+        return self._more or self._readable or self._ended
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the peer has to read before anything more is carried out for it."""
+        return len(self._unsent) > _UNSENT
+
+    def _receive(self) -> bytes | None:
+        """What the peer sent, decrypted; ``None`` where there is nothing, or it has gone."""
+        try:
+            data = self._socket.recv(_RECEIVE)
+        except _WOULD_BLOCK:
+            return None
+        except OSError:
+            data = b""
+        if not data:
+            self._lose()
+            return None
+        if self._tls is None:
+            return data
+        try:
+            data, self._ended = self._tls.decrypt(data)
+        except (OSError, ValueError):  # no TLS client, or one we do not trust
+            self._send_out(self._tls.encrypt(()))  # the alert that says so
+            self._lose()
+            return None
+        if self.connection is None:
+            if not self._tls.shaken:
+                self._send_out(self._tls.encrypt(()))
+                return None
+            self.connection = self._connect(self, _certificate_ids(self._tls.object))
+        return data
+
+    def _lose(self) -> None:
+        """The peer is gone."""
+        if self.connection is not None:
+            self.connection.lost()
+        self.close()
 
     def send(self) -> None:
         """Sends what there is, as far as the socket takes it; closes when that was the last."""
-        assert self.connection is not None
-        data: bytes | bytearray = self.connection.take_output()
-        if self._unsent:
-            self._unsent += data
-            data = self._unsent
+        connection = self.connection
+        if self._socket.fileno() < 0:
+            return  # closed meanwhile
+        if connection is not None and connection.dropped:
+            self.close()
+            return
+        packets = [] if connection is None else connection.take_packets()
         try:
-            sent = self._socket.send(data) if data else 0
+            data = b"".join(packets) if self._tls is None else self._tls.encrypt(packets)
+        except (OSError, ValueError):
+            self._lose()
+            return
+        if not self._send_out(data):
+            return
+        if not self._unsent and connection is not None and connection.closing:
+            self.close()
+            return
+        if (self._more or self._ended) and not self.is_full:
+            self._turns.add(self)
+
+    def _send_out(self, data: bytes) -> bool:
+        """Sends bytes as they are; False where the peer has gone."""
+        unsent = self._unsent
+        if unsent:
+            unsent += data
+        out = unsent or data
+        try:
+            sent = self._socket.send(out) if out else 0
         except _WOULD_BLOCK:
             sent = 0
         except OSError:
-            self.connection.lost()
-            self.close()
-            return
-        if self._unsent:
-            del self._unsent[:sent]
+            self._lose()
+            return False
+        if unsent:
+            del unsent[:sent]
         elif sent < len(data):
-            self._unsent += data[sent:]
-        if not self._unsent and self.connection.closing:
-            self.close()
-            return
-        write = selectors.EVENT_WRITE if self._unsent else 0
-        self._await(selectors.EVENT_READ | write, self.ready)
+            unsent += memoryview(data)[sent:]
+        if unsent:
+            read = 0 if len(unsent) > _UNSENT else selectors.EVENT_READ
+            self._await(read | selectors.EVENT_WRITE)
+        else:
+            self._await(selectors.EVENT_READ)
+        return True
 
-    def _await(self, events: int, ready: Callable[[int], None]) -> None:
-        if (events, ready) != self._awaited:
-            self._awaited = (events, ready)
-            self._selector.modify(self._socket, events, ready)
+    def _await(self, events: int) -> None:
+        if events != self._awaited:
+            self._awaited = events
+            self._selector.modify(self._socket, events, self.ready)
 
     def close(self) -> None:
         if self._socket.fileno() < 0:
@@ -152,15 +228,66 @@ class Link:
         self._selector.unregister(self._socket)
         self._on_close(self)
         with suppress(OSError, ValueError):
-            if isinstance(self._socket, ssl.SSLSocket):
-                self._socket.unwrap()  # says goodbye; nobody waits for the answer
+            if self._tls is not None and not self._unsent:
+                # Says goodbye; nobody waits for the answer.
+                self._socket.send(self._tls.goodbye())
         with suppress(OSError):
             # Data left unread would reset the connection, and the client would lose our last words.
-            # One that sends without end is not waited for. Under TLS too it is the plain bytes.
-            for _ in range(8):
-                if not socket.socket.recv(self._socket, _RECEIVE):
+            # One that sends without end is not waited for.
+            for _ in range(32):
+                if not self._socket.recv(_RECEIVE):
                     break
         self._socket.close()
+        # The connection knows the link: without this it would all stay until the garbage collector
+        # comes along.
+        self.connection = None
+        self._unsent = bytearray()
+        self._tls = None
+
+    def abandon(self) -> None:
+        """Closes this process's copy of a socket that belongs to another one, without a word."""
+        self._socket.close()
+
+
+class _Tls:
+    """The TLS of one socket: bytes in, bytes out."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.object = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        self.shaken = False
+        """Whether the handshake is over."""
+
+    def decrypt(self, data: bytes) -> tuple[bytes, bool]:
+        """What ``data`` says, and whether it ends with a goodbye. Raises `OSError` or `ValueError`
+        where it is not TLS, or a certificate is not to be trusted.
+        """
+        self._incoming.write(data)
+        parts = []
+        ended = False
+        try:
+            if not self.shaken:
+                self.object.do_handshake()
+                self.shaken = True
+            while part := self.object.read(_RECEIVE):
+                parts.append(part)
+            ended = True
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLZeroReturnError:
+            ended = True
+        return b"".join(parts), ended
+
+    def encrypt(self, packets: Iterable[bytes]) -> bytes:
+        """``packets``, each a record of its own, after what the handshake has to say."""
+        for packet in packets:
+            self.object.write(packet)
+        return self._outgoing.read()
+
+    def goodbye(self) -> bytes:
+        with suppress(ssl.SSLError):
+            self.object.unwrap()
+        return self._outgoing.read()
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -195,7 +322,7 @@ _SHORT_NAMES = {
 }
 
 
-def _certificate_ids(secured: ssl.SSLSocket) -> tuple[Id, ...]:
+def _certificate_ids(secured: ssl.SSLObject) -> tuple[Id, ...]:
     """The client certificate's subject as Java's ``X500Principal.getName()`` writes it: RFC 2253,
     the most specific part first, and more characters escaped than that asks for.
 

@@ -6,6 +6,8 @@ refused and nobody else gets them.
 
 from __future__ import annotations
 
+import errno
+import logging
 import selectors
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
@@ -20,9 +22,21 @@ if TYPE_CHECKING:
 
     from zkfake.figures import Mode
     from zkfake.replica import Replica
+    from zkfake.timers import Timer
+
+logger = logging.getLogger("zkfake")
 
 _BACKLOG = 512
 """Connections that may wait to be accepted."""
+
+_AT_ONCE = 64
+"""Connections that are accepted before others have a turn."""
+
+_EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
+"""What accept() says when nothing is left to make a socket of."""
+
+_PAUSE = 100
+"""Milliseconds until accept() is tried again then."""
 
 
 class Owner(Protocol):
@@ -54,8 +68,10 @@ class Member:
             try:
                 self._listeners.append(bind(host, secure_port))
             except OSError:
-                self._listeners[0].close()
+                self.abandon()
                 raise
+        self._pauses: dict[socket.socket, Timer] = {}
+        """The listeners that wait until there are file descriptors again."""
         self.port: int = self._listeners[0].getsockname()[1]
         self.secure_port: int | None = (
             self._listeners[1].getsockname()[1] if owner.tls is not None else None
@@ -132,9 +148,8 @@ class Member:
             for listener in self._listeners:
                 listener.listen(_BACKLOG)
             self._replica.start()
-            for secure, listener in enumerate(self._listeners):
-                accept = partial(self._accept, listener, bool(secure))
-                self._owner.selector.register(listener, selectors.EVENT_READ, accept)
+            for listener in self._listeners:
+                self._listen(listener)
 
     def stop(self) -> None:
         """Drops every connection and refuses new ones. Does nothing to a stopped server."""
@@ -150,18 +165,45 @@ class Member:
         """Drops every connection and gives up the ports."""
         if self.running:
             for listener in self._listeners:
-                self._owner.selector.unregister(listener)
+                pause = self._pauses.pop(listener, None)
+                if pause is None:
+                    self._owner.selector.unregister(listener)
+                else:
+                    pause.cancel()
             self._replica.stop()
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Closes this process's copies of the ports, which may belong to another one."""
         for listener in self._listeners:
             listener.close()
         self._listeners = []
 
-    def _accept(self, listener: socket.socket, secure: bool, _mask: int) -> None:
-        try:
-            accepted, peer = listener.accept()
-        except OSError:
-            return  # gone again before its turn came
-        self._owner.serve(self._server_id - 1, accepted, peer, secure)
+    def _listen(self, listener: socket.socket) -> None:
+        accept = partial(self._accept, listener)
+        self._owner.selector.register(listener, selectors.EVENT_READ, accept)
+
+    def _accept(self, listener: socket.socket, _mask: int) -> None:
+        secure = listener is not self._listeners[0]
+        for _ in range(_AT_ONCE):
+            try:
+                accepted, peer = listener.accept()
+            except OSError as error:
+                if error.errno in _EXHAUSTED:
+                    self._pause(listener, error)
+                return  # or nobody is left, or somebody has gone before the turn came
+            self._owner.serve(self._server_id - 1, accepted, peer, secure)
+
+    def _pause(self, listener: socket.socket, error: OSError) -> None:
+        """The selector would find the listener ready again and again."""
+        logger.warning("server %d cannot accept connections: %s", self._server_id, error.strerror)
+        self._owner.selector.unregister(listener)
+
+        def resume() -> None:
+            del self._pauses[listener]
+            self._listen(listener)
+
+        self._pauses[listener] = self._replica.call_later(_PAUSE, resume)
 
 
 def _join(host: str, port: int) -> str:

@@ -9,6 +9,7 @@ works.
 from __future__ import annotations
 
 import logging
+import os
 import selectors
 import socket
 import threading
@@ -25,6 +26,7 @@ from zkfake.link import Link
 from zkfake.member import Member
 from zkfake.replica import Replica
 from zkfake.settings import Settings
+from zkfake.turns import TurnQueue
 from zkfake.versions import DEFAULT
 
 if TYPE_CHECKING:
@@ -45,6 +47,9 @@ _TLS_HANDSHAKE_TIMEOUT = 10_000
 
 _LONGEST_WAIT = 86_400.0
 """Seconds; selectors take no more than some weeks."""
+
+_PATIENCE = 0.1
+"""Seconds that the thread waits for its lock before it looks whether it is to stop."""
 
 
 class FakeZooKeeper:
@@ -97,7 +102,11 @@ class FakeZooKeeper:
             for number in range(servers + observers)
         ]
         self._lock = threading.RLock()
-        self._life = threading.Lock()
+        self._life = threading.RLock()
+        self._ending = False
+        """Whether `stop` is at work."""
+        self._process: int | None = None
+        """The one that the thread and the sockets belong to, while it runs."""
         self._host = host
         self._ports = _one_each("port", port, len(self.replicas))
         self._secure_ports = _one_each("secure_port", secure_port, len(self.replicas))
@@ -107,6 +116,7 @@ class FakeZooKeeper:
         self._faults: Faults | None = None
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
+        self._turns: TurnQueue[Link] = TurnQueue()
         self._dirty: dict[Link, None] = {}
         self._links: dict[Link, int] = {}
         """The open sockets, oldest first, and which server's they are."""
@@ -119,51 +129,67 @@ class FakeZooKeeper:
         """Binds the ports and serves; they accept connections once this returns. Raises
         `RuntimeError` if running.
         """
+        self._check_process()
         with self._life:
             if self._thread is not None:
                 raise RuntimeError("this FakeZooKeeper is running already")
             self._stopping.clear()
-            self._open()
-            self._thread = threading.Thread(target=self._run, name="zkfake", daemon=True)
-            self._thread.start()
+            self._open_selector()
+            members: list[Member] = []
+            try:
+                for number, ports in enumerate(zip(self._ports, self._secure_ports, strict=True)):
+                    members.append(Member(self, number + 1, self._host, *ports))
+                for member in members:
+                    member.start()
+                self._members = tuple(members)
+                thread = threading.Thread(target=self._run, name="zkfake", daemon=True)
+                thread.start()
+            except BaseException:  # there may be no thread to be had
+                self._close(members)
+                raise
+            self._thread, self._process = thread, os.getpid()
+            self._ports = [member.port for member in members]
+            self._secure_ports = [member.secure_port or 0 for member in members]
         return self
 
-    def _open(self) -> None:
-        self.selector = selectors.DefaultSelector()
-        self._waker, self._woken = socket.socketpair()
-        self._waker.setblocking(False)
-        self._woken.setblocking(False)
-        self.selector.register(self._woken, selectors.EVENT_READ, self._drain_wakeups)
-        members: list[Member] = []
+    def _open_selector(self) -> None:
+        selector = selectors.DefaultSelector()
         try:
-            for number, ports in enumerate(zip(self._ports, self._secure_ports, strict=True)):
-                members.append(Member(self, number + 1, self._host, *ports))
-            for member in members:
-                member.start()
-        except OSError:
-            self._close(members)
+            waker, woken = socket.socketpair()
+        except BaseException:
+            selector.close()
             raise
-        self._members = tuple(members)
-        self._ports = [member.port for member in members]
-        self._secure_ports = [member.secure_port or 0 for member in members]
+        waker.setblocking(False)
+        woken.setblocking(False)
+        selector.register(woken, selectors.EVENT_READ, self._drain_wakeups)
+        self.selector, self._waker, self._woken = selector, waker, woken
 
     def stop(self) -> None:
-        """Drops every connection and gives up ports and thread. Does nothing if it is not running.
+        """Drops every connection and gives up ports and thread. Does nothing if it is not running,
+        or in a signal handler that interrupts another `stop`, which goes on afterwards.
 
         Every fault ends. Raises `RuntimeError` if the fake itself had failed, which is a bug in it,
-        or an action of ``faults.upon()``.
+        or an action of ``faults.upon()``. In a forked child it closes the child's copies of the
+        sockets; the parent's fake goes on.
         """
+        if self._is_parents:
+            self._abandon()
+            return
         with self._life:
-            if self._thread is None:
+            if self._thread is None or self._ending:
                 return
-            with self.at_work():
+            self._ending = True
+            try:
                 self._stopping.set()
-            self._thread.join()
-            with self._lock:
-                self._thread = None
-                self._close(self._members)
-                if self._faults is not None:
-                    self._faults.stopped()
+                self._wake()
+                self._thread.join()
+                with self._lock:
+                    self._thread = self._process = None
+                    self._close(self._members)
+                    if self._faults is not None:
+                        self._faults.stopped()
+            finally:
+                self._ending = False
             failure, self._failure = self._failure, None
         if failure is not None:
             text, error = failure
@@ -174,12 +200,40 @@ class FakeZooKeeper:
             member.close()
         for link in list(self._links):
             link.close()
+        self._turns.clear()
         self._dirty.clear()
+        self._close_selector()
+
+    def _close_selector(self) -> None:
         self.selector.close()
         if self._waker is not None:
             self._waker.close()
+            self._woken.close()
             self._waker = None
-        self._woken.close()
+
+    @property
+    def _is_parents(self) -> bool:
+        """Whether this is a forked child, and the fake runs in its parent."""
+        return self._process is not None and self._process != os.getpid()
+
+    def _check_process(self) -> None:
+        if self._is_parents:
+            raise RuntimeError(
+                f"this FakeZooKeeper runs in process {self._process}, of which this one was "
+                "forked; clients can use it from here, but only that process can control it"
+            )
+
+    def _abandon(self) -> None:
+        """Closes the copies of the sockets that a forked child has. Parent and child share one
+        selector, so nothing is unregistered; the thread may have held the locks.
+        """
+        if self._thread is not None:
+            self._thread = None
+            for member in self._members:
+                member.abandon()
+            for link in self._links:
+                link.abandon()
+            self._close_selector()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -306,11 +360,12 @@ class FakeZooKeeper:
     @property
     def running(self) -> bool:
         """Whether it serves."""
-        return self._thread is not None
+        return self._thread is not None and not self._is_parents
 
     @property
     def members(self) -> tuple[Member, ...]:
-        """The servers. Raises `RuntimeError` unless running."""
+        """The servers. Raises `RuntimeError` unless running, and in a forked child."""
+        self._check_process()
         if self._thread is None:
             raise RuntimeError(
                 "this FakeZooKeeper is not running; start() it or use it in a with block"
@@ -319,8 +374,9 @@ class FakeZooKeeper:
 
     def at_work(self) -> AtWork:
         """Excludes the thread while the ``with`` block lasts, and lets it see to what the block
-        did.
+        did. Raises `RuntimeError` in a forked child.
         """
+        self._check_process()
         return AtWork(self._lock, self._catch_up, self._wake)
 
     def _catch_up(self) -> None:
@@ -347,7 +403,11 @@ class FakeZooKeeper:
         ensemble, selector = self._ensemble, self.selector
         ready: list[tuple[selectors.SelectorKey, int]] = []
         while True:
-            with self._lock:
+            # Whoever stops it may hold the lock: a signal handler can interrupt what has it.
+            while not self._lock.acquire(timeout=_PATIENCE):
+                if self._stopping.is_set():
+                    return
+            try:
                 if self._stopping.is_set():
                     return
                 now = self._now()
@@ -358,10 +418,15 @@ class FakeZooKeeper:
                 for key, mask in ready:
                     if key.fd in registered:
                         self._call(key.data, mask)
+                self._turns.run(self._take_turn)
                 self._flush()
-                due = ensemble.deadline()
+                due = now if self._turns else ensemble.deadline()
                 if self._faults is not None:
                     due = _earlier(due, self._faults.timers.next())
+            finally:
+                self._lock.release()
+            if self._stopping.is_set():
+                return  # the wake-up for it may be among those that were drained just now
             # The clock was rounded down, so this does not end before it is due.
             wait = None if due is None else min(max(0, due - now) / 1000, _LONGEST_WAIT)
             ready = selector.select(wait)
@@ -372,6 +437,18 @@ class FakeZooKeeper:
             action(mask)
         except Exception as error:
             self.failed(error)
+
+    def _take_turn(self, link: Link, may_go_on: Callable[[], bool]) -> bool:
+        """A turn of one link, whose answers leave at once; as `_call`. Whether there is more."""
+        try:
+            more = link.take_turn(may_go_on)
+            if link in self._dirty:
+                del self._dirty[link]
+                link.send()
+        except Exception as error:
+            self.failed(error)
+            return False
+        return more and not link.is_full
 
     def _flush(self) -> None:
         while self._dirty:
@@ -401,9 +478,12 @@ class FakeZooKeeper:
             return self._carried(link, connection, number)
 
         tls = self.tls if secure else None
-        link = Link(self.selector, accepted, connect, self._links.pop, tls)
+        try:
+            link = Link(self.selector, self._turns, accepted, connect, self._links.pop, tls)
+        except OSError:
+            accepted.close()  # gone already
+            return
         self._links[link] = number
-
         if secure:
             due = self._ensemble.now + _TLS_HANDSHAKE_TIMEOUT
             self._ensemble.timers.at(due, link.give_up_handshake)

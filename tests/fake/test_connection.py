@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from zkfake import hashset
+
 from ..differential import wire
 from .harness import (
     AUTH_FAILED,
@@ -460,3 +462,25 @@ def test_damaged_conversations(data: st.DataObject) -> None:
     client.connection.lost()
     assert other.ping().error == OK
     assert len(world.replica.clients) == 1
+
+
+# -- identities
+
+
+def test_an_auth_costs_the_same_however_many_came_before(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = world.client()
+    hashed = []
+    hash_ = hashset.string_hash
+
+    def counting(text: str) -> int:
+        hashed.append(text)
+        return hash_(text)
+
+    monkeypatch.setattr(hashset, "string_hash", counting)
+    for number in range(100):
+        for _ in range(2):  # one that is known already adds nothing
+            assert client.call("auth", wire.auth("digest", b"user:%d" % number)).error == OK
+    assert len(hashed) == 100 * 2, "two fields each"
+    assert len(client.connection.ids) == 101

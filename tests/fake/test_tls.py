@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import socket
 import ssl
+import struct
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import trustme
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from kazoo.client import KazooClient
 from kazoo.exceptions import NoAuthError
 from kazoo.security import make_acl
 
+from pytest_zkdict.live import LiveZooKeeper, free_port
 from zkfake import FakeZooKeeper
 
 from ..differential import wire
@@ -22,7 +30,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from kazoo.protocol.states import WatchedEvent
+
     from .harness import World
+
+PATIENCE = 30.0
 
 
 @dataclass(frozen=True)
@@ -47,6 +59,18 @@ class Certificates:
             issued = self.authority.issue_cert("bob@example.com", common_name=name, **subject)
             issued.configure_cert(context)
         return context
+
+    def files(self) -> tuple[str, str]:
+        """The authority's certificate, and the key and the certificate of another party: as kazoo
+        and Java read them.
+        """
+        authority, own = self.directory / "ca.pem", self.directory / "own.pem"
+        self.authority.cert_pem.write_to_path(str(authority))
+        issued = self.authority.issue_cert("127.0.0.1", "localhost", common_name="bob")
+        key = load_pem_private_key(issued.private_key_pem.bytes(), None)
+        text = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        own.write_bytes(text + b"".join(part.bytes() for part in issued.cert_chain_pems))
+        return str(authority), str(own)
 
 
 @pytest.fixture(scope="module")
@@ -103,10 +127,7 @@ class Secured:
 
 
 def test_kazoo_through_tls(server: FakeZooKeeper, certificates: Certificates) -> None:
-    authority, own = certificates.directory / "ca.pem", certificates.directory / "bob.pem"
-    certificates.authority.cert_pem.write_to_path(str(authority))
-    issued = certificates.authority.issue_cert("bob@example.com", common_name="bob")
-    issued.private_key_and_cert_chain_pem.write_to_path(str(own))
+    authority, own = certificates.files()
     client = KazooClient(
         server.members[0].secure_hosts,
         use_ssl=True,
@@ -127,6 +148,138 @@ def test_kazoo_through_tls(server: FakeZooKeeper, certificates: Certificates) ->
     for one in (client, plain):
         one.stop()
         one.close()
+
+
+@pytest.fixture(scope="module")
+def secure_server(
+    zk_backend: str, certificates: Certificates, request: pytest.FixtureRequest
+) -> Iterator[tuple[str, int]]:
+    """The address of the TLS port of a fake or a live server."""
+    if zk_backend == "fake":
+        with FakeZooKeeper(tls=certificates.context()) as fake:
+            yield secure_address(fake)
+        return
+    authority, own = certificates.files()
+    port = free_port()
+    settings = {
+        "secureClientPort": port,
+        "secureClientPortAddress": "127.0.0.1",
+        "ssl.keyStore.location": own,
+        "ssl.trustStore.location": authority,
+        "ssl.clientAuth": "want",
+    }
+    netty = "org.apache.zookeeper.server.NettyServerCnxnFactory"
+    properties = {"zookeeper.serverCnxnFactory": netty}
+    home = request.getfixturevalue("live_home")
+    with LiveZooKeeper(home, settings=settings, properties=properties):
+        yield "127.0.0.1", port
+
+
+@pytest.fixture
+def secure_client(
+    secure_server: tuple[str, int], certificates: Certificates
+) -> Iterator[KazooClient]:
+    authority, own = certificates.files()
+    client = KazooClient(
+        "{}:{}".format(*secure_server),
+        timeout=60,  # no ping hides a reply that kazoo does not see
+        use_ssl=True,
+        ca=authority,
+        certfile=own,
+        keyfile=own,
+    )
+    client.start(PATIENCE)
+    client.ensure_path("/tls")
+    yield client
+    client.delete("/tls", recursive=True)
+    client.stop()
+    client.close()
+
+
+def test_the_reply_to_a_write_that_fires_ones_own_watch(secure_client: KazooClient) -> None:
+    events: list[WatchedEvent] = []
+    for number in range(5):
+        secure_client.get("/tls", watch=events.append)
+        secure_client.get_children("/tls", watch=events.append)
+        secure_client.set_async("/tls", b"%d" % number).get(timeout=PATIENCE / 3)
+        secure_client.create_async(f"/tls/{number}").get(timeout=PATIENCE / 3)
+    assert [event.type for event in events] == ["CHANGED", "CHILD"] * 5
+
+
+def test_the_events_of_a_multi(secure_client: KazooClient) -> None:
+    seen = secure_client.handler.event_object()
+    left = set("abc")
+
+    def watch(event: WatchedEvent) -> None:
+        left.discard(event.path[-1])
+        if not left:
+            seen.set()
+
+    transaction = secure_client.transaction()
+    for name in "abc":
+        secure_client.exists(f"/tls/{name}", watch=watch)
+        transaction.create(f"/tls/{name}")
+    transaction.commit_async().get(timeout=PATIENCE / 3)
+    assert seen.wait(PATIENCE / 3)
+
+
+class Records:
+    """A raw TLS client that reads record by record."""
+
+    def __init__(self, address: tuple[str, int], context: ssl.SSLContext) -> None:
+        self.socket = socket.create_connection(address, timeout=PATIENCE)
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname="127.0.0.1")
+        while True:
+            try:
+                self._tls.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                self.socket.sendall(self._outgoing.read())
+                self._incoming.write(self._record())
+        self.send(wire.frame(wire.connect()))
+        self.next()
+
+    def _record(self) -> bytes:
+        header = self._read(5)
+        return header + self._read(struct.unpack(">H", header[3:])[0])
+
+    def _read(self, size: int) -> bytes:
+        data = b""
+        while len(data) < size:
+            part = self.socket.recv(size - len(data))
+            assert part, "the connection was closed"
+            data += part
+        return data
+
+    def send(self, data: bytes) -> None:
+        self._tls.write(data)
+        self.socket.sendall(self._outgoing.read())
+
+    def next(self) -> bytes:
+        """What the next record with data says."""
+        while True:
+            self._incoming.write(self._record())
+            with suppress(ssl.SSLWantReadError):
+                return self._tls.read(1 << 16)
+
+
+def test_a_packet_is_a_record(secure_server: tuple[str, int], certificates: Certificates) -> None:
+    client = Records(secure_server, certificates.client())
+    client.send(
+        b"".join(wire.request(n, wire.OPS["exists"], wire.path_watch("/", 1)) for n in range(5))
+        + wire.request(5, wire.OPS["create"], wire.create("/tls-records"))
+        + wire.request(6, wire.OPS["delete"], wire.path_version("/tls-records"))
+        + wire.request(7, wire.OPS["getData"], wire.path_watch("/"))
+    )
+    xids = []
+    for _ in range(8):
+        record = client.next()
+        length, xid = struct.unpack_from(">ii", record)
+        assert length == len(record) - 4, "one packet, and the whole of it"
+        xids.append(xid)
+    assert xids == list(range(8))
+    client.socket.close()
 
 
 # As a 3.9.5 server with this certificate answers.
@@ -192,6 +345,33 @@ def test_whoever_speaks_no_tls(
     stranger.close()
     assert innocent.call("exists", wire.path_watch("/"))
     innocent.close()
+
+
+@pytest.mark.parametrize("data", [b"", b"\x16\x03\x01", bytes(5000)])
+def test_whoever_resets_the_connection(
+    server: FakeZooKeeper, certificates: Certificates, data: bytes
+) -> None:
+    innocent = Secured(server, certificates.client())
+    with server.at_work():  # all of it is there before the server accepts
+        for _ in range(5):
+            scanner = socket.create_connection(secure_address(server), timeout=30)
+            scanner.sendall(data)
+            # A reset instead of a goodbye.
+            scanner.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            scanner.close()
+    assert innocent.call("exists", wire.path_watch("/"))
+    innocent.close()  # leaving the with block tells of failures
+
+
+def test_a_goodbye_with_requests_before_it(
+    server: FakeZooKeeper, certificates: Certificates
+) -> None:
+    client = Secured(server, certificates.client())
+    client.send(wire.request(1, wire.OPS["create"], wire.create("/last-words")))
+    client.socket.settimeout(30)
+    assert len(client.frame()) > 16
+    client.socket.unwrap().close()  # returns once the server has said goodbye, too
+    assert "/last-words" in server.dump()
 
 
 def test_a_certificate_that_nobody_vouches_for(

@@ -124,7 +124,7 @@ class Run:
             self.core.said.append(frame)
 
     def take(self) -> None:
-        self.arrived += self.wire.take_output()
+        self.arrived += b"".join(self.wire.take_packets())
 
     def heal(self) -> None:
         self.present.cut.clear()

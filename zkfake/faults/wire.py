@@ -159,13 +159,15 @@ class Wire:
         self.server = server
         self.session_id = connection.session_id
         self.closing = False
+        self.dropped = False
         self._conditions = conditions
         self._core: Connection | None = connection
         self._on_output = on_output
         self._upstream = _Stream(conditions, self, "to_server", self._at_server)
         self._downstream = _Stream(conditions, self, "to_client", self._at_client)
         self._frames = FrameSplitter(longest)
-        self._frames.feed(connection.take_input())
+        self._received: deque[bytes] = deque(self._frames.feed(connection.take_input()))
+        """Whole requests that wait for their turn."""
         self._shaken = connection.interest > 0  # it waits for requests now, not for a handshake
         self._pending: deque[Request] = deque()
         if self._shaken and not self.session_id:
@@ -184,22 +186,40 @@ class Wire:
 
     # -- the socket's end
 
-    def receive(self, data: bytes) -> None:
-        """Bytes from the peer: each request that they complete goes on its way."""
-        frames = self._frames
-        for frame in frames.feed(data):
-            if frames.raw:
-                self._upstream.send(frame)
-                continue
-            head = read_request(frame, not self._shaken)
-            if not self._shaken:
-                self._shaken = True
-                self.session_id = int.from_bytes(frame[_CONNECT_REQUEST], "big", signed=True)
-            number = 0 if head.xid == PING_XID else self._conditions.count_request()
-            self._upstream.send(frame, Request(self, number, head))
+    @property
+    def queued(self) -> int:
+        """Bytes that the server has said and nobody has taken yet."""
+        return 0 if self._core is None else self._core.queued
 
-    def take_output(self) -> bytes:
-        """Everything that has arrived at the socket; it is the caller's from now on."""
+    def receive(self, data: bytes, may_go_on: Callable[[], bool] | None = None) -> bool:
+        """Bytes from the peer: each request that they complete goes on its way, until
+        ``may_go_on()`` says no: then it is true, and the rest waits for the next call, which may
+        bring no bytes.
+        """
+        frames, received = self._frames, self._received
+        if data:
+            received += frames.feed(data)
+        while received:
+            self._send_request(received.popleft())
+            if may_go_on is not None and not may_go_on():
+                break
+        return bool(received)
+
+    def _send_request(self, frame: bytes) -> None:
+        if self._frames.raw:
+            self._upstream.send(frame)
+            return
+        head = read_request(frame, not self._shaken)
+        if not self._shaken:
+            self._shaken = True
+            self.session_id = int.from_bytes(frame[_CONNECT_REQUEST], "big", signed=True)
+        number = 0 if head.xid == PING_XID else self._conditions.count_request()
+        self._upstream.send(frame, Request(self, number, head))
+
+    def take_packets(self) -> list[bytes]:
+        """Everything that has arrived at the socket, packet by packet; it is the caller's from now
+        on.
+        """
         core = self._core
         self._taking = True
         try:
@@ -214,8 +234,7 @@ class Wire:
                     self._downstream.send(_END)
         finally:
             self._taking = False
-        output = b"".join(self._output)
-        self._output.clear()
+        output, self._output = self._output, []
         return output
 
     def lost(self) -> None:

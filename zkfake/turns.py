@@ -1,0 +1,100 @@
+"""Whose turn it is among the connections, so that no client keeps the others waiting.
+
+Who has something to do gets turns until it is done. A turn ends after some milliseconds, between
+two requests; the next one goes to whoever has used the least time so far. Rules that live here:
+
+* What counts is the time that was used, so one list of a hundred thousand children weighs as much
+  as a thousand pings.
+* Who had nothing to do for a while does not save up the time it did not use, but for a little: it
+  comes before those that are always busy, and whoever is new comes right after.
+* A round of turns ends after some milliseconds, too: then the sockets are looked at again, timers
+  run, and what the connections have to say is sent.
+"""
+
+from __future__ import annotations
+
+import time
+from heapq import heappop, heappush
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+TURN = 0.002
+"""Seconds of one turn."""
+
+ROUND = 0.01
+"""Seconds of one round."""
+
+_CREDIT = 0.05
+"""Seconds that who was idle may be ahead of who was busy."""
+
+
+class Participant(Protocol):
+    """Who takes turns. ``used`` and ``queued`` are the queue's."""
+
+    used: float
+    """Seconds, on a scale that all share."""
+    queued: bool
+
+    def take_turn(self, may_go_on: Callable[[], bool]) -> bool:
+        """Works while ``may_go_on()``; whether there is more to do."""
+
+
+Who = TypeVar("Who", bound=Participant)
+
+
+class TurnQueue(Generic[Who]):
+    """Those that have something to do."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """``clock``: seconds."""
+        self._clock = clock
+        self._heap: list[tuple[float, int, Who]] = []
+        self._number = 0
+        self._level = 0.0
+        """What the one that had the last turn had used: nobody who is busy has used less."""
+        self._end = 0.0
+
+    def __bool__(self) -> bool:
+        return bool(self._heap)
+
+    def joined(self) -> float:
+        """What somebody new is taken to have used."""
+        return self._level
+
+    def add(self, participant: Who) -> None:
+        """``participant`` has something to do."""
+        if not participant.queued:
+            participant.used = max(participant.used, self._level - _CREDIT)
+            self._push(participant)
+
+    def _push(self, participant: Who) -> None:
+        participant.queued = True
+        self._number += 1
+        heappush(self._heap, (participant.used, self._number, participant))
+
+    def run(self, take_turn: Callable[[Who, Callable[[], bool]], bool]) -> None:
+        """One round. ``take_turn`` is called for each turn, as `Participant.take_turn`."""
+        clock, heap = self._clock, self._heap
+        now = clock()
+        end = now + ROUND
+        while heap and now < end:
+            used, _, participant = heappop(heap)
+            participant.queued = False
+            self._level = max(self._level, used)
+            self._end = now + TURN
+            more = take_turn(participant, self._may_go_on)
+            before, now = now, clock()
+            participant.used = used + (now - before)
+            if more:
+                self._push(participant)
+
+    def _may_go_on(self) -> bool:
+        return self._clock() < self._end
+
+    def clear(self) -> None:
+        """Nobody has anything to do any more."""
+        for _used, _number, participant in self._heap:
+            participant.queued = False
+        self._heap.clear()
