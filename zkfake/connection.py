@@ -103,7 +103,7 @@ class Connection:
         self._completed = 0
         if replica.running and replica.admit(self):
             due = self.handshake_due - replica.ensemble.now
-            self._handshake_timer = replica.call_later(due, self._close)
+            self._handshake_timer = replica.call_later(due, self._give_up)
         else:
             self._handshake_timer = replica.call_later(0, self._close)
             self._close()
@@ -133,6 +133,7 @@ class Connection:
             at += 4 + length
             self.stats.received += 1
             self._replica.stats.received += 1
+            self._replica.counts.bytes_received_count += 4 + length
             self._receive_frame(data[at - length : at])
             if may_go_on is not None and not may_go_on():
                 stopped = end - at >= 4
@@ -216,10 +217,16 @@ class Connection:
             self._replica.leave(self)
             self._on_output(self)
 
+    def _give_up(self) -> None:
+        """No handshake for too long."""
+        self._replica.counts.sessionless_connections_expired += 1
+        self._close()
+
     def _answer_word(self, word: bytes, argument: bytes) -> None:
         counts = self._replica.mode is not None  # who serves nobody counts nothing
         self.stats.received += 1
         self._replica.stats.received += counts
+        self._replica.counts.bytes_received_count += len(word)
         text = four_letter.answer(word, Status(self._replica), argument)
         if text:
             self._output.append(text)
@@ -235,6 +242,7 @@ class Connection:
         except JuteError:
             return self._close()
         self._awaiting_handshake = False
+        self._replica.counts.connection_request_count += 1
         self._read_only = asked.read_only
         mode = self._replica.mode
         if mode is None or (mode == "read-only" and not asked.read_only):

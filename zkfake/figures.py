@@ -80,6 +80,19 @@ class ServerStats:
 
 
 @dataclass(slots=True)
+class Counts:
+    """What one server has counted since it was made, by the names that ``mntr`` has for it."""
+
+    bytes_received_count: int = 0
+    connection_rejected: int = 0
+    """Connections that a limit refused."""
+    connection_request_count: int = 0
+    """Connect requests."""
+    sessionless_connections_expired: int = 0
+    """Connections that sent no connect request in time."""
+
+
+@dataclass(slots=True)
 class ConnectionStats:
     """What one connection counts since it was made or the last ``crst``.
 

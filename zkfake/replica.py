@@ -19,7 +19,7 @@ from zkfake.ensemble.decisions import creating
 from zkfake.ensemble.links import Range
 from zkfake.ensemble.role import Completion, Role
 from zkfake.ensemble.store import Sessions, Store
-from zkfake.figures import DEFAULT_TRACE_MASK, Mode, ServerStats
+from zkfake.figures import DEFAULT_TRACE_MASK, Counts, Mode, ServerStats
 from zkfake.four_letter import java_address
 from zkfake.log import Transaction
 from zkfake.protocol import Code, ConnectRequest, Op, Request
@@ -59,6 +59,7 @@ class Replica:
         self.zxid = 0
         """Of the last transaction applied, or where a leader's epoch starts."""
         self.stats = ServerStats()
+        self.counts = Counts()
         self.trace_mask = DEFAULT_TRACE_MASK
         self.host = ""
         self.ports = (0, -1)
@@ -212,11 +213,12 @@ class Replica:
     def admit(self, client: Client) -> bool:
         """Counts a new connection; whether the server, and its address, may have one more."""
         self.clients[client] = None
-        limit = self.settings.max_connections
-        if limit and len(self.clients) > limit:
-            return False
-        limit = self.settings.max_client_connections
-        return not limit or sum(other.host == client.host for other in self.clients) <= limit
+        all_, own = self.settings.max_connections, self.settings.max_client_connections
+        admitted = (not all_ or len(self.clients) <= all_) and (
+            not own or sum(other.host == client.host for other in self.clients) <= own
+        )
+        self.counts.connection_rejected += not admitted
+        return admitted
 
     def leave(self, client: Client) -> None:
         """The connection is closed: its watches go, its session stays until it expires."""

@@ -3,10 +3,12 @@
 import platform
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import cast
 
 from zkfake.figures import ConnectionView, Mode, ServerStats
 from zkfake.four_letter import parse_whitelist
+from zkfake.metrics import names
 from zkfake.reconfig import CONFIG_PATH, server_ports
 from zkfake.replica import Replica
 
@@ -154,24 +156,41 @@ class Status:
         ]
 
     def metrics(self) -> Iterable[tuple[str, object]]:
-        """What the fake can tell truly of what ``mntr`` shows. The real server has some 500 lines
-        more, on the inner life of its threads, queues and disks.
+        """Every line that a server has in this place in its ensemble; what the fake knows nothing
+        of is zero (`zkfake.metrics`).
         """
+        leader = self.mode == "leader"
+        lines = dict(
+            names(
+                restores=self._settings.version.mntr_tells_of_restores,
+                leads=leader,
+                learners=self._learners() if leader else (),
+            )
+        )
+        lines |= asdict(self._replica.counts)
+        lines |= self._own_metrics()
+        return lines.items()
+
+    def _learners(self) -> Iterable[int]:
+        """Those that follow it, if it leads."""
+        return (n for n in self._replica.ensemble.followers if n != self._replica.id)
+
+    def _own_metrics(self) -> dict[str, object]:
         replica, mode = self._replica, self.mode
         nodes = replica.tree.nodes
         size = sum(len(path.encode()) + len(node.data or b"") for path, node in nodes.items())
-        lines: list[tuple[str, object]] = [
-            ("approximate_data_size", size),
-            ("watch_count", len(replica.watches.data) + len(replica.watches.child)),
-            ("global_sessions", len(replica.ensemble.sessions)),
-            ("local_sessions", len(self._local_sessions())),
-            ("uptime", replica.ensemble.now - replica.since),
+        lines: dict[str, object] = {
+            "approximate_data_size": size,
+            "watch_count": len(replica.watches.data) + len(replica.watches.child),
+            "global_sessions": len(replica.ensemble.sessions),
+            "local_sessions": len(self._local_sessions()),
+            "uptime": replica.ensemble.now - replica.since,
             # What the real server says where the system does not tell it.
-            ("open_file_descriptor_count", -1),
-            ("max_file_descriptor_count", -1),
-        ]
+            "open_file_descriptor_count": -1,
+            "max_file_descriptor_count": -1,
+        }
         if not replica.ensemble.standalone and mode != "read-only":
-            lines += self._ensemble_metrics()
+            lines.update(self._ensemble_metrics())
         return lines
 
     def _ensemble_metrics(self) -> list[tuple[str, object]]:

@@ -44,6 +44,8 @@ class Version:
     """deleteContainer takes the whole frame, header and all, for its path, so it finds nothing."""
     ipv6_acl: bool
     """The ip scheme takes IPv6 addresses."""
+    mntr_tells_of_restores: bool
+    """`mntr` has lines about snapshots that are taken and restored by request."""
 
 
 VERSIONS = {
@@ -62,6 +64,7 @@ VERSIONS = {
         malformed_write_uses_zxid=True,
         delete_container_takes_the_frame=True,
         ipv6_acl=False,
+        mntr_tells_of_restores=False,
     ),
     "3.9": Version(
         name="3.9.5",
@@ -78,6 +81,7 @@ VERSIONS = {
         malformed_write_uses_zxid=False,
         delete_container_takes_the_frame=False,
         ipv6_acl=True,
+        mntr_tells_of_restores=True,
     ),
 }
 DEFAULT = "3.9"
