@@ -279,6 +279,11 @@ def _own_version() -> str:
 
 # -- what they come to
 
+_SETTINGS: dict[str, object] = {"4lw.commands.whitelist": "*"}
+"""Every word is answered, as every launcher of test servers has it: kazoo asks ``envi`` for the
+version.
+"""
+
 
 def _server(options: argparse.Namespace) -> tuple[FakeZooKeeper, list[str]]:
     """The fake that the options describe, and what there is to say about it. Raises `OSError` and
@@ -295,7 +300,7 @@ def _server(options: argparse.Namespace) -> tuple[FakeZooKeeper, list[str]]:
         notes.append(f"{options.config}: ignored: {', '.join(config.ignored)}")
     servers = _first(options.servers, len(config.voters) or 1)
     observers = _first(options.observers, len(config.observers))
-    settings: dict[str, object] = {**config.settings, **dict(options.set)}
+    settings: dict[str, object] = {**_SETTINGS, **config.settings, **dict(options.set)}
     if options.sasl_user:
         settings["sasl.users"] = dict(options.sasl_user)
     count = servers + observers

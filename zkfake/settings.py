@@ -65,6 +65,7 @@ def _schemes(value: object) -> tuple[str, ...]:
     raise ValueError("expected schemes with commas between them")
 
 
+_PACKAGE = "org.apache.zookeeper.server.auth"
 _PROVIDERS = {
     "DigestAuthenticationProvider": "digest",
     "EnsembleAuthenticationProvider": "ensemble",
@@ -77,13 +78,10 @@ _PROVIDERS = {
 def _provider(value: object) -> tuple[str | AuthProvider, ...]:
     if isinstance(value, AuthProvider):
         return (value,)
-    package, _, name = value.rpartition(".") if isinstance(value, str) else ("", "", "")
-    if package == "org.apache.zookeeper.server.auth" and name in _PROVIDERS:
-        return (_PROVIDERS[name],)
+    if isinstance(value, str) and is_provider(value):
+        return (_PROVIDERS[value.rpartition(".")[2]],)
     known = ", ".join(_PROVIDERS)
-    raise ValueError(
-        "expected a zkfake.AuthProvider, or org.apache.zookeeper.server.auth. and one of " + known
-    )
+    raise ValueError(f"expected a zkfake.AuthProvider, or {_PACKAGE}. and one of {known}")
 
 
 def _words(value: object) -> frozenset[str]:
@@ -200,15 +198,7 @@ class Settings:
             raise ValueError(f"version {version!r} is not known; choose one of {known}")
         found: dict[str, Any] = {"version": VERSIONS[version], "tls": tls}
         for name, value in (settings or {}).items():
-            row = _row(name.removeprefix("zookeeper."))
-            if row is None:
-                known = ", ".join(sorted(NAMES))
-                raise ValueError(f"{name!r} is not a setting; known settings: {known}")
-            field, parse = row
-            try:
-                parsed = parse(value)
-            except ValueError as error:
-                raise ValueError(f"{name} = {value!r}: {error}") from None
+            field, parsed = read(name, value)
             found[field] = found.get(field, ()) + parsed if field in _MANY else parsed
         made = replace(cls(), **found)
         made.check()
@@ -300,6 +290,33 @@ _MANY = ("sasl_super_users", "auth_providers")
 """The fields that several settings add to."""
 
 
+def is_setting(name: str) -> bool:
+    """Whether there is such a setting."""
+    return _row(name) is not None
+
+
+def is_provider(name: str) -> bool:
+    """Whether this is a class of ZooKeeper's that the fake has."""
+    package, _, plain = name.rpartition(".")
+    return package == _PACKAGE and plain in _PROVIDERS
+
+
+def read(name: str, value: object) -> tuple[str, Any]:
+    """The field of `Settings` that one setting is about, and its value there. Raises `ValueError`:
+    no such setting, or a value that cannot be.
+    """
+    row = _row(name)
+    if row is None:
+        known = ", ".join(sorted(NAMES))
+        raise ValueError(f"{name!r} is not a setting; known settings: {known}")
+    field, parse = row
+    try:
+        return field, parse(value)
+    except ValueError as error:
+        raise ValueError(f"{name} = {value!r}: {error}") from None
+
+
 def _row(name: str) -> _Row | None:
-    head, dot, _ = name.partition(".")
-    return NAMES.get(name) or (NAMES.get(f"{head}.N") if dot else None)
+    plain = name.removeprefix("zookeeper.")
+    head, dot, _ = plain.partition(".")
+    return NAMES.get(plain) or (NAMES.get(f"{head}.N") if dot else None)

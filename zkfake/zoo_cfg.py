@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from zkfake.settings import NAMES, Settings
+from zkfake import settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,8 +20,11 @@ if TYPE_CHECKING:
 __all__ = ["Configuration", "read"]
 
 _SERVER = re.compile(r"server\.\d+")
-_NOT_FROM_A_FILE = ("sasl.users", "authProvider.")
+_PYTHON = ("sasl.users",)
 """How the names of settings begin whose values are Python objects."""
+
+_CLASS = "authProvider."
+"""How the names of settings begin whose values are classes; those of one's own are ignored."""
 
 
 @dataclass(slots=True)
@@ -87,11 +90,15 @@ def _take(found: Configuration, entry: _Property) -> None:
             if inner.name == name:
                 raise ValueError(f"{value}, line {inner.line}: names a further file")
             _take(found, inner)
-    elif plain in NAMES and not plain.startswith(_NOT_FROM_A_FILE):
-        Settings.parse({name: value})
+    elif settings.is_setting(name) and not plain.startswith(_PYTHON) and _is_known(plain, value):
+        settings.read(name, value)
         found.settings[name] = value
     else:
         found.ignored.append(name)
+
+
+def _is_known(plain: str, value: str) -> bool:
+    return not plain.startswith(_CLASS) or settings.is_provider(value)
 
 
 def _port(name: str, value: str) -> int:

@@ -79,10 +79,7 @@ posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signa
 def test_serving_until_a_signal(command: list[str], end: signal.Signals) -> None:
     if shutil.which(command[0]) is None:
         pytest.skip(f"{command[0]} is not installed beside this Python")
-    words = "4lw.commands.whitelist=*"
-    with program(
-        "serve", "--port", "0", "--servers", "2", "--set", words, command=command
-    ) as server:
+    with program("serve", "--port", "0", "--servers", "2", command=command) as server:
         hosts = first_line(server.stdout).split(",")
         assert len(hosts) == 2
         for member in hosts:

@@ -49,6 +49,22 @@ def test_the_file_that_every_package_ships(write: Writer) -> None:
     )
 
 
+def test_settings_of_any_number_and_some_that_need_each_other(write: Writer) -> None:
+    classes = "org.apache.zookeeper.server.auth."
+    found = zoo_cfg.read(
+        write(f"""
+        enforce.auth.enabled=true
+        enforce.auth.schemes=sasl
+        authProvider.1={classes}SASLAuthenticationProvider
+        superUser=bob
+        superUser.1=eve
+    """)
+    )
+    assert found.ignored == []
+    made = Settings.parse(found.settings)
+    assert (made.required_schemes, made.sasl_super_users) == (("sasl",), ("bob", "eve"))
+
+
 def test_an_ensemble_with_tls(write: Writer) -> None:
     path = write("""
         clientPortAddress = 127.0.0.2
