@@ -24,6 +24,10 @@ __all__ = ["Admin", "super_digest"]
 #: Seconds that a server may be away before a test is told so.
 PATIENCE = 20.0
 
+#: A server that is starting may take a connection and never read from it. kazoo waits for it as
+#: long as its session may last, divided by the hosts that it was given: half a second.
+_TIMES = 20
+
 T = TypeVar("T")
 
 
@@ -44,11 +48,14 @@ class Admin:
         auth = None if password is None else [("digest", f"super:{password}")]
         self._hosts = hosts
         self._given_up = False
+        # What becomes of the server is told where it matters, and not in the log of a test.
+        logger = logging.getLogger("pytest_zkdict.admin")
+        logger.setLevel(logging.CRITICAL)
         self.client = KazooClient(
-            hosts,
-            timeout=60.0,
+            ",".join([hosts] * _TIMES),
+            timeout=_TIMES * 0.5,
             auth_data=auth,
-            logger=logging.getLogger("kazoo.client"),  # its requests are not a test's
+            logger=logger,
             connection_retry=KazooRetry(max_tries=-1, delay=0.05, max_delay=0.2),
         )
         try:
@@ -110,11 +117,17 @@ class Admin:
                 return request(*arguments, **named)
 
     def _wait(self) -> None:
-        if self.connected:
-            self._given_up = False
-            return
+        if not self.wait(0 if self._given_up else PATIENCE):
+            self._given_up = True
+            raise ConnectionError(f"the live server at {self._hosts} does not answer any more")
+        self._given_up = False
+
+    def wait(self, seconds: float) -> bool:
+        """Whether the server answers, within that time at the latest."""
         import threading
 
+        if self.connected:
+            return True
         back = threading.Event()
 
         def listen(state: str) -> None:
@@ -123,8 +136,6 @@ class Admin:
 
         self.client.add_listener(listen)
         try:
-            if not self.connected and not back.wait(0 if self._given_up else PATIENCE):
-                self._given_up = True
-                raise ConnectionError(f"the live server at {self._hosts} does not answer any more")
+            return self.connected or back.wait(seconds)
         finally:
             self.client.remove_listener(listen)

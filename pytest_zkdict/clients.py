@@ -103,6 +103,7 @@ class ClientFactory:
         costs one connection and one session. Raises `ServerEndedError` when the server has ended,
         and what `KazooClient.start` raises.
         """
+        __tracebackhide__ = True
         from kazoo.client import KazooClient
 
         logger = None if self._requests is None else self._requests.logger()
@@ -122,6 +123,7 @@ class ClientFactory:
 
 def _start(client: KazooClient, trouble: Callable[[], str | None]) -> None:
     """As `KazooClient.start`, which would wait in vain for a server that is gone."""
+    __tracebackhide__ = True
     started = client.start_async()
     deadline = time.monotonic() + START_LIMIT
     while not started.wait(0.2):

@@ -24,18 +24,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
-from pytest_zkdict.clients import ClientFactory
-from pytest_zkdict.marks import check_load, marked
+from pytest_zkdict.marks import check_load
 from pytest_zkdict.run import Run, Target
 
 if TYPE_CHECKING:
-    import builtins
     import ssl
     from collections.abc import Iterator, Mapping
 
     from kazoo.client import KazooClient
 
-    from pytest_zkdict.servers import ZooKeeperServer
     from zkdict import ZooKeeperDict
     from zkdict.aio import AsyncZooKeeperDict
 
@@ -115,12 +112,13 @@ def client(
     ) -> Iterator[KazooClient]:
         """A started KazooClient on znodes of its own, made by pytest_zkdict.factories.client."""
         with ExitStack() as exits:
+            run = Run.of(request.config)
             where = request.getfixturevalue(server)
-            path = exits.enter_context(chroot(request, where, load))
-            clients = client_factory(request, where, path)
-            made = exits.enter_context(closing(clients))(**arguments)
+            path = exits.enter_context(run.chroot(request, where, load))
+            clients = exits.enter_context(closing(run.clients(where, path)))
+            made = clients(**arguments)
             if scope != "function":
-                Run.of(request.config).isolation.adopt()
+                run.isolation.adopt()
             yield made
 
     return zookeeper_client
@@ -163,29 +161,3 @@ def dict(  # noqa: A001  # as users say it: factories.dict
             own.delete(path, recursive=True)
 
     return zookeeper_dict
-
-
-# -- what the plugin's own fixtures are made of
-
-
-def chroot(
-    request: pytest.FixtureRequest,
-    server: ZooKeeperServer,
-    load: Mapping[str, bytes | None] | None = None,
-) -> Any:
-    """A context manager: a znode for as long as the scope of ``request`` lasts, and its path."""
-    run = Run.of(request.config)
-    seeds: builtins.dict[str, bytes | None] = {
-        **run.options.load,
-        **(load or {}),
-        **marked(request.node).load,
-    }
-    return run.pool.chroot(server, seeds)
-
-
-def client_factory(
-    request: pytest.FixtureRequest, server: ZooKeeperServer, path: str
-) -> ClientFactory:
-    """Makes clients below ``path``."""
-    pool = Run.of(request.config).pool
-    return ClientFactory(server.hosts + path, lambda: pool.trouble(server), pool.requests)

@@ -14,9 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from pytest_zkdict.clients import ClientFactory, DictFactory, ServerFactory
-from pytest_zkdict.factories import chroot, client_factory
-from pytest_zkdict.run import Run, Target
+from pytest_zkdict.run import Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,7 +22,9 @@ if TYPE_CHECKING:
 
     from kazoo.client import KazooClient
 
+    from pytest_zkdict.clients import ClientFactory, DictFactory, ServerFactory
     from pytest_zkdict.live import LiveZooKeeper
+    from pytest_zkdict.run import Target
     from pytest_zkdict.servers import ExternalServer, FakeServer, ZooKeeperServer
     from zkdict import ZooKeeperDict
     from zkdict.aio import AsyncZooKeeperDict
@@ -127,6 +127,8 @@ def zk_server_factory(
     _zk_target: Target, request: pytest.FixtureRequest
 ) -> Iterator[ServerFactory]:
     """Servers that the test has to itself: ``server = zk_server_factory(); server.stop()``."""
+    from pytest_zkdict.clients import ServerFactory
+
     with closing(ServerFactory(Run.of(request.config), _zk_target)) as factory:
         yield factory
 
@@ -139,7 +141,7 @@ def zk_chroot(
     zk_server: ZooKeeperServer, _zk_isolation: None, request: pytest.FixtureRequest
 ) -> Iterator[str]:
     """The path of the znode that this test has to itself; it is removed with all below it."""
-    with chroot(request, zk_server) as path:
+    with Run.of(request.config).chroot(request, zk_server) as path:
         yield path
 
 
@@ -154,7 +156,7 @@ def zk_client_factory(
     zk_server: ZooKeeperServer, zk_chroot: str, request: pytest.FixtureRequest
 ) -> Iterator[ClientFactory]:
     """Makes started clients on the test's own znodes: ``zk_client_factory(timeout=1.0)``."""
-    with closing(client_factory(request, zk_server, zk_chroot)) as factory:
+    with closing(Run.of(request.config).clients(zk_server, zk_chroot)) as factory:
         yield factory
 
 
@@ -177,9 +179,10 @@ def zk_fresh(
 
     @contextmanager
     def fresh(**arguments: Any) -> Iterator[KazooClient]:
+        run = Run.of(request.config)
         with ExitStack() as exits:
-            path = exits.enter_context(chroot(request, zk_server))
-            clients = exits.enter_context(closing(client_factory(request, zk_server, path)))
+            path = exits.enter_context(run.chroot(request, zk_server))
+            clients = exits.enter_context(closing(run.clients(zk_server, path)))
             yield clients(**arguments)
 
     return fresh
@@ -200,6 +203,8 @@ def zk_dict(zk_client: KazooClient) -> Iterator[ZooKeeperDict[Any]]:
 @pytest.fixture
 def zk_dict_factory(zk_client_factory: ClientFactory) -> Iterator[DictFactory]:
     """Makes dicts on the test's own znodes: ``zk_dict_factory("/prices")``, each with a client."""
+    from pytest_zkdict.clients import DictFactory
+
     with closing(DictFactory(zk_client_factory)) as factory:
         yield factory
 

@@ -28,6 +28,10 @@ __all__ = ["Isolation", "ZooKeeperLeakWarning"]
 #: Seconds that a thread or a session which is about to end may take.
 _GRACE = 1.0
 
+_ADVICE = (
+    "The next test gets a server that runs. A test that takes a server down should have one to "
+    "itself, from zk_server_factory."
+)
 _OURS = ("kazoo", "zkdict", "zkfake")
 
 
@@ -49,9 +53,11 @@ class Isolation:
     def begin(self) -> None:
         """A test begins, and every fixture of a wider scope is there."""
         for held in self._pool.held:
-            if (trouble := held.trouble()) is not None:
-                held.revive()
-                warnings.warn(f"before this test, {trouble}", stacklevel=2)
+            held.recover()
+            if held.dead is not None:
+                pytest.fail(held.dead, pytrace=False)
+            while held.noticed:
+                warnings.warn(f"before this test, {held.noticed.pop()}", stacklevel=2)
         self._pool.begin_test()
         self.adopt()
 
@@ -59,27 +65,25 @@ class Isolation:
         """What is there now is nobody's leak."""
         if self._leaks != "ignore":
             self._threads = set(threading.enumerate())
-            self._sessions = {session for held in self._pool.held for session in held.sessions()}
+            self._sessions = set().union(*(held.sessions() for held in self._pool.held))
 
     def end(self, failed: bool) -> None:
         """A test has ended, with all of its fixtures. Fails where something went wrong."""
-        troubles = self.troubles()
+        troubles: list[str] = []
+        for held in self._pool.held:
+            held.recover()
+            troubles += held.noticed
+            held.noticed.clear()
         leaks = [] if self._leaks == "ignore" or failed or troubles else self._left()
         for held in self._pool.held:
-            if held.trouble() is not None:
-                held.revive()
-            held.put_back()
+            if held.dead is None:
+                held.put_back()
         if failed:
             return
         if troubles:
-            pytest.fail(
-                "\n".join(troubles)
-                + "\nIt was started again for the next test. A test that takes a server down "
-                "should have one to itself, from zk_server_factory.",
-                pytrace=False,
-            )
+            pytest.fail("\n".join([*troubles, _ADVICE]), pytrace=False)
         if leaks:
-            text = f"the test left behind: {'; '.join(leaks)}"
+            text = f"the test left behind: {'; '.join(leaks)}. Stop and close what a test starts."
             if self._leaks == "fail":
                 pytest.fail(text, pytrace=False)
             warnings.warn(ZooKeeperLeakWarning(text), stacklevel=2)
@@ -100,13 +104,10 @@ class Isolation:
         return left
 
     def _left_now(self) -> list[str]:
-        sessions = {
-            session: text for held in self._pool.held for session, text in held.sessions().items()
-        }
         left = [
-            f"the session {session & 0xFFFFFFFFFFFFFFFF:#x} {text}"
-            for session, text in sessions.items()
-            if session not in self._sessions
+            f"the session {session & 0xFFFFFFFFFFFFFFFF:#x} {held.describe(session)}"
+            for held in self._pool.held
+            for session in held.sessions() - self._sessions
         ]
         threads = set(threading.enumerate()) - self._threads
         if threads:

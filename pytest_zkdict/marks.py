@@ -10,7 +10,6 @@ The rules that live here:
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -39,16 +38,23 @@ _ARGUMENTS = ("backend", "servers", "version", "settings", "load", "seed", "prof
 _OF_SERVER = ("servers", "version", "settings")
 
 
-@dataclass(frozen=True)
 class Marked:
     """What the marks of one test come to."""
 
-    backends: tuple[str, ...] | None = None
-    #: ``servers``, ``version`` and ``settings``, where a mark has them.
-    server: Mapping[str, Any] = field(default_factory=dict)
-    load: Mapping[str, bytes | None] = field(default_factory=dict)
-    #: Arguments of the `Simulation`.
-    simulation: Mapping[str, Any] = field(default_factory=dict)
+    def __init__(
+        self,
+        backends: tuple[str, ...] | None = None,
+        server: Mapping[str, Any] | None = None,
+        load: Mapping[str, bytes | None] | None = None,
+        simulation: Mapping[str, Any] | None = None,
+    ) -> None:
+        """``server``: the ``servers``, ``version`` and ``settings`` that a mark has.
+        ``simulation``: arguments of the `Simulation`.
+        """
+        self.backends = backends
+        self.server = server or {}
+        self.load = load or {}
+        self.simulation = simulation or {}
 
 
 def marked(node: pytest.Item | pytest.Collector | Any) -> Marked:

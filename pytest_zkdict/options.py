@@ -11,7 +11,7 @@ The rules that live here:
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -32,9 +32,10 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
 DEFAULT_VERSION = "3.9"
 
 
-@dataclass(frozen=True)
 class Options:
-    """What the settings of this run come to."""
+    """What the settings of this run come to. (No dataclass: these take a millisecond to define, in
+    everybody's runs.)
+    """
 
     backends: tuple[str, ...] = ("fake",)
     hosts: str | None = None
@@ -42,12 +43,15 @@ class Options:
     require_live: bool = False
     servers: int | None = None
     version: str | None = None
-    settings: Mapping[str, object] = field(default_factory=dict)
-    load: Mapping[str, bytes | None] = field(default_factory=dict)
+    settings: Mapping[str, object] = MappingProxyType({})
+    load: Mapping[str, bytes | None] = MappingProxyType({})
     seed: int | None = None
     profile: str | None = None
     patch: tuple[str, ...] = ()
     leaks: str = "warn"
+
+    def __init__(self, **values: Any) -> None:
+        self.__dict__.update(values)
 
 
 # -- values
@@ -120,15 +124,24 @@ def _seed_data(text: str) -> dict[str, bytes | None]:
 # -- the settings
 
 
-@dataclass(frozen=True)
 class _Setting:
-    name: str
-    variable: str
-    metavar: str
-    help: str
-    parse: Callable[[str], Any] = str
-    #: What the option stands for when it takes no value.
-    flag: str | None = None
+    def __init__(
+        self,
+        name: str,
+        variable: str,
+        metavar: str,
+        text: str,
+        parse: Callable[[str], Any] = str,
+        *,
+        flag: str | None = None,
+    ) -> None:
+        """``flag``: what the option stands for, where it takes no value."""
+        self.name = name
+        self.variable = variable
+        self.metavar = metavar
+        self.help = text
+        self.parse = parse
+        self.flag = flag
 
 
 _SETTINGS = (

@@ -13,13 +13,11 @@ asks for them.
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_zkdict import marks, options, unittests
-from pytest_zkdict.clients import ClientFactory, DictFactory, ServerEndedError, ServerFactory
 from pytest_zkdict.fixtures import *  # noqa: F403  # pytest looks for fixtures here
 from pytest_zkdict.fixtures import ONLY_ON
 from pytest_zkdict.reports import pytest_runtest_makereport
@@ -33,14 +31,7 @@ if TYPE_CHECKING:
 
     from pytest_zkdict.run import Target
 
-__all__ = [
-    "ClientFactory",
-    "DictFactory",
-    "ServerEndedError",
-    "ServerFactory",
-    "pytest_runtest_makereport",
-    "zk_simulation",
-]
+__all__ = ["pytest_runtest_makereport", "zk_simulation"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -72,7 +63,7 @@ def _targets(node: Any) -> tuple[list[Target], str | None]:
         wanted = marks.Marked()  # it is told of once everything is collected
     for name, backend in ONLY_ON.items():
         if name in node.fixturenames:
-            wanted = replace(wanted, backends=(backend,))
+            wanted.backends = (backend,)
     return Run.of(node.config).targets(wanted)
 
 

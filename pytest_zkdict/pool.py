@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
     from pytest_zkdict.live_member import LiveMember
     from pytest_zkdict.servers import Backend, OwnServer, ZooKeeperServer
-    from zkfake import Snapshot
 
 __all__ = ["ServerPool", "ServerSpec", "UnsuitableServerError"]
 
@@ -68,55 +67,120 @@ class ServerSpec:
         return (self.name, self.backend, self.servers, self.version, settings, load, id(self.tls))
 
 
-class _Fake:
-    """A server of the run on the fake, and how it is put back."""
+class _Held:
+    """A server of the run, and how it is put back between two tests."""
+
+    server: FakeServer | LiveZooKeeper | ExternalServer
+
+    def __init__(self, load: Mapping[str, bytes | None]) -> None:
+        self.load = load
+        self.base = ""
+        self.chroots: set[str] = set()
+        self.noticed: list[str] = []
+        """What became of the server in this test."""
+        self.dead: str | None = None
+        """Why it can not be started again."""
+        self.log_before: tuple[int, ...] = ()
+        """How much of each member's log there was before the test, on live."""
+
+    @property
+    def admin(self) -> Admin | None:
+        """The run's own client, which the fake does not need."""
+        return None
+
+    def begin_test(self) -> None:
+        """A test begins."""
+
+    def trouble(self) -> str | None:
+        """What has become of the server; `None` while it serves."""
+        raise NotImplementedError
+
+    def recover(self) -> None:
+        """Start the server again where it has ended, and keep in mind what became of it."""
+        trouble = self.trouble()
+        if trouble is None:
+            self.dead = None
+        elif isinstance(self.server, ExternalServer):
+            self.dead = trouble
+            self.noticed.append(trouble)
+        elif self.dead is None:
+            self.noticed.append(trouble)
+            try:
+                self.server.start()
+            except Exception as error:
+                self.dead = f"{trouble}\nIt could not be started again: {error}"
+
+    def make(self, path: str, znodes: Mapping[str, bytes | None]) -> None:
+        """Make a test's znode, with ``znodes`` below it."""
+        raise NotImplementedError
+
+    def remove(self, path: str) -> None:
+        """Remove a test's znode with all below it."""
+        raise NotImplementedError
+
+    def put_back(self) -> None:
+        """End what a test has done to the server, and remove what it left outside its znode."""
+        raise NotImplementedError
+
+    def sessions(self) -> set[int]:
+        """The ids of the open sessions whose clients are connected: that of a client which was
+        stopped while its server was away goes by itself.
+        """
+        raise NotImplementedError
+
+    def describe(self, session: int) -> str:
+        """Whose session that is."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """End the server."""
+        raise NotImplementedError
+
+
+class _Fake(_Held):
+    server: FakeServer
 
     def __init__(self, server: FakeServer, load: Mapping[str, bytes | None]) -> None:
+        super().__init__(load)
         self.server = server
-        self.base = ""
-        self.load = load
-        self.admin: Admin | None = None  # the fake needs none
-        self.log_before: tuple[int, ...] = ()
-        self.chroots: set[str] = set()
-        self._begin()
-
-    def _begin(self) -> None:
-        self.server.load(self.load)
-        self._seed: Snapshot = self.server.snapshot()
+        self.server.load(load)
+        self._seed = server.snapshot()
+        self._later: list[str] = []
+        """What is to be removed once the server can be written to again."""
 
     def make(self, path: str, znodes: Mapping[str, bytes | None]) -> None:
         self.server.load({path: b"", **{path + below: data for below, data in znodes.items()}})
 
     def remove(self, path: str) -> None:
-        if self.chroots:
+        if self.server.running and self.server.writable:
             self.server.remove(path)
         else:
-            self.server.restore(self._seed)
+            self._later.append(path)
 
     def trouble(self) -> str | None:
         if self.server.running:
             return None
         return f"the fake server at {self.server.hosts} was stopped and not started again."
 
-    def revive(self) -> None:
-        self.server.start()
-
-    def begin_test(self) -> None: ...
-
     def put_back(self) -> None:
         self.server.put_back()
+        while self._later:
+            self.server.remove(self._later.pop())
         if not self.chroots:
             self.server.restore(self._seed)
 
-    def sessions(self) -> dict[int, str]:
-        return self.server.describe_sessions()
+    def sessions(self) -> set[int]:
+        return {view.session_id for view in self.server.connections} - {0}
+
+    def describe(self, session: int) -> str:
+        return self.server.describe(session)
 
     def close(self) -> None:
         self.server.close()
 
 
-class _Live:
-    """A live server of the run, and how it is put back."""
+class _Live(_Held):
+    server: LiveZooKeeper | ExternalServer
 
     def __init__(
         self,
@@ -126,40 +190,39 @@ class _Live:
         base: str = "",
         password: str | None = None,
     ) -> None:
+        super().__init__(load)
         self.server = server
         self.base = base
-        self.load = load
-        self.chroots: set[str] = set()
-        self.admin = Admin(server.hosts, password)
-        self.log_before: tuple[int, ...] = ()
+        self._admin = Admin(server.hosts, password)
         self._tops: set[str] = set()
+        self._addresses: dict[int, str] = {}
         if isinstance(server, LiveZooKeeper):
-            self.admin.load(load)
-            self._tops = set(self.admin.children("/"))
+            self._admin.load(load)
+            self._tops = set(self._admin.children("/"))
+
+    @property
+    def admin(self) -> Admin:
+        return self._admin
 
     def make(self, path: str, znodes: Mapping[str, bytes | None]) -> None:
-        self.admin.load({path: b"", **{path + below: data for below, data in znodes.items()}})
+        self._admin.load({path: b"", **{path + below: data for below, data in znodes.items()}})
 
     def remove(self, path: str) -> None:
-        if not self.admin.remove(path):
+        if not self._admin.remove(path):
             warnings.warn(f"a test locked znodes under {path}; they stay", stacklevel=2)
 
     def trouble(self) -> str | None:
         server = self.server
         if isinstance(server, ExternalServer):
-            if self.admin.connected:
+            if self._admin.wait(_NOTICE if self.dead is None else 0):
                 return None
-            return f"the live server at {server.hosts} does not answer any more"
+            return f"the live server at {server.hosts} does not answer any more."
         deadline = time.monotonic() + _NOTICE
         while server.running:
-            if self.admin.connected or time.monotonic() > deadline:
+            if self._admin.connected or time.monotonic() > deadline:
                 return None
             time.sleep(0.01)
         return "\n".join(_how_it_ended(member) for member in server.members if not member.running)
-
-    def revive(self) -> None:
-        if isinstance(self.server, LiveZooKeeper):
-            self.server.start()
 
     def begin_test(self) -> None:
         if isinstance(self.server, LiveZooKeeper):
@@ -168,23 +231,26 @@ class _Live:
     def put_back(self) -> None:
         if self.chroots or isinstance(self.server, ExternalServer):
             return
-        for name in self.admin.children("/"):
+        for name in self._admin.children("/"):
             if name not in self._tops:
-                self.admin.remove(f"/{name}")
-        self.admin.load(self.load)
+                self._admin.remove(f"/{name}")
+        self._admin.load(self.load)
 
-    def sessions(self) -> dict[int, str]:
+    def sessions(self) -> set[int]:
         if isinstance(self.server, ExternalServer):
-            return {}  # other runs have theirs there
-        found: dict[int, str] = {}
-        for host in self.server.hosts.split(","):
-            name, _, port = host.rpartition(":")
+            return set()  # other runs have theirs there
+        self._addresses = {}
+        for member in self.server.members:
             with contextlib.suppress(OSError):
-                found.update(_sessions(four_letter_word(name, int(port), "cons")))
-        return found
+                answer = four_letter_word("127.0.0.1", member.port, "cons")
+                self._addresses.update(_sessions(answer))
+        return set(self._addresses)
+
+    def describe(self, session: int) -> str:
+        return f"of the client at {self._addresses[session]}"
 
     def close(self) -> None:
-        self.admin.close()
+        self._admin.close()
         if isinstance(self.server, LiveZooKeeper):
             self.server.close()
 
@@ -205,7 +271,7 @@ def _sessions(cons: str) -> dict[int, str]:
         address, _, rest = line.strip().partition("[")
         _, sid, rest = rest.partition("sid=0x")
         if sid:
-            found[int(rest.split(",")[0], 16)] = f"of the client at {address.lstrip('/')}"
+            found[int(rest.split(",")[0], 16)] = address.lstrip("/")
     return found
 
 
@@ -217,7 +283,7 @@ class ServerPool:
         self._hosts, _, base = (hosts or "").partition("/")
         self._base = f"/{base}".rstrip("/")
         self._home = home
-        self._running: dict[tuple[object, ...], _Fake | _Live | Exception] = {}
+        self._running: dict[tuple[object, ...], _Held | Exception] = {}
         self._password = secrets.token_hex(16)
         #: What a test has from its factory of servers.
         self.lent: list[OwnServer] = []
@@ -241,9 +307,9 @@ class ServerPool:
         found = self._running[spec.key]
         if isinstance(found, Exception):
             raise found
-        return found.server
+        return cast("ZooKeeperServer", found.server)
 
-    def _start(self, spec: ServerSpec) -> _Fake | _Live:
+    def _start(self, spec: ServerSpec) -> _Held:
         if spec.backend == "fake":
             return _Fake(cast("FakeServer", self.own(spec)), spec.load)
         if self._hosts:
@@ -343,18 +409,18 @@ class ServerPool:
             yield path
         finally:
             held.chroots.discard(path)
-            if held.trouble() is not None:
-                held.revive()
-            held.remove(path)
+            held.recover()
+            if held.dead is None:
+                held.remove(path)
 
-    def _holding(self, server: ZooKeeperServer) -> _Fake | _Live:
+    def _holding(self, server: ZooKeeperServer) -> _Held:
         for held in self.held:
             if held.server is server:
                 return held
         raise ValueError(f"{server!r} is not a server that the run shares")
 
     @property
-    def held(self) -> list[_Fake | _Live]:
+    def held(self) -> list[_Held]:
         """The servers that were started."""
         return [held for held in self._running.values() if not isinstance(held, Exception)]
 

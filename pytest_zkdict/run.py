@@ -8,26 +8,29 @@ the plugin's hands is told in words, without a traceback of the plugin.
 from __future__ import annotations
 
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
+from pytest_zkdict.marks import marked
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
 
+    from pytest_zkdict.clients import ClientFactory
     from pytest_zkdict.isolation import Isolation
     from pytest_zkdict.marks import Marked
     from pytest_zkdict.options import Options
     from pytest_zkdict.pool import ServerPool, ServerSpec
+    from pytest_zkdict.servers import ZooKeeperServer
 
 __all__ = ["Run", "Target"]
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, eq=False)
 class Target:
     """What one test runs on: the backend, and what its marks want of the server.
 
@@ -35,8 +38,9 @@ class Target:
     anew.
     """
 
-    backend: str
-    server: Mapping[str, Any] = field(default_factory=dict)
+    def __init__(self, backend: str, server: Mapping[str, Any]) -> None:
+        self.backend = backend
+        self.server = server
 
 
 class Run:
@@ -119,6 +123,28 @@ class Run:
             **target.server.get("settings", {}),
         }
         return ServerSpec(backend=target.backend, name=name, **found)  # type: ignore[arg-type]
+
+    # -- for the fixtures
+
+    def chroot(
+        self,
+        request: pytest.FixtureRequest,
+        server: ZooKeeperServer,
+        load: Mapping[str, bytes | None] | None = None,
+    ) -> AbstractContextManager[str]:
+        """A znode for as long as the scope of ``request`` lasts, and its path.
+
+        It begins with the ``load`` of the run, the server, the caller and the marks.
+        """
+        seeds = {**self.options.load, **(load or {}), **marked(request.node).load}
+        return self.pool.chroot(server, seeds)
+
+    def clients(self, server: ZooKeeperServer, path: str) -> ClientFactory:
+        """Makes clients below ``path``."""
+        from pytest_zkdict.clients import ClientFactory
+
+        pool = self.pool
+        return ClientFactory(server.hosts + path, lambda: pool.trouble(server), pool.requests)
 
     def started_or_skipped(self, start: Callable[[], T]) -> T:
         """What ``start`` returns. Skips or fails the test, in words, where it can not."""

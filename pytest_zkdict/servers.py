@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import socket
 import struct
-from collections import Counter
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, cast
 
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from zkfake.inspector import ConnectionView, SessionView, WatchView, ZnodeView
 
 __all__ = ["Backend", "ExternalServer", "FakeServer", "OwnServer", "ZooKeeperServer"]
+
+#: Seconds that an election may take once every fault is healed.
+_ELECTION = 10.0
 
 Backend = Literal["fake", "live"]
 
@@ -216,7 +219,10 @@ class FakeServer:
     # -- between two tests
 
     def put_back(self) -> None:
-        """Heals every fault, starts what is stopped and takes every lag away."""
+        """Heals every fault, starts what is stopped, takes every lag away, and waits for a leader.
+
+        Raises `RuntimeError` where none is elected in `_ELECTION` seconds.
+        """
         if self._faults_used:
             self._faults_used = False
             self._fake.faults.heal()
@@ -224,16 +230,26 @@ class FakeServer:
             member.start()
             if member.lag:
                 member.lag = 0
+        deadline = time.monotonic() + _ELECTION
+        while not self.writable:
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"the fake server at {self.hosts} has no leader")
+            time.sleep(0.002)
 
-    def describe_sessions(self) -> dict[int, str]:
-        """The open sessions by id, each with what it holds."""
-        watches = Counter(watch.session_id for watch in self._fake.watches)
-        peers = {view.session_id: view.address for view in self._fake.connections}
-        return {
-            session.id: f"of the client at {peers.get(session.id, '(not connected)')}, "
-            f"{len(session.ephemerals)} ephemerals, {watches[session.id]} watches"
-            for session in self._fake.sessions
-        }
+    @property
+    def writable(self) -> bool:
+        """Whether one of its servers leads, so that it can be written to."""
+        return any(member.mode in ("standalone", "leader") for member in self._fake.members)
+
+    def describe(self, session_id: int) -> str:
+        """Whose session that is, and what it holds."""
+        peers = [view.address for view in self._fake.connections if view.session_id == session_id]
+        watches = sum(watch.session_id == session_id for watch in self._fake.watches)
+        ephemerals = sum(
+            len(session.ephemerals) for session in self._fake.sessions if session.id == session_id
+        )
+        address = peers[0] if peers else "an unknown address"
+        return f"of the client at {address}, {ephemerals} ephemerals, {watches} watches"
 
 
 @dataclass(frozen=True)

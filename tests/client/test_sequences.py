@@ -2,7 +2,7 @@
 
 from kazoo.client import KazooClient
 
-from pytest_zkdict.plugin import ClientFactory
+from pytest_zkdict.clients import ClientFactory
 
 
 def test_the_suffix_has_ten_digits_and_counts_up(zk_client: KazooClient) -> None:

@@ -9,7 +9,7 @@ import pytest
 from kazoo.client import KazooClient, KazooState
 from kazoo.exceptions import NoChildrenForEphemeralsError
 
-from pytest_zkdict.plugin import ClientFactory
+from pytest_zkdict.clients import ClientFactory
 from pytest_zkdict.servers import ZooKeeperServer
 
 Abandon = Callable[[KazooClient], None]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from kazoo.client import KazooClient
 
-from pytest_zkdict.plugin import ClientFactory
+from pytest_zkdict.clients import ClientFactory
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from kazoo.exceptions import (
 )
 from kazoo.security import OPEN_ACL_UNSAFE
 
-from pytest_zkdict.plugin import ClientFactory
+from pytest_zkdict.clients import ClientFactory
 from pytest_zkdict.servers import ZooKeeperServer
 
 

@@ -14,7 +14,7 @@ import pytest
 from kazoo.client import KazooClient
 from kazoo.protocol.states import Callback
 
-from pytest_zkdict.plugin import ClientFactory
+from pytest_zkdict.clients import ClientFactory
 from zkdict import ZooKeeperDict
 
 NAMES = {

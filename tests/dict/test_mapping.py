@@ -21,7 +21,7 @@ from zkdict.keys import KeyCodec
 if TYPE_CHECKING:
     from kazoo.client import KazooClient
 
-    from pytest_zkdict.plugin import ClientFactory
+    from pytest_zkdict.clients import ClientFactory
 
 
 class Pair(NamedTuple):

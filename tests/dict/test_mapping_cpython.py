@@ -19,7 +19,7 @@ from zkdict import Pickle, ZooKeeperDict
 if TYPE_CHECKING:
     from kazoo.client import KazooClient
 
-    from pytest_zkdict.plugin import ClientFactory
+    from pytest_zkdict.clients import ClientFactory
 
 try:
     mapping_tests: Any = importlib.import_module("test.mapping_tests")

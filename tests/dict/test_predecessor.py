@@ -28,7 +28,7 @@ from zkdict import JSON, TEXT, Pickle
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pytest_zkdict.plugin import ClientFactory, ServerFactory
+    from pytest_zkdict.clients import ClientFactory, ServerFactory
 
 T = TypeVar("T")
 

@@ -13,7 +13,7 @@ import zkdict
 if TYPE_CHECKING:
     import pytest
 
-    from pytest_zkdict.plugin import ClientFactory
+    from pytest_zkdict.clients import ClientFactory
 
 DOCS = Path(__file__).parents[2] / "docs"
 

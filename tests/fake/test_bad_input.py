@@ -17,7 +17,7 @@ from .harness import MARSHALLING, OK, UNIMPLEMENTED
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from pytest_zkdict.plugin import ServerFactory
+    from pytest_zkdict.clients import ServerFactory
     from pytest_zkdict.servers import ZooKeeperServer
 
 PATIENCE = 30.0

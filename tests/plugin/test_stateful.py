@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule, run_state_machine_as_test
 from kazoo.client import KazooClient
 
-from pytest_zkdict.plugin import ClientFactory
+from pytest_zkdict.clients import ClientFactory
 from pytest_zkdict.stateful import ZooKeeperDictMachine, run_machine
 from zkdict import Timeout, ZooKeeperDict
 

@@ -11,7 +11,7 @@ from ..differential.client import Client
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from pytest_zkdict.plugin import ServerFactory
+    from pytest_zkdict.clients import ServerFactory
 
     Connect = Callable[..., Client]
     Serve = Callable[..., Connect]

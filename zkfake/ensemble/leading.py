@@ -133,7 +133,7 @@ class Leading(Role):
     def leave(self) -> None:
         self._give_up.cancel()
         self._ensemble.step_down(self)
-        for peer in self._connected:
+        for peer in list(self._connected):  # a closed link may lose a peer at once
             peer.end.close()
 
     # -- its quorum
