@@ -46,22 +46,22 @@ def zk_simulation(request: pytest.FixtureRequest) -> Iterator[Simulation]:
     load = arguments.pop("load", None)
     try:
         simulation = Simulation(**arguments)
-    except (TypeError, ValueError) as error:
-        pytest.fail(f"zk_simulation: {error}", pytrace=False)
-    simulation.quiet = True
-    item = request.node
-    item.stash[SIMULATION] = simulation
-    try:
         simulation.__enter__()
+    except (ImportError, TypeError, ValueError) as error:
+        pytest.fail(f"zk_simulation: {error}", pytrace=False)
+    stash = request.node.stash
+    stash[SIMULATION] = simulation
+    try:
         if load:
             simulation.load(load)
         yield simulation
     finally:
-        failure = item.stash.get(FAILED, None)
+        failure = stash.get(FAILED, None)
+        simulation.quiet = failure is not None  # the test's report has told of it
         try:
             simulation.__exit__(None if failure is None else type(failure), failure, None)
         finally:
-            del item.stash[SIMULATION]
+            del stash[SIMULATION]
 
 
 def _arguments(request: pytest.FixtureRequest) -> dict[str, Any]:

@@ -330,17 +330,18 @@ def test_nothing_grows(pytester: pytest.Pytester, zk_server: object, zk_backend:
         import os, threading
         import pytest
 
-        @pytest.mark.parametrize("number", range(30))
-        def test_it(zk_dict, zk_simulation, number): pass
-
         counts = []
 
-        @pytest.mark.parametrize("number", range(2))
-        def test_count(zk_client, number):
+        @pytest.mark.parametrize("number", range(30))
+        def test_it(zk_dict, zk_simulation, number):
             counts.append((threading.active_count(), len(os.listdir("/dev/fd"))))
-            assert len(set(counts)) == 1
+
+        def test_count():
+            # The server may be about to close what the last client had.
+            threads, descriptors = (now - then for then, now in zip(counts[2], counts[-1]))
+            assert threads <= 1 and descriptors <= 4
         """
     )
     result = pytester.runpytest_inprocess(f"--zk-backend={zk_backend}")
-    result.assert_outcomes(passed=32)
+    result.assert_outcomes(passed=31)
     assert set(threading.enumerate()) <= before

@@ -36,3 +36,92 @@ def test_a_failure_tells_the_seed_and_how_to_run_it_again(pytester: pytest.Pytes
     result = pytester.runpytest_inprocess("-p", "no:cacheprovider")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*zk_simulation*", "*seed 41; to run it again: *"])
+
+
+def test_a_deadlock_counts_once(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        def test_it(zk_simulation):
+            client = zk_simulation.client()
+            lock = client.handler.lock_object()
+            lock.acquire()
+            client.stop()
+            lock.acquire()
+
+        def test_after(zk_simulation):
+            zk_simulation.client().create("/a")
+        """
+    )
+    result = pytester.runpytest_inprocess()
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["*SimulationDeadlock*", "*- zk_simulation -*", "seed 0; *"])
+    assert "replay with" not in result.stdout.str(), "told twice"
+
+
+def test_what_fails_only_at_the_end_tells_the_seed_too(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        def test_it(zk_simulation):
+            zk_simulation.spawn(lambda: 1 / 0)
+            zk_simulation.sleep(1)
+        """
+    )
+    result = pytester.runpytest_inprocess("--zk-seed=41")
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["*TaskFailed*", "*seed 41; replay with *"])
+
+
+@pytest.mark.parametrize("passes", [True, False])
+def test_nothing_of_a_simulation_outlives_its_test(pytester: pytest.Pytester, passes: bool) -> None:
+    pytester.makepyfile(
+        f"""
+        import gc, weakref
+
+        seen = []
+
+        def test_it(zk_simulation):
+            zk_simulation.client().create("/a")
+            seen.append(weakref.ref(zk_simulation.network))
+            assert {passes}
+
+        def test_after(request):
+            item = request.session.items[0]
+            assert not any("imulation" in repr(value) for value in item.stash._storage.values())
+            if {passes}:
+                gc.collect()
+                assert seen[0]() is None
+        """
+    )
+    result = pytester.runpytest_inprocess("--tb=no")
+    result.assert_outcomes(passed=1 + passes, failed=not passes)
+
+
+def test_the_seed_is_chosen_by_mark_then_option_then_ini_then_environment(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytester.makepyfile(
+        """
+        import pytest
+
+        def test_it(zk_simulation):
+            print("seed", zk_simulation.seed)
+
+        @pytest.mark.zk_simulation(seed=1)
+        def test_marked(zk_simulation):
+            print("marked", zk_simulation.seed)
+        """
+    )
+    expected = ["*seed 0*"]
+    for source in (None, "environment", "ini", "option"):
+        arguments = ["-s"]
+        if source == "environment":
+            monkeypatch.setenv("ZKFAKE_SEED", "4")
+            expected = ["*seed 4*"]
+        elif source == "ini":
+            pytester.makeini("[pytest]\nzk_seed = 3")
+            expected = ["*seed 3*"]
+        elif source == "option":
+            arguments.append("--zk-seed=2")
+            expected = ["zookeeper: *, seed=2", "*seed 2*"]
+        result = pytester.runpytest_inprocess(*arguments)
+        result.stdout.fnmatch_lines([*expected, "*marked 1*"])

@@ -1,0 +1,207 @@
+"""The mark `zookeeper` and its short forms: merged from module, class and function, and checked."""
+
+import pytest
+
+
+def test_marks_of_module_class_and_function_add_up(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import pytest
+
+        pytestmark = pytest.mark.zookeeper(
+            servers=3, settings={"tickTime": 100}, load={"/a": b"module", "/b": b"module"}
+        )
+
+        @pytest.mark.zookeeper(settings={"minSessionTimeout": 3000}, load={"/b": b"class"})
+        class TestIt:
+            @pytest.mark.zookeeper(load={"/c/d": None})
+            def test_all(self, zk_fake, zk_client):
+                assert len(zk_fake.members) == 3
+                assert (zk_fake.tick_time, zk_fake.min_session_timeout) == (100, 3.0)
+                assert zk_client.get("/a")[0] == b"module"
+                assert zk_client.get("/b")[0] == b"class"
+                assert zk_client.get("/c/d")[0] is None
+
+            @pytest.mark.zookeeper(servers=1, version="3.8")
+            def test_the_nearest_wins(self, zk_server):
+                assert len(zk_server.members) == 1
+                assert zk_server.version.startswith("3.8")
+
+        def test_module(zk_server, zk_client):
+            assert zk_server.min_session_timeout == 0.2
+            assert zk_client.get("/b")[0] == b"module"
+        """
+    )
+    pytester.runpytest_inprocess("-Werror").assert_outcomes(passed=3)
+
+
+def test_marks_of_a_simulation_add_up(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import pytest
+
+        pytestmark = pytest.mark.zookeeper(seed=3, patch=["json"], load={"/a": b"1"})
+
+        @pytest.mark.zk_simulation(servers=3, profile="realistic")
+        class TestIt:
+            @pytest.mark.zk_simulation(seed=7, patch=["csv"], reorder=0.5)
+            def test_it(self, zk_simulation):
+                assert zk_simulation.seed == 7
+                assert len(zk_simulation.replicas) == 3
+                assert zk_simulation.profile.reorder == 0.5
+                assert zk_simulation.patched == {"json", "csv"}
+
+        def test_module(zk_simulation):
+            assert zk_simulation.seed == 3
+            assert len(zk_simulation.replicas) == 1
+            assert zk_simulation.client().get("/a")[0] == b"1"
+
+        @pytest.mark.zookeeper(servers=3)
+        def test_load_into_an_ensemble(zk_simulation):
+            assert zk_simulation.client().get("/a")[0] == b"1"
+        """
+    )
+    pytester.runpytest_inprocess("-Werror").assert_outcomes(passed=3)
+
+
+@pytest.mark.zk_backend("live")
+def test_servers_and_settings_mean_the_same_on_live(
+    pytester: pytest.Pytester, zk_backend: str
+) -> None:
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.zookeeper(servers=3, settings={"minSessionTimeout": 3000}, load={"/a": b"1"})
+        def test_it(zk_live, zk_client):
+            assert len(zk_live.members) == 3
+            assert len(zk_client.hosts) == 3
+            assert zk_client.get("/a")[0] == b"1"
+            assert zk_live.min_session_timeout == 3
+        """
+    )
+    pytester.runpytest_inprocess("--zk-backend=live").assert_outcomes(passed=1)
+
+
+@pytest.mark.zk_backend("live")
+def test_another_version_than_the_live_servers_skips(
+    pytester: pytest.Pytester, zk_backend: str, live_version: str
+) -> None:
+    pytester.makepyfile(
+        f"""
+        import pytest
+
+        @pytest.mark.zookeeper(version="3.4")
+        def test_another(zk_client): pass
+
+        @pytest.mark.zookeeper(version="{live_version}")
+        def test_this(zk_client): pass
+        """
+    )
+    result = pytester.runpytest_inprocess("--zk-backend=live", "--zk-require-live", "-rs")
+    result.assert_outcomes(passed=1, skipped=1)
+    result.stdout.fnmatch_lines(["SKIPPED*wants ZooKeeper 3.4, and the live server is 3.*"])
+
+
+@pytest.mark.parametrize(
+    ("mark", "runs_on"),
+    [
+        ('zookeeper(backend="live")', ["live"]),
+        ('zookeeper(backend=["live", "fake"])', ["fake", "live"]),
+        ('zookeeper(backend="both")', ["fake", "live"]),
+        ('zk_backend("fake", "live")', ["fake", "live"]),
+    ],
+)
+def test_which_backends_a_test_runs_on(
+    pytester: pytest.Pytester, mark: str, runs_on: list[str]
+) -> None:
+    pytester.makepyfile(
+        f"""
+        import pytest
+
+        pytestmark = pytest.mark.zk_backend("fake")
+
+        @pytest.mark.{mark}
+        def test_it(zk_backend): pass
+
+        def test_module(zk_backend): pass
+        """
+    )
+    result = pytester.runpytest_inprocess("--collect-only", "-q", "--zk-backend=both")
+    found = [line.partition("::")[2] for line in result.outlines if "::" in line]
+    assert sorted(found) == sorted(
+        [*(f"test_it[{backend}]" for backend in runs_on), "test_module[fake]"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("mark", "wrong"),
+    [
+        ("zk_backend", "zk_backend takes a backend, as in zk_backend('fake'), not zk_backend()"),
+        ("zk_backend(name='fake')", "zk_backend takes a backend*, not zk_backend(name='fake')"),
+        ("zk_backend('real')", "zk_backend takes 'fake', 'live' or 'both', not 'real'"),
+        ("zk_backend('fake', 'real')", "zk_backend takes 'fake', 'live' or 'both', not 'real'"),
+        ("zk_simulation(7)", "zk_simulation takes arguments by name only*not zk_simulation(7)"),
+        ("zookeeper('fake')", "zookeeper takes arguments by name only*, not zookeeper('fake')"),
+        ("zookeeper(server=3)", "zookeeper has no argument 'server'; there are backend, servers*"),
+        ("zookeeper(backend='real')", "zookeeper takes 'fake', 'live' or 'both', not 'real'"),
+        ("zookeeper(servers='3')", "zookeeper takes an int as servers, not '3'"),
+        ("zookeeper(servers=0)", "zookeeper takes 1 to 254 servers, not 0"),
+        ("zookeeper(seed=True)", "zookeeper takes an int as seed, not True"),
+        ("zookeeper(version=3.9)", "zookeeper takes a str as version, such as '3.9', not 3.9"),
+        ("zookeeper(settings=['tickTime'])", "zookeeper takes a mapping by name as settings*"),
+        ("zookeeper(load={'a': b''})", "zookeeper takes paths such as '/a/b' in load, not 'a'"),
+        ("zookeeper(load={'/a': 'x'})", "zookeeper takes bytes or None as data in load, not 'x'*"),
+        ("zookeeper(load=['/a'])", "zookeeper takes a mapping*as load, not *'/a'*"),
+        ("zookeeper(patch='shop')", "zookeeper takes a list of module names as patch, not 'shop'"),
+    ],
+)
+@pytest.mark.parametrize("fixture", ["zk_client", "zk_simulation", ""])
+def test_wrong_arguments_end_the_run_and_name_the_test(
+    pytester: pytest.Pytester, mark: str, wrong: str, fixture: str
+) -> None:
+    pytester.makepyfile(
+        f"""
+        import pytest
+
+        @pytest.mark.{mark}
+        def test_it({fixture}): pass
+        """
+    )
+    result = pytester.runpytest_inprocess()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: *.py::test_it*: the mark {wrong.replace('[', '[[]')}"])
+    assert "Traceback" not in result.stderr.str()
+
+
+@pytest.mark.parametrize(
+    ("mark", "fixture", "wrong"),
+    [
+        ("zookeeper(settings={'tikTime': 1})", "zk_client", "ValueError: 'tikTime' is not a*"),
+        ("zookeeper(version='3.3')", "zk_client", "ValueError: version '3.3' is not known*"),
+        ("zk_simulation(sede=7)", "zk_simulation", "zk_simulation: *'sede'*"),
+        ("zk_simulation(profile='mean')", "zk_simulation", "zk_simulation: *'mean'*"),
+        ("zookeeper(patch=['no_such'])", "zk_simulation", "zk_simulation: *'no_such'*"),
+    ],
+)
+def test_what_no_server_can_be_fails_the_test_in_words(
+    pytester: pytest.Pytester, mark: str, fixture: str, wrong: str
+) -> None:
+    pytester.makepyfile(
+        f"""
+        import pytest
+
+        @pytest.mark.{mark}
+        def test_it({fixture}): pass
+        """
+    )
+    result = pytester.runpytest_inprocess()
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines([wrong])
+    assert "pytest_zkdict/" not in result.stdout.str()
+
+
+def test_the_marks_are_listed(pytester: pytest.Pytester) -> None:
+    listed = pytester.runpytest_inprocess("--markers").stdout.str()
+    for mark in ("zookeeper(backend=", "zk_backend(name)", "zk_simulation("):
+        assert f"@pytest.mark.{mark}" in listed
