@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 import re
 import socket
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Literal, NoReturn, cast
 
 from pytest_zkdict.installation import Installation, LiveUnavailableError, find_installation
 from pytest_zkdict.live_member import LiveMember, LiveStartError, as_text, four_letter_word
@@ -207,6 +207,14 @@ class LiveZooKeeper:
             if found := re.search(pattern, answer):
                 return found[1]
         raise RuntimeError(f"the server does not tell its version: {answer!r}")
+
+    @property
+    def faults(self) -> NoReturn:
+        """A live server has none. Raises `AttributeError`, which says what to do."""
+        raise AttributeError(
+            "a live server has no faults: mark the test with zk_backend('fake'), or take the "
+            "fixture zk_faults, which keeps it on the fake"
+        )
 
     @property
     def running(self) -> bool:

@@ -63,6 +63,14 @@ class ZooKeeperServer(Protocol):
 class OwnServer(ZooKeeperServer, Protocol):
     """A server that one test has to itself, so it may take it down."""
 
+    @property
+    def faults(self) -> Faults:
+        """What can be done to this server, its clients and their connections.
+
+        The fake has them. Raises `AttributeError` on live.
+        """
+        ...
+
     def stop(self) -> None:
         """Stop serving; what is stored stays."""
         ...
@@ -117,7 +125,8 @@ class FakeServer:
     @property
     def version(self) -> str:
         """The version the server says it has: ``"3.9.5"``. One connection."""
-        return _version(self.hosts)
+        host, _, port = self._fake.members[0].hosts.rpartition(":")
+        return _version(host, int(port))
 
     @property
     def tick_time(self) -> int:
@@ -264,22 +273,23 @@ class ExternalServer:
 
     @classmethod
     def at(cls, hosts: str) -> ExternalServer:
-        """Ask the first host what it is. Raises `OSError` when nobody accepts there."""
-        shortest = _shortest_session(*_first_host(hosts))
-        # A server tells its shortest session, not its tick; two ticks are the default.
-        return cls(hosts, _version(hosts), shortest // 2, shortest / 1000)
+        """Ask the first host that answers what it is. Raises `ConnectionError` where none does."""
+        from kazoo.hosts import collect_hosts
+
+        found, _ = collect_hosts(hosts)
+        failures = []
+        for host, port in found:
+            try:
+                shortest = _shortest_session(host, int(port))
+                # A server tells its shortest session, not its tick; two ticks are the default.
+                return cls(hosts, _version(host, int(port)), shortest // 2, shortest / 1000)
+            except OSError as error:  # noqa: PERF203  # the next one may answer
+                failures.append(f"{host}:{port}: {error}")
+        raise ConnectionError(f"no ZooKeeper answers at {hosts}: {'; '.join(failures)}")
 
 
-def _first_host(hosts: str) -> tuple[str, int]:
-    from kazoo.hosts import collect_hosts
-
-    found, _ = collect_hosts(hosts)
-    host, port = found[0]
-    return host, int(port)
-
-
-def _version(hosts: str) -> str:
-    answer = four_letter_word(*_first_host(hosts), "srvr")
+def _version(host: str, port: int) -> str:
+    answer = four_letter_word(host, port, "srvr")
     found = re.search(r"version: (\d+(?:\.\d+)+)", answer)
     return found[1] if found else "unknown"
 

@@ -33,15 +33,20 @@ import itertools
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 
-from hypothesis import strategies as st
-from hypothesis.errors import Flaky
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    initialize,
-    invariant,
-    rule,
-    run_state_machine_as_test,
-)
+try:
+    from hypothesis import strategies as st
+    from hypothesis.errors import Flaky
+    from hypothesis.stateful import (
+        RuleBasedStateMachine,
+        initialize,
+        invariant,
+        rule,
+        run_state_machine_as_test,
+    )
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        "the state machines need Hypothesis: pip install 'zkdict[hypothesis]'", name=error.name
+    ) from error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, MutableMapping, Sequence

@@ -39,9 +39,7 @@ def zk_simulation(request: pytest.FixtureRequest) -> Iterator[Simulation]:
     try:
         from zkfake.simulation import Simulation
     except ModuleNotFoundError as error:
-        pytest.fail(
-            f"zk_simulation needs {error.name}: pip install 'zkdict[pytest]'", pytrace=False
-        )
+        pytest.fail(f"zk_simulation needs {error.name}: pip install 'zkdict[pytest]'", False)
     arguments = _arguments(request)
     load = arguments.pop("load", None)
     try:

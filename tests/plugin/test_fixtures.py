@@ -282,10 +282,19 @@ def test_a_server_of_ones_own_can_not_be_had_from_outside(
 
 def test_hosts_where_nobody_is(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_it(zk_client): pass")
-    hosts = f"--zk-hosts=127.0.0.1:{free_port()}"
-    result = pytester.runpytest_inprocess("--zk-backend=live", hosts)
+    hosts = f"127.0.0.1:{free_port()}"
+    result = pytester.runpytest_inprocess(f"--zk-hosts={hosts}")
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["*ConnectionRefusedError*"])
+    result.stdout.fnmatch_lines([f"ConnectionError: no ZooKeeper answers at {hosts}: *refused*"])
+    assert "pytest_zkdict/" not in result.stdout.str()
+
+
+def test_one_of_several_hosts_that_answers_is_enough(
+    pytester: pytest.Pytester, shared: FakeZooKeeper
+) -> None:
+    pytester.makepyfile("def test_it(zk_client): pass")
+    hosts = f"--zk-hosts=127.0.0.1:{free_port()},{shared.hosts}"
+    pytester.runpytest_inprocess(hosts).assert_outcomes(passed=1)
 
 
 def test_the_factory_passes_kazoos_arguments_on(zk_client_factory: ClientFactory) -> None:

@@ -1,11 +1,14 @@
 """Which backends a run has, and what happens when it can not have them."""
 
 import itertools
+import re
 from pathlib import Path
 
 import pytest
 
-from pytest_zkdict import installation
+from pytest_zkdict import installation, options
+from pytest_zkdict.servers import ZooKeeperServer
+from zkfake import versions
 
 THREE_LINES = """
 def test_it(zk_client):
@@ -220,5 +223,166 @@ def test_all_tests_of_one_backend_run_side_by_side(pytester: pytest.Pytester) ->
 
 def test_the_help_names_the_options(pytester: pytest.Pytester) -> None:
     text = pytester.runpytest_inprocess("--help").stdout.str()
-    for option in ("--zk-backend", "--zk-hosts", "--zk-home", "--zk-require-live", "ZK_BACKEND"):
-        assert option in text
+    for name in ("backend", "hosts", "home", "require-live", "servers", "version", "settings"):
+        assert f"--zk-{name}" in text
+        assert f"zk_{name.replace('-', '_')}" in text
+    for variable in ("ZK_BACKEND", "ZOOKEEPER_HOME", "ZK_REQUIRE_LIVE", "ZKFAKE_SEED", "ZK_LEAKS"):
+        assert f"${variable}" in text
+
+
+# -- every setting, three ways
+
+
+@pytest.mark.parametrize(
+    ("name", "variable", "value", "told"),
+    [
+        ("servers", "ZK_SERVERS", "3", "3 servers"),
+        ("version", "ZK_VERSION", "3.8", "version 3.8.0"),
+        ("settings", "ZK_SETTINGS", "tickTime=100; minSessionTimeout=900", "session 0.9"),
+        ("load", "ZK_LOAD", "seeds.json", "/a/b b'1'"),
+        ("leaks", "ZK_LEAKS", "fail", "leaks fail"),
+        ("profile", "ZK_PROFILE", "hostile", "profile hostile"),
+        ("patch", "ZK_PATCH", "json,csv", "patch csv json"),
+        ("seed", "ZKFAKE_SEED", "9", "seed 9"),
+    ],
+)
+def test_every_setting_is_an_option_an_ini_option_and_a_variable(
+    pytester: pytest.Pytester,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    variable: str,
+    value: str,
+    told: str,
+) -> None:
+    pytester.makefile(".json", seeds='{"/a/b": "1", "/c": null}')
+    pytester.makepyfile(
+        """
+        def test_server(zk_fake, zk_client, request):
+            from pytest_zkdict.run import Run
+
+            print("told:", len(zk_fake.members), "servers")
+            print("told: version", zk_fake.version)
+            print("told: session", zk_fake.min_session_timeout)
+            if zk_client.exists("/a/b"):
+                print("told: /a/b", zk_client.get("/a/b")[0])
+                assert zk_client.get("/c")[0] is None
+            print("told: leaks", Run.of(request.config).options.leaks)
+
+        def test_simulation(zk_simulation, request):
+            print("told: profile", zk_simulation._arguments["profile"])
+            print("told: patch", *sorted(zk_simulation.patched))
+            print("told: seed", zk_simulation.seed)
+            if request.config.getoption("--zk-load"):
+                assert zk_simulation.client().get("/a/b")[0] == b"1"
+        """
+    )
+    plain = pytester.runpytest_inprocess("-s")
+    plain.assert_outcomes(passed=2)
+    plain.stdout.no_fnmatch_line(f"*told: {told}")
+    option = pytester.runpytest_inprocess("-s", f"--zk-{name}={value}")
+    monkeypatch.setenv(variable, value)
+    environment = pytester.runpytest_inprocess("-s")
+    monkeypatch.delenv(variable)
+    pytester.makeini(f"[pytest]\nzk_{name} = {value}")
+    ini = pytester.runpytest_inprocess("-s")
+    for result in (option, environment, ini):
+        result.assert_outcomes(passed=2)
+        result.stdout.fnmatch_lines([f"*told: {told}"])
+
+
+@pytest.mark.parametrize(
+    ("option", "wrong"),
+    [
+        ("servers=0", "--zk-servers is '0'; expected a number from 1 to 254"),
+        ("settings=tickTime", "--zk-settings is 'tickTime'; expected NAME=VALUE*"),
+        ("load=missing.json", "--zk-load is 'missing.json'; cannot read it: No such file*"),
+        ("load=text.json", "--zk-load is 'text.json'; it is not JSON: *"),
+        ("load=list.json", "--zk-load is 'list.json'; expected one JSON object such as *"),
+        ("seed=x", "--zk-seed is 'x'; expected an integer"),
+        ("leaks=perhaps", "--zk-leaks is 'perhaps'; choose one of ignore, warn, fail"),
+    ],
+)
+def test_a_setting_that_cannot_be(pytester: pytest.Pytester, option: str, wrong: str) -> None:
+    pytester.makefile(".json", text="{", list="[1]")
+    result = pytester.runpytest_inprocess(f"--zk-{option}")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: {wrong}"])
+
+
+# -- somebody else's server
+
+
+@pytest.mark.parametrize(
+    ("arguments", "ini", "runs_on"),
+    [
+        (["--zk-hosts=zk:2181"], None, ["live"]),
+        (["--zk-hosts=zk:2181", "--zk-backend=live"], None, ["live"]),
+        (["--zk-hosts=zk:2181", "--zk-backend=both"], None, ["fake", "live"]),
+        (["--zk-hosts=zk:2181"], "zk_backend = fake", ["live"]),
+        (["--zk-hosts=zk:2181"], "zk_backend = both", ["fake", "live"]),
+        (["--zk-backend=fake"], "zk_hosts = zk:2181", ["fake"]),
+        ([], "zk_hosts = zk:2181", ["live"]),
+    ],
+)
+def test_whoever_names_hosts_means_live(
+    pytester: pytest.Pytester, arguments: list[str], ini: str | None, runs_on: list[str]
+) -> None:
+    pytester.makepyfile(NAMES)
+    if ini:
+        pytester.makeini(f"[pytest]\n{ini}")
+    assert ids(pytester, *arguments) == [f"test_it[{backend}]" for backend in runs_on]
+
+
+def test_hosts_and_the_fake_at_once_are_a_usage_error(pytester: pytest.Pytester) -> None:
+    result = pytester.runpytest_inprocess("--zk-hosts=zk:2181", "--zk-backend=fake")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: hosts 'zk:2181' are those of a live server*'fake'*"])
+
+
+# -- what the terminal says
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ([], "zookeeper: fake 3.9"),
+        (["--zk-version=3.8", "--zk-servers=3"], "zookeeper: fake 3.8, servers=3"),
+        (["--zk-hosts=zk:2181/app"], "zookeeper: live at zk:2181/app"),
+        (["--zk-seed=7", "-q"], None),
+    ],
+)
+def test_a_line_of_the_header_tells_what_the_tests_run_on(
+    pytester: pytest.Pytester, arguments: list[str], line: str | None
+) -> None:
+    pytester.makepyfile("def test_it(): pass")
+    result = pytester.runpytest_inprocess(*arguments)
+    if line is None:
+        result.stdout.no_fnmatch_line("zookeeper:*")
+    else:
+        result.stdout.fnmatch_lines([line])
+
+
+@pytest.mark.zk_backend("live")
+def test_the_header_tells_the_live_servers_version(
+    pytester: pytest.Pytester, zk_server: ZooKeeperServer
+) -> None:
+    result = pytester.runpytest_inprocess("--zk-backend=both", "--collect-only")
+    result.stdout.fnmatch_lines([f"zookeeper: fake 3.9, live {zk_server.version}"])
+
+
+def test_the_header_tells_that_there_is_no_live_server(
+    pytester: pytest.Pytester, no_java: None
+) -> None:
+    result = pytester.runpytest_inprocess("--zk-backend=live", "--collect-only")
+    result.stdout.fnmatch_lines(["zookeeper: live (not installed)"])
+
+
+def test_the_default_version_is_the_fakes() -> None:
+    assert options.DEFAULT_VERSION == versions.DEFAULT
+
+
+def test_the_fixtures_are_listed_with_what_they_are(pytester: pytest.Pytester) -> None:
+    listed = pytester.runpytest_inprocess("--fixtures").stdout.str()
+    for fixture in ("zk_client", "zk_dict", "zk_faults", "zk_fresh", "zk_simulation"):
+        assert re.search(rf"^{fixture}( \[session scope\])? -- .*\n    \S", listed, re.MULTILINE)
+    assert "_zk_target" not in listed

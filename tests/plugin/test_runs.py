@@ -4,6 +4,7 @@ import re
 import socket
 import subprocess
 import sys
+from importlib import metadata
 
 import pytest
 
@@ -36,6 +37,21 @@ def test_a_run_that_does_not_use_it_does_not_import_kazoo(pytester: pytest.Pytes
     pytester.runpytest_subprocess().assert_outcomes(passed=1)
 
 
+WITHOUT = """if True:
+    import importlib.abc, sys
+
+    class Missing(importlib.abc.MetaPathFinder):
+        def find_spec(self, name, path=None, target=None):
+            if name.partition(".")[0] in ("{package}", "_hypothesis_pytestplugin"):
+                raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+    sys.meta_path.insert(0, Missing())
+    import pytest
+    sys.exit(pytest.main(["-p", "no:hypothesispytest"]))
+"""
+"""A run in which a package can't be imported, in place of an environment without it."""
+
+
 def test_hypothesis_is_not_needed(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
@@ -44,25 +60,56 @@ def test_hypothesis_is_not_needed(pytester: pytest.Pytester) -> None:
         def test_it(zk_client, zk_server_factory):
             zk_client.create("/a")
             zk_server_factory()
-            with pytest.raises(ModuleNotFoundError):
-                import hypothesis
+
+        def test_virtual_time(zk_simulation):
+            zk_simulation.client().create("/a")
+
+        def test_machines():
+            with pytest.raises(ModuleNotFoundError, match="pip install 'zkdict.hypothesis.'"):
+                import pytest_zkdict.stateful
         """
     )
-    # Named modules that can't be imported, in place of an environment without them.
-    program = """if True:
-        import importlib.abc, sys
+    result = pytester.run(sys.executable, "-c", WITHOUT.format(package="hypothesis"))
+    result.assert_outcomes(passed=3)
 
-        class Missing(importlib.abc.MetaPathFinder):
-            def find_spec(self, name, path=None, target=None):
-                if name.partition(".")[0] in ("hypothesis", "_hypothesis_pytestplugin"):
-                    raise ModuleNotFoundError(name)
 
-        sys.meta_path.insert(0, Missing())
+def test_what_virtual_time_needs_is_told(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
         import pytest
-        sys.exit(pytest.main(["-p", "no:hypothesispytest"]))
-    """
-    result = pytester.run(sys.executable, "-c", program)
-    result.assert_outcomes(passed=1)
+
+        def test_real_time(zk_dict): zk_dict["a"] = 1
+
+        def test_fixture(zk_simulation): pass
+
+        def test_module():
+            with pytest.raises(ModuleNotFoundError, match="pip install 'zkdict.simulation.'"):
+                import zkfake.simulation
+        """
+    )
+    result = pytester.run(sys.executable, "-c", WITHOUT.format(package="greenlet"))
+    result.assert_outcomes(passed=2, errors=1)
+    result.stdout.fnmatch_lines(["zk_simulation needs greenlet: pip install 'zkdict[[]pytest]'"])
+
+
+def test_the_extras_bring_what_the_messages_say() -> None:
+    """`zkdict[pytest]` is enough for every fixture, and Hypothesis is an extra of its own."""
+    wanted = metadata.requires("zkdict") or []
+
+    def of(extra: str) -> set[str]:
+        found = {line for line in wanted if f'extra == "{extra}"' in line.replace("'", '"')}
+        return {re.split(r"[^\w-]", line)[0] for line in found} | {
+            name
+            for line in found
+            for inner in re.findall(r"^zkdict\[([\w,-]+)\]", line)
+            for part in inner.split(",")
+            for name in of(part)
+        }
+
+    assert {"pytest", "greenlet"} <= of("pytest")
+    assert "hypothesis" not in of("pytest")
+    assert of("hypothesis") == {"hypothesis"}
+    assert of("simulation") == {"greenlet"}
 
 
 @pytest.mark.parametrize(("arguments", "outcome"), [("zk_client, ", "passed"), ("", "failed")])

@@ -5,6 +5,13 @@ time.
 a program.
 """
 
+try:
+    import greenlet as _greenlet  # noqa: F401  # before what needs it, to say how to get it
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        "virtual time needs greenlet: pip install 'zkdict[simulation]'", name=error.name
+    ) from error
+
 from zkfake.faults import Outage, Rule
 from zkfake.simulation.errors import (
     NondeterministicProgram,
