@@ -49,7 +49,7 @@ def test_marks_of_a_simulation_add_up(pytester: pytest.Pytester) -> None:
                 assert zk_simulation.seed == 7
                 assert len(zk_simulation.replicas) == 3
                 assert zk_simulation.profile.reorder == 0.5
-                assert zk_simulation.patched == {"json", "csv"}
+                assert set(zk_simulation._arguments["patch"]) == {"json", "csv"}
 
         def test_module(zk_simulation):
             assert zk_simulation.seed == 3

@@ -270,7 +270,7 @@ def test_every_setting_is_an_option_an_ini_option_and_a_variable(
 
         def test_simulation(zk_simulation, request):
             print("told: profile", zk_simulation._arguments["profile"])
-            print("told: patch", *sorted(zk_simulation.patched))
+            print("told: patch", *sorted(zk_simulation._arguments["patch"]))
             print("told: seed", zk_simulation.seed)
             if request.config.getoption("--zk-load"):
                 assert zk_simulation.client().get("/a/b")[0] == b"1"
