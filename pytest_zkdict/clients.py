@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from pytest_zkdict.kazoo_log import RequestLog
     from pytest_zkdict.run import Run, Target
-    from pytest_zkdict.servers import OwnServer
+    from pytest_zkdict.servers import OwnServer, ZooKeeperServer
     from zkdict import ZooKeeperDict
 
 __all__ = ["ClientFactory", "DictFactory", "ServerEndedError", "ServerFactory"]
@@ -95,6 +95,12 @@ class ClientFactory:
         self._trouble = trouble
         self._requests = requests
         self._exits = ExitStack()
+
+    @classmethod
+    def below(cls, path: str, server: ZooKeeperServer, run: Run) -> ClientFactory:
+        """Makes clients whose chroot is ``path``, on a server that the run shares."""
+        pool = run.pool
+        return cls(server.hosts + path, lambda: pool.trouble(server), pool.requests)
 
     def __call__(self, *, start: bool = True, **arguments: Any) -> KazooClient:
         """A `kazoo.client.KazooClient` with these arguments, started unless ``start`` is false.

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
+from pytest_zkdict.clients import ClientFactory
 from pytest_zkdict.marks import check_load
 from pytest_zkdict.run import Run, Target
 
@@ -115,7 +116,7 @@ def client(
             run = Run.of(request.config)
             where = request.getfixturevalue(server)
             path = exits.enter_context(run.chroot(request, where, load))
-            clients = exits.enter_context(closing(run.clients(where, path)))
+            clients = exits.enter_context(closing(ClientFactory.below(path, where, run)))
             made = clients(**arguments)
             if scope != "function":
                 run.isolation.adopt()

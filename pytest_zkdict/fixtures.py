@@ -156,7 +156,10 @@ def zk_client_factory(
     zk_server: ZooKeeperServer, zk_chroot: str, request: pytest.FixtureRequest
 ) -> Iterator[ClientFactory]:
     """Makes started clients on the test's own znodes: ``zk_client_factory(timeout=1.0)``."""
-    with closing(Run.of(request.config).clients(zk_server, zk_chroot)) as factory:
+    from pytest_zkdict.clients import ClientFactory
+
+    run = Run.of(request.config)
+    with closing(ClientFactory.below(zk_chroot, zk_server, run)) as factory:
         yield factory
 
 
@@ -177,12 +180,14 @@ def zk_fresh(
     its own; both end with the block.
     """
 
+    from pytest_zkdict.clients import ClientFactory
+
     @contextmanager
     def fresh(**arguments: Any) -> Iterator[KazooClient]:
         run = Run.of(request.config)
         with ExitStack() as exits:
             path = exits.enter_context(run.chroot(request, zk_server))
-            clients = exits.enter_context(closing(run.clients(zk_server, path)))
+            clients = exits.enter_context(closing(ClientFactory.below(path, zk_server, run)))
             yield clients(**arguments)
 
     return fresh

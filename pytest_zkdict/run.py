@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
 
-    from pytest_zkdict.clients import ClientFactory
     from pytest_zkdict.isolation import Isolation
     from pytest_zkdict.marks import Marked
     from pytest_zkdict.options import Options
@@ -138,13 +137,6 @@ class Run:
         """
         seeds = {**self.options.load, **(load or {}), **marked(request.node).load}
         return self.pool.chroot(server, seeds)
-
-    def clients(self, server: ZooKeeperServer, path: str) -> ClientFactory:
-        """Makes clients below ``path``."""
-        from pytest_zkdict.clients import ClientFactory
-
-        pool = self.pool
-        return ClientFactory(server.hosts + path, lambda: pool.trouble(server), pool.requests)
 
     def started_or_skipped(self, start: Callable[[], T]) -> T:
         """What ``start`` returns. Skips or fails the test, in words, where it can not."""
