@@ -47,8 +47,6 @@ class Replica:
     def __init__(self, ensemble: Ensemble, server_id: int = 1, *, observer: bool = False) -> None:
         """``server_id``: from 1 to 255, the high byte of the session ids it gives."""
         self.ensemble = ensemble
-        self.settings = ensemble.settings
-        self.access = ensemble.access
         self.id = server_id
         self.observer = observer
         self.running = False
@@ -67,11 +65,17 @@ class Replica:
         self.since = ensemble.now
         """When it took its role."""
         self.clients: dict[Client, None] = {}
-        self.watches = Watches(self.settings.version)
         self._by_session: dict[int, Client] = {}
         self._next_session_id = first_session_id(server_id, ensemble.now)
-        self._read_from(self.store.tree)
+        self.configured()
         ensemble.join(self)
+
+    def configured(self) -> None:
+        """The ensemble has other settings; the server does not run, so it has no clients."""
+        self.settings = self.ensemble.settings
+        self.access = self.ensemble.access
+        self.watches = Watches(self.settings.version)
+        self._read_from(self.store.tree)
 
     def _read_from(self, tree: Tree) -> None:
         self.tree = tree

@@ -27,7 +27,7 @@ from zkfake.member import Member
 from zkfake.replica import Replica
 from zkfake.settings import Settings
 from zkfake.turns import TurnQueue
-from zkfake.versions import DEFAULT
+from zkfake.versions import DEFAULT, VERSIONS
 
 if TYPE_CHECKING:
     import ssl
@@ -151,6 +151,26 @@ class FakeZooKeeper:
             self._ports = [member.port for member in members]
             self._secure_ports = [member.secure_port or 0 for member in members]
         return self
+
+    def configure(
+        self, settings: Mapping[str, object] | None = None, *, version: str | None = None
+    ) -> None:
+        """Settings, and with ``version`` another version, for the next `start`, as for servers that
+        are upgraded. They take the place of all former settings; the state stays.
+
+        Raises `RuntimeError` while it runs, `ValueError` for settings that cannot be.
+        """
+        with self._life:
+            if self._thread is not None:
+                raise RuntimeError("this FakeZooKeeper is running; stop() it to configure it")
+            if version is None:
+                version = next(
+                    name
+                    for name, known in VERSIONS.items()
+                    if known is self._ensemble.settings.version
+                )
+            parsed = Settings.parse(settings, version, tls=self.tls is not None)
+            self._ensemble.configure(parsed)
 
     def _open_selector(self) -> None:
         selector = selectors.DefaultSelector()

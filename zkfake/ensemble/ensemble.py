@@ -48,21 +48,15 @@ class Ensemble:
     def __init__(self, settings: Settings, now: int, random: Random | None = None) -> None:
         """``now``: milliseconds since the epoch. ``random``: where chance comes from."""
         self.random = random or Random()
-        self.settings = settings
         self.now = now
-        self.access = AccessControl(settings)
         self.log = Past(settings.keep_log)
         """What is committed."""
         self.timers = Timers()
         self.turns = Turns()
-        self.links = Links(self, self.turns, self.timers, self.random, settings.tick_time)
+        self.links = Links(self, self.turns, self.timers, self.random)
         self.election_time: Range = (0, 0)
         """From the loss of a leader until a server takes part in the next election, milliseconds.
         """
-        self.read_only_delay = max(READ_ONLY_DELAY, settings.tick_time)
-        self.local_sessions = SessionTracker(settings.tick_time)
-        """Each known to one server alone, without a place in the log."""
-        self.rules = Rules(settings, self.access, lambda: self.followers, self._is_local)
         self.members: list[Member] = []
         self.voters = 0
         self.leader: Member | None = None
@@ -73,6 +67,22 @@ class Ensemble:
         self._leaders: list[Leader] = []
         self._reviewing = False
         self._configured = False
+        self._set(settings)
+
+    def _set(self, settings: Settings) -> None:
+        self.settings = settings
+        self.access = AccessControl(settings)
+        self.rules = Rules(settings, self.access, lambda: self.followers, self._is_local)
+        self.links.patience = settings.tick_time
+        self.read_only_delay = max(READ_ONLY_DELAY, settings.tick_time)
+        self.local_sessions = SessionTracker(settings.tick_time)
+        """Each known to one server alone, without a place in the log."""
+
+    def configure(self, settings: Settings) -> None:
+        """Goes on with other settings once its servers are started; none may run."""
+        self._set(settings)
+        for member in self.members:
+            member.configured()
 
     # -- its servers
 

@@ -130,17 +130,15 @@ class End:
 class Links:
     """The links between the servers of one ensemble: latencies, cuts, connections."""
 
-    def __init__(
-        self, clock: Clock, turns: Turns, timers: Timers, random: Random, patience: int
-    ) -> None:
-        """``patience``: milliseconds of a cut after which a connection is given up."""
+    def __init__(self, clock: Clock, turns: Turns, timers: Timers, random: Random) -> None:
         self.clock = clock
         self.turns = turns
         self.timers = timers
         self.latency: Range = (0, 0)
         """Of every link without a latency of its own."""
+        self.patience = 0
+        """Milliseconds of a cut after which a connection is given up."""
         self._random = random
-        self._patience = patience
         self._latencies: dict[tuple[int, int], Range] = {}
         self._cuts: dict[tuple[int, int], int] = {}
         self._cut_number = 0
@@ -181,7 +179,7 @@ class Links:
                 if key in self._cuts and self._latest_cut[key] == number:
                     self._break(key)
 
-            self.timers.at(self.clock.now + self._patience, give_up)
+            self.timers.at(self.clock.now + self.patience, give_up)
 
     def mend(self, source: int, target: int) -> None:
         """Takes one `cut` back. Raises `KeyError` where there is none."""

@@ -92,6 +92,9 @@ class Member(Protocol):
     def settled(self) -> bool:
         """Whether it has applied all it knows to be committed, and knows no more to come."""
 
+    def configured(self) -> None:
+        """The ensemble has other settings; the server does not run."""
+
     def become(self, role: Role) -> None:
         """Takes a role; the old one and all clients are let go."""
 
