@@ -10,6 +10,7 @@ process. The rules that live here:
   it knows, as on its disk; what all members have lost is gone;
 - the environment variables that `kazoo.testing` reads keep their meaning; ``ZOOKEEPER_VERSION``,
   which it demands, gets a default;
+- a kazoo whose ``kazoo.testing`` is built in another way is refused when the run begins;
 - a project that uses no TLS needs neither pyOpenSSL nor pyjks, which `kazoo.testing` imports.
 
 A line of the configuration that the fake does not know is an error, never ignored: a test might
@@ -20,6 +21,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib
 import importlib.util
 import os
 import re
@@ -30,6 +32,7 @@ import threading
 import time
 import types
 import warnings
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FakeCluster", "FakeServer"]
 
+_SUPPORTED = "2.8 to 2.11"
 _DEFAULT_VERSION = "3.9.5"
 
 #: What every server of ``kazoo.testing`` has in its ``zoo.cfg`` and on its command line.
@@ -136,13 +140,17 @@ class FakeCluster:
         jaas_config: str | None = None,
         *,
         latency: int = 0,
+        **unknown: object,
     ) -> None:
         """Takes what `kazoo.testing` gives; paths and the port offset mean nothing here.
         ``latency``: milliseconds that a message between two members takes.
 
         Raises `ValueError` for a version or a setting that the fake does not know, and for JAAS
-        users of another mechanism than DIGEST-MD5.
+        users of another mechanism than DIGEST-MD5; `RuntimeError` for an argument that no supported
+        kazoo gives.
         """
+        if unknown:
+            raise RuntimeError(_unsupported(f"it gives its cluster {', '.join(sorted(unknown))}"))
         self._version = ".".join(_version().split(".")[:2])
         self._settings = _settings(configuration_entries, java_system_properties, jaas_config)
         self._observers = 0 if observer_start_id < 0 else max(size - observer_start_id + 1, 0)
@@ -366,7 +374,29 @@ def _install(config: pytest.Config) -> None:
         stand_in = types.ModuleType("kazoo.testing.common")
         stand_in.ZookeeperCluster = cluster  # type: ignore[attr-defined]
         patches.setitem(sys.modules, "kazoo.testing.common", stand_in)
+    missing = _missing()
+    if missing:
+        patches.undo()
+        raise pytest.UsageError(_unsupported(missing))
     patches.setattr("kazoo.testing.harness.ZookeeperCluster", cluster)
+
+
+def _missing() -> str:
+    """What `kazoo.testing` lacks of what is replaced or used here; empty if there is everything."""
+    try:
+        harness = importlib.import_module("kazoo.testing.harness")
+    except ImportError as error:
+        return f"kazoo.testing.harness cannot be imported ({error})"
+    names = ("CLUSTER", "KazooTestCase", "KazooTestHarness", "ZookeeperCluster")
+    gone = [name for name in names if not hasattr(harness, name)]
+    return f"kazoo.testing.harness has no {', '.join(gone)}" if gone else ""
+
+
+def _unsupported(why: str) -> str:
+    return (
+        f"pytest_zkdict.kazoo_harness supports kazoo {_SUPPORTED}, not the installed one "
+        f"({metadata.version('kazoo')}): {why}"
+    )
 
 
 def _latency(config: pytest.Config) -> int:

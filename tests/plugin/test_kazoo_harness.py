@@ -11,6 +11,7 @@ import pytest
 
 from pytest_zkdict import kazoo_harness
 from pytest_zkdict.kazoo_harness import FakeCluster
+from zkfake.simulation import supported
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -118,6 +119,48 @@ def test_nothing_stays_behind(pytester: pytest.Pytester) -> None:
     """
     said = pytester.run(sys.executable, "-c", program)
     assert said.ret == 0, said.stdout.str()
+
+
+GONE = """
+    import sys, types
+    testing = sys.modules["kazoo.testing"] = types.ModuleType("kazoo.testing")
+    testing.__path__ = []
+    pytest_plugins = ["pytest_zkdict.kazoo_harness"]
+"""
+REBUILT = """
+    import sys, types
+    harness = sys.modules["kazoo.testing.harness"] = types.ModuleType("kazoo.testing.harness")
+    harness.KazooTestHarness = harness.KazooTestCase = object
+    pytest_plugins = ["pytest_zkdict.kazoo_harness"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("plugin", "said"),
+    [
+        (GONE, "kazoo.testing.harness cannot be imported"),
+        (REBUILT, "kazoo.testing.harness has no CLUSTER, ZookeeperCluster"),
+    ],
+    ids=["gone", "rebuilt"],
+)
+def test_a_kazoo_that_is_built_otherwise_is_refused(
+    pytester: pytest.Pytester, plugin: str, said: str
+) -> None:
+    pytester.makepyfile(otherwise=plugin, test_it="def test_it(): pass")
+    result = pytester.runpytest_subprocess("-p", "otherwise")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    text = "ERROR: pytest_zkdict.kazoo_harness supports kazoo 2.8 to 2.11, not the installed one"
+    result.stderr.fnmatch_lines([f"{text} (*): {said}*"])
+    assert "Traceback" not in result.stderr.str()
+
+
+def test_an_argument_that_no_supported_kazoo_gives_is_told() -> None:
+    with pytest.raises(RuntimeError, match=r"supports kazoo .*: it gives its cluster shape, size2"):
+        FakeCluster(size2=3, shape="ring")
+
+
+def test_harness_and_simulation_support_the_same() -> None:
+    assert supported.SUPPORTED == kazoo_harness._SUPPORTED
 
 
 # -- the cluster by itself

@@ -21,6 +21,7 @@ from zkfake.simulation.errors import (
     SimulationLimit,
     SimulationTimeout,
     TaskFailed,
+    UnsupportedKazoo,
 )
 from zkfake.simulation.fault_points import ALL, CLIENT_FAULTS, SERVER_FAULTS, FaultPoint
 from zkfake.simulation.faults import Faults
@@ -52,6 +53,7 @@ __all__ = [
     "SweepReport",
     "Task",
     "TaskFailed",
+    "UnsupportedKazoo",
     "replay",
     "sweep",
 ]

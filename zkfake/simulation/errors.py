@@ -13,6 +13,7 @@ __all__ = [
     "SimulationLimit",
     "SimulationTimeout",
     "TaskFailed",
+    "UnsupportedKazoo",
 ]
 
 
@@ -38,6 +39,12 @@ class SimulationLimit(SimulationError):  # noqa: N818
 
 class SimulationBlocked(SimulationError):  # noqa: N818
     """A task blocks, or was about to block, the one real thread that every task shares."""
+
+
+class UnsupportedKazoo(SimulationError):  # noqa: N818
+    """The installed kazoo lacks something that a simulation has to replace; the text names it, and
+    the versions that are supported.
+    """
 
 
 class NondeterministicProgram(SimulationError):  # noqa: N818

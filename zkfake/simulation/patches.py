@@ -35,7 +35,7 @@ import threading
 from importlib.abc import Loader, MetaPathFinder
 from typing import TYPE_CHECKING, Any
 
-from zkfake.simulation import library
+from zkfake.simulation import library, supported
 from zkfake.simulation.current import World, current, enter
 from zkfake.simulation.errors import SimulationError
 from zkfake.simulation.exchange import exchanges
@@ -56,11 +56,14 @@ __all__ = ["PACKAGES", "current", "install", "remove"]
 
 PACKAGES = ("kazoo", "zkdict")
 _LEFT_ALONE = ("kazoo.testing", "kazoo.tests", "kazoo.handlers.gevent", "kazoo.handlers.eventlet")
-ORDERED_SETS = (
+_ORDERED_SETS_OF_KAZOO = (
     "kazoo.client",
     "kazoo.recipe.cache",
     "kazoo.recipe.lock",
     "kazoo.recipe.queue",
+)
+ORDERED_SETS = (
+    *_ORDERED_SETS_OF_KAZOO,
     "concurrent.futures._base",
     "concurrent.futures.thread",
 )
@@ -78,6 +81,7 @@ _IMPORTED_FIRST = (
 
 
 _lock = threading.Lock()
+_checked = False
 _installed = 0
 _undo: list[Callable[[], None]] = []
 _patched_modules: set[str] = set()
@@ -89,18 +93,21 @@ _collect_at = 0
 def install(world: World, modules: Iterable[str]) -> None:
     """Make ``world`` this thread's simulation and patch what is not patched yet.
 
-    Raises `SimulationError` where the thread has a simulation already, `ImportError` for an unknown
-    module.
+    Raises `SimulationError` where the thread has a simulation already, `UnsupportedKazoo` for a
+    kazoo that lacks something to patch, `ImportError` for an unknown module.
     """
+    global _checked, _installed
     if current() is not None:
         raise SimulationError(
             "this thread has a simulation already; end it before you start the next one"
         )
     modules = tuple(modules)
+    if not _checked:
+        supported.check(_ORDERED_SETS_OF_KAZOO, DEFAULT_ARGUMENTS)
+        _checked = True
     for name in (*_IMPORTED_FIRST, *ORDERED_SETS, *modules):
         importlib.import_module(name)
     with _lock:
-        global _installed
         try:
             if not _installed:
                 _patch_interpreter()
