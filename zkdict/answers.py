@@ -2,7 +2,9 @@
 
 The rules that live here:
 
-- A request whose connection was lost has no answer. Every other error is one.
+- A request whose connection was lost has no answer. Every other error of kazoo's is one.
+- An answer that kazoo cannot read, or that does not fit the request, is an `UnreadableReply`: it
+  tells nothing, least of all that nothing was written.
 - kazoo gives None for the data of a znode that was made with null data; a reader sees no bytes.
 """
 
@@ -13,17 +15,32 @@ from typing import TYPE_CHECKING, Any, Final
 from kazoo.exceptions import (
     AuthFailedError,
     ConnectionLoss,
+    KazooException,
+    MarshallingError,
     NoNodeError,
     OperationTimeoutError,
+    RolledBackError,
+    RuntimeInconsistency,
     SessionExpiredError,
 )
 
-from zkdict.cache import Request, Znode
+from zkdict.cache import Kind, Request, Znode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["CONNECTION_ERRORS", "LOST", "Submitted", "answer_of", "applied", "unreadable", "znode"]
+__all__ = [
+    "CONNECTION_ERRORS",
+    "LOST",
+    "Submitted",
+    "UnreadableReply",
+    "answer_of",
+    "applied",
+    "check_multi",
+    "unreadable",
+    "unreadable_reply",
+    "znode",
+]
 
 LOST: Final = object()
 """The answer of a request whose connection went: the next connection asks again."""
@@ -54,16 +71,58 @@ def unreadable(error: Exception) -> Znode:
     return Znode(b"", -1, 0, 0, 0, 0, 0, error)
 
 
-def answer_of(result: Any) -> Any:
+class UnreadableReply(MarshallingError):  # type: ignore[misc]  # noqa: N818
+    """The server's reply is not one; `__cause__` says why."""
+
+
+def unreadable_reply(why: Exception | str) -> UnreadableReply:
+    """The exception for a reply that `why` tells of: what reading it raised, or what is wrong."""
+    named = why if isinstance(why, str) else f"{type(why).__name__}: {why}"
+    error = UnreadableReply(f"the server's reply cannot be read: {named}")
+    error.__cause__ = None if isinstance(why, str) else why
+    return error
+
+
+def answer_of(result: Any, kind: Kind = Kind.OTHER) -> Any:
     """What a reply says: its value, None for NoNode, the exception the server answered with."""
     if not result.ready():  # a closed client gives up the later of two requests before the earlier
         return LOST
     error = result.exception
     if error is None:
-        return result.value
+        value = result.value
+        return _listed(value) if kind is Kind.CHILDREN else value
     if isinstance(error, NoNodeError):
         return None
-    return LOST if isinstance(error, CONNECTION_ERRORS) else error
+    if isinstance(error, CONNECTION_ERRORS):
+        return LOST
+    return error if isinstance(error, KazooException) else unreadable_reply(error)
+
+
+def _listed(value: Any) -> Any:
+    """A list of children with a Stat, as it is. kazoo reads a negative count, and no names, too."""
+    if type(value) is not tuple or not all(type(name) is str for name in value[0]):
+        return unreadable_reply("it has no list of children")
+    return value
+
+
+def check_multi(answers: Any, kinds: Sequence[type]) -> None:
+    """Refuse what is not the reply to a multi: one answer of its kind for each operation, or one
+    exception for each.
+
+    Raises:
+        UnreadableReply.
+    """
+    if len(answers) != len(kinds) or not (
+        all(map(isinstance, answers, kinds)) or _rolled_back(answers)
+    ):
+        raise unreadable_reply(f"{len(kinds)} operations, and {answers!r}")
+
+
+def _rolled_back(answers: Sequence[Any]) -> bool:
+    """Whether all failed because one of them did: that one has a reason of its own."""
+    return all(isinstance(each, Exception) for each in answers) and not all(
+        isinstance(each, (RolledBackError, RuntimeInconsistency)) for each in answers
+    )
 
 
 def applied(answer: Any) -> bool:

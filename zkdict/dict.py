@@ -340,6 +340,8 @@ class ZooKeeperDict(LiveDict[V]):
             try:
                 self._writer.call(send, deadline, strict=True)
             except UnansweredError as error:  # noqa: PERF203
+                if error.unreadable is not None:
+                    raise error.unreadable from error.unreadable.__cause__
                 if remaining(deadline) == 0:
                     raise Timeout("no answer until the deadline") from error
             else:

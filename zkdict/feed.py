@@ -398,7 +398,7 @@ class Feed:
                 if applied(answer):
                     self._local.update(submitted.local)
             return cache.reply(request)
-        answer = answer_of(result)
+        answer = answer_of(result, kind)
         if answer is LOST:
             return None
         if kind is Kind.DATA and type(answer) is tuple:  # first: a load has thousands of them

@@ -20,9 +20,10 @@ from kazoo.exceptions import (
     RolledBackError,
     RuntimeInconsistency,
 )
+from kazoo.protocol.states import ZnodeStat
 
 from zkdict import outcomes
-from zkdict.answers import znode
+from zkdict.answers import check_multi, znode
 from zkdict.cache import ROOT, Cache, Kind, Znode
 from zkdict.errors import TransactionFailed, ValueTooLarge
 from zkdict.records import ABSENT, ANY, check_version
@@ -50,6 +51,7 @@ class Multi(Generic[V]):
         self._writer = writer
         self._request = writer.feed.client.transaction()
         self._ops: list[tuple[str, bytes | None]] = []  # name, and what a set puts there
+        self._kinds: list[type] = []  # of their answers
         self._local: dict[str, bytes | None] = {}  # what it leaves behind; None: nothing
         self._reads: dict[str, Kind | None] = {}  # what is to be read again behind it
         self._foreseen = True  # whether, as far as the copy knows, it will be applied
@@ -59,24 +61,25 @@ class Multi(Generic[V]):
     def __len__(self) -> int:
         return len(self._ops)
 
-    def _add(self, name: str, raw: bytes | None = None) -> str:
+    def _add(self, name: str, answer: type, raw: bytes | None = None) -> str:
         path = self._writer.feed.child(name)
         chroot = self._writer.feed.client.chroot or ""
         self._size += OP_BYTES + len(chroot.encode()) + len(path.encode()) + len(raw or b"")
         self._ops.append((name, raw))
+        self._kinds.append(answer)
         return path
 
     def set(self, name: str, raw: bytes, version: int = ANY) -> None:
         """Set a key that exists."""
         self._foresee(name, version)
-        self._request.set_data(self._add(name, raw), raw, version)
+        self._request.set_data(self._add(name, ZnodeStat, raw), raw, version)
         self._local[name] = raw
         self._reads.setdefault(name, Kind.STAT)
 
     def create(self, name: str, raw: bytes, *, ephemeral: bool = False) -> None:
         """Create a key that does not exist."""
         self._foresee(name, ABSENT)
-        path = self._add(name, raw)
+        path = self._add(name, str, raw)
         self._request.create(path, raw, acl=self._writer.acl, ephemeral=ephemeral)
         self._local[name] = raw
         self._reads |= {name: Kind.DATA, ROOT: Kind.CHILDREN}
@@ -84,14 +87,14 @@ class Multi(Generic[V]):
     def delete(self, name: str, version: int = ANY) -> None:
         """Delete a key that exists."""
         self._foresee(name, version)
-        self._request.delete(self._add(name), version)
+        self._request.delete(self._add(name, bool), version)
         self._local[name] = None
         self._reads |= {name: None, ROOT: Kind.CHILDREN}
 
     def check(self, name: str, version: int) -> None:
         """The key must have this version."""
         self._foresee(name, version)
-        self._request.check(self._add(name), version)
+        self._request.check(self._add(name, bool), version)
 
     def check_absent(self, name: str) -> None:
         """The key must not exist: made and removed again."""
@@ -136,7 +139,12 @@ class Multi(Generic[V]):
             return self._request.commit_async()
 
         answers: list[Any] = self._writer.call(
-            send, deadline, expect=self._expected, wrote=self._wrote, local=self._local
+            send,
+            deadline,
+            expect=self._expected,
+            wrote=self._wrote,
+            local=self._local,
+            check=lambda answers: check_multi(answers, self._kinds),
         )
         for index, answer in enumerate(answers):
             if isinstance(answer, Exception) and not isinstance(
@@ -151,7 +159,7 @@ class Multi(Generic[V]):
     def _wrote(self, answers: Any) -> Mapping[str, Znode]:
         return {
             name: znode(raw, answer)
-            for (name, raw), answer in zip(self._ops, answers, strict=True)
+            for (name, raw), answer in zip(self._ops, answers, strict=False)  # not checked yet
             if raw is not None and self._local.get(name) == raw and hasattr(answer, "mzxid")
         }
 

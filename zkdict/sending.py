@@ -12,6 +12,7 @@ The rules that live here:
   right behind it, so this takes one round trip. Where the copy cannot be confirmed within
   `max_staleness`, the write is laid over it; what the answer of a multi does not show (its creates)
   is read for that.
+- A reply that cannot be read is no answer: what was sent may be applied.
 - A write that is decided by the copy (which key? which version?) waits until there is one.
 - What may not be older than a call is read after a *barrier*: a multi of one check, which changes
   nothing. ZooKeeper's sync asks no quorum: a leader that was deposed, and does not know it yet,
@@ -27,7 +28,15 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from kazoo.exceptions import KazooException, NoNodeError
 
-from zkdict.answers import CONNECTION_ERRORS, LOST, answer_of, applied, znode
+from zkdict.answers import (
+    CONNECTION_ERRORS,
+    LOST,
+    UnreadableReply,
+    answer_of,
+    applied,
+    unreadable_reply,
+    znode,
+)
 from zkdict.errors import (
     Closed,
     EncodeError,
@@ -59,7 +68,12 @@ T = TypeVar("T")
 
 
 class UnansweredError(Exception):
-    """A request was sent, and its answer will never come."""
+    """A request was sent, and its answer will never come, or cannot be read."""
+
+    @property
+    def unreadable(self) -> UnreadableReply | None:
+        """Why the answer cannot be read, if one came: the next one may be no better."""
+        return self.__cause__ if isinstance(self.__cause__, UnreadableReply) else None
 
 
 class Sender(Generic[V]):
@@ -153,15 +167,17 @@ class Sender(Generic[V]):
         expect: Callable[[Cache], Mapping[str, Kind | None]] | None = None,
         wrote: Callable[[Any], Mapping[str, Znode]] | None = None,
         local: Mapping[str, bytes | None] | None = None,
+        check: Callable[[Any], None] = lambda _: None,
         strict: bool = False,
     ) -> Any:
         """Send one request, wait for its answer, and for the copy to hold its effects.
 
-        `strict` waits for an exact state until the deadline, and counts none as no answer.
+        `check` raises UnreadableReply for an answer that is not one. `strict` waits for an exact
+        state until the deadline, and counts none as no answer.
 
         Raises:
             Timeout: no connection until the deadline; nothing was sent.
-            UnansweredError: it was sent, and no answer came.
+            UnansweredError: it was sent, and no answer came, or one that nobody can read.
             KazooException: the server's answer. The copy then holds what made it answer so.
         """
         feed = self.feed
@@ -173,12 +189,15 @@ class Sender(Generic[V]):
             raise UnansweredError("no answer until the deadline")
         try:
             answer = submitted.result.get_nowait()
-        except CONNECTION_ERRORS as error:
+            check(answer)
+        except (*CONNECTION_ERRORS, UnreadableReply) as error:
             raise UnansweredError from error
         except KazooException:
             self._await_position(submitted.request.position, deadline, patient=False)
             self.refresh()
             raise
+        except Exception as error:  # whatever kazoo raised when it read the reply
+            raise UnansweredError from unreadable_reply(error)
         if not self._await_position(submitted.request.position, deadline, patient=strict):
             if strict:
                 raise UnansweredError("no state to show until the deadline")
@@ -280,7 +299,7 @@ class Sender(Generic[V]):
                 done = attempt()
             except UnansweredError as error:  # noqa: PERF203
                 lost = True
-                if remaining(deadline) == 0:
+                if remaining(deadline) == 0 or error.unreadable is not None:
                     raise uncertain() from error
             except (ZkDictError, KazooException) as error:
                 if lost:

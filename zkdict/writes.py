@@ -12,7 +12,6 @@ The rules that live here:
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from kazoo.exceptions import BadVersionError, NodeExistsError, NoNodeError
@@ -143,8 +142,12 @@ class Writer(Sender[V]):
         feed = self.feed
         if not self.create_root:
             raise RootMissing(feed.path)
-        with contextlib.suppress(UnansweredError):  # the caller tries again, and so does this
+        try:
             self.call(lambda: feed.client.ensure_path_async(feed.path, self.acl), deadline)
+        except UnansweredError as error:
+            if error.unreadable is not None:
+                raise error.unreadable from error.unreadable.__cause__
+            # The caller tries again, and so does this.
 
     def known(self, key: str) -> Entry[V] | None:
         """What the copy has of `key`, shown or not. Raises InvalidKey, DecodeError."""

@@ -13,7 +13,7 @@ from kazoo.exceptions import (
 from kazoo.handlers.threading import SequentialThreadingHandler
 from kazoo.protocol.states import ZnodeStat
 
-from zkdict.answers import LOST, answer_of, applied, znode
+from zkdict.answers import LOST, UnreadableReply, answer_of, applied, znode
 
 
 def test_answers() -> None:
@@ -23,9 +23,11 @@ def test_answers() -> None:
     assert answer_of(result) is LOST
     result.set(("data", "stat"))
     assert answer_of(result) == ("data", "stat")
-    for error in (NoAuthError(), ValueError("whatever it is")):
-        result.set_exception(error)
-        assert answer_of(result) is error
+    result.set_exception(error := NoAuthError())
+    assert answer_of(result) is error
+    result.set_exception(error := ValueError("whatever it is"))
+    assert isinstance(answer_of(result), UnreadableReply)
+    assert answer_of(result).__cause__ is error
     result.set_exception(NoNodeError())
     assert answer_of(result) is None
 
