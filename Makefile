@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 APT_GET := apt-get -o DPkg::Lock::Timeout=120 -qq
 
-.PHONY: help demo test check format bench hunt dev live kazoo-suite pythons clean
+.PHONY: help demo test check format bench hunt dev live kazoo-suite pythons downstream clean
 
 help:
 	@echo "make demo    run the dict on the embedded fake: two clients, both views printed"
@@ -21,6 +21,7 @@ help:
 	@echo "make bench   the dict beside its predecessors, the fake and virtual time beside a live server, in figures"
 	@echo "make hunt    worlds that nobody has seen yet, for an hour (HUNT_SECONDS=3600, or HUNT_WORLDS=20000)"
 	@echo "make pythons the machine's other Pythons, as the tests that compare them want them"
+	@echo "make downstream  a project that uses the plugin, from the wheel, on the machine's Pythons"
 	@echo "make check   ruff, mypy and import-linter"
 	@echo "make format  let ruff format the code"
 	@echo "make clean   remove the virtual environment and the caches"
@@ -99,6 +100,11 @@ $(VENV)-kazoo/.done: pyproject.toml | $(BIN)/python
 # Every other Python of the machine, in the form of ZKFAKE_PYTHONS: the simulation's histories are compared on them.
 pythons: $(BIN)/python
 	@$(BIN)/python tests/simulation/interpreters.py $(VENV)
+
+# A project that uses the plugin, from the wheel, in empty environments of the machine's Pythons.
+# DOWNSTREAM_ARGS='--only 3.12 --lowest --no-live', for instance.
+downstream: $(BIN)/python
+	@$(BIN)/python tests/downstream/run.py $(VENV)-downstream $(DOWNSTREAM_ARGS)
 
 clean:
 	rm -rf $(VENV) $(VENV)-* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -107,9 +107,9 @@ class Isolation:
         left = [
             f"the session {session & 0xFFFFFFFFFFFFFFFF:#x} {held.describe(session)}"
             for held in self._pool.held
-            for session in held.sessions() - self._sessions
+            for session in held.sessions() - self._sessions - self._pool.own_sessions
         ]
-        threads = set(threading.enumerate()) - self._threads
+        threads = set(threading.enumerate()) - self._threads - set(self._pool.own_threads)
         if threads:
             frames = sys._current_frames()  # noqa: SLF001  # the only way there is
             for thread in threads:

@@ -16,8 +16,10 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import threading
 import time
 import warnings
+import weakref
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
@@ -287,6 +289,9 @@ class ServerPool:
         self._password = secrets.token_hex(16)
         #: What a test has from its factory of servers.
         self.lent: list[OwnServer] = []
+        #: What its servers have brought along.
+        self.own_threads: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
+        self.own_sessions: set[int] = set()
         self.requests = RequestLog()
         self.requests.attach()
 
@@ -300,10 +305,15 @@ class ServerPool:
     def get(self, spec: ServerSpec) -> ZooKeeperServer:
         """The server that is so. Raises, again and again, what its start raised."""
         if spec.key not in self._running:
+            before = set(threading.enumerate())
             try:
-                self._running[spec.key] = self._start(spec)
+                held = self._running[spec.key] = self._start(spec)
             except Exception as error:
                 self._running[spec.key] = error
+            else:
+                # A fixture may ask for it in the middle of a test, which has not left these.
+                self.own_threads.update(set(threading.enumerate()) - before)
+                self.own_sessions |= held.sessions()
         found = self._running[spec.key]
         if isinstance(found, Exception):
             raise found

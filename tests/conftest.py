@@ -14,6 +14,9 @@ from pytest_zkdict.live import LiveUnavailableError, LiveZooKeeper, find_install
 
 pytest_plugins = ["pytester"]
 
+# A project of its own; see `make downstream`.
+collect_ignore = ["downstream"]
+
 settings.register_profile(
     "default",
     deadline=None,  # a live server, a loaded machine: time says nothing about right or wrong

@@ -342,3 +342,25 @@ def test_wider_fixtures_can_use_the_server(pytester: pytest.Pytester) -> None:
         """
     )
     pytester.runpytest_inprocess("-Werror").assert_outcomes(passed=2)
+
+
+def test_a_server_that_is_asked_for_in_the_middle_of_a_test_is_no_leak(
+    pytester: pytest.Pytester, zk_server: object, zk_backend: str
+) -> None:
+    """Neither its thread, nor the run's own client of a live one."""
+    pytester.makeconftest(
+        """
+        from pytest_zkdict import factories
+
+        other = factories.server(settings={"tickTime": 100})
+        other_client = factories.client("other")
+        """
+    )
+    pytester.makepyfile(
+        """
+        def test_it(other_client, zk_client):
+            other_client.create("/a")
+        """
+    )
+    result = pytester.runpytest_inprocess("--zk-leaks=fail", f"--zk-backend={zk_backend}")
+    result.assert_outcomes(passed=1)

@@ -130,7 +130,7 @@ def test_servers_of_the_test_itself(
             assert 0
         """
     )
-    result = pytester.runpytest_subprocess(*QUIET, f"--zk-backend={zk_backend}")
+    result = pytester.runpytest_inprocess(*QUIET, f"--zk-backend={zk_backend}")
     result.assert_outcomes(failed=1)
     found = sections(result.stdout.str())
     server, stopped = found["Captured stdout call"].split()
@@ -161,8 +161,7 @@ def test_of_somebody_elses_server_only_what_is_the_tests(
     assert "(not known: 4lw.commands.whitelist of the server does not have it)" in state
 
 
-@pytest.mark.parametrize("stage", ["setup", "call"])
-def test_it_never_hides_the_failure(pytester: pytest.Pytester, stage: str) -> None:
+def test_it_never_hides_the_failure(pytester: pytest.Pytester) -> None:
     """Whatever goes wrong while it is made."""
     pytester.makeconftest(
         """
@@ -178,14 +177,17 @@ def test_it_never_hides_the_failure(pytester: pytest.Pytester, stage: str) -> No
         """
     )
     pytester.makepyfile(
-        f"""
+        """
         import pytest
 
         @pytest.fixture
         def order(zk_client):
-            assert {stage!r} != "setup", "the test's own"
+            assert False, "the test's own"
 
         def test_it(order):
+            pass
+
+        def test_call(zk_client):
             assert False, "the test's own"
 
         def test_virtual(zk_simulation):
@@ -194,11 +196,10 @@ def test_it_never_hides_the_failure(pytester: pytest.Pytester, stage: str) -> No
         """
     )
     result = pytester.runpytest_subprocess(*QUIET, "--zk-backend=fake", "-rN")
-    outcome = {"errors" if stage == "setup" else "failed": 1}
-    result.assert_outcomes(failed=outcome.pop("failed", 0) + 1, **outcome)
+    result.assert_outcomes(failed=2, errors=1)
     text = result.stdout.str()
-    assert text.count("AssertionError: the test's own") == 2
-    assert text.count("(not known: RuntimeError: on purpose)") == 2
+    assert text.count("AssertionError: the test's own") == 3
+    assert text.count("(not known: RuntimeError: on purpose)") == 4
     assert "(not known: KeyError: 'dump')" in text
     assert "(not known: ZeroDivisionError: " in text
     assert "evidence.py" not in text
@@ -220,7 +221,7 @@ def test_a_simulation_tells_its_seed_its_line_and_its_last_events(
             assert 0
         """
     )
-    result = pytester.runpytest_subprocess(*QUIET)
+    result = pytester.runpytest_inprocess(*QUIET)
     result.assert_outcomes(failed=1)
     (section,) = sections(result.stdout.str()).values()
     first, second, *events = section.strip().splitlines()
@@ -230,9 +231,9 @@ def test_a_simulation_tells_its_seed_its_line_and_its_last_events(
     assert re.match(r"  Reply\(.*, create, \('/29',\), zxid=", events[-1])
 
 
-def test_a_test_that_passes_tells_nothing(pytester: pytest.Pytester, zk_backend: str) -> None:
+def test_a_test_that_passes_tells_nothing(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(FAILS.replace("coffee", "tea"))
-    result = pytester.runpytest_subprocess(*QUIET, "--zk-backend=fake", "-rA")
+    result = pytester.runpytest_inprocess(*QUIET, "--zk-backend=fake", "-rA")
     result.assert_outcomes(passed=1)
     assert "ZooKeeper (" not in result.stdout.str().partition("= PASSES")[2]
 
