@@ -52,6 +52,7 @@ _DEFAULT_VERSION = "3.9.5"
 _SETTINGS: dict[str, object] = {
     "tickTime": 2000,
     "maxClientCnxns": 0,
+    "4lw.commands.whitelist": "*",
     "readonlymode.enabled": True,
 }
 #: The longest wait for an election, seconds.

@@ -11,6 +11,7 @@ import pytest
 
 from pytest_zkdict import kazoo_harness
 from pytest_zkdict.kazoo_harness import FakeCluster
+from pytest_zkdict.live import four_letter_word
 from zkfake.simulation import supported
 
 if TYPE_CHECKING:
@@ -196,6 +197,22 @@ def test_one_member_at_a_time(cluster: FakeCluster) -> None:
     assert first.address == address
 
 
+def test_all_members_at_once(cluster: FakeCluster) -> None:
+    cluster.start()
+    assert all(map(accepts, cluster))
+    cluster.stop()
+    assert not any(server.running for server in cluster)
+    assert not any(map(accepts, cluster))
+    cluster.stop()  # without effect
+    cluster.start()
+    assert all(map(accepts, cluster))
+
+
+def test_every_four_letter_word_is_answered(cluster: FakeCluster) -> None:
+    cluster.start()
+    assert four_letter_word(cluster[0].host, cluster[0].client_port, "ruok") == "imok"
+
+
 def test_what_stopped_members_know_comes_back_and_what_all_lost_does_not(
     cluster: FakeCluster,
 ) -> None:
@@ -296,6 +313,7 @@ def test_settings_come_from_every_place() -> None:
     assert settings == {
         "tickTime": 2000,
         "maxClientCnxns": 0,
+        "4lw.commands.whitelist": "*",
         "readonlymode.enabled": True,
         "reconfigEnabled": "true",
         "localSessionsEnabled": "false",
