@@ -4,6 +4,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 PYTEST_ARGS ?=
+FRAMES ?= 2000000
+FUZZ_SECONDS ?= 3600
 HUNT ?=
 HUNT_SECONDS ?= $(if $(HUNT_WORLDS),,3600)
 HUNT_WORLDS ?=
@@ -12,7 +14,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 APT_GET := apt-get -o DPkg::Lock::Timeout=120 -qq
 
-.PHONY: help demo test check format bench hunt dev live kazoo-suite pythons downstream clean
+.PHONY: help demo test check format bench hunt dev live kazoo-suite hostile fuzz pythons downstream clean
 
 help:
 	@echo "make demo    run the dict on the embedded fake: two clients, both views printed"
@@ -20,6 +22,8 @@ help:
 	@echo "make kazoo-suite  run kazoo's own test suite on the fake (docs/kazoo_suite.md)"
 	@echo "make bench   the dict beside its predecessors, the fake and virtual time beside a live server, in figures"
 	@echo "make hunt    worlds that nobody has seen yet, for an hour (HUNT_SECONDS=3600, or HUNT_WORLDS=20000)"
+	@echo "make hostile FRAMES hostile frames against the fake while honest clients check it, in figures"
+	@echo "make fuzz    a coverage-guided fuzzer on a connection of the fake for FUZZ_SECONDS"
 	@echo "make pythons the machine's other Pythons, as the tests that compare them want them"
 	@echo "make downstream  a project that uses the plugin, from the wheel, on the machine's Pythons"
 	@echo "make check   ruff, mypy and import-linter"
@@ -95,6 +99,18 @@ kazoo-suite: $(VENV)-kazoo/.done
 $(VENV)-kazoo/.done: pyproject.toml | $(BIN)/python
 	@$(BIN)/python -m venv $(VENV)-kazoo
 	@$(VENV)-kazoo/bin/python -m pip --disable-pip-version-check install --quiet --editable '.[kazoo-suite]'
+	@touch $@
+
+hostile: dev
+	@$(BIN)/python -m tests.hostile --frames $(FRAMES)
+
+# An environment of its own: atheris has no wheels for every Python and system.
+fuzz: $(VENV)-fuzz/.done
+	@$(VENV)-fuzz/bin/python -m tests.hostile.fuzz $(FUZZ_SECONDS)
+
+$(VENV)-fuzz/.done: pyproject.toml | $(BIN)/python
+	@$(BIN)/python -m venv $(VENV)-fuzz
+	@$(VENV)-fuzz/bin/python -m pip --disable-pip-version-check install --quiet --editable '.[fuzz]'
 	@touch $@
 
 # Every other Python of the machine, in the form of ZKFAKE_PYTHONS: the simulation's histories are compared on them.
