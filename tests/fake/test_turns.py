@@ -195,18 +195,18 @@ def raw(server: FakeZooKeeper) -> Iterator[Callable[[], Raw]]:
         client.socket.close()
 
 
-def test_a_long_row_of_lists_lets_others_in_between(
+def test_a_long_row_of_requests_lets_others_in_between(
     server: FakeZooKeeper, raw: Callable[[], Raw]
 ) -> None:
     server.load({f"/big/{number:05}": b"" for number in range(5000)})
     busy, modest = raw(), raw()
-    listing = wire.request(1, wire.OPS["getChildren"], wire.path_watch("/big"))
+    counting = wire.request(1, wire.OPS["getAllChildrenNumber"], wire.string("/big"))
     done = wire.request(2, wire.OPS["create"], wire.create("/done", b""))
     with server.at_work():  # both are there when the server looks
-        busy.send(listing * 50 + done)
+        busy.send(counting * 200 + done)
         modest.send(wire.request(1, wire.OPS["getData"], wire.path_watch("/done")))
     assert modest.error() == NO_NODE, "the other one's requests were carried out first"
-    assert [busy.error() for _ in range(51)] == [OK] * 51
+    assert [busy.error() for _ in range(201)] == [OK] * 201
 
 
 def test_who_does_not_read_is_not_served_on(server: FakeZooKeeper, raw: Callable[[], Raw]) -> None:
