@@ -16,6 +16,7 @@ from kazoo.exceptions import BadVersionError, NodeExistsError, NoNodeError
 
 from zkdict import outcomes
 from zkdict.answers import znode
+from zkdict.claims import Claim
 from zkdict.errors import KeyExists, TransactionFailed, VersionConflict
 from zkdict.multi import CONFLICTS, Multi
 from zkdict.records import ABSENT, ANY
@@ -78,7 +79,7 @@ def _set(
         raise _conflict(writer, key, version) from None
     except UnansweredError as error:
         judges = {name: outcomes.updated(raw, version, floor)}
-        raise writer.uncertain(operation, key, judges) from error
+        raise writer.uncertain(operation, key, judges, error) from error
     if czxid is not None and stat.czxid != czxid:
         raise VersionConflict(key, version, version, applied=True)
     return writer.decode(key, znode(raw, stat))
@@ -103,7 +104,8 @@ def _put_ephemeral(writer: Writer[V], key: str, value: V, version: int) -> Entry
             multi.delete(name, known.version)
             multi.create(name, b"", ephemeral=True)
             multi.set(name, raw)  # nobody sees the step before, and its answer has the Stat
-            stat = multi.commit(deadline)[-1]
+            with (claim := Claim(writer.feed.client, writer.feed.child(name))):
+                stat = multi.commit(deadline, before=claim.begin)[-1]
         except NodeExistsError:
             writer.conflicts += 1
         except TransactionFailed as failed:
@@ -111,7 +113,8 @@ def _put_ephemeral(writer: Writer[V], key: str, value: V, version: int) -> Entry
                 raise failed.cause from None
             writer.conflicts += 1
         except UnansweredError as error:
-            raise multi.uncertain("put") from error
+            judges = {name: outcomes.made(multi.floor, claim)}
+            raise writer.uncertain("put", key, judges, error, decided=claim.settle) from error
         else:
             return writer.decode(key, znode(raw, stat))
 

@@ -138,7 +138,7 @@ class WriteUncertain(ZkDictError):
         self,
         operation: str,
         key: str | None = None,
-        resolver: Callable[[float | None], bool] | None = None,
+        resolver: Callable[[float | None, bool], bool] | None = None,
     ) -> None:
         super().__init__(operation, key)
         self.operation = operation
@@ -156,25 +156,28 @@ class WriteUncertain(ZkDictError):
         # The resolver belongs to the dict and its connection: it does not travel.
         return type(self), (self.operation, self.key)
 
-    def resolve(self, timeout: float | None = None) -> bool:
+    def resolve(self, timeout: float | None = None, *, unique: bool = False) -> bool:
         """Read back from the server whether the write was applied.
 
-        Costs three requests, three more for each further key of a transaction that does not tell,
-        and waits for the connection to come back.
+        Costs N + 2 requests for N keys in one round trip, none where the answer came after all, and
+        waits for the connection to come back.
 
         Args:
             timeout: seconds to wait for an answer; None waits as long as it takes.
+            unique: True where nobody else, and no other call, writes these bytes: the value says
+                whose it is. Then that they are there is a proof.
 
         Returns:
-            True where the write was applied: the bytes it was to store are there, and were stored
-            since. (Two clients that store the same bytes cannot be told apart: let the value say
-            whose it is.) Of `del` and `clear`: the keys are gone, whoever took them.
-            False where it was not applied.
+            True where it is proven that this very write was applied. Where all it wanted was that
+            values are stored (`d[key] = value`, `update`): they are there, and were stored since.
+            Of `del` and `clear`: the keys are gone, whoever took them.
+            False where it is proven that it was not applied.
 
         Raises:
             Timeout: no answer within `timeout`.
-            WriteUncertain: what was found does not tell. Another client wrote the key since, or a
-                popped key is gone and anybody may have taken it. It can be resolved again.
+            WriteUncertain: what was found proves neither. The bytes are there, but anybody may have
+                written them; another client wrote the key since; a popped key is gone, and anybody
+                may have taken it. It can be resolved again.
             Closed, ForkedDict: the dict has no connection any more.
             KazooException: the server refused to show the key.
             RuntimeError: this copy came out of a pickle and has no connection to ask.
@@ -183,7 +186,7 @@ class WriteUncertain(ZkDictError):
             raise RuntimeError(
                 "only the exception the dict raised can resolve(), no pickled copy: read the key"
             )
-        return self._resolver(timeout)
+        return self._resolver(timeout, unique)
 
 
 class StaleRead(ZkDictError):

@@ -11,7 +11,7 @@ The rules that live here:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar
 
 from kazoo.exceptions import (
     BadVersionError,
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from zkdict.errors import WriteUncertain
-    from zkdict.sending import Sender
+    from zkdict.outcomes import Judge
+    from zkdict.sending import Sender, UnansweredError
 
 __all__ = ["CONFLICTS", "OP_BYTES", "Multi"]
 
@@ -52,6 +53,7 @@ class Multi(Generic[V]):
         self._request = writer.feed.client.transaction()
         self._ops: list[tuple[str, bytes | None]] = []  # name, and what a set puts there
         self._kinds: list[type] = []  # of their answers
+        self._judges: dict[str, Judge] = {}  # of what it leaves behind
         self._local: dict[str, bytes | None] = {}  # what it leaves behind; None: nothing
         self._reads: dict[str, Kind | None] = {}  # what is to be read again behind it
         self._foreseen = True  # whether, as far as the copy knows, it will be applied
@@ -74,6 +76,10 @@ class Multi(Generic[V]):
         self._foresee(name, version)
         self._request.set_data(self._add(name, ZnodeStat, raw), raw, version)
         self._local[name] = raw
+        if version == ANY:
+            self._judges[name] = outcomes.written(raw, self.floor)
+        else:
+            self._judges[name] = outcomes.updated(raw, version, self.floor)
         self._reads.setdefault(name, Kind.STAT)
 
     def create(self, name: str, raw: bytes, *, ephemeral: bool = False) -> None:
@@ -82,6 +88,7 @@ class Multi(Generic[V]):
         path = self._add(name, str, raw)
         self._request.create(path, raw, acl=self._writer.acl, ephemeral=ephemeral)
         self._local[name] = raw
+        self._judges[name] = outcomes.created(raw, self.floor)
         self._reads |= {name: Kind.DATA, ROOT: Kind.CHILDREN}
 
     def delete(self, name: str, version: int = ANY) -> None:
@@ -89,6 +96,7 @@ class Multi(Generic[V]):
         self._foresee(name, version)
         self._request.delete(self._add(name, bool), version)
         self._local[name] = None
+        self._judges[name] = outcomes.deleted(self.floor)
         self._reads |= {name: None, ROOT: Kind.CHILDREN}
 
     def check(self, name: str, version: int) -> None:
@@ -100,7 +108,7 @@ class Multi(Generic[V]):
         """The key must not exist: made and removed again."""
         self.create(name, b"")
         self.delete(name)
-        del self._local[name]
+        del self._local[name], self._judges[name]
 
     def _foresee(self, name: str, version: int) -> None:
         check_version(version)
@@ -163,11 +171,11 @@ class Multi(Generic[V]):
             if raw is not None and self._local.get(name) == raw and hasattr(answer, "mzxid")
         }
 
-    def uncertain(self, operation: str, *, gone: bool = False) -> WriteUncertain:
-        """The exception for a commit without an answer. One written key tells of all of them."""
-        floor = self.floor
-        judges = {
-            name: outcomes.deleted(floor) if raw is None else outcomes.stored(raw, floor)
-            for name, raw in self._local.items()
-        }
-        return self._writer.uncertain(operation, None, judges, gone=gone)
+    def uncertain(
+        self,
+        operation: str,
+        unanswered: UnansweredError,
+        wants: Literal["proof", "gone"] = "proof",
+    ) -> WriteUncertain:
+        """The exception for a commit without an answer."""
+        return self._writer.uncertain(operation, None, self._judges, unanswered, wants=wants)

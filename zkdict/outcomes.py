@@ -1,25 +1,29 @@
-"""What the server's znodes tell of a write whose answer was lost.
+"""What the server's znodes prove of a write whose answer was lost.
 
 The rules that live here:
 
 - A write that is sent now gets a zxid above every zxid that was seen before, the *floor*. So a
-  znode that was not made, or set, since then tells that a write of it was not applied, and a root
-  none of whose children came or went tells the same of creates and deletes.
-- A znode that was set since, and has the bytes that were to be written, tells that they were. (Two
-  clients that write the same bytes cannot be told apart: a value that says whose it is can.)
-- Everything else, such as a key that is gone and may have been taken by somebody else, does not
-  tell, and is not guessed.
+  znode that was not made, or set, since then proves that a write of it was not applied, and a root
+  none of whose children came or went since proves the same of creates and deletes.
+- A write that asked for a version takes the step from that version to the next. On a znode that was
+  there all along that step is taken once: with other bytes than these it was somebody else's.
+- That a znode has the bytes which were to be written proves nothing: another client may have
+  written the same. It does where the caller says that they are *unique*, and it is all that a write
+  of these bytes "whatever is there" wanted.
+- An ephemeral znode names the session that made it: nobody else's.
+- Everything else, such as a key that is gone and may have been taken by somebody else, proves
+  nothing, and is not guessed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from zkdict.cache import Znode
+    from zkdict.claims import Claim
 
-__all__ = ["Judge", "Sighting", "created", "deleted", "stored", "updated"]
+__all__ = ["Judge", "Sighting", "created", "deleted", "made", "stored", "updated", "written"]
 
 
 class Sighting(NamedTuple):
@@ -33,34 +37,37 @@ class Sighting(NamedTuple):
         return self.pzxid is not None and self.pzxid <= floor
 
 
-Judge = Callable[[Sighting], "bool | None"]
-"""Whether a write was applied; None where what was found does not tell."""
+class Judge(Protocol):
+    """Whether a write was applied; None where what was found does not prove it.
+
+    With `unique` nobody and nothing else writes these bytes.
+    """
+
+    def __call__(self, seen: Sighting, *, unique: bool) -> bool | None: ...
 
 
 def stored(raw: bytes, floor: int) -> Judge:
-    """These bytes were to be stored, whatever was there."""
+    """These bytes were to be there, whatever was there, and whoever stored them."""
 
-    def judge(seen: Sighting) -> bool | None:
-        if seen.found is None:
-            return False if seen.no_child_came_or_went(floor) else None
-        if seen.found.mzxid <= floor:
-            return False
-        return True if seen.found.raw == raw else None
+    def judge(seen: Sighting, *, unique: bool) -> bool | None:  # noqa: ARG001
+        return written(raw, floor)(seen, unique=True)
 
     return judge
 
 
-def created(raw: bytes, floor: int, owner: int | None = None) -> Judge:
-    """A key was to be made with these bytes, by the session `owner` where it is ephemeral."""
+def written(raw: bytes, floor: int) -> Judge:
+    """A key was to be set, whatever version it has."""
 
-    def judge(seen: Sighting) -> bool | None:
+    def judge(seen: Sighting, *, unique: bool) -> bool | None:
         found = seen.found
         if found is None:
             return False if seen.no_child_came_or_went(floor) else None
-        if found.czxid <= floor:
+        if found.mzxid <= floor:
             return False
-        ours = found.version == 0 and found.raw == raw and found.ephemeral_owner == (owner or 0)
-        return True if ours else None
+        same = found.raw == raw
+        if found.czxid <= floor and found.version == 1 and not same:
+            return False  # it was set once, since then, and by somebody else
+        return True if unique and same else None
 
     return judge
 
@@ -68,16 +75,47 @@ def created(raw: bytes, floor: int, owner: int | None = None) -> Judge:
 def updated(raw: bytes, version: int, floor: int) -> Judge:
     """A key that has this version was to be set."""
 
-    def judge(seen: Sighting) -> bool | None:
+    def judge(seen: Sighting, *, unique: bool) -> bool | None:
         found = seen.found
         if found is None:
             return False if seen.no_child_came_or_went(floor) else None
         if found.mzxid <= floor:
             return False
-        if found.version == version + 1 and found.raw == raw:
-            return True
-        # The very znode that was there: its versions only grow, and one step was to be ours.
-        return False if found.czxid <= floor and found.version <= version + 1 else None
+        same = found.raw == raw
+        # The very znode that was there: its versions only grow.
+        if found.czxid <= floor and (
+            found.version <= version or (found.version == version + 1 and not same)
+        ):
+            return False
+        return True if unique and same and found.version == version + 1 else None
+
+    return judge
+
+
+def created(raw: bytes, floor: int) -> Judge:
+    """A key that is not there was to be made."""
+
+    def judge(seen: Sighting, *, unique: bool) -> bool | None:
+        found = seen.found
+        if found is None:
+            return False if seen.no_child_came_or_went(floor) else None
+        if found.czxid <= floor:
+            return False
+        return True if unique and found.raw == raw else None
+
+    return judge
+
+
+def made(floor: int, claim: Claim) -> Judge:
+    """An ephemeral key was to be made, in place of whatever was there."""
+
+    def judge(seen: Sighting, *, unique: bool) -> bool | None:  # noqa: ARG001
+        found = seen.found
+        if found is None:
+            return False if seen.no_child_came_or_went(floor) else None
+        if found.czxid <= floor:
+            return False
+        return True if claim.session == found.ephemeral_owner and claim.alone() else None
 
     return judge
 
@@ -85,7 +123,7 @@ def updated(raw: bytes, version: int, floor: int) -> Judge:
 def deleted(floor: int) -> Judge:
     """A key was to be deleted. A key that is gone does not tell by whom."""
 
-    def judge(seen: Sighting) -> bool | None:
+    def judge(seen: Sighting, *, unique: bool) -> bool | None:  # noqa: ARG001
         if seen.found is None:
             return False if seen.no_child_came_or_went(floor) else None
         return False if seen.found.czxid <= floor else None

@@ -24,7 +24,7 @@ The rules that live here:
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from kazoo.exceptions import KazooException, NoNodeError
 
@@ -52,8 +52,9 @@ from zkdict.records import ANY, State
 from zkdict.waiting import deadline_after, earlier, remaining
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
+    from zkdict.answers import Submitted
     from zkdict.cache import Cache, Kind, Znode
     from zkdict.feed import Feed
     from zkdict.keys import KeyCodec
@@ -68,12 +69,43 @@ T = TypeVar("T")
 
 
 class UnansweredError(Exception):
-    """A request was sent, and its answer will never come, or cannot be read."""
+    """A request was sent, and its answer did not come in time, or never will, or cannot be read.
+
+    Args:
+        text: what happened.
+        submitted: the request, where its answer may still come.
+        check: raises UnreadableReply for an answer that is not one.
+    """
+
+    def __init__(
+        self,
+        text: str = "no answer",
+        submitted: Submitted | None = None,
+        check: Callable[[Any], None] = lambda _: None,
+    ) -> None:
+        super().__init__(text)
+        self._submitted = submitted
+        self._check = check
 
     @property
     def unreadable(self) -> UnreadableReply | None:
         """Why the answer cannot be read, if one came: the next one may be no better."""
         return self.__cause__ if isinstance(self.__cause__, UnreadableReply) else None
+
+    def late(self) -> bool | None:
+        """Whether the request was applied, by its own answer; None as long as there is none."""
+        if self._submitted is None or self._submitted.result is None:
+            return None
+        answer = answer_of(self._submitted.result)
+        if answer is LOST or isinstance(answer, UnreadableReply):
+            return None
+        if self._submitted.result.exception is not None:
+            return False
+        try:
+            self._check(answer)
+        except UnreadableReply:
+            return None
+        return applied(answer)
 
 
 class Sender(Generic[V]):
@@ -186,12 +218,14 @@ class Sender(Generic[V]):
         submitted = feed.submit(send, expect=expect, wrote=wrote, local=local)
         submitted.done.wait(remaining(deadline))
         if submitted.result is None:
-            raise UnansweredError("no answer until the deadline")
+            raise UnansweredError("no answer until the deadline", submitted, check)
         try:
             answer = submitted.result.get_nowait()
             check(answer)
-        except (*CONNECTION_ERRORS, UnreadableReply) as error:
-            raise UnansweredError from error
+        except CONNECTION_ERRORS as error:
+            raise UnansweredError("the connection was lost") from error
+        except UnreadableReply as error:
+            raise UnansweredError("a reply that is not one") from error
         except KazooException:
             self._await_position(submitted.request.position, deadline, patient=False)
             self.refresh()
@@ -203,7 +237,10 @@ class Sender(Generic[V]):
                 raise UnansweredError("no state to show until the deadline")
             if submitted.local and applied(answer):
                 shows = {**submitted.offers(answer)}
-                feed.overlay(self._effects(submitted.local, shows, deadline))
+                try:
+                    feed.overlay(self._effects(submitted.local, shows, deadline))
+                except UnansweredError as error:
+                    raise UnansweredError(str(error), submitted, check) from error
         if strict:
             feed.check_usable()
         self.refresh()
@@ -363,36 +400,64 @@ class Sender(Generic[V]):
         operation: str,
         key: str | None,
         judges: Mapping[str, Judge],
+        unanswered: UnansweredError | None = None,
         *,
-        gone: bool = False,
+        wants: Literal["proof", "stored", "gone"] = "proof",
+        decided: Callable[[], None] = lambda: None,
     ) -> WriteUncertain:
         """The exception for a write without an answer, of this key or (None) of several.
 
-        `judges` tell by znode names, any of them for all. With `gone`, that all are gone does too.
+        Args:
+            operation: what was attempted.
+            key: the key, or None.
+            judges: by the znodes' names. Any that says no speaks for all: a write is atomic.
+            unanswered: what was raised for the request, unless it was sent several times.
+            wants: what else than the request's own answer makes it applied: a "proof", which one
+                znode gives for all; that all values are "stored"; or that all keys are "gone".
+            decided: called when the answer was found.
         """
+        late = (lambda: None) if unanswered is None else unanswered.late
 
-        def resolve(timeout: float | None) -> bool:
-            deadline, left = deadline_after(timeout), False
-            for name, judge in judges.items():
-                seen = self._sight(name, deadline)
-                verdict = judge(seen)
-                if verdict is not None:
-                    return verdict
-                left = left or seen.found is not None
-            if left or not gone:
+        def look(timeout: float | None, unique: bool) -> bool | None:
+            answer = late()
+            if answer is not None:
+                return answer
+            seen = self._sight(judges, deadline_after(timeout))
+            # The answer itself, if it was on its way: it came before those.
+            answer = late()
+            if answer is not None:
+                return answer
+            verdicts = [judge(seen[name], unique=unique) for name, judge in judges.items()]
+            if False in verdicts:
+                return False
+            if wants == "gone":
+                applied = all(each.found is None for each in seen.values())
+            else:
+                applied = (all if wants == "stored" else any)(verdicts)
+            return True if applied else None
+
+        def resolve(timeout: float | None, unique: bool) -> bool:
+            verdict = look(timeout, unique)
+            if verdict is None:
                 raise WriteUncertain(operation, key, resolve)
-            return True
+            decided()
+            return verdict
 
         return WriteUncertain(operation, key, resolve)
 
-    def _sight(self, name: str, deadline: float | None) -> Sighting:
-        """What the server has of a znode, and of the root after it; not older than this call."""
-        client, path, root = self.feed.client, self.feed.child(name), self.feed.path
+    def _sight(self, names: Iterable[str], deadline: float | None) -> dict[str, Sighting]:
+        """What the server has of these znodes, and of the root after them; not older than this
+        call. Costs N + 2 requests in one round trip.
+        """
+        client, root, names = self.feed.client, self.feed.path, list(names)
 
         def send() -> list[Any]:
-            return [self.barrier(), client.get_async(path), client.exists_async(root)]
+            reads = [client.get_async(self.feed.child(name)) for name in names]
+            return [self.barrier(), *reads, client.exists_async(root)]
 
-        _, found, above = self._read(send, deadline)
-        return Sighting(
-            None if found is None else znode(*found), None if above is None else above.pzxid
-        )
+        _, *found, above = self._read(send, deadline)
+        pzxid = None if above is None else above.pzxid
+        return {
+            name: Sighting(None if each is None else znode(*each), pzxid)
+            for name, each in zip(names, found, strict=True)
+        }

@@ -67,7 +67,7 @@ def update(writer: Writer[V], items: Mapping[str, V]) -> None:
 
     def uncertain() -> WriteUncertain:
         judges = {name: outcomes.stored(raw, floor) for name, raw in raws.items()}
-        return writer.uncertain("update", None, judges)
+        return writer.uncertain("update", None, judges, wants="stored")
 
     if raws:
         writer.resend(attempt, deadline, uncertain)
@@ -119,7 +119,7 @@ def clear(writer: Writer[V]) -> None:
                 raise
             del left[writer.codec.to_name(error.key)]
         except UnansweredError as error:
-            raise multi.uncertain("clear", gone=True) from error
+            raise multi.uncertain("clear", error, wants="gone") from error
         else:
             return
 
@@ -261,7 +261,7 @@ class Txn(MutableMapping[str, V]):
                     raise
                 guess.learn(error, deadline)
             except UnansweredError as error:
-                raise multi.uncertain("transaction") from error
+                raise multi.uncertain("transaction", error) from error
             else:
                 return
 

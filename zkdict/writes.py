@@ -19,6 +19,7 @@ from kazoo.exceptions import BadVersionError, NodeExistsError, NoNodeError
 from zkdict import outcomes
 from zkdict.answers import answer_of, znode
 from zkdict.cache import ROOT, Cache, Kind, Znode
+from zkdict.claims import Claim
 from zkdict.errors import RootMissing, TransactionFailed, VersionConflict, WriteUncertain
 from zkdict.lookup import BadEntry
 from zkdict.multi import Multi
@@ -72,7 +73,7 @@ class Writer(Sender[V]):
             return None
 
         def uncertain() -> WriteUncertain:
-            return self.uncertain("set", key, {name: outcomes.stored(raw, floor)})
+            return self.uncertain("set", key, {name: outcomes.stored(raw, floor)}, wants="stored")
 
         return self.resend(attempt, deadline, uncertain)
 
@@ -95,9 +96,12 @@ class Writer(Sender[V]):
         )
 
     def send_create(
-        self, name: str, raw: bytes, deadline: float | None, *, ephemeral: bool = False
+        self, name: str, raw: bytes, deadline: float | None, claim: Claim | None = None
     ) -> Any:
-        """One create; its Stat. Raises NodeExistsError, NoNodeError (no root), and as `call`."""
+        """One create; its Stat. An ephemeral one has a claim.
+
+        Raises NodeExistsError, NoNodeError (no root), and as `call`.
+        """
         client, path = self.feed.client, self.feed.child(name)
 
         def expect(cache: Cache) -> Mapping[str, Kind | None]:
@@ -105,10 +109,15 @@ class Writer(Sender[V]):
             foreseen = cache.working(name) is None and cache.predicts(name) and cache.root_exists
             return {name: Kind.DATA, ROOT: Kind.CHILDREN} if foreseen else {}
 
+        def send() -> Any:
+            if claim is not None:
+                claim.begin()
+            return client.create_async(
+                path, raw, acl=self.acl, ephemeral=claim is not None, include_data=True
+            )
+
         _, stat = self.call(
-            lambda: client.create_async(
-                path, raw, acl=self.acl, ephemeral=ephemeral, include_data=True
-            ),
+            send,
             deadline,
             expect=expect,
             wrote=lambda reply: {name: znode(raw, reply[1])},
@@ -188,7 +197,7 @@ class Writer(Sender[V]):
             raise KeyError(key) from None  # as readers are shown by now
         except UnansweredError as error:
             judges = {name: outcomes.deleted(floor)}
-            raise self.uncertain("delete", key, judges, gone=True) from error
+            raise self.uncertain("delete", key, judges, error, wants="gone") from error
 
     def setdefault(self, key: str, default: V) -> Entry[V]:
         """What readers are shown of `key`, or a create. Raises as `create`, DecodeError."""
@@ -254,7 +263,8 @@ class Writer(Sender[V]):
         except TransactionFailed as failed:
             raise failed.cause from None
         except UnansweredError as error:
-            raise self.uncertain(operation, key, {name: outcomes.deleted(multi.floor)}) from error
+            judges = {name: outcomes.deleted(multi.floor)}
+            raise self.uncertain(operation, key, judges, error) from error
         answers = [answer_of(each) for each in reads]
         for held in [known, *(znode(*each) for each in answers if isinstance(each, tuple))]:
             if held is not None and (held.czxid, held.version) == (stat.czxid, version):
@@ -280,13 +290,17 @@ class Writer(Sender[V]):
         raw = self.encoded(key, value)
         deadline = deadline or self.begin()
         while True:
-            floor, session = self.floor, self.feed.client.client_id if ephemeral else None
+            floor = self.floor
             try:
-                stat = self.send_create(name, raw, deadline, ephemeral=ephemeral)
+                if not ephemeral:
+                    return znode(raw, self.send_create(name, raw, deadline))
+                with (claim := Claim(self.feed.client, self.feed.child(name))):
+                    return znode(raw, self.send_create(name, raw, deadline, claim))
             except NoNodeError:
                 self.make_root(deadline)
             except UnansweredError as error:
-                judge = outcomes.created(raw, floor, session[0] if session else None)
-                raise self.uncertain(operation, key, {name: judge}) from error
-            else:
-                return znode(raw, stat)
+                if not ephemeral:
+                    judges = {name: outcomes.created(raw, floor)}
+                    raise self.uncertain(operation, key, judges, error) from error
+                judges = {name: outcomes.made(floor, claim)}
+                raise self.uncertain(operation, key, judges, error, decided=claim.settle) from error

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 from kazoo.client import KazooClient
+from kazoo.exceptions import KazooException
 
-from zkdict import Closed, VersionConflict, WriteUncertain, ZooKeeperDict
+from zkdict import Closed, VersionConflict, WriteUncertain, ZkDictError, ZooKeeperDict
 
 Dict = ZooKeeperDict[Any]
 Open = Callable[..., Dict]
@@ -18,19 +19,22 @@ def claim(items: Dict) -> None:
         txn.pop("a")
 
 
+UNIQUE = "unique"
+"""It is proven where the caller says that nobody else writes these bytes."""
+
 # What it is called, the request it makes, how it is called, and what `resolve()` says when it was
 # applied; False is what it says when it was not. None: it cannot tell, and says so.
-WRITES: list[tuple[str, str, Callable[[Dict], object], bool | None]] = [
-    ("add", "create", lambda d: d.add("new", "mine"), True),
-    ("setdefault", "create", lambda d: d.setdefault("new", "mine"), True),
-    ("put absent", "create", lambda d: d.put("new", "mine", version=-2), True),
-    ("put version", "setData", lambda d: d.put("a", "mine", version=0), True),
+WRITES: list[tuple[str, str, Callable[[Dict], object], Any]] = [
+    ("add", "create", lambda d: d.add("new", "mine"), UNIQUE),
+    ("setdefault", "create", lambda d: d.setdefault("new", "mine"), UNIQUE),
+    ("put absent", "create", lambda d: d.put("new", "mine", version=-2), UNIQUE),
+    ("put version", "setData", lambda d: d.put("a", "mine", version=0), UNIQUE),
     ("put ephemeral", "create", lambda d: d.put("new", "mine", ephemeral=True), True),
     ("put ephemeral over", "multi", lambda d: d.put("a", "mine", ephemeral=True), True),
     ("lease", "create", lambda d: d.lease("new", "mine"), True),
-    ("cas", "setData", lambda d: d.cas(d.entry("a"), "mine"), True),
-    ("modify", "setData", lambda d: d.modify("a", lambda _: "mine"), True),
-    ("modify new", "create", lambda d: d.modify("new", lambda _: "mine", default=0), True),
+    ("cas", "setData", lambda d: d.cas(d.entry("a"), "mine"), UNIQUE),
+    ("modify", "setData", lambda d: d.modify("a", lambda _: "mine"), UNIQUE),
+    ("modify new", "create", lambda d: d.modify("new", lambda _: "mine", default=0), UNIQUE),
     ("del", "delete", lambda d: d.__delitem__("a"), True),
     ("clear", "multi", lambda d: d.clear(), True),
     ("pop", "multi", lambda d: d.pop("a"), None),
@@ -38,8 +42,8 @@ WRITES: list[tuple[str, str, Callable[[Dict], object], bool | None]] = [
     ("remove", "multi", lambda d: d.remove("a"), None),
     ("remove version", "multi", lambda d: d.remove("a", version=0), None),
     ("claim", "multi", claim, None),
-    ("replace_all", "multi", lambda d: d.replace_all({"new": "mine"}), True),
-    ("atomically", "multi", lambda d: d.atomically(lambda t: t.update(new="mine")), True),
+    ("replace_all", "multi", lambda d: d.replace_all({"new": "mine"}), UNIQUE),
+    ("atomically", "multi", lambda d: d.atomically(lambda t: t.update(new="mine")), UNIQUE),
 ]
 
 each_write = pytest.mark.parametrize(
@@ -59,18 +63,21 @@ def items(proxy: Any, client_behind: Callable[..., KazooClient], open_dict: Open
 
 @each_write
 def test_an_answer_is_lost(
-    request_name: str, write: Any, applied: bool | None, items: Dict, proxy: Any, open_dict: Open
+    request_name: str, write: Any, applied: Any, items: Dict, proxy: Any, open_dict: Open
 ) -> None:
     proxy.lose(request_name, "reply")
     with pytest.raises(WriteUncertain) as caught:
         write(items)
-    if applied is None:
+    if applied is True:
+        assert caught.value.resolve(timeout=60) is True
+    else:
         with pytest.raises(WriteUncertain) as still:
             caught.value.resolve(timeout=60)
-        with pytest.raises(WriteUncertain):  # and it can be asked again
-            still.value.resolve(timeout=60)
-    else:
-        assert caught.value.resolve(timeout=60) is applied
+        if applied is UNIQUE:  # and it can be asked again
+            assert still.value.resolve(timeout=60, unique=True) is True
+        else:
+            with pytest.raises(WriteUncertain):
+                still.value.resolve(timeout=60, unique=True)
     truth = open_dict()
     assert "a" not in truth or "mine" in truth.values()
     items.sync()
@@ -79,7 +86,7 @@ def test_an_answer_is_lost(
 
 @each_write
 def test_a_request_is_lost(
-    request_name: str, write: Any, applied: bool | None, items: Dict, proxy: Any, open_dict: Open
+    request_name: str, write: Any, applied: Any, items: Dict, proxy: Any, open_dict: Open
 ) -> None:
     proxy.lose(request_name, "request")
     with pytest.raises(WriteUncertain) as caught:
@@ -94,7 +101,7 @@ def test_somebody_else_came_in_between(
     lost: str,
     request_name: str,
     write: Any,
-    applied: bool | None,
+    applied: Any,
     items: Dict,
     proxy: Any,
     open_dict: Open,
@@ -225,3 +232,121 @@ def test_a_conflict_says_that_nothing_was_written(zk_client: KazooClient, open_d
         items.put("a", 2, version=7)
     assert not caught.value.applied
     assert zk_client.get("/dict/a")[0] == b"1"
+
+
+# -- the same bytes from two clients
+
+
+@pytest.fixture
+def rival(
+    proxy_factory: Callable[[], Any], client_behind: Callable[..., KazooClient], open_dict: Open
+) -> tuple[Dict, Any]:
+    """Another dict, behind a proxy of its own."""
+    proxy = proxy_factory()
+    return open_dict(client_behind(proxy, timeout=30.0)), proxy
+
+
+SAME = [
+    ("setData", lambda d: d.cas(d.entry("a"), "taken")),
+    ("setData", lambda d: d.put("a", "taken", version=0)),
+    ("setData", lambda d: d.modify("a", lambda _: "taken")),
+    ("multi", lambda d: d.atomically(lambda t: t.update({t["a"] and "a": "taken"}), attempts=1)),
+    ("create", lambda d: d.add("new", "taken")),
+    ("create", lambda d: d.setdefault("new", "taken")),
+    ("create", lambda d: d.put("new", "taken", ephemeral=True)),
+]
+
+
+@pytest.mark.parametrize("first_lost", ["request", "reply"])
+@pytest.mark.parametrize(("request_name", "write"), SAME)
+def test_at_most_one_of_two_is_told_that_it_was_the_one(
+    first_lost: str, request_name: str, write: Any, items: Dict, proxy: Any, rival: Any
+) -> None:
+    other, other_proxy = rival
+    other.sync()
+    proxy.lose(request_name, first_lost)
+    with pytest.raises(WriteUncertain) as first:
+        write(items)
+    other_proxy.lose(request_name, "reply")
+    try:
+        write(other)
+    except WriteUncertain as second:
+        told = []
+        for error in (first.value, second):
+            try:
+                told.append(error.resolve(timeout=60))
+            except WriteUncertain:
+                told.append(None)
+        assert told.count(True) <= 1
+        if first_lost == "request":
+            assert told[0] is not True
+        else:
+            assert told[0] is not False
+    except (ZkDictError, KazooException):
+        assert first_lost == "reply"  # it came late, and has seen that
+
+
+def test_an_increment_that_never_arrived_was_not_made_by_another(
+    items: Dict, proxy: Any, rival: Any
+) -> None:
+    other, _ = rival
+    items["count"] = 5
+    other.sync()
+    proxy.lose("setData", "request")
+    with pytest.raises(WriteUncertain) as caught:
+        items.modify("count", lambda count: count + 1)
+    assert other.modify("count", lambda count: count + 1).value == 6
+    with pytest.raises(WriteUncertain):
+        caught.value.resolve(timeout=60)
+
+
+def test_what_was_there_already_was_not_written_again(items: Dict, proxy: Any) -> None:
+    """The newest zxid that was seen is that of the very znode."""
+    items["a"] = "same"
+    for write in (
+        lambda: items.put("a", "same", version=1),
+        lambda: items.cas(items.entry("a"), "same"),
+        lambda: items.modify("a", lambda value: value),
+    ):
+        proxy.lose("setData", "request")
+        with pytest.raises(WriteUncertain) as caught:
+            write()
+        assert caught.value.resolve(timeout=60) is False
+        assert items.entry("a").version == 1
+
+
+def test_one_key_of_an_update_is_not_all_of_it(
+    items: Dict, proxy: Any, open_dict: Open, client_behind: Callable[..., KazooClient]
+) -> None:
+    """Another client stores the same under one of the keys."""
+    dicts = open_dict(client_behind(proxy, timeout=30.0), write_timeout=1.0)
+    proxy.lose("multi", "silence")
+    with pytest.raises(WriteUncertain) as caught:
+        dicts.update(x=1, y=2)
+    proxy.drop()
+    truth = open_dict()
+    for key in ("x", "y"):
+        truth.pop(key, None)
+    truth["x"] = 1
+    with pytest.raises(WriteUncertain):
+        caught.value.resolve(timeout=60)
+    truth["y"] = 2
+    assert caught.value.resolve(timeout=60) is True
+
+
+def test_two_calls_of_one_session(
+    proxy: Any, client_behind: Callable[..., KazooClient], open_dict: Open
+) -> None:
+    """An ephemeral key names its session, not the dict that made it."""
+    client = client_behind(proxy, timeout=30.0)
+    one, two = (open_dict(client, write_timeout=1.0) for _ in range(2))
+    proxy.lose("create", "silence")
+    errors = []
+    for items in (one, two):
+        with pytest.raises(WriteUncertain) as caught:
+            items.put("new", "mine", version=-2, ephemeral=True)
+        errors.append(caught.value)
+    proxy.drop()
+    for error in errors:
+        with pytest.raises(WriteUncertain):
+            error.resolve(timeout=60)

@@ -2,7 +2,8 @@
 
 The rules that live here:
 
-- Every value that is written is written once, so the log tells which call wrote it.
+- Every value that is written is written once, so the log tells which call wrote it. But for
+  `COMMON`, which all of them write: the log tells whose session it was.
 - A call that returned is in the log exactly once; one that may be sent again (it stores a value,
   whatever is there) at least once. A call that raised anything but `WriteUncertain` is not in it,
   and what `resolve()` says is so.
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 ROOT = "/app"
 KEYS = ["a", "b", "c", "d"]
 FOR_EVER = 1e6
+COMMON = "common"
 
 Contents = dict[str, tuple[bytes, int, int, int]]
 
@@ -71,6 +73,7 @@ class Write:
     resolved: bool | None = None
     end: int = 0
     taken: bytes | None = None
+    common: str | None = None  # the key where it may store `COMMON`
 
     def __str__(self) -> str:
         return (
@@ -233,7 +236,7 @@ class Party:
             self.set, self.set, self.delete, self.pop, self.popitem, self.setdefault, self.update,
             self.ior, self.clear, self.replace_all, self.update_chunked, self.put, self.ephemeral,
             self.add, self.cas, self.remove, self.modify, self.transaction, self.claim,
-            self.atomically,
+            self.atomically, self.common, self.common,
         ]  # fmt: skip
         for _ in range(steps):
             self.look()
@@ -374,6 +377,31 @@ class Party:
 
         self.call("atomically", lambda: self.items.atomically(move))
 
+    def common(self, key: str, dice: random.Random) -> None:
+        """What others write as well, where the key is as it was."""
+        how = dice.choice(["add", "put", "ephemeral", "cas", "modify", "transaction"])
+
+        def do() -> None:
+            self.writes[-1].common = key
+            if how == "add":
+                self.items.add(key, COMMON)
+            elif how == "put":
+                self.items.put(key, COMMON, version=dice.choice([ABSENT, 0, 1, 2]))
+            elif how == "ephemeral":
+                self.items.put(key, COMMON, version=ABSENT, ephemeral=True)
+            elif how == "cas":
+                self.items.cas(self.items.entry(key), COMMON)
+            elif how == "modify":
+                self.items.modify(key, lambda _: COMMON, default="none")
+            else:
+                with self.items.transaction() as txn:
+                    if txn.get(key) != COMMON:
+                        txn[key] = COMMON
+                    else:
+                        self.writes[-1].common = None
+
+        self.call(f"common {how}", do)
+
     def hold(self, key: str, _: random.Random) -> None:
         """A lease."""
         value = self.value()
@@ -415,6 +443,8 @@ class Judge:
 
     def _judge(self, party: Party, write: Write) -> None:
         self._deletes(party, write)
+        if write.common is not None:
+            self._common(party, write, f"{ROOT}/{write.common}")
         times = [self.stored.get(raw, []) for raw in write.values.values()]
         if write.outcome == "returned":
             wanted = "at least once" if write.repeats else "once"
@@ -427,6 +457,24 @@ class Judge:
                 assert all(times), f"{write}: resolve() lied, it was not applied"
             else:
                 assert not any(times), f"{write}: resolve() lied, it was applied at {times}"
+
+    def _common(self, party: Party, write: Write, path: str) -> None:
+        """Whether this party's sessions wrote it while the call was under way."""
+        times = [
+            transaction.zxid
+            for transaction in self.log
+            if transaction.session_id in party.sessions
+            and write.start < transaction.zxid <= write.end
+            and any(
+                isinstance(operation, (Create, SetData))
+                and (operation.path, operation.data) == (path, f'"{COMMON}"'.encode())
+                for operation in transaction.operations
+            )
+        ]
+        if write.outcome == "returned" or write.resolved:
+            assert len(times) == 1, f"{write}: it was not applied once, but at {times}"
+        elif write.outcome.startswith("raised") or write.resolved is False:
+            assert not times, f"{write}: it was applied at {times}"
 
     def _deletes(self, party: Party, write: Write) -> None:
         """The deletes of this party's sessions while the call was under way are the call's."""

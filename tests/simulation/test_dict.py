@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kazoo.exceptions import KazooException
 
-from zkdict import StaleRead, State, ZooKeeperDict
+from zkdict import StaleRead, State, WriteUncertain, ZooKeeperDict
 from zkdict.errors import ZkDictError
 from zkfake.simulation import Simulation
 
@@ -84,6 +84,69 @@ def test_a_connection_that_comes_and_goes_makes_the_copy_no_younger() -> None:
         sim.settle()
         assert items.age == 0
         assert items["a"] == 1
+        items.close()
+
+
+def count_to(sim: Simulation, parties: int, steps: int) -> None:
+    """Increments by several clients: none is lost that was said to be made, and none made twice."""
+    clients = [sim.client() for _ in range(parties)]
+    sim.faults.stop_chance()
+    dicts = [ZooKeeperDict[int](client, "/app", wait=600) for client in clients]
+    sim.faults.resume_chance()
+    made = {True: 0, None: 0, False: 0}
+
+    def count(items: ZooKeeperDict[int]) -> None:
+        for _ in range(steps):
+            outcome: bool | None = True
+            try:
+                items.modify("count", lambda count: count + 1, default=0)
+            except WriteUncertain as error:
+                try:
+                    outcome = error.resolve()
+                except WriteUncertain:
+                    outcome = None
+            except (ZkDictError, KazooException):
+                outcome = False
+            made[outcome] += 1
+
+    for task in [sim.spawn(count, items) for items in dicts]:
+        task.result()
+    sim.settle()
+    value = dicts[0].fetch("count", sync=True).value
+    assert made[True] <= value <= made[True] + made[None]
+    for items in dicts:
+        items.close()
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(2, 4), st.integers(0, 2**32))
+def test_every_increment_counts(parties: int, seed: int) -> None:
+    with Simulation(seed=seed, profile="hostile", drop_before_request=0.1) as sim:
+        count_to(sim, parties, 6)
+
+
+def test_the_answer_came_after_all() -> None:
+    """Later than the write could wait: then it says what became of it, even of a `pop`."""
+    with Simulation(latency=(1.0, 1.0)) as sim:
+        items: ZooKeeperDict[int] = ZooKeeperDict(sim.client(), "/app", write_timeout=60.0)
+        items["a"] = 1
+        items["b"] = 1
+        slow: ZooKeeperDict[int] = ZooKeeperDict(sim.client(), "/app", write_timeout=0.5)
+        entry = slow.entry("a")
+        for write, applied in (
+            (lambda: slow.cas(entry, 2), True),
+            (lambda: slow.put("a", 2, version=0), False),
+            (lambda: slow.modify("a", lambda _: 2), True),
+            (lambda: slow.add("a", 3), False),
+            (lambda: slow.add("c", 3), True),
+            (lambda: slow.pop("b"), True),
+            (lambda: slow.remove("a", version=7), False),
+        ):
+            with pytest.raises(WriteUncertain) as caught:
+                write()
+            assert caught.value.resolve() is applied
+            slow.sync()
+        slow.close()
         items.close()
 
 
