@@ -257,6 +257,13 @@ SAME = [
 ]
 
 
+def verdict(error: WriteUncertain) -> bool | None:
+    try:
+        return error.resolve(timeout=60)
+    except WriteUncertain:
+        return None
+
+
 @pytest.mark.parametrize("first_lost", ["request", "reply"])
 @pytest.mark.parametrize(("request_name", "write"), SAME)
 def test_at_most_one_of_two_is_told_that_it_was_the_one(
@@ -271,12 +278,7 @@ def test_at_most_one_of_two_is_told_that_it_was_the_one(
     try:
         write(other)
     except WriteUncertain as second:
-        told = []
-        for error in (first.value, second):
-            try:
-                told.append(error.resolve(timeout=60))
-            except WriteUncertain:
-                told.append(None)
+        told = [verdict(error) for error in (first.value, second)]
         assert told.count(True) <= 1
         if first_lost == "request":
             assert told[0] is not True

@@ -2,8 +2,8 @@
 
 The rules that live here:
 
-- A judge sees a znode, the root's pzxid, and the floor. Every history that ends in the same sight is
-  one it cannot tell from another. Where they all agree whether the write was applied, the judge has
+- A judge sees a znode, the root's pzxid, and the floor. It cannot tell the histories that end in
+  the same sight from each other. Where they all agree whether the write was applied, the judge has
   to say so; where they do not, it may not.
 - Of zxids only the order counts. That there is none between two of them proves something, too, and
   is left aside: a new leader leaves a gap.

@@ -251,6 +251,14 @@ class Party:
             else:
                 dice.choice(actions)(key, dice)
 
+    def compete(self, steps: int) -> None:
+        """Write what the others write, where they write it."""
+        dice = random.Random(f"{self.sim.seed}/{self.name}")
+        for _ in range(steps):
+            self.look()
+            dice.choice([self.common, self.common, self.common, self.delete])(KEYS[0], dice)
+            self.sim.sleep(dice.choice([0, 0.1, 1]))
+
     def set(self, key: str, _: random.Random) -> None:
         value = self.value()
         self.call("set", lambda: self.items.__setitem__(key, value), {key: value}, repeats=True)

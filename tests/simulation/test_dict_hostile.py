@@ -103,6 +103,32 @@ def test_dicts_tell_the_truth_in_a_hostile_world(servers: int, seed: int) -> Non
     hostile(seed, servers)
 
 
+def contested(seed: int, servers: int) -> list[Party]:
+    """Dicts that all write the same bytes to one key, and lose many requests and answers."""
+    chances = {"drop_before_request": 0.1, "drop_before_reply": 0.1}
+    with Simulation(seed=seed, servers=servers, profile="hostile", **chances) as sim:
+        sim.faults.stop_chance()
+        parties = [Party(sim, name, {"write_timeout": 5.0}) for name in "xyz"]
+        for party in parties:
+            party.open()
+        sim.faults.resume_chance()
+        for task in [sim.spawn(party.compete, 10, name=party.name) for party in parties]:
+            task.result()
+        sim.settle()
+        agree(sim, parties)
+        Judge(sim, parties).judge()
+        for party in parties:
+            party.items.close()
+        return parties
+
+
+@pytest.mark.parametrize("servers", [1, 3])
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_the_same_bytes_from_several_dicts(servers: int, seed: int) -> None:
+    contested(seed, servers)
+
+
 WORLDS = """
 import logging
 from tests.simulation.test_dict_hostile import hostile
