@@ -452,8 +452,9 @@ class Sender(Generic[V]):
         client, root, names = self.feed.client, self.feed.path, list(names)
 
         def send() -> list[Any]:
+            first = self.barrier()
             reads = [client.get_async(self.feed.child(name)) for name in names]
-            return [self.barrier(), *reads, client.exists_async(root)]
+            return [first, *reads, client.exists_async(root)]
 
         _, *found, above = self._read(send, deadline)
         pzxid = None if above is None else above.pzxid
