@@ -20,7 +20,8 @@ from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 from pytest_zkdict.stateful import ZooKeeperDictMachine
 
 from ..dict.test_cache import walk
-from ..simulation.test_dict_hostile import hostile
+from ..simulation.test_dict import counting, leases
+from ..simulation.test_dict_hostile import contested, hostile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,11 +32,11 @@ EXAMPLES = 5
 """Examples of a state machine in one world: Hypothesis begins with small ones."""
 
 
-def hostile_world(servers: int) -> Callable[[int], None]:
-    """The property of dicts under every fault, judged by the server's log."""
+def world(property_: Callable[[int, int], object], servers: int) -> Callable[[int], None]:
+    """The property of dicts under faults, judged by the server's log."""
 
     def run(number: int) -> None:
-        hostile(number, servers)
+        property_(number, servers)
         gc.collect()  # a simulation leaves circles, and keeps the collector off while it lasts
 
     return run
@@ -61,8 +62,13 @@ def machine(machine: type[RuleBasedStateMachine]) -> Callable[[int], None]:
 
 
 PROPERTIES: dict[str, Callable[[int], object]] = {
-    "hostile-1": hostile_world(servers=1),
-    "hostile-3": hostile_world(servers=3),
+    "hostile-1": world(hostile, servers=1),
+    "hostile-3": world(hostile, servers=3),
+    "contested-1": world(contested, servers=1),
+    "contested-3": world(contested, servers=3),
+    "leases": world(leases, servers=1),
+    "counting-1": world(counting, servers=1),
+    "counting-3": world(counting, servers=3),
     "copy": walk,
     "machine": machine(ZooKeeperDictMachine),
 }
