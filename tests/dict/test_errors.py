@@ -103,14 +103,15 @@ def test_what_was_filled_in_later_travels_too() -> None:
 
 
 def test_only_the_dicts_own_uncertainty_can_be_resolved() -> None:
-    asked: list[float | None] = []
+    asked: list[tuple[float | None, bool]] = []
 
-    def resolver(timeout: float | None) -> bool:
-        asked.append(timeout)
+    def resolver(timeout: float | None, unique: bool) -> bool:
+        asked.append((timeout, unique))
         return True
 
     error = WriteUncertain("pop", "a", resolver)
     assert error.resolve(2.5)
-    assert asked == [2.5]
+    assert error.resolve(unique=True)
+    assert asked == [(2.5, False), (None, True)]
     with pytest.raises(RuntimeError, match="read the key"):
         pickle.loads(pickle.dumps(error)).resolve()
