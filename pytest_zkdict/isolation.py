@@ -65,7 +65,8 @@ class Isolation:
         """What is there now is nobody's leak."""
         if self._leaks != "ignore":
             self._threads = set(threading.enumerate())
-            self._sessions = set().union(*(held.sessions() for held in self._pool.held))
+            # Those of before stay known: a client of a wider scope may be connecting again.
+            self._sessions.update(*(held.sessions() for held in self._pool.held))
 
     def end(self, failed: bool) -> None:
         """A test has ended, with all of its fixtures. Fails where something went wrong."""

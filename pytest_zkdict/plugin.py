@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 __all__ = ["pytest_runtest_makereport", "zk_simulation"]
 
 
+#: What is wrong with the marks of a test.
+_WRONG = pytest.StashKey[str]()
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     options.add_options(parser)
 
@@ -96,10 +100,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # strategy's doing when it happens while an example is drawn.
     innocent = pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
     for item in items:
-        marks.marked(item)  # raises for what can not be
+        try:
+            marks.marked(item)
+        except pytest.UsageError as error:
+            if not hasattr(item.config, "workerinput"):
+                raise
+            item.stash[_WRONG] = str(error)  # a worker of xdist has no way to end the run
         if "_zk_target" in getattr(item, "fixturenames", ()):
             item.add_marker(innocent)
             _isolate(item)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if (wrong := item.stash.get(_WRONG, None)) is not None:
+        pytest.fail(wrong, pytrace=False)
 
 
 def _isolate(item: Any) -> None:

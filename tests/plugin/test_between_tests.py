@@ -316,10 +316,22 @@ def test_fixtures_of_a_wider_scope_are_no_leak(pytester: pytest.Pytester) -> Non
         def test_b(zk_client, own, app, module_dict): assert module_dict == {"a": 1}
         def test_c(request, zk_client): request.getfixturevalue("late")
 
+        def test_d(zk_server, own):
+            disconnected = own.handler.event_object()
+            own.add_listener(lambda state: disconnected.set() if state == "SUSPENDED" else None)
+            zk_server.stop()
+            assert disconnected.wait(30)
+            zk_server.start()
+
+        def test_e(own):
+            connected = own.handler.event_object()
+            own.add_listener(lambda state: connected.set() if state == "CONNECTED" else None)
+            assert own.connected or connected.wait(30)
+
         late = factories.client(scope="module")
         """
     )
-    pytester.runpytest_inprocess("--zk-leaks=fail").assert_outcomes(passed=3)
+    pytester.runpytest_inprocess("--zk-leaks=fail").assert_outcomes(passed=5)
 
 
 def test_nothing_grows(pytester: pytest.Pytester, zk_server: object, zk_backend: str) -> None:

@@ -174,6 +174,23 @@ def test_wrong_arguments_end_the_run_and_name_the_test(
     assert "Traceback" not in result.stderr.str()
 
 
+def test_in_workers_of_xdist_they_fail_the_test(pytester: pytest.Pytester) -> None:
+    pytest.importorskip("xdist")
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.zk_backend("real")
+        def test_it(zk_client): pass
+
+        def test_other(zk_client): pass
+        """
+    )
+    result = pytester.runpytest_subprocess("-n1")
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["*test_it*: the mark zk_backend takes 'fake', 'live' or 'both'*"])
+
+
 @pytest.mark.parametrize(
     ("mark", "fixture", "wrong"),
     [
