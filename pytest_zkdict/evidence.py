@@ -12,18 +12,18 @@ The rules that live here:
 from __future__ import annotations
 
 import contextlib
-import logging
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from pytest_zkdict.admin import Admin, Znode
 from pytest_zkdict.live import LiveZooKeeper, four_letter_word
 from pytest_zkdict.servers import ExternalServer, FakeServer
+from zkfake.protocol import ZooKeeperError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
-    from pytest_zkdict.admin import Admin
     from pytest_zkdict.pool import ServerPool
     from pytest_zkdict.servers import ZooKeeperServer
 
@@ -38,18 +38,12 @@ _LOG_LINES = 30
 _PATIENCE = 1.0
 
 
-@dataclass(frozen=True)
-class _Znode:
-    data: bytes | None
-    version: int
-    owner: int
-
-    def __str__(self) -> str:
-        data = repr(self.data)
-        if len(data) > _DATA:
-            data = f"{data[:_DATA]}... ({len(self.data or b'')} bytes)"
-        owner = f", ephemeral of {_id(self.owner)}" if self.owner else ""
-        return f"{data}, version {self.version}{owner}"
+def _shown(node: Znode) -> str:
+    data = repr(node.data)
+    if len(data) > _DATA:
+        data = f"{data[:_DATA]}... ({len(node.data or b'')} bytes)"
+    owner = f", ephemeral of {_id(node.owner)}" if node.owner else ""
+    return f"{data}, version {node.version}{owner}"
 
 
 @dataclass(frozen=True)
@@ -130,48 +124,34 @@ class Witness:
         elif self.admin is not None:
             if not self.admin.connected:
                 return ["(not known: the connection of the run's own client is lost)"]
-            found = self._walk(self.admin.client)
+            with self.admin.another(_PATIENCE) as admin:
+                found = self._walk(admin)
         else:
-            found = self._of_own_server()
-        return [f"{self._short(path)}  {node}" for path, node in found]
+            with Admin(self.server.hosts, patience=_PATIENCE) as admin:
+                found = self._walk(admin)
+        return [f"{self._short(path)}  {_shown(node)}" for path, node in found]
 
-    def _of_fake(self, server: FakeServer) -> list[tuple[str, _Znode]]:
+    def _of_fake(self, server: FakeServer) -> list[tuple[str, Znode]]:
         return [
-            (path, _Znode(view.data, view.stat.version, view.stat.ephemeral_owner))
+            (path, Znode(view.data, view.stat.version, view.stat.ephemeral_owner))
             for path, view in sorted(server.znodes.items())
             if self._is_ours(path) and path not in ("/", *self.roots)
         ]
 
-    def _of_own_server(self) -> list[tuple[str, _Znode]]:
-        from kazoo.client import KazooClient
-
-        client = KazooClient(
-            self.server.hosts, timeout=2.0, logger=logging.getLogger("kazoo.client")
-        )
-        try:
-            client.start(timeout=2 * _PATIENCE)
-            return self._walk(client)
-        finally:
-            client.stop()
-            client.close()
-
-    def _walk(self, client: Any) -> list[tuple[str, _Znode]]:
-        from kazoo.exceptions import NoAuthError, NoNodeError
-
-        found: list[tuple[str, _Znode]] = []
+    def _walk(self, admin: Admin) -> list[tuple[str, Znode]]:
+        found: list[tuple[str, Znode]] = []
         waiting = sorted(self.roots, reverse=True) or ["/"]
         while waiting and len(found) <= _SHOWN:
             path = waiting.pop()
             if not self._is_ours(path):
                 continue
             try:
-                # Not `get`: its retries would wait for a server that is gone.
-                data, stat = client.get_async(path).get(timeout=2 * _PATIENCE)
-                children = client.get_children_async(path).get(timeout=2 * _PATIENCE)
-            except (NoAuthError, NoNodeError):
-                continue
+                node = admin.get(path)
+                children = admin.children(path)
+            except ZooKeeperError:
+                continue  # gone meanwhile, or not ours to see
             if path != "/" and path not in self.roots:
-                found.append((path, _Znode(data, stat.version, stat.ephemeralOwner)))
+                found.append((path, node))
             below = "/" if path == "/" else f"{path}/"
             waiting += [below + name for name in sorted(children, reverse=True)]
         return found
@@ -187,7 +167,7 @@ class Witness:
                 return [refused]
             for peer, timeout, session in _CONNECTION.findall(answer):
                 number = int(session, 16)
-                if self.admin is not None and number == (self.admin.client.client_id or (0,))[0]:
+                if self.admin is not None and number == self.admin.session_id:
                     continue
                 paths = [path for path in ephemerals.get(number, ()) if self._is_ours(path)]
                 if isinstance(self.server, ExternalServer) and not paths and number not in watched:

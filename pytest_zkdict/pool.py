@@ -246,7 +246,7 @@ class _Live(_Held):
             with contextlib.suppress(OSError):
                 answer = four_letter_word("127.0.0.1", member.port, "cons")
                 self._addresses.update(_sessions(answer))
-        return set(self._addresses)
+        return set(self._addresses) - {self._admin.session_id}
 
     def describe(self, session: int) -> str:
         return f"of the client at {self._addresses[session]}"
@@ -374,7 +374,7 @@ class ServerPool:
         if isinstance(server, FakeServer):
             server.load(znodes)
             return
-        with contextlib.closing(Admin(server.hosts)) as admin:
+        with Admin(server.hosts) as admin:
             admin.load(znodes)
 
     def end(self, spec: ServerSpec) -> None:
