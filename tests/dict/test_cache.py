@@ -9,6 +9,7 @@ import random
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,6 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zkdict.cache import ROOT, Cache, Kind, Publication, Request, Znode
+
+from ..mistakes import caught
 
 NAMES = ["a", "b", "c"]
 BATCH = 2  # reads that come back together
@@ -608,12 +611,7 @@ TRIES = 4000
 
 
 def _is_found(make_cache: type[Cache], world_type: type[World] = World) -> bool:
-    for seed in range(TRIES):
-        try:
-            walk(seed, make_cache, world_type)
-        except Exception:  # noqa: PERF203  an assertion, or the mistake broke something itself
-            return True
-    return False
+    return any(caught(partial(walk, seed, make_cache, world_type)) for seed in range(TRIES))
 
 
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.__name__)

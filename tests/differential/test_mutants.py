@@ -28,7 +28,10 @@ def transcript(seed: int) -> tuple[list[Seen], ...]:
 
 
 def steps_to_difference(mistake: Mutant, programs: int) -> int | None:
-    """How many steps were compared when an answer was another one than without the mistake."""
+    """How many steps were compared when an answer was another one than without the mistake.
+
+    What a mistake raises that does not fit the code is raised here: nothing on the way catches it.
+    """
     compared = 0
     for seed in range(programs):
         right = transcript(seed)  # before the mistake is planted

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +11,7 @@ from zkfake.ensemble.applying import Applying
 from zkfake.ensemble.links import Links
 
 from ..ensemble import mutants
+from ..mistakes import caught
 from . import promises
 
 if TYPE_CHECKING:
@@ -30,20 +32,12 @@ CASES: list[tuple[Plant, Callable[[int], None]]] = [
 ]
 
 
-def breaks(program: Callable[[int], None], seed: int) -> bool:
-    try:
-        program(seed)
-    except Exception:  # a promise, or the simulation itself, stumbled over it
-        return True
-    return False
-
-
 @pytest.mark.parametrize(("plant", "program"), CASES, ids=lambda value: value.__name__)
 def test_a_planted_mistake_breaks_a_promise(
     plant: Plant, program: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plant(monkeypatch)
-    assert any(breaks(program, seed) for seed in range(SEEDS))
+    assert any(caught(partial(program, seed)) for seed in range(SEEDS))
 
 
 def test_servers_without_a_lag_show_no_stale_read(monkeypatch: pytest.MonkeyPatch) -> None:
