@@ -105,7 +105,8 @@ def _reconfig(pick: Pick) -> bytes:
 
 
 def _auth(pick: Pick) -> bytes:
-    scheme = one_of(pick, (*("digest",) * 12, "ip", "ip", "world", "super", "nonsense", "", None))
+    others = ("ip", "ip", "ensemble", "world", "super", "sasl", "x509", "nonsense", "", None)
+    scheme = one_of(pick, ("digest",) * 12 + others)
     credential = one_of(
         pick,
         (

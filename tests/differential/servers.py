@@ -34,6 +34,12 @@ _SWITCHES: dict[str, object] = {
     "4lw.commands.whitelist": "*",
     "znode.container.checkIntervalMs": FAR_AWAY_MS,
 }
+_CLASSES = "org.apache.zookeeper.server.auth."
+_SWITCHES |= {
+    "authProvider.1": _CLASSES + "SASLAuthenticationProvider",
+    "authProvider.2": _CLASSES + "X509AuthenticationProvider",
+    "authProvider.3": _CLASSES + "EnsembleAuthenticationProvider",
+}
 _SUPER_DIGEST = "zookeeper.DigestAuthenticationProvider.superDigest"
 _FEW_THREADS = {
     "zookeeper.nio.numSelectorThreads": 1,

@@ -145,7 +145,12 @@ ACLS: tuple[Sequence[Acl] | None, ...] = (
     [(wire.PERM_ALL, "", "")],
     [(wire.PERM_ALL, "super", "")],
     [(wire.PERM_ALL, "sasl", "u")],
+    [(wire.PERM_ALL, "sasl", "u@R1@R2")],
+    [(wire.PERM_ALL, "sasl", None)],
     [(wire.PERM_ALL, "x509", "CN=u")],
+    [(wire.PERM_ALL, "x509", "u")],
+    [(wire.PERM_ALL, "x509", None)],
+    [(wire.PERM_ALL, "ensemble", "one")],
     [(wire.PERM_ALL, "nonsense", "u")],
     [(wire.PERM_ALL, "auth", None)],
 )
