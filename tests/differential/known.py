@@ -33,6 +33,11 @@ DIFFERENCES: dict[str, str] = {
         "No server can read the transaction again: the others leave the leader, which cannot be"
         " started any more. The fake goes on, and answers nothing, as a standalone server does."
     ),
+    "`enableEagerACLCheck`: a null path in a create or delete, or a null id in a list of ACLs": (
+        "The server stumbles over it before the leader hears of it: it drops every client, and has"
+        " to find its place in the ensemble again. The fake leaves it to the leader, which answers"
+        " MarshallingError."
+    ),
     "A znode `zookeeper_limits` right below `/zookeeper/quota`, or deleted elsewhere below"
     " `/zookeeper`": "Ends the real server for good. To the fake it is a znode like others.",
     "Counters of a quota overwritten with something else": (

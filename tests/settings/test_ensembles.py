@@ -294,3 +294,13 @@ def _reconfig(
 ) -> Reply:
     body = wire.string(joining) + wire.string(leaving) + wire.string(members) + wire.i64(version)
     return client.call("reconfig", body)
+
+
+def test_what_a_real_server_stumbles_over_the_fakes_leader_answers() -> None:
+    with FakeZooKeeper(servers=3, settings=SETTINGS) as fake:
+        servers = Servers(fake)
+        client = servers.client(servers.at("follower"))
+        assert client.create("/a", [(31, "digest", None)]).error == MARSHALLING
+        assert client.call("create", wire.create(None)).error == MARSHALLING
+        assert client.call("delete", wire.path_version(None)).error == MARSHALLING
+        servers.let_go()
