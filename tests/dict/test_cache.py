@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zkdict.cache import ROOT, Cache, Kind, Publication, Request, Znode
+from zkdict.cache import ROOT, WINDOW, Cache, Kind, Publication, Request, Znode
 
 from ..mistakes import caught
 
@@ -683,3 +683,58 @@ def test_what_was_laid_over_the_copy_is_not_taken_back_by_a_server_that_lags() -
         checked = cache.stat_reply(request(), None) if not synced else None
         shown = listed or checked
         assert (shown is not None) is synced
+
+
+def loading(cache: Cache, names: int) -> None:
+    """Bring a cache to where it wants the data of so many children."""
+    cache.connected()
+    for _ in range(2):
+        request = cache.next_request(0)
+        assert request is not None
+        if request.kind is Kind.SYNC:
+            cache.sync_reply(request, synced=True)
+        else:
+            cache.children_reply(request, [f"{number:04}" for number in range(names)], 1)
+
+
+def taken(cache: Cache) -> list[Request]:
+    """All reads that are to be sent now."""
+    return list(iter(lambda: cache.next_request(0), None))  # type: ignore[arg-type]
+
+
+def test_a_load_leaves_room_for_callers() -> None:
+    cache = Cache()
+    loading(cache, 3 * WINDOW)
+    assert len(taken(cache)) == WINDOW <= 1000
+
+
+@given(st.lists(st.sampled_from(["reply", "lost", "event", "reconnect"]), max_size=60))
+def test_no_more_reads_are_under_way_than_the_window_has_room_for(steps: list[str]) -> None:
+    """And no fewer, while any are wanted: replies of an older connection make no room."""
+    window, names = 3, 10
+    cache = Cache(window)
+    loading(cache, names)
+    under_way: deque[Request] = deque(taken(cache))
+    assert len(under_way) == window
+    zxid = 1
+    for step in steps:
+        if step == "reconnect":
+            cache.disconnected()
+            assert cache.next_request(0) is None
+            loading(cache, names)
+            under_way.clear()
+        elif step == "lost" and under_way:  # of a connection that is gone
+            late = under_way[0]._replace(epoch=under_way[0].epoch - 1)
+            assert cache.data_reply(late, None) is None
+        elif step == "event" and under_way:
+            cache.event(under_way[0], deleted=False)
+        elif step == "reply" and under_way:
+            request = under_way.popleft()
+            zxid += 1
+            znode = Znode(b"", 0, zxid, zxid, 0, 0, 0)
+            if request.kind is Kind.STAT:
+                cache.stat_reply(request, znode)
+            else:
+                cache.data_reply(request, znode)
+        under_way.extend(taken(cache))
+        assert min(window, cache.pending) <= len(under_way) <= window

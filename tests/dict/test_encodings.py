@@ -382,3 +382,11 @@ def test_as_many_values_as_may_be(inner: Encoding[Any], value: Any) -> None:
 def test_text_is_not_counted() -> None:
     text = "and so on, and on: [" * 100_000
     assert JSON.decode(JSON.encode([text])) == [text]
+
+
+def test_an_empty_znode_is_told_apart() -> None:
+    """What zkCli and ensure_path make: no damaged value, but none at all."""
+    for data, reason in ((b"", "the znode is empty"), (b" ", "Expecting value")):
+        with pytest.raises(DecodeError) as caught:
+            JSON.decode(data)
+        assert str(caught.value).startswith(f"not JSON: {reason}")
