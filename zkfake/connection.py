@@ -53,6 +53,9 @@ _HEADER = Struct(">ii")
 _AUTHENTICATING = (Op.AUTH, Op.SASL)
 """What a connection may do where it has to authenticate first."""
 
+MOST_QUEUED = 1 << 20
+"""Bytes of output after which `Connection.receive` stops where it may."""
+
 
 class Connection:
     """The server's end of one connection.
@@ -112,8 +115,8 @@ class Connection:
 
     def receive(self, data: bytes, may_go_on: Callable[[], bool] | None = None) -> bool:
         """Bytes from the peer. Whole requests among them are carried out before this returns, or
-        until ``may_go_on()`` says no: then it is true, and the rest waits for the next call, which
-        may bring no bytes.
+        until ``may_go_on()`` says no or the output is long: then it is true, and the rest waits for
+        the next call, which may bring no bytes.
         """
         stopped = False
         if self._input:
@@ -135,7 +138,7 @@ class Connection:
             self._replica.stats.received += 1
             self._replica.counts.bytes_received_count += 4 + length
             self._receive_frame(data[at - length : at])
-            if may_go_on is not None and not may_go_on():
+            if may_go_on is not None and (self.queued > MOST_QUEUED or not may_go_on()):
                 stopped = end - at >= 4
                 break
         self._input = b"" if self.closing else data[at:]

@@ -101,6 +101,13 @@ class Reader:
         value = self.read_buffer()
         return None if value is None else value.decode("utf-8", "zkfake.java")
 
+    def skip(self, expected: bytes) -> bool:
+        """Whether the next bytes are ``expected``; they are read then."""
+        if not self._data.startswith(expected, self._pos):
+            return False
+        self._pos += len(expected)
+        return True
+
     def read_vector(self, element: Callable[[], T]) -> list[T] | None:
         """A list of what ``element()`` reads, one call an element; ``None`` for null."""
         count = self.read_int()

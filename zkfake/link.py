@@ -34,7 +34,9 @@ _RECEIVE = 1 << 16
 """Bytes read at a time."""
 
 _UNSENT = 1 << 20
-"""Bytes that may wait to be sent; with more, nothing is read."""
+"""Bytes that may wait to be sent; with more, nothing is read. `zkfake.connection.MOST_QUEUED` is
+the same for what a turn brings.
+"""
 
 _WOULD_BLOCK = (BlockingIOError, InterruptedError)
 
@@ -47,10 +49,6 @@ class Carried(Protocol):
     @property
     def dropped(self) -> bool:
         """Whether nothing more is to be sent, not even what waits for it."""
-
-    @property
-    def queued(self) -> int:
-        """Bytes of output that wait to be taken."""
 
     def receive(self, data: bytes, may_go_on: Callable[[], bool]) -> bool: ...
     def take_packets(self) -> list[bytes]: ...
@@ -123,12 +121,8 @@ class Link:
         connection = self.connection
         if connection is None or self._socket.fileno() < 0:
             return False
-
-        def may_carry_out() -> bool:
-            return connection.queued <= _UNSENT and may_go_on()
-
         try:
-            self._more = connection.receive(data, may_carry_out)
+            self._more = connection.receive(data, may_go_on)
         except BaseException:
             self._lose()
             raise

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from zkfake.jute import JuteError, Reader
+from zkfake.jute import JuteError, Reader, pack_int
 from zkfake.protocol import (
     CREATE_FLAGS,
     Acl,
@@ -50,7 +50,13 @@ def _read_create_ttl(reader: Reader) -> CreateRequest:
     )
 
 
+_OPEN = [Acl(31, "world", "anyone")]
+_OPEN_PACKED = pack_int(1) + _OPEN[0].pack()
+
+
 def _read_acls(reader: Reader) -> list[Acl] | None:
+    if reader.skip(_OPEN_PACKED):  # the list of nearly every create
+        return _OPEN
     return reader.read_vector(
         lambda: Acl(reader.read_int(), reader.read_string(), reader.read_string())
     )

@@ -218,3 +218,11 @@ def test_a_multi_ends_at_the_first_header_that_says_done() -> None:
     end = struct.pack(">i?i", 999, True, 7)
     found = OPERATIONS[Op.MULTI].read(Reader(one + end + one))
     assert found.operations == ((Op.DELETE, ("/a", -1)),)
+
+
+def test_bytes_that_are_expected_are_skipped() -> None:
+    reader = Reader(b"abcabd", 3)
+    assert not reader.skip(b"abc")
+    assert reader.skip(b"ab")
+    assert reader.rest() == b"d"
+    assert not reader.skip(b"x")

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zkfake import FakeZooKeeper
+from zkfake.connection import MOST_QUEUED
 from zkfake.turns import ROUND, TURN, TurnQueue
 
 from ..differential import wire
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from .harness import World
-
-GET_ROOT = wire.request(1, wire.OPS["getData"], wire.path_watch("/"))
 
 
 class Worker:
@@ -136,11 +135,17 @@ def test_a_connection_stops_where_it_is_told_and_goes_on(world: World) -> None:
     assert len(client.take()) == 1
 
 
-def test_what_is_queued_is_counted(world: World) -> None:
+def test_a_connection_stops_when_it_has_said_much(world: World) -> None:
     client = world.client()
-    client.connection.receive(GET_ROOT * 3)
-    assert client.connection.queued == len(b"".join(client.connection.take_packets())) - 3 * 4
-    assert client.connection.queued == 0
+    client.create("/big", b"x" * 100_000)
+    frame = client.request("getData", wire.path_watch("/big"))
+    assert client.connection.receive(frame * 100, lambda: True)
+    said = len(b"".join(client.connection.take_packets()))
+    assert MOST_QUEUED < said < MOST_QUEUED + 200_000
+    while client.connection.receive(b"", lambda: True):
+        said += len(b"".join(client.connection.take_packets()))
+    said += len(b"".join(client.connection.take_packets()))
+    assert said > 100 * 100_000
 
 
 # -- real sockets

@@ -35,6 +35,7 @@ class Core:
 
     session_id = 7
     interest = 1
+    queued = 0
 
     def __init__(self) -> None:
         self.heard: list[bytes] = []

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
+from zkfake.connection import MOST_QUEUED
 from zkfake.faults.frames import EVENT_XID, PING_XID, FrameSplitter, RequestHead, read_request
 
 if TYPE_CHECKING:
@@ -186,22 +187,18 @@ class Wire:
 
     # -- the socket's end
 
-    @property
-    def queued(self) -> int:
-        """Bytes that the server has said and nobody has taken yet."""
-        return 0 if self._core is None else self._core.queued
-
     def receive(self, data: bytes, may_go_on: Callable[[], bool] | None = None) -> bool:
         """Bytes from the peer: each request that they complete goes on its way, until
-        ``may_go_on()`` says no: then it is true, and the rest waits for the next call, which may
-        bring no bytes.
+        ``may_go_on()`` says no or the output is long: then it is true, and the rest waits for the
+        next call, which may bring no bytes.
         """
         frames, received = self._frames, self._received
         if data:
             received += frames.feed(data)
         while received:
             self._send_request(received.popleft())
-            if may_go_on is not None and not may_go_on():
+            queued = 0 if self._core is None else self._core.queued
+            if may_go_on is not None and (queued > MOST_QUEUED or not may_go_on()):
                 break
         return bool(received)
 
