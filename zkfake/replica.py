@@ -10,6 +10,7 @@ on its way is not answered.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol
 
 from zkfake.eager import refusal
@@ -50,6 +51,7 @@ class Replica:
         self.id = server_id
         self.observer = observer
         self.running = False
+        self._paused = 0
         self.store = Store()
         self.role = Role()
         self.applying = Applying(ensemble)
@@ -111,6 +113,28 @@ class Replica:
     def unfreeze(self) -> None:
         """Takes one `freeze` back."""
         self.applying.unfreeze()
+
+    @property
+    def paused(self) -> bool:
+        """Whether it stands still, see `pause`."""
+        return self._paused > 0
+
+    def pause(self) -> None:
+        """Stands still from now on, as a process that a signal has stopped: connections stay open,
+        nothing is read from them, nothing is said. Each needs a `resume` of its own. Whoever drives
+        its clients is to bring nothing that they send.
+        """
+        self._paused += 1
+        if self._paused == 1:
+            self.applying.freeze()
+            self.ensemble.pause(self)
+
+    def resume(self) -> None:
+        """Takes one `pause` back."""
+        self._paused -= 1
+        if not self._paused:
+            self.applying.unfreeze()
+            self.ensemble.go_on(self)
 
     # -- its place in the ensemble
 
@@ -178,7 +202,7 @@ class Replica:
 
     def _apply(self, transaction: Transaction, complete: Completion | None) -> None:
         self.applied(transaction, self.store.apply(transaction), complete)
-        self.store.trim()
+        self.store.trim(self.settings.commit_log_count)
 
     def applied(
         self, transaction: Transaction, changes: Sequence[Change], complete: Completion | None
@@ -330,4 +354,5 @@ class Replica:
 
     def call_later(self, delay: int, action: Callable[[], None]) -> Timer:
         """Runs ``action`` in ``delay`` milliseconds unless the timer is cancelled."""
-        return self.ensemble.timers.at(self.ensemble.now + delay, action)
+        awake = partial(self.ensemble.when_awake, self, action)
+        return self.ensemble.timers.at(self.ensemble.now + delay, awake)

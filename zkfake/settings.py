@@ -105,6 +105,14 @@ class Settings:
     version: Version = VERSIONS[DEFAULT]
     tick_time: int = 2000
     """The unit of session expiry, in milliseconds."""
+    init_limit: int = 10
+    """Ticks that a new leader waits for a quorum to have its log."""
+    sync_limit: int = 5
+    """Ticks of silence after which a server gives up its connection to another one."""
+    commit_log_count: int = 500
+    """Transactions that a server remembers for those that lag behind; who is further behind gets
+    the whole tree.
+    """
     min_session_timeout: int = -1
     """The shortest session timeout that is granted, in milliseconds; -1: two ticks."""
     max_session_timeout: int = -1
@@ -250,6 +258,9 @@ _Row = tuple[str, Callable[[object], Any]]
 
 NAMES: dict[str, _Row] = {
     "tickTime": ("tick_time", _integer(1)),
+    "commitLogCount": ("commit_log_count", _integer(1)),
+    "initLimit": ("init_limit", _integer(1)),
+    "syncLimit": ("sync_limit", _integer(1)),
     "minSessionTimeout": ("min_session_timeout", _integer(-1)),
     "maxSessionTimeout": ("max_session_timeout", _integer(-1)),
     "maxClientCnxns": ("max_client_connections", _integer(0)),

@@ -13,7 +13,6 @@ from zkfake.reconfig import CONFIG_PATH, server_ports
 from zkfake.replica import Replica
 
 # What the sample configuration has, in ticks. The fake's servers do not wait for each other.
-_INIT_LIMIT, _SYNC_LIMIT = 10, 5
 
 
 class Status:
@@ -131,8 +130,8 @@ class Status:
         if not replica.ensemble.standalone:
             quorum_port, election_port = server_ports(replica.id)
             lines += [
-                ("initLimit", _INIT_LIMIT),
-                ("syncLimit", _SYNC_LIMIT),
+                ("initLimit", settings.init_limit),
+                ("syncLimit", settings.sync_limit),
                 ("electionAlg", 3),
                 ("electionPort", election_port),
                 ("quorumPort", quorum_port),

@@ -43,7 +43,7 @@ _LEFT_OUT = {
         clientPort clientPortAddress secureClientPort clientPortListenBacklog
     """,
     "The servers share one process; what comes between them are faults.": """
-        initLimit syncLimit cnxTimeout electionAlg leaderServes quorum.*
+        cnxTimeout electionAlg leaderServes quorum.*
     """,
     "The `ssl.SSLContext` of `tls=` decides about certificates.": """
         ssl.* sslQuorum portUnification client.portUnification fips-mode

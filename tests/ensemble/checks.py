@@ -74,6 +74,11 @@ def check_all(run: Run) -> None:
     events_precede_the_new_data(run, states)
     ephemerals_go_with_their_session(run, states)
     sessions_live_for_their_timeout(run, states)
+    twice = {epoch: ids for epoch, ids in run.led.items() if len(ids) > 1}
+    assert not twice, f"epochs had two leaders: {twice}"
+    alive = [session for session in run.refused if session not in states.closed]
+    assert not alive, f"refused, and never closed: {[hex(session) for session in alive]}"
+    assert not run.lonely, f"{run.lonely} led for too long without a quorum"
 
 
 def one_log(run: Run) -> None:
@@ -141,14 +146,28 @@ def reads_find_the_state_of_their_zxid(run: Run, states: States) -> None:
 
 
 def syncs_remove_staleness(run: Run) -> None:
-    """Behind a sync a client sees everything that was committed when it asked for it."""
+    """Behind a sync a client sees everything that was committed when it asked for it; unless its
+    server was led by one that another leader had replaced: a sync asks no quorum.
+    """
     for stream in run.streams:
         synced = 0
         for item in stream.items:
             if isinstance(item, Sent):
-                if item.op == "sync" and not item.error:
+                if item.op == "sync" and not item.error and not item.deposed:
                     synced = max(synced, item.committed)
                 assert item.zxid >= synced, f"{item} is older than {synced:#x}"
+
+
+def reads_of_a_deposed_leader(run: Run) -> int:
+    """How many reads did not see what had been committed by another leader than their server's."""
+    reads = _answered(run, READS)
+    return sum(sent.deposed and sent.zxid < sent.committed for sent in reads)
+
+
+def syncs_of_a_deposed_leader(run: Run) -> int:
+    """How many syncs were answered though what had been committed was not there yet."""
+    syncs = _answered(run, ("sync",))
+    return sum(sent.deposed and sent.zxid < sent.committed for sent in syncs)
 
 
 def stale_reads(run: Run) -> int:

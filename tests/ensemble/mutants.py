@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import zkfake.connection
 import zkfake.ensemble.ensemble
+import zkfake.ensemble.leading
+from zkfake.ensemble.ensemble import Ensemble
 from zkfake.ensemble.following import Following
 from zkfake.ensemble.leading import Leading
+from zkfake.ensemble.links import Links
 from zkfake.ensemble.store import Store
 from zkfake.log import Log, Transaction
 from zkfake.replica import Replica
@@ -144,7 +147,75 @@ def answers_before_it_applies(patch: Patch) -> None:
     patch.setattr(Following, "accept", accept)
 
 
+def crash_forgets_promise(patch: Patch) -> None:
+    """A server that was stopped does not know any more which epoch it has promised to follow."""
+    start = Replica.start
+
+    def forgetful(self: Replica) -> None:
+        self.store.accepted_epoch = self.store.current_epoch
+        start(self)
+
+    patch.setattr(Replica, "start", forgetful)
+
+
+def promise_ignored(patch: Patch) -> None:
+    """A server follows whoever leads, an older epoch than it has promised to follow included."""
+    let_follow = Ensemble._let_follow
+
+    def any_leader(self: Ensemble, ready: Any) -> None:
+        for member in ready:
+            member.store.accepted_epoch = member.store.current_epoch
+        let_follow(self, ready)
+
+    patch.setattr(Ensemble, "_let_follow", any_leader)
+
+
+def forgets_sessions_of_proposals(patch: Patch) -> None:
+    """A new leader knows the sessions of what it has applied, not those of its whole log."""
+    patch.setattr(zkfake.ensemble.leading, "fold", lambda sessions, transaction: None)
+
+
+def serves_before_it_caught_up(patch: Patch) -> None:
+    """A server serves clients as soon as it has the leader's log, without having applied it."""
+    patch.setattr(Replica, "catch_up", lambda self: None)
+
+
+def hears_through_a_cut(patch: Patch) -> None:
+    """Who connects anew takes no notice of a cut in one direction."""
+    patch.setattr(Links, "joined", lambda self, one, other: not self.is_cut(one, other))
+
+
+def snapshot_without_sessions(patch: Patch) -> None:
+    """Who gets the whole tree does not get the sessions."""
+    adopt = Store.adopt
+    patch.setattr(Store, "adopt", lambda self, tree, sessions: adopt(self, tree, {}))
+
+
+def counts_who_has_left(patch: Patch) -> None:
+    """A leader takes it for granted that its quorum is there."""
+    patch.setattr(Leading, "_require_quorum", lambda self: None)
+
+
+def deposed_leader_commits(patch: Patch) -> None:
+    """A leader commits what its own log has, once it has been established."""
+    patch.setattr(Leading, "_is_quorum", lambda self, zxid: self.established or _acked(self, zxid))
+
+
+def _acked(leader: Leading, zxid: int) -> bool:
+    peers = leader._peers.values()
+    acked = 1 + sum(peer.acked >= zxid and peer.learner.votes for peer in peers)
+    return 2 * acked > leader._ensemble.voters
+
+
 MUTANTS = [
+    crash_forgets_promise,
+    promise_ignored,
+    forgets_sessions_of_proposals,
+    serves_before_it_caught_up,
+    hears_through_a_cut,
+    snapshot_without_sessions,
+    counts_who_has_left,
+    deposed_leader_commits,
     elects_the_least_complete_log,
     ignores_last_zxid_seen,
     keeps_ephemerals,

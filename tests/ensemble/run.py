@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from zkfake.connection import Connection
 from zkfake.ensemble import Ensemble
 from zkfake.ensemble.following import Following
+from zkfake.ensemble.leading import Leading
 from zkfake.replica import Replica
 from zkfake.settings import Settings
 
@@ -51,6 +52,8 @@ class Sent:
     """The last zxid that was committed when it was sent."""
     server: int
     answered: bool = False
+    deposed: bool = False
+    """Whether the server followed a leader, when it answered, that another one had replaced."""
     zxid: int = 0
     error: int = 0
     body: bytes = b""
@@ -86,6 +89,10 @@ class Client:
         self.connection: Connection | None = None
         self.stream = Stream(number, 0)
         self._raw = bytearray()
+        self._deposed = False
+        """Whether what was not taken in yet came of a server whose leader had been replaced."""
+        self._held: list[bytes] = []
+        """What was sent to a server that stands still."""
         self._sent: deque[Sent] = deque()
         self._connected = False
         self._asked = 0
@@ -103,14 +110,16 @@ class Client:
         replica = run.servers[server - 1]
         if not replica.running:
             return
-        self.connection = Connection(replica, ("10.0.0.1", 4000 + self.number), lambda _: None)
+        self.connection = Connection(replica, ("10.0.0.1", 4000 + self.number), self._answered)
+        self._deposed = False
         self.stream = Stream(self.number, server)
         run.streams.append(self.stream)
         self._raw.clear()
+        self._held.clear()
         self._sent.clear()
         self._connected = False
         self._asked = run.now
-        self.connection.receive(
+        self._bring(
             wire.frame(
                 wire.connect(
                     last_zxid=self.last_zxid,
@@ -120,7 +129,21 @@ class Client:
                 )
             )
         )
-        self.collect()
+
+    def _bring(self, data: bytes) -> None:
+        """The server reads ``data``, once it does not stand still."""
+        self._held.append(data)
+        self.deliver()
+
+    def deliver(self) -> None:
+        """The server reads what was sent, unless it stands still."""
+        if not self.run.servers[self.stream.server - 1].paused:
+            while self._held and self.connection is not None:
+                self.connection.receive(self._held.pop(0))
+                self.collect()
+
+    def _answered(self, _connection: Connection) -> None:
+        self._deposed = self._deposed or not self.run.follows_the_leader(self.stream.server)
 
     def disconnect(self) -> None:
         if self.connection is not None:
@@ -158,8 +181,7 @@ class Client:
         self._last_sent = run.now
         if op != "ping":
             run.sent.append(sent)
-        self.connection.receive(wire.request(xid, wire.OPS[op], body))
-        self.collect()
+        self._bring(wire.request(xid, wire.OPS[op], body))
 
     def keep_alive(self) -> None:
         if self.connected and not self.silent and self.run.now - self._last_sent >= TIMEOUT // 3:
@@ -173,11 +195,13 @@ class Client:
         frames = wire.Frames()
         while frames.take(self._raw):
             pass
+        self._answered(self.connection)
         for payload in frames.list:
             if not self._connected:
                 self._shaken(payload)
             else:
                 self._got(payload)
+        self._deposed = False
         if self.connection.closing:
             self.connection = None
             self._connected = False
@@ -185,6 +209,8 @@ class Client:
     def _shaken(self, payload: bytes) -> None:
         _, timeout, session = struct.unpack_from(">iiq", payload)
         if not timeout:
+            if not self._deposed:
+                self.run.refused.append(self.session)
             self.session, self.password = 0, b""
             return
         self._connected = True
@@ -201,6 +227,7 @@ class Client:
             return
         sent = self._sent.popleft()
         sent.answered, sent.zxid, sent.error, sent.body = True, item.zxid, item.error, item.body
+        sent.deposed = self._deposed
         self.stream.items.append(sent)
         self.run.seen(self, item.zxid)
 
@@ -218,10 +245,22 @@ class Run:
         latency: int = 0,
         lag: int = 0,
         election: int = 0,
+        sync_limit: int = 1,
+        remembered: int = 500,
     ) -> None:
-        """``latency``, ``lag``, ``election``: the longest, milliseconds."""
+        """``latency``, ``lag``, ``election``: the longest, milliseconds. ``sync_limit``: ticks.
+        ``remembered``: transactions.
+        """
         self.random = random = Random(seed)
-        settings = replace(Settings.parse({"tickTime": TICK}), keep_log=None)
+        settings = Settings.parse(
+            {
+                "tickTime": TICK,
+                "syncLimit": sync_limit,
+                "initLimit": 5,
+                "commitLogCount": remembered,
+            }
+        )
+        settings = replace(settings, keep_log=None)
         self.ensemble = Ensemble(settings, START, Random(seed + 1))
         self.now = START
         self.servers = [
@@ -242,6 +281,19 @@ class Run:
         self.applied: dict[int, list[Transaction]] = {}
         self._cuts: list[tuple[int, int]] = []
         self._frozen: list[Replica] = []
+        self._paused: list[Replica] = []
+        self.led: dict[int, set[int]] = {}
+        """Who led, or was about to, by the epoch."""
+        self.refused: list[int] = []
+        """Sessions that a server did not know, though it followed the newest leader."""
+        self.lonely: list[int] = []
+        """Servers that led for too long without a quorum."""
+        self.whole_trees = 0
+        """How often a server got a whole tree, as its log did not meet its leader's."""
+        self._patience = (sync_limit + 3) * TICK
+        self._accompanied: dict[object, int] = {}
+        self.two_leaders = 0
+        """Milliseconds for which two servers led."""
         self._values = 0
         self._watch_servers()
         for server in self.servers:
@@ -265,8 +317,10 @@ class Run:
         append = log.append
 
         def committed(transaction: Transaction) -> None:
+            zxid = transaction.zxid
             have = sum(
-                transaction in server.store.log.after(transaction.zxid - 1)
+                # What was applied may be forgotten by the log.
+                server.store.tree.zxid >= zxid or transaction in server.store.log.after(zxid - 1)
                 for server in self.servers
                 if not server.observer
             )
@@ -282,16 +336,23 @@ class Run:
     def _watch_server(self, server: Replica) -> None:
         done: list[Transaction] = []
         self.applied[server.id] = done
-        applied, adopt = server.applied, server.adopt
+        applied, adopt, become = server.applied, server.adopt, server.become
 
         def note(transaction: Transaction, *rest: Any) -> None:
             done.append(transaction)
             applied(transaction, *rest)
 
         def take_over(tree: Any, sessions: Any) -> None:
+            self.whole_trees += 1
             done[:] = [entry for entry in self.ensemble.log if entry.zxid <= tree.zxid]
             adopt(tree, sessions)
 
+        def take(role: Any) -> None:
+            if isinstance(role, Leading):
+                self.led.setdefault(role.epoch, set()).add(server.id)
+            become(role)
+
+        server.become = take  # type: ignore[method-assign]
         server.applied = note  # type: ignore[method-assign]
         server.adopt = take_over  # type: ignore[method-assign]
 
@@ -317,13 +378,39 @@ class Run:
         while True:
             due = self.ensemble.deadline()
             ping = self.now + TIMEOUT // 4
+            before = self.now
             self.now = min(end, ping, max(self.now, due if due is not None else end))
+            if self.ensemble.deposed:
+                self.two_leaders += self.now - before
             self.ensemble.advance(self.now)
+            self._look_for_lonely_leaders()
             for client in self.clients:
                 client.collect()
                 client.keep_alive()
             if self.now >= end:
                 return
+
+    def _look_for_lonely_leaders(self) -> None:
+        """Nobody leads for long who does not hear, and is heard by, a quorum."""
+        for server in self.servers:
+            role = server.role
+            if not isinstance(role, Leading) or not role.established:
+                continue
+            if server.paused:
+                self._accompanied[role] = self.now
+                continue
+            heard = 1 + sum(
+                other.running
+                and not other.paused
+                and not other.observer
+                and self.ensemble.links.joined(server.id, other.id)
+                for other in self.servers
+                if other is not server
+            )
+            if 2 * heard > self.ensemble.voters:
+                self._accompanied[role] = self.now
+            elif self.now - self._accompanied.setdefault(role, self.now) > self._patience:
+                self.lonely.append(server.id)
 
     # -- what can happen
 
@@ -430,6 +517,10 @@ class Run:
         self.ensemble.cut(*pair)
 
     def mend(self) -> None:
+        self._mend()
+        self._look_for_lonely_leaders()
+
+    def _mend(self) -> None:
         if self._cuts and self.random.random() < 0.5:
             self.ensemble.mend(*self._cuts.pop(self.random.randrange(len(self._cuts))))
         else:
@@ -446,6 +537,26 @@ class Run:
         frozen, self._frozen = self._frozen, []
         for server in frozen:
             server.unfreeze()
+
+    def pause_server(self) -> None:
+        server = self._server()
+        server.pause()
+        self._paused.append(server)
+
+    def pause_leader(self) -> None:
+        leader = self.ensemble.leader
+        if leader is not None:
+            server = self.servers[leader.id - 1]
+            server.pause()
+            self._paused.append(server)
+            self.wait(self.random.randrange(3 * TICK))
+
+    def resume(self) -> None:
+        paused, self._paused = self._paused, []
+        for server in paused:
+            server.resume()
+        for client in self.clients:
+            client.deliver()
 
     # -- programs
 
@@ -472,6 +583,10 @@ class Run:
             self.mend,
             self.freeze,
             self.unfreeze,
+            self.pause_server,
+            self.pause_leader,
+            self.resume,
+            self.resume,
             self.long_pause,
         ]
         for _ in range(steps):
@@ -504,6 +619,123 @@ class Run:
         self.settle()
         return self
 
+    def depose(self, rounds: int) -> Run:
+        """Leaders stand still, or lose sight of the others, until another one leads; meanwhile one
+        client stays with them.
+        """
+        loyal, *others = self.clients
+        for _ in range(rounds):
+            leader = self.ensemble.leader
+            if leader is not None:
+                loyal.connect(leader.id)
+                self.wait(20)
+                if self.random.random() < 0.5:
+                    self._corner(leader.id)
+                else:
+                    self.servers[leader.id - 1].pause()
+                    self._paused.append(self.servers[leader.id - 1])
+                self.wait(TICK + self.random.randrange(2 * TICK))
+                rest = [server for server in self.servers if server.id != leader.id]
+                for client in others:
+                    client.connect(self.random.choice(rest).id)
+                for _ in range(6):
+                    self.step([self.write, self.read, self.pause])
+                self.resume()
+                self._upset()
+                for _ in range(4):
+                    path = self.random.choice(PATHS)
+                    loyal.send("getData", wire.path_watch(path), (path,))
+                    if self.random.random() < 0.5:
+                        loyal.send("sync", wire.string("/"))
+                    else:
+                        value = self.value()
+                        loyal.send("setData", wire.set_data("/c", value), ("/c",), value)
+                    self.wait(self.random.randrange(30))
+            self.mend()
+            self.long_pause()
+            for server in self.servers:
+                server.start()
+            self.reconnect()
+        self.settle()
+        return self
+
+    def rotate(self, rounds: int) -> Run:
+        """A server is away while much is written, comes back, and then the leader crashes."""
+        for _ in range(rounds):
+            absent = self._server()
+            absent.stop()
+            self.wait(2 * TICK)
+            self.reconnect()
+            for _ in range(8):
+                self.step([self.write, self.write, self.pause, self.reconnect])
+            absent.start()
+            self.wait(TICK)
+            leader = self.ensemble.leader
+            if leader is not None:
+                self.servers[leader.id - 1].stop()
+            self.wait(TICK)
+            self.reconnect()
+            self.step([self.write])
+            for server in self.servers:
+                server.start()
+        self.settle()
+        return self
+
+    def relapse(self, rounds: int) -> Run:
+        """Leaders lose sight of the others until a new one is about to lead; then they see them
+        again, and one of those who elected it crashes.
+        """
+        for _ in range(rounds):
+            leader = self.ensemble.leader
+            if leader is not None:
+                for client in self.clients:
+                    client.connect(leader.id)
+                self.wait(20)
+                self._corner(leader.id)
+                for _ in range(60):
+                    self.wait(TICK // 20)
+                    if self._is_about_to_lead():
+                        break
+                for server in self.servers:
+                    if self.random.random() < 0.5:
+                        self._crash(server)
+                while self._cuts:
+                    self.mend()
+                self._meet_the_new_leader()
+            self.step([self.write])
+            self.wait(TICK // 2)
+            for server in self.servers:
+                server.start()
+            self.reconnect()
+        self.settle()
+        return self
+
+    def _is_about_to_lead(self) -> bool:
+        roles = [server.role for server in self.servers]
+        return any(isinstance(role, Leading) and not role.established for role in roles)
+
+    def _meet_the_new_leader(self) -> None:
+        """Everybody reads from it as soon as it serves."""
+        for _ in range(60):
+            self.wait(TICK // 20)
+            leader = self.ensemble.leader
+            if leader is not None:
+                for client in self.clients:
+                    client.connect(leader.id)
+                    for path in PATHS:
+                        client.send("getData", wire.path_watch(path), (path,))
+                return
+
+    def _upset(self) -> None:
+        if self.random.random() < 0.7:
+            self._crash(self._server())
+
+    def _crash(self, server: Replica) -> None:
+        """It may come back at once."""
+        server.stop()
+        if self.random.random() < 0.7:
+            server.start()
+
     def _corner(self, leader: int) -> None:
         for server in self.servers:
             if not server.observer and server.id != leader:
@@ -512,6 +744,7 @@ class Run:
 
     def settle(self) -> None:
         """Heals everything, and waits until all is quiet."""
+        self.resume()
         self.unfreeze()
         while self._cuts:
             self.mend()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from zkfake import state
+from zkfake.settings import Settings
 
 from ..differential import wire
 from ..fake.harness import DATA_CHANGED, NO_NODE, OK, TICK, Event, Reply
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from .conftest import Make, Servers
 
 EPOCH = 1 << 32
+
+SILENCE = Settings().sync_limit * TICK
+"""After which servers that do not hear each other know it."""
 
 
 def answer(response: bytes) -> int:
@@ -196,7 +200,11 @@ def test_a_minority_commits_nothing_and_its_proposals_are_lost(servers: Make) ->
     client.create("/kept")
     world.split(3)
     assert client.ask("create", wire.create("/lost")) == []
-    assert reader.get("/kept") == b""  # it does not know yet
+    world.advance(SILENCE)
+    # Another one leads by now; it does not know yet.
+    assert [server.mode for server in world.servers] == ["follower", "leader", "leader"]
+    assert reader.get("/kept") == b""
+    assert reader.ask("sync", wire.string("/kept")) == []  # behind what it has proposed
     world.advance(TICK)
     assert client.closed
     assert client.take() == []
@@ -215,6 +223,8 @@ def test_a_proposal_that_a_quorum_has_is_kept(servers: Make) -> None:
     for other in (1, 2):  # it is heard, and does not hear that it is
         world.ensemble.cut(other, 3)
     assert client.ask("create", wire.create("/kept")) == []
+    world.advance(SILENCE)
+    assert not client.closed
     world.advance(TICK)
     assert client.closed
     assert world.at(1).connect().stat("/kept") is not None
@@ -225,7 +235,7 @@ def test_a_cut_that_is_mended_in_time_costs_nothing(servers: Make) -> None:
     client = world.at(1).connect()
     world.split(1)
     assert client.ask("create", wire.create("/a")) == []
-    world.advance(TICK - 1)
+    world.advance(SILENCE - TICK)
     world.join(1)
     (reply,) = client.take()
     assert isinstance(reply, Reply)
@@ -253,6 +263,7 @@ def test_observers_have_no_vote(servers: Make) -> None:
     world = servers(observers=2)
     world.servers[0].stop()
     world.servers[1].stop()
+    world.advance(TICK)  # until the leader looks whether it has a quorum
     assert {server.mode for server in world.servers} == {None}
     world.servers[1].start()
     assert [server.mode for server in world.servers[1:]] == [

@@ -22,6 +22,9 @@ def check(seed: int) -> None:
     worlds.judge_calm(worlds.calm(seed))
     worlds.judge(worlds.wandering(seed))
     worlds.judge(worlds.cornered(seed))
+    worlds.judge(worlds.deposed(seed))
+    worlds.judge(worlds.relapsing(seed))
+    worlds.judge(worlds.rotating(seed))
 
 
 @pytest.mark.parametrize("plant", MUTANTS, ids=lambda plant: plant.__name__)

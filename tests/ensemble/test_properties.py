@@ -45,6 +45,24 @@ def test_observers_do_not_make_a_quorum(seed: int) -> None:
     worlds.judge(worlds.cornered(seed))
 
 
+@settings(max_examples=30, deadline=None)
+@given(SEEDS)
+def test_a_deposed_leader_commits_nothing(seed: int) -> None:
+    worlds.judge(worlds.deposed(seed))
+
+
+@settings(max_examples=30, deadline=None)
+@given(SEEDS)
+def test_nobody_goes_back_to_an_older_leader(seed: int) -> None:
+    worlds.judge(worlds.relapsing(seed))
+
+
+@settings(max_examples=30, deadline=None)
+@given(SEEDS)
+def test_a_server_that_was_away_may_lead(seed: int) -> None:
+    worlds.judge(worlds.rotating(seed))
+
+
 def test_stale_reads_happen() -> None:
     assert sum(checks.stale_reads(worlds.calm(seed)) for seed in range(10)) > 0
 
@@ -65,6 +83,16 @@ def test_the_faults_do_happen() -> None:
     assert any(entry.op.name == "CLOSE_SESSION" for run in runs for entry in run.ensemble.log)
     assert any(len(run.heard) > len(run.clients) for run in runs)
     assert sum(checks.stale_reads(run) for run in runs) > 0
+    assert sum(worlds.rotating(seed).whole_trees for seed in range(5)) > 5
+
+
+def test_two_servers_lead_for_a_while() -> None:
+    """The old one serves what it had, and answers syncs."""
+    runs = [worlds.deposed(seed) for seed in range(20)]
+    assert sum(run.two_leaders > 0 for run in runs) > 10
+    assert sum(map(checks.reads_of_a_deposed_leader, runs)) > 10
+    assert sum(map(checks.syncs_of_a_deposed_leader, runs)) > 3
+    assert any(worlds.troubled(seed).two_leaders for seed in range(10))
 
 
 def _record(run: Run) -> str:

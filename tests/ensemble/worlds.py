@@ -18,6 +18,8 @@ def troubled(seed: int, steps: int = 150) -> Run:
         latency=random.choice((0, 5, 40)),
         lag=random.choice((0, 10, 100)),
         election=random.choice((0, 50, 300)),
+        sync_limit=random.choice((1, 1, 2, 5)),
+        remembered=random.choice((2, 10, 500)),
     ).trouble(steps)
 
 
@@ -34,6 +36,25 @@ def wandering(seed: int) -> Run:
 def cornered(seed: int) -> Run:
     """Leaders that hear observers, and of the voters too few."""
     return Run(seed, observers=2, latency=5).corner(12)
+
+
+def deposed(seed: int) -> Run:
+    """Leaders that are replaced, and go on for a while."""
+    random = Random(seed)
+    lag, limit = random.choice((0, 100)), random.choice((1, 2))
+    return Run(seed, latency=5, lag=lag, sync_limit=limit).depose(8)
+
+
+def relapsing(seed: int) -> Run:
+    """Leaders that are about to be replaced, and are back before."""
+    random = Random(seed)
+    lag, remembered = random.choice((0, 100)), random.choice((2, 500))
+    return Run(seed, latency=40, lag=lag, election=50, remembered=remembered).relapse(8)
+
+
+def rotating(seed: int) -> Run:
+    """Servers that get the whole tree when they are back, and may lead soon after."""
+    return Run(seed, latency=5, remembered=2).rotate(8)
 
 
 def judge(run: Run) -> None:

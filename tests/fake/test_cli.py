@@ -289,19 +289,19 @@ def test_an_option_beats_the_file(tmp_path: Path, certificate: str) -> None:
     file = tmp_path / "zoo.cfg"
     file.write_text(
         "tickTime=300\nminSessionTimeout=700\ndataDir=/tmp\nclientPort=3000\n"
-        "clientPortAddress=127.0.0.9\nsecureClientPort=4000\ninitLimit=5\n"
+        "clientPortAddress=127.0.0.9\nsecureClientPort=4000\nelectionAlg=3\n"
         "server.1=a:1:2\nserver.2=b:1:2;3333\nserver.3=c:1:2:observer\n"
     )
     config = ("--config", str(file))
     server, notes = described(*config)
-    assert notes == [f"{file}: ignored: dataDir, initLimit, secureClientPort (give --tls-cert)"]
+    assert notes == [f"{file}: ignored: dataDir, electionAlg, secureClientPort (give --tls-cert)"]
     assert [replica.observer for replica in server.replicas] == [False, False, True]
     assert server._host == "127.0.0.9"
     assert server._ensemble.settings.tick_time == 300
     assert ports(*config) == ([3000, 3333, 3002], [0, 0, 0])
     options = ("--host", "127.0.0.1", "--set", "tickTime=400", "--tls-cert", certificate)
     server, notes = described(*config, *options)
-    assert notes == [f"{file}: ignored: dataDir, initLimit"]
+    assert notes == [f"{file}: ignored: dataDir, electionAlg"]
     assert server._host == "127.0.0.1"
     settings = server._ensemble.settings
     assert (settings.tick_time, settings.min_session_timeout) == (400, 700)

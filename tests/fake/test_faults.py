@@ -475,7 +475,7 @@ def test_misuse(
 # -- real time and virtual time
 
 
-ONLY_IN_VIRTUAL_TIME = {"pause", "hold_watches", "stop_chance", "resume_chance"}
+ONLY_IN_VIRTUAL_TIME = {"pause", "hold_watches", "stop_chance", "resume_chance", "pause_server"}
 """What needs a hand inside the client's process, and the faults that a profile brings."""
 
 CALLED_BY_THE_DRIVER = {

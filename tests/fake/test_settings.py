@@ -13,6 +13,9 @@ CLASSES = "org.apache.zookeeper.server.auth."
 TOKEN = AuthProvider("token", lambda auth, address: [])
 GOOD: dict[str, list[tuple[object, str, object]]] = {
     "tickTime": [(500, "tick_time", 500), ("500", "tick_time", 500)],
+    "commitLogCount": [(2, "commit_log_count", 2)],
+    "initLimit": [("5", "init_limit", 5)],
+    "syncLimit": [(2, "sync_limit", 2)],
     "minSessionTimeout": [(1, "min_session_timeout", 1)],
     "maxSessionTimeout": [(99_000, "max_session_timeout", 99_000)],
     "maxClientCnxns": [(0, "max_client_connections", 0)],

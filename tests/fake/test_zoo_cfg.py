@@ -43,9 +43,9 @@ def test_the_file_that_every_package_ships(write: Writer) -> None:
         autopurge.purgeInterval=1
     """)
     assert zoo_cfg.read(path) == Configuration(
-        settings={"tickTime": "2000"},
+        settings={"tickTime": "2000", "initLimit": "10", "syncLimit": "5"},
         port=2181,
-        ignored=["initLimit", "syncLimit", "dataDir", "autopurge.purgeInterval"],
+        ignored=["dataDir", "autopurge.purgeInterval"],
     )
 
 

@@ -14,7 +14,8 @@ Nothing here reads a clock or a socket: the driver calls `Ensemble.advance`, and
 """
 
 from base64 import b64encode
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from random import Random
 
 from zkfake import reconfig
@@ -60,20 +61,21 @@ class Ensemble:
         self.members: list[Member] = []
         self.voters = 0
         self.leader: Member | None = None
-        """The server that leads; the one with the newest epoch, where an older one has yet to see
-        that it leads no more.
-        """
+        """The server that leads, and that no newer leader has ever replaced."""
         self._sessions = SessionTracker(settings.tick_time)
         self._leaders: list[Leader] = []
         self._reviewing = False
         self._configured = False
+        self._held: dict[Member, list[Callable[[], None]]] = {}
+        """What servers that stand still would have done by now."""
         self._set(settings)
 
     def _set(self, settings: Settings) -> None:
         self.settings = settings
         self.access = AccessControl(settings)
         self.rules = Rules(settings, self.access, lambda: self.followers, self._is_local)
-        self.links.patience = settings.tick_time
+        self.links.patience = settings.sync_limit * settings.tick_time
+        self.links.rhythm = max(1, settings.tick_time // 2)
         self.read_only_delay = max(READ_ONLY_DELAY, settings.tick_time)
         self.local_sessions = SessionTracker(settings.tick_time)
         """Each known to one server alone, without a place in the log."""
@@ -127,6 +129,11 @@ class Ensemble:
         """
         return self._leaders[-1].followers if self._leaders else ()
 
+    @property
+    def deposed(self) -> tuple[Member, ...]:
+        """The servers that lead, and have yet to notice that another one has replaced them."""
+        return tuple(role.member for role in self._leaders if role.member is not self.leader)
+
     # -- roles
 
     def look(self, member: Member) -> None:
@@ -142,7 +149,11 @@ class Ensemble:
 
     def _review(self) -> None:
         self._reviewing = False
-        ready = [m for m in self.members if isinstance(m.role, Looking) and m.role.ready]
+        ready = [
+            member
+            for member in self.members
+            if isinstance(member.role, Looking) and member.role.ready and not member.paused
+        ]
         voters = [member for member in ready if not member.observer]
         self._let_follow(ready)
         voters = [member for member in voters if isinstance(member.role, Looking)]
@@ -157,7 +168,7 @@ class Ensemble:
 
     def _let_follow(self, ready: Sequence[Member]) -> None:
         """Those who hear a leader that they may follow join it."""
-        leaders = [m.role for m in self.members if isinstance(m.role, Leading)]
+        leaders = [m.role for m in self.members if isinstance(m.role, Leading) and not m.paused]
         leaders.sort(key=lambda leader: -leader.epoch)
         for member in ready:
             for leader in leaders:
@@ -179,7 +190,37 @@ class Ensemble:
         """``role`` leads no more."""
         if role in self._leaders:
             self._leaders.remove(role)
-            self.leader = self._leaders[-1].member if self._leaders else None
+            if role.member is self.leader:
+                self.leader = None
+
+    # -- servers that stand still
+
+    def pause(self, member: Member) -> None:
+        """``member`` stands still, as a process that is stopped by a signal: its connections stay
+        open, and it does and says nothing. What it had sent arrives once it goes on.
+        """
+        self._held[member] = []
+        self.links.stand_still(member.id)
+        for other in self.members:
+            if other is not member:
+                self.links.cut(member.id, other.id)
+
+    def go_on(self, member: Member) -> None:
+        """``member`` goes on where it stood: it hears what it missed, then does what is due."""
+        for other in self.members:
+            if other is not member:
+                self.links.mend(member.id, other.id)
+        self.links.go_on(member.id)
+        for action in self._held.pop(member):
+            self.turns.post(action)
+        self.review()
+
+    def when_awake(self, member: Member, action: Callable[[], None]) -> None:
+        """Runs ``action`` of ``member``'s own accord: now, or once it no longer stands still."""
+        if member in self._held:
+            self._held[member].append(action)
+        else:
+            action()
 
     # -- what can happen to links
 
@@ -268,9 +309,10 @@ class Ensemble:
         for session in self.local_sessions.expired(self.now):
             for member in self.members:
                 if member.id == session.server_id:
-                    member.end_local(session)
+                    self.when_awake(member, partial(member.end_local, session))
         for leader in list(self._leaders):
-            leader.do()
+            if not leader.member.paused:
+                leader.do()
 
     def deadline(self) -> int | None:
         """When `advance` next has something to do; ``None`` while nothing is scheduled."""
@@ -280,7 +322,7 @@ class Ensemble:
         if when is not None and (due is None or when < due):
             due = when
         for leader in self._leaders:
-            when = leader.due()
+            when = None if leader.member.paused else leader.due()
             if when is not None and (due is None or when < due):
                 due = when
         return due

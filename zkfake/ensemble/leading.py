@@ -10,7 +10,8 @@
 * It alone knows who owns a session: the server where it was last opened or renewed. It alone lets
   sessions expire, so none does while there is no leader with a quorum.
 * A sync is answered behind all that was proposed before it.
-* Without a quorum it steps down.
+* It looks once a tick whether it has a quorum, and steps down when it has none. Until then it
+  serves: another leader may be established by now, of which it knows nothing.
 """
 
 from __future__ import annotations
@@ -34,11 +35,8 @@ if TYPE_CHECKING:
     from zkfake.log import Transaction
     from zkfake.protocol import Request
     from zkfake.sessions import Session
+    from zkfake.timers import Timer
     from zkfake.tree import Tree
-
-
-INIT_LIMIT = 10
-"""Ticks that a new leader waits for a quorum to have its log."""
 
 
 class Catchup(NamedTuple):
@@ -112,8 +110,10 @@ class Leading(Role):
             fold(self._known, transaction)
         self.sessions = SessionTracker(ensemble.settings.tick_time)
         self.decisions = Decisions(ensemble, member.id, tip, epoch << 32, self.sessions)
-        patience = ensemble.now + INIT_LIMIT * ensemble.settings.tick_time
-        self._give_up = ensemble.timers.at(patience, self._require_establishment)
+        self._began = ensemble.now
+        patience = ensemble.settings.init_limit * ensemble.settings.tick_time
+        self._give_up = self._later(ensemble.now + patience, self._require_establishment)
+        self._look: Timer | None = None
         ensemble.turns.post(self._commit_acked)
 
     @property
@@ -130,8 +130,14 @@ class Leading(Role):
         """The ids of the servers that follow it, and its own."""
         return {self.member.id, *self._peers}
 
+    def _later(self, when: int, action: Callable[[], None]) -> Timer:
+        awake = partial(self._ensemble.when_awake, self.member, action)
+        return self._ensemble.timers.at(when, awake)
+
     def leave(self) -> None:
         self._give_up.cancel()
+        if self._look is not None:
+            self._look.cancel()
         self._ensemble.step_down(self)
         for peer in list(self._connected):  # a closed link may lose a peer at once
             peer.end.close()
@@ -153,6 +159,13 @@ class Leading(Role):
         self._connected.pop(peer)
         if self._peers.get(peer.learner.id) is peer:
             del self._peers[peer.learner.id]
+        if self.established and self._look is None and not self._is_quorum(-1):
+            tick = self._ensemble.settings.tick_time
+            ticks = (self._ensemble.now - self._began) // tick
+            self._look = self._later(self._began + (ticks + 1) * tick, self._require_quorum)
+
+    def _require_quorum(self) -> None:
+        self._look = None
         if not self._is_quorum(-1):
             self._ensemble.look(self.member)
 

@@ -8,8 +8,12 @@ A message is an action at the receiving server. Rules that live here:
 * A learner and its leader are joined by one connection, as by TCP: two streams, each in order,
   nothing lost inside a stream. Each message takes the latency of its link; none at all by default,
   which makes it the next turn.
-* A cut link makes streams stand still. When it is mended within a tick, what was on its way
-  arrives, in order; a connection that was cut for a tick is broken, and both ends know.
+* A cut link makes streams stand still, each way by itself. When it is mended in time, what was on
+  its way arrives, in order. An end that has heard nothing for ``syncLimit`` ticks gives the
+  connection up; servers that are connected say something every half tick. The other end goes on
+  until it hears of that, or has heard nothing for as long itself.
+* A server that stands still hears nothing, says nothing, and gives nothing up; what was sent to it
+  waits.
 * An end that closes is heard of behind everything that it had sent before.
 """
 
@@ -86,7 +90,7 @@ class End:
         now = links.clock.now
         due = max(self._last, now + links.draw_latency(self.source, self.target))
         self._last = due
-        if due <= now and not self._under_way and not links.is_cut(self.source, self.target):
+        if due <= now and not self._under_way and not links.is_held(self.source, self.target):
             links.turns.post(self._deliver, action, args)
         else:
             self._under_way.append((due, action, args))
@@ -98,7 +102,7 @@ class End:
         while (
             self._under_way
             and self._under_way[0][0] <= links.clock.now
-            and not links.is_cut(self.source, self.target)
+            and not links.is_held(self.source, self.target)
         ):
             _, action, args = self._under_way.popleft()
             self._deliver(action, args)
@@ -119,6 +123,12 @@ class End:
             self.send(self.peer.lose)
             self._links.forget(self)
 
+    def give_up(self) -> None:
+        """Nothing was heard here for too long: the connection is closed and lost."""
+        if self.open:
+            self.close()
+            self._on_lost()
+
     def lose(self) -> None:
         """The connection is over."""
         if self.open:
@@ -137,12 +147,16 @@ class Links:
         self.latency: Range = (0, 0)
         """Of every link without a latency of its own."""
         self.patience = 0
-        """Milliseconds of a cut after which a connection is given up."""
+        """Milliseconds of silence after which an end gives its connection up."""
+        self.rhythm = 1
+        """Milliseconds between two things that connected servers say at least."""
         self._random = random
         self._latencies: dict[tuple[int, int], Range] = {}
         self._cuts: dict[tuple[int, int], int] = {}
         self._cut_number = 0
         self._latest_cut: dict[tuple[int, int], int] = {}
+        self._deaf: dict[int, list[tuple[int, int]]] = {}
+        """Servers that stand still, each with the cuts that it has yet to notice."""
         self._ends: dict[End, None] = {}
 
     # -- latency
@@ -163,6 +177,10 @@ class Links:
     def is_cut(self, source: int, target: int) -> bool:
         return bool(self._cuts) and (source, target) in self._cuts
 
+    def is_held(self, source: int, target: int) -> bool:
+        """Whether what is sent does not arrive at present."""
+        return self.is_cut(source, target) or target in self._deaf
+
     def joined(self, one: int, other: int) -> bool:
         """Whether two servers hear each other."""
         return not self.is_cut(one, other) and not self.is_cut(other, one)
@@ -179,7 +197,9 @@ class Links:
                 if key in self._cuts and self._latest_cut[key] == number:
                     self._break(key)
 
-            self.timers.at(self.clock.now + self.patience, give_up)
+            now = self.clock.now
+            heard = now - now % self.rhythm
+            self.timers.at(max(now + 1, heard + self.patience), give_up)
 
     def mend(self, source: int, target: int) -> None:
         """Takes one `cut` back. Raises `KeyError` where there is none."""
@@ -192,8 +212,28 @@ class Links:
                     self.turns.post(end.arrive)
 
     def _break(self, key: tuple[int, int]) -> None:
+        """A server has heard nothing from another one for too long."""
+        target = key[1]
+        if target in self._deaf:
+            self._deaf[target].append(key)
+            return
         for end in self._between(key):
-            end.lose()
+            if end.source == target:
+                end.give_up()
+
+    def stand_still(self, server: int) -> None:
+        """Nothing arrives at ``server`` until `go_on`, and it gives no connection up."""
+        self._deaf[server] = []
+
+    def go_on(self, server: int) -> None:
+        """What was sent to ``server`` meanwhile arrives now."""
+        overdue = self._deaf.pop(server)
+        for end in list(self._ends):
+            if end.target == server:
+                self.turns.post(end.arrive)
+        for key in overdue:
+            if key in self._cuts:
+                self.turns.post(self._break, key)
 
     def _between(self, key: tuple[int, int]) -> list[End]:
         return [end for end in self._ends if {end.source, end.target} == {*key}]

@@ -89,6 +89,10 @@ class Member(Protocol):
     @property
     def running(self) -> bool: ...
     @property
+    def paused(self) -> bool:
+        """Whether it stands still."""
+
+    @property
     def settled(self) -> bool:
         """Whether it has applied all it knows to be committed, and knows no more to come."""
 
@@ -169,6 +173,9 @@ class Surroundings(Protocol):
     @property
     def voters(self) -> int:
         """How many servers have a vote, running or not."""
+
+    def when_awake(self, member: Member, action: Callable[[], None]) -> None:
+        """Runs ``action`` of ``member``'s own accord: now, or once it no longer stands still."""
 
     def look(self, member: Member) -> None:
         """``member`` has no leader any more."""

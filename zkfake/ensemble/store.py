@@ -15,11 +15,6 @@ from zkfake.log import Log, Transaction
 from zkfake.protocol import Op
 from zkfake.tree import Change, Tree
 
-REMEMBERED = 500
-"""Applied transactions that a server remembers for those that lag behind; who is further behind
-gets the whole tree.
-"""
-
 Sessions = dict[int, int]
 """The timeout, in milliseconds, of each open session."""
 
@@ -53,9 +48,11 @@ class Store:
             fold(self.sessions, transaction)
         return self.tree.apply(transaction)
 
-    def trim(self) -> None:
-        """Forgets what nobody will ask for again."""
-        self.log.trim(self.tree.zxid, REMEMBERED)
+    def trim(self, keep: int) -> None:
+        """Forgets what was applied but for the last ``keep`` transactions: those are for servers
+        that lag behind, and who is further behind gets the whole tree.
+        """
+        self.log.trim(self.tree.zxid, keep)
 
     def adopt(self, tree: Tree, sessions: Sessions) -> None:
         """Everything anew, from another server's state. Cost: a reference a znode."""

@@ -35,6 +35,7 @@ class Strikes(Protocol):
     def stop_server(self, server: int, *, duration: float | None = None) -> Outage: ...
     def isolate(self, server: int, *, duration: float | None = None) -> Outage: ...
     def freeze(self, server: int, *, duration: float | None = None) -> Outage: ...
+    def pause_server(self, server: int, *, duration: float | None = None) -> Outage: ...
 
 
 class Chance:
@@ -113,6 +114,9 @@ class Chance:
     def freeze(self) -> Outage:
         return self._faults.freeze(self._server(), duration=self._duration())
 
+    def pause_server(self) -> Outage:
+        return self._faults.pause_server(self._server(), duration=self._duration())
+
 
 _CLIENTS: tuple[tuple[str, Callable[[Chance, str], Outage | None]], ...] = (
     ("partition", Chance.partition),
@@ -124,4 +128,5 @@ _SERVERS: tuple[tuple[str, Callable[[Chance], Outage]], ...] = (
     ("stop_server", Chance.stop_server),
     ("isolate_server", Chance.isolate),
     ("freeze_server", Chance.freeze),
+    ("pause_server", Chance.pause_server),
 )

@@ -200,6 +200,22 @@ class Faults(RequestFaults[Request], ServerFaults):
         outage = Outage(self._world, "hold events", name, lambda: network.release_events(name))
         return self._begin(outage, lambda: network.hold_events(name), duration)
 
+    # -- servers
+
+    def pause_server(self, server: int | None = None, *, duration: float | None = None) -> Outage:
+        """Stop a server's process where it stands, ``None``: the leader's. Its connections stay
+        open, and what is sent to it waits.
+
+        The others give it up after ``syncLimit`` ticks of silence, and elect a new leader. When it
+        goes on it serves what it had, syncs included, until it notices.
+        """
+        number = self._number(server)
+        network = self._network
+        outage = Outage(
+            self._world, "pause server", str(number), lambda: network.resume_server(number)
+        )
+        return self._begin(outage, lambda: network.pause_server(number), duration)
+
     # -- sessions
 
     def expire(self, client: Any) -> bool:

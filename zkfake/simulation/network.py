@@ -55,6 +55,7 @@ class Network:
         self._slow: dict[str, list[tuple[int, int]]] = {}
         self._cuts: dict[tuple[str, int, str], int] = {}
         self._holds: dict[str, int] = {}
+        self._paused: dict[int, int] = {}
         self._waiting: list[Task] = []
         self._connections = 0
         self._ips: dict[str, str] = {}
@@ -113,6 +114,7 @@ class Network:
         self.links[link] = None
         for stream, direction in ((link.upstream, "to_server"), (link.downstream, "to_client")):
             stream.blocked = self._cut(client, server, direction)
+        link.upstream.blocked += self._paused.get(server, 0)
         for _ in range(self._holds.get(client, 0)):
             link.downstream.hold_events()
         self.history.append(Connected(self.time, client, link.number, server))
@@ -149,6 +151,22 @@ class Network:
             for link in self.links
             if link.client == client and link.server == server
         ]
+
+    def pause_server(self, server: int) -> None:
+        """A server stands still: connections are made, and what is sent to it waits; counted."""
+        self._paused[server] = self._paused.get(server, 0) + 1
+        self.servers.call(self.servers.replicas[server - 1].pause)
+        for link in self.links:
+            if link.server == server:
+                link.upstream.block()
+
+    def resume_server(self, server: int) -> None:
+        """Takes one `pause_server` back."""
+        self._paused[server] -= 1
+        self.servers.call(self.servers.replicas[server - 1].resume)
+        for link in self.links:
+            if link.server == server:
+                link.upstream.unblock()
 
     def slow(self, client: str, latency: tuple[float, float]) -> None:
         self._slow.setdefault(client, []).append(_microseconds(latency))

@@ -55,6 +55,8 @@ class Profile:
     """For each request, in an ensemble: a server is cut off from the others for as long."""
     freeze_server: float = 0.0
     """For each request, in an ensemble: a server applies nothing for as long."""
+    pause_server: float = 0.0
+    """For each request, in an ensemble: a server's process stands still for as long."""
     outage: tuple[float, float] = (0.5, 20.0)
     """How long the outages that the rates above begin last."""
 
@@ -83,6 +85,7 @@ FAULT_RATES = (
     "stop_server",
     "isolate_server",
     "freeze_server",
+    "pause_server",
 )
 
 PROFILES = {
@@ -115,6 +118,7 @@ PROFILES = {
         stop_server=0.003,
         isolate_server=0.003,
         freeze_server=0.003,
+        pause_server=0.003,
     ),
 }
 

@@ -112,10 +112,11 @@ class Servers:
 
     @property
     def quiet(self) -> bool:
-        """Whether an ensemble has a leader and every running server all that is committed."""
+        """Whether an ensemble has one leader and every running server all that is committed."""
         ensemble = self.ensemble
         return (
             ensemble.leader is not None
+            and not ensemble.deposed
             and ensemble.links.quiet
             and all(
                 replica.mode is not None and replica.settled

@@ -37,7 +37,9 @@ FREQUENT: dict[str, set[Kind]] = {
     "LockingQueue": {CONSUME, GHOST, PUT_TWICE},
     "Counter": {DOUBLE},
 }
-"""What so many seeds cannot do without: an oracle that misses it is blind."""
+"""What so many seeds cannot do without: an oracle that misses it is blind. (A client that stands
+still is rarer with three servers, which stand still themselves.)
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -64,7 +66,7 @@ def test_what_a_hostile_world_makes_of_a_recipe_is_known(recipe: str, servers: i
     again = f"python -m tests.simulation.recipes --recipe {recipe} --servers {servers}"
     assert not unexplained, "\n".join([f"{again} --seeds 1 --history --first SEED", *unexplained])
     if SEEDS >= 25:
-        assert seen >= FREQUENT[recipe]
+        assert seen >= FREQUENT[recipe] - ({PAUSED} if servers > 1 else set())
 
 
 @pytest.mark.parametrize(("recipe", "plant"), MUTANTS)
