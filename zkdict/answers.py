@@ -133,7 +133,7 @@ def applied(answer: Any) -> bool:
 class Submitted:
     """A write or sync under way: its place, and its outcome once `done` is set."""
 
-    __slots__ = ("_wrote", "done", "local", "request", "result")
+    __slots__ = ("_wrote", "done", "local", "looks", "request", "result")
 
     def __init__(
         self,
@@ -141,8 +141,10 @@ class Submitted:
         done: Any,
         wrote: Callable[[Any], Mapping[str, Znode]] | None,
         local: Mapping[str, bytes | None] | None,
+        looks: list[tuple[str, Any]] | None = None,
     ) -> None:
         self.request = request
+        self.looks = looks
         self.done = done
         self.local = local or {}
         self.result: Any = None

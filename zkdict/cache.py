@@ -6,8 +6,8 @@ Everything that decides when readers may see a state lives in this file. The rul
 
 - **Items** are the root's list of children and each child. Every item is *clean*, or *pending*: a
   read of it is wanted, under way, or made unnecessary by an expected read of the list. Every read
-  leaves a watch of its own. Only the latest read of an item counts: a watch of an older one that
-  fires says nothing new, and the reply of an older one is dropped.
+  that is answered leaves a watch of its own. Only the latest read of an item counts: a watch of an
+  older one that fires says nothing new, and the reply of an older one is dropped.
 - **A state is published when a reply was processed and no item is pending.** Then it is the state
   of the subtree at that reply's place in the connection's stream, because: every item was read
   before that place; had it changed since, the server would have sent the event of that read's watch
@@ -27,9 +27,19 @@ Everything that decides when readers may see a state lives in this file. The rul
 - **Positions** number the requests in the order they are sent. A published state at position p
   holds the effects of every request up to p: waiting for one's own write is waiting for its
   position.
+- **Troubles**: a read that the server refuses, or answers with an error, leaves no watch. The item
+  is read again at the next `retry()`. Until then a child that is refused has no value, and is not
+  pending: nobody tells when it may be read again, and it holds up no other. An item whose answer
+  says nothing stays pending.
+- **Looks**: a server may drop a watch without an event: one that fires while the session may not
+  read the znode. A Stat that is looked at behind a caller's sync tells (`look`): an item that is
+  clean by all events, and is not what the server has, is read again.
 - **Bounded waits**: `force()` publishes a copy with pending items, for the callers who may not wait
-  any longer. Such a state need not have existed; it is marked inexact and counted. An own write
-  that is laid over the copy is pending until it was read: no exact state leans on it.
+  any longer. Such a state need not have existed; it is marked inexact and counted. It holds the
+  effects of every request up to the oldest of the last reads of its pending items, and every
+  change up to the zxid that request knew: that far it counts as a position and a zxid. The first
+  state of a connection holds what was read on that connection. An own write that is laid over the
+  copy is pending until it was read: no exact state leans on it.
 """
 
 from __future__ import annotations
@@ -40,7 +50,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
 __all__ = ["ROOT", "Cache", "Delta", "Kind", "Publication", "Request", "Znode"]
 
@@ -82,6 +92,9 @@ class Request(NamedTuple):
     floor: int
 
 
+_NOTHING: Final = Request(0, 0, Kind.OTHER, ROOT, 0)
+
+
 class Znode(NamedTuple):
     """A child znode as it was read. `error` is set where the server refused to show the data."""
 
@@ -114,7 +127,8 @@ class Publication:
     `exact`: it is the state at `zxid`; otherwise a bounded wait ran out (see the module's rules).
     `updated` grows with every state that differs from the one before: the zxid of its last change,
     or one more than before where that is not told (a root that went) or not greater.
-    `resynced`: it is the first one of a new connection, after an earlier one.
+    `live`: everything in it was read, or confirmed, on the present connection.
+    `resynced`: it is the first such one of a new connection, after an earlier one.
     """
 
     position: int
@@ -123,6 +137,7 @@ class Publication:
     deltas: tuple[Delta, ...]
     exact: bool
     resynced: bool
+    live: bool = True
 
 
 class Cache:
@@ -133,7 +148,9 @@ class Cache:
         self._epoch = 0
         self._online = False
         self._sent = 0  # the position of the last request
-        self._replied = 0  # the greatest position whose reply was processed
+        self._replied: Request = _NOTHING  # the last request whose reply was processed
+        self._first = 1  # the position of the connection's first request
+        self._live = False  # a state was published that was read on this connection
         self._in_flight = 0
         self._want_sync = False
         self._syncing = False  # the sync that opens a connection was not answered yet
@@ -142,6 +159,13 @@ class Cache:
         self._wanted: OrderedDict[str, Kind] = OrderedDict()
         self._pending: set[str] = set()
         self._latest: dict[str, int] = {}  # item -> position of its latest read
+        self._read: dict[str, Request] = {}  # item -> the read whose answer the copy has
+        self._again: dict[str, Kind] = {}  # what to read at the next retry
+        self._sync_again = False
+        self._troubles: dict[str, int] = {}  # item -> reads in a row that gave nothing
+        self._looked = 0  # where the next look begins
+        self.missed = 0
+        """How many changes were found by looking, and told by no event."""
         self._offers: dict[str, Znode] = {}  # what own writes put there, by their replies
         self._overlaid: set[str] = set()  # own writes laid over the copy, and not read since
         self._znodes: dict[str, Znode] = {}  # the working copy
@@ -179,6 +203,24 @@ class Cache:
         return len(self._pending)
 
     @property
+    def epoch(self) -> int:
+        """The number of the connection."""
+        return self._epoch
+
+    @property
+    def troubles(self) -> int:
+        """How often in a row could not be read what a `retry` would read, of the newest of these
+        troubles; 0: there is nothing to retry.
+        """
+        items = [ROOT, *self._again] if self._sync_again else self._again
+        return min((self._troubles.get(name, 1) for name in items), default=0)
+
+    @property
+    def failing(self) -> bool:
+        """Whether an item cannot be read, and is not known to be refused."""
+        return self._sync_again or any(name in self._pending for name in self._again)
+
+    @property
     def sent(self) -> int:
         """The position of the last request."""
         return self._sent
@@ -187,7 +229,7 @@ class Cache:
         """The child as last read, published or not."""
         return self._znodes.get(name)
 
-    def working_names(self) -> Iterable[str]:
+    def working_names(self) -> Collection[str]:
         """The children as last read, published or not."""
         return self._znodes.keys()
 
@@ -225,6 +267,8 @@ class Cache:
         """A connection was made: nothing is watched, everything has to be read again."""
         self.disconnected()
         self._online = True
+        self._first = self._sent + 1
+        self._live = False
         self._behind = bool(self._overlaid)  # by what nobody has confirmed, unless it can sync
         self._synced = False
         self._resynced = self.published > 0
@@ -238,7 +282,9 @@ class Cache:
         self._epoch += 1
         self._online = False
         self._in_flight = 0
-        self._want_sync = self._syncing = False
+        self._want_sync = self._syncing = self._sync_again = False
+        self._again.clear()
+        self._troubles.clear()
         self._wanted.clear()
         self._pending.clear()
         self._latest.clear()
@@ -256,6 +302,7 @@ class Cache:
                 if kind is None:
                     self._await_list(name)
                 else:
+                    self._read.setdefault(name, self._read.get(ROOT, _NOTHING))  # not there then
                     self._want(name, kind)
 
     def wrote(self, name: str, znode: Znode) -> None:
@@ -293,6 +340,7 @@ class Cache:
         self, request: Request, names: Iterable[str] | None, pzxid: int = 0
     ) -> Publication | None:
         """The list of children, in any order; None: the root does not exist."""
+        before = self._read.get(ROOT, _NOTHING)
         if self._accept(request):
             if names is None:
                 self._root_exists = False
@@ -303,10 +351,10 @@ class Cache:
                 self._root_exists = True
                 self._not_behind(pzxid, self._pzxid)
                 self._pzxid = pzxid
-                self._listed(set(names))
+                self._listed(set(names), before)
         return self._settle(request)
 
-    def _listed(self, names: set[str]) -> None:
+    def _listed(self, names: set[str], before: Request) -> None:
         known = self._znodes.keys() | self._pending
         known.discard(ROOT)
         for name in sorted(known - names - self._overlaid):  # those may be newer than the list
@@ -314,6 +362,7 @@ class Cache:
         # A child that waits for this list, and is on it, was deleted and made again.
         again = {name for name in self._pending & names if not self._is_being_read(name)}
         for name in sorted((names - known) | again):
+            self._read.setdefault(name, before)  # it was not there when the list was read before
             self._want(name, Kind.DATA)
         self._overlaid &= self._pending
 
@@ -322,8 +371,10 @@ class Cache:
 
     def root_reply(self, request: Request, exists: bool) -> Publication | None:
         """Whether the root, found missing before, is there."""
+        before = self._read.get(ROOT, _NOTHING)
         if self._accept(request):
             if exists:
+                self._read[ROOT] = before  # what the copy has: there was none
                 self._want(ROOT, Kind.CHILDREN)
             else:
                 self._want_sync = self._syncing = True
@@ -332,6 +383,7 @@ class Cache:
     def stat_reply(self, request: Request, stat: Znode | None) -> Publication | None:
         """A child's Stat (in a Znode without its data); None: it does not exist."""
         name = request.name
+        before = self._read.get(name, _NOTHING)
         if self._accept(request):
             known, offer = self._znodes.get(name), self._offers.pop(name, None)
             if stat is None:
@@ -343,6 +395,7 @@ class Cache:
             else:
                 if known is not None and known.czxid == stat.czxid:
                     self._not_behind(stat.mzxid, known.mzxid)
+                self._read[name] = before
                 self._want(name, Kind.DATA)
         return self._settle(request)
 
@@ -356,12 +409,94 @@ class Cache:
                 self._store(request.name, znode)
         return self._settle(request)
 
+    # -- troubles
+
+    def refused_reply(self, request: Request, znode: Znode) -> Publication | None:
+        """The server does not show a child; `znode` says why."""
+        name = request.name
+        if self._accept(request, answered=False):
+            self._offers.pop(name, None)
+            if (known := self._znodes.get(name)) is None or known.error is None:
+                self._store(name, znode)
+            self._again[name] = Kind.DATA
+            self._troubles[name] = self._troubles.get(name, 0) + 1
+        return self._settle(request)
+
+    def no_reply(self, request: Request) -> int:
+        """The answer to a read says nothing: it is read again at the next `retry`.
+
+        How often that was so now, one time after the other; 0 where it does not matter any more.
+        """
+        name, kind = request.name, request.kind
+        if request.epoch != self._epoch:
+            return 0
+        self._in_flight -= 1
+        if kind is Kind.SYNC:
+            self._sync_again = True
+        elif self._latest.get(name) == request.position:
+            self._latest[name] = 0
+            self._again[name] = kind
+        else:
+            return 0
+        self._troubles[name] = self._troubles.get(name, 0) + 1
+        return self._troubles[name]
+
+    def give_up(self, request: Request, znode: Znode) -> Publication | None:
+        """After `no_reply`: show the child as refused; it is read again all the same."""
+        self._pending.discard(request.name)
+        self._read[request.name] = request
+        self._store(request.name, znode)
+        return self._settle(request)
+
+    def retry(self) -> None:
+        """Read again what could not be read."""
+        if not self._online:
+            return
+        if self._sync_again:
+            self._sync_again, self._want_sync = False, True
+        for name, kind in list(self._again.items()):
+            self._want(name, kind)
+
+    def to_look_at(self, most: int) -> list[str]:
+        """The next children to look at: each gets its turn."""
+        names = list(self._znodes)
+        if len(names) <= most:
+            return names
+        begin = self._looked % len(names)
+        self._looked = begin + most
+        return (names[begin:] + names[:begin])[:most]
+
+    def look(self, name: str, stat: Znode | None) -> None:
+        """What the server has of a child at this place in the stream; None: nothing.
+
+        Call it before the `reply` that stands for the look.
+        """
+        known = self._znodes.get(name)
+        if known is None or name in self._pending:
+            return  # it is read after this place
+        if stat is None or not known.same_data(stat):
+            self.missed += known.error is None
+            self.doubt(name)
+
+    def look_at_root(self, pzxid: int | None) -> None:
+        """The zxid of the last change of the list at this place; None: there is no root."""
+        if ROOT not in self._pending and pzxid != (self._pzxid if self._root_exists else None):
+            self.missed += 1
+            self.doubt(ROOT)
+
+    def doubt(self, name: str) -> None:
+        """A look at the root or at a child failed, or tells that it has changed: read it again."""
+        if name == ROOT and ROOT not in self._pending:
+            self._want(ROOT, Kind.CHILDREN)
+        elif name in self._znodes and name not in self._pending:
+            self._want(name, Kind.DATA)
+
     # -- publishing
 
     def force(self, overlay: Mapping[str, Znode | None] | None = None) -> Publication | None:
         """Publish now, whatever is pending, with these own writes laid over the copy.
 
-        None where that shows nothing new, or nothing was ever loaded.
+        None where that shows nothing new, or less than everything.
         """
         for name, znode in (overlay or {}).items():
             if znode is None:
@@ -370,24 +505,41 @@ class Cache:
                 self._store(name, znode)
             # It is what one write did, perhaps undone since, and has no watch: look again.
             self._overlaid.add(name)
+            self._read[name] = _NOTHING
             if self._online:
                 self._want(name, Kind.DATA)
-        if not self._before or self._root_exists is None:
+        held = self._held()
+        self._live = self._live or held.position >= self._first
+        if not self._live and (not self.published or not overlay):
             return None
-        return self._publish(self.zxid, exact=False)
+        if not self._before and held.position <= self.position:
+            return None
+        return self._publish(held, exact=False)
+
+    def _held(self) -> Request:
+        """The request up to which the copy holds the effects of all, with what is pending."""
+        if not self._online or self._syncing or (self._behind and not self._synced):
+            return _NOTHING
+        held = self._replied
+        for name in self._pending:
+            read = self._read.get(name, _NOTHING)
+            if read.position < held.position:
+                held = read
+        return held
 
     def _settle(self, request: Request) -> Publication | None:
         if request.epoch != self._epoch:
             return None
-        if request.position > self._replied:
-            self._replied = request.position
+        if request.position > self._replied.position:
+            self._replied = request
         if self._pending or self._syncing or self._root_exists is None:
             return None
         if self._behind and not self._synced:
             return None
-        return self._publish(request.floor, exact=True)
+        self._live = True
+        return self._publish(request, exact=True)
 
-    def _publish(self, floor: int, *, exact: bool) -> Publication:
+    def _publish(self, held: Request, *, exact: bool) -> Publication:
         deltas = []
         content = max(self._content, self._pzxid)
         for name, old in self._before.items():
@@ -397,23 +549,29 @@ class Cache:
             if old is not new and old != new:
                 deltas.append(Delta(name, old, new))
         self._before.clear()
-        resynced = exact and self._resynced
-        if exact:
-            self.position = self._replied
+        resynced = self._live and self._resynced
+        if self._live:
             self._resynced = False
-            self.zxid = max(self.zxid, content, floor)
+        if exact:
+            self.position = self._replied.position
+            self.zxid = max(self.zxid, content, held.floor)
+        elif held.position > self.position:
+            self.position, self.zxid = held.position, max(self.zxid, held.floor)
         self._content = content
         self.updated = max(content, self.updated + 1 if deltas else self.updated)
         self.published += 1
-        return Publication(self.position, self.zxid, self.updated, tuple(deltas), exact, resynced)
+        return Publication(
+            self.position, self.zxid, self.updated, tuple(deltas), exact, resynced, self._live
+        )
 
     # -- the working copy
 
     def _want(self, name: str, kind: Kind) -> None:
+        # In the order of wanting: what waits longest is read first, however often others change.
         self._pending.add(name)
         self._wanted[name] = kind
-        self._wanted.move_to_end(name)
         self._latest[name] = 0
+        self._again.pop(name, None)
 
     def _await_list(self, name: str) -> None:
         # What deletes a child changes the list of children: that event, or a read of the list which
@@ -422,16 +580,20 @@ class Cache:
         self._latest[name] = 0
         self._overlaid.discard(name)
 
-    def _accept(self, request: Request) -> bool:
+    def _accept(self, request: Request, *, answered: bool = True) -> bool:
         """Whether this is the reply of the item's latest read; if so the item is clean."""
+        name = request.name
         if request.epoch != self._epoch:
             return False
         self._in_flight -= 1
-        if self._latest.get(request.name) != request.position:
+        if self._latest.get(name) != request.position:
             return False
-        self._pending.discard(request.name)
+        self._pending.discard(name)
+        self._read[name] = request
         if self._overlaid:
-            self._overlaid.discard(request.name)
+            self._overlaid.discard(name)
+        if answered and self._troubles:
+            self._troubles.pop(name, None)
         return True
 
     def _touch(self, name: str) -> None:
@@ -454,6 +616,9 @@ class Cache:
         self._latest.pop(name, None)
         self._offers.pop(name, None)
         self._overlaid.discard(name)
+        self._read.pop(name, None)
+        self._again.pop(name, None)
+        self._troubles.pop(name, None)
 
     def _not_behind(self, found: int, known: int) -> None:
         """Note a server that shows less than what was known.

@@ -15,9 +15,10 @@ import weakref
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from kazoo.client import KazooClient
-from kazoo.exceptions import NoNodeError
+from kazoo.exceptions import KazooException, NoNodeError, NotReadOnlyCallError
 
 from zkdict import compare, txn
+from zkdict.cache import ROOT
 from zkdict.errors import Timeout
 from zkdict.lease import Lease
 from zkdict.live import LiveDict, stop
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from _typeshed import SupportsKeysAndGetItem
     from typing_extensions import Self
 
+    from zkdict.feed import Looks
     from zkdict.view import Snapshot, View
 
 __all__ = ["MSAZookeeperDict", "ZooKeeperDict"]
@@ -41,6 +43,9 @@ V = TypeVar("V")
 T = TypeVar("T")
 
 _UNSET: Any = object()
+_LOOKS = 100  # keys that one `sync()` looks at
+_FIRST_PAUSE = 0.05  # seconds, after an answer that was an error, or none
+_ATTEMPTS = 5
 _CHECK_AGAIN = 1.0  # seconds after which a wait for somebody else's zxid asks the server again
 
 
@@ -136,7 +141,7 @@ class ZooKeeperDict(LiveDict[V]):
         while (key := next(reversed(self.snapshot()), None)) is not None:
             with contextlib.suppress(KeyError):
                 return key, self._writer.pop(key, deadline).value
-            self.sync(remaining(deadline))  # somebody was faster
+            self._sync(0, deadline)  # somebody was faster
         raise KeyError("popitem(): the dict is empty")
 
     def setdefault(self, key: str, default: Any = None) -> V:
@@ -319,7 +324,9 @@ class ZooKeeperDict(LiveDict[V]):
 
         A transaction that changes nothing, so that a quorum has to commit it, and every watch event
         and read that came of what was before it. (kazoo's `client.sync()` asks no quorum: after a
-        change of leader the old one may answer, and show what was true before.)
+        change of leader the old one may answer, and show what was true before.) Behind it go one
+        read of the root and one of each key, of 100 at most and then in turn: they tell of changes
+        that were made while the session might not read a znode, which no watch tells of.
 
         Args:
             timeout: seconds to wait for it; None waits as long as it takes.
@@ -329,37 +336,73 @@ class ZooKeeperDict(LiveDict[V]):
 
         Raises:
             Timeout, Closed, ForkedDict, KazooException (NotReadOnlyCallError from a server without
-            a quorum).
+            a quorum, NoAuthError where the root may not be read).
         """
-        self._ask(self._writer.barrier, deadline_after(timeout))
+        feed, deadline = self._feed, deadline_after(timeout)
+        missed = feed.cache.missed
+        self._sync(_LOOKS, deadline)
+        if feed.cache.missed != missed:  # somebody takes away rights: trust no watch
+            self._sync(len(feed.cache.working_names()), deadline)
         return self.zxid
 
-    def _ask(self, send: Callable[[], Any], deadline: float | None) -> None:
-        """Send something harmless until it is answered and the copy is at least as new."""
+    def _sync(self, most: int, deadline: float | None) -> None:
+        """A barrier, and behind it looks at the root and at so many keys, each in its turn."""
+        feed = self._feed
+        looks: Looks = []
+
+        def send() -> Any:
+            first, client = self._writer.barrier(), feed.client
+            looks[:] = [(ROOT, client.exists_async(feed.path))]
+            for name in feed.cache.to_look_at(most):
+                looks.append((name, client.exists_async(feed.child(name))))
+            return first
+
+        self._ask(send, deadline, looks)
+
+    def _ask(self, send: Callable[[], Any], deadline: float | None, looks: Looks) -> None:
+        """Send something harmless until it is answered and the copy is at least as new.
+
+        What could not be read before is read again behind it, and `looks` are compared.
+        """
+        feed = self._feed
+        pause, attempts = _FIRST_PAUSE, 0
         while True:
+            why: Exception
             try:
-                self._writer.call(send, deadline, strict=True)
-            except UnansweredError as error:  # noqa: PERF203
+                self._writer.call(send, deadline, strict=True, looks=looks)
+            except UnansweredError as error:
                 if error.unreadable is not None:
                     raise error.unreadable from error.unreadable.__cause__
-                if remaining(deadline) == 0:
-                    raise Timeout("no answer until the deadline") from error
+                why = error
+            except NotReadOnlyCallError:
+                raise
+            except KazooException as error:  # once, or on and on?
+                attempts += 1
+                if attempts == _ATTEMPTS:
+                    raise
+                why = error
             else:
                 return
+            if remaining(deadline) == 0:
+                raise Timeout("no answer until the deadline") from why
+            if feed.connected:
+                feed.client.handler.sleep_func(min(pause, remaining(deadline) or pause))
+                pause *= 2
 
     def wait_until(self, zxid: int, timeout: float | None = None) -> None:
         """Wait until every change up to `zxid` is in the state that is shown.
 
         Costs nothing when it is there, else two requests, and two more for each further second.
+        (Where a key could not be read at last, it is read again first.)
 
         Raises:
             Timeout, Closed, ForkedDict, KazooException.
         """
         feed, deadline = self._feed, deadline_after(timeout)
-        while self.zxid < zxid:
-            self._ask(lambda: feed.client.sync_async(feed.path), deadline)
+        while self.zxid < zxid or feed.cache.troubles:
+            self._ask(lambda: feed.client.sync_async(feed.path), deadline, [])
             # The zxid of an answer is hidden; the next request knows it as the last one seen.
-            self._ask(lambda: feed.client.exists_async(feed.path), deadline)
+            self._ask(lambda: feed.client.sync_async(feed.path), deadline, [])
             if self.zxid >= zxid:
                 return
             until = earlier(deadline_after(_CHECK_AGAIN), deadline)

@@ -18,6 +18,11 @@ Everything that knows how kazoo delivers things lives in this file. The rules:
   they hold this feed weakly, so a dict that is dropped is collected.
 - The last zxid kazoo saw is public (`client.last_zxid`), the zxid of a reply is not: requests carry
   the former, noted when they are sent (see the rules of `cache`).
+- A read that the server refuses or answers with an error leaves no watch: nobody will tell when
+  it could be answered. It is sent again after a pause, which doubles up to `LONGEST_PAUSE`, on a
+  task that exists only while something is to be sent again. The first error of a row is told. A
+  child's read that is answered with errors which are not passing is given up after `PATIENCE` of
+  them, and the child is shown as refused, so that it holds up no other.
 - Requests are sent with the lock held: their positions are the order on the wire. Nothing is waited
   for with the lock held, and no user's code is called.
 - Locks, events and tasks come from `client.handler`: threading, gevent, eventlet, simulations.
@@ -29,13 +34,20 @@ import functools
 import weakref
 from typing import TYPE_CHECKING, Any, Final
 
-from kazoo.exceptions import NoNodeError
+from kazoo.exceptions import (
+    MarshallingError,
+    NoAuthError,
+    NoNodeError,
+    NotReadOnlyCallError,
+    SystemZookeeperError,
+    ThrottledOpError,
+)
 from kazoo.protocol.states import Callback, EventType, KazooState, KeeperState
 
 from zkdict import clock
-from zkdict.answers import LOST, Submitted, answer_of, applied, unreadable, znode
+from zkdict.answers import CONNECTION_ERRORS, LOST, Submitted, answer_of, applied, unreadable, znode
 from zkdict.cache import ROOT, Cache, Kind, Publication, Request, Znode
-from zkdict.errors import Closed, ForkedDict, RootMissing
+from zkdict.errors import Closed, ForkedDict, RootMissing, ZkDictError
 from zkdict.records import State
 from zkdict.waiting import Signal
 from zkdict.watches import Watches
@@ -50,15 +62,36 @@ __all__ = ["Feed"]
 
 BATCH: Final = 500
 """Reads that are answered together, at most."""
+FIRST_PAUSE: Final = 0.1
+LONGEST_PAUSE: Final = 30.0
+"""Seconds until what could not be read is read again."""
+PATIENCE: Final = 4
+"""How often a child's read may be answered with an error before the child is shown as refused."""
+
+Looks = list[tuple[str, Any]]
+"""Names of items, each with kazoo's result of an `exists`, sent with a caller's request."""
 
 
 class _Link:
     """What kazoo holds: a weak reference to the feed, behind every callback."""
 
-    __slots__ = ("__weakref__", "_feed")
+    __slots__ = ("__weakref__", "_feed", "pause")
 
     def __init__(self, feed: Feed) -> None:
         self._feed = weakref.ref(feed)
+        self.pause: Any = None  # an event that ends the pause of the task that will retry
+
+    def retry(self, pause: Any, seconds: float) -> None:
+        """What the task does that reads again what could not be read."""
+        pause.wait(seconds)
+        if (feed := self._feed()) is not None:
+            feed.retry(pause)
+
+    def stop(self) -> None:
+        """End the pause; nothing is read again."""
+        pause, self.pause = self.pause, None
+        if pause is not None:
+            pause.set()
 
     def listener(self, state: str) -> bool:
         """kazoo's state listener, on the connection's task. True asks kazoo to remove it."""
@@ -139,6 +172,9 @@ class Feed:
         self.state = State.LOADING
         self.failure: Exception | None = None
         """Why the root cannot be read or made, when it cannot."""
+        self.trouble: Exception | None = None
+        """The last error that the server answered to a read, while something is still to be read
+        again."""
         self.requests = self.events = self.forced = self.reloads = self.bytes_read = 0
         self._local: dict[str, bytes | None] = {}
         self._on_publish = on_publish
@@ -153,6 +189,9 @@ class Feed:
         self._submitted: dict[int, Submitted] = {}
         self._connected = False
         self._turn = 0  # how often kazoo's listener was called
+        self._digested = 0  # the last of these turns that had its place among replies and events
+        self._pause_ends = 0.0
+        self._unmade = 0  # how often in a row the missing root could not be made
         self._unsettled_since: float | None = None
         self._lost_at = clock.monotonic()
         self._forked = False
@@ -277,11 +316,13 @@ class Feed:
 
     def state_changed(self, state: str, turn: int) -> None:
         """The same, in its place among replies and events."""
+        self._digested = turn
         if state != KazooState.CONNECTED:
             with self.lock:
                 self._unsettled_since = None
                 self.cache.disconnected()
                 self._submitted.clear()
+                self._link.stop()
         else:
             self._start_reading(turn)
 
@@ -291,9 +332,11 @@ class Feed:
                 return
             self._connected = True
             self._submitted.clear()  # a client that was stopped did not bring the end of those
-            self.failure = None
+            self.failure = self.trouble = None
+            self._unmade = 0
             self.reloads += 1
             self.cache.connected()
+            self._watch_staleness()
             self.signal.notify()
         self.pump()
 
@@ -317,6 +360,33 @@ class Feed:
                     self._publish(publication)
             self._watch_staleness()
             self._let_followers_look()
+            self._retry_later()
+        self.pump()
+
+    # -- reading again
+
+    def _retry_later(self) -> None:
+        times = min(filter(None, (self.cache.troubles, self._unmade)), default=0)
+        if not times:
+            self.trouble = None
+            return
+        seconds = min(FIRST_PAUSE * 2.0 ** min(times - 1, 20), LONGEST_PAUSE)
+        end = clock.monotonic() + seconds
+        if self._link.pause is None or end < self._pause_ends:
+            self._link.stop()
+            pause = self._link.pause = self.client.handler.event_object()
+            self._pause_ends = end
+            self.client.handler.spawn(self._link.retry, pause, seconds)
+
+    def retry(self, pause: Any) -> None:
+        """The pause is over: read again what could not be read, unless things have changed."""
+        with self.lock:
+            if self._link.pause is not pause:
+                return
+            self._link.pause = None
+            self.cache.retry()
+            if self._unmade:
+                self._root_missing()
         self.pump()
 
     # -- sending
@@ -357,6 +427,7 @@ class Feed:
         expect: Callable[[Cache], Mapping[str, Kind | None]] | None = None,
         wrote: Callable[[Any], Mapping[str, Znode]] | None = None,
         local: Mapping[str, bytes | None] | None = None,
+        looks: Looks | None = None,
     ) -> Submitted:
         """Send a caller's request in its place among the others.
 
@@ -365,6 +436,8 @@ class Feed:
             expect: which items to read right behind it, with the cache as it is at that moment.
             wrote: turns the reply into what it shows of the znodes written.
             local: what a success puts where, None for a removal.
+            looks: `exists` of items, which `send` sends too. Where they tell that the copy missed
+                something, or something could not be read before, it is read behind them.
 
         Raises:
             Closed, ForkedDict: see `check_usable`.
@@ -372,16 +445,20 @@ class Feed:
         with self.lock:
             self.check_usable()
             request = self.cache.mark(self.client.last_zxid)
-            submitted = Submitted(request, self.client.handler.event_object(), wrote, local)
+            submitted = Submitted(request, self.client.handler.event_object(), wrote, local, looks)
             result = send()
             self._submitted[request.position] = submitted
+            last = looks[-1][1] if looks else result  # once it has its answer all have
             # Before any read is sent behind it: its answer is handed over before theirs.
-            result.rawlink(_Completion(self._link, [(request, result)]))
-            result.rawlink(submitted.completed)
-            self.requests += 1
+            last.rawlink(_Completion(self._link, [(request, result)]))
+            last.rawlink(lambda _: submitted.completed(result))
+            self.requests += 1 + len(looks or ())
             if expect is not None:
                 self.cache.expect(expect(self.cache))
                 self._watch_staleness()
+            if looks is not None:
+                self.failure = None  # unless it fails again
+                self.cache.retry()
         self.pump()
         return submitted
 
@@ -397,28 +474,40 @@ class Feed:
                     cache.wrote(name, offer)
                 if applied(answer):
                     self._local.update(submitted.local)
+            if submitted is not None and submitted.looks and request.epoch == cache.epoch:
+                self._look(submitted.looks)
             return cache.reply(request)
         answer = answer_of(result, kind)
         if answer is LOST:
+            # Of a connection that is gone, whose end comes behind this; or the server's own word.
+            if self.connected and self._turn == self._digested:
+                return self._no_answer(request, result.exception)
             return None
         if kind is Kind.DATA and type(answer) is tuple:  # first: a load has thousands of them
             raw, stat = answer
             self.bytes_read += len(raw or b"")
             return cache.data_reply(request, znode(raw, stat))
         if kind is Kind.SYNC:
-            return cache.sync_reply(request, synced=not isinstance(answer, Exception))
+            refused = isinstance(answer, NotReadOnlyCallError)
+            if isinstance(answer, Exception) and not refused:
+                return self._no_answer(request, answer)
+            return cache.sync_reply(request, synced=not refused)
+        if isinstance(answer, NoAuthError) and request.name != ROOT:
+            return cache.refused_reply(request, unreadable(answer))
         if isinstance(answer, Exception):
-            if request.name == ROOT:
-                self._failed(answer)
-                return None
-            return cache.data_reply(request, unreadable(answer))
+            return self._no_answer(request, answer)
         if kind is Kind.CHILDREN:
             if answer is None:
                 publication = cache.children_reply(request, None)
                 self._root_missing()
                 return publication
             self._create = False
+            self.failure = None
             names, stat = answer
+            wrong = next((name for name in names if name in _NO_NAMES or "/" in name), None)
+            if wrong is not None:
+                error = ZkDictError(f"the server lists {wrong!r} as a child of {self.path}")
+                return self._no_answer(request, error)
             return cache.children_reply(request, names, stat.pzxid)
         if kind is Kind.ROOT_EXISTS:
             return cache.root_reply(request, answer is not None)
@@ -426,8 +515,35 @@ class Feed:
             return cache.stat_reply(request, None if answer is None else znode(b"", answer))
         return cache.data_reply(request, None)
 
+    def _no_answer(self, request: Request, error: Exception | None) -> Publication | None:
+        """The answer to a read says nothing of what there is."""
+        cache = self.cache
+        passing = error is None or isinstance(error, (ThrottledOpError, *CONNECTION_ERRORS))
+        times = cache.no_reply(request)
+        if times and error is not None:
+            self.trouble = error
+            if request.name == ROOT and isinstance(error, NoAuthError):
+                self.failure = error
+            elif request.name != ROOT and not passing and times >= PATIENCE:
+                return cache.give_up(request, unreadable(error))
+            if times == 1:
+                self._on_error(error)
+            self._stale()
+        return None
+
+    def _look(self, looks: Looks) -> None:
+        """Compare what the copy has with what a caller's request looked at."""
+        for name, result in looks:
+            stat = answer_of(result)
+            if stat is LOST or isinstance(stat, Exception):
+                self.cache.doubt(name)
+            elif name == ROOT:
+                self.cache.look_at_root(None if stat is None else stat.pzxid)
+            else:
+                self.cache.look(name, None if stat is None else znode(b"", stat))
+
     def _root_missing(self) -> None:
-        if self._create:
+        if self._create and self._connected:
             link = weakref.ref(self)
             self.requests += 1
             self.client.ensure_path_async(self.path, self._acl).rawlink(
@@ -437,14 +553,31 @@ class Feed:
     def _failed(self, error: Exception) -> None:
         self.failure = error
         self._on_error(error)
+        self._stale()
+
+    def _stale(self) -> None:
+        """Something cannot be read, although there is a connection."""
         if self.state is not State.LOADING:
-            self._change_state(State.STALE)  # until a new connection may read it again
+            self._change_state(State.STALE)
         self.signal.notify()
+
+    def root_made(self) -> None:
+        """It is there; the watch for it will tell."""
+        with self.lock:
+            self._unmade = 0
 
     def root_not_made(self, error: Exception) -> None:
         """The missing root could not be made."""
         with self.lock:
-            if not isinstance(error, NoNodeError):
+            if isinstance(error, _UNEXPECTED):
+                if not self.connected or self._turn != self._digested:
+                    return  # of a connection that is gone: the next one tries again
+                self._unmade += 1
+                self.trouble = error
+                if self._unmade == 1:
+                    self._on_error(error)
+                self._retry_later()
+            elif not isinstance(error, NoNodeError):
                 self._failed(error)
             elif self.client.chroot:  # of which kazoo makes one level at most
                 self._failed(RootMissing(f"{self.client.chroot} (the client's chroot)"))
@@ -466,13 +599,13 @@ class Feed:
                 self._watches.forget(self.child(delta.name))
         if publication.exact:
             self._local.clear()
-            if self._connected:
-                self._change_state(State.LIVE)
+        if publication.live and self._connected and not self.cache.failing:
+            self._change_state(State.LIVE)
         self.signal.notify()
 
     def _watch_staleness(self) -> None:
         """Publish what there is when unending changes held it back for too long."""
-        if self.cache.settled or self.state is not State.LIVE:
+        if self.cache.settled or not self._connected:
             return
         now = clock.monotonic()
         if self._unsettled_since is None:
@@ -483,9 +616,11 @@ class Feed:
                 self._unsettled_since = now
                 self._publish(publication)
 
-    def overlay(self, written: Mapping[str, Znode | None]) -> None:
-        """Show own writes at once, without waiting for a state that holds them."""
+    def overlay(self, written: Mapping[str, Znode | None], position: int) -> None:
+        """Show own writes, sent at `position`, without waiting for a state that holds them."""
         with self.lock:
+            if self.cache.position >= position:  # there is one by now
+                return
             publication = self.cache.force(written)
             if publication is not None:
                 self._publish(publication)
@@ -499,12 +634,26 @@ class Feed:
             self._on_state(old, new)
 
 
+_UNEXPECTED: Final = (
+    SystemZookeeperError,
+    MarshallingError,
+    ThrottledOpError,
+    *CONNECTION_ERRORS,
+)
+_NO_NAMES: Final = frozenset(["", ".", ".."])
+
+
 def _forget(client: Any, link: _Link, watches: Watches) -> None:
     client.remove_listener(link.listener)
+    link.stop()
     watches.retire()
 
 
 def _root_made(feed: weakref.ref[Feed], result: Any) -> None:
     target = feed()
-    if target is not None and result.exception and answer_of(result) is not LOST:
+    if target is None:
+        return
+    if result.exception:
         target.root_not_made(result.exception)
+    else:
+        target.root_made()

@@ -164,7 +164,9 @@ class LiveDict(ConnectionStorageDict[V]):
     def _load_within(self, wait: float) -> None:
         try:
             if not self.wait_ready(wait):
-                raise Timeout(f"{self._feed.path} was not loaded within {wait} s")
+                why = self._feed.trouble
+                told = f"; the server answered {why!r}" if why is not None else ""
+                raise Timeout(f"{self._feed.path} was not loaded within {wait} s{told}") from why
         except BaseException:
             self.close()
             raise
@@ -429,7 +431,8 @@ class LiveDict(ConnectionStorageDict[V]):
 
         requests: sent to the server. events: watch events. reloads: connections the copy was
         (re)validated on. published: states shown or ready to be. forced: published states that need
-        not have existed (see `max_staleness`). conflicts: attempts that somebody came between.
+        not have existed (see `max_staleness`). missed: changes that no event told of, found by
+        `sync()`. conflicts: attempts that somebody came between.
         bytes: of values fetched. behind: queued calls of callbacks.
         """
         feed = self._feed
@@ -440,6 +443,7 @@ class LiveDict(ConnectionStorageDict[V]):
                 "reloads": feed.reloads,
                 "published": feed.cache.published,
                 "forced": feed.forced,
+                "missed": feed.cache.missed,
                 "conflicts": self._writer.conflicts,
                 "bytes": feed.bytes_read,
                 "behind": self._dispatcher.behind,

@@ -29,7 +29,7 @@ _MISSING: Final[Any] = object()
 class BadEntry:
     """A key whose znode cannot be read or decoded."""
 
-    __slots__ = ("czxid", "error", "key", "raw", "version")
+    __slots__ = ("czxid", "error", "key", "raw", "refused", "version")
 
     def __init__(self, key: str, znode: Znode, error: Exception) -> None:
         self.key = key
@@ -37,6 +37,8 @@ class BadEntry:
         self.version = znode.version
         self.czxid = znode.czxid
         self.error = error
+        self.refused = znode.error is not None
+        """Whether the server did not show it: nobody tells when it would."""
 
     def fresh_error(self) -> Exception:
         """A copy of the error to raise: an exception that is raised twice drags its past along."""

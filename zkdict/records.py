@@ -41,7 +41,9 @@ class State(Enum):
     SUSPENDED = 3
     """The connection was lost; the session may still be there. Reads serve the last copy."""
     STALE = 4
-    """The session was lost; the copy was not revalidated since."""
+    """The session was lost, or the server answers a read with an error; the copy was not
+    revalidated since.
+    """
     CLOSED = 5
     """`close()` was called."""
 

@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 
     from zkdict.answers import Submitted
     from zkdict.cache import Cache, Kind, Znode
-    from zkdict.feed import Feed
+    from zkdict.feed import Feed, Looks
     from zkdict.keys import KeyCodec
     from zkdict.outcomes import Judge
     from zkdict.records import Entry
@@ -201,23 +201,25 @@ class Sender(Generic[V]):
         local: Mapping[str, bytes | None] | None = None,
         check: Callable[[Any], None] = lambda _: None,
         strict: bool = False,
+        looks: Looks | None = None,
     ) -> Any:
         """Send one request, wait for its answer, and for the copy to hold its effects.
 
-        `check` raises UnreadableReply for an answer that is not one. `strict` waits for an exact
-        state until the deadline, and counts none as no answer.
+        `check` raises UnreadableReply for an answer that is not one. `strict` waits for such a
+        state until the deadline, and counts none as no answer. `looks`: see `Feed.submit`.
 
         Raises:
             Timeout: no connection until the deadline; nothing was sent.
             UnansweredError: it was sent, and no answer came, or one that nobody can read.
-            KazooException: the server's answer. The copy then holds what made it answer so.
+            KazooException: the server's answer. The copy then holds what made it answer so. With
+                `strict` also: the root may not be read.
         """
         feed = self.feed
         if not feed.signal.wait_for(self._connected, deadline) or remaining(deadline) == 0:
             raise Timeout("no connection to ZooKeeper until the deadline; nothing was sent")
-        submitted = feed.submit(send, expect=expect, wrote=wrote, local=local)
+        submitted = feed.submit(send, expect=expect, wrote=wrote, local=local, looks=looks)
         submitted.done.wait(remaining(deadline))
-        if submitted.result is None:
+        if submitted.result is None or not submitted.result.ready():
             raise UnansweredError("no answer until the deadline", submitted, check)
         try:
             answer = submitted.result.get_nowait()
@@ -238,9 +240,10 @@ class Sender(Generic[V]):
             if submitted.local and applied(answer):
                 shows = {**submitted.offers(answer)}
                 try:
-                    feed.overlay(self._effects(submitted.local, shows, deadline))
+                    effects = self._effects(submitted.local, shows, deadline)
                 except UnansweredError as error:
                     raise UnansweredError(str(error), submitted, check) from error
+                feed.overlay(effects, submitted.request.position)
         if strict:
             feed.check_usable()
         self.refresh()
@@ -260,7 +263,11 @@ class Sender(Generic[V]):
             deadline = earlier(deadline_after(self.max_staleness), deadline)
 
         def reached() -> bool:
-            return feed.cache.position >= position or feed.state is State.CLOSED
+            if feed.cache.position >= position or feed.state is State.CLOSED:
+                return True
+            if patient and feed.failure is not None:
+                raise feed.failure
+            return False
 
         return feed.signal.wait_for(reached, deadline)
 

@@ -105,8 +105,10 @@ class Snapshot(Mapping[str, V]):
 
     @property
     def exact(self) -> bool:
-        """False where `max_staleness` ran out: these are the newest values that were known, and
-        some may be newer than `zxid`.
+        """Whether it is the state of all znodes at `zxid`.
+
+        False where `max_staleness` ran out: each key has the value it had at `zxid`, or a newer
+        one. False also while a key may not be read: that may have changed since it was last tried.
         """
         return self._exact
 
@@ -280,6 +282,8 @@ class View(Generic[V]):
     def snapshot(self, state: State) -> Snapshot[V]:
         """The state that is shown now. Costs O(N) once per change, else nothing."""
         taken, exact = self._snapshot, self._exact
+        if exact and self._bad:
+            exact = not any(bad.refused for bad in self._bad.values())
         if taken is None:
             entries = self._in_order()
             taken = Snapshot(

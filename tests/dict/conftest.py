@@ -47,6 +47,8 @@ class Proxy:
         self._lose: tuple[str, str] | None = None  # which request, and what of it
         self._mute: set[socket.socket] = set()  # clients whose next answer is lost
         self._silent = False
+        self._answers: list[tuple[str, int | bytes]] = []  # which request, and what it gets
+        self._rewritten: dict[tuple[socket.socket, int], int | bytes] = {}  # client and xid
         self.lost = threading.Event()
         self._threads = [threading.Thread(target=self._accept)]
         self._threads[0].start()
@@ -85,6 +87,10 @@ class Proxy:
         self.lost.clear()
         self._lose = (operation, what)
 
+    def answer(self, operation: str, answer: int | bytes, times: int = 1) -> None:
+        """The next requests of this kind get this error, or body, in place of their answer."""
+        self._answers += [(operation, answer)] * times
+
     def close(self) -> None:
         self._closed = True
         with contextlib.suppress(OSError):
@@ -118,7 +124,7 @@ class Proxy:
                 thread.start()
 
     def _pump(self, source: socket.socket, target: socket.socket, up: bool) -> None:
-        buffered, frames = b"", 0
+        buffered, frames, down = b"", 0, 0
         with contextlib.suppress(OSError):
             while chunk := source.recv(65536):
                 if up:
@@ -129,6 +135,8 @@ class Proxy:
                         if len(buffered) < start + 4 + length:
                             break
                         frames += 1
+                        if frames > 1:
+                            self._plan_answer(source, buffered, start + 4)
                         if frames > 1 and self._count(buffered, start + 4):
                             what, self._lose = self._lose, None
                             self.lost.set()
@@ -145,6 +153,12 @@ class Proxy:
                         if not self._silent:
                             break
                         continue
+                    whole, buffered = _frames(buffered + chunk)
+                    chunk = b"".join(
+                        self._rewrite(target, frame) if down + n else frame
+                        for n, frame in enumerate(whole)
+                    )
+                    down += len(whole)
                 target.sendall(chunk)
         for end in (source, target):
             with contextlib.suppress(OSError):
@@ -156,6 +170,24 @@ class Proxy:
         else:
             source.close()
 
+    def _plan_answer(self, client: socket.socket, frames: bytes, start: int) -> None:
+        xid, kind = struct.unpack_from(">ii", frames, start)
+        for planned in self._answers:
+            if planned[0] == NAMES.get(kind):
+                self._answers.remove(planned)
+                self._rewritten[client, xid] = planned[1]
+                return
+
+    def _rewrite(self, client: socket.socket, frame: bytes) -> bytes:
+        """The frame, or what its request is to get."""
+        xid, zxid, _ = struct.unpack_from(">iqi", frame, 4)
+        answer = self._rewritten.pop((client, xid), None)
+        if answer is None:
+            return frame
+        if isinstance(answer, int):
+            return struct.pack(">iiqi", 16, xid, zxid, answer)
+        return struct.pack(">iiqi", 16 + len(answer), xid, zxid, 0) + answer
+
     def _count(self, frames: bytes, start: int) -> bool:
         """Count a request; whether it is the one to be lost."""
         _, kind = struct.unpack_from(">ii", frames, start)
@@ -164,6 +196,18 @@ class Proxy:
             with self._lock:
                 self.counts[name] += 1
         return self._lose is not None and self._lose[0] == name
+
+
+def _frames(data: bytes) -> tuple[list[bytes], bytes]:
+    """The whole frames, each with its length in front, and the rest."""
+    frames, start = [], 0
+    while len(data) >= start + 4:
+        end = start + 4 + struct.unpack_from(">i", data, start)[0]
+        if len(data) < end:
+            break
+        frames.append(data[start:end])
+        start = end
+    return frames, data[start:]
 
 
 RETRY = {"max_tries": -1, "delay": 0.01, "backoff": 1, "max_delay": 0.05}

@@ -6,7 +6,7 @@ it.
 """
 
 import random
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -23,6 +23,10 @@ from ..mistakes import caught
 NAMES = ["a", "b", "c"]
 BATCH = 2  # reads that come back together
 Tree = dict[str, Znode]
+READS = {Kind.CHILDREN, Kind.ROOT_EXISTS, Kind.STAT, Kind.DATA}
+NO_ANSWER = "an error that says nothing"
+REFUSED = Znode(b"", -1, 0, 0, 0, 0, 0, PermissionError())
+_REFUSED = (REFUSED.raw, REFUSED.mzxid)
 
 
 @dataclass
@@ -31,6 +35,7 @@ class State:
 
     tree: Tree | None
     pzxid: int
+    closed: frozenset[str] = frozenset()  # what may not be read; the root's name is ROOT
 
     def contents(self) -> dict[str, tuple[bytes, int]]:
         return {name: (node.raw, node.mzxid) for name, node in (self.tree or {}).items()}
@@ -45,6 +50,7 @@ class Server:
     applied: int = 0
     data_watches: set[str] = field(default_factory=set)
     child_watches: set[str] = field(default_factory=set)
+    dropped: Counter[str] = field(default_factory=Counter)  # watches that went without an event
 
     @property
     def now(self) -> State:
@@ -55,7 +61,7 @@ class Server:
         zxid = len(self.states)
         last = self.states[-1]
         tree = None if last.tree is None else dict(last.tree)
-        pzxid, done = last.pzxid, []
+        pzxid, done, closed = last.pzxid, [], set(last.closed)
         for operation, name in operations:
             done.append(True)
             known = tree.get(name) if tree is not None else None
@@ -64,6 +70,7 @@ class Server:
                 tree, pzxid = {}, zxid
             elif operation == "remove root" and tree == {}:
                 tree = None
+                closed.clear()
             elif operation == "create" and tree is not None and known is None:
                 tree[name], pzxid = Znode(raw, 0, zxid, zxid, 0, 0, 0), zxid
             elif operation == "set" and tree is not None and known is not None:
@@ -71,9 +78,14 @@ class Server:
             elif operation == "delete" and tree is not None and known is not None:
                 del tree[name]
                 pzxid = zxid
+                closed.discard(name)
+            elif operation == "close" and tree is not None and (known or name == ROOT):
+                closed.add(name)
+            elif operation == "open":
+                closed.discard(name)
             else:
                 done[-1] = False
-        self.states.append(State(tree, pzxid))
+        self.states.append(State(tree, pzxid, frozenset(closed)))
         self.log.append([op for op, ok in zip(operations, done, strict=True) if ok])
         return done
 
@@ -81,6 +93,8 @@ class Server:
         """The replica applies the next transaction; the events for the connection."""
         events = []
         for operation, name in self.log[self.applied]:
+            if operation in ("close", "open"):
+                continue
             if operation in ("create", "make root", "set"):
                 path = ROOT if operation == "make root" else name
                 kind = "changed" if operation == "set" else "created"
@@ -96,8 +110,13 @@ class Server:
             if operation in ("create", "delete") and ROOT in self.child_watches:
                 self.child_watches.discard(ROOT)
                 events.append(("child", ROOT))
+        # Who may not read a znode is not told of it, and the watch is gone all the same. (A znode
+        # that goes, goes with its ACL.)
+        closed = self.states[self.applied].closed
         self.applied += 1
-        return events
+        silent = [path for kind, path in events if kind != "deleted" and path in closed]
+        self.dropped.update(silent)
+        return [event for event in events if event[0] == "deleted" or event[1] not in closed]
 
 
 class World:
@@ -119,9 +138,14 @@ class World:
         self.callbacks: deque[Callable[[], None]] = deque()
         self.shown: dict[str, tuple[bytes, int]] | None = None
         self.zxid = self.updated = self.position = 0
+        self.looks: set[int] = set()  # positions of syncs behind which everything is looked at
         self.own: dict[int, int] = {}  # position of an own write -> its zxid
-        self.impatient: deque[tuple[str, Znode | None]] = deque()  # answered, and not seen yet
+        self.impatient: deque[tuple[int, str, Znode | None]] = deque()  # answered, and not seen yet
         self.data_reads = 0
+        self.misled = False  # the last exact state need not be the one at its zxid
+        self.refusals = 0.0  # the chance that an answer says nothing
+        self.chance = random.Random(0)
+        self.dropped: Counter[str] = Counter()  # as of the answers that the copy has
 
     # -- the rest of the world
 
@@ -201,10 +225,16 @@ class World:
         server = self.server
         while self.waiting and server.applied >= self.waiting[0][2]:
             request, write, needs = self.waiting.popleft()
-            tree, name = server.now.tree, request.name
+            tree, name, closed = server.now.tree, request.name, server.now.closed
             node = None if tree is None else tree.get(name)
             answer: Any = node
-            if request.kind is Kind.CHILDREN:
+            if request.kind is not Kind.OTHER and self.chance.random() < self.refusals:
+                answer = NO_ANSWER
+            elif request.kind in READS and name in closed and (node or name == ROOT):
+                answer = NO_ANSWER if name == ROOT else REFUSED
+            elif request.position in self.looks:
+                answer = server.now
+            elif request.kind is Kind.CHILDREN:
                 answer = None if tree is None else (list(tree), server.now.pzxid)
                 if tree is not None:
                     server.child_watches.add(ROOT)
@@ -216,7 +246,7 @@ class World:
             elif write is not None:
                 after = server.states[needs].tree or {}
                 answer = after.get(write[1]) if request.position in self.own else None
-            self.stream.append((request, write, answer, server.applied))
+            self.stream.append((request, write, answer, server.applied, +server.dropped))
 
     def client_reads_the_socket(self) -> None:
         if not self.stream:
@@ -232,11 +262,13 @@ class World:
             for request in watchers:
                 self.callbacks.append(self._event_callback(request, kind == "deleted"))
             return
-        request, write, answer, zxid = item
+        request, write, answer, zxid, _ = item
         self.last_zxid = max(self.last_zxid, zxid)
         if write is not None and request.position in self.own:
-            self.impatient.append((write[1], answer))
+            self.impatient.append((request.position, write[1], answer))
         self.completions.append(item)
+        if answer is NO_ANSWER or answer is REFUSED:
+            return
         if request.kind is Kind.CHILDREN:
             self.child_watchers.setdefault(ROOT, []).append(request)
         elif request.kind in (Kind.STAT, Kind.DATA, Kind.ROOT_EXISTS):
@@ -267,7 +299,9 @@ class World:
             self.callbacks.append(lambda: self._replies(items))
 
     def _replies(self, items: list[Any]) -> None:
-        for request, write, answer, _ in items:
+        for request, write, answer, _, dropped in items:
+            if request.kind in READS and answer is not NO_ANSWER:
+                self.dropped[request.name] = dropped[request.name]
             self._check(self._reply(request, write, answer))
         self._pump()
 
@@ -278,7 +312,24 @@ class World:
     def _reply(self, request: Request, write: Any, answer: Any) -> Publication | None:
         cache = self.cache
         publication: Publication | None
+        if answer is NO_ANSWER:
+            cache.no_reply(request)
+            return None
+        if answer is REFUSED:
+            return cache.refused_reply(request, REFUSED)
         if request.kind is Kind.OTHER:
+            if isinstance(answer, State):
+                tree = answer.tree
+                readable = tree is not None and ROOT not in answer.closed
+                if readable or tree is None:
+                    cache.look_at_root(answer.pzxid if tree is not None else None)
+                else:
+                    cache.doubt(ROOT)
+                for name in cache.to_look_at(2):
+                    if name in answer.closed:
+                        cache.doubt(name)
+                    else:
+                        cache.look(name, None if tree is None else tree.get(name))
             if write is not None and answer is not None and write[0] == "set":
                 cache.wrote(write[1], answer)
             publication = cache.reply(request)
@@ -328,16 +379,28 @@ class World:
 
     def own_sync(self) -> None:
         if self.online:
-            self._send(self.cache.mark(self.last_zxid), None)
+            request = self.cache.mark(self.last_zxid)
+            self.looks.add(request.position)
+            self._send(request, None)
+            self.cache.retry()
+            self._pump()
+
+    def retry(self) -> None:
+        self.cache.retry()
+        self._pump()
 
     def lose_patience(self) -> None:
         """Whoever waits for an own write, or for a state that holds still, waits no longer."""
-        written = dict([self.impatient.popleft()]) if self.impatient else {}
+        written = {}
+        if self.impatient:
+            position, name, znode = self.impatient.popleft()
+            if position > self.cache.position:
+                written[name] = znode
         publication = self.cache.force(written)
         if publication is not None:
             assert not publication.exact
-            assert (publication.zxid, publication.position) == (self.zxid, self.position)
             self._take_over(publication)
+            self._check_inexact(publication)
             for name, znode in written.items():
                 known = self.cache.working(name)
                 assert (known is None) == (znode is None)
@@ -345,6 +408,28 @@ class World:
         self._pump()
 
     # -- what has to hold
+
+    def _unknown(self) -> set[str]:
+        """What no event tells of: what is refused, and what changed while it was.
+
+        ROOT among them: what there is at all.
+        """
+        lost = {name for name, n in self.server.dropped.items() if n > self.dropped[name]}
+        return lost | {name for name, node in (self.shown or {}).items() if node == _REFUSED}
+
+    def _check_inexact(self, publication: Publication) -> None:
+        """Each key shows what it had at that zxid, or what it had later."""
+        wanted = [zxid for at, zxid in self.own.items() if at <= publication.position]
+        since = max([publication.zxid, *wanted])
+        states = [state.contents() for state in self.server.states[since:]]
+        unknown = self._unknown()
+        assert publication.zxid >= self.zxid
+        assert publication.position >= self.position
+        if not unknown and not self.misled:
+            for name in NAMES:
+                shown = (self.shown or {}).get(name)
+                assert any(shown == state.get(name) for state in states), name
+        self.zxid, self.position = publication.zxid, publication.position
 
     def _take_over(self, publication: Publication) -> None:
         shown = dict(self.shown or {})
@@ -368,12 +453,15 @@ class World:
         # It is the state at its zxid, and no reader ever goes back.
         assert publication.zxid < len(self.server.states)
         truth = self.server.states[publication.zxid]
-        assert shown == truth.contents()
+        unknown = self._unknown()
+        self.misled = bool(unknown)
+        if ROOT not in unknown:
+            assert _without(shown, unknown) == _without(truth.contents(), unknown)
         assert publication.zxid >= self.zxid
         assert publication.position >= self.position
         # Whoever waited for this position sees what it wrote.
         for position, zxid in self.own.items():
-            if position <= publication.position:
+            if position <= publication.position and not unknown:
                 assert publication.zxid >= zxid
         self.zxid, self.position = publication.zxid, publication.position
 
@@ -397,8 +485,14 @@ class World:
         """In the end everything has arrived, and a reconnect has nothing to fetch."""
         if not self.online:
             self.connect(0, False)
+        self.refusals = 0.0
+        self.server.commit(*(("open", name) for name in (ROOT, *NAMES)))
         self.drain()
+        for _ in NAMES:  # it looks at two of them at a time
+            self.own_sync()
+            self.drain()
         assert self.cache.settled
+        assert self.cache.troubles == 0
         assert self.shown == self.server.states[-1].contents()
         self.data_reads = 0
         self.disconnect()
@@ -412,6 +506,12 @@ class World:
         assert self.shown == self.server.states[-1].contents()
 
 
+def _without(
+    shown: dict[str, tuple[bytes, int]] | None, names: set[str]
+) -> dict[str, tuple[bytes, int]]:
+    return {name: node for name, node in (shown or {}).items() if name not in names}
+
+
 def _content(znode: Znode | None) -> tuple[bytes, int] | None:
     return None if znode is None else (znode.raw, znode.mzxid)
 
@@ -421,6 +521,9 @@ def walk(seed: int, make_cache: type[Cache] = Cache, world_type: type[World] = W
     dice = random.Random(seed)
     world = world_type(make_cache)
     world.begin({name for name in NAMES if dice.random() < 0.5}, dice.random() < 0.9)
+    troubled = dice.random() < 0.5
+    if troubled:
+        world.refusals, world.chance = dice.choice([0.0, 0.1, 0.5]), random.Random(seed + 1)
     world.connect(0, True)
     if dice.random() < 0.9:
         world.drain()
@@ -456,6 +559,11 @@ def walk(seed: int, make_cache: type[Cache] = Cache, world_type: type[World] = W
             world.others_remove_and_make_root()
         elif chance < 0.7 and impatient:
             world.lose_patience()
+        elif chance < 0.78 and troubled:
+            name = dice.choice([ROOT, *NAMES])
+            world.others_write([(dice.choice(["close", "open"]), name)])
+        elif chance < 0.83:
+            world.retry()
         if not world.online and dice.random() < 0.5:
             world.connect(dice.randrange(4), dice.random() < 0.5)
     world.finish()
@@ -473,13 +581,13 @@ def test_every_published_state_is_the_state_at_its_zxid(seed: int) -> None:
 class PublishesWhilePending(Cache):
     def _settle(self, request: Request) -> Publication | None:
         if request.epoch == self._epoch and self._root_exists is not None and not self._syncing:
-            self._replied = max(self._replied, request.position)
-            return self._publish(request.floor, exact=True)
+            self._replied = request
+            return self._publish(request, exact=True)
         return None
 
 
 class CountsOlderReplies(Cache):
-    def _accept(self, request: Request) -> bool:
+    def _accept(self, request: Request, *, answered: bool = True) -> bool:
         if request.epoch != self._epoch:
             return False
         self._in_flight -= 1
@@ -543,14 +651,14 @@ class BelievesOffers(Cache):
 
 
 class ClaimsTooMuch(Cache):
-    def _publish(self, floor: int, *, exact: bool) -> Publication:
-        return super()._publish(floor + 1, exact=exact)
+    def _publish(self, held: Request, *, exact: bool) -> Publication:
+        return super()._publish(held._replace(floor=held.floor + 1), exact=exact)
 
 
 class ClaimsWritesEarly(Cache):
     def _settle(self, request: Request) -> Publication | None:
         if request.epoch == self._epoch:
-            self._replied = max(self._replied, self._sent)
+            self._replied = self._replied._replace(position=self._sent)
         return super()._settle(request)
 
 
@@ -577,9 +685,43 @@ class LaysOverForGood(Cache):
 
 
 class TakesOldListsForNew(Cache):
-    def _listed(self, names: set[str]) -> None:
+    def _listed(self, names: set[str], before: Request) -> None:
         self._overlaid.clear()
-        super()._listed(names)
+        super()._listed(names, before)
+
+
+class NeverReadsAgain(Cache):
+    def retry(self) -> None:
+        pass
+
+
+class TakesAnErrorForNothing(Cache):
+    def no_reply(self, request: Request) -> int:
+        self.data_reply(request, None)
+        return 0
+
+
+class TrustsEveryWatch(Cache):
+    def look(self, name: str, stat: Znode | None) -> None:
+        pass
+
+
+class TrustsTheListsWatch(Cache):
+    def look_at_root(self, pzxid: int | None) -> None:
+        pass
+
+
+class ClaimsWhatIsPending(Cache):
+    def _held(self) -> Request:
+        return self._replied if self._online else super()._held()
+
+
+class ClaimsWhatWasOnlyLookedAt(Cache):
+    def stat_reply(self, request: Request, stat: Znode | None) -> Publication | None:
+        publication = super().stat_reply(request, stat)
+        if request.name in self._read and request.epoch == self._epoch:
+            self._read[request.name] = request
+        return publication
 
 
 MISTAKES = [

@@ -219,9 +219,18 @@ class Party:
     def sync(self) -> None:
         before = self.committed
         self.items.sync()
-        snapshot = self.look()
-        assert snapshot.exact
-        assert shown(entries_of(snapshot)) == contents(self.sim, max(before, snapshot.zxid))
+        self.is_as_new(self.look(), before)
+
+    def is_as_new(self, snapshot: Snapshot[Any], before: int) -> None:
+        """It is a state from `before` or later: as a whole where it is exact, else key by key."""
+        now = shown(entries_of(snapshot))
+        if snapshot.exact:
+            assert now == contents(self.sim, max(before, snapshot.zxid))
+            return
+        zxids = [before, *(each.zxid for each in self.log() if each.zxid > before)]
+        states = [contents(self.sim, zxid) for zxid in zxids]
+        for key in {*KEYS, *now}:
+            assert now.get(key) in [state.get(key) for state in states], f"{key} in {snapshot}"
 
     def wait_until(self) -> None:
         zxid = self.committed
