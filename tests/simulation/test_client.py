@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import enum
 from typing import TYPE_CHECKING, Any
 
 import kazoo.client
@@ -20,6 +21,7 @@ from kazoo.recipe.cache import TreeCache
 from kazoo.retry import KazooRetry
 
 from zkfake.simulation import Simulation, SimulationError
+from zkfake.simulation.history import StateChange
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +40,23 @@ def sim(request: pytest.FixtureRequest) -> Iterator[Simulation]:
         drop_after_reply=0,
     ) as simulation:
         yield simulation
+
+
+class EnumeratedState(str, enum.Enum):
+    """What kazoo's type hints make of `KazooState`."""
+
+    SUSPENDED = "SUSPENDED"
+
+
+def test_the_history_has_the_names_of_states_in_whatever_form_kazoo_tells_them() -> None:
+    with Simulation() as sim:
+        client = sim.client()
+        for listener in [*client.state_listeners]:
+            listener(EnumeratedState.SUSPENDED)
+        client.stop()
+    states = [event.state for event in sim.history.of(StateChange)]
+    assert states == ["CONNECTED", "SUSPENDED", "LOST"]
+    assert {type(state) for state in states} == {str}
 
 
 def test_reads_and_writes(sim: Simulation) -> None:

@@ -64,7 +64,8 @@ class Clients:
         client = kazoo.client.KazooClient(handler=handler, **arguments)
         client.add_listener(
             lambda state: world.history.append(
-                StateChange(world.now, handler.client_name, str(state))
+                # Typed kazoos have an enumeration of strings, whose own str() names the class.
+                StateChange(world.now, handler.client_name, str.__str__(state))
             )
         )
         self._clients.append(client)

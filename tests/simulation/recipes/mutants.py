@@ -79,10 +79,10 @@ def leads_without_the_lock(patch: Patch) -> None:
 def counts_one_lease_too_many(patch: Patch) -> None:
     get_lease = Semaphore._get_lease
 
-    def more(self: Any, data: Any = None) -> Any:
+    def more(self: Any, *arguments: Any) -> Any:
         self.max_leases += 1
         try:
-            return get_lease(self, data)
+            return get_lease(self, *arguments)
         finally:
             self.max_leases -= 1
 
