@@ -6,7 +6,8 @@ Permission bits are stored as they come, without a check, as the server does.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from zkfake import auth
 from zkfake.auth import SUPER
@@ -31,6 +32,10 @@ class AccessControl:
         self._super_users = settings.sasl_super_users
         self._super_certificate = settings.x509_super_user
         self._required = settings.required_schemes
+        self._answers: dict[tuple[int, int], tuple[Acls, bool]] | None = None
+        """What `allows` has said to the request whose parts are looked at; each list is kept, so
+        its id is nobody else's.
+        """
 
     # -- identities
 
@@ -104,7 +109,25 @@ class AccessControl:
         if not self.allows(acl, permission, ids):
             raise ZooKeeperError(Code.NO_AUTH)
 
+    @contextmanager
+    def one_request(self) -> Iterator[None]:
+        """While the parts of one request are looked at, each list is looked through once."""
+        self._answers = {}
+        try:
+            yield
+        finally:
+            self._answers = None
+
     def allows(self, acl: Acls, permission: int, ids: tuple[Id, ...]) -> bool:
+        answers = self._answers
+        if answers is None:
+            return self._allows(acl, permission, ids)
+        key = id(acl), permission
+        if key not in answers:
+            answers[key] = acl, self._allows(acl, permission, ids)
+        return answers[key][1]
+
+    def _allows(self, acl: Acls, permission: int, ids: tuple[Id, ...]) -> bool:
         if self.skip or not acl:
             return True
         if any(id_.scheme == "super" for id_ in ids):

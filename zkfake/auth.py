@@ -19,6 +19,7 @@ import logging
 import re
 from base64 import b64encode
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 from zkfake.protocol import Code, Id, ZooKeeperError
@@ -128,17 +129,14 @@ class Ip:
             longest = 128
         else:
             return False
-        return not slash or (bits.isascii() and bits.isdigit() and int(bits) <= longest)
+        return not slash or _is_number(bits, longest)
 
     def matches(self, id_: str, wanted: str) -> bool:
         network, _, bits = wanted.partition("/")
-        try:
-            mine, theirs = ipaddress.ip_address(id_), ipaddress.ip_address(network)
-        except ValueError:
+        mine, theirs = _address(id_), _address(network)
+        if mine is None or theirs is None or mine.version != theirs.version:
             return False
-        if mine.version != theirs.version:
-            return False
-        shift = mine.max_prefixlen - (int(bits) if bits else mine.max_prefixlen)
+        shift = mine.max_prefixlen - (int(bits[-4:]) if bits else mine.max_prefixlen)
         return int(mine) >> shift == int(theirs) >> shift
 
 
@@ -258,9 +256,26 @@ def _not_null(id_: str | None) -> str:
 
 def _is_ipv4(text: str) -> bool:
     parts = text.split(".")
-    return len(parts) == 4 and all(
-        part.isascii() and part.isdigit() and int(part) <= 255 for part in parts
-    )
+    return len(parts) == 4 and all(_is_number(part, 255) for part in parts)
+
+
+def _is_number(text: str, highest: int) -> bool:
+    """Whether it is written in digits and at most ``highest``, of three digits. Python converts no
+    number of thousands of digits.
+    """
+    if not (text.isascii() and text.isdigit()):
+        return False
+    digits = text.lstrip("0")
+    return len(digits) <= 3 and int(digits or "0") <= highest
+
+
+@lru_cache(1 << 15)
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """A list may have thousands of entries, and is looked through for every request."""
+    try:
+        return ipaddress.ip_address(text)
+    except ValueError:
+        return None
 
 
 def _is_ipv6(text: str) -> bool:

@@ -133,6 +133,10 @@ class Reads:
         return pack_int(len(infos)) + b"".join(infos)
 
     def _multi_read(self, request: Request, record: MultiRequest, watcher: Watcher) -> bytes:
+        with self._access.one_request():
+            return self._read_all(request, record, watcher)
+
+    def _read_all(self, request: Request, record: MultiRequest, watcher: Watcher) -> bytes:
         parts: list[bytes] = []
         for sub in record.operations:
             if sub.op not in (Op.GET_DATA, Op.GET_CHILDREN):

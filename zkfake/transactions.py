@@ -109,7 +109,8 @@ class Rules:
                 code = request.session_fault or code
             return Transaction(zxid, time, session_id, op, (), code)
         if op is Op.MULTI:
-            return self._prepare_multi(tree, request, zxid, time)
+            with self._access.one_request():
+                return self._prepare_multi(tree, request, zxid, time)
         try:
             if op is Op.RECONFIG:
                 operation: Operation = self._reconfig(tree, request.record, request, zxid)

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zkfake.acl import ADMIN, ALL, READ, WRITE, AccessControl, mask
-from zkfake.auth import SUPER, digest_of
+from zkfake.auth import SUPER, Ip, digest_of
 from zkfake.protocol import Acl, Code, Id, ZooKeeperError
 from zkfake.settings import Settings
 
 from ..differential import wire
-from .harness import AUTH_FAILED, INVALID_ACL, MARSHALLING, NO_AUTH, OK, World
+from .harness import AUTH_FAILED, INVALID_ACL, MARSHALLING, NO_AUTH, OK, World, error_body
 
 BOB = digest_of("bob:secret")
 ACCESS = AccessControl(Settings())
@@ -308,3 +308,39 @@ def test_skip_acl_lets_everybody_in_and_still_wants_valid_lists() -> None:
     assert client.get("/a") == b""
     assert client.call("getACL", wire.string("/a")).body.startswith(wire.acls([(0, "digest", BOB)]))
     assert client.call("create", wire.create("/b", acl=[])).error == INVALID_ACL
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["1.2.3.4/" + "9" * 5000, "9" * 5000 + ".2.3.4", "::1/" + "1" * 5000, "1.2.3." + "0" * 5000],
+)
+def test_numbers_that_python_does_not_convert(world: World, name: str) -> None:
+    reply = world.client().call("create", wire.create("/a", b"", [(31, "ip", name)]))
+    assert reply.error == (OK if name.endswith("0") else INVALID_ACL)
+
+
+@pytest.mark.parametrize("op", ["multi", "multiRead"])
+def test_a_list_is_looked_through_once_for_a_request(
+    world: World, op: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A megabyte of list and a megabyte of multi would keep everybody waiting for hours."""
+    client = world.client()
+    nobody = [(31, "ip", f"10.0.{number // 256}.{number % 256}") for number in range(1000)]
+    for path, last in (("/a", "127.0.0.1"), ("/b", "127.0.0.2")):
+        client.create(path, acl=[*nobody, (31, "ip", last)])
+    looked = []
+    matches = Ip.matches
+    monkeypatch.setattr(Ip, "matches", lambda self, *ids: looked.append(ids) or matches(self, *ids))
+    if op == "multi":
+        parts = [(wire.OPS["check"], wire.path_version(path)) for path in ("/a", "/b")]
+        reply = client.call("multi", wire.multi([parts[0]] * 100 + [parts[1]]))
+        assert reply.body.endswith(error_body(NO_AUTH) + wire.MULTI_END)
+    else:
+        parts = [(wire.OPS["getData"], wire.path_watch(path)) for path in ("/a", "/b")]
+        reply = client.call("multiRead", wire.multi(parts * 100))
+        assert reply.body.count(error_body(NO_AUTH)) == 100
+    assert len(looked) <= 2 * 1001
+    # The next request sees what has changed.
+    assert client.call("setACL", wire.set_acl("/a", [(1, "ip", "127.0.0.1")])).error == OK
+    refused = client.call("multi", wire.multi([(wire.OPS["setData"], wire.set_data("/a", b""))]))
+    assert refused.body.startswith(error_body(NO_AUTH))

@@ -31,6 +31,7 @@ _ACLS: tuple[wire.Acl, ...] = (
     *((31, "world", "anyone"), (1, "world", "anyone"), (31, "auth", ""), (0, "world", "anyone")),
     *((31, "ip", "127.0.0.1"), (31, "ip", "10.0.0.0/8"), (31, "ip", "::1/64"), (31, "ip", "1/2")),
     *((31, "digest", "a:b"), (31, "digest", "a"), (31, "x509", "CN=a"), (31, "sasl", "a@b")),
+    *((31, "ip", "1.2.3.4/" + "9" * 5000), (31, "ip", "9" * 5000 + ".2.3.4")),
     *((31, "", ""), (31, None, None), (-1, "world", None), (31, "digest", None), (31, "super", "")),
 )
 _SCHEMES = ("digest", "ip", "x509", "sasl", "world", "auth", "super", "", None, "nobody")
@@ -218,7 +219,7 @@ class Grammar:
     def flood(self) -> list[bytes]:
         """Many requests of one kind, of those that ask for most with the least bytes."""
         random = self.random
-        kind = random.randrange(9)
+        kind = random.randrange(12)
         count = random.choice((10, 100, 400))
         if kind == 0:
             frame = wire.request(1, OPS["getChildren"], wire.path_watch("/h/many", 1))
@@ -246,6 +247,20 @@ class Grammar:
             return [frame, *(wire.request(2, OPS["setData"], wire.set_data("/h/b", b"")),) * count]
         elif kind == 7:
             frame = wire.request(1, OPS["getAllChildrenNumber"], wire.string("/h"))
+        elif kind == 8:
+            entries = [(1, "ip", f"10.{n // 256}.{n % 256}.0/24") for n in range(2000)]
+            list_ = wire.request(1, OPS["create"], wire.create("/h/acl", b"", entries))
+            reads = [(OPS["getData"], wire.path_watch("/h/acl"))] * 1000
+            return [list_, *[wire.request(1, OPS["multiRead"], wire.multi(reads))] * 5]
+        elif kind == 9:
+            parts = [(OPS["check"], wire.path_version("/h"))] * 2000
+            frame = wire.request(1, OPS["multi"], wire.multi(parts))
+            count = 5
+        elif kind == 10:
+            watched = wire.strings([f"/h/{number}" for number in range(5000)])
+            body = wire.i64(0) + wire.strings([]) + watched + wire.strings([])
+            frame = wire.request(1, OPS["setWatches"], body)
+            count = 5
         else:
             token = b"a=" + b" " * 20_000 + b'"'
             sasl = wire.request(1, OPS["sasl"], wire.buffer(token))
