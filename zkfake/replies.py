@@ -16,6 +16,7 @@ from zkfake.protocol import (
     MULTI_END,
     Acls,
     Code,
+    Id,
     MultiRequest,
     Op,
     PathAndInt,
@@ -125,11 +126,7 @@ class Reads:
         return b""
 
     def _who_am_i(self, request: Request, record: object, watcher: Watcher) -> bytes:
-        infos = [
-            pack_string(id_.scheme)
-            + pack_string(id_.id.split(":", 1)[0] if id_.scheme == "digest" else id_.id)
-            for id_ in request.ids
-        ]
+        infos = [pack_string(id_.scheme) + pack_string(_user(id_)) for id_ in request.ids]
         return pack_int(len(infos)) + b"".join(infos)
 
     def _multi_read(self, request: Request, record: MultiRequest, watcher: Watcher) -> bytes:
@@ -180,6 +177,13 @@ class Reads:
         Op.WHO_AM_I: _who_am_i,
         Op.MULTI_READ: _multi_read,
     }
+
+
+def _user(id_: Id) -> str:
+    """The name that whoAmI tells; who may do everything has none."""
+    if id_.scheme == "super":
+        return ""
+    return id_.id.split(":", 1)[0] if id_.scheme == "digest" else id_.id
 
 
 class PartialReplyError(ZooKeeperError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import struct
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -93,8 +93,8 @@ def secure_address(server: FakeZooKeeper) -> tuple[str, int]:
 class Secured:
     """A raw client on the TLS port."""
 
-    def __init__(self, server: FakeZooKeeper, context: ssl.SSLContext) -> None:
-        plain = socket.create_connection(secure_address(server), timeout=30)
+    def __init__(self, address: tuple[str, int], context: ssl.SSLContext) -> None:
+        plain = socket.create_connection(address, timeout=30)
         self.socket = context.wrap_socket(plain, server_hostname="127.0.0.1")
         self.buffer = bytearray()
         try:
@@ -155,13 +155,29 @@ def secure_server(
     zk_backend: str, certificates: Certificates, request: pytest.FixtureRequest
 ) -> Iterator[tuple[str, int]]:
     """The address of the TLS port of a fake or a live server."""
-    if zk_backend == "fake":
-        with FakeZooKeeper(tls=certificates.context()) as fake:
+    with secure(zk_backend, certificates, request) as address:
+        yield address
+
+
+@contextmanager
+def secure(
+    backend: str,
+    certificates: Certificates,
+    request: pytest.FixtureRequest,
+    super_user: str | None = None,
+) -> Iterator[tuple[str, int]]:
+    """The address of the TLS port of a new server, whose ``super_user`` may do everything."""
+    mighty: dict[str, object] = {}
+    if super_user is not None:
+        mighty["X509AuthenticationProvider.superUser"] = super_user
+    if backend == "fake":
+        with FakeZooKeeper(tls=certificates.context(), settings=mighty) as fake:
             yield secure_address(fake)
         return
     authority, own = certificates.files()
     port = free_port()
     settings = {
+        **mighty,
         "secureClientPort": port,
         "secureClientPortAddress": "127.0.0.1",
         "ssl.keyStore.location": own,
@@ -173,6 +189,33 @@ def secure_server(
     home = request.getfixturevalue("live_home")
     with LiveZooKeeper(home, settings=settings, properties=properties):
         yield "127.0.0.1", port
+
+
+def test_who_may_do_everything_by_certificate(
+    zk_backend: str, certificates: Certificates, request: pytest.FixtureRequest
+) -> None:
+    authority, own = certificates.files()
+    context = ssl.create_default_context(cafile=authority)
+    context.load_cert_chain(own)
+    with FakeZooKeeper(tls=certificates.context()) as plain:
+        somebody = Secured(secure_address(plain), context)
+        (subject,) = (id_.id for id_ in plain.connections[0].ids if id_.scheme == "x509")
+        somebody.close()
+    with secure(zk_backend, certificates, request, subject) as address:
+        mighty, bob = Secured(address, context), Secured(address, certificates.client("bob"))
+        bobs = [(31, "auth", "")]
+        bob.call("create", wire.create("/bobs", acl=bobs))
+        bob.call("create", wire.create("/digest", acl=[(31, "digest", "a:b")]))
+        assert mighty.call("getData", wire.path_watch("/bobs"))
+        assert mighty.call("getData", wire.path_watch("/digest"))
+        who = mighty.call("whoAmI")
+        assert who[:4] == wire.i32(3)
+        assert wire.string("super") + wire.string("") in who
+        assert wire.string("x509") + wire.string(subject) in who
+        # Nothing is new in a certificate that was shown already.
+        assert mighty.call("auth", wire.auth("x509", b"")) == b""
+        mighty.close()
+        bob.close()
 
 
 @pytest.fixture
@@ -301,7 +344,7 @@ def test_a_certificate_is_an_identity(
     subject: dict[str, str],
     expected: str,
 ) -> None:
-    client = Secured(server, certificates.client(name, **subject))
+    client = Secured(secure_address(server), certificates.client(name, **subject))
     (connection,) = server.connections
     by_scheme = dict(connection.ids)
     assert set(by_scheme) == {"ip", "x509"}
@@ -313,7 +356,7 @@ def test_a_certificate_is_an_identity(
 
 
 def test_without_a_certificate(server: FakeZooKeeper, certificates: Certificates) -> None:
-    client = Secured(server, certificates.client())
+    client = Secured(secure_address(server), certificates.client())
     assert client.call("whoAmI").startswith(wire.i32(1) + wire.string("ip"))
     # The scheme is there for whoever has one.
     client.call("create", wire.create("/theirs", b"", [(31, "x509", "CN=bob")]))
@@ -336,7 +379,7 @@ def test_a_server_without_tls_knows_no_x509(world: World) -> None:
 def test_whoever_speaks_no_tls(
     server: FakeZooKeeper, certificates: Certificates, data: bytes
 ) -> None:
-    innocent = Secured(server, certificates.client())
+    innocent = Secured(secure_address(server), certificates.client())
     stranger = socket.create_connection(secure_address(server), timeout=30)
     stranger.sendall(data)
     stranger.shutdown(socket.SHUT_WR)
@@ -351,7 +394,7 @@ def test_whoever_speaks_no_tls(
 def test_whoever_resets_the_connection(
     server: FakeZooKeeper, certificates: Certificates, data: bytes
 ) -> None:
-    innocent = Secured(server, certificates.client())
+    innocent = Secured(secure_address(server), certificates.client())
     with server.at_work():  # all of it is there before the server accepts
         for _ in range(5):
             scanner = socket.create_connection(secure_address(server), timeout=30)
@@ -366,7 +409,7 @@ def test_whoever_resets_the_connection(
 def test_a_goodbye_with_requests_before_it(
     server: FakeZooKeeper, certificates: Certificates
 ) -> None:
-    client = Secured(server, certificates.client())
+    client = Secured(secure_address(server), certificates.client())
     client.send(wire.request(1, wire.OPS["create"], wire.create("/last-words")))
     client.socket.settimeout(30)
     assert len(client.frame()) > 16
@@ -389,7 +432,7 @@ def test_a_certificate_that_nobody_vouches_for(
 
 
 def test_the_end_of_a_connection_is_said(server: FakeZooKeeper, certificates: Certificates) -> None:
-    client = Secured(server, certificates.client())
+    client = Secured(secure_address(server), certificates.client())
     client.send(wire.request(1, wire.OPS["closeSession"]))
     assert len(client.frame()) == 16
     # Once both sides have said goodbye this gives the plain socket; without, it raises.
@@ -407,7 +450,7 @@ def test_stopping_in_the_middle_of_a_handshake(certificates: Certificates) -> No
 
 
 def test_big_replies_and_pipelining(server: FakeZooKeeper, certificates: Certificates) -> None:
-    client = Secured(server, certificates.client())
+    client = Secured(secure_address(server), certificates.client())
     client.call("create", wire.create("/big", b"x" * 900_000))
     client.send(b"".join(wire.request(n, 4, wire.path_watch("/big")) for n in range(20)))
     for _ in range(20):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_zkdict.live import LiveStartError, LiveZooKeeper
 from zkfake import AuthProvider, FakeZooKeeper
 
 from ..differential import wire
@@ -220,13 +221,30 @@ def test_failed_sasl_clients_may_stay(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize(
+    "settings",
+    [
+        {"enforce.auth.enabled": "true"},
+        {"enforce.auth.enabled": "true", "enforce.auth.schemes": "digest,sasl"},
+    ],
+    ids=["no scheme", "a scheme without a provider"],
+)
+def test_a_server_does_not_start_that_nobody_could_use(
+    zk_backend: str, request: pytest.FixtureRequest, settings: dict[str, object]
+) -> None:
+    def make() -> FakeZooKeeper | LiveZooKeeper:
+        if zk_backend == "fake":
+            return FakeZooKeeper(settings=settings)
+        return LiveZooKeeper(request.getfixturevalue("live_home"), settings=settings)
+
+    reasons = r"enforce\.auth|Authentication scheme"
+    with pytest.raises((ValueError, LiveStartError), match=reasons), make():
+        pass
+
+
+@pytest.mark.parametrize(
     ("settings", "match"),
     [
         ({"enforce.auth.enabled": True}, "needs enforce.auth.schemes"),
-        (
-            {"enforce.auth.enabled": True, "enforce.auth.schemes": "digest,sasl"},
-            "no provider for the scheme 'sasl'",
-        ),
         ({"sessionRequireClientSASLAuth": True}, "no provider for the scheme 'sasl'"),
         ({"authProvider.1": "com.example.Mine"}, "authProvider.1 = .*: expected a zkfake.AuthPr"),
     ],

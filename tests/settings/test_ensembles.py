@@ -23,13 +23,14 @@ from ..fake.harness import (
     NO_AUTH,
     NO_NODE,
     OK,
+    UNIMPLEMENTED,
     Event,
     Reply,
     Stat,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 NO_QUORUM, NOT_READ_ONLY = -13, -119
 CONFIG = "/zookeeper/config"
@@ -294,6 +295,15 @@ def _reconfig(
 ) -> Reply:
     body = wire.string(joining) + wire.string(leaving) + wire.string(members) + wire.i64(version)
     return client.call("reconfig", body)
+
+
+def test_one_server_has_no_configuration(serve: Callable[..., Callable[[], Client]]) -> None:
+    client = serve({"reconfigEnabled": "true"})()
+    assert _config(client) == b""
+    for members in (None, "server.1=127.0.0.1:1:2;3"):
+        reply = _reconfig(client, members=members)
+        assert reply.error == UNIMPLEMENTED
+    assert client.call("ping").zxid == reply.zxid
 
 
 def test_what_a_real_server_stumbles_over_the_fakes_leader_answers() -> None:
