@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from pytest_zkdict.live import LiveZooKeeper
+from pytest_zkdict.servers import ZooKeeperServer
 from zkfake import FakeZooKeeper
 
 
@@ -24,6 +25,16 @@ def _no_settings_from_outside(
 def live(zk_server: object) -> Callable[..., LiveZooKeeper]:
     """`LiveZooKeeper`, for tests marked as live ones; what it makes is closed with the test."""
     return LiveZooKeeper
+
+
+@pytest.fixture
+def on_this(zk_server: ZooKeeperServer) -> str:
+    """The option with which a run within a test uses the outer one's backend: on live its server,
+    too, as a JVM of its own takes a second.
+    """
+    if zk_server.backend == "fake":
+        return "--zk-backend=fake"
+    return f"--zk-hosts={zk_server.hosts}"
 
 
 @pytest.fixture

@@ -180,7 +180,7 @@ def test_what_a_test_leaves_outside_of_its_chroot_goes(
 
 
 def test_a_test_has_one_client_and_no_more(
-    pytester: pytest.Pytester, zk_server: object, zk_backend: str, monkeypatch: pytest.MonkeyPatch
+    pytester: pytest.Pytester, on_this: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The run has no client of its own: the fake is put back in process, and a live server by one
     connection that stays open.
@@ -200,7 +200,7 @@ def test_a_test_has_one_client_and_no_more(
         def test_it(zk_client, number): pass
         """
     )
-    pytester.runpytest_inprocess(f"--zk-backend={zk_backend}").assert_outcomes(passed=5)
+    pytester.runpytest_inprocess(on_this).assert_outcomes(passed=5)
     assert len(made) == 5
 
 
@@ -237,32 +237,32 @@ def test_ends_it(zk_client):
 """
 
 
-@pytest.mark.parametrize(
-    ("leaks", "outcomes"),
-    [
-        ("fail", {"passed": 5, "errors": 1}),
-        ("warn", {"passed": 5, "warnings": 1}),
-        ("ignore", {"passed": 5}),
-    ],
-)
+LEFT = [
+    "*test_leaves_a_client*",
+    "*left behind: the session 0x* of the client at *; the thread *, of kazoo.*",
+]
+
+
 def test_what_a_test_leaves_is_told_of_in_that_test(
-    pytester: pytest.Pytester,
-    zk_server: object,
-    zk_backend: str,
-    leaks: str,
-    outcomes: dict[str, int],
+    pytester: pytest.Pytester, zk_server: object, zk_backend: str
 ) -> None:
     pytester.makepyfile(LEAKS)
-    arguments = (f"--zk-leaks={leaks}", f"--zk-backend={zk_backend}", "-Wdefault")
+    arguments = ("--zk-leaks=fail", f"--zk-backend={zk_backend}", "-Werror")
     result = pytester.runpytest_inprocess(*arguments)
-    result.assert_outcomes(**outcomes)
-    if leaks != "ignore":
-        result.stdout.fnmatch_lines(
-            [
-                "*test_leaves_a_client*",
-                "*left behind: the session 0x* of the client at *; the thread *, of kazoo.*",
-            ]
-        )
+    result.assert_outcomes(passed=5, errors=1)
+    result.stdout.fnmatch_lines(LEFT)
+
+
+@pytest.mark.parametrize("option", ["warn", None, "ignore"])
+def test_what_a_test_leaves_is_warned_of_unless_told_otherwise(
+    pytester: pytest.Pytester, option: str | None
+) -> None:
+    pytester.makepyfile(LEAKS)
+    arguments = [] if option is None else [f"--zk-leaks={option}"]
+    result = pytester.runpytest_inprocess(*arguments, "-Wdefault")
+    result.assert_outcomes(passed=5, warnings=0 if option == "ignore" else 1)
+    if option != "ignore":
+        result.stdout.fnmatch_lines(LEFT)
 
 
 def test_a_test_that_failed_has_one_failure(pytester: pytest.Pytester) -> None:
@@ -336,7 +336,7 @@ def test_fixtures_of_a_wider_scope_are_no_leak(pytester: pytest.Pytester) -> Non
     pytester.runpytest_inprocess("--zk-leaks=fail").assert_outcomes(passed=5)
 
 
-def test_nothing_grows(pytester: pytest.Pytester, zk_server: object, zk_backend: str) -> None:
+def test_nothing_grows(pytester: pytest.Pytester, on_this: str) -> None:
     """No thread and no descriptor is left, however many tests there were."""
     before = set(threading.enumerate())
     pytester.makepyfile(
@@ -356,6 +356,6 @@ def test_nothing_grows(pytester: pytest.Pytester, zk_server: object, zk_backend:
             assert threads <= 1 and descriptors <= 4
         """
     )
-    result = pytester.runpytest_inprocess(f"--zk-backend={zk_backend}")
+    result = pytester.runpytest_inprocess(on_this)
     result.assert_outcomes(passed=31)
     assert set(threading.enumerate()) <= before

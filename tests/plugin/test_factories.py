@@ -110,7 +110,7 @@ def test_seed_data_that_cannot_be() -> None:
 
 
 def test_dicts_each_with_a_client_and_one_for_asyncio(
-    pytester: pytest.Pytester, zk_server: object, zk_backend: str
+    pytester: pytest.Pytester, on_this: str
 ) -> None:
     pytester.makepyfile(
         """
@@ -133,7 +133,7 @@ def test_dicts_each_with_a_client_and_one_for_asyncio(
             assert asyncio.run(use()) == {"a": 1}
         """
     )
-    arguments = (f"--zk-backend={zk_backend}", "-Werror", "--zk-leaks=fail")
+    arguments = (on_this, "-Werror", "--zk-leaks=fail")
     pytester.runpytest_inprocess(*arguments).assert_outcomes(passed=2)
 
 
@@ -216,11 +216,9 @@ def test_fresh(zk_fresh, number):
 """
 
 
-def test_every_example_can_have_znodes_of_its_own(
-    pytester: pytest.Pytester, zk_server: object, zk_backend: str
-) -> None:
+def test_every_example_can_have_znodes_of_its_own(pytester: pytest.Pytester, on_this: str) -> None:
     pytester.makepyfile(GIVEN)
-    arguments = (f"--zk-backend={zk_backend}", "--zk-leaks=fail", "--hypothesis-profile=default")
+    arguments = (on_this, "--zk-leaks=fail", "--hypothesis-profile=default")
     result = pytester.runpytest_subprocess(*arguments)
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(

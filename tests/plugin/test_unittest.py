@@ -44,10 +44,10 @@ def test_they_are_collected_once_for_each_backend(pytester: pytest.Pytester) -> 
 
 @pytest.mark.zk_backend("live")
 def test_they_run_on_each_backend_that_their_marks_let_them(
-    pytester: pytest.Pytester, zk_backend: str
+    pytester: pytest.Pytester, on_this: str
 ) -> None:
     pytester.makepyfile(TEST_CASE)
-    result = pytester.runpytest_inprocess("--zk-backend=both", "-s")
+    result = pytester.runpytest_inprocess("--zk-backend=both", on_this, "-s")
     result.assert_outcomes(passed=4)
     ran = [line.rpartition("ran on ")[2][:4] for line in result.outlines if "ran on" in line]
     assert sorted(ran) == ["fake", "live", "live"]
