@@ -6,6 +6,7 @@ in; and a client whose server has ended says so at once.
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from contextlib import ExitStack, closing
@@ -110,6 +111,12 @@ class ClientFactory:
         and what `KazooClient.start` raises.
         """
         __tracebackhide__ = True
+        if _is_virtual():
+            pytest.fail(
+                "a client in real time cannot be used in virtual time: take clients from "
+                "zk_simulation.client(), or leave zk_simulation out",
+                pytrace=False,
+            )
         from kazoo.client import KazooClient
 
         logger = None if self._requests is None else self._requests.logger()
@@ -125,6 +132,12 @@ class ClientFactory:
     def close(self) -> None:
         """Stop and close every client, whatever state it is in; then raise what failed."""
         self._exits.close()
+
+
+def _is_virtual() -> bool:
+    """Whether this thread runs a simulation."""
+    module = sys.modules.get("zkfake.simulation.current")
+    return module is not None and module.current() is not None
 
 
 def _start(client: KazooClient, trouble: Callable[[], str | None]) -> None:

@@ -147,19 +147,35 @@ class _Fake(_Held):
         self.server = server
         self.server.load(load)
         self._seed = server.snapshot()
+        self._failed: str | None = None
+        self._seen: dict[int, str] = {}
+        """What sessions had before the znodes of the test went."""
         self._later: list[str] = []
         """What is to be removed once the server can be written to again."""
 
     def make(self, path: str, znodes: Mapping[str, bytes | None]) -> None:
         self.server.load({path: b"", **{path + below: data for below, data in znodes.items()}})
 
+    def recover(self) -> None:
+        super().recover()
+        self._failed = None
+
+    def begin_test(self) -> None:
+        self._seen.clear()
+
     def remove(self, path: str) -> None:
+        self._seen.update({session: self.describe(session) for session in self.sessions()})
         if self.server.running and self.server.writable:
             self.server.remove(path)
         else:
             self._later.append(path)
 
     def trouble(self) -> str | None:
+        if (failure := self.server.take_failure()) is not None:
+            cause = failure.__cause__
+            self._failed = f"{failure}: {type(cause).__name__}: {cause}"
+        if self._failed is not None:
+            return self._failed
         if self.server.running:
             return None
         return f"the fake server at {self.server.hosts} was stopped and not started again."
@@ -175,7 +191,7 @@ class _Fake(_Held):
         return {view.session_id for view in self.server.connections} - {0}
 
     def describe(self, session: int) -> str:
-        return self.server.describe(session)
+        return self._seen.get(session) or self.server.describe(session)
 
     def close(self) -> None:
         self.server.close()

@@ -27,6 +27,10 @@ The plugin's other fixtures last for a whole test, so all examples would share t
 For znodes of each example's own take the fixture zk_fresh: with zk_fresh() as client: ...
 In virtual time make one simulation for each example: with Simulation() as sim: ..."""
 
+_ON_BOTH_TIMES = """\
+The test has clients or servers in real time, too (zk_client, zk_dict, ...). In virtual time nothing
+can wait for them: take clients from zk_simulation.client(), or leave zk_simulation out."""
+
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(
@@ -80,6 +84,8 @@ def _sections(item: pytest.Item, error: BaseException) -> Iterator[tuple[str, st
     simulation = item.stash.get(SIMULATION, None)
     if simulation is not None:
         yield "zk_simulation", _guarded(lambda: _of_simulation(simulation))
+        if "_zk_target" in item.fixturenames:  # type: ignore[attr-defined]
+            yield "zk_simulation beside clients in real time", _ON_BOTH_TIMES
     run = Run.of(item.config)
     if run.started and "_zk_target" in item.fixturenames:  # type: ignore[attr-defined]
         for trouble in run.isolation.troubles():

@@ -10,6 +10,7 @@ import re
 import socket
 import struct
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, cast
 
@@ -219,16 +220,25 @@ class FakeServer:
             member.stop()
 
     def start(self) -> None:
+        if not self._fake.running:  # it has failed
+            with suppress(RuntimeError):
+                self._fake.stop()
+            self._fake.start()
         for member in self._fake.members:
             member.start()
 
     def close(self) -> None:
         self._fake.stop()
 
+    def take_failure(self) -> RuntimeError | None:
+        """A failure of an action of ``faults.upon()``, or of the fake itself, once."""
+        return self._fake.take_failure()
+
     # -- between two tests
 
     def put_back(self) -> None:
-        """Heals every fault, starts what is stopped, takes every lag away, and waits for a leader.
+        """Heals every fault, starts what is stopped, takes lags and freezes away, and waits for a
+        leader.
 
         Raises `RuntimeError` where none is elected in `_ELECTION` seconds.
         """
@@ -239,6 +249,8 @@ class FakeServer:
             member.start()
             if member.lag:
                 member.lag = 0
+            while member.frozen:
+                member.unfreeze()
         deadline = time.monotonic() + _ELECTION
         while not self.writable:
             if time.monotonic() > deadline:

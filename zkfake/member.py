@@ -130,6 +130,11 @@ class Member:
         with self._owner.at_work():
             self._replica.freeze()
 
+    @property
+    def frozen(self) -> bool:
+        """Whether a `freeze` was not taken back."""
+        return self._replica.applying.frozen
+
     def unfreeze(self) -> None:
         """Takes one `freeze` back."""
         with self._owner.at_work():

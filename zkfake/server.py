@@ -210,10 +210,9 @@ class FakeZooKeeper:
                         self._faults.stopped()
             finally:
                 self._ending = False
-            failure, self._failure = self._failure, None
+            failure = self.take_failure()
         if failure is not None:
-            text, error = failure
-            raise RuntimeError(text) from error
+            raise failure
 
     def _close(self, members: Iterable[Member]) -> None:
         for member in members:
@@ -344,6 +343,16 @@ class FakeZooKeeper:
         logger.error(text, exc_info=error)
         self._failure = text, error
 
+    def take_failure(self) -> RuntimeError | None:
+        """What `stop` would raise for a failure so far, and does not raise any more."""
+        failure, self._failure = self._failure, None
+        if failure is None:
+            return None
+        text, error = failure
+        raised = RuntimeError(text)
+        raised.__cause__ = error
+        return raised
+
     # -- looking in
 
     @property
@@ -380,7 +389,7 @@ class FakeZooKeeper:
     @property
     def running(self) -> bool:
         """Whether it serves."""
-        return self._thread is not None and not self._is_parents
+        return self._thread is not None and self._thread.is_alive() and not self._is_parents
 
     @property
     def members(self) -> tuple[Member, ...]:

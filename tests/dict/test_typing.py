@@ -47,13 +47,40 @@ def use(client: Any) -> None:
     d.update({"a": "text"})
 """
 
+TESTS = """
+from pytest_zkdict import factories
+from pytest_zkdict.clients import ClientFactory, DictFactory, ServerFactory
+from pytest_zkdict.servers import FakeServer
+from zkfake.faults import Faults
+
+server = factories.server(servers=3, settings={"tickTime": 100}, load={"/a": b"1"})
+
+def test_faults(zk_server_factory: ServerFactory, zk_faults: Faults, zk_fake: FakeServer) -> None:
+    server = zk_server_factory({"tickTime": 100}, servers=3, version="3.8", load={"/a": None})
+    with server.faults.drop_before_reply(operation="create"), zk_faults.partition(server=1):
+        server.stop()
+    zk_fake.load({"/a": b"1"})
+    before = zk_fake.snapshot()
+    print(zk_fake.dump()["/a"], zk_fake.sessions[0].ephemerals, zk_fake.watches[0].path)
+    zk_fake.restore(before)
+    zk_fake.expire(zk_fake.connections[0].session_id)
+
+def test_dicts(zk_dict_factory: DictFactory, zk_client_factory: ClientFactory) -> None:
+    prices = zk_dict_factory("/prices", client=zk_client_factory(timeout=3.0))
+    prices["a"] = 1
+"""
+
 
 def test_a_users_file_and_a_users_mistakes(tmp_path: Path) -> None:
     pytest.importorskip("mypy")
     (tmp_path / "good.py").write_text(GOOD)
     (tmp_path / "bad.py").write_text(BAD)
+    (tmp_path / "test_good.py").write_text(TESTS)
     done = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", "--cache-dir", ".cache", "good.py", "bad.py"],
+        [
+            *(sys.executable, "-m", "mypy", "--strict", "--cache-dir", ".cache"),
+            *("good.py", "bad.py", "test_good.py"),
+        ],
         capture_output=True,
         text=True,
         check=False,

@@ -77,8 +77,12 @@ def test_a_server_that_cannot_be_started_again_fails_the_rest_at_once(
 ) -> None:
     pytester.makepyfile(
         """
+        def fail():
+            raise OSError("its port was taken")
+
         def test_ends_it(zk_fake):
             zk_fake.close()
+            zk_fake.start = fail
 
         def test_a(zk_client): pass
         def test_b(zk_client): pass
@@ -86,7 +90,7 @@ def test_a_server_that_cannot_be_started_again_fails_the_rest_at_once(
     )
     result = pytester.runpytest_inprocess()
     result.assert_outcomes(passed=1, errors=3)
-    result.stdout.fnmatch_lines(["*It could not be started again: *not running*"])
+    result.stdout.fnmatch_lines(["*It could not be started again: its port was taken"])
 
 
 def test_somebody_elses_server_that_goes_away_fails_the_rest_at_once(
@@ -111,6 +115,44 @@ def test_somebody_elses_server_that_goes_away_fails_the_rest_at_once(
     result.stdout.fnmatch_lines(["*the live server at * does not answer any more*"])
 
 
+def test_an_action_that_fails_and_a_fake_that_fails_are_told_of_where_it_happened(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makepyfile(
+        """
+        def test_action(zk_faults, zk_client):
+            zk_faults.upon(lambda: 1 / 0, operation="create")
+            zk_client.create("/a")
+
+        def test_between(zk_client):
+            zk_client.create("/a")
+
+        def test_fake(zk_fake, zk_client):
+            def fail():
+                raise KeyError("planted")
+
+            fake = zk_fake._fake
+            fake._flush = fail
+            zk_client.create_async("/a").wait(10)
+            fake._thread.join(10)
+            del fake._flush
+
+        def test_after(zk_client):
+            zk_client.create("/a")
+        """
+    )
+    result = pytester.runpytest_inprocess()
+    result.assert_outcomes(passed=4, errors=2)
+    result.stdout.fnmatch_lines(
+        [
+            "*ERROR at teardown of test_action*",
+            "an action of server.faults.upon() failed: ZeroDivisionError: division by zero",
+            "*ERROR at teardown of test_fake*",
+            "zkfake failed; please report this: KeyError: 'planted'",
+        ]
+    )
+
+
 # -- what a test does to the server
 
 
@@ -132,12 +174,14 @@ def test_a_server_is_put_back(pytester: pytest.Pytester) -> None:
                 others = [other for other in (1, 2, 3) if other != number]
                 self.fake.faults.partition(server=others[0])
                 self.fake.members[others[1] - 1].lag = 10
+                self.fake.members[others[1] - 1].freeze()
                 self.fake.load({"/outside/of/the/chroot": b""})
 
             def test_finds_nothing_of_it(self, zk_faults):
                 self.client.create("/a")
                 assert zk_faults.outages == ()
                 assert [member.lag for member in self.fake.members] == [0, 0, 0]
+                assert not any(member.frozen for member in self.fake.members)
                 assert not any(path.startswith("/outside") for path in self.fake.dump())
         """
     )
@@ -217,6 +261,7 @@ def test_leaves_a_client(zk_hosts):
     client = KazooClient(zk_hosts)
     client.start()
     client.create("/e", ephemeral=True)
+    client.get("/e", watch=print)
     kept.append(client)
 
 def test_leaves_nothing(zk_hosts, zk_client, zk_dict):
@@ -241,6 +286,7 @@ LEFT = [
     "*test_leaves_a_client*",
     "*left behind: the session 0x* of the client at *; the thread *, of kazoo.*",
 ]
+"""On the fake with what the session had."""
 
 
 def test_what_a_test_leaves_is_told_of_in_that_test(
@@ -251,6 +297,8 @@ def test_what_a_test_leaves_is_told_of_in_that_test(
     result = pytester.runpytest_inprocess(*arguments)
     result.assert_outcomes(passed=5, errors=1)
     result.stdout.fnmatch_lines(LEFT)
+    if zk_backend == "fake":
+        result.stdout.fnmatch_lines(["*session 0x* of the client at *, 1 ephemerals, 1 watches;*"])
 
 
 @pytest.mark.parametrize("option", ["warn", None, "ignore"])

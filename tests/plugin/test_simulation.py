@@ -58,6 +58,26 @@ def test_a_deadlock_counts_once(pytester: pytest.Pytester) -> None:
     assert "replay with" not in result.stdout.str(), "told twice"
 
 
+def test_a_client_in_real_time_is_told_of(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        def test_made_before(zk_client, zk_simulation):
+            zk_client.create("/a")
+
+        def test_made_within(zk_simulation, zk_client): pass
+        """
+    )
+    result = pytester.runpytest_inprocess()
+    result.assert_outcomes(failed=1, errors=1)
+    result.stdout.fnmatch_lines(
+        [
+            "a client in real time cannot be used in virtual time: take clients from *",
+            "*SimulationDeadlock*",
+            "*take clients from zk_simulation*",
+        ]
+    )
+
+
 def test_what_fails_only_at_the_end_tells_the_seed_too(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
