@@ -119,7 +119,7 @@ pythons: $(BIN)/python
 
 # A project that uses the plugin, from the wheel, in empty environments of the machine's Pythons.
 # DOWNSTREAM_ARGS='--only 3.12 --lowest --no-live', for instance.
-downstream: $(BIN)/python
+downstream: dev
 	@$(BIN)/python tests/downstream/run.py $(VENV)-downstream $(DOWNSTREAM_ARGS)
 
 clean:
