@@ -133,7 +133,7 @@ def applied(answer: Any) -> bool:
 class Submitted:
     """A write or sync under way: its place, and its outcome once `done` is set."""
 
-    __slots__ = ("_wrote", "done", "local", "looks", "request", "result")
+    __slots__ = ("_wrote", "done", "local", "looks", "request", "result", "sent")
 
     def __init__(
         self,
@@ -147,7 +147,10 @@ class Submitted:
         self.looks = looks
         self.done = done
         self.local = local or {}
+        self.sent: Any = None
+        """What kazoo returned for the last request that is waited for."""
         self.result: Any = None
+        """What kazoo returned for the request itself, once `sent` has its answer."""
         self._wrote = wrote
 
     def completed(self, result: Any) -> None:

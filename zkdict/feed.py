@@ -187,6 +187,7 @@ class Feed:
         self._link = _Link(self)
         self._watches = Watches(client)
         self._submitted: dict[int, Submitted] = {}
+        self._ended: list[Submitted] = []  # those under way when the session was lost
         self._connected = False
         self._turn = 0  # how often kazoo's listener was called
         self._digested = 0  # the last of these turns that had its place among replies and events
@@ -304,6 +305,8 @@ class Feed:
         """The connection's state changed just now: show it. Which turn of the listener this is."""
         with self.lock:
             self._turn += 1
+            if state == KazooState.LOST:
+                self._ended = list(self._submitted.values())
             if state != KazooState.CONNECTED and self.state is not State.CLOSED:
                 self._connected = False
                 if state == KazooState.LOST and self.state is not State.LOADING:
@@ -323,8 +326,18 @@ class Feed:
                 self.cache.disconnected()
                 self._submitted.clear()
                 self._link.stop()
+                if state == KazooState.LOST:
+                    self._end_submitted()
         else:
             self._start_reading(turn)
+
+    def _end_submitted(self) -> None:
+        # kazoo answers all that it had when the session ended, but for a request whose reply it
+        # could not read: it forgets that one, and its connection's task dies of it.
+        for submitted in self._ended:
+            if not submitted.sent.ready():
+                submitted.done.set()
+        self._ended = []
 
     def _start_reading(self, turn: int) -> None:
         with self.lock:
@@ -448,7 +461,7 @@ class Feed:
             submitted = Submitted(request, self.client.handler.event_object(), wrote, local, looks)
             result = send()
             self._submitted[request.position] = submitted
-            last = looks[-1][1] if looks else result  # once it has its answer all have
+            last = submitted.sent = looks[-1][1] if looks else result  # when it is answered all are
             # Before any read is sent behind it: its answer is handed over before theirs.
             last.rawlink(_Completion(self._link, [(request, result)]))
             last.rawlink(lambda _: submitted.completed(result))

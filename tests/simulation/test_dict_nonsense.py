@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 HEADER = 16  # bytes: xid, zxid, error
+READ = ["exists", "getData", "getChildren2", "sync"]
 
 
 def cut(share: float) -> Any:
@@ -197,13 +198,15 @@ def run(
             before = znodes()
             tampering.operation, tampering.spare, tampering.times = operation, spare, times
             tampering.spoil = spoil
+            uncertain: WriteUncertain | None = None
             try:
                 write(items)
-            except (WriteUncertain, VersionConflict) as error:
-                if isinstance(error, VersionConflict) and not error.applied:
+            except WriteUncertain as error:
+                uncertain = error
+            except (ZkDictError, KazooException, KeyError) as error:
+                if not (isinstance(error, VersionConflict) and error.applied):
                     assert znodes() == before
-            except (ZkDictError, KazooException, KeyError):
-                assert znodes() == before
+            after = znodes()
             for read in READS.values():
                 try:
                     read(items)
@@ -218,10 +221,25 @@ def run(
             assert {key: items.raw(key) for key in items} == {
                 key: raw for key, (raw, _) in znodes().items()
             }
+            if uncertain is not None and operation not in READ:  # a false zxid is believed
+                with contextlib.suppress(WriteUncertain):
+                    assert uncertain.resolve(timeout=60) is (after != before)
         return tampering.struck
 
 
-READ = ["exists", "getData", "getChildren2", "sync"]
+def test_a_call_without_a_timeout_goes_on_with_the_next_session() -> None:
+    """kazoo's connection dies of an error that it does not know, and forgets the request."""
+    with pytest.MonkeyPatch.context() as patch, Simulation() as sim:
+        tampering = Tampering(patch, "victim")
+        client = sim.client("victim")
+        with Dict(client, "/app") as items:
+            tampering.operation, tampering.times = "multi", 1
+            tampering.spoil = with_error(1)
+            task = sim.spawn(items.sync)
+            sim.run_until(lambda: client.client_state == KeeperState.CLOSED)
+            client.start()
+            assert task.result(timeout=60) >= 0
+            assert tampering.struck
 
 
 @settings(max_examples=200)
