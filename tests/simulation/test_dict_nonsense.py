@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from kazoo.exceptions import KazooException
 from kazoo.protocol.states import KeeperState
 
-from zkdict import VersionConflict, WriteUncertain, ZkDictError, ZooKeeperDict
+from zkdict import State, VersionConflict, WriteUncertain, ZkDictError, ZooKeeperDict
 from zkfake.simulation import Simulation
 from zkfake.simulation.links import Request, Stream
 
@@ -225,6 +225,23 @@ def run(
                 with contextlib.suppress(WriteUncertain):
                     assert uncertain.resolve(timeout=60) is (after != before)
         return tampering.struck
+
+
+@pytest.mark.parametrize("operation", READ)
+@pytest.mark.parametrize("spoil", [cut(0.3), with_error(-999)], ids=["cut", "unknown error"])
+def test_a_read_is_made_again_after_nonsense(operation: str, spoil: Any) -> None:
+    with pytest.MonkeyPatch.context() as patch, no_callback_fails(), Simulation() as sim:
+        tampering = Tampering(patch, "victim")
+        honest, client = sim.client(), sim.client("victim")
+        with Dict(client, "/app") as items:
+            tampering.operation, tampering.times, tampering.spoil = operation, 3, spoil
+            for number in range(3):
+                honest.create(f"/app/{number}", b"1")
+                sim.sleep(1)
+                if client.client_state == KeeperState.CLOSED:  # kazoo has given up
+                    client.start()
+            sim.run_until(lambda: items.state is State.LIVE and len(items) == 3)
+            assert items.copy() == {"0": 1, "1": 1, "2": 1}
 
 
 def test_a_call_without_a_timeout_goes_on_with_the_next_session() -> None:
