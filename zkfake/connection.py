@@ -87,6 +87,9 @@ class Connection:
         self.session_timeout = 0
         self.established = replica.ensemble.now
         self._access = replica.access
+        # Looked at with every request, and seldom set.
+        self._must_authenticate = bool(replica.settings.required_schemes)
+        self._checks_early = replica.settings.eager_acl_check
         self._ids = JavaPairs((Id("ip", self.host), *self._access.certified(ids)))
         self.ids: tuple[Id, ...] = self._ids.as_tuple()
         self._replica = replica
@@ -310,7 +313,11 @@ class Connection:
         assert session is not None
         if not self._replica.touch(session):
             return self._close()
-        if code not in _AUTHENTICATING and not self._access.is_admitted(self.ids):
+        if (
+            self._must_authenticate
+            and code not in _AUTHENTICATING
+            and not self._access.is_admitted(self.ids)
+        ):
             self._send(pack_reply(xid, 0, Code.SESSION_CLOSED_REQUIRE_SASL_AUTH))
             return self._close()
         operation = OPERATIONS.get(code)
@@ -337,9 +344,10 @@ class Connection:
             return self._authenticate(xid, record)
         request = Request(session.id, xid, op, record, self.ids, spends_zxid)
         role = self._replica.role
-        refused = self._replica.refuses_early(request)
-        if refused:
-            return self._send(pack_reply(xid, 0, refused))
+        if self._checks_early and operation.kind is Kind.WRITE:
+            refused = self._replica.refuses_early(request)
+            if refused:
+                return self._send(pack_reply(xid, 0, refused))
         if operation.kind is Kind.WRITE and not (op is Op.CLOSE_SESSION and session.local):
             forward = self._write
         elif op is Op.SYNC and not role.answers_syncs and record is not None:
