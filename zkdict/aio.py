@@ -142,7 +142,7 @@ class AsyncZooKeeperDict(Generic[V]):
         """`d.modify(key, fn, ...)`; `fn` is called in a thread."""
         return await in_thread(self._dict.modify, key, fn, **options)
 
-    async def atomically(self, fn: Callable[[Txn[V]], T], *, attempts: int = 20) -> T:
+    async def atomically(self, fn: Callable[[Txn[V]], T], *, attempts: int = 100) -> T:
         """`d.atomically(fn)`; `fn` is called in a thread."""
         return await in_thread(self._dict.atomically, fn, attempts=attempts)
 

@@ -151,7 +151,9 @@ def modify(
 ) -> Entry[V]:
     """Set a key to `function(value)`, again until nobody came in between."""
     deadline = writer.begin(loaded=True)
-    for _ in range(max(1, attempts)):
+    for attempt in range(max(1, attempts)):
+        if attempt:
+            writer.back_off(attempt)
         known = writer.known(key)
         try:
             if known is not None:
@@ -173,7 +175,6 @@ def modify(
             conflict = error
         except NodeExistsError:
             conflict = VersionConflict(key, ABSENT)
-        writer.conflicts += 1
     raise conflict
 
 

@@ -99,7 +99,7 @@ class ZooKeeperDict(LiveDict[V]):
         Raises:
             KeyError: the server has no such key.
             WriteUncertain: the answer was lost.
-            InvalidKey, Timeout, KazooException.
+            Timeout, KazooException.
         """
         self._writer.delete(key)
 
@@ -203,8 +203,9 @@ class ZooKeeperDict(LiveDict[V]):
     def replace_all(self, new: Mapping[str, V]) -> dict[str, Change[V]]:
         """Make the dict equal to `new` in one transaction of what differs, and return that.
 
-        Each key that is set or deleted must still be as the copy has it; where it is not, the
-        difference is computed again.
+        Each key must still be as the copy has it; where one is not, the difference is computed
+        again. A key that another client added while it was under way goes in a transaction of its
+        own, before this returns. Costs a check for each key that stays.
 
         Raises:
             ValueTooLarge, InvalidKey, EncodeError, TransactionFailed, WriteUncertain, Timeout,
@@ -260,7 +261,7 @@ class ZooKeeperDict(LiveDict[V]):
         return compare.remove(self._writer, key, version)
 
     def modify(
-        self, key: str, fn: Callable[[V], V], *, default: Any = _UNSET, attempts: int = 20
+        self, key: str, fn: Callable[[V], V], *, default: Any = _UNSET, attempts: int = 100
     ) -> Entry[V]:
         """Store `fn(value)`, computed again from the newer value when somebody came in between.
 
@@ -268,7 +269,7 @@ class ZooKeeperDict(LiveDict[V]):
             key: the key.
             fn: gets the value and returns the new one; called once per attempt.
             default: what `fn` gets where there is no such key, which is then created.
-            attempts: how often to try.
+            attempts: how often to try, with a pause by chance in between, of up to 0.25 s.
 
         Raises:
             KeyError: no such key, and no default given.
@@ -293,7 +294,7 @@ class ZooKeeperDict(LiveDict[V]):
             raise ValueError("the block of a `with` cannot be run again: use atomically(fn)")
         return txn.Transaction(self._begin)
 
-    def atomically(self, fn: Callable[[txn.Txn[V]], T], *, attempts: int = 20) -> T:
+    def atomically(self, fn: Callable[[txn.Txn[V]], T], *, attempts: int = 100) -> T:
         """Run `fn(t)` in a transaction, and again from a newer state when it conflicts.
 
         Returns what `fn` returned the last time. Raises as `transaction`.

@@ -309,13 +309,22 @@ class RootMissing(ZkDictError):
 
     Attributes:
         path: that znode's path, as the client sees it.
+        chroot: the client's chroot, where it is that which is missing and cannot be made; else
+            None.
     """
 
-    def __init__(self, path: str) -> None:
-        super().__init__(path)
+    def __init__(self, path: str, chroot: str | None = None) -> None:
+        super().__init__(path, chroot)
         self.path = path
+        self.chroot = chroot
 
     def __str__(self) -> str:
+        if self.chroot is not None:
+            return (
+                f"the client's chroot {self.chroot} does not exist, and a client cannot make what "
+                "lies above its own chroot: make it with a client that has none, by "
+                f"ensure_path({self.chroot!r})"
+            )
         return f"the znode {self.path} does not exist: create it, or open the dict with create=True"
 
 

@@ -18,6 +18,7 @@ import weakref
 from collections import deque
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from zkdict.backlog import Backlog
 from zkdict.errors import ForkedDict
 from zkdict.waiting import Signal, deadline_after
 
@@ -242,14 +243,14 @@ class Dispatcher(Generic[V]):
 class Changes(Generic[V]):
     """An iterator over batches of changes, one batch per published state.
 
-    It holds what was not fetched yet, so fetch it or `close()` it; a dropped one is forgotten. It
-    ends when nothing changed for `timeout` seconds, and when the dict or it is closed. In a child
-    process it raises ForkedDict.
+    It holds what was not fetched yet: 1,000 batches at most, which then become one that leads to
+    the same state. A dropped iterator is forgotten. It ends when nothing changed for `timeout`
+    seconds, and when the dict or it is closed. In a child process it raises ForkedDict.
     """
 
     def __init__(self, handler: Any, initial: list[Change[V]], timeout: float | None) -> None:
         self._signal = Signal(handler)
-        self._batches: deque[list[Change[V]]] = deque([initial] if initial else [])
+        self._batches = Backlog(initial)
         self._timeout = timeout
         self._closed = self._forked = False
 
@@ -257,7 +258,7 @@ class Changes(Generic[V]):
         """Queue a batch."""
         with self._signal.lock:
             if not self._closed:
-                self._batches.append(changes)
+                self._batches.put(changes)
                 self._signal.notify()
 
     def close(self) -> None:
@@ -282,7 +283,7 @@ class Changes(Generic[V]):
         )
         with self._signal.lock:
             if self._batches:
-                return self._batches.popleft()
+                return self._batches.get()
         raise StopIteration
 
     def __enter__(self) -> Self:

@@ -593,7 +593,7 @@ class Feed:
             elif not isinstance(error, NoNodeError):
                 self._failed(error)
             elif self.client.chroot:  # of which kazoo makes one level at most
-                self._failed(RootMissing(f"{self.client.chroot} (the client's chroot)"))
+                self._failed(RootMissing(self.path, self.client.chroot))
             else:  # somebody removed what lies above it at that moment
                 self._root_missing()
 

@@ -43,6 +43,8 @@ CONFLICTS: Final = (BadVersionError, NoNodeError, NodeExistsError)
 """Why a multi fails when somebody came in between."""
 OP_BYTES: Final = 80
 """The header, the ACL and the lengths of one operation, generously."""
+_CHECK_BYTES: Final = 20
+"""The same of one that has no ACL and no data: `replace_all` sends many."""
 
 
 class Multi(Generic[V]):
@@ -63,10 +65,12 @@ class Multi(Generic[V]):
     def __len__(self) -> int:
         return len(self._ops)
 
-    def _add(self, name: str, answer: type, raw: bytes | None = None) -> str:
+    def _add(
+        self, name: str, answer: type, raw: bytes | None = None, overhead: int = OP_BYTES
+    ) -> str:
         path = self._writer.feed.child(name)
         chroot = self._writer.feed.client.chroot or ""
-        self._size += OP_BYTES + len(chroot.encode()) + len(path.encode()) + len(raw or b"")
+        self._size += overhead + len(chroot.encode()) + len(path.encode()) + len(raw or b"")
         self._ops.append((name, raw))
         self._kinds.append(answer)
         return path
@@ -102,7 +106,7 @@ class Multi(Generic[V]):
     def check(self, name: str, version: int) -> None:
         """The key must have this version."""
         self._foresee(name, version)
-        self._request.check(self._add(name, bool), version)
+        self._request.check(self._add(name, bool, overhead=_CHECK_BYTES), version)
 
     def check_absent(self, name: str) -> None:
         """The key must not exist: made and removed again."""

@@ -49,7 +49,7 @@ from zkdict.errors import (
 from zkdict.lookup import BadEntry
 from zkdict.outcomes import Sighting
 from zkdict.records import ANY, State
-from zkdict.waiting import deadline_after, earlier, remaining
+from zkdict.waiting import deadline_after, earlier, pause_after, remaining
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -66,6 +66,9 @@ __all__ = ["Sender", "UnansweredError"]
 
 V = TypeVar("V")
 T = TypeVar("T")
+
+_FIRST_PAUSE = 0.002
+_LONGEST_PAUSE = 0.25  # seconds, of those who came in each other's way
 
 
 class UnansweredError(Exception):
@@ -352,6 +355,11 @@ class Sender(Generic[V]):
             else:
                 if done is not None:
                     return done
+
+    def back_off(self, conflicts: int) -> None:
+        """Let others have their turn, after so many attempts that somebody came between."""
+        self.conflicts += 1
+        self.feed.client.handler.sleep_func(pause_after(conflicts, _FIRST_PAUSE, _LONGEST_PAUSE))
 
     # -- what the server has
 

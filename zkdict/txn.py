@@ -11,6 +11,7 @@ The rules that live here:
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -20,11 +21,12 @@ from kazoo.exceptions import (
 )
 
 from zkdict import outcomes
-from zkdict.errors import TransactionFailed
+from zkdict.errors import InvalidKey, Timeout, TransactionFailed
 from zkdict.multi import CONFLICTS, Multi
 from zkdict.records import check_version
 from zkdict.sending import UnansweredError
 from zkdict.storage import plain
+from zkdict.waiting import deadline_after
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
     from zkdict.writes import Writer
 
 __all__ = ["Transaction", "Txn", "atomically", "clear", "update"]
+
+_ATTEMPTS = 100
 
 V = TypeVar("V")
 T = TypeVar("T")
@@ -127,20 +131,54 @@ def clear(writer: Writer[V]) -> None:
 def replace_all(
     writer: Writer[V], begin: Callable[[], Txn[V]], new: Mapping[str, V]
 ) -> dict[str, Change[V]]:
-    """Make the dict equal to `new` in one multi of what differs; that difference."""
+    """Make the dict equal to `new` in one multi of what differs; that difference.
+
+    The multi checks every key that was known. Nothing can check that no other was added in that
+    moment: the state after it tells, and those go in another one.
+    """
     new = plain(new)
 
     def replace(txn: Txn[V]) -> dict[str, Change[V]]:
         changes = txn.base.diff(new)
+        if changes:
+            for key in [*txn.base, *new]:
+                _ = key in txn  # notes the version: it must still be this one
         for key, change in changes.items():
             if change.kind == "removed":
                 del txn[key]
             else:
-                _ = key in txn  # notes the version: it must still be this one
                 txn[key] = new[key]
         return changes
 
-    return atomically(writer, begin, replace, attempts=20)
+    told: dict[str, Change[V]] = {}
+    for attempt in range(1, _ATTEMPTS + 1):
+        changes = atomically(writer, begin, replace, _ATTEMPTS)
+        told.update(changes)
+        if not changes or _is_replaced(writer, begin, new, int(writer.feed.client.last_zxid)):
+            return told
+        writer.back_off(attempt)
+    raise Timeout(
+        f"others added keys faster than replace_all() removed them, {_ATTEMPTS} times in a row"
+    )
+
+
+def _is_replaced(
+    writer: Writer[V], begin: Callable[[], Txn[V]], new: Mapping[str, V], zxid: int
+) -> bool:
+    """Whether no key is left but those of `new`, and what was added after `zxid`."""
+    feed, state = writer.feed, begin().base
+    if not state.exact:
+        try:
+            writer.call(
+                lambda: feed.client.exists_async(feed.path),
+                deadline_after(writer.write_timeout),
+                strict=True,
+            )
+        except (UnansweredError, Timeout) as error:
+            raise writer.uncertain("replace_all", None, {}) from error
+        state = begin().base
+    left = (change.old for change in state.diff(new).values() if change.kind == "removed")
+    return all(old is not None and old.czxid > zxid for old in left)
 
 
 class Txn(MutableMapping[str, V]):
@@ -167,8 +205,9 @@ class Txn(MutableMapping[str, V]):
 
     def _note(self, key: str) -> None:
         if key not in self._read:
-            self._writer.codec.to_name(key)
-            self._read[key] = self.base.version(key)
+            with contextlib.suppress(InvalidKey):  # what cannot be a key is not there, for ever
+                self._writer.codec.to_name(key)
+                self._read[key] = self.base.version(key)
 
     def __setitem__(self, key: str, value: V) -> None:
         self._writer.codec.to_name(key)
@@ -305,6 +344,6 @@ def atomically(
         except TransactionFailed as error:
             if attempt >= attempts or not isinstance(error.cause, CONFLICTS):
                 raise
-            writer.conflicts += 1
+            writer.back_off(attempt)
         else:
             return result

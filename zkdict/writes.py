@@ -20,7 +20,13 @@ from zkdict import outcomes
 from zkdict.answers import answer_of, znode
 from zkdict.cache import ROOT, Cache, Kind, Znode
 from zkdict.claims import Claim
-from zkdict.errors import RootMissing, TransactionFailed, VersionConflict, WriteUncertain
+from zkdict.errors import (
+    InvalidKey,
+    RootMissing,
+    TransactionFailed,
+    VersionConflict,
+    WriteUncertain,
+)
 from zkdict.lookup import BadEntry
 from zkdict.multi import Multi
 from zkdict.records import ANY, check_version
@@ -153,6 +159,10 @@ class Writer(Sender[V]):
             raise RootMissing(feed.path)
         try:
             self.call(lambda: feed.client.ensure_path_async(feed.path, self.acl), deadline)
+        except NoNodeError:
+            if feed.client.chroot:  # of which kazoo makes one level at most
+                raise RootMissing(feed.path, feed.client.chroot) from None
+            # Somebody removed what lies above it at that moment.
         except UnansweredError as error:
             if error.unreadable is not None:
                 raise error.unreadable from error.unreadable.__cause__
@@ -183,6 +193,14 @@ class Writer(Sender[V]):
         self.feed.signal.wait_for(gone, earlier(soon, deadline))
         return KeyError(key)
 
+    def _name_of_absent(self, key: str) -> str:
+        """The name of a key that may be missing. What cannot be a key is: raises KeyError."""
+        try:
+            return self.codec.to_name(key)
+        except InvalidKey as error:
+            self.feed.check_usable()
+            raise KeyError(key) from error
+
     def delete(self, key: str) -> None:
         """Delete whatever is there, once.
 
@@ -190,7 +208,7 @@ class Writer(Sender[V]):
             KeyError: no such key.
             WriteUncertain, Timeout, KazooException.
         """
-        name, deadline, floor = self.codec.to_name(key), self.begin(), self.floor
+        name, deadline, floor = self._name_of_absent(key), self.begin(), self.floor
         try:
             self.send_delete(name, ANY, deadline)
         except NoNodeError:
@@ -221,7 +239,7 @@ class Writer(Sender[V]):
             DecodeError: the value does not decode; it was not deleted.
             VersionConflict, WriteUncertain, Timeout, KazooException: as `take`.
         """
-        name, deadline = self.codec.to_name(key), deadline or self.begin(loaded=True)
+        name, deadline = self._name_of_absent(key), deadline or self.begin(loaded=True)
         while True:
             known = self.feed.cache.working(name)
             if known is None:

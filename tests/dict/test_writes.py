@@ -273,6 +273,31 @@ def test_replace_all(items: ZooKeeperDict[Any], other: ZooKeeperDict[Any]) -> No
     assert dict(items) == {}
 
 
+def test_replace_all_leaves_nothing_that_was_added_meanwhile(
+    items: ZooKeeperDict[Any], zk_client: KazooClient
+) -> None:
+    """Between what it was computed from and its transaction; and what stays is as it was."""
+    items.update({"stays": 1, "goes": 1})
+    writer, steps = items._writer, iter([b"2", b"3"])
+    begin = writer.begin
+
+    def meanwhile(**options: Any) -> Any:
+        if raw := next(steps, None):
+            zk_client.create(f"/dict/added {raw.decode()}", raw)
+            zk_client.set("/dict/stays", raw)
+        return begin(**options)
+
+    writer.begin = meanwhile  # type: ignore[method-assign]  # as a transaction is about to be sent
+    try:
+        told = items.replace_all({"stays": 1, "comes": 1})
+    finally:
+        del writer.begin  # type: ignore[attr-defined]
+    assert dict(items) == {"stays": 1, "comes": 1}
+    assert sorted(zk_client.get_children("/dict")) == ["comes", "stays"]
+    assert told["goes"].kind == "removed"
+    assert told["stays"].kind == "changed"
+
+
 def test_bulk_writes_know_what_others_did(
     items: ZooKeeperDict[Any], zk_client: KazooClient
 ) -> None:
@@ -323,13 +348,26 @@ def test_nothing_is_sent_for_what_cannot_be(items: ZooKeeperDict[Any]) -> None:
         lambda: items.__setitem__("a/b", 1),
         lambda: items.update({"ok": 1, "": 2}),
         lambda: items.add("..", 1),
-        lambda: items.__delitem__(""),
-        lambda: items.pop("x/y"),
         lambda: items.setdefault("\x00", 1),
         lambda: items.put("\ud800", 1),
     ):
         with pytest.raises(InvalidKey):
             write()
+    for take in (
+        lambda: items.__delitem__(""),
+        lambda: items.pop("x/y"),
+        lambda: items.remove("x/y"),
+        lambda: items.atomically(lambda txn: txn.pop("x/y")),
+    ):
+        with pytest.raises(KeyError):
+            take()
+    assert "x/y" not in items
+    assert items.pop("x/y", None) is None
+    assert items.atomically(lambda txn: ("x/y" in txn, txn.get("x/y"), txn.pop("x/y", 1))) == (
+        False,
+        None,
+        1,
+    )
     assert items.stats["requests"] == requests
     items.update({})
     items.update()

@@ -460,6 +460,8 @@ class Judge:
 
     def _judge(self, party: Party, write: Write) -> None:
         self._deletes(party, write)
+        if write.name == "replace_all" and write.outcome == "returned":
+            self._replaced(party, write)
         if write.common is not None:
             self._common(party, write, f"{ROOT}/{write.common}")
         times = [self.stored.get(raw, []) for raw in write.values.values()]
@@ -474,6 +476,24 @@ class Judge:
                 assert all(times), f"{write}: resolve() lied, it was not applied"
             else:
                 assert not any(times), f"{write}: resolve() lied, it was applied at {times}"
+
+    def _replaced(self, party: Party, write: Write) -> None:
+        """Its last transaction left nothing but its values, and what was gone at its end."""
+        own = [
+            transaction.zxid
+            for transaction in self.log
+            if transaction.session_id in party.sessions
+            and write.start < transaction.zxid <= write.end
+            and transaction.op.name == "MULTI"  # a lease's creates come in between
+            and any(isinstance(each, (Create, SetData, Delete)) for each in transaction.operations)
+        ]
+        if not own:
+            return  # it was so already
+        then, end = contents(self.sim, own[-1]), contents(self.sim, write.end)
+        for key, raw in write.values.items():
+            assert then[key][0] == raw, f"{write}: {key} had {then[key]}"
+        for key in then.keys() - write.values.keys():
+            assert end.get(key, (b"", 0, 0, 0))[2] != then[key][2], f"{write}: {key} was left"
 
     def _common(self, party: Party, write: Write, path: str) -> None:
         """Whether this party's sessions wrote it while the call was under way."""

@@ -129,6 +129,30 @@ def test_every_increment_counts(servers: int, seed: int) -> None:
     counting(seed, servers)
 
 
+@settings(max_examples=5, deadline=None)
+@given(st.booleans(), st.integers(0, 2**32))
+def test_many_writers_of_one_key_all_have_their_turn(transactions: bool, seed: int) -> None:
+    """Whoever was overtaken waits a little, by chance, and longer each time."""
+    with Simulation(seed=seed, latency=(0.0005, 0.003), reorder=0.5) as sim:
+        dicts = [ZooKeeperDict[int](sim.client(), "/app") for _ in range(8)]
+        dicts[0]["count"] = 0
+
+        def count(items: ZooKeeperDict[int]) -> None:
+            for _ in range(20):
+                if transactions:
+                    items.atomically(lambda txn: txn.update(count=txn["count"] + 1))
+                else:
+                    items.modify("count", lambda count: count + 1)
+
+        for items in dicts:
+            items.sync()
+        for task in [sim.spawn(count, items) for items in dicts]:
+            task.result()
+        assert dicts[0].fetch("count", sync=True).value == 160
+        for items in dicts:
+            items.close()
+
+
 def test_the_answer_came_after_all() -> None:
     """Later than the write could wait: then it says what became of it, even of a `pop`."""
     with Simulation(latency=(1.0, 1.0)) as sim:
