@@ -208,8 +208,8 @@ class ZooKeeperDict(LiveDict[V]):
         own, before this returns. Costs a check for each key that stays.
 
         Raises:
-            ValueTooLarge, InvalidKey, EncodeError, TransactionFailed, WriteUncertain, Timeout,
-            KazooException.
+            WriteUncertain: an answer was lost; or what was added meanwhile could not be removed.
+            ValueTooLarge, InvalidKey, EncodeError, TransactionFailed, Timeout, KazooException.
         """
         return txn.replace_all(self._writer, self._begin, new)
 

@@ -16,12 +16,13 @@ from collections.abc import Iterator, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from kazoo.exceptions import (
+    KazooException,
     NodeExistsError,
     NoNodeError,
 )
 
 from zkdict import outcomes
-from zkdict.errors import InvalidKey, Timeout, TransactionFailed
+from zkdict.errors import InvalidKey, Timeout, TransactionFailed, ZkDictError
 from zkdict.multi import CONFLICTS, Multi
 from zkdict.records import check_version
 from zkdict.sending import UnansweredError
@@ -152,14 +153,17 @@ def replace_all(
 
     told: dict[str, Change[V]] = {}
     for attempt in range(1, _ATTEMPTS + 1):
-        changes = atomically(writer, begin, replace, _ATTEMPTS)
+        try:
+            changes = atomically(writer, begin, replace, _ATTEMPTS)
+        except (ZkDictError, KazooException) as error:
+            if not told:
+                raise
+            raise writer.uncertain("replace_all", None, {}) from error  # one part is applied
         told.update(changes)
         if not changes or _is_replaced(writer, begin, new, int(writer.feed.client.last_zxid)):
             return told
         writer.back_off(attempt)
-    raise Timeout(
-        f"others added keys faster than replace_all() removed them, {_ATTEMPTS} times in a row"
-    )
+    raise writer.uncertain("replace_all", None, {})  # others are faster
 
 
 def _is_replaced(
