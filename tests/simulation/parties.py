@@ -307,7 +307,10 @@ class Party:
 
     def replace_all(self, key: str, _: random.Random) -> None:
         values = {key: self.value()}
-        self.call("replace_all", lambda: self.items.replace_all(values), values, set(KEYS) - {key})
+        deletes = set(KEYS) - {key}
+        self.call(
+            "replace_all", lambda: self.items.replace_all(values), values, deletes, repeats=True
+        )
 
     def update_chunked(self, key: str, dice: random.Random) -> None:
         values = {each: self.value() for each in dict.fromkeys([key, dice.choice(KEYS)])}
