@@ -28,6 +28,7 @@ from zkfake.protocol import Id
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from zkfake.timers import Timer
     from zkfake.turns import TurnQueue
 
 _RECEIVE = 1 << 16
@@ -87,6 +88,8 @@ class Link:
         """Whether whole requests were left when the last turn ended."""
         self._awaited = selectors.EVENT_READ
         self._tls = None if tls is None else _Tls(tls)
+        self.handshake: Timer | None = None
+        """What gives up a handshake that takes too long."""
         self.connection: Carried | None = None
         selector.register(accepted, self._awaited, self.ready)
         if tls is None:
@@ -156,8 +159,14 @@ class Link:
             if not self._tls.shaken:
                 self._send_out(self._tls.encrypt(()))
                 return None
+            self._end_handshake()
             self.connection = self._connect(self, _certificate_ids(self._tls.object))
         return data
+
+    def _end_handshake(self) -> None:
+        if self.handshake is not None:
+            self.handshake.cancel()
+            self.handshake = None
 
     def _lose(self) -> None:
         """The peer is gone."""
@@ -220,6 +229,7 @@ class Link:
         if self._socket.fileno() < 0:
             return
         self._selector.unregister(self._socket)
+        self._end_handshake()
         self._on_close(self)
         with suppress(OSError, ValueError):
             if self._tls is not None and not self._unsent:

@@ -515,7 +515,7 @@ class FakeZooKeeper:
         self._links[link] = number
         if secure:
             due = self._ensemble.now + _TLS_HANDSHAKE_TIMEOUT
-            self._ensemble.timers.at(due, link.give_up_handshake)
+            link.handshake = self._ensemble.timers.at(due, link.give_up_handshake)
 
 
 class AtWork:
