@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import queue
 import socket
 import ssl
 import struct
+import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -188,6 +190,14 @@ def secure(
     properties = {"zookeeper.serverCnxnFactory": netty}
     home = request.getfixturevalue("live_home")
     with LiveZooKeeper(home, settings=settings, properties=properties):
+        # The plain port, which the launcher asks, is open first.
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=PATIENCE).close()
+                break
+            except ConnectionRefusedError:
+                assert time.monotonic() < deadline, "the TLS port does not open"
         yield "127.0.0.1", port
 
 
@@ -240,13 +250,14 @@ def secure_client(
 
 
 def test_the_reply_to_a_write_that_fires_ones_own_watch(secure_client: KazooClient) -> None:
-    events: list[WatchedEvent] = []
+    events: queue.Queue[WatchedEvent] = queue.Queue()
     for number in range(5):
-        secure_client.get("/tls", watch=events.append)
-        secure_client.get_children("/tls", watch=events.append)
+        secure_client.get("/tls", watch=events.put)
+        secure_client.get_children("/tls", watch=events.put)
         secure_client.set_async("/tls", b"%d" % number).get(timeout=PATIENCE / 3)
         secure_client.create_async(f"/tls/{number}").get(timeout=PATIENCE / 3)
-    assert [event.type for event in events] == ["CHANGED", "CHILD"] * 5
+    found = [events.get(timeout=PATIENCE).type for _ in range(10)]
+    assert found == ["CHANGED", "CHILD"] * 5
 
 
 def test_the_events_of_a_multi(secure_client: KazooClient) -> None:
