@@ -70,7 +70,11 @@ class AuthProvider:
 
     ``authenticate`` is called, on the server's thread, with what a client sends (bytes or ``None``)
     and the address it comes from. It returns the ids that the client has proved, or ``None`` to
-    refuse it; what it raises refuses the client too, and is logged.
+    refuse it.
+
+    What one of the three functions raises is logged, and refuses: the client, the list of ACLs
+    (MarshallingError, as on the real server), or what the entry would have allowed. Raises
+    `ValueError` for a scheme that has a meaning of its own.
     """
 
     scheme: str
@@ -81,6 +85,14 @@ class AuthProvider:
     """Whether a client's id is meant by an ACL entry's; at first those that are equal."""
     is_authenticated: bool = True
     """Whether an ACL entry of the scheme ``auth`` stands for its ids."""
+
+    def __post_init__(self) -> None:
+        if self.scheme in _TAKEN:
+            taken = ", ".join(map(repr, _TAKEN))
+            raise ValueError(f"scheme = {self.scheme!r}: expected another one than {taken}")
+
+
+_TAKEN = ("", "auth", "super", "world")
 
 
 class Own:
@@ -96,16 +108,33 @@ class Own:
         scheme = self._made.scheme
         try:
             found = self._made.authenticate(auth, address)
-            return None if found is None else [Id(scheme, str(id_)) for id_ in found]
+            if found is None:
+                return None
+            ids = [Id(scheme, id_) for id_ in found]
+            if isinstance(found, str) or not all(isinstance(id_.id, str) for id_ in ids):
+                raise TypeError(f"authenticate returned {found!r}, expected a list of texts")
+            return ids
         except Exception:
-            logger.warning("the provider of scheme %r failed", scheme, exc_info=True)
+            self._tell()
             return None
 
     def is_valid(self, id_: str | None) -> bool:
-        return bool(self._made.is_valid(_not_null(id_)))
+        id_ = _not_null(id_)
+        try:
+            return bool(self._made.is_valid(id_))
+        except Exception:
+            self._tell()
+            raise ZooKeeperError(Code.MARSHALLING_ERROR) from None
 
     def matches(self, id_: str, wanted: str) -> bool:
-        return bool(self._made.matches(id_, wanted))
+        try:
+            return bool(self._made.matches(id_, wanted))
+        except Exception:
+            self._tell()
+            return False
+
+    def _tell(self) -> None:
+        logger.warning("the provider of the scheme %r failed", self._made.scheme, exc_info=True)
 
 
 class Ip:

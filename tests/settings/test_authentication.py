@@ -309,6 +309,36 @@ def test_a_provider_of_ones_own() -> None:
             client.close()
 
 
+def test_a_provider_that_fails(caplog: pytest.LogCaptureFixture) -> None:
+    def fail(*_: object) -> bool:
+        raise RuntimeError("out of order")
+
+    text = AuthProvider("text", lambda auth, address: "bob")
+    number = AuthProvider("number", lambda auth, address: [7])  # type: ignore[list-item]
+    broken = AuthProvider("broken", lambda auth, address: ["bob"], matches=fail)
+    wrong = AuthProvider("wrong", lambda auth, address: ["bob"], is_valid=fail)
+    made = {f"authProvider.{p.scheme}": p for p in (text, number, broken, wrong)}
+    with FakeZooKeeper(settings=made) as server:
+        clients = [Client(server.members[0].port) for _ in range(3)]
+        for client, scheme in zip(clients, ("text", "number"), strict=False):
+            assert client.auth(scheme, b"").error == AUTH_FAILED
+        last = clients[-1]
+        assert last.auth("broken", b"").error == last.auth("wrong", b"").error == OK
+        assert last.create("/a", closed("bob", "broken")).error == OK
+        assert last.read("/a") == NO_AUTH
+        assert last.create("/b", closed("bob", "wrong")).error == MARSHALLING
+        for client in clients:
+            client.close()
+    assert "authenticate returned 'bob', expected a list of texts" in caplog.text
+    assert caplog.text.count("RuntimeError: out of order") == 2
+
+
+@pytest.mark.parametrize("scheme", ["", "auth", "super", "world"])
+def test_schemes_with_a_meaning_of_their_own(scheme: str) -> None:
+    with pytest.raises(ValueError, match=f"scheme = '{scheme}': expected another one than"):
+        AuthProvider(scheme, lambda auth, address: [])
+
+
 def test_a_provider_in_the_place_of_the_servers_own() -> None:
     provider = AuthProvider("digest", lambda auth, address: ["everybody"])
     with FakeZooKeeper(settings={"authProvider.digest": provider}) as server:
