@@ -34,13 +34,13 @@ import functools
 import weakref
 from typing import TYPE_CHECKING, Any, Final
 
+import kazoo.exceptions
 from kazoo.exceptions import (
     MarshallingError,
     NoAuthError,
     NoNodeError,
     NotReadOnlyCallError,
     SystemZookeeperError,
-    ThrottledOpError,
 )
 from kazoo.protocol.states import Callback, EventType, KazooState, KeeperState
 
@@ -531,7 +531,7 @@ class Feed:
     def _no_answer(self, request: Request, error: Exception | None) -> Publication | None:
         """The answer to a read says nothing of what there is."""
         cache = self.cache
-        passing = error is None or isinstance(error, (ThrottledOpError, *CONNECTION_ERRORS))
+        passing = error is None or isinstance(error, (*_THROTTLED, *CONNECTION_ERRORS))
         times = cache.no_reply(request)
         if times and error is not None:
             self.trouble = error
@@ -647,10 +647,14 @@ class Feed:
             self._on_state(old, new)
 
 
+#: kazoo before 2.11 has no name for the error of a server with too much to do.
+_THROTTLED: Final = (
+    (kazoo.exceptions.ThrottledOpError,) if hasattr(kazoo.exceptions, "ThrottledOpError") else ()
+)
 _UNEXPECTED: Final = (
     SystemZookeeperError,
     MarshallingError,
-    ThrottledOpError,
+    *_THROTTLED,
     *CONNECTION_ERRORS,
 )
 _NO_NAMES: Final = frozenset(["", ".", ".."])
