@@ -390,3 +390,9 @@ def test_an_empty_znode_is_told_apart() -> None:
         with pytest.raises(DecodeError) as caught:
             JSON.decode(data)
         assert str(caught.value).startswith(f"not JSON: {reason}")
+
+
+def test_compression_is_tried_from_min_size_on() -> None:
+    encoding = Compressed(BYTES, min_size=100)
+    assert encoding.encode(b"a" * 99) == b"a" * 99
+    assert len(encoding.encode(b"a" * 100)) < 100

@@ -17,7 +17,10 @@ from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+import zkdict.unpickling
 from zkdict import DecodeError, Pickle
 from zkdict.unpickling import MAX_DEPTH
 
@@ -320,6 +323,51 @@ def test_as_deep_as_may_be() -> None:
     assert Pickle().decode(Pickle().encode(value)) == value
     with pytest.raises(ValueError, match="nests deeper than 200 levels"):
         Pickle().encode([value])
+
+
+def unshared_size(value: Any) -> int:
+    """Its objects, and the lengths of its strings, each as often as it is in there."""
+    if isinstance(value, (str, bytes)):
+        return 1 + len(value)
+    if isinstance(value, dict):
+        return 1 + sum(map(unshared_size, [*value, *value.values()]))
+    return 1 + sum(map(unshared_size, value)) if isinstance(value, (list, tuple)) else 1
+
+
+@given(
+    value=st.recursive(
+        st.none() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary(),
+        lambda inner: (
+            inner.map(lambda each: [each, each])
+            | inner.map(lambda each: (each, [each, each]))
+            | st.lists(inner, max_size=3)
+            | st.dictionaries(st.text(), inner, max_size=3)
+        ),
+    ),
+    protocol=st.sampled_from([3, 4]),
+)
+def test_as_large_as_may_be(value: Any, protocol: int) -> None:
+    pickled = base64.b64encode(pickle.dumps([value], protocol))
+    size = unshared_size([value])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(zkdict.unpickling, "MAX_SIZE", size)
+        assert Pickle().decode(pickled) == [value]
+        patch.setattr(zkdict.unpickling, "MAX_SIZE", size - 1)
+        with pytest.raises(DecodeError, match="larger than"):
+            Pickle().decode(pickled)
+
+
+def test_keys_that_collide_cost_their_comparisons() -> None:
+    number = (1 << 61) - 1
+    keys = [0, number, 2 * number]  # of one hash: three to hash, and three pairs to compare
+    with pytest.MonkeyPatch.context() as patch:
+        for value, cost in ((dict.fromkeys(keys), 6), (set(keys), 6), (dict.fromkeys("abc"), 6)):
+            pickled = base64.b64encode(pickle.dumps(value, 4))
+            patch.setattr(zkdict.unpickling, "MAX_SIZE", max(cost, unshared_size([*value]) + 3))
+            assert Pickle().decode(pickled) == value
+        patch.setattr(zkdict.unpickling, "MAX_SIZE", 5)
+        with pytest.raises(DecodeError, match="collide"):
+            Pickle().decode(base64.b64encode(pickle.dumps(frozenset(keys), 4)))
 
 
 # What would hang the process, fill its memory or end it.
