@@ -43,7 +43,7 @@ from zkfake.simulation.stand_ins import (
     GUARDED,
     make_set,
     plain_handler,
-    replacement,
+    replacements,
     stand_in_for_default,
 )
 
@@ -221,10 +221,8 @@ def _patch_once(module: types.ModuleType) -> None:
 
 
 def _patch_module(module: types.ModuleType) -> None:
-    found = [(name, replacement(value)) for name, value in vars(module).items()]
-    for name, value in found:
-        if value is not None:
-            _set(module, name, value)
+    for name, value in replacements(vars(module)):
+        _set(module, name, value)
     if not module.__name__.startswith(PACKAGES):  # these make nothing of the kind when imported
         for place, name, value in [*exchanges(module)]:
             _set(place, name, value)

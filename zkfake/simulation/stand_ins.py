@@ -34,7 +34,7 @@ from zkfake.simulation.errors import SimulationBlocked
 from zkfake.simulation.ordered import OrderedSet
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 __all__ = [
     "GUARDED",
@@ -42,6 +42,7 @@ __all__ = [
     "make_set",
     "plain_handler",
     "replacement",
+    "replacements",
     "stand_in_for_default",
 ]
 
@@ -200,6 +201,17 @@ for _module, _names in _REPLACED.items():
 def replacement(value: object) -> Any:
     """What stands for a module, function or class; ``None`` for all that stays."""
     return _replacements.get(id(value))
+
+
+def replacements(names: Mapping[str, object]) -> list[tuple[str, Any]]:
+    """What stands for those of ``names`` that do not stay, by name. It is asked for every name of
+    every module at the start of every simulation.
+    """
+    return [
+        (name, _replacements[id(value)])
+        for name, value in names.items()
+        if id(value) in _replacements
+    ]
 
 
 def stand_in_for_default(value: Any) -> Any:
