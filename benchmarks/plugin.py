@@ -2,8 +2,8 @@
 
 * 1,000 trivial tests with each fixture, on the fake, on live and in virtual time, beside as many
   bare ones: milliseconds a test more than a bare one takes. Every round of each is a pytest of its
-  own, in turns; the best round counts: other work on the machine only ever takes time away. Beside it
-  the processor time of the process with the tests, which other work does not change much;
+  own, in turns; the best round counts: other work on the machine only ever takes time away. Beside
+  it the processor time of the process with the tests, which other work does not change much;
 * what such a run leaves between its 200th and its last test: memory, threads, descriptors. pytest
   itself keeps some kilobytes of each test that has fixtures till the end of the run, so memory is
   measured beside as many tests with a chain of fixtures that do nothing;
