@@ -1,6 +1,6 @@
 """A dict whose keys are the child znodes of one ZooKeeper path, read from a live local copy."""
 
-from zkdict.aio import AsyncZooKeeperDict
+from zkdict.aio import AsyncLease, AsyncZooKeeperDict
 from zkdict.dict import MSAZookeeperDict, ZooKeeperDict
 from zkdict.encodings import BYTES, JSON, TEXT, Compressed, Encoding, Fallback, Model, Pickle
 from zkdict.errors import (
@@ -33,6 +33,7 @@ __all__ = [
     "BYTES",
     "JSON",
     "TEXT",
+    "AsyncLease",
     "AsyncZooKeeperDict",
     "Change",
     "Changes",

@@ -3,8 +3,11 @@
 The rules that live here:
 
 - Reads are plain calls on `mapping`: they come from memory and wait for nothing. Everything that
-  waits for the server is awaited, and runs in a thread of its own: waits without end would fill
-  asyncio's thread pool, and `asyncio.run` would wait for them at its end.
+  waits for the server is awaited.
+- `set` sends its request from the event loop, and is woken once the copy holds it. Only where that
+  does not come about (no connection, another attempt is needed) it goes on in a thread: a set can
+  be repeated. Everything else runs in a thread (see `threads`); asyncio's own pool is no place for
+  waits without end, and `asyncio.run` would wait for them.
 - Changes reach the event loop through `call_soon_threadsafe`, in order.
 - Cancelling a call stops waiting for it; what was sent may still be applied.
 """
@@ -15,25 +18,34 @@ import asyncio
 import contextlib
 import contextvars
 import threading
+from collections import deque
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
+from zkdict import clock
+from zkdict.backlog import Backlog
 from zkdict.dict import ZooKeeperDict
 from zkdict.records import ANY, Change, Entry, State
+from zkdict.threads import run_in_thread
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
     from typing_extensions import Self
 
+    from zkdict.answers import Submitted
+    from zkdict.lease import Lease, LeaseState
     from zkdict.txn import Txn
     from zkdict.view import Snapshot
+    from zkdict.writes import Writer
 
-__all__ = ["AsyncZooKeeperDict"]
+__all__ = ["AsyncLease", "AsyncZooKeeperDict"]
 
 V = TypeVar("V")
 T = TypeVar("T")
 
 _UNSET: Any = object()
+_PATIENCE = 1.0  # seconds for a round trip, beside `max_staleness`
+_TURN = 0.005  # seconds of sending before the loop has its turn
 
 
 async def in_thread(call: Callable[..., T], *arguments: Any, **options: Any) -> T:
@@ -61,8 +73,117 @@ async def in_thread(call: Callable[..., T], *arguments: Any, **options: Any) -> 
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
             loop.call_soon_threadsafe(settle, result, error)
 
-    threading.Thread(target=work, name="zkdict-await", daemon=True).start()
+    run_in_thread(work)
     return await future
+
+
+class _Arrivals:
+    """Sends what coroutines have to send, some milliseconds of each turn of the loop, and wakes
+    them when the copy holds it. Used on one event loop at a time.
+    """
+
+    def __init__(self, writer: Writer[Any]) -> None:
+        self._writer = writer
+        self._to_send: deque[tuple[Callable[[], Submitted | None], asyncio.Future[bool]]] = deque()
+        self._waiting: deque[tuple[Submitted, asyncio.Future[bool]]] = deque()  # as they were sent
+
+    async def of(self, start: Callable[[], Submitted | None]) -> bool:
+        """Whether it was applied, and is shown now; False where that is not known in time.
+
+        Raises what `start` raises.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[bool] = loop.create_future()
+        self._to_send.append((start, future))
+        if len(self._to_send) == 1:
+            self._send(loop)
+        try:
+            return await asyncio.wait_for(future, self._writer.max_staleness + _PATIENCE)
+        except (TimeoutError, asyncio.TimeoutError):
+            return False
+
+    def _send(self, loop: asyncio.AbstractEventLoop) -> None:
+        feed, end = self._writer.feed, clock.monotonic() + _TURN
+        while self._to_send and clock.monotonic() < end:
+            start, future = self._to_send[0]
+            try:
+                submitted = None if future.done() else start()
+            except Exception as error:
+                future.set_exception(error)
+            else:
+                if submitted is not None:
+                    with feed.lock:
+                        self._waiting.append((submitted, future))
+                elif not future.done():
+                    future.set_result(False)
+            self._to_send.popleft()
+        if self._waiting:
+            feed.follow(self._look)
+        if self._to_send:
+            loop.call_soon(self._send, loop)
+
+    def _look(self) -> None:
+        """Something was heard of the server; called with the lock held."""
+        feed, arrived = self._writer.feed, []
+        lost = feed.state is State.CLOSED or not feed.connected
+        while self._waiting and (
+            lost or feed.cache.position >= self._waiting[0][0].request.position
+        ):
+            arrived.append(self._waiting.popleft())
+        if not self._waiting:
+            feed.unfollow(self._look)
+        if arrived:
+            self._writer.view.refresh()
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
+                arrived[0][1].get_loop().call_soon_threadsafe(_settle, arrived)
+
+
+def _settle(arrived: list[tuple[Submitted, asyncio.Future[bool]]]) -> None:
+    for submitted, future in arrived:
+        if not future.done():  # else cancelled
+            result = submitted.result
+            future.set_result(result is not None and result.successful())
+
+
+class AsyncLease(Generic[V]):
+    """A Lease whose calls are awaited. Also an asynchronous context manager, which releases it."""
+
+    def __init__(self, lease: Lease[V]) -> None:
+        self._lease = lease
+
+    @property
+    def key(self) -> str:
+        """The key."""
+        return self._lease.key
+
+    @property
+    def held(self) -> bool:
+        """Whether the key is certainly there and this session's. Costs nothing."""
+        return self._lease.held
+
+    @property
+    def state(self) -> LeaseState:
+        """How the lease stands, and what it waits for. Costs nothing."""
+        return self._lease.state
+
+    @property
+    def error(self) -> Exception | None:
+        """Why the key could not be made the last time that was tried."""
+        return self._lease.error
+
+    async def set(self, value: V) -> None:
+        """`lease.set(value)`."""
+        await in_thread(self._lease.set, value)
+
+    async def release(self) -> None:
+        """`lease.release()`."""
+        await in_thread(self._lease.release)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.release()
 
 
 class AsyncZooKeeperDict(Generic[V]):
@@ -77,6 +198,7 @@ class AsyncZooKeeperDict(Generic[V]):
 
     def __init__(self, mapping: ZooKeeperDict[V]) -> None:
         self._dict = mapping
+        self._arrivals: _Arrivals | None = None
 
     @classmethod
     async def open(cls, connection: Any, keyspace: str, **options: Any) -> Self:
@@ -94,7 +216,11 @@ class AsyncZooKeeperDict(Generic[V]):
 
     async def set(self, key: str, value: V) -> None:
         """`d[key] = value`."""
-        await in_thread(self._dict.__setitem__, key, value)
+        if self._arrivals is None:
+            self._arrivals = _Arrivals(self._dict._writer)  # noqa: SLF001  it is the same dict
+        writer = self._dict._writer  # noqa: SLF001
+        if not await self._arrivals.of(lambda: writer.start_set(key, value)):
+            await in_thread(self._dict.__setitem__, key, value)
 
     async def delete(self, key: str) -> None:
         """`del d[key]`."""
@@ -110,6 +236,10 @@ class AsyncZooKeeperDict(Generic[V]):
             return await in_thread(lambda: self._dict.pop(key))
         return await in_thread(lambda: self._dict.pop(key, default))
 
+    async def popitem(self) -> tuple[str, V]:
+        """`d.popitem()`."""
+        return await in_thread(self._dict.popitem)
+
     async def setdefault(self, key: str, default: V) -> V:
         """`d.setdefault(key, default)`."""
         return await in_thread(self._dict.setdefault, key, default)
@@ -118,13 +248,23 @@ class AsyncZooKeeperDict(Generic[V]):
         """`d.update(other)`: one transaction."""
         await in_thread(self._dict.update, other)
 
+    async def update_chunked(self, other: Mapping[str, V], *, chunk_bytes: int = 500_000) -> None:
+        """`d.update_chunked(other, chunk_bytes=chunk_bytes)`: not atomic."""
+        await in_thread(self._dict.update_chunked, other, chunk_bytes=chunk_bytes)
+
+    async def replace_all(self, new: Mapping[str, V]) -> dict[str, Change[V]]:
+        """`d.replace_all(new)`."""
+        return await in_thread(self._dict.replace_all, new)
+
     async def clear(self) -> None:
         """`d.clear()`: one transaction."""
         await in_thread(self._dict.clear)
 
-    async def put(self, key: str, value: V, *, version: int = ANY) -> Entry[V]:
-        """`d.put(key, value, version=version)`."""
-        return await in_thread(self._dict.put, key, value, version=version)
+    async def put(
+        self, key: str, value: V, *, version: int = ANY, ephemeral: bool = False
+    ) -> Entry[V]:
+        """`d.put(key, value, version=version, ephemeral=ephemeral)`."""
+        return await in_thread(self._dict.put, key, value, version=version, ephemeral=ephemeral)
 
     async def add(self, key: str, value: V) -> Entry[V]:
         """`d.add(key, value)`."""
@@ -145,6 +285,21 @@ class AsyncZooKeeperDict(Generic[V]):
     async def atomically(self, fn: Callable[[Txn[V]], T], *, attempts: int = 100) -> T:
         """`d.atomically(fn)`; `fn` is called in a thread."""
         return await in_thread(self._dict.atomically, fn, attempts=attempts)
+
+    @contextlib.asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Txn[V]]:
+        """`async with d.transaction() as t:`; only its end waits."""
+        txn = self._dict._begin()  # noqa: SLF001
+        yield txn
+        await in_thread(txn.commit)
+
+    async def lease(self, key: str, value: V) -> AsyncLease[V]:
+        """`d.lease(key, value)`: also for `async with await d.lease(...)`."""
+        return AsyncLease(await in_thread(self._dict.lease, key, value))
+
+    async def wait_ready(self, timeout: float | None = None) -> bool:
+        """`d.wait_ready(timeout)`."""
+        return await in_thread(self._dict.wait_ready, timeout)
 
     async def fetch(self, key: str, *, sync: bool = False) -> Entry[V]:
         """`d.fetch(key)`."""
@@ -169,24 +324,45 @@ class AsyncZooKeeperDict(Generic[V]):
             self._dict._wake()  # noqa: SLF001
             raise
 
-    async def changes(self, *, initial: bool = False) -> AsyncIterator[list[Change[V]]]:
+    async def changes(
+        self, *, initial: bool = False, timeout: float | None = None
+    ) -> AsyncIterator[list[Change[V]]]:
         """Iterate over batches of changes, one per state, from the first step of the iteration on.
 
-        Ends when the iterator or the dict is closed. Raises Closed, ForkedDict.
+        Ends when nothing changed for `timeout` seconds, and when the iterator or the dict is
+        closed. What is not fetched waits, as with `d.changes()`. Raises Closed, ForkedDict.
         """
-        loop = asyncio.get_running_loop()
-        batches: asyncio.Queue[list[Change[V]] | None] = asyncio.Queue()
+        loop, come = asyncio.get_running_loop(), asyncio.Event()
+        backlog: Backlog[V] = Backlog([])
+        closed = False
 
         def put(batch: list[Change[V]]) -> None:
-            loop.call_soon_threadsafe(batches.put_nowait, batch)
+            backlog.put(batch)
+            come.set()
+
+        def end() -> None:
+            nonlocal closed
+            closed = True
+            come.set()
 
         def look(_old: State, new: State) -> None:
             if new is State.CLOSED:
-                loop.call_soon_threadsafe(batches.put_nowait, None)
+                loop.call_soon_threadsafe(end)
 
-        with self._dict.on_state(look), self._dict.on_changes(put, initial=initial):
-            while (batch := await batches.get()) is not None:
-                yield batch
+        def told(batch: list[Change[V]]) -> None:
+            loop.call_soon_threadsafe(put, batch)
+
+        with self._dict.on_state(look), self._dict.on_changes(told, initial=initial):
+            while True:
+                try:
+                    await asyncio.wait_for(come.wait(), timeout)
+                except (TimeoutError, asyncio.TimeoutError):
+                    return
+                while backlog:
+                    yield backlog.get()
+                come.clear()
+                if closed:
+                    return
 
     async def close(self) -> None:
         """`d.close()`."""

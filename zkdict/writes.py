@@ -36,6 +36,7 @@ from zkdict.waiting import deadline_after, earlier
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from zkdict.answers import Submitted
     from zkdict.records import Entry
 
 __all__ = ["Writer"]
@@ -86,6 +87,10 @@ class Writer(Sender[V]):
     def send_set(self, name: str, raw: bytes, version: int, deadline: float | None) -> Any:
         """One setData; its Stat. Raises NoNodeError, BadVersionError, and as `call`."""
         check_version(version)
+        return self.call(deadline=deadline, **self._set(name, raw, version))
+
+    def _set(self, name: str, raw: bytes, version: int) -> dict[str, Any]:
+        """One setData, as `call` and `Feed.submit` take it."""
         client, path = self.feed.client, self.feed.child(name)
 
         def expect(cache: Cache) -> Mapping[str, Kind | None]:
@@ -93,13 +98,25 @@ class Writer(Sender[V]):
             foreseen = known is not None and version in (ANY, known.version)
             return {name: Kind.STAT} if foreseen and cache.predicts(name) else {}
 
-        return self.call(
-            lambda: client.set_async(path, raw, version),
-            deadline,
-            expect=expect,
-            wrote=lambda stat: {name: znode(raw, stat)},
-            local={name: raw},
-        )
+        return {
+            "send": lambda: client.set_async(path, raw, version),
+            "expect": expect,
+            "wrote": lambda stat: {name: znode(raw, stat)},
+            "local": {name: raw},
+        }
+
+    def start_set(self, key: str, value: V) -> Submitted | None:
+        """The first attempt of `set`, which is not waited for; None without a connection.
+
+        Raises what `set` checks, Closed, ForkedDict.
+        """
+        name, raw = self.codec.to_name(key), self.encoded(key, value)
+        self.begin()
+        if not self.feed.connected:
+            return None
+        if self.feed.cache.working(name) is None:
+            return self.feed.submit(**self._create(name, raw, None))
+        return self.feed.submit(**self._set(name, raw, ANY))
 
     def send_create(
         self, name: str, raw: bytes, deadline: float | None, claim: Claim | None = None
@@ -108,6 +125,11 @@ class Writer(Sender[V]):
 
         Raises NodeExistsError, NoNodeError (no root), and as `call`.
         """
+        _, stat = self.call(deadline=deadline, **self._create(name, raw, claim))
+        return stat
+
+    def _create(self, name: str, raw: bytes, claim: Claim | None) -> dict[str, Any]:
+        """One create, as `call` and `Feed.submit` take it."""
         client, path = self.feed.client, self.feed.child(name)
 
         def expect(cache: Cache) -> Mapping[str, Kind | None]:
@@ -122,14 +144,12 @@ class Writer(Sender[V]):
                 path, raw, acl=self.acl, ephemeral=claim is not None, include_data=True
             )
 
-        _, stat = self.call(
-            send,
-            deadline,
-            expect=expect,
-            wrote=lambda reply: {name: znode(raw, reply[1])},
-            local={name: raw},
-        )
-        return stat
+        return {
+            "send": send,
+            "expect": expect,
+            "wrote": lambda reply: {name: znode(raw, reply[1])},
+            "local": {name: raw},
+        }
 
     def send_delete(self, name: str, version: int, deadline: float | None) -> None:
         """One delete. Raises NoNodeError, BadVersionError, NotEmptyError, and as `call`."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import inspect
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 from kazoo.client import KazooClient
 
-from zkdict import AsyncZooKeeperDict, Closed, ZooKeeperDict
+from zkdict import AsyncZooKeeperDict, Closed, LeaseState, ZooKeeperDict
 
 Open = Callable[..., ZooKeeperDict[Any]]
 
@@ -119,3 +120,75 @@ def test_errors_and_context_come_through(zk_client: KazooClient) -> None:
                 await items.modify("a", fails)  # type: ignore[arg-type]
 
     asyncio.run(program())
+
+
+def test_sets_take_no_threads(zk_client: KazooClient) -> None:
+    """However many at once: the loop sends them, and the copy's own task wakes it."""
+
+    async def program() -> None:
+        async with await AsyncZooKeeperDict[int].open(zk_client, "/dict") as items:
+            await items.set("a", -1)
+            before = set(threading.enumerate())
+            wanted = {str(number): number for number in range(500)}
+            await asyncio.gather(*(items.set(str(n), n) for n in range(500)))
+            assert not [thread for thread in waiting_threads() if thread not in before]
+            assert dict(items.mapping) == {"a": -1, **wanted}
+
+    asyncio.run(program())
+
+
+def test_a_set_without_a_connection_waits_for_it(
+    proxy: Any, client_behind: Callable[..., KazooClient], eventually: Any
+) -> None:
+    client = client_behind(proxy, timeout=30.0)
+
+    async def program() -> None:
+        async with await AsyncZooKeeperDict[int].open(client, "/dict") as items:
+            await items.set("a", 1)
+            proxy.lose("setData", "request")  # the connection goes with it
+            await items.set("a", 2)
+            proxy.cut()
+            await asyncio.to_thread(eventually, lambda: not client.connected)
+            late = asyncio.create_task(items.set("a", 3))
+            await asyncio.sleep(0)
+            assert not late.done()
+            proxy.heal()
+            await late
+            assert items.mapping["a"] == 3
+
+    asyncio.run(program())
+
+
+def test_the_rest_of_the_methods(zk_client: KazooClient) -> None:
+    async def program() -> None:
+        async with await AsyncZooKeeperDict[int].open(zk_client, "/dict") as items:
+            assert await items.wait_ready() is True
+            await items.update_chunked({"a": 1, "b": 2, "c": 3}, chunk_bytes=1)
+            assert await items.popitem() == ("c", 3)
+            assert (await items.replace_all({"a": 1}))["b"].kind == "removed"
+            async with items.transaction() as txn:
+                txn["x"] = txn["a"] + 1
+            assert items.mapping["x"] == 2
+            with pytest.raises(ZeroDivisionError):
+                async with items.transaction() as txn:
+                    txn["x"] = 1 // 0
+            entry = await items.put("mine", 1, ephemeral=True)
+            assert entry.ephemeral_owner == zk_client.client_id[0]
+            async with await items.lease("lease", 1) as lease:
+                assert (lease.held, lease.key, lease.error) == (True, "lease", None)
+                await lease.set(2)
+                assert items.mapping["lease"] == 2
+            assert lease.state is LeaseState.RELEASED
+            seen = [batch async for batch in items.changes(initial=True, timeout=0.2)]
+            assert {change.key for batch in seen for change in batch} == {"a", "x", "mine"}
+
+    asyncio.run(program())
+
+
+def test_every_method_has_its_counterpart() -> None:
+    plain = {name for name, _ in inspect.getmembers(ZooKeeperDict, inspect.isfunction)}
+    predecessors = {"persist", "depersist", "durables", "last_updated", "connection_hook"}
+    reads = {"copy", "snapshot", "entry", "raw", "keys", "values", "items", "get", "validate_key"}
+    callbacks = {"on_change", "on_changes", "on_state", "on_error"}  # on threads, as they say
+    public = {name for name in plain if not name.startswith("_")}
+    assert public - predecessors - reads - callbacks <= set(dir(AsyncZooKeeperDict))
