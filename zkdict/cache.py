@@ -501,7 +501,11 @@ class Cache:
         for name, znode in (overlay or {}).items():
             if znode is None:
                 self._remove(name)
-            elif (known := self._znodes.get(name)) is None or known.mzxid < znode.mzxid:
+            elif (
+                (known := self._znodes.get(name)) is None
+                or znode.error is not None
+                or known.mzxid < znode.mzxid
+            ):
                 self._store(name, znode)
             # It is what one write did, perhaps undone since, and has no watch: look again.
             self._overlaid.add(name)
@@ -574,11 +578,14 @@ class Cache:
         self._again.pop(name, None)
 
     def _await_list(self, name: str) -> None:
-        # What deletes a child changes the list of children: that event, or a read of the list which
-        # is already under way, decides whether the child is gone or was made again.
+        # What deletes a child changes the list of children: a read of it decides whether the child
+        # is gone or was made again. Its event would ask for that read, too, but does not come where
+        # the root may not be read at that moment.
         self._pending.add(name)
         self._latest[name] = 0
         self._overlaid.discard(name)
+        if ROOT not in self._pending:
+            self._want(ROOT, Kind.CHILDREN)
 
     def _accept(self, request: Request, *, answered: bool = True) -> bool:
         """Whether this is the reply of the item's latest read; if so the item is clean."""

@@ -24,7 +24,7 @@ from zkdict.lease import Lease
 from zkdict.live import LiveDict, stop
 from zkdict.multi import OP_BYTES
 from zkdict.records import ANY, Change, Entry
-from zkdict.sending import UnansweredError
+from zkdict.sending import RETRY_PAUSE, UnansweredError
 from zkdict.storage import plain
 from zkdict.waiting import deadline_after, earlier, remaining
 
@@ -44,7 +44,6 @@ T = TypeVar("T")
 
 _UNSET: Any = object()
 _LOOKS = 100  # keys that one `sync()` looks at
-_FIRST_PAUSE = 0.05  # seconds, after an answer that was an error, or none
 _ATTEMPTS = 5
 _CHECK_AGAIN = 1.0  # seconds after which a wait for somebody else's zxid asks the server again
 
@@ -366,7 +365,7 @@ class ZooKeeperDict(LiveDict[V]):
         What could not be read before is read again behind it, and `looks` are compared.
         """
         feed = self._feed
-        pause, attempts = _FIRST_PAUSE, 0
+        pause, attempts = RETRY_PAUSE, 0
         while True:
             why: Exception
             try:

@@ -26,7 +26,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
-from kazoo.exceptions import KazooException, NoNodeError
+from kazoo.exceptions import KazooException, NoAuthError, NoNodeError, NotReadOnlyCallError
 
 from zkdict.answers import (
     CONNECTION_ERRORS,
@@ -34,6 +34,7 @@ from zkdict.answers import (
     UnreadableReply,
     answer_of,
     applied,
+    unreadable,
     unreadable_reply,
     znode,
 )
@@ -69,6 +70,7 @@ T = TypeVar("T")
 
 _FIRST_PAUSE = 0.002
 _LONGEST_PAUSE = 0.25  # seconds, of those who came in each other's way
+RETRY_PAUSE = 0.05  # seconds, after an answer that was an error
 
 
 class UnansweredError(Exception):
@@ -309,12 +311,19 @@ class Sender(Generic[V]):
             if submitted.result is None:
                 raise UnansweredError("nothing to show until the deadline")
             synced, *answers = [answer_of(read) for read in reads]
-            if isinstance(synced, Exception):
+            if isinstance(synced, NotReadOnlyCallError):
                 raise UnansweredError("a server without a quorum does not show it") from synced
-            if synced is not LOST and LOST not in answers:
-                found = zip(names, answers, strict=True)
-                shows |= {name: znode(*each) for name, each in found if isinstance(each, tuple)}
-                break
+            confirmed = synced is not LOST and not isinstance(synced, Exception)
+            for name, answer in zip(names, answers if confirmed else (), strict=confirmed):
+                if isinstance(answer, tuple):
+                    shows[name] = znode(*answer)
+                elif isinstance(answer, NoAuthError):
+                    shows[name] = unreadable(answer)
+                elif answer is None:  # gone again
+                    removed[name] = None
+            names = [name for name in names if name not in shows and name not in removed]
+            if names and feed.connected:  # an error, or none: once, or on and on?
+                feed.client.handler.sleep_func(RETRY_PAUSE)
         return {**removed, **shows}
 
     def barrier(self) -> Any:

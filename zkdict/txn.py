@@ -178,7 +178,7 @@ def _is_replaced(
                 deadline_after(writer.write_timeout),
                 strict=True,
             )
-        except (UnansweredError, Timeout) as error:
+        except (UnansweredError, Timeout, KazooException) as error:
             raise writer.uncertain("replace_all", None, {}) from error
         state = begin().base
     left = (change.old for change in state.diff(new).values() if change.kind == "removed")

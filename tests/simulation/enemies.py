@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import struct
 from typing import TYPE_CHECKING, Any
 
 from kazoo.exceptions import KazooException, NoNodeError
 from kazoo.security import OPEN_ACL_UNSAFE, make_acl
 
+from zkfake.simulation.links import Request, Stream
+
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from zkfake.simulation import Simulation
 
@@ -80,6 +83,55 @@ def warden(sim: Simulation, client: Any, root: str, dice: random.Random) -> None
         for acl, pause in ((closed, dice.choice([1, 60])), (OPEN_ACL_UNSAFE, 0)):
             insist(sim, lambda acl=acl: permit(client, root, acl))  # type: ignore[misc]
             sim.sleep(pause)
+
+
+HIDDEN = [make_acl("world", "anyone", write=True, create=True, delete=True, admin=True)]
+"""Everybody may do everything but read."""
+
+
+def jailer(sim: Simulation, client: Any, paths: Sequence[str], dice: random.Random) -> None:
+    """Lets nobody read a key or the root for a moment or for longer, and others do what they do."""
+    for _ in range(6):
+        sim.sleep(dice.choice([1, 3, 10]))
+        path = dice.choice(paths)
+        insist(sim, lambda: permit(client, path, HIDDEN))  # noqa: B023  called at once
+        sim.sleep(dice.choice([0, 1, 5, 30]))
+        insist(sim, lambda: permit(client, path, OPEN_ACL_UNSAFE))  # noqa: B023
+    for path in paths:
+        insist(sim, lambda: permit(client, path, OPEN_ACL_UNSAFE))  # noqa: B023
+
+
+READS = ("getData", "getChildren2", "exists", "sync")
+ERRORS = (-127, -1, -5, -102, -4, -7)
+
+
+@contextlib.contextmanager
+def unexpected_answers(
+    chance: float, dice: random.Random, clients: Collection[str]
+) -> Iterator[list[bool]]:
+    """Some reads of these clients get an error in place of their answer, while the list that is
+    yielded is not empty.
+    """
+    send = Stream.send
+    going: list[bool] = []
+
+    def tamper(stream: Stream, data: bytes, tag: Any = None) -> None:
+        if (
+            going
+            and isinstance(tag, Request)
+            and stream is tag.link.downstream
+            and tag.link.client in clients
+            and tag.head.operation in READS
+            and dice.random() < chance
+        ):
+            data = struct.pack(">i", 16) + data[4:16] + struct.pack(">i", dice.choice(ERRORS))
+        send(stream, data, tag)
+
+    Stream.send = tamper  # type: ignore[method-assign]
+    try:
+        yield going
+    finally:
+        Stream.send = send  # type: ignore[method-assign]
 
 
 def permit(client: Any, root: str, acl: Any) -> None:

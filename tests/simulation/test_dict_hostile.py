@@ -18,6 +18,7 @@ from zkdict import State, WriteUncertain
 from zkfake.simulation import Simulation, sweep
 
 from . import enemies
+from .coups import coups
 from .parties import FOR_EVER, ROOT, Judge, Party, contents, entries_of, shown
 
 
@@ -82,6 +83,8 @@ def let_loose(sim: Simulation, dice: random.Random, holders: list[str]) -> list[
     if dice.random() < 0.1:
         warden = random.Random(dice.random())
         tasks.append(sim.spawn(enemies.warden, sim, sim.client("warden"), ROOT, warden))
+    if len(sim.hosts.split(",")) > 1 and dice.random() < 0.3:
+        tasks.append(sim.spawn(coups, sim, random.Random(dice.random())))
     for holder in holders:
         path = f"{ROOT}/lease of {holder}"
         if dice.random() < 0.5:
@@ -101,6 +104,46 @@ def let_loose(sim: Simulation, dice: random.Random, holders: list[str]) -> list[
 @given(seed=st.integers(0, 2**32))
 def test_dicts_tell_the_truth_in_a_hostile_world(servers: int, seed: int) -> None:
     hostile(seed, servers)
+
+
+def troubled(seed: int, servers: int) -> list[Party]:
+    """Keys and the root may be read at some times only, and some reads get an error."""
+    dice = random.Random(f"troubled world {seed}")
+    chance = dice.choice([0.0, 0.05, 0.3])
+    with (
+        Simulation(seed=seed, servers=servers, profile="hostile") as sim,
+        enemies.unexpected_answers(chance, dice, "xy") as errors,
+    ):
+        sim.faults.stop_chance()
+        parties = [
+            Party(sim, name, {"max_staleness": dice.choice([0.0, 1.0])}, jailed=True)
+            for name in "xy"
+        ]
+        for party in parties:
+            party.open()
+        paths = [f"{ROOT}/c", f"{ROOT}/d", *([ROOT] if dice.random() < 0.5 else [])]
+        jailer = random.Random(dice.random())
+        errors.append(True)
+        if dice.random() < 0.7:
+            sim.faults.resume_chance()
+        tasks = [sim.spawn(enemies.jailer, sim, sim.client("jailer"), paths, jailer)]
+        tasks += [sim.spawn(party.work, 12, name=party.name) for party in parties]
+        for task in tasks:
+            task.result()
+        errors.clear()
+        sim.settle()
+        agree(sim, parties)
+        Judge(sim, parties).judge()
+        for party in parties:
+            party.items.close()
+        return parties
+
+
+@pytest.mark.parametrize("servers", [1, 3])
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_dicts_come_back_from_all_they_may_not_read(servers: int, seed: int) -> None:
+    troubled(seed, servers)
 
 
 def contested(seed: int, servers: int) -> list[Party]:
