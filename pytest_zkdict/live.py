@@ -142,7 +142,9 @@ class LiveZooKeeper:
             jvm_options,
             {
                 "zookeeper.extendedTypesEnabled": True,
+                # For the logging backends that may be there: Debian's, and Log4j without a file.
                 "org.slf4j.simpleLogger.defaultLogLevel": "warn",
+                "org.apache.logging.log4j.level": "WARN",
                 **bare,
                 **(properties or {}),
             },

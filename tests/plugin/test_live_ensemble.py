@@ -164,4 +164,4 @@ def test_a_server_without_a_quorum_does_not_serve(zk_server: object) -> None:
         one.stop()
         one.start(wait=False)
         other.start()
-        assert modes(ensemble) == ["follower", "leader"]
+        eventually(lambda: modes(ensemble) == ["follower", "leader"])
