@@ -209,6 +209,7 @@ def test_it_is_a_mutable_mapping_with_real_views(pair: Pair) -> None:
         assert ("a", 1) in items.items()
         assert ("a", 2) not in items.items()
         assert 2 in items.values()
+        assert 3 not in items.values()
         assert {**items} == {"a": 1, "b": 2}
         assert bool(items)
         with pytest.raises(TypeError):
