@@ -336,6 +336,32 @@ def test_a_test_that_failed_has_one_failure(pytester: pytest.Pytester) -> None:
     result.assert_outcomes(failed=1, passed=1)
 
 
+def test_a_fixture_that_leaves_a_client_is_told_of(pytester: pytest.Pytester) -> None:
+    """It is set up before the plugin's own fixtures of the test."""
+    pytester.makepyfile(
+        """
+        import pytest
+        from kazoo.client import KazooClient
+
+        kept = []
+
+        @pytest.fixture
+        def app(zk_server):
+            client = KazooClient(zk_server.hosts)
+            client.start()
+            kept.append(client)
+
+        def test_it(app, zk_client): pass
+
+        def test_ends_it(zk_server):
+            client = kept.pop()
+            client.stop()
+            client.close()
+        """
+    )
+    pytester.runpytest_inprocess("--zk-leaks=fail").assert_outcomes(passed=2, errors=1)
+
+
 def test_fixtures_of_a_wider_scope_are_no_leak(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
