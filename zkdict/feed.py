@@ -617,7 +617,10 @@ class Feed:
         self.signal.notify()
 
     def _watch_staleness(self) -> None:
-        """Publish what there is when unending changes held it back for too long."""
+        """Publish what there is when unending changes held it back for too long.
+
+        As long as they do not end, that is done again after a quarter of the time: callers wait.
+        """
         if self.cache.settled or not self._connected:
             return
         now = clock.monotonic()
@@ -626,7 +629,7 @@ class Feed:
         if now - self._unsettled_since >= self._max_staleness:
             publication = self.cache.force()
             if publication is not None:
-                self._unsettled_since = now
+                self._unsettled_since = now - 0.75 * self._max_staleness
                 self._publish(publication)
 
     def overlay(self, written: Mapping[str, Znode | None], position: int) -> None:
