@@ -427,6 +427,7 @@ class ZooKeeperDict(LiveDict[V]):
     ) -> T:
         feed, view, deadline = self._feed, self._view, deadline_after(timeout)
         feed.check_usable()
+        feed.tasks.check()
         while True:
             self._writer.refresh()
             seen = feed.cache.published

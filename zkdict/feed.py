@@ -49,6 +49,7 @@ from zkdict.answers import CONNECTION_ERRORS, LOST, Submitted, answer_of, applie
 from zkdict.cache import ROOT, Cache, Kind, Publication, Request, Znode
 from zkdict.errors import Closed, ForkedDict, RootMissing, ZkDictError
 from zkdict.records import State
+from zkdict.tasks import tasks_of
 from zkdict.waiting import Signal
 from zkdict.watches import Watches
 
@@ -101,7 +102,12 @@ class _Link:
         feed.later(self.state_changed, state, feed.heard(state))
         return False
 
+    def note(self, what: str) -> None:
+        if (feed := self._feed()) is not None:
+            feed.tasks.note(what)
+
     def state_changed(self, state: str, turn: int) -> None:
+        self.note("watch callback")
         if (feed := self._feed()) is not None:
             feed.state_changed(state, turn)
 
@@ -134,6 +140,7 @@ class _Completion:
     def __call__(self, _: Any) -> None:
         batch, self._batch = self._batch, []
         if batch:
+            self._link.note("completion callback")
             self._link.completed(batch)
 
 
@@ -186,6 +193,7 @@ class Feed:
         self._prefix = "" if path == "/" else path
         self._link = _Link(self)
         self._watches = Watches(client)
+        self.tasks = tasks_of(client)
         self._submitted: dict[int, Submitted] = {}
         self._ended: list[Submitted] = []  # those under way when the session was lost
         self._connected = False
@@ -204,6 +212,7 @@ class Feed:
         """Listen to the client, start it if nobody has, and begin to load."""
         client = self.client
         client.add_listener(self._link.listener)
+        self.later(self._link.note, "watch callback")
         if client.connected:  # before there was a listener to hear of it, unless it had a turn
             self.later(self._link.state_changed, KazooState.CONNECTED, 0)
         elif client.client_state == KeeperState.CLOSED and not client.handler.running:
@@ -232,6 +241,7 @@ class Feed:
                 raise RootMissing(self.path)
             return bool(self.cache.root_exists) or not self._create
 
+        self.tasks.check()
         return self.signal.wait_for(loaded, deadline)
 
     def close(self) -> None:
@@ -303,6 +313,8 @@ class Feed:
 
     def heard(self, state: str) -> int:
         """The connection's state changed just now: show it. Which turn of the listener this is."""
+        self.tasks.forget()
+        self.tasks.note("state listener")
         with self.lock:
             self._turn += 1
             if state == KazooState.LOST:

@@ -178,6 +178,7 @@ class Sender(Generic[V]):
         if self._read_only:
             raise TypeError("this dict was made with read_only=True")
         self.feed.check_usable()
+        self.feed.tasks.check()
         deadline = deadline_after(self.write_timeout)
         if loaded and not self.feed.signal.wait_for(self._loaded, deadline):
             raise Timeout(f"nothing was loaded within {self.write_timeout} s; nothing was sent")
@@ -220,6 +221,8 @@ class Sender(Generic[V]):
                 `strict` also: the root may not be read.
         """
         feed = self.feed
+        feed.check_usable()
+        feed.tasks.check()
         if not feed.signal.wait_for(self._connected, deadline) or remaining(deadline) == 0:
             raise Timeout("no connection to ZooKeeper until the deadline; nothing was sent")
         submitted = feed.submit(send, expect=expect, wrote=wrote, local=local, looks=looks)

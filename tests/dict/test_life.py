@@ -418,26 +418,6 @@ def test_callbacks(open_dict: Open) -> None:
     assert len(seen) == count
 
 
-def test_writes_from_a_watch_callback(zk_client: KazooClient, open_dict: Open) -> None:
-    """kazoo's callback task cannot wait for itself; the write is shown after `max_staleness`."""
-    items = open_dict(zk_client, max_staleness=0.05)
-    zk_client.create("/other")
-    outcome: list[Any] = []
-    done = threading.Event()
-
-    def watch(_: Any) -> None:
-        items["a"] = 1
-        outcome.append(items["a"])
-        done.set()
-
-    zk_client.exists("/other", watch=watch)
-    zk_client.set("/other", b"")
-    assert done.wait(30)
-    assert outcome == [1]
-    items.sync()
-    assert dict(items) == {"a": 1}
-
-
 @pytest.mark.parametrize("kind", ["gevent", "eventlet"])
 def test_greenlets(kind: str, zk_hosts: str) -> None:
     """With kazoo's other handlers, in a process of their own."""
