@@ -29,7 +29,7 @@ Open = Callable[..., ZooKeeperDict[Any]]
 Behind = Callable[..., KazooClient]
 
 #: What a server with too much to do answers. kazoo before 2.11 does not know it.
-REFUSED = getattr(kazoo.exceptions, "ThrottledOpError", OperationTimeoutError)
+REFUSED = getattr(kazoo.exceptions, "ThrottledOpError", SystemZookeeperError)
 
 ERRORS = [
     SystemZookeeperError,
