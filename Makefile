@@ -14,13 +14,14 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 APT_GET := apt-get -o DPkg::Lock::Timeout=120 -qq
 
-.PHONY: help demo test check format bench hunt dev live kazoo-suite canary hostile fuzz pythons downstream clean
+.PHONY: help demo test check format bench hunt dev live kazoo-suite canary lowest hostile fuzz pythons downstream clean
 
 help:
 	@echo "make demo    run the dict on the embedded fake: two clients, both views printed"
 	@echo "make test    run the whole test suite, on the fake and, where it can be had, on a live server"
 	@echo "make kazoo-suite  run kazoo's own test suite on the fake (docs/kazoo_suite.md)"
 	@echo "make canary KAZOO=2.9.0   the tests, and kazoo's own, on another kazoo; or on a checkout: KAZOO=../kazoo"
+	@echo "make lowest  the tests on the oldest versions that the metadata allows"
 	@echo "make bench   the dict beside its predecessors, the fake and virtual time beside a live server, in figures"
 	@echo "make hunt    worlds that nobody has seen yet, for an hour (HUNT_SECONDS=3600, or HUNT_WORLDS=20000)"
 	@echo "make hostile FRAMES hostile frames against the fake while honest clients check it, in figures"
@@ -122,6 +123,19 @@ canary:
 $(VENV)-canary/.done: pyproject.toml | $(BIN)/python
 	@$(BIN)/python -m venv $(VENV)-canary
 	@$(CANARY) -m pip --disable-pip-version-check install --quiet --editable '.[dev,kazoo-suite]' mock
+	@touch $@
+
+# The oldest versions that the metadata allows; but for Hypothesis, in which our tests lean on newer parts than
+# pytest_zkdict.stateful does: DOWNSTREAM_ARGS=--lowest make downstream has that one too.
+LOWEST_TESTS ?= tests/client tests/dict tests/simulation tests/plugin
+
+lowest: $(VENV)-lowest/.done
+	@$(VENV)-lowest/bin/python -m pytest -q -n 2 -p no:cacheprovider --zk-backend fake -W 'ignore:isSet:DeprecationWarning' $(LOWEST_TESTS) $(PYTEST_ARGS)
+
+$(VENV)-lowest/.done: pyproject.toml | $(BIN)/python
+	@$(BIN)/python -m venv $(VENV)-lowest
+	@grep -oE '"(kazoo|pytest|greenlet|pydantic)>=[^"]*"' pyproject.toml | sed 's/"//g; s/>=/==/; s/,<[0-9.]*//' >$(VENV)-lowest/versions.txt
+	@$(VENV)-lowest/bin/python -m pip --disable-pip-version-check install --quiet --editable '.[dev]' -r $(VENV)-lowest/versions.txt
 	@touch $@
 
 hostile: dev
