@@ -8,12 +8,14 @@ from kazoo.exceptions import (
     NoAuthError,
     NoNodeError,
     OperationTimeoutError,
+    RolledBackError,
+    RuntimeInconsistency,
     SessionExpiredError,
 )
 from kazoo.handlers.threading import SequentialThreadingHandler
 from kazoo.protocol.states import ZnodeStat
 
-from zkdict.answers import LOST, UnreadableReply, answer_of, applied, znode
+from zkdict.answers import LOST, UnreadableReply, answer_of, applied, check_multi, znode
 
 
 def test_answers() -> None:
@@ -58,3 +60,20 @@ def test_null_data_is_no_bytes() -> None:
     stat = ZnodeStat(7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7)
     assert znode(None, stat).raw == b""
     assert znode(b"x", stat).raw == b"x"
+
+
+def test_the_reply_to_a_multi() -> None:
+    """One answer of its kind for each operation, or one exception for each, and one reason."""
+    stat = ZnodeStat(7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7)
+    kinds = [ZnodeStat, str]
+    for good in (
+        [stat, "/a"],
+        [NoNodeError(), RuntimeInconsistency()],
+        [RolledBackError(), NoNodeError()],
+    ):
+        check_multi(good, kinds)
+    for bad in ([], [stat], [stat, "/a", True], ["/a", stat], [stat, NoNodeError()]):
+        with pytest.raises(UnreadableReply):
+            check_multi(bad, kinds)
+    with pytest.raises(UnreadableReply):
+        check_multi([RolledBackError(), RuntimeInconsistency()], kinds)

@@ -172,6 +172,13 @@ def test_what_cannot_be_pickled_is_refused() -> None:
         Pickle().encode(lambda: 0)
 
 
+@pytest.mark.parametrize("data", [b"gAJLAS4=!", b"{gAJLAS4=}", b"gAJLAS4"])
+def test_what_is_no_base64_is_refused(data: bytes) -> None:
+    assert Pickle().decode(b"gAJL\nAS4=\n") == 1
+    with pytest.raises(DecodeError, match="no base64"):
+        Pickle().decode(data)
+
+
 def test_one_name_given_as_a_str_is_a_mistake() -> None:
     with pytest.raises(TypeError, match=r"allow=\['datetime.date'\]"):
         Pickle(allow="datetime.date")

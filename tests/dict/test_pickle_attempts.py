@@ -216,6 +216,7 @@ def test_an_attempt_to_call_or_to_change(attempt: str) -> None:
     with pytest.raises(DecodeError, match="no readable pickle") as caught:
         decode((CALLS | CHANGES)[attempt])
     assert "takes more than there is" not in str(caught.value)  # the attempt itself is whole
+    assert "has no attribute" not in str(caught.value)  # and it was no accident
 
 
 def test_there_are_enough_attempts() -> None:
