@@ -386,10 +386,10 @@ class Sender(Generic[V]):
         def send() -> list[Any]:
             return [*([self.barrier()] if sync else []), client.get_async(path)]
 
-        answer = self._read(send, deadline_after(timeout))[-1]
+        answer = self.read(send, deadline_after(timeout))[-1]
         return None if answer is None else znode(*answer)
 
-    def _read(self, send: Callable[[], list[Any]], deadline: float | None) -> list[Any]:
+    def read(self, send: Callable[[], list[Any]], deadline: float | None) -> list[Any]:
         """Send several reads until all of them are answered; None where there is no such znode.
 
         Raises:
@@ -483,7 +483,7 @@ class Sender(Generic[V]):
             reads = [client.get_async(self.feed.child(name)) for name in names]
             return [first, *reads, client.exists_async(root)]
 
-        _, *found, above = self._read(send, deadline)
+        _, *found, above = self.read(send, deadline)
         pzxid = None if above is None else above.pzxid
         return {
             name: Sighting(None if each is None else znode(*each), pzxid)

@@ -22,7 +22,7 @@ from kazoo.exceptions import (
 )
 
 from zkdict import outcomes
-from zkdict.errors import InvalidKey, Timeout, TransactionFailed, ZkDictError
+from zkdict.errors import InvalidKey, TransactionFailed, ZkDictError
 from zkdict.multi import CONFLICTS, Multi
 from zkdict.records import check_version
 from zkdict.sending import UnansweredError
@@ -171,16 +171,13 @@ def _is_replaced(
 ) -> bool:
     """Whether no key is left but those of `new`, and what was added after `zxid`."""
     feed, state = writer.feed, begin().base
-    if not state.exact:
+    if not state.exact:  # what was written is laid over it: the server tells the rest
+        wanted, deadline = set(map(writer.codec.to_name, new)), deadline_after(writer.write_timeout)
         try:
-            writer.call(
-                lambda: feed.client.exists_async(feed.path),
-                deadline_after(writer.write_timeout),
-                strict=True,
-            )
-        except (UnansweredError, Timeout, KazooException) as error:
+            (names,) = writer.read(lambda: [feed.client.get_children_async(feed.path)], deadline)
+        except (ZkDictError, KazooException) as error:
             raise writer.uncertain("replace_all", None, {}) from error
-        state = begin().base
+        return all(name in wanted or writer.view.key(name) is None for name in names or ())
     left = (change.old for change in state.diff(new).values() if change.kind == "removed")
     return all(old is not None and old.czxid > zxid for old in left)
 

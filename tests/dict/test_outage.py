@@ -251,7 +251,7 @@ def test_lost_answers_are_not_guessed(
                 there = True
             except WriteUncertain as error:
                 uncertain += 1
-                there = error.resolve(timeout=60)
+                there = error.resolve(timeout=60, unique=True)
             truth.sync()
             assert (key in truth) is there
     finally:
