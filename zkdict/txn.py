@@ -160,26 +160,21 @@ def replace_all(
                 raise
             raise writer.uncertain("replace_all", None, {}) from error  # one part is applied
         told.update(changes)
-        if not changes or _is_replaced(writer, begin, new, int(writer.feed.client.last_zxid)):
+        if (not changes and attempt == 1) or _is_replaced(writer, new):
             return told
         writer.back_off(attempt)
     raise writer.uncertain("replace_all", None, {})  # others are faster
 
 
-def _is_replaced(
-    writer: Writer[V], begin: Callable[[], Txn[V]], new: Mapping[str, V], zxid: int
-) -> bool:
-    """Whether no key is left but those of `new`, and what was added after `zxid`."""
-    feed, state = writer.feed, begin().base
-    if not state.exact:  # what was written is laid over it: the server tells the rest
-        wanted, deadline = set(map(writer.codec.to_name, new)), deadline_after(writer.write_timeout)
-        try:
-            (names,) = writer.read(lambda: [feed.client.get_children_async(feed.path)], deadline)
-        except (ZkDictError, KazooException) as error:
-            raise writer.uncertain("replace_all", None, {}) from error
-        return all(name in wanted or writer.view.key(name) is None for name in names or ())
-    left = (change.old for change in state.diff(new).values() if change.kind == "removed")
-    return all(old is not None and old.czxid > zxid for old in left)
+def _is_replaced(writer: Writer[V], new: Mapping[str, V]) -> bool:
+    """Whether the server has no key but those of `new`: the copy may not know them all yet."""
+    feed, wanted = writer.feed, set(map(writer.codec.to_name, new))
+    deadline = deadline_after(writer.write_timeout)
+    try:
+        (names,) = writer.read(lambda: [feed.client.get_children_async(feed.path)], deadline)
+    except (ZkDictError, KazooException) as error:
+        raise writer.uncertain("replace_all", None, {}) from error
+    return all(name in wanted or writer.view.key(name) is None for name in names or ())
 
 
 class Txn(MutableMapping[str, V]):
