@@ -21,7 +21,7 @@ from pytest_zkdict.stateful import ZooKeeperDictMachine
 
 from ..dict.test_cache import walk
 from ..simulation.test_dict import counting, leases
-from ..simulation.test_dict_hostile import contested, hostile, troubled
+from ..simulation.test_dict_hostile import contested, deposed, hostile, troubled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,6 +66,7 @@ PROPERTIES: dict[str, Callable[[int], object]] = {
     "hostile-3": world(hostile, servers=3),
     "troubled-1": world(troubled, servers=1),
     "troubled-3": world(troubled, servers=3),
+    "deposed": world(deposed, servers=3),
     "contested-1": world(contested, servers=1),
     "contested-3": world(contested, servers=3),
     "leases": world(leases, servers=1),

@@ -14,10 +14,15 @@ if TYPE_CHECKING:
     from zkfake.simulation import Simulation
 
 
-def coups(sim: Simulation, dice: random.Random) -> None:
-    """Leaders stand still or are cut off, one after the other."""
+def coups(
+    sim: Simulation,
+    dice: random.Random,
+    pauses: tuple[float, ...] = (1, 10, 30),
+    lengths: tuple[float, ...] = (3, 11, 25),
+) -> None:
+    """Leaders stand still or are cut off, one after the other; times in seconds."""
     for _ in range(3):
-        sim.sleep(dice.choice([1, 10, 30]))
+        sim.sleep(dice.choice(pauses))
         if sim.leader is not None:
             fault = dice.choice([sim.faults.pause_server, sim.faults.isolate])
-            fault(None, duration=dice.choice([3.0, 11.0, 25.0]))
+            fault(None, duration=dice.choice(lengths))

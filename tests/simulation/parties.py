@@ -104,8 +104,9 @@ class Party:
     jailed: bool = False  # whether reads are refused: then an event may be missed until a sync
     lease: Any = None
 
-    def open(self) -> None:
-        self.client = self.sim.client(self.name)
+    def open(self, **arguments: Any) -> None:
+        """``arguments``: of its client."""
+        self.client = self.sim.client(self.name, **arguments)
         self._note_session("")
         self.client.add_listener(self._note_session)
         self.items: ZooKeeperDict[Any] = ZooKeeperDict(
@@ -276,6 +277,16 @@ class Party:
                 self.sim.sleep(dice.choice([0, 0.1, 3, 30]))
             else:
                 dice.choice(actions)(key, dice)
+
+    def keep_in_step(self, steps: int, pauses: tuple[float, ...], writes: float = 0.5) -> None:
+        """Write, with that chance, or sync; and pause for so many seconds."""
+        dice = random.Random(f"{self.sim.seed}/{self.name}")
+        for _ in range(steps):
+            if dice.random() < writes:
+                self.set(dice.choice(KEYS), dice)
+            else:
+                self.sync()
+            self.sim.sleep(dice.choice(pauses))
 
     def compete(self, steps: int) -> None:
         """Write what the others write, where they write it."""

@@ -7,6 +7,7 @@ import os
 import random
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zkdict import State, WriteUncertain
+from zkdict.sending import Sender
 from zkfake.simulation import Simulation, sweep
 
+from ..mistakes import caught
 from . import enemies
 from .coups import coups
 from .parties import FOR_EVER, ROOT, Judge, Party, contents, entries_of, shown
@@ -104,6 +107,53 @@ def let_loose(sim: Simulation, dice: random.Random, holders: list[str]) -> list[
 @given(seed=st.integers(0, 2**32))
 def test_dicts_tell_the_truth_in_a_hostile_world(servers: int, seed: int) -> None:
     hostile(seed, servers)
+
+
+def deposed(seed: int, servers: int = 3) -> list[Party]:
+    """Leaders are replaced without noticing. One dict only reads, and has the first leader to
+    itself: a sync waits behind whatever others have written there.
+    """
+    dice = random.Random(f"deposed world {seed}")
+    settings = {"syncLimit": 1}
+    with Simulation(seed=seed, servers=servers, profile="realistic", settings=settings) as sim:
+        sim.faults.stop_chance()
+        assert sim.leader is not None
+        hosts = sim.hosts.split(",")
+        lone = hosts.pop(sim.leader - 1)
+        reader, *writers = parties = [Party(sim, name, {"write_timeout": 30.0}) for name in "xyz"]
+        reader.open(hosts=lone, timeout=30.0)
+        for writer in writers:
+            writer.open(hosts=",".join(hosts), timeout=30.0)
+        rebel = random.Random(dice.random())
+        tasks = [sim.spawn(coups, sim, rebel, (3, 8), (5, 6, 7))]
+        tasks.append(sim.spawn(reader.keep_in_step, 10, (1, 6, 8), 0.0, name=reader.name))
+        tasks += [
+            sim.spawn(writer.keep_in_step, 20, (0, 1, 3), name=writer.name) for writer in writers
+        ]
+        for task in tasks:
+            task.result()
+        sim.settle()
+        agree(sim, parties)
+        Judge(sim, parties).judge()
+        for party in parties:
+            party.items.close()
+        return parties
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_a_sync_holds_over_a_change_of_leader(seed: int) -> None:
+    deposed(seed)
+
+
+def test_what_a_deposed_leader_answers_is_no_barrier(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ZooKeeper's own sync in the barrier's place: the worlds show it."""
+
+    def sync(sender: Sender[Any]) -> Any:
+        return sender.feed.client.sync_async(sender.feed.path)
+
+    monkeypatch.setattr(Sender, "barrier", sync)
+    assert any(caught(partial(deposed, seed)) for seed in range(50))
 
 
 def troubled(seed: int, servers: int) -> list[Party]:
