@@ -310,6 +310,34 @@ class Cache:
         if name in self._pending:
             self._offers[name] = znode
 
+    def applied(self, request: Request, name: str, znode: Znode | None, *, gone: bool) -> None:
+        """An own write of a child, in its place, was applied: it set `znode`, where that is told.
+
+        The event of a change comes before the reply to what made it, so the child is to be read by
+        now. It is not where its watch was dropped: that happens when one fires while the znode may
+        not be read. Then the copy would not show the write. Call it before the `reply`.
+        """
+        if request.epoch != self._epoch or self._is_read_behind(name, request):
+            return
+        known = self._znodes.get(name)
+        if name not in self._pending and znode is not None and known is not None:
+            if known.mzxid < znode.mzxid:
+                self.missed += 1
+                self._want(name, Kind.DATA)
+            return
+        if not self._is_read_behind(ROOT, request):  # what comes or goes changes the list
+            self.missed += 1
+            self._want(ROOT, Kind.CHILDREN)
+        if name not in self._pending and known is not None:
+            if gone:
+                self._await_list(name)
+            else:
+                self._want(name, Kind.DATA)
+
+    def _is_read_behind(self, name: str, request: Request) -> bool:
+        """Whether the item was read, or will be, by a request that is sent after this one."""
+        return name in self._wanted or self._latest.get(name, 0) > request.position
+
     # -- events and replies
 
     def event(self, request: Request, *, deleted: bool) -> None:

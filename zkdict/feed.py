@@ -495,10 +495,13 @@ class Feed:
             submitted = self._submitted.pop(request.position, None)
             if submitted is not None and result.successful():
                 answer = result.get_nowait()
-                for name, offer in submitted.offers(answer).items():
+                offers = submitted.offers(answer)
+                for name, offer in offers.items():
                     cache.wrote(name, offer)
                 if applied(answer):
                     self._local.update(submitted.local)
+                    for name, raw in submitted.local.items():
+                        cache.applied(request, name, offers.get(name), gone=raw is None)
             if submitted is not None and submitted.looks and request.epoch == cache.epoch:
                 self._look(submitted.looks)
             return cache.reply(request)

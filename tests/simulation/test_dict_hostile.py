@@ -196,6 +196,15 @@ def test_dicts_come_back_from_all_they_may_not_read(servers: int, seed: int) -> 
     troubled(seed, servers)
 
 
+@pytest.mark.parametrize(
+    ("servers", "seed"),
+    [(1, 798394753), (3, 872510347), (3, 3328941638), (3, 1396104605), (3, 168979581)],
+)
+def test_an_own_write_is_shown_though_its_event_is_dropped(servers: int, seed: int) -> None:
+    """Found by `make hunt`: the copy took itself for exact, and had not heard of the write."""
+    troubled(seed, servers)
+
+
 def contested(seed: int, servers: int) -> list[Party]:
     """Dicts that all write the same bytes to one key, and lose many requests and answers."""
     chances = {"drop_before_request": 0.1, "drop_before_reply": 0.1}
