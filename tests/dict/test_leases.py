@@ -66,8 +66,7 @@ def test_may_not_be_made_for_a_while(
     assert lease.state is LeaseState.MAKING
     assert isinstance(lease.error, NoAuthError)
     zk_client.set_acls("/dict", OPEN_ACL_UNSAFE)
-    eventually(lambda: lease.held)
-    assert lease.error is None
+    eventually(lambda: lease.held and lease.error is None)
     lease.release()
 
 
