@@ -127,6 +127,7 @@ def run_pytest(folder: Path, *arguments: str) -> str:
     command = ["-m", "pytest", "-q", "-p", "no:cacheprovider", f"--rootdir={folder}", *arguments]
     environment = {key: value for key, value in os.environ.items() if not key.startswith("ZK")}
     environment["ZOOKEEPER_HOME"] = os.environ.get("ZOOKEEPER_HOME", "")
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # a module is compiled once, not in each run
     ran = subprocess.run(
         [sys.executable, "-X", "importtime", *command],
         cwd=folder,
