@@ -297,7 +297,10 @@ class ExternalServer:
                 return cls(hosts, _version(host, int(port)), shortest // 2, shortest / 1000)
             except OSError as error:  # noqa: PERF203  # the next one may answer
                 failures.append(f"{host}:{port}: {error}")
-        raise ConnectionError(f"no ZooKeeper answers at {hosts}: {'; '.join(failures)}")
+        raise ConnectionError(
+            f"no ZooKeeper answers at {hosts} ({'; '.join(failures)}): is it running, and is "
+            "--zk-hosts right?"
+        )
 
 
 def _version(host: str, port: int) -> str:

@@ -36,17 +36,29 @@ def zk_simulation(request: pytest.FixtureRequest) -> Iterator[Simulation]:
     takes those that only a simulation has. A test that fails tells the seed, and how to run it
     again.
     """
-    try:
-        from zkfake.simulation import Simulation
-    except ModuleNotFoundError as error:
-        pytest.fail(f"zk_simulation needs {error.name}: pip install 'zkdict[pytest]'", False)
+    if "zk_faults" in request.fixturenames:
+        pytest.fail(
+            "zk_faults are the faults of a server in real time; those of a simulation are "
+            "zk_simulation.faults",
+            pytrace=False,
+        )
     arguments = _arguments(request)
     load = arguments.pop("load", None)
+    # Outside of the except block: the report would show the cause first, and at length.
+    refused = ""
     try:
+        from zkfake.simulation import Simulation
+
         simulation = Simulation(**arguments)
         simulation.__enter__()
+    except ModuleNotFoundError as error:
+        refused = f"zk_simulation: {error}"
+        if error.name == "greenlet":
+            refused = "zk_simulation needs greenlet: pip install 'zkdict[pytest]'"
     except (ImportError, TypeError, ValueError) as error:
-        pytest.fail(f"zk_simulation: {error}", pytrace=False)
+        refused = f"zk_simulation: {error}"
+    if refused:
+        pytest.fail(refused, pytrace=False)
     stash = request.node.stash
     stash[SIMULATION] = simulation
     try:

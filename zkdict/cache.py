@@ -155,6 +155,7 @@ class Cache:
         self._want_sync = False
         self._syncing = False  # the sync that opens a connection was not answered yet
         self._synced = False
+        self._latest_sync = 0  # its position
         # In order: reads to be sent. A dict would look for its first key past all that were taken.
         self._wanted: OrderedDict[str, Kind] = OrderedDict()
         self._pending: set[str] = set()
@@ -243,7 +244,9 @@ class Cache:
             return None
         if self._want_sync:
             self._want_sync = False
-            return self._request(Kind.SYNC, ROOT, floor)
+            request = self._request(Kind.SYNC, ROOT, floor)
+            self._latest_sync = request.position
+            return request
         if not self._wanted:
             return None
         name, kind = self._wanted.popitem(last=False)
@@ -360,7 +363,8 @@ class Cache:
         """The sync that opens a connection was answered; a read-only server cannot do it."""
         if request.epoch == self._epoch:
             self._in_flight -= 1
-            self._syncing = False
+            if request.position == self._latest_sync and not self._want_sync:
+                self._syncing = False  # an earlier one does not answer for what came after it
             self._synced = synced
         return self._settle(request)
 
@@ -372,8 +376,7 @@ class Cache:
         if self._accept(request):
             if names is None:
                 self._root_exists = False
-                for name in [*self._znodes, *sorted(self._pending - {ROOT})]:
-                    self._drop(name)
+                self._drop_all()
                 self._want(ROOT, Kind.ROOT_EXISTS)
             else:
                 self._root_exists = True
@@ -405,6 +408,8 @@ class Cache:
                 self._read[ROOT] = before  # what the copy has: there was none
                 self._want(ROOT, Kind.CHILDREN)
             else:
+                # A child that was made meanwhile, and waits for a list, has gone with the root.
+                self._drop_all()
                 self._want_sync = self._syncing = True
         return self._settle(request)
 
@@ -643,6 +648,10 @@ class Cache:
         if name in self._znodes:
             self._touch(name)
             del self._znodes[name]
+
+    def _drop_all(self) -> None:
+        for name in [*self._znodes, *sorted(self._pending - {ROOT})]:
+            self._drop(name)
 
     def _drop(self, name: str) -> None:
         self._remove(name)

@@ -38,7 +38,10 @@ class Claim:
 
     def begin(self) -> None:
         """It is being sent now. Called with the feed's lock held."""
-        self.session = self._client.client_id[0]
+        session = self._client.client_id
+        # None where the connection went at this moment: kazoo keeps the request for the next one,
+        # and nobody can tell which session made the znode.
+        self.session = None if session is None else session[0]
         others = self._others()
         self._rivals = bool(others)
         for other in others:

@@ -10,6 +10,7 @@ The rules that live here:
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections import deque
@@ -50,7 +51,8 @@ class _Threads:
     def _work(self) -> None:
         self._starting = False
         while (call := self._next()) is not None:
-            self._start_one()
+            with contextlib.suppress(RuntimeError):  # no more threads: this one comes back for it
+                self._start_one()
             call()
             del call  # while it is idle, it holds nothing
 

@@ -9,6 +9,7 @@ configuration that every package ships.
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from typing import Any
 
 from zkfake.auth import DIGEST_ALGORITHMS, AuthProvider
@@ -318,8 +319,11 @@ def read(name: str, value: object) -> tuple[str, Any]:
     """
     row = _row(name)
     if row is None:
+        lower = {known.lower(): known for known in NAMES}
+        close = get_close_matches(name.lower(), lower, n=1)
+        meant = f"; did you mean {lower[close[0]]!r}?" if close else ""
         known = ", ".join(sorted(NAMES))
-        raise ValueError(f"{name!r} is not a setting; known settings: {known}")
+        raise ValueError(f"{name!r} is not a setting{meant}; known settings: {known}")
     field, parse = row
     try:
         return field, parse(value)

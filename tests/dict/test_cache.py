@@ -756,6 +756,14 @@ def _is_found(make_cache: type[Cache], world_type: type[World] = World) -> bool:
     return any(caught(partial(walk, seed, make_cache, world_type)) for seed in range(TRIES))
 
 
+@pytest.mark.parametrize("seed", [639660664, 2847238704, 1037216283])
+def test_what_was_found_stays_mended(seed: int) -> None:
+    """By `make hunt`: a child that waits for the list of a root that is gone; a sync that was sent
+    before the root was found missing.
+    """
+    walk(seed)
+
+
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.__name__)
 def test_a_mistake_is_found(mistake: type[Cache]) -> None:
     assert _is_found(mistake)

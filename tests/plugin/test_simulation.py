@@ -145,3 +145,11 @@ def test_the_seed_is_chosen_by_mark_then_option_then_ini_then_environment(
             expected = ["zookeeper: *, seed=2", "*seed 2*"]
         result = pytester.runpytest_inprocess(*arguments)
         result.stdout.fnmatch_lines([*expected, "*marked 1*"])
+
+
+def test_the_faults_of_real_time_are_refused_beside_it(pytester: pytest.Pytester) -> None:
+    """They would do nothing, and the test would pass."""
+    pytester.makepyfile("def test_it(zk_simulation, zk_faults): pass")
+    result = pytester.runpytest_inprocess("-p", "no:cacheprovider")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*those of a simulation are zk_simulation.faults*"])

@@ -102,6 +102,11 @@ def let_loose(sim: Simulation, dice: random.Random, holders: list[str]) -> list[
     return tasks
 
 
+def test_an_ephemeral_key_is_put_while_the_connection_goes() -> None:
+    """Found by `make hunt`: kazoo names no session at that moment."""
+    hostile(2763189223, 3)
+
+
 @pytest.mark.parametrize("servers", [1, 3])
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 2**32))
