@@ -120,7 +120,8 @@ def test_nonsense_is_refused_everywhere(name: str) -> None:
 
 def test_unknown_names_and_versions() -> None:
     with pytest.raises(
-        ValueError, match=r"'ticktime' is not a setting; known settings: .*tickTime"
+        ValueError,
+        match=r"'ticktime' is not a setting; did you mean 'tickTime'\?; known settings: .*tickTime",
     ):
         Settings.parse({"ticktime": 1})
     with pytest.raises(ValueError, match=r"version '3.7' is not known; choose one of 3.8, 3.9"):
