@@ -331,7 +331,8 @@ class Feed:
 
     def state_changed(self, state: str, turn: int) -> None:
         """The same, in its place among replies and events."""
-        self._digested = turn
+        # What `start` puts into the queue may come after the listener's own first turn.
+        self._digested = max(self._digested, turn)
         if state != KazooState.CONNECTED:
             with self.lock:
                 self._unsettled_since = None

@@ -210,6 +210,11 @@ def test_an_own_write_is_shown_though_its_event_is_dropped(servers: int, seed: i
     troubled(seed, servers)
 
 
+def test_a_read_that_is_answered_with_a_lost_connection_is_made_again() -> None:
+    """Found by `make hunt`: the dict began to listen while the client told of its first state."""
+    troubled(626299360, 1)
+
+
 def contested(seed: int, servers: int) -> list[Party]:
     """Dicts that all write the same bytes to one key, and lose many requests and answers."""
     chances = {"drop_before_request": 0.1, "drop_before_reply": 0.1}
