@@ -42,6 +42,18 @@ def agree(sim: Simulation, parties: list[Party]) -> None:
     assert states == [contents(sim, parties[0].committed)] * len(parties)
 
 
+def conclude(sim: Simulation, parties: list[Party], tasks: list[Any]) -> list[Party]:
+    """How each of these worlds ends: all is done, heals, agrees and is judged."""
+    for task in tasks:
+        task.result()
+    sim.settle()
+    agree(sim, parties)
+    Judge(sim, parties).judge()
+    for party in parties:
+        party.items.close()
+    return parties
+
+
 def hostile(seed: int, servers: int) -> list[Party]:
     """One world: dicts of different kinds that all do everything, and at last agree."""
     dice = random.Random(f"world {seed}")
@@ -68,14 +80,7 @@ def hostile(seed: int, servers: int) -> list[Party]:
         tasks = let_loose(sim, dice, [party.name for party in parties if party.lease is not None])
         sim.faults.resume_chance()
         tasks += [sim.spawn(party.work, 12, name=party.name) for party in parties]
-        for task in tasks:
-            task.result()
-        sim.settle()
-        agree(sim, parties)
-        Judge(sim, parties).judge()
-        for party in parties:
-            party.items.close()
-        return parties
+        return conclude(sim, parties, tasks)
 
 
 def let_loose(sim: Simulation, dice: random.Random, holders: list[str]) -> list[Any]:
@@ -135,14 +140,7 @@ def deposed(seed: int, servers: int = 3) -> list[Party]:
         tasks += [
             sim.spawn(writer.keep_in_step, 20, (0, 1, 3), name=writer.name) for writer in writers
         ]
-        for task in tasks:
-            task.result()
-        sim.settle()
-        agree(sim, parties)
-        Judge(sim, parties).judge()
-        for party in parties:
-            party.items.close()
-        return parties
+        return conclude(sim, parties, tasks)
 
 
 @settings(max_examples=30, deadline=None)
@@ -186,12 +184,7 @@ def troubled(seed: int, servers: int) -> list[Party]:
         for task in tasks:
             task.result()
         errors.clear()
-        sim.settle()
-        agree(sim, parties)
-        Judge(sim, parties).judge()
-        for party in parties:
-            party.items.close()
-        return parties
+        return conclude(sim, parties, tasks)
 
 
 @pytest.mark.parametrize("servers", [1, 3])
@@ -224,14 +217,8 @@ def contested(seed: int, servers: int) -> list[Party]:
         for party in parties:
             party.open()
         sim.faults.resume_chance()
-        for task in [sim.spawn(party.compete, 10, name=party.name) for party in parties]:
-            task.result()
-        sim.settle()
-        agree(sim, parties)
-        Judge(sim, parties).judge()
-        for party in parties:
-            party.items.close()
-        return parties
+        tasks = [sim.spawn(party.compete, 10, name=party.name) for party in parties]
+        return conclude(sim, parties, tasks)
 
 
 @pytest.mark.parametrize("servers", [1, 3])
