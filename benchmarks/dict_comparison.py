@@ -105,6 +105,7 @@ def work(python: Path, implementation: str, measure: str, hosts: str, direct: st
         stdout=subprocess.PIPE,
         text=True,
         check=True,
+        timeout=600,
     )
     return json.loads(done.stdout)
 

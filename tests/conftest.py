@@ -1,5 +1,5 @@
 """What all tests share: pytester, Hypothesis profiles, where the live server is, the check that no
-test leaves a thread.
+test leaves a thread, the limit of a test that hangs.
 """
 
 import os
@@ -11,6 +11,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from pytest_zkdict.live import LiveUnavailableError, LiveZooKeeper, find_installation
+
+from .hangs import *  # noqa: F403
 
 pytest_plugins = ["pytester"]
 

@@ -76,7 +76,7 @@ def test_a_wait_that_is_cancelled_ends(zk_client: KazooClient) -> None:
                 return False
 
             task = asyncio.create_task(items.wait_for(never))
-            await asked.wait()
+            await asyncio.wait_for(asked.wait(), 60)
             threads = waiting_threads()
             task.cancel()
             with pytest.raises(asyncio.CancelledError):

@@ -1,6 +1,7 @@
 """Callbacks and iterators: what ends them, what does not, and what they say of a state."""
 
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -68,6 +69,7 @@ def test_a_child_process_hears_nothing_and_says_so(zk_hosts: str) -> None:
         with items._feed.lock, items._dispatcher._lock:
             pid = os.fork()
         if pid == 0:
+            signal.alarm(60)  # ends a child that hangs
             said: list[str] = []
             for use in (
                 lambda: next(batches),

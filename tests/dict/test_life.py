@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 import threading
 import weakref
 from collections.abc import Callable
@@ -239,6 +240,7 @@ def test_use_after_fork_says_so(open_dict: Open) -> None:
     reading, writing = os.pipe()
     pid = os.fork()
     if pid == 0:
+        signal.alarm(60)  # ends a child that hangs
         said = []
         for use in (
             lambda: items["a"],

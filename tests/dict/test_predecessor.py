@@ -221,7 +221,7 @@ def test_set_beside_a_deleter_fails_and_leaves_empty_znodes(
             items["a"] = n
     finally:
         done.set()
-        deleter.join()
+        deleter.join(60)
     assert found
     assert b"" not in found
 

@@ -221,14 +221,14 @@ def test_many_threads_cause_one_load() -> None:
     seen = []
 
     def read() -> None:
-        start.wait()
+        start.wait(60)
         seen.append(items["a"])
 
     threads = [threading.Thread(target=read) for _ in range(16)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        thread.join(60)
     assert seen == [1] * 16
     assert store.loads == 1
 
@@ -239,17 +239,17 @@ def test_sync_waits_no_longer_than_told() -> None:
     class Slow(MemoryDict):
         def durables(self) -> dict[str, Any]:
             entered.set()
-            leave.wait()
+            leave.wait(60)
             return super().durables()
 
     items = Slow(Shared())
     loading = threading.Thread(target=items.sync)
     loading.start()
-    entered.wait()
+    assert entered.wait(60)
     with pytest.raises(Timeout, match="still loading"):
         items.sync(timeout=0)
     leave.set()
-    loading.join()
+    loading.join(60)
     assert items.sync(timeout=0) == 0
 
 

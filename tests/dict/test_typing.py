@@ -85,6 +85,7 @@ def test_a_users_file_and_a_users_mistakes(tmp_path: Path) -> None:
         text=True,
         check=False,
         cwd=tmp_path,
+        timeout=240,
     )
     assert not done.stderr
     errors = [line.split(":") for line in done.stdout.splitlines() if ": error:" in line]

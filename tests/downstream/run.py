@@ -113,6 +113,7 @@ def run(python: str, project: Path, *arguments: str, java: bool) -> None:
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
+        timeout=600,
     )
     said = done.stdout.strip().splitlines()
     sys.stdout.write(f"  {' '.join(arguments)}: {said[-1] if said else 'nothing'}\n")

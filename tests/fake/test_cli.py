@@ -56,7 +56,7 @@ def program(
         yield started
     finally:
         started.kill()
-        started.communicate()
+        started.communicate(timeout=60)
 
 
 def once_opened(fifo: Path, reader: subprocess.Popen[str]) -> TextIO:

@@ -236,7 +236,7 @@ class CClient:
     def kill(self) -> None:
         """Ends it, whatever it does."""
         self._process.kill()
-        self._process.communicate()
+        self._process.communicate(timeout=LIMIT)
 
 
 @pytest.fixture

@@ -92,7 +92,7 @@ class _Process:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.kill()
-        self._process.wait()
+        self._process.wait(60)
         self._process.stdin.close()
         self._process.stdout.close()
 

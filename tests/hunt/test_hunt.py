@@ -22,6 +22,7 @@ def test_worlds_are_run_and_counted(pytestconfig: pytest.Config) -> None:
         text=True,
         check=True,
         cwd=pytestconfig.rootpath,
+        timeout=240,
     )
     told, table = hunted.stdout.splitlines()
     assert told.endswith(" s")

@@ -136,10 +136,10 @@ def test_a_callback_that_never_returns_is_an_error_and_no_hang(
             entered = zk_client.handler.event_object()
             def watch(event):
                 entered.set()
-                clients.release.wait()
+                clients.release.wait(60)
             zk_client.exists("/a", watch=watch)
             zk_client.create("/a")
-            entered.wait()
+            assert entered.wait(60)
         """
     )
     try:

@@ -18,7 +18,7 @@ def test_loading_the_plugin_imports_nothing_but_pytest() -> None:
         "print(sorted(new - set(sys.stdlib_module_names)))"
     )
     said = subprocess.run(
-        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True, timeout=120
     )
     assert said.stdout.strip() == "['pytest_zkdict']"
 

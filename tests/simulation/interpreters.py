@@ -31,6 +31,7 @@ def offered() -> dict[tuple[int, int], str]:
             capture_output=True,
             text=True,
             check=False,
+            timeout=60,
         )
         if asked.returncode == 0:  # pyenv puts names on the PATH that start nothing
             major, minor = map(int, asked.stdout.split())

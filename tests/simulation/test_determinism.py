@@ -43,6 +43,7 @@ def _digests(python: str, hash_seed: int, first: int) -> str:
         check=True,
         capture_output=True,
         text=True,
+        timeout=240,
     ).stdout
 
 

@@ -248,6 +248,7 @@ def test_a_seed_makes_the_same_world_in_every_process() -> None:
             check=True,
             capture_output=True,
             text=True,
+            timeout=240,
         ).stdout
 
     first = digests(1)

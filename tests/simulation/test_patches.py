@@ -267,7 +267,7 @@ def test_other_threads_keep_the_real_world_and_may_have_simulations_of_their_own
     release = threading.Event()
 
     def wait_and_look() -> None:
-        release.wait()
+        release.wait(60)
         look()
 
     thread = threading.Thread(target=wait_and_look)
@@ -277,7 +277,7 @@ def test_other_threads_keep_the_real_world_and_may_have_simulations_of_their_own
         release.set()
         while len(seen) < 2:
             pass
-    thread.join()
+    thread.join(60)
     assert abs(seen[0][0] - seen[0][1]) < 100
     assert seen[1] == "sequential_threading_handler"
 
