@@ -24,7 +24,8 @@ Everything that knows how kazoo delivers things lives in this file. The rules:
   child's read that is answered with errors which are not passing is given up after `PATIENCE` of
   them, and the child is shown as refused, so that it holds up no other.
 - Requests are sent with the lock held: their positions are the order on the wire. Nothing is waited
-  for with the lock held, and no user's code is called.
+  for with the lock held, and no user's code is called but an encoding's `decode`, which must not
+  call the dict (see `locks`).
 - Locks, events and tasks come from `client.handler`: threading, gevent, eventlet, simulations.
 """
 

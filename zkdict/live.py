@@ -128,6 +128,7 @@ class LiveDict(ConnectionStorageDict[V]):
             self._codec.decode,
             self._dispatcher,
             _shower(self),
+            _keeper(self),
             omit=on_bad_value == "omit",
             autosync=autosync,
             gate_outages=on_outage != "serve" or max_age is not None,
@@ -458,8 +459,8 @@ class LiveDict(ConnectionStorageDict[V]):
         Reads and writes raise Closed from now on, callers who wait are woken. Does nothing the
         second time.
         """
-        self._finalizer.detach()
         self._feed.close()
+        self._finalizer.detach()
         self._dispatcher.close()
         if self._owned is not None and self._owned.detach():
             stop(self.connection)
@@ -487,6 +488,16 @@ def _shower(items: LiveDict[V]) -> Callable[[dict[str, V]], None]:
             items._values = values  # noqa: SLF001  its own module
 
     return show
+
+
+def _keeper(items: LiveDict[V]) -> Callable[[object], None]:
+    weakly = weakref.ref(items)
+
+    def keep(replaced: object) -> None:
+        if (items := weakly()) is not None:
+            items._feed.lock.keep(replaced)  # noqa: SLF001  its own module
+
+    return keep
 
 
 _living: weakref.WeakValueDictionary[int, LiveDict[Any]] = weakref.WeakValueDictionary()

@@ -6,7 +6,8 @@ The rules that live here:
   key*: it has no value, and harms no other key.
 - What a read looks into (see `lookup`) is changed in place, so one change costs O(1). A step that
   removes keys and does something else too, or changes which keys are bad, replaces it, so that no
-  reader ever sees half of a step (a dict's `update` with str keys is one step by itself).
+  reader ever sees half of a step. (A dict's `update` with str keys is one step by itself, unless
+  a value that it replaces is freed by it, whose `__del__` reads: those are kept until later.)
 - Entries are changed by the same step, under the lock: they are looked up under the lock.
 - `snapshot()` is an immutable copy of one state, made when first asked for after a change.
 - Keys come in the order their znodes were created (czxid, then the name: the keys of one
@@ -229,6 +230,7 @@ class View(Generic[V]):
         decode: bytes to values.
         dispatcher: is told of what changes.
         show: is given the dict that reads are to look into from now on.
+        keep: is given what may hold the last reference to a value, and frees it without the lock.
         omit: whether keys without a value are hidden.
         autosync: whether each published state is shown as it comes.
         gate_outages: whether reads are gated without a live connection.
@@ -240,6 +242,7 @@ class View(Generic[V]):
         decode: Callable[[bytes], V],
         dispatcher: Dispatcher[V],
         show: Callable[[dict[str, V]], None],
+        keep: Callable[[object], None],
         *,
         omit: bool,
         autosync: bool,
@@ -260,6 +263,7 @@ class View(Generic[V]):
         self._decode = decode
         self._dispatcher = dispatcher
         self._show = show
+        self._keep = keep
         self._held: dict[str, Znode | None] = {}  # published, not shown yet
         self._held_local: dict[str, bytes | None] = {}
         self._resynced = False
@@ -389,6 +393,7 @@ class View(Generic[V]):
 
     def _take(self, steps: Mapping[str, Entry[V] | BadEntry | None]) -> None:
         """Change what readers see by this step, all of it at once. None: removed."""
+        self._keep((self._snapshot, [self._entries.get(key) for key in steps]))
         self._snapshot = None
         sets: dict[str, V] = {}
         bad: dict[str, BadEntry] = {}

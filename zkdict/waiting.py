@@ -13,6 +13,7 @@ import random
 from typing import TYPE_CHECKING, Any
 
 from zkdict import clock
+from zkdict.locks import Lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,7 +53,7 @@ class Signal:
     def __init__(self, handler: Any) -> None:
         self._handler = handler
         self._waiters: dict[Any, None] = {}  # woken in the order in which they came
-        self.lock: Any = handler.lock_object()
+        self.lock = Lock(handler)
 
     def notify(self) -> None:
         """Let every waiter look again. Call it with the lock held."""

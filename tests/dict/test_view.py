@@ -39,7 +39,8 @@ def decode(raw: bytes) -> str:
 def new_view(decode: Callable[[bytes], str] = decode, **options: Any) -> View[str]:
     options = {"omit": False, "autosync": True, "gate_outages": False, **options}
     show = options.pop("show", lambda _: None)
-    return View(KeyCodec(), decode, Dispatcher(Handler()), show, **options)
+    keep = options.pop("keep", lambda _: None)
+    return View(KeyCodec(), decode, Dispatcher(Handler()), show, keep, **options)
 
 
 def node(zxid: int, raw: bytes = b"", *, made: int | None = None) -> Znode:
