@@ -21,6 +21,7 @@ from zkdict.errors import KeyExists, TransactionFailed, VersionConflict
 from zkdict.multi import CONFLICTS, Multi
 from zkdict.records import ABSENT, ANY
 from zkdict.sending import UnansweredError
+from zkdict.waiting import remaining
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -138,12 +139,17 @@ def remove(writer: Writer[V], key: str, version: int) -> Entry[V]:
     """Delete a key that has this version, and return what it held."""
     if version == ANY:
         return writer.pop(key)
-    writer.codec.to_name(key)
+    name, deadline = writer.codec.to_name(key), writer.begin()
+    known = writer.feed.cache.working(name)
+    if known is None or known.version != version:
+        known = writer.fetch(key, sync=True, timeout=remaining(deadline))
+    if known is None or known.version != version:
+        raise VersionConflict(key, version, None if known is None else known.version)
+    entry = writer.decode(key, known)  # what does not decode is left where it is
     try:
-        taken = writer.take(key, version, writer.begin(), "remove")
+        return writer.taken(entry, writer.take(key, version, deadline, "remove"))
     except (NoNodeError, BadVersionError):
         raise _conflict(writer, key, version) from None
-    return writer.decode(key, taken)
 
 
 def modify(

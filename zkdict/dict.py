@@ -255,7 +255,8 @@ class ZooKeeperDict(LiveDict[V]):
         Raises:
             KeyError: no such key, for ANY version.
             VersionConflict: it has another version, or is gone. (With `applied`: as for `pop`.)
-            DecodeError, WriteUncertain, Timeout, KazooException.
+            DecodeError: its value does not decode; it is left where it is.
+            WriteUncertain, Timeout, KazooException.
         """
         return compare.remove(self._writer, key, version)
 

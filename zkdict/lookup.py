@@ -29,10 +29,9 @@ _MISSING: Final[Any] = object()
 class BadEntry:
     """A key whose znode cannot be read or decoded."""
 
-    __slots__ = ("czxid", "error", "key", "raw", "refused", "version")
+    __slots__ = ("czxid", "error", "raw", "refused", "version")
 
-    def __init__(self, key: str, znode: Znode, error: Exception) -> None:
-        self.key = key
+    def __init__(self, znode: Znode, error: Exception) -> None:
         self.raw = znode.raw
         self.version = znode.version
         self.czxid = znode.czxid

@@ -451,7 +451,7 @@ class View(Generic[V]):
     def entry(self, key: str, znode: Znode) -> Entry[V] | BadEntry:
         """The entry of a znode. Reads nothing of this view: needs no lock."""
         if znode.error is not None:
-            return BadEntry(key, znode, znode.error)
+            return BadEntry(znode, znode.error)
         try:
             value = self._decode(znode.raw)
         except Exception as error:  # an encoding is user's code
@@ -460,7 +460,7 @@ class View(Generic[V]):
             else:
                 bad = DecodeError(f"{type(error).__name__}: {error}", key, znode.raw)
             bad.__cause__ = error
-            return BadEntry(key, znode, bad)
+            return BadEntry(znode, bad)
         return _make_entry(key, value, znode)
 
 

@@ -35,7 +35,7 @@ def remaining(deadline: float | None) -> float | None:
 
 def earlier(one: float | None, other: float | None) -> float | None:
     """The earlier of two deadlines."""
-    return min(one, other) if one is not None and other is not None else one or other
+    return min((each for each in (one, other) if each is not None), default=None)
 
 
 def pause_after(failures: int, first: float, longest: float) -> float:

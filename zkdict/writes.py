@@ -21,6 +21,7 @@ from zkdict.answers import answer_of, znode
 from zkdict.cache import ROOT, Cache, Kind, Znode
 from zkdict.claims import Claim
 from zkdict.errors import (
+    DecodeError,
     InvalidKey,
     RootMissing,
     TransactionFailed,
@@ -244,7 +245,7 @@ class Writer(Sender[V]):
             shown = self.shown(key)
             if shown is not None:
                 return shown
-            deadline = deadline or self.begin()
+            deadline = self.begin() if deadline is None else deadline
             try:
                 created = self.create(key, default, operation="setdefault", deadline=deadline)
                 return self.decode(key, created)
@@ -259,14 +260,15 @@ class Writer(Sender[V]):
             DecodeError: the value does not decode; it was not deleted.
             VersionConflict, WriteUncertain, Timeout, KazooException: as `take`.
         """
-        name, deadline = self._name_of_absent(key), deadline or self.begin(loaded=True)
+        name = self._name_of_absent(key)
+        deadline = self.begin(loaded=True) if deadline is None else deadline
         while True:
             known = self.feed.cache.working(name)
             if known is None:
                 raise self.missing(key, deadline)
-            self.decode(key, known)
+            entry = self.decode(key, known)
             try:
-                return self.decode(key, self.take(key, known.version, deadline, "pop"))
+                return self.taken(entry, self.take(key, known.version, deadline, "pop"))
             except (NoNodeError, BadVersionError):
                 self.conflicts += 1  # the copy has caught up with what made it fail
 
@@ -309,6 +311,20 @@ class Writer(Sender[V]):
                 return held
         raise VersionConflict(key, version, version, applied=True)
 
+    def taken(self, seen: Entry[V], held: Znode) -> Entry[V]:
+        """The entry of a znode that was deleted, where `seen` was decoded before that.
+
+        Raises:
+            VersionConflict: it was another znode than that, which does not decode. It is too late
+                for DecodeError, which says that it is left where it is.
+        """
+        if held.czxid == seen.czxid:
+            return seen
+        try:
+            return self.decode(seen.key, held)
+        except DecodeError as error:
+            raise VersionConflict(seen.key, held.version, held.version, applied=True) from error
+
     def create(
         self,
         key: str,
@@ -326,7 +342,7 @@ class Writer(Sender[V]):
         """
         name = self.codec.to_name(key)
         raw = self.encoded(key, value)
-        deadline = deadline or self.begin()
+        deadline = self.begin() if deadline is None else deadline
         while True:
             floor = self.floor
             try:

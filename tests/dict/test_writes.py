@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 from kazoo.client import KazooClient
-from kazoo.exceptions import BadVersionError, NodeExistsError
+from kazoo.exceptions import BadVersionError, NoAuthError, NodeExistsError
+from kazoo.security import make_acl
 
 from zkdict import (
     ABSENT,
+    DecodeError,
     InvalidKey,
     KeyExists,
     RootMissing,
@@ -131,6 +133,65 @@ def test_pop_returns_what_it_deleted(zk_client: KazooClient, open_dict: Open) ->
         multi.commit()
         assert items.pop("a") == "new"
         assert not zk_client.exists("/dict/a")
+
+
+BAD = b"{"
+
+
+def test_remove_leaves_what_does_not_decode(
+    items: ZooKeeperDict[Any], zk_client: KazooClient
+) -> None:
+    """Whether the copy knows of it by now or not."""
+    for key in "abc":
+        items[key] = 1
+        zk_client.set(f"/dict/{key}", BAD)
+        with pytest.raises(DecodeError):
+            items.remove(key, version=1)
+        with pytest.raises(DecodeError):
+            items.remove(key, version=1)
+        assert zk_client.get(f"/dict/{key}")[0] == BAD
+
+
+def test_remove_leaves_what_may_not_be_read(
+    items: ZooKeeperDict[Any], zk_client: KazooClient
+) -> None:
+    items["a"] = 1
+    zk_client.set_acls("/dict/a", [make_acl("world", "anyone", write=True, delete=True)])
+    zk_client.set("/dict/a", b"2")
+    items.sync()
+    with pytest.raises(NoAuthError):
+        items.remove("a", version=1)
+    assert zk_client.get_children("/dict") == ["a"]
+
+
+@pytest.mark.parametrize(
+    "take",
+    [lambda items: items.remove("a", version=0), lambda items: items.pop("a")],
+    ids=["remove", "pop"],
+)
+def test_what_was_deleted_and_does_not_decode_was_deleted(
+    take: Callable[[ZooKeeperDict[Any]], object],
+    zk_client: KazooClient,
+    zk_client_factory: Callable[..., KazooClient],
+    open_dict: Open,
+    hold_callbacks: Any,
+) -> None:
+    """Made again with the same version, behind the copy's back. DecodeError would say that it is
+    left where it is.
+    """
+    client = zk_client_factory()
+    items = open_dict(client, max_staleness=0.05)
+    items["a"] = "old"
+    with hold_callbacks(client):
+        multi = zk_client.transaction()
+        multi.delete("/dict/a")
+        multi.create("/dict/a", BAD)
+        multi.commit()
+        with pytest.raises(VersionConflict) as caught:
+            take(items)
+    assert caught.value.applied
+    assert isinstance(caught.value.__cause__, DecodeError)
+    assert not zk_client.exists("/dict/a")
 
 
 def test_modify(items: ZooKeeperDict[Any], other: ZooKeeperDict[Any]) -> None:
