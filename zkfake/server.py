@@ -8,13 +8,6 @@ works.
 
 from __future__ import annotations
 
-import logging
-import os
-import selectors
-import socket
-import threading
-import time
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -23,15 +16,17 @@ from zkfake.connection import Connection
 from zkfake.ensemble import Ensemble
 from zkfake.faults.realtime import Faults
 from zkfake.link import Link
+from zkfake.loop import AtWork, Loop
 from zkfake.member import Member
 from zkfake.replica import Replica
 from zkfake.settings import Settings
-from zkfake.turns import TurnQueue
 from zkfake.versions import DEFAULT, VERSIONS
 
 if TYPE_CHECKING:
+    import selectors
+    import socket
     import ssl
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from types import TracebackType
 
     from typing_extensions import Self
@@ -40,16 +35,8 @@ if TYPE_CHECKING:
     from zkfake.protocol import Id
     from zkfake.state import Snapshot
 
-logger = logging.getLogger("zkfake")
-
 _TLS_HANDSHAKE_TIMEOUT = 10_000
 """Milliseconds after which a socket without a TLS handshake is closed."""
-
-_LONGEST_WAIT = 86_400.0
-"""Seconds; selectors take no more than some weeks."""
-
-_PATIENCE = 0.1
-"""Seconds that the thread waits for its lock before it looks whether it is to stop."""
 
 
 class FakeZooKeeper:
@@ -95,18 +82,12 @@ class FakeZooKeeper:
             raise ValueError(f"observers = {observers}: expected 0 to {254 - servers}")
         self.tls = tls
         parsed = Settings.parse(settings, version, tls=tls is not None)
-        self._epoch = time.time() - time.monotonic()
-        self._ensemble = Ensemble(parsed, self._now())
+        self._loop = Loop("FakeZooKeeper", self)
+        self._ensemble = Ensemble(parsed, self._loop.now)
         self.replicas = [
             Replica(self._ensemble, number + 1, observer=number >= servers)
             for number in range(servers + observers)
         ]
-        self._lock = threading.RLock()
-        self._life = threading.RLock()
-        self._ending = False
-        """Whether `stop` is at work."""
-        self._process: int | None = None
-        """The one that the thread and the sockets belong to, while it runs."""
         self._host = host
         self._ports = _one_each("port", port, len(self.replicas))
         self._secure_ports = _one_each("secure_port", secure_port, len(self.replicas))
@@ -114,14 +95,6 @@ class FakeZooKeeper:
             raise ValueError(f"secure_port = {secure_port}: TLS needs a context, tls=")
         self._members: tuple[Member, ...] = ()
         self._faults: Faults | None = None
-        self._thread: threading.Thread | None = None
-        self._stopping = threading.Event()
-        self._turns: TurnQueue[Link] = TurnQueue()
-        self._dirty: dict[Link, None] = {}
-        self._links: dict[Link, int] = {}
-        """The open sockets, oldest first, and which server's they are."""
-        self._failure: tuple[str, Exception] | None = None
-        self._waker: socket.socket | None = None
 
     # -- life
 
@@ -129,12 +102,12 @@ class FakeZooKeeper:
         """Binds the ports and serves; they accept connections once this returns. Raises
         `RuntimeError` if running.
         """
-        self._check_process()
-        with self._life:
-            if self._thread is not None:
+        loop = self._loop
+        loop.check_process()
+        with loop.life:
+            if loop.started:
                 raise RuntimeError("this FakeZooKeeper is running already")
-            self._stopping.clear()
-            self._open_selector()
+            loop.open()
             members: list[Member] = []
             try:
                 for number, ports in enumerate(zip(self._ports, self._secure_ports, strict=True)):
@@ -142,12 +115,10 @@ class FakeZooKeeper:
                 for member in members:
                     member.start()
                 self._members = tuple(members)
-                thread = threading.Thread(target=self._run, name="zkfake", daemon=True)
-                thread.start()
+                loop.start()
             except BaseException:  # there may be no thread to be had
                 self._close(members)
                 raise
-            self._thread, self._process = thread, os.getpid()
             self._ports = [member.port for member in members]
             self._secure_ports = [member.secure_port or 0 for member in members]
         return self
@@ -160,8 +131,8 @@ class FakeZooKeeper:
 
         Raises `RuntimeError` while it runs, `ValueError` for settings that cannot be.
         """
-        with self._life:
-            if self._thread is not None:
+        with self._loop.life:
+            if self._loop.started:
                 raise RuntimeError("this FakeZooKeeper is running; stop() it to configure it")
             if version is None:
                 version = next(
@@ -172,18 +143,6 @@ class FakeZooKeeper:
             parsed = Settings.parse(settings, version, tls=self.tls is not None)
             self._ensemble.configure(parsed)
 
-    def _open_selector(self) -> None:
-        selector = selectors.DefaultSelector()
-        try:
-            waker, woken = socket.socketpair()
-        except BaseException:
-            selector.close()
-            raise
-        waker.setblocking(False)
-        woken.setblocking(False)
-        selector.register(woken, selectors.EVENT_READ, self._drain_wakeups)
-        self.selector, self._waker, self._woken = selector, waker, woken
-
     def stop(self) -> None:
         """Drops every connection and gives up ports and thread. Does nothing if it is not running,
         or in a signal handler that interrupts another `stop`, which goes on afterwards.
@@ -192,67 +151,29 @@ class FakeZooKeeper:
         or an action of ``faults.upon()``. In a forked child it closes the child's copies of the
         sockets; the parent's fake goes on.
         """
-        if self._is_parents:
-            self._abandon()
+        loop = self._loop
+        if loop.is_parents:
+            if loop.started:
+                loop.abandon()
+                for member in self._members:
+                    member.abandon()
             return
-        with self._life:
-            if self._thread is None or self._ending:
+        with loop.life:
+            if not loop.stop(self._end):
                 return
-            self._ending = True
-            try:
-                self._stopping.set()
-                self._wake()
-                self._thread.join()
-                with self._lock:
-                    self._thread = self._process = None
-                    self._close(self._members)
-                    if self._faults is not None:
-                        self._faults.stopped()
-            finally:
-                self._ending = False
-            failure = self.take_failure()
+            failure = loop.take_failure()
         if failure is not None:
             raise failure
+
+    def _end(self) -> None:
+        self._close(self._members)
+        if self._faults is not None:
+            self._faults.stopped()
 
     def _close(self, members: Iterable[Member]) -> None:
         for member in members:
             member.close()
-        for link in list(self._links):
-            link.close()
-        self._turns.clear()
-        self._dirty.clear()
-        self._close_selector()
-
-    def _close_selector(self) -> None:
-        self.selector.close()
-        if self._waker is not None:
-            self._waker.close()
-            self._woken.close()
-            self._waker = None
-
-    @property
-    def _is_parents(self) -> bool:
-        """Whether this is a forked child, and the fake runs in its parent."""
-        return self._process is not None and self._process != os.getpid()
-
-    def _check_process(self) -> None:
-        if self._is_parents:
-            raise RuntimeError(
-                f"this FakeZooKeeper runs in process {self._process}, of which this one was "
-                "forked; clients can use it from here, but only that process can control it"
-            )
-
-    def _abandon(self) -> None:
-        """Closes the copies of the sockets that a forked child has. Parent and child share one
-        selector, so nothing is unregistered; the thread may have held the locks.
-        """
-        if self._thread is not None:
-            self._thread = None
-            for member in self._members:
-                member.abandon()
-            for link in self._links:
-                link.abandon()
-            self._close_selector()
+        self._loop.close()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -323,7 +244,7 @@ class FakeZooKeeper:
             with self.at_work():
                 if self._faults is None:
                     self._faults = Faults(self, self._ensemble)
-                    for link, number in self._links.items():
+                    for link, number in self._loop.links.items():
                         if isinstance(link.connection, Connection):
                             link.connection = self._carried(link, link.connection, number)
         return self._faults
@@ -332,26 +253,15 @@ class FakeZooKeeper:
         """What ``link`` is to carry: once faults are in use, they have a hand in it."""
         if self._faults is None:
             return connection
-        return self._faults.wire(connection, number + 1, partial(self._mark, link))
+        return self._faults.wire(connection, number + 1, partial(self._loop.mark, link))
 
-    def _mark(self, link: Link, _connection: Connection | None = None) -> None:
-        """There is something to send, or a socket to be closed."""
-        self._dirty[link] = None
-
-    def failed(self, error: Exception, text: str = "zkfake failed; please report this") -> None:
+    def failed(self, error: Exception, text: str) -> None:
         """Keeps what went wrong for `stop`."""
-        logger.error(text, exc_info=error)
-        self._failure = text, error
+        self._loop.failed(error, text)
 
     def take_failure(self) -> RuntimeError | None:
         """What `stop` would raise for a failure so far, and does not raise any more."""
-        failure, self._failure = self._failure, None
-        if failure is None:
-            return None
-        text, error = failure
-        raised = RuntimeError(text)
-        raised.__cause__ = error
-        return raised
+        return self._loop.take_failure()
 
     # -- looking in
 
@@ -389,156 +299,72 @@ class FakeZooKeeper:
     @property
     def running(self) -> bool:
         """Whether it serves."""
-        return self._thread is not None and self._thread.is_alive() and not self._is_parents
+        return self._loop.running
 
     @property
     def members(self) -> tuple[Member, ...]:
         """The servers. Raises `RuntimeError` unless running, and in a forked child."""
-        self._check_process()
-        if self._thread is None:
+        self._loop.check_process()
+        if not self._loop.started:
             raise RuntimeError(
                 "this FakeZooKeeper is not running; start() it or use it in a with block"
             )
         return self._members
 
+    @property
+    def selector(self) -> selectors.BaseSelector:
+        """What its thread waits on."""
+        return self._loop.selector
+
     def at_work(self) -> AtWork:
         """Excludes the thread while the ``with`` block lasts, and lets it see to what the block
         did. Raises `RuntimeError` in a forked child.
         """
-        self._check_process()
-        return AtWork(self._lock, self._catch_up, self._wake)
+        return self._loop.at_work()
 
-    def _catch_up(self) -> None:
-        """The clock of an idle fake stands where it was woken last."""
-        self._ensemble.advance(self._now())
+    # -- called by the loop
 
-    # -- the thread
+    def advance(self, now: int) -> None:
+        """Lets the ensemble, and faults that end by themselves, do what is due."""
+        self._ensemble.advance(now)
+        if self._faults is not None:
+            self._faults.timers.run_due(now)
 
-    def _now(self) -> int:
-        return int((self._epoch + time.monotonic()) * 1000)
+    def deadline(self) -> int | None:
+        """When there is something to do next; ``None`` where there is not."""
+        due = self._ensemble.deadline()
+        return due if self._faults is None else _earlier(due, self._faults.timers.next())
 
-    def _run(self) -> None:
-        try:
-            self._serve()
-        except Exception as error:
-            self.failed(error)
-            if self._faults is not None:
-                self._faults.broken()
-            with self._lock:
-                for link in list(self._links):
-                    link.close()  # or the clients would wait for ever
-
-    def _serve(self) -> None:
-        ensemble, selector = self._ensemble, self.selector
-        ready: list[tuple[selectors.SelectorKey, int]] = []
-        while True:
-            # Whoever stops it may hold the lock: a signal handler can interrupt what has it.
-            while not self._lock.acquire(timeout=_PATIENCE):
-                if self._stopping.is_set():
-                    return
-            try:
-                if self._stopping.is_set():
-                    return
-                now = self._now()
-                ensemble.advance(now)
-                if self._faults is not None:
-                    self._faults.timers.run_due(now)
-                registered = selector.get_map()
-                for key, mask in ready:
-                    if key.fd in registered:
-                        self._call(key.data, mask)
-                self._turns.run(self._take_turn)
-                self._flush()
-                due = now if self._turns else ensemble.deadline()
-                if self._faults is not None:
-                    due = _earlier(due, self._faults.timers.next())
-            finally:
-                self._lock.release()
-            if self._stopping.is_set():
-                return  # the wake-up for it may be among those that were drained just now
-            # The clock was rounded down, so this does not end before it is due.
-            wait = None if due is None else min(max(0, due - now) / 1000, _LONGEST_WAIT)
-            ready = selector.select(wait)
-
-    def _call(self, action: Callable[[int], None], mask: int) -> None:
-        """What one socket has to have done; a fault in it is kept for `stop`."""
-        try:
-            action(mask)
-        except Exception as error:
-            self.failed(error)
-
-    def _take_turn(self, link: Link, may_go_on: Callable[[], bool]) -> bool:
-        """A turn of one link, whose answers leave at once; as `_call`. Whether there is more."""
-        try:
-            more = link.take_turn(may_go_on)
-            if link in self._dirty:
-                del self._dirty[link]
-                link.send()
-        except Exception as error:
-            self.failed(error)
-            return False
-        return more and not link.is_full
-
-    def _flush(self) -> None:
-        while self._dirty:
-            link, _ = self._dirty.popitem()
-            if link in self._links:
-                link.send()
-
-    def _wake(self) -> None:
-        # Full: it wakes up anyway. Closed: nobody is left to wake.
-        waker = self._waker
-        if waker is not None:
-            with suppress(OSError):
-                waker.send(b"\0")
-
-    def _drain_wakeups(self, _mask: int) -> None:
-        with suppress(BlockingIOError):
-            self._woken.recv(4096)
+    def broken(self) -> None:
+        """The loop has failed: whoever waits for a fault goes on."""
+        if self._faults is not None:
+            self._faults.broken()
 
     def serve(
         self, number: int, accepted: socket.socket, peer: tuple[str, int], secure: bool
     ) -> None:
         """Takes on a socket that server ``number`` accepted."""
 
+        loop = self._loop
+
         def connect(link: Link, ids: tuple[Id, ...]) -> Carried:
-            mark = partial(self._mark, link)
+
+            def mark(_connection: Connection) -> None:
+                loop.mark(link)
+
             connection = Connection(self.replicas[number], (peer[0], peer[1]), mark, ids)
             return self._carried(link, connection, number)
 
         tls = self.tls if secure else None
         try:
-            link = Link(self.selector, self._turns, accepted, connect, self._links.pop, tls)
+            link = Link(loop.selector, loop.turns, accepted, connect, loop.links.pop, tls)
         except OSError:
             accepted.close()  # gone already
             return
-        self._links[link] = number
+        loop.links[link] = number
         if secure:
             due = self._ensemble.now + _TLS_HANDSHAKE_TIMEOUT
             link.handshake = self._ensemble.timers.at(due, link.give_up_handshake)
-
-
-class AtWork:
-    """The lock, the right time, and a wake-up for the thread when the lock is let go."""
-
-    def __init__(
-        self, lock: threading.RLock, catch_up: Callable[[], None], wake: Callable[[], None]
-    ) -> None:
-        self._lock = lock
-        self._catch_up = catch_up
-        self._wake = wake
-
-    def __enter__(self) -> None:
-        self._lock.acquire()
-        try:
-            self._catch_up()
-        except BaseException:
-            self._lock.release()
-            raise
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()
-        self._wake()
 
 
 def _earlier(one: int | None, other: int | None) -> int | None:

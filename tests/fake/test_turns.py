@@ -251,7 +251,7 @@ def test_a_client_that_went_away_leaves_no_bytes(
     deaf, other = raw(), raw()
     deaf.send(wire.request(1, wire.OPS["getData"], wire.path_watch("/big")) * 50)
     with server.at_work():
-        link = next(iter(server._links))
+        link = next(iter(server._loop.links))
     deaf.socket.close()
     while len(server.connections) > 1:
         other.send(wire.request(wire.PING_XID, wire.PING))

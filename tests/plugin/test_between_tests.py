@@ -131,11 +131,11 @@ def test_an_action_that_fails_and_a_fake_that_fails_are_told_of_where_it_happene
             def fail():
                 raise KeyError("planted")
 
-            fake = zk_fake._fake
-            fake._flush = fail
+            loop = zk_fake._fake._loop
+            loop._flush = fail
             zk_client.create_async("/a").wait(10)
-            fake._thread.join(10)
-            del fake._flush
+            loop._thread.join(10)
+            del loop._flush
 
         def test_after(zk_client):
             zk_client.create("/a")
