@@ -15,33 +15,42 @@ from zkdict.cache import Cache
 from zkfake.simulation import Simulation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 KEYS = [f"k{number}" for number in range(20)]
-LATENCY = 0.05  # seconds, one way
+LATENCY = (0.05, 0.05)  # seconds, one way
 
 
 class Busy:
-    """Twenty keys, each of which changes some fifty times a second; and a client that is far."""
+    """Keys that change one after the other, so many times a second; and a client that is far."""
 
-    def __init__(self, sim: Simulation) -> None:
+    def __init__(
+        self,
+        sim: Simulation,
+        keys: list[str] = KEYS,
+        rate: int = 1000,
+        latency: tuple[float, float] = LATENCY,
+    ) -> None:
         self.sim = sim
         self.writer = sim.client("writer")
         self.writer.ensure_path("/dict")
-        for key in KEYS:
-            self.writer.create(f"/dict/{key}", b"0")
+        for key in keys:
+            self.writer.create_async(f"/dict/{key}", b"0")
+        self.writer.sync("/dict")
         self.going = True
+        self.written = 0
         self.client = sim.client("reader", timeout=60.0)
-        sim.faults.slow("reader", (LATENCY, LATENCY))
-        self.task = sim.spawn(self._write)
+        sim.faults.slow("reader", latency)
+        self.task = sim.spawn(self._write, keys, rate)
 
-    def _write(self) -> None:
+    def _write(self, keys: list[str], rate: int) -> None:
         number = 0
         while self.going:
             number += 1
-            for key in KEYS:
+            for key in keys:
                 self.writer.set_async(f"/dict/{key}", b"%d" % number)
-                self.sim.sleep(0.001)
+                self.written += 1
+                self.sim.sleep(1 / rate)
 
     def open(self, **options: Any) -> ZooKeeperDict[Any]:
         return ZooKeeperDict(self.client, "/dict", wait=5, **options)
@@ -99,6 +108,58 @@ def test_own_writes_end(busy: Busy) -> None:
         del items["own"]
         assert "own" not in items
         assert busy.sim.now - began < 2
+
+
+def test_a_thousand_keys_and_two_thousand_changes_a_second() -> None:
+    """All of this, with as many reads at a time as there ever are. No bound is the length of the
+    outage, or of the dict: each is `max_staleness`, a second, and what a round trip takes.
+    """
+    keys = [f"k{number}" for number in range(1000)]
+    with Simulation() as sim:
+        # Its requests reach the server one by one, not in one moment, and so do the answers.
+        busy = Busy(sim, keys, rate=2000, latency=(0.0005, 0.005))
+
+        def seconds(do: Callable[[], object]) -> float:
+            began, written = sim.now, busy.written
+            do()
+            assert busy.written - written > 1900 * (sim.now - began) - 10, "it was not busy"
+            return sim.now - began
+
+        def own_write() -> None:
+            items["own"] = items.get("own", 0) + 1
+
+        def wait() -> None:
+            stat = busy.writer.set("/dict/k7", b"-1")
+            items.wait_until(stat.mzxid, 5)
+            assert items.zxid >= stat.mzxid
+
+        def cut() -> None:
+            before = items["k3"]
+            sim.faults.drop("reader")
+            sim.run_until(lambda: items.state is not State.LIVE)
+            sim.run_until(lambda: items.state is State.LIVE)
+            assert items["k3"] > before
+
+        sim.sleep(1)
+        began = sim.now
+        items = busy.open()
+        assert sim.now - began < 2
+        assert set(items) == set(keys)
+        assert not items.snapshot().exact
+        assert seconds(wait) < 3  # two answers, each of which a state has to hold
+        assert seconds(lambda: items.sync(5)) < 2
+        assert seconds(own_write) < 2
+        assert items["own"] == 1
+        assert seconds(cut) < 2
+        assert seconds(own_write) < 2
+        assert items["own"] == 2
+        busy.going = False
+        busy.task.result()
+        sim.settle()
+        items.sync(5)
+        assert items.snapshot().exact
+        assert all(items[key] == int(busy.writer.get(f"/dict/{key}")[0]) for key in keys[:20])
+        items.close()
 
 
 def test_it_settles_once_the_others_do(busy: Busy) -> None:
