@@ -5,9 +5,10 @@ The rules that live here:
 - Reads are plain calls on `mapping`: they come from memory and wait for nothing. Everything that
   waits for the server is awaited.
 - `set` sends its request from the event loop, and is woken once the copy holds it. Only where that
-  does not come about (no connection, another attempt is needed) it goes on in a thread: a set can
-  be repeated. Everything else runs in a thread (see `threads`); asyncio's own pool is no place for
-  waits without end, and `asyncio.run` would wait for them.
+  does not come about (no connection, another attempt is needed) the same call goes on in a thread:
+  it knows what was sent, and by when it has to be done. Everything else runs in a thread (see
+  `threads`); asyncio's own pool is no place for waits without end, and `asyncio.run` would wait for
+  them.
 - Changes reach the event loop through `call_soon_threadsafe`, in order.
 - Cancelling a call stops waiting for it; what was sent may still be applied.
 """
@@ -25,7 +26,7 @@ from zkdict import clock
 from zkdict.backlog import Backlog
 from zkdict.dict import ZooKeeperDict
 from zkdict.records import ANY, Change, Entry, State
-from zkdict.threads import run_in_thread
+from zkdict.threads import NoThreadError, run_in_thread
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from zkdict.lease import Lease, LeaseState
     from zkdict.txn import Txn
     from zkdict.view import Snapshot
-    from zkdict.writes import Writer
+    from zkdict.writes import SetCall, Writer
 
 __all__ = ["AsyncLease", "AsyncZooKeeperDict"]
 
@@ -49,7 +50,10 @@ _TURN = 0.005  # seconds of sending before the loop has its turn
 
 
 async def in_thread(call: Callable[..., T], *arguments: Any, **options: Any) -> T:
-    """Await `call(...)`, made in a daemon thread with the caller's context variables."""
+    """Await `call(...)`, made in a daemon thread with the caller's context variables.
+
+    Raises what it raises, or NoThreadError: it was not made.
+    """
     loop, context = asyncio.get_running_loop(), contextvars.copy_context()
     future: asyncio.Future[T] = loop.create_future()
 
@@ -73,76 +77,99 @@ async def in_thread(call: Callable[..., T], *arguments: Any, **options: Any) -> 
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
             loop.call_soon_threadsafe(settle, result, error)
 
-    run_in_thread(work)
+    def refuse(error: NoThreadError) -> None:
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(settle, None, error)
+
+    run_in_thread(work, refuse)
     return await future
 
 
+class _Arrival:
+    """One `set` of a coroutine's."""
+
+    __slots__ = ("call", "future", "start")
+
+    def __init__(self, start: Callable[[], SetCall], future: asyncio.Future[bool]) -> None:
+        self.start = start
+        self.future = future
+        self.call: SetCall | None = None
+        """What `start` returned, once it was called."""
+
+
 class _Arrivals:
-    """Sends what coroutines have to send, some milliseconds of each turn of the loop, and wakes
-    them when the copy holds it. Used on one event loop at a time.
+    """Sends what the coroutines of one event loop have to send, some milliseconds of each turn of
+    the loop, and wakes them when the copy holds it.
     """
 
-    def __init__(self, writer: Writer[Any]) -> None:
+    def __init__(self, writer: Writer[Any], loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
         self._writer = writer
-        self._to_send: deque[tuple[Callable[[], Submitted | None], asyncio.Future[bool]]] = deque()
-        self._waiting: deque[tuple[Submitted, asyncio.Future[bool]]] = deque()  # as they were sent
+        self._to_send: deque[_Arrival] = deque()
+        self._waiting: deque[tuple[Submitted, _Arrival]] = deque()  # as they were sent
 
-    async def of(self, start: Callable[[], Submitted | None]) -> bool:
-        """Whether it was applied, and is shown now; False where that is not known in time.
+    async def of(self, start: Callable[[], SetCall]) -> tuple[bool, SetCall | None]:
+        """Whether it was applied, and is shown now; else what there is to go on with, if anything.
 
         Raises what `start` raises.
         """
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[bool] = loop.create_future()
-        self._to_send.append((start, future))
+        arrival = _Arrival(start, self.loop.create_future())
+        self._to_send.append(arrival)
         if len(self._to_send) == 1:
-            self._send(loop)
+            self._send()
         try:
-            return await asyncio.wait_for(future, self._writer.max_staleness + _PATIENCE)
+            shown = await asyncio.wait_for(arrival.future, self._writer.max_staleness + _PATIENCE)
         except (TimeoutError, asyncio.TimeoutError):
-            return False
+            shown = False
+        return shown, arrival.call
 
-    def _send(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _send(self) -> None:
         feed, end = self._writer.feed, clock.monotonic() + _TURN
         while self._to_send and clock.monotonic() < end:
-            start, future = self._to_send[0]
+            arrival = self._to_send[0]
             try:
-                submitted = None if future.done() else start()
+                if not arrival.future.done():  # else nobody waits for it any more
+                    self._start(arrival)
             except Exception as error:
-                future.set_exception(error)
-            else:
-                if submitted is not None:
-                    with feed.lock:
-                        self._waiting.append((submitted, future))
-                elif not future.done():
-                    future.set_result(False)
+                arrival.future.set_exception(error)
             self._to_send.popleft()
         if self._waiting:
             feed.follow(self._look)
         if self._to_send:
-            loop.call_soon(self._send, loop)
+            self.loop.call_soon(self._send)
+
+    def _start(self, arrival: _Arrival) -> None:
+        call = arrival.call = arrival.start()
+        if call.submitted is None:
+            arrival.future.set_result(False)
+            return
+        with self._writer.feed.lock:
+            self._waiting.append((call.submitted, arrival))
 
     def _look(self) -> None:
         """Something was heard of the server; called with the lock held."""
-        feed, arrived = self._writer.feed, []
+        feed = self._writer.feed
+        arrived: list[tuple[_Arrival, bool]] = []
         lost = feed.state is State.CLOSED or not feed.connected
-        while self._waiting and (
-            lost or feed.cache.position >= self._waiting[0][0].request.position
-        ):
-            arrived.append(self._waiting.popleft())
+        while self._waiting:
+            submitted, arrival = self._waiting[0]
+            held = feed.cache.position >= submitted.request.position
+            if not (held or lost):
+                break
+            arrived.append((arrival, held and submitted.sent.successful()))
+            self._waiting.popleft()
         if not self._waiting:
             feed.unfollow(self._look)
         if arrived:
             self._writer.view.refresh()
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
-                arrived[0][1].get_loop().call_soon_threadsafe(_settle, arrived)
+                self.loop.call_soon_threadsafe(_settle, arrived)
 
 
-def _settle(arrived: list[tuple[Submitted, asyncio.Future[bool]]]) -> None:
-    for submitted, future in arrived:
-        if not future.done():  # else cancelled
-            result = submitted.result
-            future.set_result(result is not None and result.successful())
+def _settle(arrived: list[tuple[_Arrival, bool]]) -> None:
+    for arrival, shown in arrived:
+        if not arrival.future.done():  # else cancelled
+            arrival.future.set_result(shown)
 
 
 class AsyncLease(Generic[V]):
@@ -216,11 +243,23 @@ class AsyncZooKeeperDict(Generic[V]):
 
     async def set(self, key: str, value: V) -> None:
         """`d[key] = value`."""
-        if self._arrivals is None:
-            self._arrivals = _Arrivals(self._dict._writer)  # noqa: SLF001  it is the same dict
-        writer = self._dict._writer  # noqa: SLF001
-        if not await self._arrivals.of(lambda: writer.start_set(key, value)):
-            await in_thread(self._dict.__setitem__, key, value)
+        writer, loop = self._dict._writer, asyncio.get_running_loop()  # noqa: SLF001  the same dict
+        # What a loop left behind when it was closed is not sent, and holds up no other loop.
+        if self._arrivals is None or self._arrivals.loop is not loop:
+            self._arrivals = _Arrivals(writer, loop)
+        shown, call = await self._arrivals.of(lambda: writer.start_set(key, value))
+        if shown:
+            return
+        if call is None:  # nothing was sent
+            await in_thread(writer.set, key, value)
+            return
+        sent = call.submitted is not None
+        try:
+            await in_thread(writer.finish_set, call)
+        except NoThreadError as error:
+            if sent:
+                raise writer.uncertain_set(call) from error
+            raise
 
     async def delete(self, key: str) -> None:
         """`del d[key]`."""
@@ -288,8 +327,8 @@ class AsyncZooKeeperDict(Generic[V]):
 
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator[Txn[V]]:
-        """`async with d.transaction() as t:`; only its end waits."""
-        txn = self._dict._begin()  # noqa: SLF001
+        """`async with d.transaction() as t:`; its beginning waits where reads do, and its end."""
+        txn = await in_thread(self._dict._begin)  # noqa: SLF001
         yield txn
         await in_thread(txn.commit)
 
@@ -335,6 +374,7 @@ class AsyncZooKeeperDict(Generic[V]):
         loop, come = asyncio.get_running_loop(), asyncio.Event()
         backlog: Backlog[V] = Backlog([])
         closed = False
+        subscriptions = contextlib.ExitStack()
 
         def put(batch: list[Change[V]]) -> None:
             backlog.put(batch)
@@ -345,14 +385,22 @@ class AsyncZooKeeperDict(Generic[V]):
             closed = True
             come.set()
 
+        def in_loop(call: Callable[..., None], *arguments: Any) -> None:
+            try:
+                loop.call_soon_threadsafe(call, *arguments)
+            except RuntimeError:  # it was closed, and did not end this generator
+                subscriptions.close()
+
         def look(_old: State, new: State) -> None:
             if new is State.CLOSED:
-                loop.call_soon_threadsafe(end)
+                in_loop(end)
 
         def told(batch: list[Change[V]]) -> None:
-            loop.call_soon_threadsafe(put, batch)
+            in_loop(put, batch)
 
-        with self._dict.on_state(look), self._dict.on_changes(told, initial=initial):
+        with subscriptions:
+            subscriptions.enter_context(self._dict.on_state(look))
+            subscriptions.enter_context(self._dict.on_changes(told, initial=initial))
             while True:
                 try:
                     await asyncio.wait_for(come.wait(), timeout)

@@ -254,6 +254,7 @@ class Feed:
             for submitted in self._submitted.values():
                 submitted.done.set()
             self.signal.notify()
+            self._let_followers_look()
         _forget(self.client, self._link, self._watches)
 
     def forked(self) -> None:

@@ -226,6 +226,22 @@ class Sender(Generic[V]):
         if not feed.signal.wait_for(self._connected, deadline) or remaining(deadline) == 0:
             raise Timeout("no connection to ZooKeeper until the deadline; nothing was sent")
         submitted = feed.submit(send, expect=expect, wrote=wrote, local=local, looks=looks)
+        return self.answer(submitted, deadline, check=check, strict=strict)
+
+    def answer(
+        self,
+        submitted: Submitted,
+        deadline: float | None,
+        *,
+        check: Callable[[Any], None] = lambda _: None,
+        strict: bool = False,
+    ) -> Any:
+        """The second half of `call`: wait for the answer to what was sent, and for the copy.
+
+        Raises:
+            UnansweredError, KazooException: as `call`.
+        """
+        feed = self.feed
         submitted.done.wait(remaining(deadline))
         if submitted.result is None or not submitted.result.ready():
             raise UnansweredError("no answer until the deadline", submitted, check)

@@ -6,11 +6,12 @@ The rules that live here:
   several are needed they start each other, so that the loop does not stand still meanwhile.
 - Their number has no bound, as waits have no end, and a write that waits for a thread would miss
   its deadline. One that has been idle for a second ends.
+- Where no thread can be started, the calls that no idle thread will take are refused at once. What
+  is refused was taken out of the queue: it is never made.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import threading
 from collections import deque
@@ -19,21 +20,25 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["run_in_thread"]
+__all__ = ["NoThreadError", "run_in_thread"]
 
 _IDLE: Final = 1.0  # seconds
+
+
+class NoThreadError(RuntimeError):
+    """No thread can be started for a call, which was not made."""
 
 
 class _Threads:
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._calls: deque[Callable[[], None]] = deque()
+        self._calls: deque[tuple[Callable[[], None], Callable[[NoThreadError], None]]] = deque()
         self._idle = 0
         self._starting = False
 
-    def put(self, call: Callable[[], None]) -> None:
+    def put(self, call: Callable[[], None], refuse: Callable[[NoThreadError], None]) -> None:
         with self._changed:
-            self._calls.append(call)
+            self._calls.append((call, refuse))
             self._changed.notify()
         self._start_one()
 
@@ -44,33 +49,53 @@ class _Threads:
             self._starting = True
         try:
             threading.Thread(target=self._work, name="zkdict-await", daemon=True).start()
+        except Exception as error:
+            self._refuse(error)
         except BaseException:
-            self._starting = False
+            with self._changed:
+                self._starting = False
             raise
 
+    def _refuse(self, why: Exception) -> None:
+        """Give back what no idle thread will take: the newest calls."""
+        refused = []
+        with self._changed:
+            self._starting = False
+            while len(self._calls) > self._idle:
+                refused.append(self._calls.pop()[1])
+        for refuse in refused:
+            error = NoThreadError(f"no thread can be started for this call: {why}")
+            error.__cause__ = why
+            refuse(error)
+
     def _work(self) -> None:
-        self._starting = False
-        while (call := self._next()) is not None:
-            with contextlib.suppress(RuntimeError):  # no more threads: this one comes back for it
-                self._start_one()
+        call = self._next(new=True)
+        while call is not None:
+            self._start_one()
             call()
             del call  # while it is idle, it holds nothing
+            call = self._next()
 
-    def _next(self) -> Callable[[], None] | None:
+    def _next(self, *, new: bool = False) -> Callable[[], None] | None:
         with self._changed:
+            if new:  # until it has a call, or is idle, no other one is started
+                self._starting = False
             if not self._calls:
                 self._idle += 1
                 self._changed.wait(_IDLE)
                 self._idle -= 1
-            return self._calls.popleft() if self._calls else None
+            return self._calls.popleft()[0] if self._calls else None
 
 
 _threads = _Threads()
 
 
-def run_in_thread(call: Callable[[], None]) -> None:
-    """Run a call that raises nothing. Costs nothing but a place in a queue."""
-    _threads.put(call)
+def run_in_thread(call: Callable[[], None], refuse: Callable[[NoThreadError], None]) -> None:
+    """Run a call that raises nothing, or call `refuse(error)` in its place, here or elsewhere.
+
+    Costs nothing but a place in a queue.
+    """
+    _threads.put(call, refuse)
 
 
 def _after_fork() -> None:

@@ -12,6 +12,7 @@ The rules that live here:
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from kazoo.exceptions import BadVersionError, NodeExistsError, NoNodeError
@@ -40,9 +41,25 @@ if TYPE_CHECKING:
     from zkdict.answers import Submitted
     from zkdict.records import Entry
 
-__all__ = ["Writer"]
+__all__ = ["SetCall", "Writer"]
 
 V = TypeVar("V")
+
+
+@dataclass(slots=True)
+class SetCall:
+    """A `set` under way."""
+
+    key: str
+    name: str
+    raw: bytes
+    deadline: float | None
+    floor: int
+    """A zxid below that of all its requests."""
+    exists: bool
+    """Whether the next request, or the one that was sent, is a set and no create."""
+    submitted: Submitted | None = None
+    """A request that was sent, and not waited for yet."""
 
 
 class Writer(Sender[V]):
@@ -61,29 +78,60 @@ class Writer(Sender[V]):
             InvalidKey, EncodeError, ValueTooLarge: nothing was sent.
             RootMissing, Timeout, WriteUncertain, KazooException.
         """
-        name = self.codec.to_name(key)
-        raw = self.encoded(key, value)
+        return self.finish_set(self._begin_set(key, value))
+
+    def _begin_set(self, key: str, value: V) -> SetCall:
+        name, raw = self.codec.to_name(key), self.encoded(key, value)
         deadline, floor = self.begin(), self.floor
-        exists = self.feed.cache.working(name) is not None
+        return SetCall(key, name, raw, deadline, floor, self.feed.cache.working(name) is not None)
+
+    def start_set(self, key: str, value: V) -> SetCall:
+        """The beginning of `set`, which waits for nothing: its first request, with a connection.
+
+        Raises what `set` checks, Closed, ForkedDict.
+        """
+        call = self._begin_set(key, value)
+        if self.feed.connected:
+            if call.exists:
+                request = self._set(call.name, call.raw, ANY)
+            else:
+                request = self._create(call.name, call.raw, None)
+            call.submitted = self.feed.submit(**request)
+        return call
+
+    def finish_set(self, call: SetCall) -> Znode:
+        """The rest of `set`: wait for what was sent, and send it again where that is needed.
+
+        Raises as `set`.
+        """
+        name, raw, deadline = call.name, call.raw, call.deadline
+
+        def sent() -> Any:
+            started, call.submitted = call.submitted, None
+            if started is not None:
+                answer = self.answer(started, deadline)
+                return answer if call.exists else answer[1]
+            if call.exists:
+                return self.send_set(name, raw, ANY, deadline)
+            return self.send_create(name, raw, deadline)
 
         def attempt() -> Znode | None:
-            nonlocal exists
             try:
-                if exists:
-                    return znode(raw, self.send_set(name, raw, ANY, deadline))
-                return znode(raw, self.send_create(name, raw, deadline))
+                return znode(raw, sent())
             except NoNodeError:
-                if not exists:
+                if not call.exists:
                     self.make_root(deadline)
-                exists = False
+                call.exists = False
             except NodeExistsError:
-                exists = True
+                call.exists = True
             return None
 
-        def uncertain() -> WriteUncertain:
-            return self.uncertain("set", key, {name: outcomes.stored(raw, floor)}, wants="stored")
+        return self.resend(attempt, deadline, lambda: self.uncertain_set(call))
 
-        return self.resend(attempt, deadline, uncertain)
+    def uncertain_set(self, call: SetCall) -> WriteUncertain:
+        """The exception for a `set` that was sent, and of which nobody knows what became."""
+        judges = {call.name: outcomes.stored(call.raw, call.floor)}
+        return self.uncertain("set", call.key, judges, wants="stored")
 
     def send_set(self, name: str, raw: bytes, version: int, deadline: float | None) -> Any:
         """One setData; its Stat. Raises NoNodeError, BadVersionError, and as `call`."""
@@ -105,19 +153,6 @@ class Writer(Sender[V]):
             "wrote": lambda stat: {name: znode(raw, stat)},
             "local": {name: raw},
         }
-
-    def start_set(self, key: str, value: V) -> Submitted | None:
-        """The first attempt of `set`, which is not waited for; None without a connection.
-
-        Raises what `set` checks, Closed, ForkedDict.
-        """
-        name, raw = self.codec.to_name(key), self.encoded(key, value)
-        self.begin()
-        if not self.feed.connected:
-            return None
-        if self.feed.cache.working(name) is None:
-            return self.feed.submit(**self._create(name, raw, None))
-        return self.feed.submit(**self._set(name, raw, ANY))
 
     def send_create(
         self, name: str, raw: bytes, deadline: float | None, claim: Claim | None = None

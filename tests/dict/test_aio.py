@@ -3,6 +3,7 @@
 import asyncio
 import contextvars
 import inspect
+import itertools
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -10,13 +11,26 @@ from typing import Any
 import pytest
 from kazoo.client import KazooClient
 
-from zkdict import AsyncZooKeeperDict, Closed, LeaseState, ZooKeeperDict
+from zkdict import AsyncZooKeeperDict, Closed, LeaseState, WriteUncertain, ZooKeeperDict
+from zkdict.threads import _Threads
 
 Open = Callable[..., ZooKeeperDict[Any]]
 
 
 def waiting_threads() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "zkdict-await"]
+
+
+def no_new_threads(patches: pytest.MonkeyPatch, after: int = 0) -> None:
+    """The machine refuses to start threads for calls that are awaited, after so many."""
+    start, started = threading.Thread.start, itertools.count()
+
+    def limited(thread: threading.Thread) -> None:
+        if thread.name == "zkdict-await" and next(started) >= after:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    patches.setattr(threading.Thread, "start", limited)
 
 
 def test_every_method(zk_client: KazooClient, open_dict: Open) -> None:
@@ -192,3 +206,208 @@ def test_every_method_has_its_counterpart() -> None:
     callbacks = {"on_change", "on_changes", "on_state", "on_error"}  # on threads, as they say
     public = {name for name in plain if not name.startswith("_")}
     assert public - predecessors - reads - callbacks <= set(dir(AsyncZooKeeperDict))
+
+
+@pytest.mark.parametrize("event", ["closed", "deadline", "cut", "no thread"])
+def test_a_set_whose_answer_is_lost_does_not_say_that_nothing_was_sent(
+    event: str,
+    proxy: Any,
+    client_behind: Callable[..., KazooClient],
+    open_dict: Open,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What goes on in a thread knows of the request that the loop sent."""
+    client, other = client_behind(proxy, timeout=30.0), open_dict()
+    other["a"] = 1
+
+    async def program() -> WriteUncertain:
+        open_it = AsyncZooKeeperDict[int].open
+        items = await open_it(client, "/dict", max_staleness=0.05, write_timeout=0.3)
+        await items.sync()
+        monkeypatch.setattr("zkdict.aio._PATIENCE", 0.25)
+        proxy.lose("setData", "silence" if event in ("closed", "deadline") else "reply")
+        task = asyncio.create_task(items.set("a", 2))
+        await asyncio.sleep(0)
+        if event == "no thread":
+            monkeypatch.setattr("zkdict.threads._threads", _Threads())
+            no_new_threads(monkeypatch)
+        else:
+            assert await asyncio.to_thread(proxy.lost.wait, 60)
+        if event == "closed":
+            await items.close()
+        elif event == "cut":
+            proxy.cut()
+        with pytest.raises(WriteUncertain) as caught:
+            await task
+        monkeypatch.undo()
+        proxy.heal()
+        proxy.drop()
+        if event != "closed":
+            assert await asyncio.to_thread(caught.value.resolve, 60) is True
+            await items.close()
+        return caught.value
+
+    asyncio.run(program())
+    other.sync()
+    assert other["a"] == 2
+
+
+def test_a_set_that_was_answered_is_shown_when_the_connection_goes(
+    proxy: Any,
+    client_behind: Callable[..., KazooClient],
+    open_dict: Open,
+    hold_callbacks: Any,
+) -> None:
+    client = client_behind(proxy, timeout=30.0)
+    open_dict()["a"] = 1
+
+    async def program() -> None:
+        items = await AsyncZooKeeperDict[int].open(client, "/dict", max_staleness=0.05)
+        await items.sync()
+        with hold_callbacks(client):
+            task = asyncio.create_task(items.set("a", 2))
+            await asyncio.sleep(0)
+            await asyncio.to_thread(client.sync, "/")  # its answer comes behind that of the set
+            proxy.drop()
+            await task
+            assert items.mapping["a"] == 2
+        await items.close()
+
+    asyncio.run(program())
+
+
+def test_a_set_that_the_server_refuses_is_corrected(
+    zk_client_factory: Any,
+    open_dict: Open,
+    hold_callbacks: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The copy does not know yet that the key is gone, or there."""
+    client, other = zk_client_factory(), open_dict()
+    other["gone"] = 1
+
+    async def program() -> None:
+        items = await AsyncZooKeeperDict[int].open(client, "/dict", max_staleness=0.05)
+        await items.sync()
+        with hold_callbacks(client):
+            await asyncio.to_thread(other.replace_all, {"made": 1})
+            monkeypatch.setattr("zkdict.aio._PATIENCE", 0.05)
+            await asyncio.gather(items.set("gone", 2), items.set("made", 2))
+            assert dict(items.mapping) == {"gone": 2, "made": 2}
+        await items.close()
+
+    asyncio.run(program())
+    other.sync()
+    assert dict(other) == {"gone": 2, "made": 2}
+
+
+def test_what_is_refused_for_want_of_a_thread_is_never_made(
+    zk_client: KazooClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    items = ZooKeeperDict[int](zk_client, "/dict")
+    both = AsyncZooKeeperDict(items)
+
+    async def program() -> None:
+        monkeypatch.setattr("zkdict.threads._threads", _Threads())
+        with monkeypatch.context() as patches:
+            no_new_threads(patches)
+            with pytest.raises(RuntimeError, match="can't start new thread"):
+                await both.add("refused", 1)
+        await both.add("made", 1)
+
+    asyncio.run(program())
+    items.sync()
+    assert dict(items) == {"made": 1}
+    items.close()
+
+
+def test_waits_do_not_hold_up_what_gets_no_thread(
+    zk_client: KazooClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is refused at once, also where others have threads; an idle one is used."""
+
+    async def program() -> None:
+        async with await AsyncZooKeeperDict[int].open(zk_client, "/dict") as items:
+            monkeypatch.setattr("zkdict.threads._threads", _Threads())
+            no_new_threads(monkeypatch, after=1)
+            wait = asyncio.create_task(items.wait_for(lambda now: now.get("a")))
+            add = asyncio.create_task(items.add("b", 1))
+            await asyncio.wait([wait, add], return_when=asyncio.FIRST_COMPLETED)
+            assert not wait.done()
+            with pytest.raises(RuntimeError, match="can't start new thread"):
+                await add
+            await items.set("a", 7)
+            assert await wait == 7
+            await items.add("b", 1)
+            monkeypatch.undo()
+            assert dict(items.mapping) == {"a": 7, "b": 1}
+
+    asyncio.run(program())
+
+
+def test_a_transaction_in_an_outage_leaves_the_loop_alone(
+    proxy: Any, client_behind: Callable[..., KazooClient], eventually: Any
+) -> None:
+    client = client_behind(proxy, timeout=30.0)
+
+    async def program() -> None:
+        items = await AsyncZooKeeperDict[int].open(client, "/dict", on_outage="block")
+        await items.set("a", 1)
+        proxy.cut()
+        await asyncio.to_thread(eventually, lambda: not client.connected)
+
+        async def add() -> None:
+            async with items.transaction() as txn:
+                txn["a"] += 1
+
+        task = asyncio.create_task(add())
+        await asyncio.sleep(0)
+        proxy.heal()  # which nobody would do while the loop stands still
+        await task
+        assert items.mapping["a"] == 2
+        await items.close()
+
+    asyncio.run(program())
+
+
+def test_a_loop_that_was_closed_holds_up_no_other(
+    zk_client_factory: Any,
+    hold_callbacks: Any,
+    open_dict: Open,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It leaves behind a set that was sent, one that was not, and an iteration."""
+    client = zk_client_factory()
+    items = open_dict(client)
+    both, errors = AsyncZooKeeperDict(items), []
+    items.on_error(errors.append)
+    items["a"] = 1
+    first = asyncio.new_event_loop()
+    first.set_exception_handler(lambda *_: None)  # of the tasks that never end
+    batches = both.changes(initial=True)
+    first.run_until_complete(anext(batches))
+
+    async def leave(key: str) -> None:
+        kept.append(asyncio.ensure_future(both.set(key, 1)))
+        await asyncio.sleep(0)
+
+    kept: list[asyncio.Future[None]] = []
+    with hold_callbacks(client):
+        first.run_until_complete(leave("b"))
+        with monkeypatch.context() as patches:
+            patches.setattr("zkdict.aio._TURN", 0.0)
+            first.run_until_complete(leave("c"))
+        first.close()
+    before = waiting_threads()
+
+    async def program() -> None:
+        await asyncio.gather(*(both.set(key, 2) for key in "de"))
+
+    asyncio.run(program())
+    assert not [thread for thread in waiting_threads() if thread not in before]
+    items.sync()
+    assert dict(items) == {"a": 1, "b": 1, "d": 2, "e": 2}
+    assert not items._feed._followers
+    items.close()
+    assert not errors
+    assert not any(each.done() for each in kept)
