@@ -253,7 +253,9 @@ class FakeZooKeeper:
         """What ``link`` is to carry: once faults are in use, they have a hand in it."""
         if self._faults is None:
             return connection
-        return self._faults.wire(connection, number + 1, partial(self._loop.mark, link))
+        longest = self._ensemble.settings.jute_max_buffer
+        on_output = partial(self._loop.mark, link)
+        return self._faults.wire(connection, number + 1, longest, on_output)
 
     def failed(self, error: Exception, text: str) -> None:
         """Keeps what went wrong for `stop`."""
@@ -304,12 +306,16 @@ class FakeZooKeeper:
     @property
     def members(self) -> tuple[Member, ...]:
         """The servers. Raises `RuntimeError` unless running, and in a forked child."""
+        self.check_running()
+        return self._members
+
+    def check_running(self) -> None:
+        """Raises `RuntimeError` unless it runs, and in a forked child."""
         self._loop.check_process()
         if not self._loop.started:
             raise RuntimeError(
                 "this FakeZooKeeper is not running; start() it or use it in a with block"
             )
-        return self._members
 
     @property
     def selector(self) -> selectors.BaseSelector:
@@ -328,7 +334,7 @@ class FakeZooKeeper:
         """Lets the ensemble, and faults that end by themselves, do what is due."""
         self._ensemble.advance(now)
         if self._faults is not None:
-            self._faults.timers.run_due(now)
+            self._faults.advance(now)
 
     def deadline(self) -> int | None:
         """When there is something to do next; ``None`` where there is not."""

@@ -480,7 +480,8 @@ ONLY_IN_VIRTUAL_TIME = {"pause", "hold_watches", "stop_chance", "resume_chance",
 
 CALLED_BY_THE_DRIVER = {
     *("active", "task_started", "note", "at_request", "at_reply"),
-    *("wire", "broken", "stopped", "timers", "now", "count_request", "delay", "stops", "forget"),
+    *("wire", "advance", "broken", "stopped", "timers", "now", "count_request"),
+    *("delay", "stops", "forget"),
 }
 
 

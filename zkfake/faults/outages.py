@@ -14,33 +14,21 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from zkfake.ensemble import Ensemble
-    from zkfake.replica import Replica
-
-__all__ = ["Direction", "Outage", "Outages", "World", "check_choice"]
+__all__ = ["Direction", "Outage", "Outages", "World", "check_choice", "check_server"]
 
 Direction = Literal["both", "to_server", "to_client"]
 """Of what a partition between clients and servers stops."""
 
 
 class World(Protocol):
-    """The driver of a fake, as its faults see it."""
+    """The driver of a fake or a proxy, as its faults see it."""
 
-    @property
-    def ensemble(self) -> Ensemble: ...
-    @property
-    def replicas(self) -> Sequence[Replica]: ...
     def acting(self) -> AbstractContextManager[None]:
         """`at_work`, for who begins something. Raises `RuntimeError` where nothing runs."""
 
     def at_work(self) -> AbstractContextManager[None]:
         """Nobody else is at work while the block lasts."""
 
-    def call(self, action: Callable[[], object]) -> None:
-        """Let the core do something, and see to what came of it."""
-
-    def stop_server(self, number: int) -> None: ...
-    def start_server(self, number: int) -> None: ...
     def later(self, seconds: float, action: Callable[[], None]) -> Callable[[], None]:
         """Call ``action`` when that time has passed, unless what is returned is called before."""
 
@@ -123,6 +111,15 @@ class Outages:
 
 def _nothing() -> None:
     pass
+
+
+def check_server(server: object, count: int) -> int:
+    """The number of a server. Raises `TypeError` or `ValueError` where it is none of ``count``."""
+    if not isinstance(server, int) or isinstance(server, bool):
+        raise TypeError(f"{server!r} is not a server: they go by their numbers, from 1")
+    if not 1 <= server <= count:
+        raise ValueError(f"there is no server {server}, only 1 to {count}")
+    return server
 
 
 def check_choice(name: str, value: object, choices: Sequence[str]) -> None:

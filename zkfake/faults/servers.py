@@ -7,21 +7,40 @@ disk. Nothing here loses a committed transaction: that the ensemble would not ei
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
-from zkfake.faults.outages import Outage, Outages, check_choice
+from zkfake.faults.outages import Outage, Outages, World, check_choice, check_server
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
-__all__ = ["ServerFaults", "Way", "milliseconds"]
+    from zkfake.ensemble import Ensemble
+    from zkfake.replica import Replica
+
+__all__ = ["ServerFaults", "ServerWorld", "Way", "milliseconds"]
 
 Way = Literal["both", "out", "in"]
 """Both ways, or only what goes out of the server named first, or only what comes in to it."""
 
 
+class ServerWorld(World, Protocol):
+    """The driver of a fake: it has servers that can be told what to do."""
+
+    @property
+    def ensemble(self) -> Ensemble: ...
+    @property
+    def replicas(self) -> Sequence[Replica]: ...
+    def call(self, action: Callable[[], object]) -> None:
+        """Let the core do something, and see to what came of it."""
+
+    def stop_server(self, number: int) -> None: ...
+    def start_server(self, number: int) -> None: ...
+
+
 class ServerFaults(Outages):
     """The part of the faults that concerns servers."""
+
+    _world: ServerWorld
 
     @property
     def server_count(self) -> int:
@@ -169,11 +188,7 @@ class ServerFaults(Outages):
             if leader is None:
                 raise RuntimeError("no server leads at the moment")
             return leader.id
-        if not isinstance(server, int) or isinstance(server, bool):
-            raise TypeError(f"{server!r} is no server: they go by their numbers, from 1")
-        if not 1 <= server <= self.server_count:
-            raise ValueError(f"there is no server {server}, only 1 to {self.server_count}")
-        return server
+        return check_server(server, self.server_count)
 
 
 def milliseconds(seconds: tuple[float, float]) -> tuple[int, int]:

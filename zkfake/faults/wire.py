@@ -23,7 +23,6 @@ from zkfake.faults.frames import EVENT_XID, PING_XID, FrameSplitter, RequestHead
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from zkfake.connection import Connection
     from zkfake.timers import Timer, Timers
 
 __all__ = ["EVENT", "Conditions", "Request", "Wire"]
@@ -41,7 +40,7 @@ _CONNECT_RESPONSE = slice(12, 20)
 
 
 class Conditions(Protocol):
-    """What there is at present, as a wire sees it: `zkfake.faults.realtime.Faults`."""
+    """What there is at present, as a wire sees it: `zkfake.faults.connections.ConnectionFaults`."""
 
     timers: Timers
 
@@ -66,6 +65,32 @@ class Conditions(Protocol):
 
     def forget(self, wire: Wire) -> None:
         """The wire is over at both ends."""
+
+
+class Served(Protocol):
+    """The server's end: `zkfake.connection.Connection`, or the proxy's connection to a server."""
+
+    session_id: int
+    closing: bool
+    """Whether nothing comes after what `take_output` gives."""
+
+    @property
+    def interest(self) -> int:
+        """Above 0 once it has the handshake behind it."""
+
+    @property
+    def queued(self) -> int:
+        """Bytes that wait in it."""
+
+    def take_input(self) -> bytes:
+        """What it has received and not carried out; it is the caller's from now on."""
+
+    def receive(self, data: bytes) -> object: ...
+    def take_output(self) -> bytes:
+        """Whole frames, or bytes that hold none."""
+
+    def lost(self) -> None:
+        """The client has gone."""
 
 
 class Request:
@@ -149,7 +174,7 @@ class Wire:
     def __init__(
         self,
         conditions: Conditions,
-        connection: Connection,
+        connection: Served,
         server: int,
         longest: int,
         on_output: Callable[[], None],
@@ -162,7 +187,7 @@ class Wire:
         self.closing = False
         self.dropped = False
         self._conditions = conditions
-        self._core: Connection | None = connection
+        self._core: Served | None = connection
         self._on_output = on_output
         self._upstream = _Stream(conditions, self, "to_server", self._at_server)
         self._downstream = _Stream(conditions, self, "to_client", self._at_client)
