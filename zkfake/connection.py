@@ -254,7 +254,10 @@ class Connection:
         if mode is None or (mode == "read-only" and not asked.read_only):
             return self._close()
         if asked.last_zxid_seen > self._replica.zxid:
-            return self._close()  # the client has seen more than this server knows
+            seen, known = asked.last_zxid_seen, self._replica.zxid
+            text = f"it has seen {seen:#x}, here is {known:#x}; session {asked.session_id:#x}"
+            self._ensemble.tell(self._replica.id, "refuses client", text)
+            return self._close()
         low, high = self._replica.settings.session_timeouts
         timeout = min(max(asked.timeout, low), high)
         self._receive_frame = self._queue_until_connected

@@ -146,12 +146,14 @@ class Replica:
             # A crash and a start may take no time at all: no id is given twice.
             first = first_session_id(self.id, self.ensemble.now)
             self._next_session_id = max(first, self._next_session_id)
+            self.ensemble.tell(self.id, "starts", f"with the state of {self.zxid:#x}")
             self.ensemble.member_started(self)
 
     def stop(self) -> None:
         """Leaves: every connection is dropped. Log and tree stay, as on a disk."""
         if self.running:
             self.running = False
+            self.ensemble.tell(self.id, "stops", "")
             self.ensemble.turns.post(self.become, Role())
 
     @property
@@ -212,6 +214,8 @@ class Replica:
         client = self._by_session.get(transaction.session_id) if closing else None
         if client is not None and complete is None:
             client.drop()  # expired: it is not told of its own end
+            text = f"session {transaction.session_id:#x} is over"
+            self.ensemble.tell(self.id, "drops client", text)
         version = self.settings.version
         event_zxid = transaction.zxid if version.event_zxid else -1
         for change in changes:

@@ -76,6 +76,8 @@ class Decisions:
                     return None
                 request = request._replace(session_fault=Code.SESSION_EXPIRED)
             elif session.server_id != origin:
+                text = f"of session {session_id:#x}, through server {origin}: it is at another one"
+                self._ensemble.tell(self._server_id, "refuses request", text)
                 request = request._replace(session_fault=Code.SESSION_MOVED)
         if request.record is None and not request.spends_zxid:
             zxid -= 1
@@ -88,6 +90,16 @@ class Decisions:
             # Only a learner knows that the session is its own; in a multi the leader's word counts.
             return transaction._replace(error=Code.SESSION_EXPIRED)
         return transaction
+
+    def session_committed(self, transaction: Transaction, origin: int | None) -> None:
+        """A session was opened, or is over, for everybody now."""
+        text = f"{transaction.session_id:#x}"
+        if transaction.op is Op.CREATE_SESSION:
+            text += f", at server {origin or self._server_id}, for {transaction.timeout} ms"
+            self._ensemble.tell(self._server_id, "opens session", text)
+        else:
+            self.sessions.close(transaction.session_id)
+            self._ensemble.tell(self._server_id, "closes session", text)
 
     def restart(self, tree: Tree, zxid: int) -> None:
         """Goes on from another state."""
@@ -110,7 +122,11 @@ class Decisions:
     def overdue(self) -> list[Request]:
         """The requests that end what is over now."""
         now = self._ensemble.now
-        ends = [closing(session.id) for session in self.sessions.expired(now)]
+        expired = self.sessions.expired(now)
+        for session in expired:
+            text = f"{session.id:#x}, not heard of for {session.timeout} ms"
+            self._ensemble.tell(self._server_id, "expires session", text)
+        ends = [closing(session.id) for session in expired]
         interval = self._settings.container_check_interval
         if not self._over and now - self._last_reaping >= interval:
             self._last_reaping = self._next_end = now

@@ -22,6 +22,7 @@ from zkfake import reconfig
 from zkfake.acl import AccessControl
 from zkfake.ensemble.decisions import closing
 from zkfake.ensemble.election import elect
+from zkfake.ensemble.events import Tell, unheard
 from zkfake.ensemble.following import Following
 from zkfake.ensemble.leading import Leading
 from zkfake.ensemble.links import Links, Range, Turns
@@ -58,6 +59,8 @@ class Ensemble:
         self.election_time: Range = (0, 0)
         """From the loss of a leader until a server takes part in the next election, milliseconds.
         """
+        self.tell: Tell = unheard
+        """Hears what servers do of their own accord (`zkfake.ensemble.events`)."""
         self.members: list[Member] = []
         self.voters = 0
         self.leader: Member | None = None
@@ -104,7 +107,7 @@ class Ensemble:
         if self.standalone:
             member.become(Standalone(self, member))
         else:
-            self.turns.post(self.look, member)
+            self.turns.post(self.look, member, "it has started")
 
     def _configure(self) -> None:
         """Before the first election, the servers know who they are; with reconfiguration that is a
@@ -136,10 +139,11 @@ class Ensemble:
 
     # -- roles
 
-    def look(self, member: Member) -> None:
+    def look(self, member: Member, why: str) -> None:
         """``member`` has no leader any more."""
         if member.running:
             member.become(Looking(self))
+            self.tell(member.id, "looks", why)
 
     def review(self) -> None:
         """Something has changed: those who look for a leader may find one."""
@@ -163,6 +167,11 @@ class Ensemble:
             epoch = 1 + max(member.store.accepted_epoch for member in supporters)
             for member in supporters:
                 member.store.accepted_epoch = epoch
+            current, zxid = winner.store.position
+            text = (
+                f"by servers {_listed(supporters)}; its log ends at {zxid:#x}, of epoch {current}"
+            )
+            self.tell(winner.id, "is elected", text)
             winner.become(Leading(self, winner, epoch))
             self._let_follow([member for member in ready if isinstance(member.role, Looking)])
 
@@ -188,10 +197,16 @@ class Ensemble:
 
     def step_down(self, role: Leader) -> None:
         """``role`` leads no more."""
+        text = "it was never established"
         if role in self._leaders:
             self._leaders.remove(role)
+            text = "no other server leads"
             if role.member is self.leader:
                 self.leader = None
+            elif self.leader is not None:
+                text = f"server {self.leader.id} leads epoch {self.leader.store.accepted_epoch}"
+        if not self.standalone:
+            self.tell(role.member.id, "steps down", text)
 
     # -- servers that stand still
 
@@ -293,7 +308,7 @@ class Ensemble:
             leader.restart(tree, zxid)
         if not settled:
             for member in running:
-                self.turns.post(self.look, member)
+                self.turns.post(self.look, member, "the ensemble was restored")
 
     # -- the time
 
@@ -330,3 +345,7 @@ class Ensemble:
     def nonce(self) -> str:
         """40 characters that nobody can guess, for one SASL exchange."""
         return b64encode(self.random.randbytes(30)).decode("ascii")
+
+
+def _listed(members: Sequence[Member]) -> str:
+    return " ".join(str(number) for number in sorted(member.id for member in members))

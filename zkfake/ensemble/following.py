@@ -22,6 +22,7 @@ from zkfake.sessions import Session
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from zkfake.ensemble.events import Name
     from zkfake.ensemble.leading import Catchup, Leading
     from zkfake.ensemble.role import Completion, Member, Surroundings
     from zkfake.log import Transaction
@@ -38,12 +39,14 @@ class Following(Role):
         self._member = member
         self._store = member.store
         self._store.accepted_epoch = leader.epoch
+        zxid = self._store.log.last_zxid
+        ensemble.tell(member.id, "joins", f"server {leader.member.id}; its log ends at {zxid:#x}")
         self._accepted: deque[tuple[Transaction, Completion | None]] = deque()
         self._touched: dict[int, None] = {}
         self._report: Timer | None = None
         self._peer = leader.connect(self)
         self._end = self._peer.end.peer
-        self._end.send(leader.join, self._peer, self._store.log.last_zxid)
+        self._end.send(leader.join, self._peer, zxid)
 
     @property
     def id(self) -> int:
@@ -60,13 +63,14 @@ class Following(Role):
 
     def lost(self) -> None:
         """The leader is gone."""
-        self._ensemble.look(self._member)
+        self._ensemble.look(self._member, f"server {self.leader.member.id}, its leader, is lost")
 
     # -- messages of the leader
 
     def catch_up(self, catchup: Catchup) -> None:
         """Here is what the log lacks."""
         store = self._store
+        self._tell_of(catchup)
         if catchup.tree is not None and catchup.sessions is not None:
             self._member.adopt(catchup.tree, catchup.sessions)
         self._member.zxid = max(self._member.zxid, catchup.zxid)
@@ -77,11 +81,24 @@ class Following(Role):
         self._accepted = deque((entry, None) for entry in store.log.after(store.tree.zxid))
         self._end.send(self.leader.ack, self._peer, store.log.last_zxid)
 
+    def _tell_of(self, catchup: Catchup) -> None:
+        tell, server, entries = self._ensemble.tell, self.id, catchup.entries
+        if catchup.tree is not None:
+            tell(server, "takes a tree", f"that of {catchup.tree.zxid:#x}")
+        elif cut := len(self._store.log.after(catchup.floor)):
+            text = f"what comes after {catchup.floor:#x}, {_counted(cut)}, was never committed"
+            tell(server, "cuts its log", text)
+        if entries:
+            text = f"{_counted(len(entries))}, from {entries[0].zxid:#x} on"
+            tell(server, "takes transactions", text)
+
     def serve(self, committed: int) -> None:
         """The leader has a quorum; everything up to ``committed`` is to be applied at once."""
         self.commit(committed)
         self._member.catch_up()
         self.mode = "observer" if self._member.observer else "follower"
+        does: Name = "observes" if self._member.observer else "follows"
+        self._ensemble.tell(self.id, does, f"server {self.leader.member.id}")
 
     def accept(self, transaction: Transaction, complete: Completion | None) -> None:
         """A proposal; ``complete`` where the request came from here."""
@@ -130,3 +147,7 @@ class Following(Role):
             done(Session(session_id, timeout, self.id, 0) if valid else None)
 
         self._end.send(self.leader.validate, self._peer, session_id, timeout, validated)
+
+
+def _counted(transactions: int) -> str:
+    return "1 transaction" if transactions == 1 else f"{transactions} transactions"

@@ -153,7 +153,7 @@ class Leading(Role):
 
     def _require_establishment(self) -> None:
         if not self.established:
-            self._ensemble.look(self.member)
+            self._ensemble.look(self.member, "it got no quorum to lead")
 
     def _lost(self, peer: Peer) -> None:
         self._connected.pop(peer)
@@ -167,7 +167,7 @@ class Leading(Role):
     def _require_quorum(self) -> None:
         self._look = None
         if not self._is_quorum(-1):
-            self._ensemble.look(self.member)
+            self._ensemble.look(self.member, "it has no quorum any more")
 
     def _establish(self) -> None:
         """A quorum has the same log: all of it is committed now."""
@@ -175,6 +175,7 @@ class Leading(Role):
         self.mode = "leader"
         self._give_up.cancel()
         ensemble, store = self._ensemble, self._store
+        kept = len(store.log.after(max(store.tree.zxid, ensemble.log.last_zxid)))
         for transaction in store.log.after(store.tree.zxid):
             ensemble.log.append(transaction)
             self.member.commit(transaction, None)
@@ -184,6 +185,9 @@ class Leading(Role):
         self._committed = store.log.last_zxid
         self.member.zxid = ensemble.log.last_zxid = self.decisions.zxid
         ensemble.lead(self.member, self, self.sessions)
+        servers = " ".join(map(str, sorted(self.followers)))
+        text = f"servers {servers}; {kept or 'no'} proposals of earlier epochs are committed now"
+        ensemble.tell(self.member.id, "leads", text)
         for peer in self._peers.values():
             if peer.acked >= 0:
                 peer.end.send(peer.learner.serve, self._committed)
@@ -310,8 +314,10 @@ class Leading(Role):
             else:
                 peer.end.send(peer.learner.inform, transaction, complete if id_ == origin else None)
         self.member.commit(transaction, complete if origin == self.member.id else None)
-        if transaction.op is Op.CLOSE_SESSION:
-            self.sessions.close(transaction.session_id)
+        if zxid & 0xFFFFFFFF == 1:
+            self._ensemble.tell(self.member.id, "commits", f"{zxid:#x}, the first of its epoch")
+        if transaction.op in (Op.CREATE_SESSION, Op.CLOSE_SESSION):
+            self.decisions.session_committed(transaction, origin)
         while self._answers and self._answers[0][0] <= zxid:
             _, answered, done = self._answers.popleft()
             if answered is None:
@@ -349,6 +355,9 @@ class Leading(Role):
     def _own(self, session_id: int, timeout: int, server_id: int) -> Session | None:
         session = self.sessions.get(session_id)
         if session is not None:
+            if session.server_id not in (0, server_id):
+                text = f"{session_id:#x}, from server {session.server_id} to server {server_id}"
+                self._ensemble.tell(self.member.id, "moves session", text)
             session.timeout = timeout
             session.server_id = server_id
             self.sessions.touch(session, self._ensemble.now)

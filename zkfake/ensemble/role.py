@@ -17,6 +17,7 @@ from zkfake.tree import Change, Tree
 if TYPE_CHECKING:
     from random import Random
 
+    from zkfake.ensemble.events import Tell
     from zkfake.ensemble.links import Links, Range, Turns
     from zkfake.ensemble.past import Past
     from zkfake.ensemble.store import Sessions, Store
@@ -167,6 +168,7 @@ class Surroundings(Protocol):
     election_time: Range
     read_only_delay: int
     local_sessions: SessionTracker
+    tell: Tell
 
     @property
     def now(self) -> int: ...
@@ -177,7 +179,7 @@ class Surroundings(Protocol):
     def when_awake(self, member: Member, action: Callable[[], None]) -> None:
         """Runs ``action`` of ``member``'s own accord: now, or once it no longer stands still."""
 
-    def look(self, member: Member) -> None:
+    def look(self, member: Member, why: str) -> None:
         """``member`` has no leader any more."""
 
     def review(self) -> None:

@@ -63,8 +63,8 @@ class Standalone(Role):
             self.member.applied(transaction, changes, complete)
         elif complete is not None:
             complete(transaction, ())
-        if transaction.op is Op.CLOSE_SESSION:
-            self.sessions.close(request.session_id)
+        if transaction.op in (Op.CREATE_SESSION, Op.CLOSE_SESSION):
+            decisions.session_committed(transaction, origin)
 
     def restart(self, tree: Tree, zxid: int) -> None:
         """Goes on from another state."""

@@ -126,11 +126,22 @@ class Fault(NamedTuple):
 
 
 class ServerEvent(NamedTuple):
-    """A server did something of its own accord: stopped, started, won an election."""
+    """A server did something of its own accord: looked for a leader, won an election, opened a
+    session. ``epoch`` is the newest one that it follows or leads, 0 without an ensemble; ``name``
+    is one of `zkfake.ensemble.events.Name`.
+    """
 
     time: float
     server: int
+    epoch: int
+    name: str
     text: str
+
+    def __repr__(self) -> str:
+        return (
+            f"ServerEvent({self.time!r}, server={self.server}, epoch={self.epoch}, "
+            f"{self.name}{': ' if self.text else ''}{self.text})"
+        )
 
 
 class Note(NamedTuple):

@@ -26,7 +26,7 @@ from zkfake.simulation.tasks import MICROSECONDS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from zkfake.ensemble.role import Member
+    from zkfake.ensemble.events import Name
     from zkfake.settings import Settings
     from zkfake.simulation.history import History
     from zkfake.simulation.profiles import Profile
@@ -90,8 +90,7 @@ class Servers:
         self.after_call = self._output.append
         """Runs an action, which empties a connection, once the core has done what it is at."""
         self._ports = 40_000
-        self._elects = count > 1
-        self._led_by: Member | None = None
+        self.ensemble.tell = self._note
 
     def begin(self, profile: Profile) -> None:
         """Start every server, in no time, and then let them be as slow as ``profile`` says."""
@@ -177,18 +176,14 @@ class Servers:
                 output.popleft()()
         finally:
             self._flushing = False
-        if self._elects and self.ensemble.leader is not self._led_by:
-            self._note_leader()
         deadline = self._deadline = self.ensemble.deadline()
         if deadline is not None and (self._armed is None or deadline < self._armed):
             self._arm(deadline)
 
-    def _note_leader(self) -> None:
-        leader = self._led_by = self.ensemble.leader
-        if leader is not None:
-            text = f"leads epoch {self.ensemble.epoch}"
-            event = ServerEvent(self._scheduler.now / MICROSECONDS, leader.id, text)
-            self._history.append(event)
+    def _note(self, server: int, name: Name, text: str) -> None:
+        """A server has done something of its own accord."""
+        time, epoch = self._scheduler.now / MICROSECONDS, self.ensemble.members[server - 1].store
+        self._history.append(ServerEvent(time, server, epoch.accepted_epoch, name, text))
 
     def _tell_time(self) -> None:
         now = _EPOCH_MS + self._scheduler.now // 1000
