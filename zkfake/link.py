@@ -16,18 +16,19 @@ Nothing here blocks: a socket that cannot go on waits in the selector. Rules tha
 
 from __future__ import annotations
 
-import os
 import selectors
 import socket
 import ssl
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from zkfake.protocol import Id
+from zkfake.tls import Tls, certificate_ids
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    import ssl
+    from collections.abc import Callable
 
+    from zkfake.protocol import Id
     from zkfake.timers import Timer
     from zkfake.turns import TurnQueue
 
@@ -87,7 +88,7 @@ class Link:
         self._more = False
         """Whether whole requests were left when the last turn ended."""
         self._awaited = selectors.EVENT_READ
-        self._tls = None if tls is None else _Tls(tls)
+        self._tls = None if tls is None else Tls(tls)
         self.handshake: Timer | None = None
         """What gives up a handshake that takes too long."""
         self.connection: Carried | None = None
@@ -160,7 +161,7 @@ class Link:
                 self._send_out(self._tls.encrypt(()))
                 return None
             self._end_handshake()
-            self.connection = self._connect(self, _certificate_ids(self._tls.object))
+            self.connection = self._connect(self, certificate_ids(self._tls.object))
         return data
 
     def _end_handshake(self) -> None:
@@ -251,98 +252,3 @@ class Link:
     def abandon(self) -> None:
         """Closes this process's copy of a socket that belongs to another one, without a word."""
         self._socket.close()
-
-
-class _Tls:
-    """The TLS of one socket: bytes in, bytes out."""
-
-    def __init__(self, context: ssl.SSLContext) -> None:
-        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self.object = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
-        self.shaken = False
-        """Whether the handshake is over."""
-
-    def decrypt(self, data: bytes) -> tuple[bytes, bool]:
-        """What ``data`` says, and whether it ends with a goodbye. Raises `OSError` or `ValueError`
-        where it is not TLS, or a certificate is not to be trusted.
-        """
-        self._incoming.write(data)
-        parts = []
-        ended = False
-        try:
-            if not self.shaken:
-                self.object.do_handshake()
-                self.shaken = True
-            while part := self.object.read(_RECEIVE):
-                parts.append(part)
-            ended = True
-        except ssl.SSLWantReadError:
-            pass
-        except ssl.SSLZeroReturnError:
-            ended = True
-        return b"".join(parts), ended
-
-    def encrypt(self, packets: Iterable[bytes]) -> bytes:
-        """``packets``, each a record of its own, after what the handshake has to say."""
-        for packet in packets:
-            self.object.write(packet)
-        return self._outgoing.read()
-
-    def goodbye(self) -> bytes:
-        with suppress(ssl.SSLError):
-            self.object.unwrap()
-        return self._outgoing.read()
-
-
-def bind(host: str, port: int) -> socket.socket:
-    """A socket that has the address but does not listen yet. Raises `OSError` that names it."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        if os.name == "posix":  # elsewhere it would let two servers share the port
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.setblocking(False)
-        listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        reason = f"cannot listen on {host}, port {port}: {error.strerror or error}"
-        raise type(error)(error.errno, reason) from None
-    except OverflowError:
-        listener.close()
-        raise OSError(f"cannot listen on {host}, port {port}: no such port") from None
-    return listener
-
-
-_SHORT_NAMES = {
-    "commonName": "CN",
-    "countryName": "C",
-    "domainComponent": "DC",
-    "localityName": "L",
-    "organizationName": "O",
-    "organizationalUnitName": "OU",
-    "stateOrProvinceName": "ST",
-    "streetAddress": "STREET",
-    "userId": "UID",
-}
-
-
-def _certificate_ids(secured: ssl.SSLObject) -> tuple[Id, ...]:
-    """The client certificate's subject as Java's ``X500Principal.getName()`` writes it: RFC 2253,
-    the most specific part first, and more characters escaped than that asks for.
-
-    Attributes without a short name there stay as Python names them; Java prints their number.
-    """
-    certificate: dict[str, Any] = secured.getpeercert() or {}
-    parts = [
-        "+".join(f"{_SHORT_NAMES.get(name, name)}={_escape(value)}" for name, value in part)
-        for part in certificate.get("subject", ())
-    ]
-    return (Id("x509", ",".join(reversed(parts))),) if parts else ()
-
-
-def _escape(value: str) -> str:
-    start, end = len(value) - len(value.lstrip(" ")), len(value.rstrip(" "))
-    return "".join(
-        f"\\{character}" if character in ',=+<>#;"\\' or not start <= place < end else character
-        for place, character in enumerate(value)
-    )

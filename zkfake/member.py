@@ -6,15 +6,13 @@ refused and nobody else gets them.
 
 from __future__ import annotations
 
-import errno
-import logging
-import selectors
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from zkfake.link import bind
+from zkfake.listener import Listener, address
 
 if TYPE_CHECKING:
+    import selectors
     import socket
     import ssl
     from collections.abc import Sequence
@@ -22,21 +20,6 @@ if TYPE_CHECKING:
 
     from zkfake.figures import Mode
     from zkfake.replica import Replica
-    from zkfake.timers import Timer
-
-logger = logging.getLogger("zkfake")
-
-_BACKLOG = 512
-"""Connections that may wait to be accepted."""
-
-_AT_ONCE = 64
-"""Connections that are accepted before others have a turn."""
-
-_EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
-"""What accept() says when nothing is left to make a socket of."""
-
-_PAUSE = 100
-"""Milliseconds until accept() is tried again then."""
 
 
 class Owner(Protocol):
@@ -63,33 +46,29 @@ class Member:
         self._owner = owner
         self._server_id = server_id
         self._host = host
-        self._listeners = [bind(host, port)]
+        self._listeners = [Listener(host, port)]
         if owner.tls is not None:
             try:
-                self._listeners.append(bind(host, secure_port))
+                self._listeners.append(Listener(host, secure_port))
             except OSError:
                 self.abandon()
                 raise
-        self._pauses: dict[socket.socket, Timer] = {}
-        """The listeners that wait until there are file descriptors again."""
-        self.port: int = self._listeners[0].getsockname()[1]
-        self.secure_port: int | None = (
-            self._listeners[1].getsockname()[1] if owner.tls is not None else None
-        )
+        self.port = self._listeners[0].port
+        self.secure_port = self._listeners[1].port if owner.tls is not None else None
         self._replica.host = host
         self._replica.ports = (self.port, self.secure_port or -1)
 
     @property
     def hosts(self) -> str:
         """``host:port``, as a client's connect string wants it."""
-        return _join(self._host, self.port)
+        return address(self._host, self.port)
 
     @property
     def secure_hosts(self) -> str:
         """The same for the TLS port. Raises `ValueError` where there is none."""
         if self.secure_port is None:
             raise ValueError("this server has no TLS port; give FakeZooKeeper a tls= context")
-        return _join(self._host, self.secure_port)
+        return address(self._host, self.secure_port)
 
     @property
     def id(self) -> int:
@@ -150,11 +129,11 @@ class Member:
                 return
             if not self._listeners:
                 raise RuntimeError("this server's FakeZooKeeper has stopped; start() that one")
-            for listener in self._listeners:
-                listener.listen(_BACKLOG)
             self._replica.start()
-            for listener in self._listeners:
-                self._listen(listener)
+            for listener, secure in zip(self._listeners, (False, True), strict=False):
+                take = partial(self._serve, secure)
+                call_later = self._replica.call_later
+                listener.listen(self._owner.selector, self._server_id, take, call_later)
 
     def stop(self) -> None:
         """Drops every connection and refuses new ones. Does nothing to a stopped server."""
@@ -164,52 +143,21 @@ class Member:
             self.close()
             # Bound but not listening: connections are refused, and nobody else gets the ports.
             ports = filter(None, (self.port, self.secure_port))
-            self._listeners = [bind(self._host, port) for port in ports]
+            self._listeners = [Listener(self._host, port) for port in ports]
 
     def close(self) -> None:
         """Drops every connection and gives up the ports."""
         if self.running:
-            for listener in self._listeners:
-                pause = self._pauses.pop(listener, None)
-                if pause is None:
-                    self._owner.selector.unregister(listener)
-                else:
-                    pause.cancel()
             self._replica.stop()
-        self.abandon()
-
-    def abandon(self) -> None:
-        """Closes this process's copies of the ports, which may belong to another one."""
         for listener in self._listeners:
             listener.close()
         self._listeners = []
 
-    def _listen(self, listener: socket.socket) -> None:
-        accept = partial(self._accept, listener)
-        self._owner.selector.register(listener, selectors.EVENT_READ, accept)
+    def abandon(self) -> None:
+        """Closes this process's copies of the ports, which may belong to another one."""
+        for listener in self._listeners:
+            listener.abandon()
+        self._listeners = []
 
-    def _accept(self, listener: socket.socket, _mask: int) -> None:
-        secure = listener is not self._listeners[0]
-        for _ in range(_AT_ONCE):
-            try:
-                accepted, peer = listener.accept()
-            except OSError as error:
-                if error.errno in _EXHAUSTED:
-                    self._pause(listener, error)
-                return  # or nobody is left, or somebody has gone before the turn came
-            self._owner.serve(self._server_id - 1, accepted, peer, secure)
-
-    def _pause(self, listener: socket.socket, error: OSError) -> None:
-        """The selector would find the listener ready again and again."""
-        logger.warning("server %d cannot accept connections: %s", self._server_id, error.strerror)
-        self._owner.selector.unregister(listener)
-
-        def resume() -> None:
-            del self._pauses[listener]
-            self._listen(listener)
-
-        self._pauses[listener] = self._replica.call_later(_PAUSE, resume)
-
-
-def _join(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    def _serve(self, secure: bool, accepted: socket.socket, peer: tuple[str, int]) -> None:
+        self._owner.serve(self._server_id - 1, accepted, peer, secure)

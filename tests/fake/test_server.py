@@ -20,7 +20,7 @@ import pytest
 from kazoo.client import KazooClient
 
 from zkfake import FakeZooKeeper
-from zkfake.link import bind
+from zkfake.listener import bind
 
 from ..differential import wire
 from ..differential.wire import SocketChannel
@@ -527,7 +527,7 @@ def test_a_start_that_fails_leaves_nothing_open(
         else:
             count = iter(range(100))
             patched.setattr(
-                "zkfake.member.bind", lambda *where: fail() if next(count) == 3 else bind(*where)
+                "zkfake.listener.bind", lambda *where: fail() if next(count) == 3 else bind(*where)
             )
         with pytest.raises(OSError, match="Too many open files") as caught:
             server.start()
