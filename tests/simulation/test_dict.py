@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
@@ -15,6 +16,9 @@ from zkdict.errors import ZkDictError
 from zkfake.simulation import Simulation
 
 from . import enemies
+
+if TYPE_CHECKING:
+    from zkdict.txn import Txn
 
 
 def test_two_dicts_on_one_path() -> None:
@@ -155,6 +159,11 @@ def test_many_writers_of_one_key_all_have_their_turn(transactions: bool, seed: i
 
 def test_the_answer_came_after_all() -> None:
     """Later than the write could wait: then it says what became of it, even of a `pop`."""
+
+    def checked(txn: Txn[int]) -> None:
+        txn.check("a", 7)
+        txn["c"] = 4
+
     with Simulation(latency=(1.0, 1.0)) as sim:
         items: ZooKeeperDict[int] = ZooKeeperDict(sim.client(), "/app", write_timeout=60.0)
         items["a"] = 1
@@ -168,7 +177,7 @@ def test_the_answer_came_after_all() -> None:
             (lambda: slow.add("a", 3), False),
             (lambda: slow.add("c", 3), True),
             (lambda: slow.pop("b"), True),
-            (lambda: slow.remove("a", version=7), False),
+            (lambda: slow.atomically(checked, attempts=1), False),
         ):
             with pytest.raises(WriteUncertain) as caught:
                 write()
