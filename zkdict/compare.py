@@ -69,13 +69,15 @@ def _set(
     *,
     operation: str,
     czxid: int | None = None,
+    deadline: float | None = None,
+    before: Callable[[], object] = lambda: None,
 ) -> Entry[V]:
     """Set a key that has this version, and is this very znode where `czxid` is given."""
     name = writer.codec.to_name(key)
     raw = writer.encoded(key, value)
-    deadline, floor = writer.begin(), writer.floor
+    deadline, floor = writer.begin() if deadline is None else deadline, writer.floor
     try:
-        stat = writer.send_set(name, raw, version, deadline)
+        stat = writer.send_set(name, raw, version, deadline, before=before)
     except (NoNodeError, BadVersionError):
         raise _conflict(writer, key, version) from None
     except UnansweredError as error:
@@ -125,14 +127,31 @@ def cas(writer: Writer[V], entry: Entry[V], value: V) -> Entry[V]:
     return replace(writer, entry.key, entry, value)
 
 
-def replace(writer: Writer[V], key: str, seen: Entry[V] | Znode, value: V) -> Entry[V]:
-    """The same for a znode, whatever it holds."""
+def replace(
+    writer: Writer[V],
+    key: str,
+    seen: Entry[V] | Znode,
+    value: V,
+    deadline: float | None = None,
+    *,
+    before: Callable[[], object] = lambda: None,
+) -> Entry[V]:
+    """The same for a znode, whatever it holds. `before` is called as by `Writer.send_set`."""
     known = writer.feed.cache.working(writer.codec.to_name(key))
     if known is None or known.czxid != seen.czxid or known.mzxid > seen.mzxid:
         newer = writer.feed.cache.zxid >= seen.mzxid
         if newer:
             raise VersionConflict(key, seen.version, None if known is None else known.version)
-    return _set(writer, key, value, seen.version, operation="cas", czxid=seen.czxid)
+    return _set(
+        writer,
+        key,
+        value,
+        seen.version,
+        operation="cas",
+        czxid=seen.czxid,
+        deadline=deadline,
+        before=before,
+    )
 
 
 def remove(writer: Writer[V], key: str, version: int) -> Entry[V]:

@@ -8,16 +8,20 @@ The rules that live here:
   was made and deleted between two published states is noticed, too.
 - The key is made on a task of the lease's own, which exists only while there is something to do.
   Every failure but the end of the dict is told, and tried again after a pause that grows.
+- A release is not forgotten: where it failed, or the answer to a create is missing, the same task
+  removes the key as soon as it can be.
 - `held` says what is known for certain: a connection that is suspended may have lost its session.
+- So whether the key is this session's is looked at on the connection that the set or the delete
+  goes to: another client may have made it in an outage, and its versions begin at 0, too.
 """
 
 from __future__ import annotations
 
-import contextlib
 from enum import Enum
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from kazoo.exceptions import BadVersionError, NoNodeError
+from kazoo.protocol.states import KazooState
 
 from zkdict import compare
 from zkdict.errors import (
@@ -30,9 +34,11 @@ from zkdict.errors import (
     WriteUncertain,
 )
 from zkdict.records import ANY, State
-from zkdict.waiting import deadline_after, pause_after
+from zkdict.waiting import deadline_after, pause_after, remaining
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from typing_extensions import Self
 
     from zkdict.cache import Znode
@@ -59,7 +65,14 @@ class LeaseState(Enum):
     MAKING = 4
     """The key is not there, and is being made; after a failure (`Lease.error`) again and again."""
     RELEASED = 5
-    """`release()` was called, or the dict was closed."""
+    """`release()` was called and the key is gone, or the dict was closed."""
+    RELEASING = 6
+    """`release()` was called, and the key may still be there: it is being removed; after a failure
+    (`Lease.error`) again and again."""
+
+
+class _Reconnected(Exception):  # noqa: N818  it says what happened, and no user ever sees it
+    """What was looked at was seen on another connection. Nothing was sent."""
 
 
 class Lease(Generic[V]):
@@ -69,8 +82,8 @@ class Lease(Generic[V]):
 
     Attributes:
         key: the key.
-        error: why the key could not be made the last time that was tried; None once it was made.
-            It was told by `on_error`, too.
+        error: why the key could not be made, or removed, the last time that was tried; None once
+            it was. It was told by `on_error`, too.
     """
 
     def __init__(
@@ -84,7 +97,8 @@ class Lease(Generic[V]):
         self._name = writer.codec.to_name(key)
         self._value = value
         self._released = False
-        self._in_doubt = False  # whether a create may have been applied that had no answer
+        self._releasing = 0  # calls of `release` that are removing it
+        self._in_doubt = False  # whether there may be a key that its last state does not tell of
         self._running = self._pausing = False  # its task
         compare.add(writer, key, value, ephemeral=True)
         writer.feed.follow(self._look)  # which looks at once
@@ -98,59 +112,137 @@ class Lease(Generic[V]):
     def state(self) -> LeaseState:
         """How the lease stands, and what it waits for. Costs nothing."""
         feed = self._writer.feed
-        if self._released or feed.state is State.CLOSED:
+        if feed.state is State.CLOSED:
             return LeaseState.RELEASED
-        if feed.state is not State.LIVE:
+        if self._released:
+            return LeaseState.RELEASING if self._may_be_left() else LeaseState.RELEASED
+        session = feed.client.client_id
+        if feed.state is not State.LIVE or session is None:
             return LeaseState.DISCONNECTED
-        if feed.cache.working(self._name) is None:
+        known = feed.cache.working(self._name)
+        if known is None:
             return LeaseState.MAKING
-        return LeaseState.HELD if self._ours() is not None else LeaseState.TAKEN
+        return LeaseState.HELD if known.ephemeral_owner == session[0] else LeaseState.TAKEN
 
-    def _ours(self) -> Znode | None:
-        """The key's znode, if it is this session's."""
-        session = self._writer.feed.client.client_id
-        known = self._writer.feed.cache.working(self._name)
-        if session and known is not None and known.ephemeral_owner == session[0]:
-            return known
-        return None
+    def _may_be_left(self) -> bool:
+        return bool(self._in_doubt or self._releasing or self._running)
 
     def set(self, value: V) -> None:
         """Change the value, now and for every time the key is made again.
 
+        Whatever is raised but EncodeError and ValueTooLarge, the value will be stored when the key
+        is made again.
+
         Raises:
-            VersionConflict: the key is another's, or the session was lost; the value will be stored
-                when the key is made again.
+            VersionConflict: the key is another's, or not there, or the session was lost.
             EncodeError, ValueTooLarge, Timeout, WriteUncertain, KazooException.
         """
         self._writer.encoded(self.key, value)  # what cannot be stored is not kept for later
+        deadline = self._writer.begin()
         self._value = value
-        known = self._ours()
-        if known is None:
-            raise VersionConflict(self.key, ANY)
-        compare.replace(self._writer, self.key, known, value)
+        self._store(value, deadline)
+
+    def _store(self, value: V, deadline: float | None) -> None:
+        while (own := self._own(deadline)) is not None:
+            known, check = own
+            try:
+                compare.replace(self._writer, self.key, known, value, deadline, before=check)
+            except _Reconnected:
+                continue
+            return
+        raise VersionConflict(self.key, ANY)
 
     def release(self) -> None:
-        """Remove the key, if it is still this session's. Does nothing the second time.
+        """Remove the key, if it is still this session's. Does nothing once that was done.
+
+        Where it raises, the key is removed all the same as soon as that is possible: `state` is
+        RELEASING until then, and RELEASED after it.
 
         Raises:
+            Closed, ForkedDict: the dict cannot remove it any more; it goes with the session.
             Timeout, WriteUncertain, KazooException.
         """
         feed = self._writer.feed
+        if self._released and not self._may_be_left():
+            return
+        deadline = self._writer.begin()
         with feed.lock:
             self._released = True
-            self._look()
-        self._remove()
+            self._releasing += 1
+            self._look()  # ends a pause of its task
+        try:
+            self._await_task(deadline)
+            self._remove(deadline)
+        except BaseException:
+            self._in_doubt = True
+            raise
+        finally:
+            with feed.lock:
+                self._releasing -= 1
+                self._look()  # goes on where that failed
 
-    def _remove(self) -> None:
-        deadline = deadline_after(self._writer.write_timeout)
-        while (known := self._ours()) is not None:
-            self._writer.begin()
+    def _await_task(self, deadline: float | None) -> None:
+        """Wait until the task does nothing any more: it may be making the key."""
+
+        def ended() -> bool:
+            self._writer.feed.check_usable()
+            return not self._running
+
+        if not self._writer.feed.signal.wait_for(ended, deadline):
+            raise Timeout(f"the key {self.key!r} was still being made at the deadline")
+
+    def _remove(self, deadline: float | None) -> None:
+        while (own := self._own(deadline)) is not None:
+            known, check = own
             try:
-                self._writer.take(self.key, known.version, deadline, "release")
-            except (NoNodeError, BadVersionError):
+                self._writer.take(self.key, known.version, deadline, "release", before=check)
+            except (NoNodeError, BadVersionError, _Reconnected):
                 continue  # the copy has caught up with what made it fail
             except VersionConflict:
-                return  # it was made again in that moment, and is gone
+                break  # it was made again in that moment, and is gone
+        self._in_doubt = False
+
+    def _own(self, deadline: float | None) -> tuple[Znode, Callable[[], None]] | None:
+        """The key's znode, if it is this session's. And what is to be called right before a request
+        that goes by it: raises _Reconnected, so that nothing is sent, on another connection.
+
+        Costs nothing where the copy tells, else a read that is not older than this call.
+
+        Raises:
+            Timeout: no connection until the deadline.
+            Closed, ForkedDict, KazooException: it may not be read.
+        """
+        feed, client = self._writer.feed, self._writer.feed.client
+
+        def lost() -> bool:
+            # What its last session made goes with it; but kazoo may keep a create for the next one.
+            return client.state == KazooState.LOST and not self._in_doubt
+
+        def told() -> bool:
+            feed.check_usable()
+            return feed.connected or lost()
+
+        while True:
+            if not feed.signal.wait_for(told, deadline):
+                raise Timeout("no connection to ZooKeeper until the deadline; nothing was sent")
+            epoch = feed.cache.epoch
+            known = feed.cache.working(self._name)
+            refused = known is not None and known.error is not None
+            if not lost() and (self._in_doubt or refused or feed.state is not State.LIVE):
+                known = self._writer.fetch(self.key, sync=True, timeout=remaining(deadline))
+            session = client.client_id
+            if lost():
+                return None
+            if session is not None and feed.cache.epoch == epoch:
+                break
+
+        def check() -> None:
+            if not feed.connected or feed.cache.epoch != epoch:
+                raise _Reconnected
+
+        if known is None or known.ephemeral_owner != session[0]:
+            return None
+        return known, check
 
     # -- making it again
 
@@ -159,7 +251,7 @@ class Lease(Generic[V]):
         if self._pausing:
             self._writer.feed.signal.notify()
         if self._running or not self._is_due():
-            self._stop_looking()
+            self._rest()
             return
         self._running = True
         try:
@@ -169,14 +261,22 @@ class Lease(Generic[V]):
 
     def _is_due(self) -> bool:
         """Whether there is something to do now."""
-        if self._writer.feed.state is not State.LIVE:
-            return False  # a look comes once it is
+        feed = self._writer.feed
         if self._released:
-            return self._in_doubt
-        return self._writer.feed.cache.working(self._name) is None
+            return self._in_doubt and not self._releasing and feed.connected
+        # A look comes once it is LIVE.
+        return feed.state is State.LIVE and feed.cache.working(self._name) is None
+
+    def _rest(self) -> None:
+        """There is nothing to do now; called with the lock held."""
+        if self.held:
+            self.error, self._in_doubt = None, False
+        if self._released and not self._may_be_left():
+            self.error = None
+            self._writer.feed.unfollow(self._look)
 
     def _run(self) -> None:
-        """The task: make the key until it is there."""
+        """The task: make the key until it is there, or remove it until it is not."""
         failures = 0
         try:
             while self._goes_on():
@@ -198,18 +298,16 @@ class Lease(Generic[V]):
     def _goes_on(self) -> bool:
         with self._writer.feed.lock:
             self._running = self._is_due()
-            self._stop_looking()
+            if not self._running:
+                self._rest()
+                self._writer.feed.signal.notify()
             return self._running
 
-    def _stop_looking(self) -> None:
-        if self._released and not self._running and not self._in_doubt:
-            self._writer.feed.unfollow(self._look)
-
     def _attempt(self) -> Exception | None:
-        """Make the key, or take back what may have been made; what went wrong."""
+        """Make the key, or take back what was made; what went wrong."""
         try:
             if self._released:
-                self._withdraw()
+                self._remove(self._writer.begin())
             else:
                 self._make()
         except (WriteUncertain, Timeout) as error:
@@ -223,27 +321,21 @@ class Lease(Generic[V]):
         value = self._value
         compare.add(self._writer, self.key, value, ephemeral=True)
         self._in_doubt = False
-        while self._value is not value:  # `set()` came meanwhile
-            value, known = self._value, self._ours()
-            if known is not None:
-                with contextlib.suppress(VersionConflict):
-                    compare.replace(self._writer, self.key, known, value)
+        while self._value is not value and not self._released:  # `set()` came meanwhile
+            value = self._value
+            try:
+                self._store(value, self._writer.begin())
+            except VersionConflict:
+                break  # it is gone: made again with the newer one
         if self._released:  # while it was under way
-            self._remove()
-
-    def _withdraw(self) -> None:
-        """It was released, and the answer to a create is missing."""
-        timeout = self._writer.write_timeout
-        self._writer.fetch(self.key, sync=True, timeout=timeout)  # the copy is as new after it
-        self._remove()
-        self._in_doubt = False
+            self._in_doubt = True
 
     def _pause(self, failure: Exception, failures: int) -> None:
         """Wait, until what made the attempt fail is known to be over, or for some time."""
-        feed = self._writer.feed
+        feed, released = self._writer.feed, self._released
 
         def is_over() -> bool:
-            if self._released or not self._is_due():
+            if self._released != released or not self._is_due():
                 return True
             if isinstance(failure, RootMissing):
                 return bool(feed.cache.root_exists)

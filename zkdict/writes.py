@@ -36,7 +36,7 @@ from zkdict.sending import Sender, UnansweredError
 from zkdict.waiting import deadline_after, earlier
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from zkdict.answers import Submitted
     from zkdict.records import Entry
@@ -133,12 +133,26 @@ class Writer(Sender[V]):
         judges = {call.name: outcomes.stored(call.raw, call.floor)}
         return self.uncertain("set", call.key, judges, wants="stored")
 
-    def send_set(self, name: str, raw: bytes, version: int, deadline: float | None) -> Any:
-        """One setData; its Stat. Raises NoNodeError, BadVersionError, and as `call`."""
-        check_version(version)
-        return self.call(deadline=deadline, **self._set(name, raw, version))
+    def send_set(
+        self,
+        name: str,
+        raw: bytes,
+        version: int,
+        deadline: float | None,
+        *,
+        before: Callable[[], object] = lambda: None,
+    ) -> Any:
+        """One setData; its Stat. Raises NoNodeError, BadVersionError, and as `call`.
 
-    def _set(self, name: str, raw: bytes, version: int) -> dict[str, Any]:
+        `before` is called right before it is sent, with the lock held. What it raises is passed on,
+        and nothing is sent.
+        """
+        check_version(version)
+        return self.call(deadline=deadline, **self._set(name, raw, version, before))
+
+    def _set(
+        self, name: str, raw: bytes, version: int, before: Callable[[], object] = lambda: None
+    ) -> dict[str, Any]:
         """One setData, as `call` and `Feed.submit` take it."""
         client, path = self.feed.client, self.feed.child(name)
 
@@ -147,8 +161,12 @@ class Writer(Sender[V]):
             foreseen = known is not None and version in (ANY, known.version)
             return {name: Kind.STAT} if foreseen and cache.predicts(name) else {}
 
+        def send() -> Any:
+            before()
+            return client.set_async(path, raw, version)
+
         return {
-            "send": lambda: client.set_async(path, raw, version),
+            "send": send,
             "expect": expect,
             "wrote": lambda stat: {name: znode(raw, stat)},
             "local": {name: raw},
@@ -307,8 +325,16 @@ class Writer(Sender[V]):
             except (NoNodeError, BadVersionError):
                 self.conflicts += 1  # the copy has caught up with what made it fail
 
-    def take(self, key: str, version: int, deadline: float | None, operation: str) -> Znode:
-        """Delete a key, if it has this version, and return what it held.
+    def take(
+        self,
+        key: str,
+        version: int,
+        deadline: float | None,
+        operation: str,
+        *,
+        before: Callable[[], object] = lambda: None,
+    ) -> Znode:
+        """Delete a key, if it has this version, and return what it held. `before`: see `send_set`.
 
         The answer to a delete does not tell which znode it was, and versions start again with a key
         that is made again. The answer to a set does: it goes right in front, in the same
@@ -324,6 +350,7 @@ class Writer(Sender[V]):
         reads: list[Any] = []
 
         def read() -> None:
+            before()
             reads.clear()
             if known is None or known.version != version:
                 reads.append(client.sync_async(path))  # all to go by: no server that lags will do

@@ -1,6 +1,8 @@
 """A lease comes back whatever happened, and says what it waits for meanwhile."""
 
-from collections.abc import Callable
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -8,12 +10,23 @@ from kazoo.client import KazooClient
 from kazoo.exceptions import NoAuthError
 from kazoo.security import OPEN_ACL_UNSAFE, make_acl
 
-from zkdict import EncodeError, KeyExists, LeaseState, RootMissing, VersionConflict, ZooKeeperDict
+from zkdict import (
+    EncodeError,
+    KeyExists,
+    LeaseState,
+    RootMissing,
+    State,
+    Timeout,
+    VersionConflict,
+    WriteUncertain,
+    ZooKeeperDict,
+)
 
 Open = Callable[..., ZooKeeperDict[Any]]
 Eventually = Callable[[Callable[[], object]], None]
 
 NO_CREATE = [make_acl("world", "anyone", read=True, write=True, delete=True, admin=True)]
+NO_DELETE = [make_acl("world", "anyone", read=True, write=True, create=True, admin=True)]
 
 
 @pytest.fixture
@@ -150,3 +163,149 @@ def test_only_one_holds_it(open_dict: Open, eventually: Eventually) -> None:
     assert lease.state is LeaseState.RELEASED
     other.close()
     assert second.state is LeaseState.RELEASED
+
+
+# -- without a connection
+
+
+@pytest.fixture
+def far(
+    proxy: Any, client_behind: Callable[..., KazooClient], open_dict: Open
+) -> ZooKeeperDict[Any]:
+    """A dict behind a proxy."""
+    return open_dict(client_behind(proxy, timeout=30.0))
+
+
+@contextlib.contextmanager
+def in_outage(
+    items: ZooKeeperDict[Any], call: Callable[[], object], proxy: Any, eventually: Eventually
+) -> Iterator[list[BaseException]]:
+    """Cut the connection, call something, do what the block does, heal; what the call raised."""
+    raised: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            call()
+        except BaseException as error:
+            raised.append(error)
+
+    proxy.cut()
+    eventually(lambda: items.state is State.SUSPENDED)
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield raised
+    finally:
+        proxy.heal()
+        thread.join(60)
+        assert not thread.is_alive()
+
+
+def test_a_release_waits_for_the_connection(
+    far: ZooKeeperDict[Any], zk_client: KazooClient, proxy: Any, eventually: Eventually
+) -> None:
+    lease = far.lease("mine", 1)
+    with in_outage(far, lease.release, proxy, eventually) as raised:
+        eventually(lambda: lease.state is LeaseState.RELEASING)
+    assert not raised
+    assert lease.state is LeaseState.RELEASED
+    assert zk_client.exists("/dict/mine") is None
+
+
+def test_a_release_that_failed_is_not_forgotten(
+    client_behind: Callable[..., KazooClient],
+    open_dict: Open,
+    zk_client: KazooClient,
+    proxy: Any,
+    eventually: Eventually,
+) -> None:
+    items = open_dict(client_behind(proxy, timeout=30.0), write_timeout=0.5)
+    lease = items.lease("mine", 1)
+    proxy.cut()
+    eventually(lambda: items.state is State.SUSPENDED)
+    for _ in range(2):
+        with pytest.raises(Timeout):
+            lease.release()
+        assert lease.state is LeaseState.RELEASING
+    assert zk_client.exists("/dict/mine")
+    proxy.heal()
+    eventually(lambda: lease.state is LeaseState.RELEASED)
+    assert zk_client.exists("/dict/mine") is None
+    assert lease.error is None
+    assert not items._feed._followers
+
+
+def test_a_release_may_be_refused_for_a_while(
+    items: ZooKeeperDict[Any], zk_client: KazooClient, eventually: Eventually
+) -> None:
+    told: list[Exception] = []
+    items.on_error(told.append)
+    lease = items.lease("mine", 1)
+    zk_client.set_acls("/dict", NO_DELETE)
+    with pytest.raises(NoAuthError):
+        lease.release()
+    eventually(lambda: len(told) > 1)  # it goes on trying
+    assert lease.state is LeaseState.RELEASING
+    assert isinstance(lease.error, NoAuthError)
+    zk_client.set_acls("/dict", OPEN_ACL_UNSAFE)
+    eventually(lambda: lease.state is LeaseState.RELEASED)
+    assert zk_client.exists("/dict/mine") is None
+    assert lease.error is None
+
+
+def test_a_set_waits_for_the_connection(
+    far: ZooKeeperDict[Any], proxy: Any, eventually: Eventually
+) -> None:
+    with far.lease("mine", 1) as lease:
+        with in_outage(far, lambda: lease.set(2), proxy, eventually) as raised:
+            pass
+        assert not raised
+        assert far["mine"] == 2
+
+
+@pytest.mark.parametrize("lost", ["the session", "the key"])
+@pytest.mark.parametrize("call", ["release", "set"])
+def test_what_another_made_in_an_outage_is_left_alone(
+    call: str,
+    lost: str,
+    far: ZooKeeperDict[Any],
+    zk_client: KazooClient,
+    zk_client_factory: Callable[..., KazooClient],
+    proxy: Any,
+    eventually: Eventually,
+) -> None:
+    """It has the very version that this lease's key had."""
+    lease = far.lease("mine", 1)
+    session = far.connection.client_id
+    do = lease.release if call == "release" else lambda: lease.set(2)
+    with in_outage(far, do, proxy, eventually) as raised:
+        if lost == "the session":
+            zk_client_factory(client_id=session).stop()
+        else:
+            zk_client.delete("/dict/mine")
+        zk_client.create("/dict/mine", b'"another"', ephemeral=True)
+    raw, stat = zk_client.get("/dict/mine")
+    assert (raw, stat.version) == (b'"another"', 0)
+    if call == "release":
+        assert not raised
+        assert lease.state is LeaseState.RELEASED
+    else:
+        (error,) = raised
+        assert isinstance(error, VersionConflict)
+        assert not error.applied
+        eventually(lambda: lease.state is LeaseState.TAKEN)
+
+
+def test_the_error_goes_once_the_key_was_made_after_all(
+    far: ZooKeeperDict[Any], zk_client: KazooClient, proxy: Any, eventually: Eventually
+) -> None:
+    told: list[Exception] = []
+    far.on_error(told.append)
+    with far.lease("mine", 1) as lease:
+        before = far.entry("mine").czxid
+        proxy.lose("create", "reply")
+        zk_client.delete("/dict/mine")
+        eventually(lambda: lease.held and far.entry("mine").czxid > before)
+        eventually(lambda: told)
+        assert isinstance(told[0], WriteUncertain)
+        eventually(lambda: lease.error is None)
