@@ -233,7 +233,7 @@ class Lease(Generic[V]):
             session = client.client_id
             if lost():
                 return None
-            if session is not None and feed.cache.epoch == epoch:
+            if session is not None:
                 break
 
         def check() -> None:

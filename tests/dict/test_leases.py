@@ -296,6 +296,40 @@ def test_what_another_made_in_an_outage_is_left_alone(
         eventually(lambda: lease.state is LeaseState.TAKEN)
 
 
+@pytest.mark.parametrize("call", ["release", "set"])
+def test_the_connection_goes_between_the_look_and_the_request(
+    call: str,
+    far: ZooKeeperDict[Any],
+    zk_client: KazooClient,
+    proxy: Any,
+    eventually: Eventually,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The request waits for the next connection; what was looked at may be another's by then."""
+    lease = far.lease("mine", 1)
+    look = lease._own
+
+    def look_and_lose(deadline: float | None) -> object:
+        monkeypatch.undo()
+        found = look(deadline)
+        proxy.cut()
+        eventually(lambda: far.state is State.SUSPENDED)
+        zk_client.delete("/dict/mine")
+        zk_client.create("/dict/mine", b'"another"', ephemeral=True)
+        proxy.heal()
+        return found
+
+    monkeypatch.setattr(lease, "_own", look_and_lose)
+    if call == "release":
+        lease.release()
+    else:
+        with pytest.raises(VersionConflict) as caught:
+            lease.set(2)
+        assert not caught.value.applied
+    raw, stat = zk_client.get("/dict/mine")
+    assert (raw, stat.version) == (b'"another"', 0)
+
+
 def test_the_error_goes_once_the_key_was_made_after_all(
     far: ZooKeeperDict[Any], zk_client: KazooClient, proxy: Any, eventually: Eventually
 ) -> None:
