@@ -206,11 +206,14 @@ class ZooKeeperDict(LiveDict[V]):
         again. A key that another client added while it was under way goes in a transaction of its
         own, before this returns. Costs a check for each key that stays.
 
+        Where nothing differs by the copy, it is compared again after a `sync()`: each key was so at
+        some time during the call.
+
         Raises:
             WriteUncertain: an answer was lost; or what was added meanwhile could not be removed.
             ValueTooLarge, InvalidKey, EncodeError, TransactionFailed, Timeout, KazooException.
         """
-        return txn.replace_all(self._writer, self._begin, new)
+        return txn.replace_all(self._writer, self._begin, self.sync, new)
 
     # -- compare and set
 

@@ -130,12 +130,16 @@ def clear(writer: Writer[V]) -> None:
 
 
 def replace_all(
-    writer: Writer[V], begin: Callable[[], Txn[V]], new: Mapping[str, V]
+    writer: Writer[V],
+    begin: Callable[[], Txn[V]],
+    sync: Callable[[float | None], object],
+    new: Mapping[str, V],
 ) -> dict[str, Change[V]]:
     """Make the dict equal to `new` in one multi of what differs; that difference.
 
     The multi checks every key that was known. Nothing can check that no other was added in that
-    moment: the state after it tells, and those go in another one.
+    moment: the state after it tells, and those go in another one. Where nothing differs there is no
+    multi that could fail: the copy may be old, and is compared again after a `sync`.
     """
     new = plain(new)
 
@@ -155,12 +159,17 @@ def replace_all(
     for attempt in range(1, _ATTEMPTS + 1):
         try:
             changes = atomically(writer, begin, replace, _ATTEMPTS)
+            if not changes and not told:
+                sync(writer.write_timeout)
+                changes = atomically(writer, begin, replace, _ATTEMPTS)
+                if not changes:
+                    return {}
         except (ZkDictError, KazooException) as error:
             if not told:
                 raise
             raise writer.uncertain("replace_all", None, {}) from error  # one part is applied
         told.update(changes)
-        if (not changes and attempt == 1) or _is_replaced(writer, new):
+        if _is_replaced(writer, new):
             return told
         writer.back_off(attempt)
     raise writer.uncertain("replace_all", None, {})  # others are faster

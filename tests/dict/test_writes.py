@@ -1,6 +1,7 @@
 # ruff: noqa: PT012  a transaction is a block
 """Compare and set, transactions, bulk writes: what is applied, and what is said where it is not."""
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,8 @@ from zkdict import (
     InvalidKey,
     KeyExists,
     RootMissing,
+    State,
+    Timeout,
     TransactionFailed,
     VersionConflict,
     ZooKeeperDict,
@@ -332,6 +335,55 @@ def test_replace_all(items: ZooKeeperDict[Any], other: ZooKeeperDict[Any]) -> No
     assert items.replace_all(dict(items)) == {}
     items.replace_all({})
     assert dict(items) == {}
+
+
+def test_replace_all_with_nothing_to_do_asks_the_server(
+    zk_client: KazooClient,
+    zk_client_factory: Callable[..., KazooClient],
+    open_dict: Open,
+    hold_callbacks: Any,
+    eventually: Any,
+) -> None:
+    """The copy is equal already, and old."""
+    client = zk_client_factory()
+    items = open_dict(client)
+    items["a"] = 1
+
+    def replace(told: list[Any]) -> None:
+        told.append(items.replace_all({"a": 1}))
+
+    for change in (
+        lambda: zk_client.set("/dict/a", b"2"),
+        lambda: zk_client.create("/dict/b", b"2"),
+        lambda: zk_client.delete("/dict/a"),
+    ):
+        told: list[Any] = []
+        with hold_callbacks(client):
+            change()
+            before = items.stats["requests"]
+            replacing = threading.Thread(target=replace, args=(told,))
+            replacing.start()
+            eventually(lambda: told or items.stats["requests"] > before)  # noqa: B023
+        replacing.join(60)
+        assert len(told[0]) == 1
+        assert zk_client.get_children("/dict") == ["a"]
+        assert zk_client.get("/dict/a")[0] == b"1"
+    items.sync()
+    requests = items.stats["requests"]
+    assert items.replace_all({"a": 1}) == {}
+    assert items.stats["requests"] - requests == 3  # one of them a transaction
+
+
+def test_replace_all_with_nothing_to_do_needs_a_connection(
+    proxy: Any, client_behind: Callable[..., KazooClient], open_dict: Open, eventually: Any
+) -> None:
+    items = open_dict(client_behind(proxy, timeout=30.0), write_timeout=0.3)
+    items["a"] = 1
+    proxy.cut()
+    eventually(lambda: items.state is State.SUSPENDED)
+    with pytest.raises(Timeout):
+        items.replace_all({"a": 1})
+    proxy.heal()
 
 
 def test_replace_all_leaves_nothing_that_was_added_meanwhile(
