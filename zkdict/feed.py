@@ -103,12 +103,22 @@ class _Link:
         feed.later(self.state_changed, state, feed.heard(state))
         return False
 
-    def note(self, what: str) -> None:
+    def note_tasks(self) -> None:
+        """Note the task that this runs on, that of the watch callbacks, and the other one."""
         if (feed := self._feed()) is not None:
-            feed.tasks.note(what)
+            feed.tasks.note("watch callback")
+            result = feed.client.handler.async_result()
+            result.rawlink(self.note_completions)
+            result.set(None)
+
+    def note_completions(self, _: Any) -> None:
+        # A handler that is being stopped calls this at once: then it is the task above.
+        if (feed := self._feed()) is not None:
+            feed.tasks.note("completion callback")
 
     def state_changed(self, state: str, turn: int) -> None:
-        self.note("watch callback")
+        if state == KazooState.CONNECTED:
+            self.note_tasks()
         if (feed := self._feed()) is not None:
             feed.state_changed(state, turn)
 
@@ -141,7 +151,6 @@ class _Completion:
     def __call__(self, _: Any) -> None:
         batch, self._batch = self._batch, []
         if batch:
-            self._link.note("completion callback")
             self._link.completed(batch)
 
 
@@ -213,11 +222,12 @@ class Feed:
         """Listen to the client, start it if nobody has, and begin to load."""
         client = self.client
         client.add_listener(self._link.listener)
-        self.later(self._link.note, "watch callback")
-        if client.connected:  # before there was a listener to hear of it, unless it had a turn
-            self.later(self._link.state_changed, KazooState.CONNECTED, 0)
-        elif client.client_state == KeeperState.CLOSED and not client.handler.running:
-            client.start_async()
+        self.later(self._link.note_tasks)
+        with self.tasks.starting:  # two dicts at once: kazoo would stop what the first has started
+            if client.connected:  # before there was a listener to hear of it, unless it had a turn
+                self.later(self._link.state_changed, KazooState.CONNECTED, 0)
+            elif client.client_state == KeeperState.CLOSED and not client.handler.running:
+                client.start_async()
 
     def forgetter(self) -> Callable[[], None]:
         """What takes the listener from the client, without holding this feed or its lock."""
@@ -315,8 +325,6 @@ class Feed:
 
     def heard(self, state: str) -> int:
         """The connection's state changed just now: show it. Which turn of the listener this is."""
-        self.tasks.forget()
-        self.tasks.note("state listener")
         with self.lock:
             self._turn += 1
             if state == KazooState.LOST:

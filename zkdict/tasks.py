@@ -4,54 +4,73 @@ The rules that live here:
 
 - kazoo calls watch callbacks, completion callbacks and state listeners on three tasks of its own.
   A call of the dict made there would wait for what that very task has to bring. It is refused.
-- Which task this is, a handler's reentrant lock knows, whatever a task is (a thread, a greenlet):
-  each of the three takes one when a dict's own callback runs there, and keeps it. Who gets it once
-  more without waiting is that task.
-- A client that is stopped ends its tasks; so with each change of the state they are noted anew.
+- A task is known by its outermost frame, whatever a task is (a thread, a greenlet). A frame that is
+  kept is no other task's later, as the number of a thread that has ended may be.
+- The tasks of the callbacks are noted by calls put into their queues, when a dict begins and with
+  each new connection: a client that was stopped and started has other ones.
+- The task of the listeners has no queue, and a dict's own listener may not be the first to be
+  called there. But that task is the one that runs the client's ConnectionHandler.
 """
 
 from __future__ import annotations
 
+import inspect
 import weakref
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
+
+from kazoo.protocol import connection
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 __all__ = ["ClientTasks", "tasks_of"]
+
+_CONNECTION = vars(connection)
 
 
 class ClientTasks:
     """The tasks of one client, as far as they are known."""
 
-    def __init__(self, handler: Any) -> None:
-        self._handler = handler
-        self._locks: dict[str, Any] = {}
+    def __init__(self, client: Any) -> None:
+        self.starting = client.handler.lock_object()
+        """Held by whoever starts the client, if nobody has."""
+        self._client = weakref.ref(client)
+        self._outermost: dict[str, FrameType | None] = {
+            "watch callback": None,
+            "completion callback": None,
+        }
 
-    def note(self, what: str) -> None:
+    def note(self, what: Literal["watch callback", "completion callback"]) -> None:
         """This is the client's task for what `what` names."""
-        if what not in self._locks and self._handler.running:
-            lock = self._handler.rlock_object()
-            lock.acquire()
-            self._locks[what] = lock
-
-    def forget(self) -> None:
-        """The client may have other tasks from now on."""
-        self._locks = {}
+        frame = outermost = inspect.currentframe()
+        while frame is not None:
+            outermost, frame = frame, frame.f_back
+        self._outermost[what] = outermost
 
     def check(self) -> None:
-        """Refuse to wait on one of them.
+        """Refuse to wait on one of them. Costs a look at each frame of this task.
 
         Raises:
             RuntimeError.
         """
-        if not self._handler.running:
-            return
-        for what, lock in list(self._locks.items()):
-            if lock.acquire(False):
-                lock.release()
-                raise RuntimeError(
-                    f"this call was made in a {what} of the dict's own client, where it would wait "
-                    "for itself: make it on another task, as by client.handler.spawn(function), or "
-                    "use on_change() and on_state(), whose callbacks may call anything"
-                )
+        if (what := self._here()) is not None:
+            raise RuntimeError(
+                f"this call was made in a {what} of the dict's own client, where it would wait "
+                "for itself: make it on another task, as by client.handler.spawn(function), or "
+                "use on_change() and on_state(), whose callbacks may call anything"
+            )
+
+    def _here(self) -> str | None:
+        """What this task is called for, if it is one of the client's."""
+        client = self._client()
+        frame = outermost = inspect.currentframe()
+        while frame is not None:
+            if frame.f_globals is _CONNECTION:
+                handler = frame.f_locals.get("self")
+                if isinstance(handler, connection.ConnectionHandler) and handler.client is client:
+                    return "state listener"
+            outermost, frame = frame, frame.f_back
+        return next((what for what, each in self._outermost.items() if each is outermost), None)
 
 
 _tasks_of: weakref.WeakKeyDictionary[Any, ClientTasks] = weakref.WeakKeyDictionary()
@@ -59,4 +78,4 @@ _tasks_of: weakref.WeakKeyDictionary[Any, ClientTasks] = weakref.WeakKeyDictiona
 
 def tasks_of(client: Any) -> ClientTasks:
     """The tasks of a client, one object for all dicts on it."""
-    return _tasks_of.setdefault(client, ClientTasks(client.handler))
+    return _tasks_of.setdefault(client, ClientTasks(client))

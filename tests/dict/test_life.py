@@ -36,6 +36,31 @@ def test_a_client_that_nobody_started(zk_client_factory: Any, zk_client: KazooCl
     assert zk_client.get("/dict/a")[0] == b"1"
 
 
+def test_two_dicts_at_once_on_a_client_that_nobody_started(zk_client_factory: Any) -> None:
+    """kazoo would stop what the first has started."""
+    client = zk_client_factory(start=False)
+    start, seconds = client.start_async, []
+
+    def second() -> None:
+        with ZooKeeperDict[int](client, "/dict") as items:
+            items["b"] = 2
+
+    def start_async() -> Any:
+        seconds.append(threading.Thread(target=second))
+        if len(seconds) == 1:
+            seconds[0].start()
+            seconds[0].join(0.1)  # its chance to start the client too
+        return start()
+
+    client.start_async = start_async
+    with ZooKeeperDict[int](client, "/dict") as items:
+        items["a"] = 1
+        seconds[0].join(60)
+        items.sync()
+        assert dict(items) == {"a": 1, "b": 2}
+    assert len(seconds) == 1
+
+
 def test_loading_in_the_background(zk_client_factory: Any) -> None:
     client = zk_client_factory(start=False)
     with ZooKeeperDict[int](client, "/dict", wait=None) as items:

@@ -1,12 +1,14 @@
 """A call in a callback of the dict's own client would wait for itself: it says so at once."""
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from kazoo.client import KazooClient
 
 from zkdict import ZooKeeperDict
+from zkdict.tasks import tasks_of
 
 Open = Callable[..., ZooKeeperDict[Any]]
 Eventually = Callable[[Callable[[], object]], None]
@@ -34,34 +36,107 @@ def refused(items: ZooKeeperDict[Any], said: list[str]) -> None:
     said.append(f"a read gives {items['a']}")
 
 
-@pytest.mark.parametrize("where", ["watch callback", "completion callback", "state listener"])
+class InOrder(set[Any]):
+    """Listeners that are called in the order of their names: kazoo's set has an order by chance."""
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(sorted(super().__iter__(), key=lambda each: str(each.__name__)))
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+@pytest.mark.parametrize(
+    "where",
+    [
+        "watch callback",
+        "completion callback",
+        "first completion callback",
+        "first state listener",
+        "last state listener",
+    ],
+)
 def test_a_call_in_a_callback_of_its_own_client(
     where: str,
+    stopped: bool,
     proxy: Any,
     client_behind: Callable[..., KazooClient],
     open_dict: Open,
     eventually: Eventually,
 ) -> None:
+    """The first one there is, of a client that was stopped or not."""
     client, said = client_behind(proxy, timeout=30.0), []
-    items = open_dict(client)
+    client.state_listeners = InOrder()
+    items, other = open_dict(client), open_dict()
     items["a"] = 1
+    if stopped:
+        client.stop()
+        client.start()
+        items.sync()
+
+    def listen(state: str) -> None:
+        if state == "CONNECTED":
+            if where == "first completion callback":
+                client.exists_async("/dict").rawlink(lambda _: refused(items, said))
+            else:
+                refused(items, said)
+
     if where == "watch callback":
         client.exists("/dict/a", watch=lambda _: refused(items, said))
-        open_dict()["a"] = 1
+        other["a"] = 1
     elif where == "completion callback":
         client.exists_async("/dict").rawlink(lambda _: refused(items, said))
     else:
-        for _ in range(2):  # which listener is called first, nobody knows
-            proxy.drop()
-            eventually(lambda: client.connected)
-            items.sync()
-        client.add_listener(lambda state: refused(items, said) if state == "CONNECTED" else None)
+        listen.__name__ = "a" if where.startswith("first") else "z"
+        client.add_listener(listen)
         proxy.drop()
     eventually(lambda: len(said) == len(CALLS) + 1)
-    assert all(f"in a {where} of the dict's own client" in each for each in said[:-1])
+    named = where.removeprefix("first ").removeprefix("last ")
+    assert all(f"in a {named} of the dict's own client" in each for each in said[:-1])
     assert said[-1] == "a read gives 1"
     items.sync()
     assert dict(items) == {"a": 1}
+
+
+def test_a_dict_that_begins_in_a_state_listener(
+    zk_client_factory: Callable[..., KazooClient], eventually: Eventually
+) -> None:
+    client, said = zk_client_factory(start=False), []
+
+    def listen(state: str) -> None:
+        if state == "CONNECTED":
+            try:
+                ZooKeeperDict(client, "/dict")
+            except RuntimeError as error:
+                said.append(str(error))
+
+    client.add_listener(listen)
+    client.start()
+    eventually(lambda: said)
+    assert "in a state listener of the dict's own client" in said[0]
+    assert client.state_listeners == {listen}
+
+
+def test_a_thread_with_the_number_of_one_that_has_ended(zk_client: KazooClient) -> None:
+    """As that of a client that was stopped: systems give out such a number again at once."""
+    tasks, refusals, numbers = tasks_of(zk_client), [], []
+
+    def note() -> None:
+        numbers.append(threading.get_ident())
+        tasks.note("watch callback")
+        tasks.note("completion callback")
+
+    def check() -> None:
+        numbers.append(threading.get_ident())
+        try:
+            tasks.check()
+        except RuntimeError as error:
+            refusals.append(error)
+
+    for run in (note, *[check] * 20):
+        thread = threading.Thread(target=run)
+        thread.start()
+        thread.join(60)
+    assert len(numbers) == 21
+    assert not refusals
 
 
 def test_callbacks_of_another_client_may(
@@ -78,6 +153,21 @@ def test_callbacks_of_another_client_may(
     items["a"] = 2
     eventually(lambda: done)
     assert items["b"] == 2
+
+
+def test_listeners_of_another_client_may(
+    open_dict: Open, zk_client: KazooClient, eventually: Eventually
+) -> None:
+    items, done = open_dict(), []
+
+    def note(state: str) -> None:
+        items["state"] = state
+        done.append(True)
+
+    zk_client.add_listener(note)
+    zk_client.stop()
+    eventually(lambda: done)
+    assert items["state"] == "LOST"
 
 
 def test_the_dicts_own_callbacks_may(open_dict: Open, eventually: Eventually) -> None:
