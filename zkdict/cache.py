@@ -6,8 +6,10 @@ Everything that decides when readers may see a state lives in this file. The rul
 
 - **Items** are the root's list of children and each child. Every item is *clean*, or *pending*: a
   read of it is wanted, under way, or made unnecessary by an expected read of the list. Every read
-  that is answered leaves a watch of its own. Only the latest read of an item counts: a watch of an
-  older one that fires says nothing new, and the reply of an older one is dropped.
+  that is answered leaves a watch of its own. Only the latest read of an item makes it clean: a
+  watch of an older one that fires says nothing new. The reply of an older one still tells what a
+  child was at its place: that is kept, else a copy whose keys change faster than replies are
+  brought would never move.
 - **A state is published when a reply was processed and no item is pending.** Then it is the state
   of the subtree at that reply's place in the connection's stream, because: every item was read
   before that place; had it changed since, the server would have sent the event of that read's watch
@@ -430,6 +432,13 @@ class Cache:
                     self._not_behind(stat.mzxid, known.mzxid)
                 self._read[name] = before
                 self._want(name, Kind.DATA)
+        elif (
+            stat is not None
+            and self._is_news(request)
+            and (known := self._znodes.get(name)) is not None
+            and known.same_data(stat)
+        ):
+            self._read[name] = request
         return self._settle(request)
 
     def data_reply(self, request: Request, znode: Znode | None) -> Publication | None:
@@ -440,6 +449,9 @@ class Cache:
                 self._drop(request.name)
             else:
                 self._store(request.name, znode)
+        elif znode is not None and self._is_news(request):
+            self._read[request.name] = request
+            self._store(request.name, znode)
         return self._settle(request)
 
     # -- troubles
@@ -635,6 +647,15 @@ class Cache:
         if answered and self._troubles:
             self._troubles.pop(name, None)
         return True
+
+    def _is_news(self, request: Request) -> bool:
+        """Whether the answer to an older read of a pending item is newer than what the copy has.
+
+        Replies come in order, so nothing in the copy was read after it; but an own write that was
+        laid over the copy may have been made after it.
+        """
+        name = request.name
+        return request.epoch == self._epoch and name in self._pending and name not in self._overlaid
 
     def _touch(self, name: str) -> None:
         if name not in self._before:

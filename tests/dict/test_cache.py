@@ -813,6 +813,43 @@ def test_force_shows_what_is_known() -> None:
     assert settled.zxid == 5
 
 
+def test_a_reply_that_comes_behind_its_watchs_event_brings_the_copy_forward() -> None:
+    """Replies are handed over in batches. Keys that change faster would never be shown else."""
+    cache = Cache()
+    loading(cache, 2)
+    for round_ in range(1, 4):
+        reads = taken(cache)
+        for read in reads:
+            cache.event(read, deleted=False)
+        for read in reads:
+            znode = Znode(b"", round_, 1, read.position, 0, 0, 0)
+            assert cache.data_reply(read, znode) is None, "it is pending"
+        forced = cache.force()
+        assert forced is not None
+        assert forced.live
+        assert forced.position == reads[0].position
+        assert {delta.new.version for delta in forced.deltas if delta.new} == {round_}
+    cache.connected()
+    late = Znode(b"of an older connection", 9, 1, 9, 0, 0, 0)
+    cache.data_reply(reads[0], late)
+    assert cache.working(reads[0].name) != late
+
+
+def test_an_own_write_is_not_taken_back_by_the_reply_to_an_earlier_read() -> None:
+    """The caller was woken, and lost patience, before that was handed over."""
+    for mine in (Znode(b"mine", 1, 1, 5, 0, 0, 0), None):
+        cache = Cache()
+        loading(cache, 1)
+        read = taken(cache)[0]
+        name = read.name
+        assert cache.data_reply(read, Znode(b"1", 0, 1, 1, 0, 0, 0)) is not None
+        cache.event(read, deleted=False)
+        read = taken(cache)[0]
+        assert cache.force({name: mine}) is not None
+        assert cache.data_reply(read, Znode(b"2", 0, 1, 2, 0, 0, 0)) is None
+        assert cache.working(name) == mine
+
+
 def test_what_was_laid_over_the_copy_is_not_taken_back_by_a_server_that_lags() -> None:
     """A server without a quorum cannot sync: what it shows is held back, not shown as newer."""
     cache = Cache()

@@ -162,6 +162,17 @@ def test_a_thousand_keys_and_two_thousand_changes_a_second() -> None:
         items.close()
 
 
+def test_a_load_ends_where_a_key_changes_faster_than_its_answer_comes() -> None:
+    """Each changes every half second, and an answer takes longer."""
+    keys = [f"k{number}" for number in range(1000)]
+    with Simulation() as sim:
+        busy = Busy(sim, keys, rate=2000, latency=(0.1, 1.0))
+        with busy.open() as items:
+            assert set(items) == set(keys)
+        busy.going = False
+        busy.task.result()
+
+
 def test_it_settles_once_the_others_do(busy: Busy) -> None:
     with busy.open() as items:
         busy.going = False
