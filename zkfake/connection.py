@@ -12,6 +12,7 @@ server's answer, so no bytes can raise here.
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from struct import Struct
 from typing import Any
 
@@ -23,7 +24,7 @@ from zkfake.four_letter import java_address, java_host
 from zkfake.hashset import JavaPairs
 from zkfake.jute import NULL, JuteError, Reader, pack_buffer
 from zkfake.log import Transaction
-from zkfake.operations import OPERATIONS, Kind, NullAclError, Operation, read_multi
+from zkfake.operations import Kind, NullAclError, Operation, operations_of
 from zkfake.protocol import (
     PING_XID,
     Acls,
@@ -32,7 +33,6 @@ from zkfake.protocol import (
     EventType,
     Id,
     Op,
-    PathRequest,
     Request,
     SaslRequest,
     ZooKeeperError,
@@ -49,6 +49,14 @@ from zkfake.tree import Change
 
 _LENGTH = Struct(">i")
 _HEADER = Struct(">ii")
+
+# Asked for with every request, and no Python finds the member of an enum as fast as a name.
+_WRITE, _CONNECTION = Kind.WRITE, Kind.CONNECTION
+_CLOSE_SESSION, _PING, _SYNC = Op.CLOSE_SESSION, Op.PING, Op.SYNC
+_SESSION_MOVED = Code.SESSION_MOVED
+
+_WITHOUT_A_REPLY = frozenset((Op.CREATE_SESSION, Op.CHECK))
+"""Writes that no reply follows where they succeed."""
 
 _AUTHENTICATING = (Op.AUTH, Op.SASL)
 """What a connection may do where it has to authenticate first."""
@@ -95,6 +103,7 @@ class Connection:
         self._replica = replica
         self._ensemble = replica.ensemble
         self._version = replica.settings.version
+        self._operations = operations_of(self._version)
         self._on_output = on_output
         self._output: list[bytes] = []
         self._input = b""
@@ -102,6 +111,8 @@ class Connection:
         self._awaiting_handshake = True
         self._read_only: bool | None = None
         self._session: Session | None = None
+        self._touched = -1
+        """When its server last heard of the session from here; once at a time is enough."""
         self._sasl: sasl.DigestMd5 | None = None
         self._early_frames: list[bytes] = []
         self._waiting: deque[tuple[int, Operation, Request, int]] = deque()
@@ -125,6 +136,7 @@ class Connection:
         if self._input:
             data = self._input + data
         end, at = len(data), 0
+        stats, totals, counts = self.stats, self._replica.stats, self._replica.counts
         longest = self._replica.settings.jute_max_buffer
         while end - at >= 4 and not self.closing:
             if self._awaiting_handshake and data[at : at + 4] in four_letter.WORDS:
@@ -137,9 +149,9 @@ class Connection:
             if end - at - 4 < length:
                 break
             at += 4 + length
-            self.stats.received += 1
-            self._replica.stats.received += 1
-            self._replica.counts.bytes_received_count += 4 + length
+            stats.received += 1
+            totals.received += 1
+            counts.bytes_received_count += 4 + length
             self._receive_frame(data[at - length : at])
             if may_go_on is not None and (self.queued > MOST_QUEUED or not may_go_on()):
                 stopped = end - at >= 4
@@ -312,9 +324,14 @@ class Connection:
             xid, code = _HEADER.unpack_from(frame)
         except Exception:
             return self._close()
-        session, now = self._session, self._ensemble.now
+        session, replica, now = self._session, self._replica, self._ensemble.now
         assert session is not None
-        if not self._replica.touch(session):
+        if now != self._touched:
+            self._touched = now
+            alive = replica.touch(session)
+        else:
+            alive = not session.closing
+        if not alive:
             return self._close()
         if (
             self._must_authenticate
@@ -323,45 +340,34 @@ class Connection:
         ):
             self._send(pack_reply(xid, 0, Code.SESSION_CLOSED_REQUIRE_SASL_AUTH))
             return self._close()
-        operation = OPERATIONS.get(code)
-        if operation is None or (
-            operation.op is Op.CHECK and not self._version.check_is_an_operation
-        ):
+        operation = self._operations.get(code)
+        if operation is None:
             self._send(pack_reply(xid, -1, Code.UNIMPLEMENTED))
             return self._close()
-        op = operation.op
-        reader = Reader(frame, 8)
+        op, kind = operation.op, operation.kind
         record: Any
         spends_zxid = False
         try:
-            if op is Op.DELETE_CONTAINER and self._version.delete_container_takes_the_frame:
-                record = PathRequest(frame.decode("utf-8", "zkfake.java"))
-            elif operation.read is read_multi:
-                by_mode_alone = self._version.multi_create_by_mode_alone
-                record = read_multi(reader, by_mode_alone=by_mode_alone)
-            else:
-                record = operation.read(reader)
+            record = operation.read(Reader(frame, 8))
         except JuteError as error:
             record, spends_zxid = None, self._spends_zxid(op, error)
-        if operation.kind is Kind.CONNECTION:
+        if kind is _CONNECTION:
             return self._authenticate(xid, record)
         request = Request(session.id, xid, op, record, self.ids, spends_zxid)
-        role = self._replica.role
-        if self._checks_early and operation.kind is Kind.WRITE:
-            refused = self._replica.refuses_early(request)
+        if self._checks_early and kind is _WRITE:
+            refused = replica.refuses_early(request)
             if refused:
                 return self._send(pack_reply(xid, 0, refused))
-        if operation.kind is Kind.WRITE and not (op is Op.CLOSE_SESSION and session.local):
+        if kind is _WRITE and not (session.local and op is _CLOSE_SESSION):
             forward = self._write
-        elif op is Op.SYNC and not role.answers_syncs and record is not None:
+        elif op is _SYNC and record is not None and not replica.role.answers_syncs:
             forward = self._sync
         elif self._submitted == self._completed:
             return self._answer(operation, request, now)
         else:
             return self._waiting.append((self._submitted, operation, request, now))
-        if role.mode == "read-only":
-            zxid = self._replica.zxid
-            return self._reply(operation, xid, zxid, Code.NOT_READONLY, b"", now)
+        if replica.role.mode == "read-only":
+            return self._reply(operation, xid, replica.zxid, Code.NOT_READONLY, b"", now)
         self._submitted += 1
         return forward(operation, request, now)
 
@@ -385,7 +391,7 @@ class Connection:
         assert session is not None
         if replica.has_moved(session):
             return self._close()
-        if request.op is Op.CLOSE_SESSION:
+        if request.op is _CLOSE_SESSION:
             self._ensemble.local_sessions.close(session.id)
             self._reply(operation, request.xid, replica.zxid, Code.OK, b"", start)
             return self._close()
@@ -408,14 +414,9 @@ class Connection:
     def _write(self, operation: Operation, request: Request, start: int) -> None:
         session = self._session
         assert session is not None
-
-        def complete(transaction: Transaction, changes: Sequence[Change]) -> None:
-            self._written(operation, request, transaction, changes, start)
-            self._proceed()
-
-        if request.op is Op.CLOSE_SESSION:
+        if request.op is _CLOSE_SESSION:
             self._receive_frame = self._ignore  # what comes after it has no effect
-        self._replica.submit(session, request, complete)
+        self._replica.submit(session, request, partial(self._written, operation, request, start))
 
     def _ignore(self, frame: bytes) -> None:
         pass
@@ -424,26 +425,29 @@ class Connection:
         self,
         operation: Operation,
         request: Request,
+        start: int,
         transaction: Transaction,
         changes: Sequence[Change],
-        start: int,
     ) -> None:
-        if transaction.error is Code.SESSION_MOVED:
-            return self._close()
-        if request.op in (Op.CREATE_SESSION, Op.CHECK) and not transaction.error:
-            if request.op is Op.CREATE_SESSION:  # a check that holds is never answered
-                self._send_connect_response()
-            return self._answered(operation, request.xid, self._replica.zxid, start)
-        error, body = written(request, transaction, changes)
-        self._reply(operation, request.xid, self._replica.zxid, error, body, start)
-        if request.op is Op.CLOSE_SESSION:
+        """The transaction of a write of this connection has been applied."""
+        op, zxid, failed = request.op, self._replica.zxid, transaction.error
+        if failed is _SESSION_MOVED:
             self._close()
-        return None
+        elif op in _WITHOUT_A_REPLY and not failed:
+            if op is Op.CREATE_SESSION:
+                self._send_connect_response()
+            self._answered(operation, request.xid, zxid, start)
+        else:
+            error, body = written(request, transaction, changes)
+            self._reply(operation, request.xid, zxid, error, body, start)
+            if op is _CLOSE_SESSION:
+                self._close()
+        self._proceed()
 
     def _reply(
         self, operation: Operation, cxid: int, zxid: int, error: int, body: bytes, start: int
     ) -> None:
-        xid = PING_XID if operation.op is Op.PING else cxid
+        xid = PING_XID if operation.op is _PING else cxid
         self._send(pack_reply(xid, zxid, error, body))
         self._answered(operation, cxid, zxid, start)
 

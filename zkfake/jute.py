@@ -101,6 +101,10 @@ class Reader:
         value = self.read_buffer()
         return None if value is None else value.decode("utf-8", "zkfake.java")
 
+    def whole(self) -> bytes:
+        """All the bytes there are, read or not."""
+        return self._data
+
     def skip(self, expected: bytes) -> bool:
         """Whether the next bytes are ``expected``; they are read then."""
         if not self._data.startswith(expected, self._pos):

@@ -1,14 +1,15 @@
 """The operations: for every operation code its name, how its record is read, and where it is
 carried out.
 
-`OPERATIONS` is the table. Everything a client can tell about the shape of a request is decided
-here; what the request *does* is not. Records are read as the real server reads them, down to what
-it trips over: a path that is null, the creates of a multi.
+`OPERATIONS` is the table, `operations_of` what one version has of it. Everything a client can tell
+about the shape of a request is decided here; what the request *does* is not. Records are read as
+the real server reads them, down to what it trips over: a path that is null, the creates of a multi.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from enum import Enum
+from functools import cache, partial
 from typing import Any
 
 from zkfake.jute import JuteError, Reader, pack_int
@@ -32,6 +33,7 @@ from zkfake.protocol import (
     VersionedPath,
     WatchableRead,
 )
+from zkfake.versions import Version
 
 
 def _read_create(reader: Reader) -> CreateRequest:
@@ -79,6 +81,10 @@ def _read_named_path(reader: Reader) -> PathRequest:
     if path is None:
         raise JuteError("the path is null")
     return PathRequest(path)
+
+
+def _read_frame_as_path(reader: Reader) -> PathRequest:
+    return PathRequest(reader.whole().decode("utf-8", "zkfake.java"))
 
 
 def _read_set_data(reader: Reader) -> SetDataRequest:
@@ -256,3 +262,20 @@ OPERATIONS: dict[int, Operation] = {
     )
 }
 """The operation table, by operation code."""
+
+
+@cache
+def operations_of(version: Version) -> Mapping[int, Operation]:
+    """What a server of that version takes, and how it reads it, by operation code."""
+    table = dict(OPERATIONS)
+    if not version.check_is_an_operation:
+        del table[Op.CHECK]
+    readers: dict[Op, Callable[[Reader], Any]] = {}
+    if version.delete_container_takes_the_frame:
+        readers[Op.DELETE_CONTAINER] = _read_frame_as_path
+    if version.multi_create_by_mode_alone:
+        by_mode = partial(read_multi, by_mode_alone=True)
+        readers |= {Op.MULTI: by_mode, Op.MULTI_READ: by_mode}
+    for op, read in readers.items():
+        table[op] = replace(table[op], read=read)
+    return table

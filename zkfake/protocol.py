@@ -54,6 +54,10 @@ class Op(IntEnum):
     ERROR = -1
 
 
+SESSION_OPS = frozenset((Op.CREATE_SESSION, Op.CLOSE_SESSION))
+"""What opens and ends sessions."""
+
+
 class Code(IntEnum):
     """Error codes, named as ``KeeperException.Code`` names them."""
 
@@ -127,7 +131,8 @@ class Id(NamedTuple):
     id: str
 
 
-_STAT = Struct(">qqqqiiiqiiq")
+pack_stat = Struct(">qqqqiiiqiiq").pack
+"""The fields of a `Stat`, in its order."""
 
 
 class Stat(NamedTuple):
@@ -148,7 +153,7 @@ class Stat(NamedTuple):
     pzxid: int
 
     def pack(self) -> bytes:
-        return _STAT.pack(*self)
+        return pack_stat(*self)
 
 
 class CreateRequest(NamedTuple):

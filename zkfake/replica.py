@@ -210,17 +210,16 @@ class Replica:
         self, transaction: Transaction, changes: Sequence[Change], complete: Completion | None
     ) -> None:
         """The tree has changed: tells the watchers, and whoever asked for it."""
-        closing = transaction.op is Op.CLOSE_SESSION
-        client = self._by_session.get(transaction.session_id) if closing else None
-        if client is not None and complete is None:
-            client.drop()  # expired: it is not told of its own end
-            text = f"session {transaction.session_id:#x} is over"
-            self.ensemble.tell(self.id, "drops client", text)
-        version = self.settings.version
-        event_zxid = transaction.zxid if version.event_zxid else -1
+        zxid = transaction.zxid
+        if complete is None and transaction.op is Op.CLOSE_SESSION:
+            client = self._by_session.get(transaction.session_id)
+            if client is not None:
+                client.drop()  # expired: it is not told of its own end
+                text = f"session {transaction.session_id:#x} is over"
+                self.ensemble.tell(self.id, "drops client", text)
         for change in changes:
-            self.watches.trigger(change, event_zxid)
-        self.zxid = transaction.zxid
+            self.watches.trigger(change, zxid)
+        self.zxid = zxid
         if complete is not None:
             complete(transaction, changes)
 
@@ -236,9 +235,8 @@ class Replica:
         self._read_from(tree)
         if self.running:
             self.zxid = tree.zxid
-            event_zxid = tree.zxid if self.settings.version.event_zxid else -1
             for change in changes:
-                self.watches.trigger(change, event_zxid)
+                self.watches.trigger(change, tree.zxid)
 
     # -- its clients
 

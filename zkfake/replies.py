@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from zkfake import acl
 from zkfake.jute import pack_buffer, pack_int, pack_string, pack_strings
-from zkfake.log import SetData, Transaction
+from zkfake.log import Transaction
 from zkfake.paths import ROOT
 from zkfake.protocol import (
     MULTI_END,
@@ -66,13 +66,13 @@ class Reads:
             self._watches.data.add(path, watcher)
         if node is None:
             raise ZooKeeperError(Code.NO_NODE)
-        return self._tree.stat(path or ROOT, node).pack()
+        return self._tree.packed_stat(path or ROOT, node)
 
     def _get_data(self, request: Request, record: WatchableRead, watcher: Watcher) -> bytes:
         path, node = self._readable(record.path, request)
         if record.watch:
             self._watches.data.add(_not_null(record.path), watcher)
-        return pack_buffer(node.data) + self._tree.stat(path, node).pack()
+        return pack_buffer(node.data) + self._tree.packed_stat(path, node)
 
     def _get_children(self, request: Request, record: WatchableRead, watcher: Watcher) -> bytes:
         path, _node = self._readable(record.path, request)
@@ -83,7 +83,7 @@ class Reads:
     def _get_children2(self, request: Request, record: WatchableRead, watcher: Watcher) -> bytes:
         path, node = self._readable(record.path, request)
         children = self._get_children(request, record, watcher)
-        return children + self._tree.stat(path, node).pack()
+        return children + self._tree.packed_stat(path, node)
 
     def _get_all_children_number(
         self, request: Request, record: PathRequest, watcher: Watcher
@@ -98,7 +98,7 @@ class Reads:
         if not self._access.allows(entries, acl.ADMIN, request.ids):
             entries = acl.mask(entries)
         packed = b"".join(entry.pack() for entry in entries)
-        return pack_int(len(entries)) + packed + self._tree.stat(path, node).pack()
+        return pack_int(len(entries)) + packed + self._tree.packed_stat(path, node)
 
     def _get_ephemerals(self, request: Request, record: PathRequest, watcher: Watcher) -> bytes:
         paths = self._tree.ephemerals_of(request.session_id)
@@ -204,30 +204,46 @@ def written(
     request: Request, transaction: Transaction, changes: Sequence[Change]
 ) -> tuple[Code, bytes]:
     """The error and the body of the reply to a write, once its transaction has been applied."""
-    if request.op is Op.MULTI:
+    op = request.op
+    if op is _MULTI:
         return _multi_written(request.record, transaction, changes)
-    if transaction.error or request.op is Op.CLOSE_SESSION:
+    if transaction.error:
         return transaction.error, b""
-    if request.op is Op.RECONFIG:
-        (configured,) = transaction.operations
-        assert isinstance(configured, SetData)
-        return Code.OK, pack_buffer(configured.data) + _stat(changes[0])
-    return Code.OK, _result(request.op, changes[0])
+    result = _RESULTS.get(op)
+    return _OK, b"" if result is None else result(changes[0])
 
 
-def _result(op: Op, change: Change) -> bytes:
-    if op is Op.CREATE:
-        return pack_string(change.path)
-    if op in (Op.CREATE2, Op.CREATE_CONTAINER, Op.CREATE_TTL):
-        return pack_string(change.path) + _stat(change)
-    if op in (Op.SET_DATA, Op.SET_ACL):
-        return _stat(change)
-    return b""
+def _path(change: Change) -> bytes:
+    return pack_string(change.path)
 
 
 def _stat(change: Change) -> bytes:
-    assert change.stat is not None  # made or changed, so it is there
-    return change.stat.pack()
+    node = change.node
+    assert node is not None  # made or changed, so it is there
+    return node.packed_stat(change.children)
+
+
+def _path_and_stat(change: Change) -> bytes:
+    return pack_string(change.path) + _stat(change)
+
+
+def _data_and_stat(change: Change) -> bytes:
+    assert change.node is not None
+    return pack_buffer(change.node.data) + _stat(change)
+
+
+_RESULTS: dict[Op, Callable[[Change], bytes]] = {
+    Op.CREATE: _path,
+    Op.CREATE2: _path_and_stat,
+    Op.CREATE_CONTAINER: _path_and_stat,
+    Op.CREATE_TTL: _path_and_stat,
+    Op.SET_DATA: _stat,
+    Op.SET_ACL: _stat,
+    Op.RECONFIG: _data_and_stat,
+}
+"""What is said of each write that has succeeded; the others have nothing to say."""
+
+_MULTI, _OK = Op.MULTI, Code.OK
 
 
 def _multi_written(
@@ -248,7 +264,8 @@ def _multi_written(
         return Code.OK, b"".join(map(pack_multi_error, codes)) + MULTI_END
     parts = []
     for sub, change in zip(record.operations, changes, strict=True):
-        op = sub.op
+        op, result = sub.op, _RESULTS.get(sub.op)
         answered_as = Op.CREATE2 if op in (Op.CREATE_CONTAINER, Op.CREATE_TTL) else op
-        parts.append(pack_multi_result(answered_as, _result(op, change)))
+        body = b"" if result is None else result(change)
+        parts.append(pack_multi_result(answered_as, body))
     return Code.OK, b"".join(parts) + MULTI_END

@@ -95,15 +95,14 @@ def _differences(old: Tree, new: Tree) -> Iterator[Change]:
     for path in sorted(old.nodes.keys() - new.nodes.keys(), reverse=True):
         parent, _ = split(path)
         node, above = old.nodes[path], old.nodes[parent]
-        yield Change(EventType.DELETED, path, parent, node.acl, above.acl, None)
+        yield Change(EventType.DELETED, path, parent, node.acl, above.acl)
     for path in sorted(new.nodes):
         node, before = new.nodes[path], old.nodes.get(path)
         if before is None:
             parent, _ = split(path)
-            stat = new.stat(path, node)
-            yield Change(EventType.CREATED, path, parent, node.acl, new.nodes[parent].acl, stat)
+            yield Change(EventType.CREATED, path, parent, node.acl, new.nodes[parent].acl, node)
         elif before is not node and (before.data, before.mzxid) != (node.data, node.mzxid):
-            yield Change(EventType.DATA_CHANGED, path, "", node.acl, (), new.stat(path, node))
+            yield Change(EventType.DATA_CHANGED, path, "", node.acl, (), node)
 
 
 def load(ensemble: Ensemble, znodes: Mapping[str, bytes | None]) -> None:

@@ -102,20 +102,21 @@ class Rules:
 
     def prepare(self, tree: Tree, request: Request, zxid: int, time: int) -> Transaction:
         """The transaction for ``request`` on ``tree``; never raises for what a client sent."""
-        op, session_id = request.op, request.session_id
-        if request.record is None:
+        op, session_id, record = request.op, request.session_id, request.record
+        if record is None:
             code = Code.MARSHALLING_ERROR
             if request.spends_zxid and op in _SESSION_FIRST:
                 code = request.session_fault or code
             return Transaction(zxid, time, session_id, op, (), code)
-        if op is Op.MULTI:
-            with self._access.one_request():
-                return self._prepare_multi(tree, request, zxid, time)
+        prepare = self._prepare.get(op)
         try:
-            if op is Op.RECONFIG:
-                operation: Operation = self._reconfig(tree, request.record, request, zxid)
+            if prepare is not None:
+                operation = prepare(self, tree, tree, op, record, request)
+            elif op is Op.MULTI:
+                with self._access.one_request():
+                    return self._prepare_multi(tree, request, zxid, time)
             else:
-                operation = self._prepare[op](self, tree, tree, op, request.record, request)
+                operation = self._reconfig(tree, record, request, zxid)
         except ZooKeeperError as error:
             return Transaction(zxid, time, session_id, op, (), error.code)
         return Transaction(zxid, time, session_id, op, (operation,))
@@ -216,8 +217,7 @@ class Rules:
         self, view: _View, tree: Tree, op: Op, record: SetDataRequest, request: Request
     ) -> SetData:
         _check_session(request)
-        path = _validate(record.path)
-        node = _existing(view, path)
+        path, node = _valid_existing(view, record.path)
         self._access.check(node.acl, acl.WRITE, request.ids)
         self._check_quota(tree, path, 0, len(record.data or b"") - len(node.data or b""))
         return SetData(path, record.data, _check_version(node.version, record.version))
@@ -236,8 +236,7 @@ class Rules:
         self, view: _View, tree: Tree, op: Op, record: VersionedPath, request: Request
     ) -> Check:
         _check_session(request)
-        path = _validate(record.path)
-        node = _existing(view, path)
+        path, node = _valid_existing(view, record.path)
         self._access.check(node.acl, acl.READ, request.ids)
         _check_version(node.version, record.version)
         return Check(path)
@@ -338,6 +337,15 @@ def _existing(view: _View, path: str) -> Znode:
     if node is None:
         raise ZooKeeperError(Code.NO_NODE)
     return node
+
+
+def _valid_existing(view: _View, path: str | None) -> tuple[str, Znode]:
+    """A path that is refused before it is looked for, and its znode."""
+    node = None if path is None else view.get(path)
+    if path is None or node is None:
+        _validate(path)
+        raise ZooKeeperError(Code.NO_NODE)
+    return path, node  # what is there was made, so its path is valid
 
 
 def _check_version(version: int, expected: int) -> int:

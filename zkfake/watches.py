@@ -11,7 +11,8 @@ watches, its child watches (but not for connections that were just told), the pa
 watches. A changed one: its data watches.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Protocol
 
 from zkfake.paths import ancestors
@@ -21,6 +22,7 @@ from zkfake.versions import Version
 
 STANDARD, PERSISTENT, RECURSIVE = 1, 2, 4
 _ALL_MODES = STANDARD | PERSISTENT | RECURSIVE
+_DATA_CHANGED, _CHILDREN_CHANGED = EventType.DATA_CHANGED, EventType.CHILDREN_CHANGED
 
 
 class Watcher(Protocol):
@@ -31,6 +33,9 @@ class Watcher(Protocol):
 
     def notify(self, type_: EventType, path: str, zxid: int, acl: Acls | None) -> None:
         """``acl``: who may know of it; ``None`` where nobody asks."""
+
+
+_NOBODY: Mapping[Watcher, None] = MappingProxyType({})
 
 
 class WatchTable:
@@ -84,10 +89,12 @@ class WatchTable:
             if not at_path:
                 del self._paths[path]
 
-    def trigger(self, type_: EventType, path: str) -> dict[Watcher, None]:
+    def trigger(self, type_: EventType, path: str) -> Mapping[Watcher, None]:
         """Who is to be told of ``type_`` at ``path``; their one-shot watches are used up."""
-        found: dict[Watcher, None] = {}
         at_path = self._paths.get(path)
+        if at_path is None and not self._recursive:
+            return _NOBODY
+        found: dict[Watcher, None] = {}
         if at_path:
             for watcher, modes in list(at_path.items()):
                 if modes & ~RECURSIVE or type_ is not EventType.CHILDREN_CHANGED:
@@ -227,21 +234,23 @@ class Watches:
         self.child.remove_watcher(watcher)
 
     def trigger(self, change: Change, zxid: int) -> None:
-        """Tells whoever watches of one change."""
+        """Tells whoever watches of one change; ``zxid``: of the transaction that made it."""
         type_, path = change.type, change.path
         if type_ is None:
             return
+        if not self._version.event_zxid:
+            zxid = -1
         told = self.data.trigger(type_, path)
         for watcher in told:
             watcher.notify(type_, path, zxid, change.acl)
-        if type_ is EventType.DATA_CHANGED:
+        if type_ is _DATA_CHANGED:
             return
         if type_ is EventType.DELETED:
             for watcher in self.child.trigger(type_, path):
                 if watcher not in told:
                     watcher.notify(type_, path, zxid, change.acl)
-        for watcher in self.child.trigger(EventType.CHILDREN_CHANGED, change.parent):
-            watcher.notify(EventType.CHILDREN_CHANGED, change.parent, zxid, change.parent_acl)
+        for watcher in self.child.trigger(_CHILDREN_CHANGED, change.parent):
+            watcher.notify(_CHILDREN_CHANGED, change.parent, zxid, change.parent_acl)
 
 
 def watchable(path: str | None) -> str:

@@ -14,12 +14,12 @@ from zkfake import acl, connection, replies
 from zkfake.acl import AccessControl
 from zkfake.connection import Connection
 from zkfake.log import Create
-from zkfake.protocol import Code, EventType, MultiRequest, Op, ZooKeeperError
+from zkfake.protocol import Code, EventType, MultiRequest, Op, Stat, ZooKeeperError
 from zkfake.replica import Replica
 from zkfake.replies import Reads
 from zkfake.sessions import password_of
 from zkfake.transactions import Rules
-from zkfake.tree import Tree
+from zkfake.tree import Tree, Znode
 from zkfake.watches import STANDARD, Watches, WatchTable
 
 Mutant = Callable[[], AbstractContextManager[Any]]
@@ -175,11 +175,11 @@ def sequential_ephemerals_outlive_their_session() -> AbstractContextManager[Any]
 
 @mutant
 def cversion_is_off_by_one_below_children() -> AbstractContextManager[Any]:
-    def stat(original: Any, *arguments: Any) -> Any:
-        made = original(*arguments)
+    def fields(original: Any, *arguments: Any) -> Any:
+        made = Stat(*original(*arguments))
         return made._replace(cversion=made.cversion + bool(made.num_children))
 
-    return wrap(Tree, "stat", stat)
+    return wrap(Znode, "_stat", fields)
 
 
 @mutant

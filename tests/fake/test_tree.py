@@ -11,7 +11,7 @@ from zkfake.acl import OPEN, READ_ONLY
 from zkfake.hashset import JavaHashSet
 from zkfake.log import CONTAINER, Create, Delete, Log, Operation, SetAcl, SetData, Transaction
 from zkfake.paths import split
-from zkfake.protocol import EventType, Op
+from zkfake.protocol import EventType, Op, Stat
 from zkfake.tree import Change, Tree
 
 from ..differential import wire
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 NAMES = st.sampled_from(["a", "b", "c", "é"])
 DATA = st.none() | st.binary(max_size=3)
 SESSIONS = st.sampled_from([0, 0, 7, 8])
+
+
+def stat_of(change: Change) -> Stat | None:
+    return change.node and change.node.stat(change.children)
 
 
 class TreeMachine(RuleBasedStateMachine):
@@ -73,7 +77,7 @@ class TreeMachine(RuleBasedStateMachine):
             return
         (change,) = self.apply([self.creating(parent, name, content, owner)])
         self.touched[parent] = self.touched[change.path] = self.zxid
-        stat = change.stat
+        stat = stat_of(change)
         assert stat is not None
         assert (change.type, change.parent) == (EventType.CREATED, parent)
         assert (stat.czxid, stat.mzxid, stat.pzxid) == (self.zxid,) * 3
@@ -89,7 +93,7 @@ class TreeMachine(RuleBasedStateMachine):
             return
         (change,) = self.apply([Delete(path)])
         self.touched[split(path)[0]] = self.zxid
-        assert (change.type, change.stat) == (EventType.DELETED, None)
+        assert (change.type, change.node) == (EventType.DELETED, None)
 
     @rule(data=st.data(), content=DATA)
     def set_data(self, data: st.DataObject, content: bytes | None) -> None:
@@ -97,7 +101,7 @@ class TreeMachine(RuleBasedStateMachine):
         before = self.tree.stat(path, self.tree.nodes[path])
         self.sets[path] = self.sets.get(path, 0) + 1
         (change,) = self.apply([SetData(path, content, before.version + 1)])
-        assert change.stat == before._replace(
+        assert stat_of(change) == before._replace(
             mzxid=self.zxid,
             mtime=self.time,
             version=before.version + 1,
@@ -110,7 +114,7 @@ class TreeMachine(RuleBasedStateMachine):
         before = self.tree.stat(path, self.tree.nodes[path])
         (change,) = self.apply([SetAcl(path, READ_ONLY, before.aversion + 1)])
         assert change.type is None
-        assert change.stat == before._replace(aversion=before.aversion + 1)
+        assert stat_of(change) == before._replace(aversion=before.aversion + 1)
 
     @rule()
     def fail(self) -> None:

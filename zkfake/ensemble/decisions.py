@@ -16,7 +16,15 @@ from collections import deque
 
 from zkfake.ensemble.role import Surroundings
 from zkfake.log import CONTAINER, Transaction
-from zkfake.protocol import Code, CreateSessionRequest, EmptyRequest, Op, PathRequest, Request
+from zkfake.protocol import (
+    SESSION_OPS,
+    Code,
+    CreateSessionRequest,
+    EmptyRequest,
+    Op,
+    PathRequest,
+    Request,
+)
 from zkfake.sessions import SessionTracker
 from zkfake.tree import Tree
 
@@ -58,18 +66,19 @@ class Decisions:
         now = self._ensemble.now
         zxid, op, session_id = self.zxid + 1, request.op, request.session_id
         session = self.sessions.get(session_id) or self._local.get(session_id)
-        if op is Op.CREATE_SESSION and isinstance(request.record, CreateSessionRequest):
-            timeout = request.record.timeout
-            if origin is not None:
-                if session is None:
-                    self.sessions.open(session_id, timeout, origin, now)
-                else:
-                    session.server_id = origin
-            return Transaction(zxid, now, session_id, op, timeout=timeout)
-        if op is Op.CLOSE_SESSION:
-            if session is not None:
-                self.sessions.start_closing(session)
-            return self._rules.close_session(self.tip, session_id, zxid, now)
+        if op in SESSION_OPS:
+            if op is Op.CLOSE_SESSION:
+                if session is not None:
+                    self.sessions.start_closing(session)
+                return self._rules.close_session(self.tip, session_id, zxid, now)
+            if isinstance(request.record, CreateSessionRequest):
+                timeout = request.record.timeout
+                if origin is not None:
+                    if session is None:
+                        self.sessions.open(session_id, timeout, origin, now)
+                    else:
+                        session.server_id = origin
+                return Transaction(zxid, now, session_id, op, timeout=timeout)
         if origin is not None:
             if session is None:
                 if origin == self._server_id:
@@ -83,7 +92,8 @@ class Decisions:
             zxid -= 1
         transaction = self._rules.prepare(self.tip, request, zxid, now)
         if (
-            transaction.error is Code.EPHEMERAL_ON_LOCAL_SESSION
+            transaction.error
+            and transaction.error is Code.EPHEMERAL_ON_LOCAL_SESSION
             and op is Op.MULTI
             and origin != self._server_id
         ):

@@ -32,8 +32,8 @@ class Past(Log):
         late acknowledgement, and the next, which has it in its log.
         """
         if transaction.zxid > self._newest:
-            self._newest = transaction.zxid
-            super().append(transaction)
+            self._newest = self.last_zxid = transaction.zxid
+            self._entries.append(transaction)
 
     def at(self, zxid: int) -> Tree:
         """The tree right after the last transaction up to ``zxid``. Cost: linear in the log.

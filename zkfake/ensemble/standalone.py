@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from zkfake.ensemble.decisions import Decisions
 from zkfake.ensemble.role import Role
-from zkfake.protocol import Op
+from zkfake.protocol import SESSION_OPS
 from zkfake.sessions import SessionTracker
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Standalone(Role):
             self.member.applied(transaction, changes, complete)
         elif complete is not None:
             complete(transaction, ())
-        if transaction.op in (Op.CREATE_SESSION, Op.CLOSE_SESSION):
+        if transaction.op in SESSION_OPS:
             decisions.session_committed(transaction, origin)
 
     def restart(self, tree: Tree, zxid: int) -> None:

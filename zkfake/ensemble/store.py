@@ -12,7 +12,7 @@
 from collections.abc import Sequence
 
 from zkfake.log import Log, Transaction
-from zkfake.protocol import Op
+from zkfake.protocol import SESSION_OPS, Op
 from zkfake.tree import Change, Tree
 
 Sessions = dict[int, int]
@@ -44,7 +44,7 @@ class Store:
 
     def apply(self, transaction: Transaction) -> Sequence[Change]:
         """Carries out the next transaction of the log."""
-        if transaction.op in (Op.CREATE_SESSION, Op.CLOSE_SESSION):
+        if transaction.op in SESSION_OPS:
             fold(self.sessions, transaction)
         return self.tree.apply(transaction)
 
