@@ -15,11 +15,11 @@ import socket
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from zkfake.timers import Timer
 
-__all__ = ["Listener", "address"]
+__all__ = ["Listener", "address", "one_each"]
 
 logger = logging.getLogger("zkfake")
 
@@ -120,3 +120,14 @@ def bind(host: str, port: int) -> socket.socket:
 def address(host: str, port: int) -> str:
     """``host:port``, as a client's connect string wants it."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def one_each(name: str, ports: int | Sequence[int], count: int) -> list[int]:
+    """A port for each of ``count`` servers: ``ports`` is the first one's, or has all of them.
+    Raises `ValueError` that names the argument.
+    """
+    if isinstance(ports, int):
+        return [ports] + [0] * (count - 1)
+    if len(ports) != count:
+        raise ValueError(f"{name} = {ports}: expected one number, or one for each of {count}")
+    return list(ports)

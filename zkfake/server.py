@@ -16,6 +16,7 @@ from zkfake.connection import Connection
 from zkfake.ensemble import Ensemble
 from zkfake.faults.realtime import Faults
 from zkfake.link import Link
+from zkfake.listener import one_each
 from zkfake.loop import AtWork, Loop
 from zkfake.member import Member
 from zkfake.replica import Replica
@@ -89,8 +90,8 @@ class FakeZooKeeper:
             for number in range(servers + observers)
         ]
         self._host = host
-        self._ports = _one_each("port", port, len(self.replicas))
-        self._secure_ports = _one_each("secure_port", secure_port, len(self.replicas))
+        self._ports = one_each("port", port, len(self.replicas))
+        self._secure_ports = one_each("secure_port", secure_port, len(self.replicas))
         if any(self._secure_ports) and tls is None:
             raise ValueError(f"secure_port = {secure_port}: TLS needs a context, tls=")
         self._members: tuple[Member, ...] = ()
@@ -375,11 +376,3 @@ class FakeZooKeeper:
 
 def _earlier(one: int | None, other: int | None) -> int | None:
     return other if one is None else one if other is None else min(one, other)
-
-
-def _one_each(name: str, ports: int | Sequence[int], count: int) -> list[int]:
-    if isinstance(ports, int):
-        return [ports] + [0] * (count - 1)
-    if len(ports) != count:
-        raise ValueError(f"{name} = {ports}: expected one number, or one for each of {count}")
-    return list(ports)

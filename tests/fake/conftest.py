@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from .faulty import Faulty
+from ..faults.faulty import Faulty
 from .harness import World
 
 

@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from zkfake.faults.connections import ConnectionFaults
 from zkfake.faults.realtime import Faults
 from zkfake.faults.requests import RequestFaults
 from zkfake.faults.servers import ServerFaults
 
 CALLED_BY_THE_DRIVER = {
     *(
+        "advance",
         "wire",
         "broken",
         "stopped",
@@ -44,7 +46,8 @@ def test_examples_for_pytest(number: int, pytester: pytest.Pytester) -> None:
 
 
 def test_every_fault_is_on_the_page() -> None:
-    for name in [*vars(RequestFaults), *vars(ServerFaults), *vars(Faults)]:
+    parts = (RequestFaults, ConnectionFaults, ServerFaults, Faults)
+    for name in [name for part in parts for name in vars(part)]:
         internal = name.startswith("_") or not callable(getattr(Faults, name))
         assert internal or name in CALLED_BY_THE_DRIVER or f"`{name}(" in TEXT, name
 

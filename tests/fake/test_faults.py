@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import inspect
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
-from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -25,121 +23,12 @@ from zkfake.faults.realtime import Faults
 
 from ..differential import wire
 from ..differential.wire import SocketChannel
-from .faulty import PATIENCE, Faulty, States, session_of
+from ..faults.faulty import PATIENCE, Faulty
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 # -- rules
-
-
-def test_a_request_dropped_on_its_way_is_not_carried_out(faulty: Faulty) -> None:
-    client = faulty.client()
-    session = session_of(client)
-    rule = faulty.faults.drop_before_request(client, operation="create", path="/a")
-    with rule, pytest.raises(ConnectionLoss):
-        client.create("/a")
-    assert faulty.server.dump() == {}
-    assert rule.hits == [f"request 2 of session {session:#x}: create /a"]
-    assert client.retry(client.create, "/a") == "/a"
-
-
-def test_a_request_whose_reply_is_dropped_is_carried_out(faulty: Faulty) -> None:
-    client = faulty.client()
-    session = session_of(client)
-    rule = faulty.faults.drop_before_reply(operation="create", path="/a")
-    with pytest.raises(ConnectionLoss):
-        client.create("/a", b"1")
-    assert rule.over
-    assert faulty.server.dump() == {"/a": b"1"}
-    assert client.retry(client.get, "/a")[0] == b"1"
-    assert session_of(client) == session
-
-
-def test_a_connection_can_break_behind_a_reply(faulty: Faulty) -> None:
-    client = faulty.client()
-    states = States(client)
-    for number in range(10):
-        with faulty.faults.drop_after_reply(client, operation="create") as rule:
-            assert client.create(f"/a{number}") == f"/a{number}"
-            states.expect("SUSPENDED", "CONNECTED")
-            assert rule.wait(PATIENCE)
-
-
-def test_rules_match_by_client_operation_path_and_place(faulty: Faulty) -> None:
-    one, two = faulty.client(), faulty.client()
-    one.ensure_path("/dir/sub")
-    faults = faulty.faults
-    rule = faults.drop_before_reply(two, operation="setData", path="/dir/*", nth=2, times=2)
-    states = States(two)
-    one.set("/dir/sub", b"")
-    two.get("/dir/sub")
-    two.set("/dir", b"")
-    two.set("/dir/sub", b"1")
-    for _ in range(2):
-        with pytest.raises(ConnectionLoss):
-            two.set("/dir/sub", b"2")
-        states.expect("SUSPENDED", "CONNECTED")
-    two.set("/dir/sub", b"3")
-    assert [hit.partition(": ")[2] for hit in rule.hits] == ["setData /dir/sub"] * 2
-    assert one.get("/dir/sub")[1].version == 5
-
-
-def test_a_client_may_be_named_by_its_session_id(faulty: Faulty) -> None:
-    one, two = faulty.client(), faulty.client()
-    rule = faulty.faults.drop_before_request(session_of(two), operation="create")
-    one.create("/a")
-    assert not rule.hits
-    with pytest.raises(ConnectionLoss):
-        two.create("/b")
-
-
-def test_a_rule_finds_a_path_inside_a_multi(faulty: Faulty) -> None:
-    client = faulty.client()
-    faulty.faults.drop_before_reply(path="/b")
-    transaction = client.transaction()
-    transaction.create("/a")
-    transaction.create("/b")
-    with pytest.raises(ConnectionLoss):
-        transaction.commit()
-    assert faulty.server.dump() == {"/a": b"", "/b": b""}
-
-
-def test_a_rule_for_one_request_of_the_run(faulty: Faulty) -> None:
-    client = faulty.client()
-    rule = faulty.faults.drop_before_request(number=3)
-    client.create("/a")
-    with pytest.raises(ConnectionLoss):
-        client.create("/b")
-    client.retry(client.create, "/c")
-    assert rule.hits == [f"request 3 of session {session_of(client):#x}: create /b"]
-
-
-def test_a_client_cannot_even_connect(faulty: Faulty) -> None:
-    rule = faulty.faults.drop_before_request(operation="connect", times=None)
-    client = faulty.client(start=False)
-    started = client.start_async()
-    assert rule.wait(PATIENCE, hits=3)
-    assert not client.connected
-    rule.cancel()
-    assert started.wait(PATIENCE)
-
-
-def test_a_new_session_whose_client_does_not_hear_of_it_is_left_behind(faulty: Faulty) -> None:
-    faulty.faults.drop_before_reply(operation="connect")
-    client = faulty.client()
-    assert {session_of(client)} < {session.id for session in faulty.server.sessions}
-
-
-def test_a_client_goes_on_by_its_name_from_session_to_session(faulty: Faulty) -> None:
-    client = faulty.client()
-    states = States(client)
-    rule = faulty.faults.drop_before_request(client, operation="create")
-    assert faulty.faults.expire(client)
-    states.wait_for("CONNECTED")
-    with pytest.raises(ConnectionLoss):
-        client.create("/a")
-    assert len(rule.hits) == 1
 
 
 def test_an_action_of_ones_own_upon_a_request(ensemble: Faulty) -> None:
@@ -154,17 +43,6 @@ def test_an_action_of_ones_own_upon_a_request(ensemble: Faulty) -> None:
     assert not leader.running
     outages[0].heal()
     assert leader.running
-
-
-@pytest.mark.parametrize("point", ["before_request", "before_reply", "after_reply"])
-def test_an_action_may_drop_the_connection_that_it_is_called_for(
-    faulty: Faulty, point: Any
-) -> None:
-    client = faulty.client()
-    faulty.faults.upon(lambda: faulty.faults.drop(client), operation="create", point=point)
-    with pytest.raises(ConnectionLoss):
-        client.create("/a")
-    assert ("/a" in faulty.server.dump()) == (point != "before_request")
 
 
 def test_an_action_that_fails_is_told_by_stop(caplog: pytest.LogCaptureFixture) -> None:
@@ -186,83 +64,7 @@ def test_an_action_that_fails_is_told_by_stop(caplog: pytest.LogCaptureFixture) 
     assert "cannot wait" in str(caught.value.__cause__)
 
 
-def test_a_rule_that_never_struck_is_seen(faulty: Faulty) -> None:
-    client = faulty.client()
-    with faulty.faults.drop_before_request(operation="delete") as rule:
-        client.create("/a")
-        assert not rule.wait(0)
-        assert not rule.over
-    assert rule.hits == []
-    assert not rule.wait(PATIENCE), "it will never strike"
-    client.delete("/a")
-    assert rule.over
-
-
-def test_waiting_ends_when_the_rule_is_over(faulty: Faulty) -> None:
-    rule = faulty.faults.drop_before_request(operation="delete")
-    with ThreadPoolExecutor(2) as pool:
-        waiting = [pool.submit(rule.wait, 2 * PATIENCE) for _ in range(2)]
-        rule.cancel()
-        assert [each.result(PATIENCE) for each in waiting] == [False, False]
-
-
-def test_who_waits_for_a_rule_finds_its_work_done(faulty: Faulty) -> None:
-    client = faulty.client()
-    at_it, release = threading.Event(), threading.Event()
-    done: list[str] = []
-
-    def act() -> None:
-        at_it.set()
-        release.wait(PATIENCE)
-        done.append("done")
-
-    rule = faulty.faults.upon(act, operation="create")
-    with ThreadPoolExecutor(1) as pool:
-        client.create_async("/a")
-        assert at_it.wait(PATIENCE)
-        waiting = pool.submit(lambda: (rule.wait(PATIENCE), list(done)))
-        with pytest.raises(FutureTimeoutError):
-            waiting.result(0.05)  # a broken one would be through by now
-        release.set()
-        assert waiting.result(PATIENCE) == (True, ["done"])
-
-
 # -- their ends
-
-
-def test_an_outage_heals_though_the_block_fails(faulty: Faulty) -> None:
-    client = faulty.client()
-    outage = faulty.faults.partition(client)
-    assert faulty.faults.outages == (outage,)
-    with pytest.raises(ZeroDivisionError), outage:
-        raise ZeroDivisionError
-    with pytest.raises(ZeroDivisionError), faulty.faults.drop_before_request() as rule:
-        raise ZeroDivisionError
-    assert outage.over
-    assert rule.over
-    assert faulty.faults.outages == ()
-    assert client.exists("/") is not None
-
-
-def test_an_outage_with_a_duration_heals_itself(faulty: Faulty) -> None:
-    client = faulty.client(timeout=30.0)
-    before = time.monotonic()
-    outage = faulty.faults.partition(client, duration=0.2)
-    assert client.exists("/") is not None
-    assert time.monotonic() - before >= 0.2
-    assert outage.over
-
-
-def test_partitions_may_overlap(faulty: Faulty) -> None:
-    client = faulty.client(timeout=30.0)
-    first, second = faulty.faults.partition(client), faulty.faults.partition()
-    read = client.get_async("/")
-    assert second.wait(PATIENCE)
-    first.heal()
-    first.heal()
-    assert not read.ready()
-    second.heal()
-    assert read.get(timeout=PATIENCE)[0] == b""
 
 
 def test_heal_ends_all(ensemble: Faulty) -> None:
@@ -407,11 +209,6 @@ def test_faults_come_into_use_in_the_middle_of_a_request() -> None:
         assert len(rule.hits) == 1
         for channel in channels:
             channel.abandon()
-
-
-def test_four_letter_words_go_through(faulty: Faulty) -> None:
-    client = faulty.client()
-    assert client.command(b"srvr").startswith("Zookeeper version")
 
 
 def test_an_idle_server_sleeps_whatever_waits(faulty: Faulty) -> None:

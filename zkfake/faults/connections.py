@@ -80,7 +80,8 @@ class RealTime:
         self.timers.run_due(now)
 
     def later(self, seconds: float, action: Callable[[], None]) -> Callable[[], None]:
-        after = round(min(seconds, _FOR_EVER) * 1000)
+        # `now` is rounded down: one more, so that no time is cut short.
+        after = round(min(seconds, _FOR_EVER) * 1000) + 1
         return self.timers.at(self.now + after, action).cancel
 
     def note(self, name: str, text: str) -> None:

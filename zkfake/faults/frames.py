@@ -130,6 +130,11 @@ class FrameSplitter:
         self.raw = False
         """True once the stream turned out to hold no frames."""
 
+    def take_rest(self) -> bytes:
+        """What completes no frame, where the stream has ended."""
+        rest, self._rest = self._rest, b""
+        return rest
+
     def feed(self, data: bytes) -> list[bytes]:
         """The frames that ``data`` completes; all of ``data`` when the stream is raw."""
         if self.raw:
