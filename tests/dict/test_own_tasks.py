@@ -73,11 +73,11 @@ def test_a_call_in_a_callback_of_its_own_client(
         items.sync()
 
     def listen(state: str) -> None:
-        if state == "CONNECTED":
-            if where == "first completion callback":
-                client.exists_async("/dict").rawlink(lambda _: refused(items, said))
-            else:
-                refused(items, said)
+        if where != "first completion callback":
+            client.remove_listener(listen)
+            refused(items, said)
+        elif state == "CONNECTED":
+            client.exists_async("/dict").rawlink(lambda _: refused(items, said))
 
     if where == "watch callback":
         client.exists("/dict/a", watch=lambda _: refused(items, said))
