@@ -454,7 +454,8 @@ class View(Generic[V]):
             return BadEntry(znode, znode.error)
         try:
             value = self._decode(znode.raw)
-        except Exception as error:  # an encoding is user's code
+        except (Exception, SystemExit) as error:
+            # An encoding is user's code; a sys.exit() in it would end kazoo's thread unheard.
             if isinstance(error, DecodeError):
                 bad = DecodeError(error.reason, key, znode.raw)
             else:

@@ -196,6 +196,30 @@ def test_a_decoder_that_calls_the_dict_is_told_at_once(open_dict: Open, autosync
     assert items["a"] == 3
 
 
+@pytest.mark.parametrize("error", [ValueError("odd"), AssertionError(), SystemExit(3)])
+def test_whatever_a_decoder_raises_harms_no_other_key(
+    error: BaseException, open_dict: Open
+) -> None:
+    class Raising(Calling):
+        def decode(self, data: bytes) -> int:
+            if data == b"13":
+                raise error
+            return super().decode(data)
+
+    other = open_dict()
+    other.update(a=13, b=1)
+    items = open_dict(encoding=Raising())  # at the load, and later
+    for number in range(2):
+        with pytest.raises(DecodeError, match=type(error).__name__):
+            items["a"]
+        assert items["b"] == 1
+        other["a"] = number
+        items.sync(60)
+        assert items["a"] == number
+        other["a"] = 13
+        items.sync(60)
+
+
 def test_the_lock_can_be_taken_again_after_it_was_refused() -> None:
     lock = Lock(RLocks())
     with lock, pytest.raises(RuntimeError, match="wait for itself"), lock:
