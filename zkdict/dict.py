@@ -363,8 +363,16 @@ class ZooKeeperDict(LiveDict[V]):
 
         self._ask(send, deadline, looks)
 
-    def _ask(self, send: Callable[[], Any], deadline: float | None, looks: Looks) -> None:
-        """Send something harmless until it is answered and the copy is at least as new.
+    def _ask(
+        self,
+        send: Callable[[], Any],
+        deadline: float | None,
+        looks: Looks,
+        *,
+        answer_only: bool = False,
+    ) -> None:
+        """Send something harmless until it is answered and the copy is at least as new (unless
+        `answer_only`).
 
         What could not be read before is read again behind it, and `looks` are compared.
         """
@@ -373,7 +381,7 @@ class ZooKeeperDict(LiveDict[V]):
         while True:
             why: Exception
             try:
-                self._writer.call(send, deadline, strict=True, looks=looks)
+                self._writer.call(send, deadline, strict=True, answer_only=answer_only, looks=looks)
             except UnansweredError as error:
                 if error.unreadable is not None:
                     raise error.unreadable from error.unreadable.__cause__
@@ -404,9 +412,11 @@ class ZooKeeperDict(LiveDict[V]):
         """
         feed, deadline = self._feed, deadline_after(timeout)
         while self.zxid < zxid or feed.cache.troubles:
-            self._ask(lambda: feed.client.sync_async(feed.path), deadline, [])
             # The zxid of an answer is hidden; the next request knows it as the last one seen.
-            self._ask(lambda: feed.client.sync_async(feed.path), deadline, [])
+            for answer_only in (True, False):
+                self._ask(
+                    lambda: feed.client.sync_async(feed.path), deadline, [], answer_only=answer_only
+                )
             if self.zxid >= zxid:
                 return
             until = earlier(deadline_after(_CHECK_AGAIN), deadline)

@@ -207,12 +207,14 @@ class Sender(Generic[V]):
         local: Mapping[str, bytes | None] | None = None,
         check: Callable[[Any], None] = lambda _: None,
         strict: bool = False,
+        answer_only: bool = False,
         looks: Looks | None = None,
     ) -> Any:
         """Send one request, wait for its answer, and for the copy to hold its effects.
 
         `check` raises UnreadableReply for an answer that is not one. `strict` waits for such a
-        state until the deadline, and counts none as no answer. `looks`: see `Feed.submit`.
+        state until the deadline, and counts none as no answer. `answer_only` waits for none.
+        `looks`: see `Feed.submit`.
 
         Raises:
             Timeout: no connection until the deadline; nothing was sent.
@@ -226,7 +228,7 @@ class Sender(Generic[V]):
         if not feed.signal.wait_for(self._connected, deadline) or remaining(deadline) == 0:
             raise Timeout("no connection to ZooKeeper until the deadline; nothing was sent")
         submitted = feed.submit(send, expect=expect, wrote=wrote, local=local, looks=looks)
-        return self.answer(submitted, deadline, check=check, strict=strict)
+        return self.answer(submitted, deadline, check=check, strict=strict, answer_only=answer_only)
 
     def answer(
         self,
@@ -235,6 +237,7 @@ class Sender(Generic[V]):
         *,
         check: Callable[[Any], None] = lambda _: None,
         strict: bool = False,
+        answer_only: bool = False,
     ) -> Any:
         """The second half of `call`: wait for the answer to what was sent, and for the copy.
 
@@ -258,6 +261,8 @@ class Sender(Generic[V]):
             raise
         except Exception as error:  # whatever kazoo raised when it read the reply
             raise UnansweredError from unreadable_reply(error)
+        if answer_only:
+            return answer
         if not self._await_position(submitted.request.position, deadline, patient=strict):
             if strict:
                 raise UnansweredError("no state to show until the deadline")
