@@ -307,7 +307,9 @@ class Lease(Generic[V]):
         """Make the key, or take back what was made; what went wrong."""
         try:
             if self._released:
-                self._remove(self._writer.begin())
+                self._writer.begin()
+                # Nobody waits for it: an answer may take longer than a caller would wait.
+                self._remove(deadline_after(max(self._writer.write_timeout, _LONGEST_PAUSE)))
             else:
                 self._make()
         except (WriteUncertain, Timeout) as error:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kazoo.exceptions import KazooException
 
-from zkdict import StaleRead, State, WriteUncertain, ZooKeeperDict
+from zkdict import LeaseState, StaleRead, State, WriteUncertain, ZooKeeperDict
 from zkdict.errors import ZkDictError
 from zkfake.simulation import Simulation
 
@@ -258,6 +258,45 @@ def test_a_lease_that_is_released_without_an_answer_is_gone(after: float, seed: 
         sim.sleep(30)
         assert sim.at(sim.replicas[0].zxid).get("/app/a") is None
         items.close()
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_a_lease_that_is_released_is_gone_whatever_happened(seed: int) -> None:
+    """Also where `release()` raised, in an outage or without an answer."""
+    released(seed, servers=1)
+
+
+def released(seed: int, servers: int) -> bool:
+    """A lease is released while all that can happen does; whether `release()` raised."""
+    dice = random.Random(seed)
+    with Simulation(seed=seed, servers=servers, profile="hostile") as sim:
+        sim.faults.stop_chance()
+        client = sim.client()
+        items: ZooKeeperDict[int] = ZooKeeperDict(client, "/app", write_timeout=600, wait=600)
+        lease, raised = items.lease("mine", 1), False
+        items._writer.write_timeout = dice.choice([0.2, 1.0, 30.0])
+        enemy = sim.client("squatter")
+        sim.faults.resume_chance()
+        squatting = sim.spawn(enemies.squatter, sim, enemy, "/app/mine", dice)
+        sim.sleep(dice.choice([0, 1, 5, 20]))
+        if dice.random() < 0.7:
+            with contextlib.suppress(KazooException):
+                (sim.faults.drop if dice.random() < 0.5 else sim.faults.expire)(client)
+            sim.run_until(lambda: items.state is not State.LIVE)
+        try:
+            lease.release()
+        except (ZkDictError, KazooException):
+            raised = True
+        assert raised or lease.state is LeaseState.RELEASED
+        squatting.result()
+        sim.faults.stop_chance()
+        sim.run_until(lambda: lease.state is LeaseState.RELEASED)
+        sim.settle()
+        assert sim.at(sim.replicas[0].zxid).get("/app/mine") is None
+        assert lease.error is None
+        items.close()
+    return raised
 
 
 def test_a_lease_comes_back_in_every_session() -> None:
