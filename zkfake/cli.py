@@ -20,6 +20,7 @@ import ssl
 import sys
 from contextlib import suppress
 from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from zkfake import zoo_cfg
@@ -355,8 +356,24 @@ def _tls(options: argparse.Namespace) -> ssl.SSLContext | None:
             context.verify_mode = ssl.CERT_REQUIRED
     except OSError as error:  # ssl.SSLError is one
         named = ", ".join(f"{option} {file}" for option, file in files.items() if file is not None)
-        raise ValueError(f"{named}: {error.strerror or error}") from None
+        lacking = _lacking(options) if isinstance(error, ssl.SSLError) else None
+        raise ValueError(lacking or f"{named}: {error.strerror or error}") from None
     return context
+
+
+def _lacking(options: argparse.Namespace) -> str | None:
+    """What the files for TLS lack, if they lack something: OpenSSL says "PEM lib", and no more."""
+    cert, key = options.tls_cert, options.tls_key
+    if b"CERTIFICATE-----" not in Path(cert).read_bytes():
+        return f"--tls-cert {cert}: there is no certificate in it; expected a PEM file"
+    pem = Path(key or cert).read_bytes()
+    if b"PRIVATE KEY-----" not in pem:
+        if key is None:
+            return f"--tls-cert {cert}: there is no key in it; give the file of its key: --tls-key"
+        return f"--tls-key {key}: there is no key in it; expected a PEM file"
+    if b"ENCRYPTED" in pem:
+        return f"--tls-{'key' if key else 'cert'} {key or cert}: the key must have no password"
+    return None
 
 
 def _is_loopback(host: str) -> bool:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["Configuration", "read"]
 
 _SERVER = re.compile(r"server\.\d+")
+_ADDRESS = re.compile(r"(\[[^\[\]]+\]|[^:\[\]]+):\d+:\d+(:(participant|observer))?", re.IGNORECASE)
+"""One address of a server, for the other servers."""
 _PYTHON = ("sasl.users",)
 """How the names of settings begin whose values are Python objects."""
 
@@ -80,8 +82,10 @@ def _take(found: Configuration, entry: _Property) -> None:
             raise ValueError(f"{name} is empty: expected an address")
         found.host = value
     elif _SERVER.fullmatch(name):
-        # host:port:port[:role][;[address:]client port]
+        # host:port:port[:role][|more of that][;[address:]client port]
         server, _, client = value.partition(";")
+        if not all(_ADDRESS.fullmatch(address.strip()) for address in server.split("|")):
+            raise ValueError(f"{name} = {value!r}: expected host:port:port, as zoo1:2888:3888")
         observes = server.strip().lower().endswith(":observer")
         port = _port(name, client.rpartition(":")[2].strip()) if client.strip() else None
         (found.observers if observes else found.voters).append(port)

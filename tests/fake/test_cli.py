@@ -354,18 +354,40 @@ def test_tls_and_sasl_from_the_command_line(
         client.close()
 
 
-def test_a_key_with_a_password_is_not_asked_for(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_the_files_for_tls_lack(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """And a key with a password is not asked for."""
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import ec
 
-    key = ec.generate_private_key(ec.SECP256R1()).private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.BestAvailableEncryption(b"secret"),
+    issued = trustme.CA().issue_cert("127.0.0.1")
+    cert, key, locked = (tmp_path / name for name in ("cert.pem", "key.pem", "locked.pem"))
+    issued.cert_chain_pems[0].write_to_path(str(cert))
+    issued.private_key_pem.write_to_path(str(key))
+    locked.write_bytes(
+        ec.generate_private_key(ec.SECP256R1()).private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.BestAvailableEncryption(b"secret"),
+        )
     )
-    path = tmp_path / "key.pem"
-    path.write_bytes(key)
-    assert main(["serve", "--tls-cert", str(path)]) == 2
-    assert capsys.readouterr().err.startswith(f"zkfake: --tls-cert {path}: ")
+
+    def said(*options: object) -> str:
+        assert main(["serve", *map(str, options)]) == 2
+        return capsys.readouterr().err
+
+    no_key = f"--tls-cert {cert}: there is no key in it; give the file of its key: --tls-key"
+    assert said("--tls-cert", cert) == f"zkfake: {no_key}\n"
+    no_certificate = f"--tls-cert {key}: there is no certificate in it; expected a PEM file"
+    assert said("--tls-cert", key) == f"zkfake: {no_certificate}\n"
+    assert said("--tls-cert", key, "--tls-key", cert) == f"zkfake: {no_certificate}\n"
+    no_key = f"--tls-key {cert}: there is no key in it; expected a PEM file"
+    assert said("--tls-cert", cert, "--tls-key", cert) == f"zkfake: {no_key}\n"
+    password = f"--tls-key {locked}: the key must have no password"
+    assert said("--tls-cert", cert, "--tls-key", locked) == f"zkfake: {password}\n"
+    locked.write_bytes(cert.read_bytes() + locked.read_bytes())
+    password = f"--tls-cert {locked}: the key must have no password"
+    assert said("--tls-cert", locked) == f"zkfake: {password}\n"
+    other = tmp_path / "other.pem"
+    trustme.CA().issue_cert("127.0.0.1").private_key_pem.write_to_path(str(other))
+    both = f"zkfake: --tls-cert {cert}, --tls-key {other}: "
+    assert said("--tls-cert", cert, "--tls-key", other).startswith(both)

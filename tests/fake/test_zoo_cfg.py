@@ -112,6 +112,12 @@ def test_a_dynamic_configuration(write: Writer) -> None:
         ("secureClientPort=65536", r"line 1: secureClientPort = '65536': expected a port"),
         ("clientPortAddress=", r"line 1: clientPortAddress is empty: expected an address"),
         ("# x\nserver.1=a:1:2;x", r"line 2: server\.1 = 'x': expected a port"),
+        ("x=1\nserver.1=a", r"line 2: server\.1 = 'a': expected host:port:port, as zoo1:2888:3888"),
+        ("server.1=a:2888", r"line 1: server\.1 = 'a:2888': expected host:port:port"),
+        ("server.1=a:2888:x", r"line 1: server\.1 = 'a:2888:x': expected host:port:port"),
+        ("server.1=a:1:2|b", r"line 1: server\.1 = 'a:1:2\|b': expected host:port:port"),
+        ("server.1=a:1:2:boss", r"line 1: server\.1 = 'a:1:2:boss': expected host:port:port"),
+        ("server.1=", r"line 1: server\.1 = '': expected host:port:port"),
         ("skipACL=\\\n  maybe\n", r"line 1: skipACL = 'maybe': expected True"),
     ],
 )

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from zkfake.ensemble.decisions import Decisions
 from zkfake.ensemble.role import Role
 from zkfake.ensemble.store import Sessions, fold
-from zkfake.protocol import Op
+from zkfake.protocol import SESSION_OPS
 from zkfake.sessions import SessionTracker
 
 if TYPE_CHECKING:
@@ -316,7 +316,7 @@ class Leading(Role):
         self.member.commit(transaction, complete if origin == self.member.id else None)
         if zxid & 0xFFFFFFFF == 1:
             self._ensemble.tell(self.member.id, "commits", f"{zxid:#x}, the first of its epoch")
-        if transaction.op in (Op.CREATE_SESSION, Op.CLOSE_SESSION):
+        if transaction.op in SESSION_OPS:
             self.decisions.session_committed(transaction, origin)
         while self._answers and self._answers[0][0] <= zxid:
             _, answered, done = self._answers.popleft()
