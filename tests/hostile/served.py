@@ -1,10 +1,14 @@
 """The server under attack, in a process of its own: ``python -m tests.hostile serve``.
 
+It can be given a leak, to see whether a campaign would find one.
+
 One line of JSON says where it listens. Then it does what each line of its input says, and answers
 with a line of JSON:
 
 - ``measure``: once every client has gone, puts the tree back to what it was, forgets the sessions,
-  and tells how much memory is in use, and in how many blocks Python has it.
+  and tells what is in use: ``memory``, the bytes of all pages; ``native``, the bytes that the C
+  library has given to whoever asked, OpenSSL most of all, where it tells; ``blocks``, the pieces
+  that Python has of its own memory.
 - ``stop``: ends, and tells whether the fake has failed.
 """
 
@@ -21,6 +25,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from zkfake import FakeZooKeeper
+from zkfake.connection import Connection
+from zkfake.tls import Tls
 
 SETTINGS = {
     "tickTime": 1000,
@@ -32,7 +38,38 @@ SETTINGS = {
 }
 
 
-def serve(servers: int, certificate: str) -> None:
+_kept: list[object] = []
+
+
+def _keep_connections() -> None:
+    """A connection that has been closed is never forgotten."""
+    lost = Connection.lost
+
+    def leaking(self: Connection) -> None:
+        _kept.append(self)
+        lost(self)
+
+    Connection.lost = leaking  # type: ignore[method-assign]
+
+
+def _keep_tls() -> None:
+    """What OpenSSL has of a connection is never given back."""
+    make = Tls.__init__
+
+    def leaking(self: Tls, context: ssl.SSLContext) -> None:
+        make(self, context)
+        _kept.append(self)
+
+    Tls.__init__ = leaking  # type: ignore[method-assign]
+
+
+LEAKS = {"blocks": _keep_connections, "native": _keep_tls}
+"""By what they make grow."""
+
+
+def serve(servers: int, certificate: str, leak: str = "") -> None:
+    if leak:
+        LEAKS[leak]()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     fake = FakeZooKeeper(servers=servers, tls=context, settings=SETTINGS).start()
@@ -42,7 +79,7 @@ def serve(servers: int, certificate: str) -> None:
     _tell({"ports": [[member.port, member.secure_port] for member in fake.members]})
     for line in sys.stdin:
         if line.strip() == "measure":
-            _tell({"memory": _measure(fake, calm), "blocks": sys.getallocatedblocks()})
+            _tell(_measure(fake, calm))
             continue
         try:
             fake.stop()
@@ -52,10 +89,8 @@ def serve(servers: int, certificate: str) -> None:
         return
 
 
-def _measure(fake: FakeZooKeeper, calm: object) -> int:
-    """Bytes in use: what the C library keeps for later does not count where it can be told to give
-    that back.
-    """
+def _measure(fake: FakeZooKeeper, calm: object) -> dict[str, int]:
+    """What is in use; what is kept for later does not count where it can be given back."""
     while fake.connections:
         time.sleep(0.01)
     while sessions := fake.sessions:
@@ -64,11 +99,43 @@ def _measure(fake: FakeZooKeeper, calm: object) -> int:
                 fake.expire(session.id)
         time.sleep(0.01)
     fake.restore(calm)  # type: ignore[arg-type]
+    _clear_caches()
     gc.collect()
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
     pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
+    figures = {"memory": pages * os.sysconf("SC_PAGE_SIZE"), "blocks": sys.getallocatedblocks()}
+    with suppress(OSError, AttributeError):
+        mallinfo = ctypes.CDLL(None).mallinfo2
+        mallinfo.restype = _Mallinfo
+        told = mallinfo()
+        figures["native"] = told.uordblks + told.hblkhd
+    return figures
+
+
+class _Mallinfo(ctypes.Structure):
+    """``struct mallinfo2`` of the GNU C library: ``uordblks`` and ``hblkhd`` are the bytes in use,
+    in its heaps and mapped one by one.
+    """
+
+    _fields_ = tuple(
+        (name, ctypes.c_size_t)
+        for name in (
+            *("arena", "ordblks", "smblks", "hblks", "hblkhd"),
+            *("usmblks", "fsmblks", "uordblks", "fordblks", "keepcost"),
+        )
+    )
+
+
+def _clear_caches() -> None:
+    """Those with a bound: one campaign fills them and another one does not. One without a bound
+    would be a leak.
+    """
+    for name, module in list(sys.modules.items()):
+        if name.startswith("zkfake"):
+            for value in vars(module).values():
+                if hasattr(value, "cache_info") and value.cache_info().maxsize is not None:
+                    value.cache_clear()
 
 
 def _tell(what: object) -> None:

@@ -17,6 +17,7 @@ from . import fuzzed
 from .campaign import run
 from .frames import OPERATIONS, Grammar
 from .honest import Honest, WrongAnswerError
+from .served import LEAKS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,6 +32,15 @@ def test_a_campaign(servers: int, tmp_path: Path) -> None:
     assert figures.failed is None
     assert figures.counted["frames"] >= 8000
     assert figures.answers > 0
+    assert figures.grown <= {"memory"}, figures.lines
+
+
+@pytest.mark.parametrize("leak", LEAKS)
+def test_a_campaign_finds_a_leak(leak: str, tmp_path: Path) -> None:
+    figures = run(tmp_path, servers=1, frames=8000, seed=1, leak=leak)
+    if leak == "native" and leak not in figures.before:
+        leak = "memory"  # a C library that does not tell
+    assert leak in figures.grown, figures.lines
 
 
 @given(st.binary(max_size=300))
