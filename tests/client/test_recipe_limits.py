@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,46 +16,33 @@ from kazoo.client import KazooClient
 from kazoo.exceptions import ConnectionLoss, NoNodeError
 from kazoo.protocol.states import KazooState
 
-from .proxy import CREATE, DELETE, GET_CHILDREN, GET_DATA, MULTI, SET_DATA, Proxy
+from zkfake.proxy import ZooKeeperProxy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 ENTRIES, TAKEN = "/queue/entries", "/queue/taken"
 
 
 @pytest.fixture
-def proxy(zk_server: Any) -> Iterator[Proxy]:
-    with Proxy(zk_server.hosts) as proxy:
+def proxy(zk_server: Any) -> Iterator[ZooKeeperProxy]:
+    with ZooKeeperProxy(zk_server.hosts) as proxy:
         yield proxy
 
 
 @pytest.fixture
-def behind_proxy(proxy: Proxy, zk_chroot: str, zk_client_factory: Any) -> KazooClient:
+def behind_proxy(proxy: ZooKeeperProxy, zk_chroot: str, zk_client_factory: Any) -> KazooClient:
     """A client on the test's znodes whose connection can be cut."""
     client = zk_client_factory(hosts=proxy.hosts + zk_chroot)
     assert isinstance(client, KazooClient)
     return client
 
 
-@pytest.fixture
-def end_session(zk_server: Any) -> Callable[[KazooClient], None]:
-    """Ends a client's session as its expiry would: somebody else closes it."""
-
-    def end(client: KazooClient) -> None:
-        other = KazooClient(zk_server.hosts, client_id=client.client_id)
-        other.start(60)
-        other.stop()
-        other.close()
-
-    return end
-
-
 def test_a_counter_counts_twice_when_a_reply_is_lost(
-    proxy: Proxy, behind_proxy: KazooClient
+    proxy: ZooKeeperProxy, behind_proxy: KazooClient
 ) -> None:
     counter = behind_proxy.Counter("/counter")
-    proxy.cut_at(SET_DATA, "/counter", "before_reply")
+    proxy.faults.drop_before_reply(operation="setData", path="*/counter")
     counter += 1
     assert counter.value == 2
 
@@ -82,12 +70,12 @@ def test_a_paused_holder_of_a_lock_is_one_of_two(zk_client_factory: Any) -> None
 
 
 def test_a_lock_gives_up_its_cleanup_and_leaves_its_node_behind(
-    proxy: Proxy, behind_proxy: KazooClient, zk_client_factory: Any
+    proxy: ZooKeeperProxy, behind_proxy: KazooClient, zk_client_factory: Any
 ) -> None:
     first, third = zk_client_factory(), zk_client_factory()
     held = first.Lock("/lock", "first")
     held.acquire()
-    proxy.cut_at(DELETE, "/lock/", "before_request")
+    proxy.faults.drop_before_request(operation="delete", path="*/lock/*")
     assert not behind_proxy.Lock("/lock", "second").acquire(blocking=False)
     held.release()
     assert len(third.get_children("/lock")) == 1
@@ -98,24 +86,22 @@ def test_a_lock_gives_up_its_cleanup_and_leaves_its_node_behind(
 
 
 def test_a_lock_that_was_lost_has_to_be_released_before_it_is_acquired_again(
-    zk_client: KazooClient, end_session: Callable[[KazooClient], None]
+    proxy: ZooKeeperProxy, behind_proxy: KazooClient
 ) -> None:
-    lock = zk_client.Lock("/lock", "mine")
+    lock = behind_proxy.Lock("/lock", "mine")
     lock.acquire()
-    end_session(zk_client)
-    assert zk_client.retry(zk_client.get_children, "/lock") == []
+    proxy.faults.expire(behind_proxy)
+    assert behind_proxy.retry(behind_proxy.get_children, "/lock") == []
     assert not lock.acquire(timeout=1)
     lock.release()
     assert lock.acquire(timeout=60)
 
 
 def test_a_semaphore_hands_out_the_lease_of_a_lost_session(
-    proxy: Proxy,
-    behind_proxy: KazooClient,
-    zk_client: KazooClient,
-    end_session: Callable[[KazooClient], None],
+    proxy: ZooKeeperProxy, behind_proxy: KazooClient, zk_client: KazooClient
 ) -> None:
-    proxy.cut_at(DELETE, "/leases-__lock__/", "before_request", lambda: end_session(behind_proxy))
+    end_session = partial(proxy.faults.expire, behind_proxy)
+    proxy.faults.upon(end_session, operation="delete", path="*/leases-__lock__/*")
     assert behind_proxy.Semaphore("/leases", "first", max_leases=1).acquire()
     assert behind_proxy.state == KazooState.CONNECTED
     assert zk_client.Semaphore("/leases", "second", max_leases=1).acquire(timeout=60)
@@ -123,12 +109,12 @@ def test_a_semaphore_hands_out_the_lease_of_a_lost_session(
 
 
 def test_an_item_whose_taking_was_not_answered_is_nobodys(
-    proxy: Proxy, behind_proxy: KazooClient, zk_client: KazooClient
+    proxy: ZooKeeperProxy, behind_proxy: KazooClient, zk_client: KazooClient
 ) -> None:
     other = zk_client.LockingQueue("/queue")
     other.put(b"item")
     queue = behind_proxy.LockingQueue("/queue")
-    proxy.cut_at(CREATE, f"{TAKEN}/", "before_reply")
+    proxy.faults.drop_before_reply(operation="create", path=f"*{TAKEN}/*")
     with pytest.raises(ConnectionLoss):
         queue.get()
     behind_proxy.retry(behind_proxy.sync, "/queue")
@@ -139,14 +125,12 @@ def test_an_item_whose_taking_was_not_answered_is_nobodys(
 
 
 def test_an_item_of_a_lost_session_is_handed_out(
-    proxy: Proxy,
-    behind_proxy: KazooClient,
-    zk_client: KazooClient,
-    end_session: Callable[[KazooClient], None],
+    proxy: ZooKeeperProxy, behind_proxy: KazooClient, zk_client: KazooClient
 ) -> None:
     other = zk_client.LockingQueue("/queue")
     other.put(b"item")
-    proxy.cut_at(GET_DATA, f"{ENTRIES}/", "before_request", lambda: end_session(behind_proxy))
+    end_session = partial(proxy.faults.expire, behind_proxy)
+    proxy.faults.upon(end_session, operation="getData", path=f"*{ENTRIES}/*")
     queue = behind_proxy.LockingQueue("/queue")
     assert queue.get(timeout=60) == b"item"
     assert behind_proxy.state == KazooState.CONNECTED
@@ -156,7 +140,7 @@ def test_an_item_of_a_lost_session_is_handed_out(
 
 
 def test_a_waiting_get_does_not_survive_a_lost_connection(
-    proxy: Proxy, behind_proxy: KazooClient, zk_client: KazooClient
+    proxy: ZooKeeperProxy, behind_proxy: KazooClient, zk_client: KazooClient
 ) -> None:
     giver = zk_client.LockingQueue("/queue")
     assert len(giver) == 0  # the paths are there
@@ -170,7 +154,7 @@ def test_a_waiting_get_does_not_survive_a_lost_connection(
         return waits[-1]
 
     behind_proxy.handler.event_object = noted
-    proxy.cut_at(GET_CHILDREN, TAKEN, "before_reply")
+    proxy.faults.drop_before_reply(operation="getChildren", path=f"*{TAKEN}")
     with ThreadPoolExecutor(1) as pool:
         getting = pool.submit(behind_proxy.LockingQueue("/queue").get)
         # The first look is cut off; get() tries again, and waits.
@@ -181,7 +165,7 @@ def test_a_waiting_get_does_not_survive_a_lost_connection(
         path = f"{behind_proxy.chroot}{TAKEN}"
         assert any(behind_proxy.sync("/") and watchers.get(path) for _ in range(10_000))
         back.clear()
-        proxy.cut()
+        proxy.faults.drop(behind_proxy)
         assert back.wait(60)
         giver.put(b"item")
         _let_watches_run(behind_proxy)
@@ -200,12 +184,12 @@ def _let_watches_run(client: KazooClient) -> None:
 
 
 def test_consume_raises_when_it_did_and_cannot_know(
-    proxy: Proxy, behind_proxy: KazooClient
+    proxy: ZooKeeperProxy, behind_proxy: KazooClient
 ) -> None:
     queue = behind_proxy.LockingQueue("/queue")
     queue.put(b"item")
     assert queue.get() == b"item"
-    proxy.cut_at(MULTI, ENTRIES, "before_reply")
+    proxy.faults.drop_before_reply(operation="multi", path=f"*{ENTRIES}*")
     with pytest.raises(ConnectionLoss):
         queue.consume()
     with pytest.raises(NoNodeError):
@@ -214,19 +198,19 @@ def test_consume_raises_when_it_did_and_cannot_know(
 
 
 def test_a_slow_thread_is_told_that_it_consumed_what_is_still_there(
-    zk_client: KazooClient, end_session: Callable[[KazooClient], None]
+    proxy: ZooKeeperProxy, behind_proxy: KazooClient
 ) -> None:
     """Between its two steps the session ends and the next one is opened."""
-    queue = zk_client.LockingQueue("/queue")
+    queue = behind_proxy.LockingQueue("/queue")
     queue.put(b"item")
     assert queue.get() == b"item"
-    transaction = zk_client.transaction
+    transaction = behind_proxy.transaction
 
     def slowly() -> Any:
-        end_session(zk_client)
-        zk_client.retry(zk_client.sync, "/")
+        proxy.faults.expire(behind_proxy)
+        behind_proxy.retry(behind_proxy.sync, "/")
         return transaction()
 
-    zk_client.transaction = slowly
+    behind_proxy.transaction = slowly
     assert queue.consume() is True
     assert len(queue) == 1
