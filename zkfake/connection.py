@@ -188,6 +188,9 @@ class Connection:
         self._output.clear()
         self._close()
 
+    def dismiss(self) -> None:
+        self._close()
+
     def notify(self, type_: EventType, path: str, zxid: int, acl: Acls | None) -> None:
         if (
             acl is not None

@@ -6,6 +6,7 @@ refused and nobody else gets them.
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
     from zkfake.figures import Mode
     from zkfake.replica import Replica
+
+
+logger = logging.getLogger("zkfake")
 
 
 class Owner(Protocol):
@@ -46,15 +50,19 @@ class Member:
         self._owner = owner
         self._server_id = server_id
         self._host = host
-        self._listeners = [Listener(host, port)]
+        self._closed = False
+        self._plain: Listener | None = Listener(host, port)
+        """For connections without TLS; ``None`` where somebody else has the port."""
+        self._secure: Listener | None = None
+        self.port = self._plain.port
         if owner.tls is not None:
             try:
-                self._listeners.append(Listener(host, secure_port))
+                self._secure = Listener(host, secure_port)
             except OSError:
                 self.abandon()
                 raise
-        self.port = self._listeners[0].port
-        self.secure_port = self._listeners[1].port if owner.tls is not None else None
+        self.secure_port = None if self._secure is None else self._secure.port
+        self._replica.on_move = self._move
         self._replica.host = host
         self._replica.ports = (self.port, self.secure_port or -1)
 
@@ -122,18 +130,31 @@ class Member:
     def start(self) -> None:
         """Serves again, with the state of the ensemble. Does nothing to a running server.
 
-        Raises `RuntimeError` once the whole `FakeZooKeeper` has stopped.
+        Raises `OSError` where somebody else has the port that a configuration gave it, and
+        `RuntimeError` once the whole `FakeZooKeeper` has stopped, and for a server that is no
+        member of the ensemble any more: a real one reads that in its configuration, and ends.
         """
         with self._owner.at_work():
             if self.running:
                 return
-            if not self._listeners:
+            if self._closed:
                 raise RuntimeError("this server's FakeZooKeeper has stopped; start() that one")
-            self._replica.start()
-            for listener, secure in zip(self._listeners, (False, True), strict=False):
-                take = partial(self._serve, secure)
-                call_later = self._replica.call_later
-                listener.listen(self._owner.selector, self._server_id, take, call_later)
+            if self._replica.expelled:
+                raise RuntimeError(
+                    f"server {self.id} cannot start: it was taken out of the ensemble and then "
+                    "stopped"
+                )
+            if self._plain is None:
+                self._plain = Listener(self._host, self.port)
+            self._listen(self._plain, secure=False)
+            if self._secure is not None:
+                self._listen(self._secure, secure=True)
+            self._replica.start()  # it may hear at once of another port
+
+    def _listen(self, listener: Listener, *, secure: bool) -> None:
+        take = partial(self._serve, secure)
+        call_later = self._replica.call_later
+        listener.listen(self._owner.selector, self._server_id, take, call_later)
 
     def stop(self) -> None:
         """Drops every connection and refuses new ones. Does nothing to a stopped server."""
@@ -142,22 +163,46 @@ class Member:
                 return
             self.close()
             # Bound but not listening: connections are refused, and nobody else gets the ports.
-            ports = filter(None, (self.port, self.secure_port))
-            self._listeners = [Listener(self._host, port) for port in ports]
+            self._closed = False
+            self._plain = self._listener_if_free(self.port)
+            if self.secure_port is not None:
+                self._secure = Listener(self._host, self.secure_port)
 
     def close(self) -> None:
         """Drops every connection and gives up the ports."""
         if self.running:
             self._replica.stop()
-        for listener in self._listeners:
+        for listener in filter(None, (self._plain, self._secure)):
             listener.close()
-        self._listeners = []
+        self._plain = self._secure = None
+        self._closed = True
 
     def abandon(self) -> None:
         """Closes this process's copies of the ports, which may belong to another one."""
-        for listener in self._listeners:
+        for listener in filter(None, (self._plain, self._secure)):
             listener.abandon()
-        self._listeners = []
+        self._plain = self._secure = None
+        self._closed = True
+
+    def _move(self, port: int) -> None:
+        """A configuration has another port for its clients. Those of the old one are kept; if
+        somebody else has the new one, there are no new clients.
+        """
+        self.port = port
+        if self._closed:
+            return
+        if self._plain is not None:
+            self._plain.close()
+        self._plain = self._listener_if_free(port)
+        if self._plain is not None and self.running:
+            self._listen(self._plain, secure=False)
+
+    def _listener_if_free(self, port: int) -> Listener | None:
+        try:
+            return Listener(self._host, port)
+        except OSError as error:
+            logger.error("server %d takes no new clients: %s", self._server_id, error)
+            return None
 
     def _serve(self, secure: bool, accepted: socket.socket, peer: tuple[str, int]) -> None:
         self._owner.serve(self._server_id - 1, accepted, peer, secure)

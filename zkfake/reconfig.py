@@ -9,26 +9,38 @@ A whole membership may put the voters into groups (``group.<id>=1:2:3``) and wei
 more than half of the groups. Nobody can be added to it or removed from it; another whole membership
 can take its place.
 
-This is as much of it as a client sees: the text, its version, the watch event, the errors and their
-order. The fake's servers stay the ones it was made with, whatever the text says.
+What the servers make of a configuration is told in `zkfake.ensemble.role`; here is what it says.
 
-Order of the errors: the configuration version asked for (BadVersion); what the request says
-(BadArguments; MarshallingError where the real server stumbles over a number, over observers without
-participants, or over a member of a group without a weight); a quorum of the new members that is not
-there (NewConfigNoQuorum); the permission to write (NoAuth).
+Order of the errors: another reconfiguration that is not committed yet (ReconfigInProgress); the
+configuration version asked for (BadVersion); what the request says (BadArguments; MarshallingError
+where the real server stumbles over a number, over observers without participants, or over a member
+of a group without a weight); a quorum of the new members that is not there (NewConfigNoQuorum); the
+permission to write (NoAuth).
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from zkfake.protocol import Code, ReconfigRequest, ZooKeeperError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Mapping
 
-__all__ = ["CONFIG_PATH", "ServerSpec", "initial", "reconfigured", "server_ports"]
+__all__ = [
+    "CONFIG_PATH",
+    "Configuration",
+    "Membership",
+    "ServerSpec",
+    "initial",
+    "member",
+    "parse",
+    "reconfigured",
+    "server_ports",
+]
 
 CONFIG_PATH = "/zookeeper/config"
 
@@ -53,6 +65,11 @@ class ServerSpec(NamedTuple):
     role: str = "participant"
     client: str = ""
 
+    @property
+    def client_port(self) -> int | None:
+        """Where clients reach it; ``None`` where the line does not say."""
+        return int(self.client.rpartition(":")[2]) if self.client else None
+
     def render(self) -> str:
         """The member as the text has it, behind ``server.<id>=``."""
         server = f"{self.host}:{self.quorum_port}:{self.election_port}:{self.role}"
@@ -73,69 +90,105 @@ def server_ports(number: int) -> tuple[int, int]:
     return 2887 + number, 3887 + number
 
 
-def initial(members: Iterable[tuple[int, bool, str]], version: int) -> bytes:
-    """The text of a new ensemble: of each member its id, whether it is an observer, and where
+def member(number: int, observer: bool, client: str) -> ServerSpec:
+    """What server ``number`` says of itself. ``client``: where clients reach it, ``host:port``."""
+    return ServerSpec("127.0.0.1", *server_ports(number), _ROLES[observer], client)
+
+
+def initial(members: Iterable[tuple[int, bool, str]], version: int) -> Configuration:
+    """What an ensemble starts with. A member is its id, whether it is an observer, and where
     clients reach it, ``host:port``.
     """
-    servers = {
-        number: ServerSpec("127.0.0.1", *server_ports(number), _ROLES[observer], client)
-        for number, observer, client in members
-    }
-    return _Configuration(servers, version=version).render()
+    servers = {number: member(number, observer, client) for number, observer, client in members}
+    return Configuration(servers, version)
 
 
-def reconfigured(
-    text: bytes, request: ReconfigRequest, zxid: int, running: Collection[int]
-) -> bytes:
-    """The text after ``request``, a transaction at ``zxid``.
+class Membership(NamedTuple):
+    """What a leader goes by when it is asked for a reconfiguration.
 
-    ``running``: the ids of the servers that follow the leader. Raises `ZooKeeperError`: BadVersion,
-    BadArguments, MarshallingError, NewConfigNoQuorum.
+    ``pending``: whether another one is not committed yet. ``synced``: the ids of the leader and of
+    those that follow it and get its proposals, with a vote or without.
     """
-    old = _parse(text)
+
+    current: Configuration
+    pending: bool
+    synced: Collection[int]
+
+
+def reconfigured(membership: Membership, request: ReconfigRequest, zxid: int) -> Configuration:
+    """What comes of ``request``, a transaction at ``zxid``.
+
+    Raises `ZooKeeperError`: ReconfigInProgress, BadVersion, BadArguments, MarshallingError,
+    NewConfigNoQuorum.
+    """
+    old = membership.current
+    if membership.pending:
+        raise ZooKeeperError(Code.RECONFIG_IN_PROGRESS)
     if request.config_id not in (ANY_CONFIG, old.version):
         raise ZooKeeperError(Code.BAD_VERSION)
     if request.members is not None:
-        new = _all_new(request.members)._replace(version=zxid)
+        new = replace(parse(request.members), version=zxid)
     elif old.groups is None:
         servers = dict(old.servers)
         for number in _split(request.leaving):
             servers.pop(_number(number), None)
         for line in _split(request.joining):
             _join(servers, line)
-        new = _Configuration(servers, version=zxid)
+        new = Configuration(servers, zxid)
     else:
         raise ZooKeeperError(Code.BAD_ARGUMENTS)
     if len(new.voters) < _FEWEST_VOTERS:
         raise ZooKeeperError(Code.BAD_ARGUMENTS)
-    if not new.has_quorum([number for number in new.voters if number in running]):
+    if not new.has_quorum(membership.synced):
         raise ZooKeeperError(Code.NEW_CONFIG_NO_QUORUM)
-    return new.render()
+    return new
 
 
-class _Configuration(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Configuration:
     """The members of an ensemble. ``groups``: the group of each server, ``None`` where there are no
     groups; ``weights``: of each server.
     """
 
-    servers: dict[int, ServerSpec]
-    groups: dict[int, int] | None = None
-    weights: dict[int, int] = {}  # noqa: RUF012  # never changed
+    servers: Mapping[int, ServerSpec] = field(default_factory=dict)
     version: int = 0
+    groups: Mapping[int, int] | None = None
+    weights: Mapping[int, int] = field(default_factory=dict)
 
-    @property
-    def voters(self) -> list[int]:
-        return [number for number, server in self.servers.items() if server.role == "participant"]
+    @cached_property
+    def voters(self) -> frozenset[int]:
+        """The ids of the members with a vote."""
+        return frozenset(
+            number for number, server in self.servers.items() if server.role == "participant"
+        )
+
+    def observes(self, number: int) -> bool:
+        """Whether the server is an observer here. Who is no member is none: it follows, without a
+        vote.
+        """
+        server = self.servers.get(number)
+        return server is not None and server.role == "observer"
 
     def has_quorum(self, there: Collection[int]) -> bool:
-        """Whether these voters can decide."""
+        """Whether these servers, of which only those with a vote count, can decide."""
+        voters = self.voters
+        there = voters.intersection(there)
         if self.groups is None:
-            return 2 * len(there) > len(self.voters)
+            return 2 * len(there) > len(voters)
         counted = [group for group, weight in self._group_weights(self.groups).items() if weight]
         here = self._group_weights(there)
         whole = self._group_weights(self.groups)
         won = sum(2 * weight > whole[group] for group, weight in here.items())
         return 2 * won > len(counted)
+
+    def keeps_leader(self, number: int, former: Configuration) -> bool:
+        """Whether the leader of ``former`` goes on: it has a vote, and the others reach it where
+        they did.
+        """
+        if number not in self.voters or number not in former.servers:
+            return False
+        now, then = self.servers[number], former.servers[number]
+        return (now.host, now.quorum_port) == (then.host, then.quorum_port)
 
     def _group_weights(self, members: Iterable[int]) -> dict[int, int]:
         assert self.groups is not None
@@ -147,6 +200,7 @@ class _Configuration(NamedTuple):
         return found
 
     def render(self) -> bytes:
+        """The text of `CONFIG_PATH`."""
         lines = [
             f"server.{number}={self.servers[number].render()}"
             for number in _hashed(sorted(self.servers))
@@ -186,8 +240,10 @@ def _join(servers: dict[int, ServerSpec], line: str) -> None:
     servers[number] = server
 
 
-def _all_new(text: str) -> _Configuration:
-    """A membership given as a whole, or the text of a znode."""
+def parse(text: str) -> Configuration:
+    """A membership given as a whole, or the text of a znode. Raises `ZooKeeperError`: BadArguments,
+    MarshallingError.
+    """
     lines: list[tuple[str, str]] = []
     for line in filter(str.strip, re.split(r"[,\n\r]+", text)):
         name, _, value = line.partition("=")
@@ -212,7 +268,7 @@ def _all_new(text: str) -> _Configuration:
                 if _number(member) in groups:
                     raise ZooKeeperError(Code.BAD_ARGUMENTS)
                 groups[int(member)] = _number(number)
-    made = _Configuration(servers, version=version)
+    made = Configuration(servers, version)
     if any(name.startswith(("group", "weight")) for name, _ in lines):
         made = _weighed(made, groups, weights)
     observers = len(servers) > len(made.voters)
@@ -221,16 +277,14 @@ def _all_new(text: str) -> _Configuration:
     return made
 
 
-def _weighed(
-    made: _Configuration, groups: dict[int, int], weights: dict[int, int]
-) -> _Configuration:
+def _weighed(made: Configuration, groups: dict[int, int], weights: dict[int, int]) -> Configuration:
     if not set(made.voters) <= set(groups):
         raise ZooKeeperError(Code.BAD_ARGUMENTS)
-    for number in made.voters:
+    for number in sorted(made.voters):
         weights.setdefault(number, 1)
     if not set(groups) <= set(weights):
         raise ZooKeeperError(Code.MARSHALLING_ERROR)
-    return made._replace(groups=groups, weights=weights)
+    return replace(made, groups=groups, weights=weights)
 
 
 def _split(text: str | None) -> list[str]:
@@ -254,7 +308,3 @@ def _server(spec: str) -> ServerSpec:
         raise ZooKeeperError(Code.BAD_ARGUMENTS)
     client = f"{match['client_host'] or '0.0.0.0'}:{ports[2]}" if match["client"] else ""
     return ServerSpec(match["host"], ports[0], ports[1], role, client)
-
-
-def _parse(text: bytes) -> _Configuration:
-    return _all_new(text.decode())

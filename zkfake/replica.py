@@ -24,6 +24,7 @@ from zkfake.figures import DEFAULT_TRACE_MASK, Counts, Mode, ServerStats
 from zkfake.four_letter import java_address
 from zkfake.log import Transaction
 from zkfake.protocol import Code, ConnectRequest, Op, Request
+from zkfake.reconfig import Configuration
 from zkfake.replies import Reads
 from zkfake.sessions import Session, first_session_id, password_of
 from zkfake.timers import Timer
@@ -41,15 +42,19 @@ class Client(Watcher, Protocol):
     def drop(self) -> None:
         """Close it; nothing more is sent."""
 
+    def dismiss(self) -> None:
+        """Close it once everything is sent."""
+
 
 class Replica:
     """One server of an ensemble."""
 
     def __init__(self, ensemble: Ensemble, server_id: int = 1, *, observer: bool = False) -> None:
-        """``server_id``: from 1 to 255, the high byte of the session ids it gives."""
+        """``server_id``: from 1 to 255, the high byte of the session ids it gives. ``observer``:
+        whether it is one in the configuration that the ensemble starts with.
+        """
         self.ensemble = ensemble
         self.id = server_id
-        self.observer = observer
         self.running = False
         self._paused = 0
         self.store = Store()
@@ -64,13 +69,15 @@ class Replica:
         self.host = ""
         self.ports = (0, -1)
         """Where clients reach it, plain and by TLS, for it to tell; -1 is none."""
+        self.on_move: Callable[[int], None] | None = None
+        """Called with the port where clients reach it from now on."""
         self.since = ensemble.now
         """When it took its role."""
         self.clients: dict[Client, None] = {}
         self._by_session: dict[int, Client] = {}
         self._next_session_id = first_session_id(server_id, ensemble.now)
         self.configured()
-        ensemble.join(self)
+        ensemble.join(self, observer)
 
     def configured(self) -> None:
         """The ensemble has other settings; the server does not run, so it has no clients."""
@@ -82,6 +89,11 @@ class Replica:
     def _read_from(self, tree: Tree) -> None:
         self.tree = tree
         self.reads = Reads(self.settings, self.access, tree, self.watches)
+
+    @property
+    def observer(self) -> bool:
+        """Whether it is an observer in the configuration that it knows to be committed."""
+        return self.store.config.observes(self.id)
 
     @property
     def address(self) -> str:
@@ -138,9 +150,18 @@ class Replica:
 
     # -- its place in the ensemble
 
+    @property
+    def expelled(self) -> bool:
+        """Whether it knows a configuration in which it is no member. Such a server goes on as long
+        as it runs; but it reads the configuration when it starts, and ends.
+        """
+        return not self.ensemble.standalone and self.id not in self.store.config.servers
+
     def start(self) -> None:
-        """Joins the ensemble, with the state it left it with."""
-        if not self.running:
+        """Joins the ensemble, with the state it left it with. Does nothing where it runs, or is
+        `expelled`.
+        """
+        if not self.running and not self.expelled:
             self.running = True
             self.zxid = self.tree.zxid
             # A crash and a start may take no time at all: no id is given twice.
@@ -170,6 +191,11 @@ class Replica:
         self.applying.clear()
         self._drop_clients()
         self._forget_local_sessions()
+
+    def dismiss_clients(self) -> None:
+        """Closes every connection once everything is sent."""
+        for client in list(self.clients):
+            client.dismiss()
 
     def _drop_clients(self) -> None:
         for client in list(self.clients):
@@ -223,11 +249,23 @@ class Replica:
         if complete is not None:
             complete(transaction, changes)
 
-    def adopt(self, tree: Tree, sessions: Sessions) -> None:
+    def adopt(self, tree: Tree, sessions: Sessions, config: Configuration) -> None:
         """Goes on from another server's state."""
-        self.store.adopt(tree, sessions)
+        self.store.adopt(tree, sessions, config)
         self._read_from(self.store.tree)
         self.zxid = max(self.zxid, tree.zxid)
+
+    def activate(self, config: Configuration) -> None:
+        """``config`` is committed. Where it names another port for clients, that one is open from
+        now on, and the old one is not; who is connected stays.
+        """
+        self.store.activate(config)
+        spec = self.store.config.servers.get(self.id)
+        port = None if spec is None else spec.client_port
+        if port is not None and port != self.ports[0]:
+            self.ports = (port, self.ports[1])
+            if self.on_move is not None:
+                self.on_move(port)
 
     def replace(self, tree: Tree, changes: Sequence[Change]) -> None:
         """Goes on from ``tree``, and tells the watchers of ``changes``."""

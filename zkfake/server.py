@@ -114,7 +114,8 @@ class FakeZooKeeper:
                 for number, ports in enumerate(zip(self._ports, self._secure_ports, strict=True)):
                     members.append(Member(self, number + 1, self._host, *ports))
                 for member in members:
-                    member.start()
+                    if not self.replicas[member.id - 1].expelled:
+                        member.start()
                 self._members = tuple(members)
                 loop.start()
             except BaseException:  # there may be no thread to be had
@@ -167,6 +168,7 @@ class FakeZooKeeper:
             raise failure
 
     def _end(self) -> None:
+        self._ports = [member.port for member in self._members]
         self._close(self._members)
         if self._faults is not None:
             self._faults.stopped()

@@ -8,7 +8,8 @@ transaction with a new zxid:
   children;
 * sessions go on as they are. An ephemeral znode of the snapshot comes back only if its session is
   still open;
-* the znodes get the Stat of the snapshot back, so a client may see a version or an mzxid fall.
+* the znodes get the Stat of the snapshot back, so a client may see a version or an mzxid fall;
+* the servers stay what they are: ``/zookeeper/config`` tells the same as before.
 """
 
 from collections.abc import Iterator, Mapping
@@ -26,6 +27,7 @@ from zkfake.protocol import (
     Request,
     SetDataRequest,
 )
+from zkfake.reconfig import CONFIG_PATH
 from zkfake.tree import Change, Tree
 
 _SYSTEM = "/zookeeper"
@@ -66,6 +68,7 @@ def restore(ensemble: Ensemble, snapshot: Snapshot) -> None:
         tree.zxid, ensemble.now, 0, Op.DELETE, tuple(Delete(path) for path in gone)
     )
     tree.apply(cleanup)
+    tree.nodes[CONFIG_PATH] = ensemble.tip.nodes[CONFIG_PATH]
     tree.zxid = zxid
     ensemble.replace(tree, zxid, list(_differences(ensemble.tip, tree)))
 

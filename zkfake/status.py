@@ -195,18 +195,20 @@ class Status:
     def _ensemble_metrics(self) -> list[tuple[str, object]]:
         replica, ensemble = self._replica, self._replica.ensemble
         leader = ensemble.leader
-        lines: list[tuple[str, object]] = [("quorum_size", ensemble.voters)]
+        lines: list[tuple[str, object]] = [("quorum_size", len(replica.store.config.voters))]
         if self.mode == "observer" and leader is not None:
             lines.append(("observer_master_id", leader.id))
         if self.mode == "leader":
             following = [m for m in ensemble.members if m.id in ensemble.followers]
             observers = sum(member.observer for member in following)
             learners = len(following) - 1
+            voters = replica.store.config.voters
+            guests = sum(not m.observer and m.id not in voters for m in following)
             lines += [
                 ("learners", learners),
                 ("synced_followers", learners - observers),
                 ("synced_observers", observers),
-                ("synced_non_voting_followers", 0),
+                ("synced_non_voting_followers", guests),
                 ("pending_syncs", 0),
                 ("last_proposal_size", -1),
                 ("leader_uptime", ensemble.now - replica.since),

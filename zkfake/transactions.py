@@ -6,7 +6,7 @@ with its error. The order of the checks is the server's (``PrepRequestProcessor`
 request with two faults must show the same one.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import ClassVar, Protocol
 
 from zkfake import acl, quota, reconfig
@@ -89,19 +89,25 @@ class Rules:
         self,
         settings: Settings,
         access: acl.AccessControl,
-        followers: Callable[[], Collection[int]] = tuple,
         is_local: Callable[[int], bool] = lambda _session_id: False,
     ) -> None:
-        """``followers``: the ids of the ensemble's running servers; empty on a standalone one.
-        ``is_local``: whether a session is known to one server alone.
-        """
+        """``is_local``: whether a session is known to one server alone."""
         self._is_local = is_local
         self._settings = settings
         self._access = access
-        self._followers = followers
 
-    def prepare(self, tree: Tree, request: Request, zxid: int, time: int) -> Transaction:
-        """The transaction for ``request`` on ``tree``; never raises for what a client sent."""
+    def prepare(
+        self,
+        tree: Tree,
+        request: Request,
+        zxid: int,
+        time: int,
+        membership: Callable[[], reconfig.Membership] | None = None,
+    ) -> Transaction:
+        """The transaction for ``request`` on ``tree``; never raises for what a client sent.
+
+        ``membership``: what a reconfiguration starts from; ``None`` on a standalone server.
+        """
         op, session_id, record = request.op, request.session_id, request.record
         if record is None:
             code = Code.MARSHALLING_ERROR
@@ -116,7 +122,7 @@ class Rules:
                 with self._access.one_request():
                     return self._prepare_multi(tree, request, zxid, time)
             else:
-                operation = self._reconfig(tree, record, request, zxid)
+                operation = self._reconfig(tree, record, request, zxid, membership)
         except ZooKeeperError as error:
             return Transaction(zxid, time, session_id, op, (), error.code)
         return Transaction(zxid, time, session_id, op, (operation,))
@@ -242,18 +248,22 @@ class Rules:
         return Check(path)
 
     def _reconfig(
-        self, tree: Tree, record: ReconfigRequest, request: Request, zxid: int
+        self,
+        tree: Tree,
+        record: ReconfigRequest,
+        request: Request,
+        zxid: int,
+        membership: Callable[[], reconfig.Membership] | None,
     ) -> SetData:
         if not self._settings.reconfig_enabled:
             raise ZooKeeperError(Code.RECONFIG_DISABLED)
         _check_session(request)
-        followers = self._followers()
-        if not followers:
+        if membership is None:
             raise ZooKeeperError(Code.UNIMPLEMENTED)
         node = _existing(tree, reconfig.CONFIG_PATH)
-        text = reconfig.reconfigured(node.data or b"", record, zxid, followers)
+        new = reconfig.reconfigured(membership(), record, zxid)
         self._access.check(node.acl, acl.WRITE, request.ids)
-        return SetData(reconfig.CONFIG_PATH, text, node.version)
+        return SetData(reconfig.CONFIG_PATH, new.render(), node.version)
 
     _prepare: ClassVar[dict[Op, Callable[..., Operation]]] = {
         Op.CREATE: _create,

@@ -16,6 +16,7 @@ from zkfake.ensemble.leading import Leading
 from zkfake.ensemble.links import Links
 from zkfake.ensemble.store import Store
 from zkfake.log import Log, Transaction
+from zkfake.reconfig import Configuration
 from zkfake.replica import Replica
 from zkfake.sessions import SessionTracker
 from zkfake.transactions import Rules
@@ -29,9 +30,10 @@ if TYPE_CHECKING:
 def elects_the_least_complete_log(patch: Patch) -> None:
     """An acknowledged write is lost at an election."""
 
-    def elect(candidates: Any, voters: int, joined: Any) -> Any:
+    def elect(candidates: Any, *_rest: Any) -> Any:
         ranked = sorted(candidates, key=lambda member: (*member.store.position, member.id))
-        return (ranked[0], ranked) if 2 * len(ranked) > voters else None
+        ids = [member.id for member in ranked]
+        return (ranked[0], ranked) if ranked and ranked[0].store.config.has_quorum(ids) else None
 
     patch.setattr(zkfake.ensemble.ensemble, "elect", elect)
 
@@ -82,7 +84,7 @@ def commits_without_a_quorum(patch: Patch) -> None:
 
     def is_quorum(self: Leading, zxid: int) -> bool:
         acked = 1 + sum(peer.acked >= zxid for peer in self._peers.values())
-        return 2 * (acked + 1) > self._ensemble.voters
+        return 2 * (acked + 1) > len(self._store.config.voters)
 
     patch.setattr(Leading, "_is_quorum", is_quorum)
 
@@ -90,7 +92,7 @@ def commits_without_a_quorum(patch: Patch) -> None:
 def lets_observers_vote(patch: Patch) -> None:
     def is_quorum(self: Leading, zxid: int) -> bool:
         acked = 1 + sum(peer.acked >= zxid for peer in self._peers.values())
-        return 2 * acked > self._ensemble.voters
+        return 2 * acked > len(self._store.config.voters)
 
     patch.setattr(Leading, "_is_quorum", is_quorum)
 
@@ -188,7 +190,7 @@ def hears_through_a_cut(patch: Patch) -> None:
 def snapshot_without_sessions(patch: Patch) -> None:
     """Who gets the whole tree does not get the sessions."""
     adopt = Store.adopt
-    patch.setattr(Store, "adopt", lambda self, tree, sessions: adopt(self, tree, {}))
+    patch.setattr(Store, "adopt", lambda self, tree, _, config: adopt(self, tree, {}, config))
 
 
 def counts_who_has_left(patch: Patch) -> None:
@@ -198,16 +200,116 @@ def counts_who_has_left(patch: Patch) -> None:
 
 def deposed_leader_commits(patch: Patch) -> None:
     """A leader commits what its own log has, once it has been established."""
-    patch.setattr(Leading, "_is_quorum", lambda self, zxid: self.established or _acked(self, zxid))
+    acked = Leading._is_quorum
+    patch.setattr(Leading, "_is_quorum", lambda self, zxid: self.established or acked(self, zxid))
 
 
-def _acked(leader: Leading, zxid: int) -> bool:
-    peers = leader._peers.values()
-    acked = 1 + sum(peer.acked >= zxid and peer.learner.votes for peer in peers)
-    return 2 * acked > leader._ensemble.voters
+def old_quorum_is_enough(patch: Patch) -> None:
+    """What is proposed with a new configuration, and that one itself, waits for no quorum of it."""
+    patch.setattr(
+        Leading, "_is_quorum", lambda self, zxid: self._store.config.has_quorum(self._acked(zxid))
+    )
+
+
+def new_quorum_is_enough(patch: Patch) -> None:
+    """What is proposed with a new configuration waits for no quorum of the old one."""
+    patch.setattr(
+        Leading, "_is_quorum", lambda self, zxid: self._store.seen.has_quorum(self._acked(zxid))
+    )
+
+
+def elects_by_the_committed_configuration(patch: Patch) -> None:
+    """A winner needs no quorum of the configuration in its log."""
+    elect = zkfake.ensemble.ensemble.elect
+
+    def elect_by_old(candidates: Any, *rest: Any) -> Any:
+        seen = [(member.store, member.store.seen) for member in candidates]
+        for store, _ in seen:
+            store.seen = store.config
+        try:
+            return elect(candidates, *rest)
+        finally:
+            for store, pending in seen:
+                store.seen = pending
+
+    patch.setattr(zkfake.ensemble.ensemble, "elect", elect_by_old)
+
+
+def elects_by_the_newest_configuration(patch: Patch) -> None:
+    """A winner needs no quorum but that of the configuration in its log, committed or not."""
+    elect = zkfake.ensemble.ensemble.elect
+
+    def elect_by_new(candidates: Any, *rest: Any) -> Any:
+        known = [(member.store, member.store.config) for member in candidates]
+        for store, _ in known:
+            store.config = store.seen
+        try:
+            return elect(candidates, *rest)
+        finally:
+            for store, config in known:
+                store.config = config
+
+    patch.setattr(zkfake.ensemble.ensemble, "elect", elect_by_new)
+
+
+def commits_after_it_has_handed_over(patch: Patch) -> None:
+    """A leader that has lost its vote goes on, and nobody leaves it."""
+    patch.setattr(Configuration, "keeps_leader", lambda self, number, former: True)
+    patch.setattr(Following, "_keeps_its_place", lambda self: True)
+
+
+def counts_who_has_no_vote(patch: Patch) -> None:
+    """Who follows without a vote counts as one that has one."""
+
+    def has_quorum(self: Configuration, there: Any) -> bool:
+        return 2 * len(there) > len(self.voters)
+
+    patch.setattr(Configuration, "has_quorum", has_quorum)
+
+
+def changes_while_it_changes(patch: Patch) -> None:
+    """A second configuration is proposed before the first one is committed."""
+    membership = Leading._membership
+    patch.setattr(Leading, "_membership", lambda self: membership(self)._replace(pending=False))
+
+
+def keeps_a_lost_configuration(patch: Patch) -> None:
+    """A configuration that was cut off the log is still waited for."""
+    patch.setattr(Store, "truncate", lambda self, zxid: self.log.truncate(zxid))
+
+
+def keeps_its_role(patch: Patch) -> None:
+    """A server goes on as what it was."""
+
+    def keeps(self: Following) -> bool:
+        return self.leader.member.id in self._store.config.voters
+
+    patch.setattr(Following, "_keeps_its_place", keeps)
+
+
+def an_observer_keeps_what_it_had(patch: Patch) -> None:
+    """A follower that has become an observer keeps proposals that were not committed."""
+    join = Leading.join
+
+    def keep(self: Leading, peer: Any, zxid: int) -> None:
+        committed, self._committed = self._committed, max(self._committed, zxid)
+        join(self, peer, zxid)
+        self._committed = committed
+
+    patch.setattr(Leading, "join", keep)
 
 
 MUTANTS = [
+    old_quorum_is_enough,
+    new_quorum_is_enough,
+    elects_by_the_committed_configuration,
+    elects_by_the_newest_configuration,
+    commits_after_it_has_handed_over,
+    counts_who_has_no_vote,
+    changes_while_it_changes,
+    keeps_a_lost_configuration,
+    keeps_its_role,
+    an_observer_keeps_what_it_had,
     crash_forgets_promise,
     promise_ignored,
     forgets_sessions_of_proposals,

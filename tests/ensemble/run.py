@@ -17,6 +17,8 @@ from zkfake.connection import Connection
 from zkfake.ensemble import Ensemble
 from zkfake.ensemble.following import Following
 from zkfake.ensemble.leading import Leading
+from zkfake.protocol import Op
+from zkfake.reconfig import initial, parse
 from zkfake.replica import Replica
 from zkfake.settings import Settings
 
@@ -24,7 +26,7 @@ from ..differential import wire
 from ..fake.harness import Event, take_apart
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from zkfake.log import Transaction
 
@@ -247,9 +249,10 @@ class Run:
         election: int = 0,
         sync_limit: int = 1,
         remembered: int = 500,
+        further: Mapping[str, object] | None = None,
     ) -> None:
         """``latency``, ``lag``, ``election``: the longest, milliseconds. ``sync_limit``: ticks.
-        ``remembered``: transactions.
+        ``remembered``: transactions. ``further``: settings.
         """
         self.random = random = Random(seed)
         settings = Settings.parse(
@@ -258,6 +261,7 @@ class Run:
                 "syncLimit": sync_limit,
                 "initLimit": 5,
                 "commitLogCount": remembered,
+                **(further or {}),
             }
         )
         settings = replace(settings, keep_log=None)
@@ -296,6 +300,10 @@ class Run:
         """Milliseconds for which two servers led."""
         self._values = 0
         self._watch_servers()
+        self.config = initial(
+            [(number, number > voters, "") for number in range(1, voters + observers + 1)], 0
+        )
+        """The configuration that was committed last."""
         for server in self.servers:
             server.start()
             server.lag = (0, lag)
@@ -318,15 +326,21 @@ class Run:
 
         def committed(transaction: Transaction) -> None:
             zxid = transaction.zxid
-            have = sum(
-                # What was applied may be forgotten by the log.
-                server.store.tree.zxid >= zxid or transaction in server.store.log.after(zxid - 1)
+            have = [
+                server.id
                 for server in self.servers
-                if not server.observer
-            )
-            if 2 * have <= self.ensemble.voters:
-                self.uncovered.append(transaction.zxid)
-            self.committed = max(self.committed, transaction.zxid)
+                # What was applied may be forgotten by the log.
+                if server.store.tree.zxid >= zxid or transaction in server.store.log.after(zxid - 1)
+            ]
+            # Two leaders may find out about the same one.
+            if zxid > self.committed:
+                covered = self.config.has_quorum(have)
+                if transaction.op is Op.RECONFIG and not transaction.error:
+                    self.config = parse((transaction.operations[0].data or b"").decode())  # type: ignore[union-attr]
+                    covered = covered and self.config.has_quorum(have)
+                if not covered:
+                    self.uncovered.append(transaction.zxid)
+                self.committed = zxid
             append(transaction)
 
         log.append = committed  # type: ignore[method-assign]
@@ -342,10 +356,10 @@ class Run:
             done.append(transaction)
             applied(transaction, *rest)
 
-        def take_over(tree: Any, sessions: Any) -> None:
+        def take_over(tree: Any, *rest: Any) -> None:
             self.whole_trees += 1
             done[:] = [entry for entry in self.ensemble.log if entry.zxid <= tree.zxid]
-            adopt(tree, sessions)
+            adopt(tree, *rest)
 
         def take(role: Any) -> None:
             if isinstance(role, Leading):
@@ -399,15 +413,17 @@ class Run:
             if server.paused:
                 self._accompanied[role] = self.now
                 continue
-            heard = 1 + sum(
-                other.running
-                and not other.paused
-                and not other.observer
-                and self.ensemble.links.joined(server.id, other.id)
+            heard = [
+                other.id
                 for other in self.servers
-                if other is not server
-            )
-            if 2 * heard > self.ensemble.voters:
+                if other is server
+                or (
+                    other.running
+                    and not other.paused
+                    and self.ensemble.links.joined(server.id, other.id)
+                )
+            ]
+            if server.store.config.has_quorum(heard) and not role.retired:
                 self._accompanied[role] = self.now
             elif self.now - self._accompanied.setdefault(role, self.now) > self._patience:
                 self.lonely.append(server.id)
@@ -736,6 +752,10 @@ class Run:
         if self.random.random() < 0.7:
             server.start()
 
+    def start_all(self) -> None:
+        for server in self.servers:
+            server.start()
+
     def _corner(self, leader: int) -> None:
         for server in self.servers:
             if not server.observer and server.id != leader:
@@ -748,8 +768,7 @@ class Run:
         self.unfreeze()
         while self._cuts:
             self.mend()
-        for server in self.servers:
-            server.start()
+        self.start_all()
         self.wait(20 * TICK)
         served: set[int] = set()
         for _ in range(60):

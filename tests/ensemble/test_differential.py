@@ -61,11 +61,8 @@ def _epoch_zero(monkeypatch: pytest.MonkeyPatch) -> None:
         for each in ensemble.members:
             each.store.accepted_epoch = 0
 
-    def configure_nothing(self: Ensemble) -> None:
-        self._configured = True
-
     monkeypatch.setattr(Leading, "__init__", lead_epoch_zero)
-    monkeypatch.setattr(Ensemble, "_configure", configure_nothing)
+    monkeypatch.setattr(Ensemble, "_tell", lambda self, config: None)
 
 
 @pytest.fixture(params=["3.9", "3.8"])

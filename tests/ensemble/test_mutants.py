@@ -25,6 +25,8 @@ def check(seed: int) -> None:
     worlds.judge(worlds.deposed(seed))
     worlds.judge(worlds.relapsing(seed))
     worlds.judge(worlds.rotating(seed))
+    worlds.judge(worlds.changing(seed))
+    worlds.judge(worlds.torn(seed))
 
 
 @pytest.mark.parametrize("plant", MUTANTS, ids=lambda plant: plant.__name__)

@@ -12,6 +12,7 @@ from . import checks, worlds
 if TYPE_CHECKING:
     from .run import Run
 
+OK, BAD_ARGUMENTS, NO_QUORUM, IN_PROGRESS = 0, -8, -13, -14
 SEEDS = st.integers(min_value=0, max_value=2**32)
 
 
@@ -61,6 +62,26 @@ def test_nobody_goes_back_to_an_older_leader(seed: int) -> None:
 @given(SEEDS)
 def test_a_server_that_was_away_may_lead(seed: int) -> None:
     worlds.judge(worlds.rotating(seed))
+
+
+@settings(max_examples=60, deadline=None)
+@given(SEEDS)
+def test_every_promise_is_kept_while_members_come_and_go(seed: int) -> None:
+    worlds.judge(worlds.changing(seed))
+
+
+@settings(max_examples=15, deadline=None)
+@given(SEEDS)
+def test_an_ensemble_that_falls_apart_while_it_changes_has_one_log(seed: int) -> None:
+    worlds.judge(worlds.torn(seed))
+
+
+def test_the_changes_do_happen() -> None:
+    runs = [worlds.changing(seed) for seed in range(30)]
+    assert sum(run.changes for run in runs) > 30
+    assert sum(len(run.handed_over) for run in runs) > 5
+    sent = [sent for run in runs for sent in run.sent if sent.op == "reconfig"]
+    assert {sent.error for sent in sent} >= {OK, BAD_ARGUMENTS, NO_QUORUM, IN_PROGRESS}
 
 
 def test_stale_reads_happen() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from random import Random
 
 from . import checks
+from .changing import Changing
 from .run import Run
 
 
@@ -55,6 +56,32 @@ def relapsing(seed: int) -> Run:
 def rotating(seed: int) -> Run:
     """Servers that get the whole tree when they are back, and may lead soon after."""
     return Run(seed, latency=5, remembered=2).rotate(8)
+
+
+def changing(seed: int, steps: int = 120) -> Changing:
+    """Ensembles whose members come and go, under every fault."""
+    random = Random(seed * 7907)
+    return Changing(
+        seed,
+        voters=random.choice((2, 3, 3, 4)),
+        observers=random.choice((0, 1, 2)),
+        latency=random.choice((0, 5, 40)),
+        lag=random.choice((0, 10, 100)),
+        election=random.choice((0, 50, 300)),
+        sync_limit=random.choice((1, 1, 2)),
+        remembered=random.choice((2, 10, 500)),
+    ).change(steps)
+
+
+def torn(seed: int) -> Changing:
+    """Ensembles that fall apart while all of their members are exchanged."""
+    random = Random(seed * 7907)
+    return Changing(
+        seed,
+        latency=random.choice((5, 20)),
+        election=random.choice((0, 50)),
+        remembered=random.choice((2, 500)),
+    ).tear(4)
 
 
 def judge(run: Run) -> None:

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zkfake.protocol import Code, ReconfigRequest, ZooKeeperError
-from zkfake.reconfig import initial, reconfigured
+from zkfake.reconfig import Membership, initial, parse, reconfigured
 
-TEXT = initial([(1, False, ""), (2, False, ""), (3, False, "")], 0x100000000)
+TEXT = initial([(1, False, ""), (2, False, ""), (3, False, "")], 0x100000000).render()
 OBSERVER = "server.9=127.0.0.1:1:2:observer;3"
 
 
@@ -21,9 +21,12 @@ def reconfig(
     members: str | None = None,
     config_id: int = -1,
     text: bytes = TEXT,
+    *,
+    pending: bool = False,
 ) -> list[str]:
     request = ReconfigRequest(joining, leaving, members, config_id)
-    return reconfigured(text, request, 0x100000019, {1, 2, 3}).decode().split("\n")
+    membership = Membership(parse(text.decode()), pending, {1, 2, 3})
+    return reconfigured(membership, request, 0x100000019).render().decode().split("\n")
 
 
 OLD = TEXT.decode().split("\n")[:3]
@@ -37,8 +40,8 @@ def test_initial() -> None:
         "server.3=127.0.0.1:2890:3890:participant",
         "version=100000000",
     ]
-    text = initial([(1, False, "127.0.0.1:2181"), (2, True, "[::1]:2182")], 0)
-    assert text.decode().split("\n") == [
+    config = initial([(1, False, "127.0.0.1:2181"), (2, True, "[::1]:2182")], 0)
+    assert config.render().decode().split("\n") == [
         "server.1=127.0.0.1:2888:3888:participant;127.0.0.1:2181",
         "server.2=127.0.0.1:2889:3889:observer;[::1]:2182",
         "version=0",
@@ -93,6 +96,13 @@ def test_the_version_asked_for_counts_first() -> None:
         with pytest.raises(ZooKeeperError) as raised:
             reconfig(joining, config_id=12345)
         assert raised.value.code is Code.BAD_VERSION
+
+
+def test_one_at_a_time_comes_before_all_else() -> None:
+    for config_id in (-1, 12345):
+        with pytest.raises(ZooKeeperError) as raised:
+            reconfig("some thing", config_id=config_id, pending=True)
+        assert raised.value.code is Code.RECONFIG_IN_PROGRESS
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ the last one is gone nobody looks again.
 """
 
 from collections import deque
+from collections.abc import Callable
 
 from zkfake.ensemble.role import Surroundings
 from zkfake.log import CONTAINER, Transaction
@@ -25,6 +26,7 @@ from zkfake.protocol import (
     PathRequest,
     Request,
 )
+from zkfake.reconfig import Membership
 from zkfake.sessions import SessionTracker
 from zkfake.tree import Tree
 
@@ -42,9 +44,13 @@ class Decisions:
         tip: Tree,
         zxid: int,
         sessions: SessionTracker,
+        membership: Callable[[], Membership] | None = None,
     ) -> None:
-        """``server_id``: the leader's. ``zxid``: the one below the first that is given."""
+        """``server_id``: the leader's. ``zxid``: the one below the first that is given.
+        ``membership``: what a reconfiguration starts from; ``None`` on a standalone server.
+        """
         self._server_id = server_id
+        self._membership = membership
         self.tip = tip
         self.zxid = zxid
         self.sessions = sessions
@@ -90,7 +96,7 @@ class Decisions:
                 request = request._replace(session_fault=Code.SESSION_MOVED)
         if request.record is None and not request.spends_zxid:
             zxid -= 1
-        transaction = self._rules.prepare(self.tip, request, zxid, now)
+        transaction = self._rules.prepare(self.tip, request, zxid, now, self._membership)
         if (
             transaction.error
             and transaction.error is Code.EPHEMERAL_ON_LOCAL_SESSION

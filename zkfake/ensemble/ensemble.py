@@ -32,6 +32,7 @@ from zkfake.ensemble.role import Completion, Leader, Member, Role
 from zkfake.ensemble.standalone import Standalone
 from zkfake.log import Transaction
 from zkfake.protocol import Op, Request
+from zkfake.reconfig import Configuration
 from zkfake.sessions import Session, SessionTracker
 from zkfake.settings import Settings
 from zkfake.timers import Timers
@@ -62,7 +63,6 @@ class Ensemble:
         self.tell: Tell = unheard
         """Hears what servers do of their own accord (`zkfake.ensemble.events`)."""
         self.members: list[Member] = []
-        self.voters = 0
         self.leader: Member | None = None
         """The server that leads, and that no newer leader has ever replaced."""
         self._sessions = SessionTracker(settings.tick_time)
@@ -76,7 +76,7 @@ class Ensemble:
     def _set(self, settings: Settings) -> None:
         self.settings = settings
         self.access = AccessControl(settings)
-        self.rules = Rules(settings, self.access, lambda: self.followers, self._is_local)
+        self.rules = Rules(settings, self.access, self._is_local)
         self.links.patience = settings.sync_limit * settings.tick_time
         self.links.rhythm = max(1, settings.tick_time // 2)
         self.read_only_delay = max(READ_ONLY_DELAY, settings.tick_time)
@@ -91,10 +91,28 @@ class Ensemble:
 
     # -- its servers
 
-    def join(self, member: Member) -> None:
-        """Adds a server; all are to be there before the first one runs."""
+    def join(self, member: Member, observer: bool) -> None:
+        """Adds a server. Those that are there before the first one runs are its members; others
+        follow without a vote until a reconfiguration has made them members.
+        """
+        self.introduce(member, observer)
+        for paused in self._held:
+            self.links.cut(paused.id, member.id)
         self.members.append(member)
-        self.voters += not member.observer
+
+    def introduce(self, member: Member, observer: bool = False) -> None:
+        """Gives a server that does not run the configuration that an operator writes for one that
+        is to join: the members, and itself. Whatever was agreed on has a higher version, and takes
+        its place as soon as the server hears of it.
+        """
+        spec = reconfig.member(member.id, observer, member.address)
+        known = self.config.servers if self._configured else {}
+        member.store.introduce(Configuration({**known, member.id: spec}, 0))
+
+    @property
+    def config(self) -> Configuration:
+        """The newest configuration that a server knows to be committed."""
+        return max((m.store.config for m in self.members), key=lambda config: config.version)
 
     @property
     def standalone(self) -> bool:
@@ -117,13 +135,19 @@ class Ensemble:
         if not self.standalone:
             version = 1 << 32 if self.settings.reconfig_enabled else 0
             members = [(member.id, member.observer, member.address) for member in self.members]
-            text = reconfig.initial(members, version)
+            config = reconfig.initial(members, version)
             for member in self.members:
-                nodes = member.store.tree.nodes
-                nodes[reconfig.CONFIG_PATH] = nodes[reconfig.CONFIG_PATH]._replace(
-                    data=text, version=-1, mzxid=version, mtime=self.now
-                )
+                member.store.config = member.store.seen = config
+            self._tell(config)
         self.log.mark(self.members[0].store.tree)
+
+    def _tell(self, config: Configuration) -> None:
+        """Clients read it from the start: no transaction tells of it."""
+        for member in self.members:
+            nodes = member.store.tree.nodes
+            nodes[reconfig.CONFIG_PATH] = nodes[reconfig.CONFIG_PATH]._replace(
+                data=config.render(), version=-1, mzxid=config.version, mtime=self.now
+            )
 
     @property
     def followers(self) -> Collection[int]:
@@ -139,10 +163,14 @@ class Ensemble:
 
     # -- roles
 
-    def look(self, member: Member, why: str) -> None:
-        """``member`` has no leader any more."""
+    def look(self, member: Member, why: str, designated: int | None = None) -> None:
+        """``member`` has no leader any more; ``designated``: the one that its configuration has
+        named instead.
+        """
         if member.running:
-            member.become(Looking(self))
+            if designated is not None:
+                member.dismiss_clients()  # they hear why: the watches of the configuration
+            member.become(Looking(self, designated))
             self.tell(member.id, "looks", why)
 
     def review(self) -> None:
@@ -158,10 +186,11 @@ class Ensemble:
             for member in self.members
             if isinstance(member.role, Looking) and member.role.ready and not member.paused
         ]
-        voters = [member for member in ready if not member.observer]
+        self._let_know(ready)
         self._let_follow(ready)
-        voters = [member for member in voters if isinstance(member.role, Looking)]
-        won = elect(voters, self.voters, self.links.joined)
+        left = [member for member in ready if isinstance(member.role, Looking)]
+        named = [m.role.designated for m in left if isinstance(m.role, Looking)]
+        won = elect(left, self.links.joined, [id_ for id_ in named if id_ is not None])
         if won is not None:
             winner, supporters = won
             epoch = 1 + max(member.store.accepted_epoch for member in supporters)
@@ -175,15 +204,42 @@ class Ensemble:
             winner.become(Leading(self, winner, epoch))
             self._let_follow([member for member in ready if isinstance(member.role, Looking)])
 
+    def _let_know(self, ready: Sequence[Member]) -> None:
+        """Those who look hear of newer configurations from the members of the one they have."""
+        newest = self.config.version
+        for member in ready:
+            while member.store.config.version < newest:
+                known = member.store.config
+                told = [
+                    other.store.config
+                    for other in self.members
+                    if other.id in known.servers
+                    and other.running
+                    and not other.paused
+                    and self.links.joined(member.id, other.id)
+                ]
+                best = max(told, key=lambda config: config.version, default=known)
+                if best.version <= known.version:
+                    break
+                member.activate(best)
+
     def _let_follow(self, ready: Sequence[Member]) -> None:
-        """Those who hear a leader that they may follow join it."""
+        """Those who hear a leader that they may follow join it: one of their configuration, which
+        does not know an older one than they do.
+        """
         leaders = [m.role for m in self.members if isinstance(m.role, Leading) and not m.paused]
         leaders.sort(key=lambda leader: -leader.epoch)
         for member in ready:
             for leader in leaders:
                 if (
-                    leader.epoch >= member.store.accepted_epoch
-                    and (leader.established or not member.observer)
+                    not leader.retired
+                    and leader.epoch >= member.store.accepted_epoch
+                    and (
+                        leader.member.id in member.store.config.voters
+                        or leader.member.id in member.store.seen.voters
+                    )
+                    and leader.member.store.config.version >= member.store.config.version
+                    and (leader.established or leader.needs(member))
                     and self.links.joined(member.id, leader.member.id)
                 ):
                     member.become(Following(self, member, leader))

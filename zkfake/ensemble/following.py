@@ -8,7 +8,10 @@
   before them, have been applied here.
 * It tells the leader twice a tick which sessions it heard of; whether one may go on here, the
   leader says.
-* A connection to the leader that is lost costs it the role.
+* A connection to the leader that is lost costs it the role. So does a committed configuration in
+  which it becomes an observer or is one no longer, or in which its leader has no vote; what led up
+  to it is applied and answered first, but what lags is not.
+* One that is no member of the configuration follows without a vote.
 """
 
 from __future__ import annotations
@@ -27,7 +30,10 @@ if TYPE_CHECKING:
     from zkfake.ensemble.role import Completion, Member, Surroundings
     from zkfake.log import Transaction
     from zkfake.protocol import Request
+    from zkfake.reconfig import Configuration
     from zkfake.timers import Timer
+
+_OTHER_PLACE = "a configuration gives it, or its leader, another place"
 
 
 class Following(Role):
@@ -39,6 +45,7 @@ class Following(Role):
         self._member = member
         self._store = member.store
         self._store.accepted_epoch = leader.epoch
+        self.observer = member.observer
         zxid = self._store.log.last_zxid
         ensemble.tell(member.id, "joins", f"server {leader.member.id}; its log ends at {zxid:#x}")
         self._accepted: deque[tuple[Transaction, Completion | None]] = deque()
@@ -51,10 +58,6 @@ class Following(Role):
     @property
     def id(self) -> int:
         return self._member.id
-
-    @property
-    def votes(self) -> bool:
-        return not self._member.observer
 
     def leave(self) -> None:
         self._end.close()
@@ -71,12 +74,14 @@ class Following(Role):
         """Here is what the log lacks."""
         store = self._store
         self._tell_of(catchup)
-        if catchup.tree is not None and catchup.sessions is not None:
-            self._member.adopt(catchup.tree, catchup.sessions)
+        if catchup.tree is not None:
+            assert catchup.sessions is not None
+            assert catchup.config is not None
+            self._member.adopt(catchup.tree, catchup.sessions, catchup.config)
         self._member.zxid = max(self._member.zxid, catchup.zxid)
-        store.log.truncate(catchup.floor)
+        store.truncate(catchup.floor)
         for transaction in catchup.entries:
-            store.log.append(transaction)
+            store.append(transaction)
         store.current_epoch = catchup.epoch
         self._accepted = deque((entry, None) for entry in store.log.after(store.tree.zxid))
         self._end.send(self.leader.ack, self._peer, store.log.last_zxid)
@@ -92,31 +97,50 @@ class Following(Role):
             text = f"{_counted(len(entries))}, from {entries[0].zxid:#x} on"
             tell(server, "takes transactions", text)
 
-    def serve(self, committed: int) -> None:
-        """The leader has a quorum; everything up to ``committed`` is to be applied at once."""
+    def serve(self, committed: int, config: Configuration) -> None:
+        """The leader has a quorum; everything up to ``committed`` is to be applied at once, and
+        ``config`` is committed.
+        """
         self.commit(committed)
         self._member.catch_up()
-        self.mode = "observer" if self._member.observer else "follower"
-        does: Name = "observes" if self._member.observer else "follows"
-        self._ensemble.tell(self.id, does, f"server {self.leader.member.id}")
+        self._member.activate(config)
+        if self._keeps_its_place():
+            self.mode = "observer" if self.observer else "follower"
+            does: Name = "observes" if self.observer else "follows"
+            self._ensemble.tell(self.id, does, f"server {self.leader.member.id}")
+        else:
+            self._ensemble.look(self._member, _OTHER_PLACE)
+
+    def _keeps_its_place(self) -> bool:
+        """Whether it is what it was in the committed configuration, and its leader leads there."""
+        leads = self.leader.member.id in self._store.config.voters
+        return leads and self._member.observer == self.observer
 
     def accept(self, transaction: Transaction, complete: Completion | None) -> None:
         """A proposal; ``complete`` where the request came from here."""
-        self._store.log.append(transaction)
+        self._store.append(transaction)
         self._accepted.append((transaction, complete))
         self._end.send(self.leader.ack, self._peer, transaction.zxid)
 
-    def commit(self, zxid: int) -> None:
-        """All proposals up to ``zxid`` are committed."""
+    def commit(self, zxid: int, designated: int | None = None) -> None:
+        """All proposals up to ``zxid`` are committed. ``designated``: the last one is a
+        configuration, and that server leads from now on.
+        """
         accepted = self._accepted
         while accepted and accepted[0][0].zxid <= zxid:
             self._member.commit(*accepted.popleft())
+        if designated is not None:
+            self._member.activate(self._store.seen)
+            if designated != self.leader.member.id or not self._keeps_its_place():
+                self._ensemble.look(self._member, _OTHER_PLACE, designated)
 
-    def inform(self, transaction: Transaction, complete: Completion | None) -> None:
+    def inform(
+        self, transaction: Transaction, complete: Completion | None, designated: int | None = None
+    ) -> None:
         """To an observer: this is committed."""
-        self._store.log.append(transaction)
+        self._store.append(transaction)
         self._accepted.append((transaction, complete))
-        self.commit(transaction.zxid)
+        self.commit(transaction.zxid, designated)
 
     def answer(self, done: Callable[[], None]) -> None:
         """What was asked needed no transaction, or was a sync."""

@@ -7,6 +7,11 @@
   is its epoch with a counter of 0, it starts every session's timeout anew, and it serves.
 * A proposal is committed once a quorum has it in its log, in the order of the log. Followers get
   proposals and then commits, observers hear only of what is committed.
+* From the proposal of a reconfiguration until its commit, a quorum is one of both configurations.
+  Who follows without a vote gets proposals as followers do, and counts for nothing.
+* A leader that has no vote in the configuration it has just committed, or is reached elsewhere from
+  now on, hands over: to the one that has acknowledged most. It commits nothing more, and steps down
+  at its next look for a quorum, for its followers leave as soon as they hear of it.
 * It alone knows who owns a session: the server where it was last opened or renewed. It alone lets
   sessions expire, so none does while there is no leader with a quorum.
 * A sync is answered behind all that was proposed before it.
@@ -25,6 +30,7 @@ from zkfake.ensemble.decisions import Decisions
 from zkfake.ensemble.role import Role
 from zkfake.ensemble.store import Sessions, fold
 from zkfake.protocol import SESSION_OPS
+from zkfake.reconfig import Membership
 from zkfake.sessions import SessionTracker
 
 if TYPE_CHECKING:
@@ -34,6 +40,7 @@ if TYPE_CHECKING:
     from zkfake.ensemble.role import Completion, Member, Surroundings
     from zkfake.log import Transaction
     from zkfake.protocol import Request
+    from zkfake.reconfig import Configuration
     from zkfake.sessions import Session
     from zkfake.timers import Timer
     from zkfake.tree import Tree
@@ -42,10 +49,10 @@ if TYPE_CHECKING:
 class Catchup(NamedTuple):
     """What a learner needs to have the leader's log.
 
-    ``floor``: what its own log shares with it. ``entries``: what comes above. ``tree`` and
-    ``sessions``: the state to start from instead, where the logs do not meet. ``zxid``: what the
-    learner then says it has applied, which is where the leader's epoch starts if nothing was
-    committed in it.
+    ``floor``: what its own log shares with it. ``entries``: what comes above. ``tree``,
+    ``sessions`` and ``config``: the state to start from instead, where the logs do not meet.
+    ``zxid``: what the learner then says it has applied, which is where the leader's epoch starts if
+    nothing was committed in it.
     """
 
     epoch: int
@@ -53,6 +60,7 @@ class Catchup(NamedTuple):
     entries: Sequence[Transaction]
     tree: Tree | None = None
     sessions: Sessions | None = None
+    config: Configuration | None = None
     zxid: int = 0
 
 
@@ -62,13 +70,15 @@ class Learner(Protocol):
     @property
     def id(self) -> int: ...
     @property
-    def votes(self) -> bool: ...
+    def observer(self) -> bool: ...
     def lost(self) -> None: ...
     def catch_up(self, catchup: Catchup) -> None: ...
-    def serve(self, committed: int) -> None: ...
+    def serve(self, committed: int, config: Configuration) -> None: ...
     def accept(self, transaction: Transaction, complete: Completion | None) -> None: ...
-    def commit(self, zxid: int) -> None: ...
-    def inform(self, transaction: Transaction, complete: Completion | None) -> None: ...
+    def commit(self, zxid: int, designated: int | None = None) -> None: ...
+    def inform(
+        self, transaction: Transaction, complete: Completion | None, designated: int | None = None
+    ) -> None: ...
     def answer(self, done: Callable[[], None]) -> None: ...
 
 
@@ -95,6 +105,8 @@ class Leading(Role):
         self.epoch = epoch
         self.member = member
         self.established = False
+        self.retired = False
+        """Whether it has handed over."""
         self._ensemble = ensemble
         self._store = store = member.store
         store.accepted_epoch = store.current_epoch = epoch
@@ -109,7 +121,9 @@ class Leading(Role):
             tip.apply(transaction)
             fold(self._known, transaction)
         self.sessions = SessionTracker(ensemble.settings.tick_time)
-        self.decisions = Decisions(ensemble, member.id, tip, epoch << 32, self.sessions)
+        self.decisions = Decisions(
+            ensemble, member.id, tip, epoch << 32, self.sessions, self._membership
+        )
         self._began = ensemble.now
         patience = ensemble.settings.init_limit * ensemble.settings.tick_time
         self._give_up = self._later(ensemble.now + patience, self._require_establishment)
@@ -145,11 +159,56 @@ class Leading(Role):
     # -- its quorum
 
     def _is_quorum(self, zxid: int) -> bool:
-        """Whether a quorum has the log up to ``zxid``; -1: whether one is there at all."""
-        acked = 1
-        for peer in self._peers.values():
-            acked += peer.acked >= zxid and peer.learner.votes
-        return 2 * acked > self._ensemble.voters
+        """Whether a quorum has the log up to ``zxid``. The proposals in front of a reconfiguration
+        do not wait for it.
+        """
+        config, seen, acked = self._store.config, self._store.seen, self._acked(zxid)
+        return config.has_quorum(acked) and (
+            seen is config or seen.version > zxid or seen.has_quorum(acked)
+        )
+
+    def _is_accompanied(self) -> bool:
+        """Whether a quorum is there at all."""
+        store, there = self._store, self._acked(-1)
+        return store.config.has_quorum(there) and store.seen.has_quorum(there)
+
+    def _acked(self, zxid: int) -> list[int]:
+        """Who has the log up to ``zxid``; -1: who is there at all. Those who have no vote are among
+        them.
+        """
+        acked = [self.member.id]
+        for id_, peer in self._peers.items():
+            if peer.acked >= zxid:
+                acked.append(id_)
+        return acked
+
+    def _membership(self) -> Membership:
+        store = self._store
+        synced = [self.member.id]
+        for id_, peer in self._peers.items():
+            if peer.acked >= 0 and not peer.learner.observer:
+                synced.append(id_)
+        return Membership(store.config, store.seen is not store.config, synced)
+
+    def _activate(self, config: Configuration) -> int:
+        """``config`` is committed. Who leads from now on: itself, or whoever it hands over to."""
+        store, own = self._store, self.member.id
+        former = store.config
+        self.member.activate(config)
+        if config.keeps_leader(own, former):
+            return own
+        self.retired = True
+        self._look_for_company()
+        acked = {id_: peer.acked for id_, peer in self._peers.items() if id_ in config.voters}
+        most = max(acked.values(), default=-1)
+        # One has to be there: a quorum has acknowledged it.
+        return next((id_ for id_ in sorted(acked) if acked[id_] == most), own)
+
+    def needs(self, member: Member) -> bool:
+        """Whether it waits for ``member`` to be established: for no observer, unless that has a
+        vote in the configuration that comes with it.
+        """
+        return not member.observer or member.id in self._store.seen.voters
 
     def _require_establishment(self) -> None:
         if not self.established:
@@ -159,14 +218,18 @@ class Leading(Role):
         self._connected.pop(peer)
         if self._peers.get(peer.learner.id) is peer:
             del self._peers[peer.learner.id]
-        if self.established and self._look is None and not self._is_quorum(-1):
+        self._look_for_company()
+
+    def _look_for_company(self) -> None:
+        """Without a quorum it has until its next look."""
+        if self.established and self._look is None and not self._is_accompanied():
             tick = self._ensemble.settings.tick_time
             ticks = (self._ensemble.now - self._began) // tick
             self._look = self._later(self._began + (ticks + 1) * tick, self._require_quorum)
 
     def _require_quorum(self) -> None:
         self._look = None
-        if not self._is_quorum(-1):
+        if not self._is_accompanied():
             self._ensemble.look(self.member, "it has no quorum any more")
 
     def _establish(self) -> None:
@@ -180,6 +243,8 @@ class Leading(Role):
             ensemble.log.append(transaction)
             self.member.commit(transaction, None)
         self.member.catch_up()
+        if store.seen is not store.config:
+            self._activate(store.seen)
         for session_id, timeout in self._known.items():
             self.sessions.open(session_id, timeout, 0, ensemble.now)
         self._committed = store.log.last_zxid
@@ -190,7 +255,7 @@ class Leading(Role):
         ensemble.tell(self.member.id, "leads", text)
         for peer in self._peers.values():
             if peer.acked >= 0:
-                peer.end.send(peer.learner.serve, self._committed)
+                peer.end.send(peer.learner.serve, self._committed, store.config)
         ensemble.review()
 
     # -- messages
@@ -213,6 +278,9 @@ class Leading(Role):
             former.end.close()
         self._peers[peer.learner.id] = peer
         log, tree = self._store.log, self._store.tree
+        observes = self.established and peer.learner.observer
+        if observes:  # it may have been a follower until now
+            zxid = min(zxid, self._committed)
         floor = log.floor(zxid)
         if floor is None:
             entries = log.after(tree.zxid)
@@ -222,13 +290,14 @@ class Leading(Role):
                 entries,
                 tree.copy(),
                 self._store.sessions.copy(),
+                self._store.config,
                 self.member.zxid,
             )
         else:
             # To a real server logs do not meet that are empty.
             shown = 0 if log.last_zxid else self.member.zxid
             catchup = Catchup(self.epoch, floor, log.after(floor), zxid=shown)
-        if not peer.learner.votes:
+        if observes:
             committed = [entry for entry in catchup.entries if entry.zxid <= self._committed]
             catchup = catchup._replace(entries=committed)
         peer.end.send(peer.learner.catch_up, catchup)
@@ -237,7 +306,7 @@ class Leading(Role):
         """The learner has the log up to ``zxid``."""
         new, peer.acked = peer.acked < 0, zxid
         if new and self.established:
-            peer.end.send(peer.learner.serve, self._committed)
+            peer.end.send(peer.learner.serve, self._committed, self._store.config)
         self._commit_acked()
 
     def request(self, peer: Peer, request: Request, complete: Completion | None) -> None:
@@ -276,10 +345,10 @@ class Leading(Role):
             return
         decisions.zxid = transaction.zxid
         decisions.tip.apply(transaction)
-        self._store.log.append(transaction)
+        self._store.append(transaction)
         self._proposals.append(_Proposal(transaction, origin, complete))
         for id_, peer in self._peers.items():
-            if peer.learner.votes:
+            if not peer.learner.observer:
                 peer.end.send(peer.learner.accept, transaction, complete if id_ == origin else None)
         self._commit_acked()
 
@@ -300,7 +369,7 @@ class Leading(Role):
                 self._establish()
             return
         proposals = self._proposals
-        while proposals and self._is_quorum(proposals[0].transaction.zxid):
+        while proposals and not self.retired and self._is_quorum(proposals[0].transaction.zxid):
             self._commit(proposals.popleft())
 
     def _commit(self, proposal: _Proposal) -> None:
@@ -308,22 +377,24 @@ class Leading(Role):
         zxid = transaction.zxid
         self._committed = zxid
         self._ensemble.log.append(transaction)
+        designated = self._activate(self._store.seen) if self._store.seen.version == zxid else None
         for id_, peer in self._peers.items():
-            if peer.learner.votes:
-                peer.end.send(peer.learner.commit, zxid)
+            if peer.learner.observer:
+                done = complete if id_ == origin else None
+                peer.end.send(peer.learner.inform, transaction, done, designated)
             else:
-                peer.end.send(peer.learner.inform, transaction, complete if id_ == origin else None)
+                peer.end.send(peer.learner.commit, zxid, designated)
         self.member.commit(transaction, complete if origin == self.member.id else None)
         if zxid & 0xFFFFFFFF == 1:
             self._ensemble.tell(self.member.id, "commits", f"{zxid:#x}, the first of its epoch")
         if transaction.op in SESSION_OPS:
             self.decisions.session_committed(transaction, origin)
         while self._answers and self._answers[0][0] <= zxid:
-            _, answered, done = self._answers.popleft()
+            _, answered, answer = self._answers.popleft()
             if answered is None:
-                self.member.answer(done)
+                self.member.answer(answer)
             else:
-                answered.end.send(answered.learner.answer, done)
+                answered.end.send(answered.learner.answer, answer)
 
     def restart(self, tree: Tree, zxid: int) -> None:
         """Goes on from another state, which every server has by now."""

@@ -24,12 +24,14 @@ if TYPE_CHECKING:
 class Looking(Role):
     """A server that looks for a leader."""
 
-    def __init__(self, ensemble: Surroundings) -> None:
+    def __init__(self, ensemble: Surroundings, designated: int | None = None) -> None:
+        """``designated``: whom the last leader has handed over to, which takes no election."""
         self.ready = False
         """Whether it can elect, be elected or follow by now."""
+        self.designated = designated
         self._ensemble = ensemble
         self._timers: list[Timer] = []
-        delay = draw(ensemble.random, ensemble.election_time)
+        delay = 0 if designated is not None else draw(ensemble.random, ensemble.election_time)
         if delay:
             self._after(delay, self._get_ready)
         else:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from zkfake.ensemble.store import Sessions, Store
     from zkfake.figures import Mode
     from zkfake.protocol import Request
+    from zkfake.reconfig import Configuration
     from zkfake.sessions import Session, SessionTracker
     from zkfake.settings import Settings
     from zkfake.timers import Timers
@@ -82,7 +83,9 @@ class Member(Protocol):
     @property
     def id(self) -> int: ...
     @property
-    def observer(self) -> bool: ...
+    def observer(self) -> bool:
+        """Whether it is an observer in the configuration that it knows to be committed."""
+
     @property
     def address(self) -> str:
         """Where clients reach it: ``host:port``, empty where no driver has said so."""
@@ -103,6 +106,9 @@ class Member(Protocol):
     def become(self, role: Role) -> None:
         """Takes a role; the old one and all clients are let go."""
 
+    def dismiss_clients(self) -> None:
+        """Close every connection once everything is sent."""
+
     def commit(self, transaction: Transaction, complete: Completion | None) -> None:
         """The next transaction of the log is committed: apply it, after the server's own lag."""
 
@@ -117,8 +123,11 @@ class Member(Protocol):
     def catch_up(self) -> None:
         """Apply all that is committed, without a lag."""
 
-    def adopt(self, tree: Tree, sessions: Sessions) -> None:
+    def adopt(self, tree: Tree, sessions: Sessions, config: Configuration) -> None:
         """Go on from another server's state."""
+
+    def activate(self, config: Configuration) -> None:
+        """``config`` is committed: be what it says, and reached where it says."""
 
     def replace(self, tree: Tree, changes: Sequence[Change]) -> None:
         """Go on from ``tree``, and tell the watchers of ``changes``."""
@@ -172,15 +181,13 @@ class Surroundings(Protocol):
 
     @property
     def now(self) -> int: ...
-    @property
-    def voters(self) -> int:
-        """How many servers have a vote, running or not."""
-
     def when_awake(self, member: Member, action: Callable[[], None]) -> None:
         """Runs ``action`` of ``member``'s own accord: now, or once it no longer stands still."""
 
-    def look(self, member: Member, why: str) -> None:
-        """``member`` has no leader any more."""
+    def look(self, member: Member, why: str, designated: int | None = None) -> None:
+        """``member`` has no leader any more. ``designated``: the one that a configuration has named
+        instead, so there is nothing to elect.
+        """
 
     def review(self) -> None:
         """Something has changed: those who look for a leader may find one."""

@@ -7,12 +7,17 @@
 * ``accepted_epoch`` is the newest leader that the server has promised to follow, ``current_epoch``
   the newest whose log it took over. A server never follows a leader older than its promise, so two
   leaders can never both have a quorum.
+* ``config`` is the newest configuration that the server knows to be committed, ``seen`` the newest
+  that it has in its log, which may be cut off again. Whatever needs a quorum needs one of both. A
+  leader proposes no configuration before the last one is committed: so who has the second in its
+  log knows that the first is.
 """
 
 from collections.abc import Sequence
 
-from zkfake.log import Log, Transaction
-from zkfake.protocol import SESSION_OPS, Op
+from zkfake.log import Log, SetData, Transaction
+from zkfake.protocol import SESSION_OPS, Code, Op
+from zkfake.reconfig import Configuration, parse
 from zkfake.tree import Change, Tree
 
 Sessions = dict[int, int]
@@ -36,11 +41,42 @@ class Store:
         self.sessions: Sessions = {}
         self.accepted_epoch = 0
         self.current_epoch = 0
+        self.config = self.seen = Configuration()
 
     @property
     def position(self) -> tuple[int, int]:
         """How far the server has come: the higher one knows everything that was committed."""
         return self.current_epoch, self.log.last_zxid
+
+    def append(self, transaction: Transaction) -> None:
+        """Accepts a transaction: it goes into the log."""
+        self.log.append(transaction)
+        if transaction.op is Op.RECONFIG and transaction.error is Code.OK:
+            (configured,) = transaction.operations
+            assert isinstance(configured, SetData)
+            if transaction.zxid > self.seen.version:
+                self.config = self.seen
+                self.seen = parse((configured.data or b"").decode())
+
+    def truncate(self, zxid: int) -> None:
+        """Forgets what the log has above ``zxid``: it was never committed."""
+        self.log.truncate(zxid)
+        if self.seen.version > zxid:
+            self.seen = self.config
+
+    def activate(self, config: Configuration) -> None:
+        """``config`` is committed."""
+        if config.version > self.config.version:
+            self.config = config
+        if config.version > self.seen.version:
+            self.seen = config
+
+    def introduce(self, config: Configuration) -> None:
+        """Starts anew with ``config``; what is in the log and may be committed stays."""
+        pending = self.seen is not self.config
+        self.config = config
+        if not pending:
+            self.seen = config
 
     def apply(self, transaction: Transaction) -> Sequence[Change]:
         """Carries out the next transaction of the log."""
@@ -54,11 +90,13 @@ class Store:
         """
         self.log.trim(self.tree.zxid, keep)
 
-    def adopt(self, tree: Tree, sessions: Sessions) -> None:
+    def adopt(self, tree: Tree, sessions: Sessions, config: Configuration) -> None:
         """Everything anew, from another server's state. Cost: a reference a znode."""
         self.tree = tree.copy()
         self.sessions = dict(sessions)
         self.log = Log(tree.zxid)
+        self.seen = self.config
+        self.activate(config)
 
     def replace(self, tree: Tree) -> None:
         """Another tree, and a log that starts with it; the sessions go on."""

@@ -49,7 +49,7 @@ class World(RealTime):
         self._owner.members[number - 1].stop()
 
     def start_server(self, number: int) -> None:
-        if self._owner.running:
+        if self._owner.running and not self.replicas[number - 1].expelled:
             self._owner.members[number - 1].start()
 
 

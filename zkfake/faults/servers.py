@@ -61,10 +61,11 @@ class ServerFaults(Outages):
         """Stop servers, those with the highest numbers first, until the rest is no quorum."""
         world = self._world
         with world.acting():
-            voters = [r.id for r in world.replicas if r.running and not r.observer]
+            config = world.ensemble.config
+            left = [r.id for r in world.replicas if r.running and r.id in config.voters]
             stopped: list[int] = []
-            while voters and 2 * len(voters) > world.ensemble.voters:
-                stopped.append(voters.pop())
+            while left and config.has_quorum(left):
+                stopped.append(left.pop())
 
             def stop() -> None:
                 for number in stopped:

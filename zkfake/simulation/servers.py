@@ -134,7 +134,8 @@ class Servers:
     def find(self, address: tuple[str, int]) -> int:
         """The number of the server at ``address``, 0 where there is none."""
         host, port = address[:2]
-        return self._numbers.get(host, 0) if port == PORT else 0
+        number = self._numbers.get(host, 0)
+        return number if number and self.replicas[number - 1].ports[0] == port else 0
 
     def accepts(self, number: int) -> bool:
         return number > 0 and self.replicas[number - 1].running

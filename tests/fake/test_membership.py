@@ -1,0 +1,120 @@
+"""What becomes of the servers of a fake that is reconfigured, stopped, started and restored."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from zkfake import FakeZooKeeper
+
+from ..differential import wire
+from ..differential.client import Client
+from ..fake.harness import OK, Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CONFIG = "/zookeeper/config"
+SETTINGS = {"reconfigEnabled": True, "skipACL": True, "tickTime": 200}
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeZooKeeper]:
+    server = FakeZooKeeper(servers=3, settings=SETTINGS).start()
+    yield server
+    server.stop()
+
+
+def reconfig(fake: FakeZooKeeper, *, joining: str | None = None, leaving: str | None = None) -> str:
+    """The configuration that comes of it."""
+    leader = next(member for member in fake.members if member.mode == "leader")
+    client = Client(leader.port)
+    texts = wire.string(joining) + wire.string(leaving) + wire.string(None)
+    client.send("reconfig", texts + wire.i64(-1))
+    reply = client.take()
+    client.close()
+    assert isinstance(reply, Reply)
+    assert reply.error == OK
+    return (reply.data or b"").decode()
+
+
+def follower(fake: FakeZooKeeper) -> int:
+    return next(member.id for member in fake.members if member.mode == "follower")
+
+
+def test_a_server_that_was_taken_out_cannot_start_again(fake: FakeZooKeeper) -> None:
+    gone = follower(fake)
+    reconfig(fake, leaving=str(gone))
+    member = fake.members[gone - 1]
+    assert member.mode == "follower"
+    member.stop()
+    with pytest.raises(RuntimeError, match=f"server {gone} cannot start: it was taken out"):
+        member.start()
+    fake.stop()
+    fake.start()
+    running = [member.id for member in fake.members if member.running]
+    assert running == [number for number in (1, 2, 3) if number != gone]
+    assert sorted(filter(None, (member.mode for member in fake.members))) == ["follower", "leader"]
+
+
+def test_an_outage_of_a_server_that_was_taken_out_ends_without_it(fake: FakeZooKeeper) -> None:
+    gone = follower(fake)
+    reconfig(fake, leaving=str(gone))
+    with fake.faults.stop_server(gone):
+        pass
+    assert not fake.members[gone - 1].running
+
+
+def test_a_new_port_outlives_a_stop(fake: FakeZooKeeper) -> None:
+    number = follower(fake)
+    member, other = fake.members[number - 1], FakeZooKeeper()
+    with other:
+        free = other.members[0].port
+    line = f"server.{number}=127.0.0.1:1:2:participant;127.0.0.1:{free}"
+    reconfig(fake, joining=line)
+    assert member.port == free
+    member.stop()
+    member.start()
+    Client(free).close()
+    fake.stop()
+    fake.start()
+    assert fake.members[number - 1].port == free
+    assert f"127.0.0.1:{free}" in fake.hosts
+    Client(free).close()
+
+
+def test_a_port_that_somebody_has_is_not_open(fake: FakeZooKeeper) -> None:
+    number = follower(fake)
+    member = fake.members[number - 1]
+    client, before = Client(member.port), member.port
+    with FakeZooKeeper() as other:
+        taken = other.members[0].port
+        text = f"server.{number}=127.0.0.1:1:2:participant;127.0.0.1:"
+        reconfig(fake, joining=text + str(taken))
+        assert client.create("/still").error == OK
+        member.stop()
+        with pytest.raises(OSError, match=f"cannot listen on 127.0.0.1, port {taken}"):
+            member.start()
+        reconfig(fake, joining=text + str(before))
+    client.close()
+    member.start()
+    Client(member.port).close()
+
+
+def test_a_snapshot_does_not_bring_members_back(fake: FakeZooKeeper) -> None:
+    snapshot = fake.snapshot()
+    gone = follower(fake)
+    text = reconfig(fake, leaving=str(gone))
+    fake.restore(snapshot)
+    assert fake.znodes[CONFIG].data == text.encode()
+    assert f"server.{gone}=" in reconfig(fake, joining=f"server.{gone}=127.0.0.1:1:2:observer;3")
+
+
+def test_losing_the_quorum_goes_by_those_who_vote(fake: FakeZooKeeper) -> None:
+    gone = follower(fake)
+    reconfig(fake, leaving=str(gone))
+    with fake.faults.lose_quorum():
+        running = [member.id for member in fake.members if member.running]
+        assert gone in running
+        assert len(running) == 2
