@@ -17,8 +17,12 @@ ANY, ENSEMBLE = 1, 3
 """How many servers a kind takes at least."""
 
 LOCKS = ("Lock", "Election", "Semaphore")
-LEASES = (*LOCKS, "LockingQueue")
+LOCKED = (*LOCKS, "SetPartitioner", "NonBlockingLease")
+"""Those with a lock inside."""
+LEASES = (*LOCKS, "LockingQueue", "SetPartitioner")
 QUEUE = {"LockingQueue": ANY}
+PARTITION = {"SetPartitioner": ANY}
+BASIC = {"Barrier": ANY, "Party": ANY}
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,30 +65,35 @@ ITSELF = Kind(
     "itself",
     "defect",
     "a client waits for another node of its own",
-    dict.fromkeys(LOCKS, ENSEMBLE),
+    dict.fromkeys(LOCKED, ENSEMBLE),
 )
 TWIN = Kind(
     "twin",
     "defect",
     "the other of two nodes of a client stays behind",
-    dict.fromkeys(LOCKS, ENSEMBLE),
+    dict.fromkeys(LOCKED, ENSEMBLE),
 )
 ORPHAN = Kind(
     "orphan",
     "defect",
     "a node stays behind: its cleanup was given up",
-    dict.fromkeys(LOCKS, ANY),
+    dict.fromkeys(LOCKED, ANY),
 )
 PAST = Kind(
     "past",
     "defect",
     "NoNodeError: the next session is at a server that is behind",
-    dict.fromkeys(LOCKS, ENSEMBLE),
+    dict.fromkeys(LOCKED, ENSEMBLE),
 )
 DOUBLE = Kind(
     "double", "defect", "the reply to a write was lost: it counts twice", {"Counter": ANY}
 )
-DEAF = Kind("deaf", "defect", "get() waits: its watch ended with a connection", QUEUE)
+DEAF = Kind(
+    "deaf",
+    "defect",
+    "it waits: its watch ended with a connection",
+    {**QUEUE, "Barrier": ANY, "DoubleBarrier": ANY},
+)
 DROPPED = Kind("dropped", "defect", "get() waits: its watch died of an error", QUEUE)
 STUCK = Kind("stuck", "defect", "taken, but the reply was lost: nobody has it", QUEUE)
 GHOST = Kind("ghost", "defect", "taken by a get() that had raised: nobody has it", QUEUE)
@@ -92,6 +101,15 @@ HUSK = Kind("husk", "defect", "the mark of a taken item outlives the item", QUEU
 CONSUME = Kind("consume", "defect", "consume() raises NoNodeError", QUEUE)
 GET = Kind("get", "defect", "get() raises NoNodeError", QUEUE)
 
+RELEASE = Kind("release", "defect", "release_set() raises ValueError", PARTITION)
+REVIVED = Kind("revived", "defect", "a failed partitioner goes on, and is in no party", PARTITION)
+KEPT = Kind("kept", "defect", "a partitioner that is over keeps a lock", PARTITION)
+BEHIND = Kind("behind", "limit", "a server has not heard yet of a barrier", {"Barrier": ENSEMBLE})
+EARLY = Kind("early", "defect", "leave() returns before the others leave", {"DoubleBarrier": ANY})
+DENIES = Kind("denies", "defect", "it says that nothing was there, and removed it", BASIC)
+GONE = Kind("gone", "defect", "participating, and not in the party", {"Party": ANY})
+
+FROZEN = Kind("frozen", "wrong", "a cache does not show what there is")
 BROKEN = Kind("broken", "wrong", "more good claims than the recipe permits")
 DELETED = Kind("deleted", "wrong", "a holder's node is gone and its session lives")
 WAITS = Kind("waits", "wrong", "a client waits for ever")
@@ -109,6 +127,8 @@ ERRORS = {
     ("NoNodeError", "Lock.acquire"): PAST,
     ("NoNodeError", "Election.run"): PAST,
     ("NoNodeError", "Semaphore.acquire"): PAST,
+    ("ValueError", "SetPartitioner.release_set"): RELEASE,
+    ("ValueError", "SetPartitioner.finish"): RELEASE,
 }
 """What a recipe raises against its documentation: the error's type, and the call."""
 

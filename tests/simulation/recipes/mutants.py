@@ -6,9 +6,14 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from kazoo.exceptions import BadVersionError, NodeExistsError
+from kazoo.recipe import partitioner
+from kazoo.recipe.barrier import Barrier, DoubleBarrier
+from kazoo.recipe.cache import TreeNode
 from kazoo.recipe.counter import Counter
 from kazoo.recipe.election import Election
+from kazoo.recipe.lease import NonBlockingLease
 from kazoo.recipe.lock import Lock, Semaphore
+from kazoo.recipe.party import Party
 from kazoo.recipe.queue import LockingQueue
 
 if TYPE_CHECKING:
@@ -193,6 +198,37 @@ def adds_twice(patch: Patch) -> None:
     patch.setattr(Counter, "_change", twice)
 
 
+def locks_nothing(patch: Patch) -> None:
+    """Takes its share without the locks: for a moment two have the same."""
+    patch.setattr(partitioner.SetPartitioner, "_partitioner", lambda self, _me, _all, items: items)
+    patch.setattr(Lock, "acquire", lambda self, **_options: True)
+
+
+def lets_everybody_through(patch: Patch) -> None:
+    patch.setattr(Barrier, "wait", lambda self, timeout=None: True)
+
+
+def enters_alone(patch: Patch) -> None:
+    patch.setattr(DoubleBarrier, "_inner_enter", lambda self: True)
+
+
+def never_leaves(patch: Patch) -> None:
+    patch.setattr(Party, "leave", lambda self: True)
+
+
+def takes_a_lease_that_lasts(patch: Patch) -> None:
+    decode = NonBlockingLease._decode
+
+    def over(self: Any, raw: bytes) -> Any:
+        return {**decode(self, raw), "end": "2000-01-01T00:00:00"}
+
+    patch.setattr(NonBlockingLease, "_decode", over)
+
+
+def hears_of_no_change(patch: Patch) -> None:
+    patch.setattr(TreeNode, "_refresh_data", lambda self: None)
+
+
 def _counting(patch: Patch, write: Callable[[Any, bytes, int], object]) -> None:
     def change(self: Any, value: int) -> None:
         before, version = self._value()
@@ -219,5 +255,11 @@ MUTANTS: list[tuple[str, Callable[[Patch], None]]] = [
     ("Counter", writes_whatever_the_version_is),
     ("Counter", takes_a_refusal_for_success),
     ("Counter", adds_twice),
+    ("SetPartitioner", locks_nothing),
+    ("Barrier", lets_everybody_through),
+    ("DoubleBarrier", enters_alone),
+    ("Party", never_leaves),
+    ("NonBlockingLease", takes_a_lease_that_lasts),
+    ("TreeCache", hears_of_no_change),
 ]
 """Each with the recipe whose oracle has to find it."""

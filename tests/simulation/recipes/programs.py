@@ -10,11 +10,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from zkfake.log import Create, Delete, SetData
+from zkfake.log import SetData
 from zkfake.simulation import Simulation, sweep
 from zkfake.simulation.servers import EPOCH
 
-from .kinds import DOUBLE, ITSELF, LEFT, MISCOUNTED, ORPHAN, TWIN, WAITS
+from .caches import lease, tree_cache
+from .groups import barrier, double_barrier, partitioner, party
+from .judges import judge_locks
+from .kinds import DOUBLE, LEFT, MISCOUNTED, WAITS
 from .queues import locking_queue
 from .study import USUAL, Study, Worker
 
@@ -101,46 +104,6 @@ def semaphore(sim: Simulation) -> Study:
     return study
 
 
-def judge_locks(study: Study, waiting: list[Worker], path: str) -> None:
-    """Say why somebody waits for a lock below ``path``, or what nodes nobody will remove."""
-    oracle, truth = study.oracle, study.truth
-    nodes = sorted(truth.children(path), key=lambda name: name[-10:])
-    text = f"{', '.join(worker.name for worker in waiting) or 'nobody'} waits, {nodes}"
-    owners = {name: oracle.sessions[truth.owners(f"{path}/{name}")[-1]] for name in nodes}
-    # Who waits has made a node for that, its newest.
-    newest = {owner: name for name, owner in owners.items()}
-    waits_with = {newest.get(worker.name) for worker in waiting}
-    stale = [name for name in nodes if name not in waits_with]
-    if waiting and not (stale and stale[0] == nodes[0]):
-        oracle.found(WAITS, text)
-    for name in stale:
-        prefix = f"{path}/{name[:-10]}"
-        cut = oracle.was_cut_off(owners[name], "create", prefix)
-        created = oracle.lost_replies(owners[name], "create", prefix)
-        twins = [twin for twin in nodes if twin[:-10] == name[:-10] and twin != name]
-        if created and waits_with.intersection(twins):
-            oracle.found(ITSELF, text)
-        elif created and _was_made_twice(study, path, name):
-            oracle.found(TWIN, text)
-        else:
-            oracle.found(ORPHAN if cut else LEFT, text)
-
-
-def _was_made_twice(study: Study, path: str, name: str) -> bool:
-    """Whether the same `Lock` had another node while it had this one."""
-    prefix = f"{path}/{name[:-10]}"
-    nodes: set[str] = set()
-    for transaction in study.truth.transactions():
-        for operation in transaction.operations:
-            if isinstance(operation, Create) and operation.path.startswith(prefix):
-                nodes.add(operation.path)
-            elif isinstance(operation, Delete):
-                nodes.discard(operation.path)
-        if len(nodes) > 1 and f"{path}/{name}" in nodes:
-            return True
-    return False
-
-
 class Increment(NamedTuple):
     """One ``counter += 1``: from and to when, and whether it came back."""
 
@@ -205,6 +168,12 @@ RECIPES: dict[str, Callable[[Simulation], Study]] = {
     "Semaphore": semaphore,
     "LockingQueue": locking_queue,
     "Counter": counter,
+    "SetPartitioner": partitioner,
+    "Barrier": barrier,
+    "DoubleBarrier": double_barrier,
+    "Party": party,
+    "NonBlockingLease": lease,
+    "TreeCache": tree_cache,
 }
 """The program of each recipe. It makes, runs and judges a `Study`."""
 

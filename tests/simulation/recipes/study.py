@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 
 from kazoo.exceptions import (
     ConnectionLoss,
-    KazooException,
     LockTimeout,
     OperationTimeoutError,
     SessionExpiredError,
@@ -74,7 +73,7 @@ class Worker:
             except USUAL as error:  # noqa: PERF203
                 self.oracle.sim.history.note(f"{self.name}: {what}: {type(error).__name__}")
                 self.oracle.sim.sleep(1)
-            except KazooException as error:
+            except Exception as error:
                 self.oracle.unexpected(error, what, self.name)
                 self.oracle.sim.sleep(1)
             else:
@@ -96,6 +95,8 @@ class Study:
 
     def __init__(self, sim: Simulation) -> None:
         self.sim = sim
+        self.settled = False
+        """Whether every fault is over."""
         clients = [sim.client(f"c{number}", timeout=SESSION) for number in range(CLIENTS)]
         self.oracle = Oracle(sim)
         self.truth = self.oracle.truth
@@ -116,6 +117,7 @@ class Study:
             )
         self._wait(self.workers, HOSTILE)
         self.sim.settle()
+        self.settled = True
         self.sim.history.note("settled")
         return self.wait_for(self.workers)
 
