@@ -147,13 +147,14 @@ def reads_find_the_state_of_their_zxid(run: Run, states: States) -> None:
 
 def syncs_remove_staleness(run: Run) -> None:
     """Behind a sync a client sees everything that was committed when it asked for it; unless its
-    server was led by one that another leader had replaced: a sync asks no quorum.
+    server was led by one that another leader had replaced, for a sync asks no quorum, or led
+    itself, for then it asks nobody.
     """
     for stream in run.streams:
         synced = 0
         for item in stream.items:
             if isinstance(item, Sent):
-                if item.op == "sync" and not item.error and not item.deposed:
+                if item.op == "sync" and not item.error and not (item.deposed or item.led):
                     synced = max(synced, item.committed)
                 assert item.zxid >= synced, f"{item} is older than {synced:#x}"
 
@@ -168,6 +169,12 @@ def syncs_of_a_deposed_leader(run: Run) -> int:
     """How many syncs were answered though what had been committed was not there yet."""
     syncs = _answered(run, ("sync",))
     return sum(sent.deposed and sent.zxid < sent.committed for sent in syncs)
+
+
+def syncs_of_a_leader(run: Run) -> int:
+    """How many syncs a leader answered that had yet to apply what was committed."""
+    syncs = _answered(run, ("sync",))
+    return sum(sent.led and not sent.deposed and sent.zxid < sent.committed for sent in syncs)
 
 
 def stale_reads(run: Run) -> int:

@@ -102,11 +102,6 @@ def answers_syncs_itself(patch: Patch) -> None:
     patch.setattr(Following, "sync", lambda self, done: done())
 
 
-def leader_answers_syncs_at_once(patch: Patch) -> None:
-    """A leader does not wait until it has applied what is committed."""
-    patch.setattr(Leading, "sync", lambda self, done: done())
-
-
 def keeps_lost_proposals(patch: Patch) -> None:
     """A server that rejoins keeps what the new leader does not have."""
     patch.setattr(Log, "truncate", lambda self, zxid: None)
@@ -326,7 +321,6 @@ MUTANTS = [
     commits_without_a_quorum,
     lets_observers_vote,
     answers_syncs_itself,
-    leader_answers_syncs_at_once,
     keeps_lost_proposals,
     goes_on_with_the_old_epoch,
     expires_too_early,

@@ -8,7 +8,7 @@ another server when its connection is lost, as a real client library does.
 from __future__ import annotations
 
 import struct
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field, replace
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -56,6 +56,8 @@ class Sent:
     answered: bool = False
     deposed: bool = False
     """Whether the server followed a leader, when it answered, that another one had replaced."""
+    led: bool = False
+    """Whether the server led when it answered."""
     zxid: int = 0
     error: int = 0
     body: bytes = b""
@@ -230,6 +232,7 @@ class Client:
         sent = self._sent.popleft()
         sent.answered, sent.zxid, sent.error, sent.body = True, item.zxid, item.error, item.body
         sent.deposed = self._deposed
+        sent.led = isinstance(self.run.servers[self.stream.server - 1].role, Leading)
         self.stream.items.append(sent)
         self.run.seen(self, item.zxid)
 
@@ -266,11 +269,13 @@ class Run:
         )
         settings = replace(settings, keep_log=None)
         self.ensemble = Ensemble(settings, START, Random(seed + 1))
-        self.now = START
+        self.now = self.began = START
         self.servers = [
             Replica(self.ensemble, number, observer=number > voters)
             for number in range(1, voters + observers + 1)
         ]
+        self.steps: Counter[str] = Counter()
+        """How often each action was chosen."""
         self.sent: list[Sent] = []
         self.streams: list[Stream] = []
         self.heard: list[Heard] = []
@@ -431,7 +436,9 @@ class Run:
     # -- what can happen
 
     def step(self, actions: Sequence[Callable[[], None]]) -> None:
-        self.random.choice(actions)()
+        action = self.random.choice(actions)
+        self.steps[action.__name__] += 1
+        action()
         for client in self.clients:
             client.collect()
 

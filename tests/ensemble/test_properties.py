@@ -88,6 +88,11 @@ def test_stale_reads_happen() -> None:
     assert sum(checks.stale_reads(worlds.calm(seed)) for seed in range(10)) > 0
 
 
+def test_a_leader_that_lags_answers_a_sync_with_what_it_has() -> None:
+    """It asks nobody. Live servers do so too: `scenarios.a_leader_is_behind_its_follower`."""
+    assert sum(checks.syncs_of_a_leader(worlds.calm(seed)) for seed in range(10)) > 0
+
+
 @settings(max_examples=20, deadline=None)
 @given(SEEDS)
 def test_without_lag_and_latency_no_read_is_stale(seed: int) -> None:

@@ -25,7 +25,6 @@ SEEDS = 25
 
 CASES: list[tuple[Plant, Callable[[int], None]]] = [
     (mutants.answers_syncs_itself, promises.a_sync_ends_staleness),
-    (mutants.leader_answers_syncs_at_once, promises.a_sync_ends_staleness),
     (mutants.ignores_last_zxid_seen, promises.a_wandering_client),
     (mutants.tells_of_events_late, promises.a_hostile_world),
     (mutants.elects_the_least_complete_log, promises.elections),

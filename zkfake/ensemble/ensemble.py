@@ -70,7 +70,7 @@ class Ensemble:
         self._reviewing = False
         self._configured = False
         self._held: dict[Member, list[Callable[[], None]]] = {}
-        """What servers that stand still would have done by now."""
+        """What servers that stand still, or have just gone on, would have done by now."""
         self._set(settings)
 
     def _set(self, settings: Settings) -> None:
@@ -270,21 +270,31 @@ class Ensemble:
         """``member`` stands still, as a process that is stopped by a signal: its connections stay
         open, and it does and says nothing. What it had sent arrives once it goes on.
         """
-        self._held[member] = []
+        self._held.setdefault(member, [])
         self.links.stand_still(member.id)
         for other in self.members:
             if other is not member:
                 self.links.cut(member.id, other.id)
 
     def go_on(self, member: Member) -> None:
-        """``member`` goes on where it stood: it hears what it missed, then does what is due."""
+        """``member`` goes on where it stood. It hears what it missed, and does what is overdue
+        after a moment, as long as a message may take: so its clients may be heard before either.
+        """
         for other in self.members:
             if other is not member:
                 self.links.mend(member.id, other.id)
         self.links.go_on(member.id)
-        for action in self._held.pop(member):
-            self.turns.post(action)
+        delay = self.links.draw_latency(member.id, member.id)
+        if delay:
+            self.timers.at(self.now + delay, partial(self._wake, member))
+        else:
+            self._wake(member)
         self.review()
+
+    def _wake(self, member: Member) -> None:
+        if not member.paused:  # it may stand still again
+            for action in self._held.pop(member, ()):
+                self.turns.post(action)
 
     def when_awake(self, member: Member, action: Callable[[], None]) -> None:
         """Runs ``action`` of ``member``'s own accord: now, or once it no longer stands still."""
@@ -382,7 +392,7 @@ class Ensemble:
                 if member.id == session.server_id:
                     self.when_awake(member, partial(member.end_local, session))
         for leader in list(self._leaders):
-            if not leader.member.paused:
+            if leader.member not in self._held:
                 leader.do()
 
     def deadline(self) -> int | None:
@@ -393,7 +403,7 @@ class Ensemble:
         if when is not None and (due is None or when < due):
             due = when
         for leader in self._leaders:
-            when = None if leader.member.paused else leader.due()
+            when = None if leader.member in self._held else leader.due()
             if when is not None and (due is None or when < due):
                 due = when
         return due

@@ -14,7 +14,9 @@
   at its next look for a quorum, for its followers leave as soon as they hear of it.
 * It alone knows who owns a session: the server where it was last opened or renewed. It alone lets
   sessions expire, so none does while there is no leader with a quorum.
-* A sync is answered behind all that was proposed before it.
+* A learner's sync is answered behind all that was proposed before it; one of its own clients at
+  once, so that it promises nothing there: a follower may have applied what its leader has yet to
+  apply.
 * It looks once a tick whether it has a quorum, and steps down when it has none. Until then it
   serves: another leader may be established by now, of which it knows nothing.
 """
@@ -99,6 +101,8 @@ class _Proposal(NamedTuple):
 
 class Leading(Role):
     """The leader of one epoch. What learners may send it is under "messages"."""
+
+    answers_syncs = True
 
     def __init__(self, ensemble: Surroundings, member: Member, epoch: int) -> None:
         """``epoch``: newer than any that a voter of its quorum has promised to follow."""
@@ -405,9 +409,6 @@ class Leading(Role):
 
     def submit(self, request: Request, complete: Completion | None) -> None:
         self._ensemble.turns.post(self.carry_out, request, self.member.id, complete)
-
-    def sync(self, done: Callable[[], None]) -> None:
-        self._ensemble.turns.post(self._answer, None, done)
 
     def touch(self, session: Session) -> bool:
         if session.closing:

@@ -209,7 +209,17 @@ class Links:
             del self._cuts[key]
             for end in self._between(key):
                 if (end.source, end.target) == key:
-                    self.turns.post(end.arrive)
+                    self._resume(end)
+
+    def _resume(self, end: End) -> None:
+        """What was held up on its way from ``end`` arrives: as late as anything sent now, so that a
+        server may hear its clients before it hears that its leader has given it up.
+        """
+        delay = self.draw_latency(end.source, end.target)
+        if delay:
+            self.timers.at(self.clock.now + delay, end.arrive)
+        else:
+            self.turns.post(end.arrive)
 
     def _break(self, key: tuple[int, int]) -> None:
         """A server has heard nothing from another one for too long."""
@@ -230,7 +240,7 @@ class Links:
         overdue = self._deaf.pop(server)
         for end in list(self._ends):
             if end.target == server:
-                self.turns.post(end.arrive)
+                self._resume(end)
         for key in overdue:
             if key in self._cuts:
                 self.turns.post(self._break, key)

@@ -45,7 +45,7 @@ class Role:
     """Whether everything that was asked for is committed."""
 
     answers_syncs = False
-    """Whether a sync has nothing to wait for: the server itself decides what is committed."""
+    """Whether a sync has nothing to wait for: the server asks nobody what is committed."""
 
     def submit(self, request: Request, complete: Completion | None) -> None:
         """A write of one of the server's clients."""
