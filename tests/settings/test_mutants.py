@@ -79,7 +79,12 @@ MISTAKES: dict[str, tuple[object, str, object, Callable[[Any], None], Any]] = {
         test_local_sessions.test_only_who_wants_ephemerals_becomes_global,
     ),
     "a reconfig changes nothing": (
-        *(zkfake.reconfig, "reconfigured", lambda text, *rest: text, in_an_ensemble),
+        *(
+            zkfake.reconfig,
+            "reconfigured",
+            lambda membership, *rest: membership.current,
+            in_an_ensemble,
+        ),
         test_ensembles.who_may_reconfigure,
     ),
     "the reply to a reconfig has no Stat": (
@@ -87,7 +92,7 @@ MISTAKES: dict[str, tuple[object, str, object, Callable[[Any], None], Any]] = {
         test_ensembles.who_may_reconfigure,
     ),
     "a quorum is counted by heads": (
-        *(zkfake.reconfig._Configuration, "has_quorum", lambda made, there: True),
+        *(zkfake.reconfig.Configuration, "has_quorum", lambda made, there: True),
         *(in_an_ensemble, test_ensembles.groups_and_weights),
     ),
     "nothing is refused early": (
