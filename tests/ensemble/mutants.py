@@ -294,7 +294,7 @@ def an_observer_keeps_what_it_had(patch: Patch) -> None:
     patch.setattr(Leading, "join", keep)
 
 
-MUTANTS = [
+OF_MEMBERS = [
     old_quorum_is_enough,
     new_quorum_is_enough,
     elects_by_the_committed_configuration,
@@ -305,6 +305,10 @@ MUTANTS = [
     keeps_a_lost_configuration,
     keeps_its_role,
     an_observer_keeps_what_it_had,
+]
+"""What a change of members brings to light."""
+
+MUTANTS = [
     crash_forgets_promise,
     promise_ignored,
     forgets_sessions_of_proposals,

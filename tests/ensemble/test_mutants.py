@@ -9,7 +9,7 @@ import pytest
 
 from ..mistakes import caught
 from . import worlds
-from .mutants import MUTANTS
+from .mutants import MUTANTS, OF_MEMBERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,8 +25,6 @@ def check(seed: int) -> None:
     worlds.judge(worlds.deposed(seed))
     worlds.judge(worlds.relapsing(seed))
     worlds.judge(worlds.rotating(seed))
-    worlds.judge(worlds.changing(seed))
-    worlds.judge(worlds.torn(seed))
 
 
 @pytest.mark.parametrize("plant", MUTANTS, ids=lambda plant: plant.__name__)
@@ -35,3 +33,16 @@ def test_a_planted_mistake_is_caught(
 ) -> None:
     plant(monkeypatch)
     assert any(caught(partial(check, seed)) for seed in range(SEEDS))
+
+
+def check_changes(seed: int) -> None:
+    worlds.judge(worlds.changing(seed))
+    worlds.judge(worlds.torn(seed))
+
+
+@pytest.mark.parametrize("plant", OF_MEMBERS, ids=lambda plant: plant.__name__)
+def test_a_planted_mistake_about_members_is_caught(
+    plant: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(monkeypatch)
+    assert any(caught(partial(check_changes, seed)) for seed in range(SEEDS))
