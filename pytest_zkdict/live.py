@@ -58,6 +58,7 @@ _BARE = ("jute.", "readonlymode.", "znode.")
 _SASL_PROVIDER = "org.apache.zookeeper.server.auth.SASLAuthenticationProvider"
 #: How often free ports are drawn before the machine is blamed.
 _DRAWS = 20
+_TAKEN = f"{_DRAWS} times in a row a free port was taken before the server could listen"
 
 
 def free_port() -> int:
@@ -66,6 +67,13 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def _free_ports(count: int) -> list[int]:
+    ports: dict[int, None] = {}
+    while len(ports) < count:
+        ports[free_port()] = None
+    return list(ports)
 
 
 class LiveZooKeeper:
@@ -151,6 +159,8 @@ class LiveZooKeeper:
         )
         self._start_timeout = start_timeout
         self._members: tuple[LiveMember, ...] = ()
+        self._lines: dict[str, str] = {}
+        """The servers of the ensemble that it starts with, as the settings have them."""
 
     @property
     def _is_ensemble(self) -> bool:
@@ -258,17 +268,45 @@ class LiveZooKeeper:
                         member.close()
             if self._members:
                 return
-        raise LiveStartError(
-            f"{_DRAWS} times in a row a free port was taken before the server could listen"
-        )
+        raise LiveStartError(_TAKEN)
+
+    def add_server(self) -> LiveMember:
+        """Start one more server, with the next number, and wait until it serves. It follows without
+        a vote until a reconfiguration makes it a member: see `LiveMember.specification`.
+
+        Raises `RuntimeError` unless started and for one server alone, `LiveStartError`.
+        """
+        before = self.members
+        if not self._is_ensemble:
+            raise RuntimeError("one server alone is no ensemble that another one could join")
+        number = len(before) + 1
+        for _ in range(_DRAWS):
+            port, quorum, election = _free_ports(3)
+            own = f"127.0.0.1:{quorum}:{election}:participant;127.0.0.1:{port}"
+            member = LiveMember(
+                number,
+                port,
+                command=self._command,
+                settings={**self._settings, **self._lines, f"server.{number}": own},
+                others=(quorum, election),
+                start_timeout=self._start_timeout,
+                jaas=self._jaas,
+            )
+            try:
+                member.start(wait=False)
+                if member.wait():
+                    self._members = (*before, member)
+                    return member
+            finally:
+                if member not in self._members:
+                    member.close()
+        raise LiveStartError(_TAKEN)
 
     def _new_members(self) -> tuple[LiveMember, ...]:
-        ports: dict[int, None] = {}
-        while len(ports) < (3 * len(self._roles) if self._is_ensemble else 1):
-            ports[free_port()] = None
+        ports = _free_ports(3 * len(self._roles) if self._is_ensemble else 1)
         numbers = range(1, len(self._roles) + 1)
         client_ports = [port for port, _ in zip(ports, numbers, strict=False)]
-        inner = list(ports)[len(client_ports) :]
+        inner = ports[len(client_ports) :]
         pairs = list(zip(inner[::2], inner[1::2], strict=True))
         servers = {
             f"server.{number}": f"127.0.0.1:{quorum}:{election}:{role};127.0.0.1:{port}"
@@ -276,6 +314,7 @@ class LiveZooKeeper:
                 numbers, pairs, self._roles, client_ports, strict=False
             )
         }
+        self._lines = servers
         return tuple(
             LiveMember(
                 number,

@@ -122,6 +122,13 @@ class LiveMember:
         """``host:port``, as a client's connect string wants it."""
         return f"127.0.0.1:{self.port}"
 
+    def specification(self, role: Literal["participant", "observer"] = "participant") -> str:
+        """What a reconfiguration says that makes it a member in this role: ``server.<id>=...``. The
+        addresses are those that it was made with.
+        """
+        servers, client = str(self._settings[f"server.{self.id}"]).split(";")
+        return f"server.{self.id}={servers.rpartition(':')[0]}:{role};{client}"
+
     @property
     def running(self) -> bool:
         """Whether its process runs."""

@@ -213,7 +213,9 @@ class FakeServer:
     @property
     def running(self) -> bool:
         """Whether all of its servers serve."""
-        return self._fake.running and all(member.running for member in self._fake.members)
+        return self._fake.running and all(
+            member.running or member.removed for member in self._fake.members
+        )
 
     def stop(self) -> None:
         for member in self._fake.members:
@@ -225,7 +227,8 @@ class FakeServer:
                 self._fake.stop()
             self._fake.start()
         for member in self._fake.members:
-            member.start()
+            if not member.removed:
+                member.start()
 
     def close(self) -> None:
         self._fake.stop()
@@ -246,7 +249,8 @@ class FakeServer:
             self._faults_used = False
             self._fake.faults.heal()
         for member in self._fake.members:
-            member.start()
+            if not member.removed:
+                member.start()
             if member.lag:
                 member.lag = 0
             while member.frozen:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from zkfake.listener import Listener, address
 
@@ -92,6 +92,20 @@ class Member:
         """What it is in its ensemble, as ``srvr`` prints it; ``None`` while it serves nobody."""
         return self._replica.mode
 
+    def specification(self, role: Literal["participant", "observer"] = "participant") -> str:
+        """What a reconfiguration says that makes it a member in this role: ``server.<id>=...``. A
+        member keeps the addresses that it has.
+        """
+        with self._owner.at_work():
+            return self._replica.specification(role)
+
+    @property
+    def removed(self) -> bool:
+        """Whether it is no member of the ensemble, and knows it: it cannot start once it is
+        stopped. So it is with one that has joined, until it is made a member.
+        """
+        return self._replica.expelled
+
     @property
     def _replica(self) -> Replica:
         return self._owner.replicas[self._server_id - 1]
@@ -139,10 +153,10 @@ class Member:
                 return
             if self._closed:
                 raise RuntimeError("this server's FakeZooKeeper has stopped; start() that one")
-            if self._replica.expelled:
+            if self.removed:
                 raise RuntimeError(
-                    f"server {self.id} cannot start: it was taken out of the ensemble and then "
-                    "stopped"
+                    f"server {self.id} cannot start: it is no member of the ensemble any more, or "
+                    "not yet"
                 )
             if self._plain is None:
                 self._plain = Listener(self._host, self.port)

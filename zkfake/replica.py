@@ -11,7 +11,7 @@ on its way is not answered.
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Protocol
+from typing import Literal, Protocol
 
 from zkfake.eager import refusal
 from zkfake.ensemble import Ensemble
@@ -24,7 +24,7 @@ from zkfake.figures import DEFAULT_TRACE_MASK, Counts, Mode, ServerStats
 from zkfake.four_letter import java_address
 from zkfake.log import Transaction
 from zkfake.protocol import Code, ConnectRequest, Op, Request
-from zkfake.reconfig import Configuration
+from zkfake.reconfig import Configuration, member
 from zkfake.replies import Reads
 from zkfake.sessions import Session, first_session_id, password_of
 from zkfake.timers import Timer
@@ -149,6 +149,14 @@ class Replica:
             self.ensemble.go_on(self)
 
     # -- its place in the ensemble
+
+    def specification(self, role: Literal["participant", "observer"] = "participant") -> str:
+        """What a reconfiguration that adds it says: ``server.<id>=...``. A member has the addresses
+        that it has.
+        """
+        known = self.ensemble.config.servers.get(self.id)
+        spec = known or member(self.id, False, self.address)
+        return f"server.{self.id}={spec._replace(role=role).render()}"
 
     @property
     def expelled(self) -> bool:

@@ -189,6 +189,31 @@ class FakeZooKeeper:
     ) -> None:
         self.stop()
 
+    # -- its servers
+
+    def add_server(self) -> Member:
+        """One more server, with the next number, on a free port. It follows without a vote, and
+        serves clients, until a reconfiguration makes it a member: see `Member.specification`.
+
+        Raises `RuntimeError` unless running, for one server alone, and without the setting
+        ``reconfigEnabled``; `OSError` where no port can be had.
+        """
+        with self.at_work():
+            before, ensemble = self.members, self._ensemble
+            ensemble.check_may_join()
+            replica = Replica(ensemble, len(self.replicas) + 1)
+            self.replicas.append(replica)
+            try:
+                member = Member(self, replica.id, self._host, 0, 0)
+            except BaseException:
+                self.replicas.remove(replica)
+                ensemble.withdraw(replica)
+                raise
+            self._secure_ports.append(member.secure_port or 0)
+            self._members = (*before, member)
+            member.start()
+            return member
+
     # -- the state in hand
 
     def snapshot(self) -> Snapshot:

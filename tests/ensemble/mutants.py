@@ -90,11 +90,12 @@ def commits_without_a_quorum(patch: Patch) -> None:
 
 
 def lets_observers_vote(patch: Patch) -> None:
-    def is_quorum(self: Leading, zxid: int) -> bool:
-        acked = 1 + sum(peer.acked >= zxid for peer in self._peers.values())
-        return 2 * acked > len(self._store.config.voters)
+    """A leader takes observers for its quorum."""
 
-    patch.setattr(Leading, "_is_quorum", is_quorum)
+    def is_accompanied(self: Leading) -> bool:
+        return 2 * len(self._acked(-1)) > len(self._store.config.voters)
+
+    patch.setattr(Leading, "_is_accompanied", is_accompanied)
 
 
 def answers_syncs_itself(patch: Patch) -> None:

@@ -36,8 +36,15 @@ class Servers:
     """An ensemble of three voters and an observer; they go by number, from 1."""
 
     def __init__(self, server: FakeZooKeeper | LiveZooKeeper) -> None:
-        self._server = server.start() or server
-        self.members: Sequence[Member | LiveMember] = server.members
+        self._server = server
+        server.start()
+
+    @property
+    def members(self) -> Sequence[Member | LiveMember]:
+        return self._server.members
+
+    def join(self) -> Member | LiveMember:
+        return self._server.add_server()
 
     def port(self, number: int) -> int:
         return self.members[number - 1].port
@@ -57,6 +64,8 @@ class Servers:
 
 class Changing(World):
     """The servers, and whoever may change them."""
+
+    servers: Servers
 
     def admin(self, number: int) -> Client:
         made = self.client(number)
@@ -140,6 +149,7 @@ def world(request: pytest.FixtureRequest, live_home: str | None) -> Iterator[Cha
 def test_members_change(world: Changing) -> None:
     # One test, so that there is one live ensemble, however the tests are spread over processes.
     for part in (
+        a_server_joins,
         a_role_changes,
         a_client_port_changes,
         a_quorum_of_the_new_has_to_be_there,
@@ -148,6 +158,30 @@ def test_members_change(world: Changing) -> None:
     ):
         part(world)
         world.let_go()
+
+
+def a_server_joins(world: Changing) -> None:
+    """It serves from the start, and gets a vote without losing a client; then it is an observer,
+    and then nothing any more.
+    """
+    leader, _ = world.roles()
+    joined = world.servers.join()
+    assert joined.id == 5
+    assert joined.mode == "follower"
+    assert world.client(joined.id).create("/joined").error == OK
+    assert joined.id not in world.lines(joined.id)
+    watcher, admin = world.watcher(joined.id), world.admin(joined.id)
+    line = joined.specification()
+    assert line.encode() in (agreed(reconfig(admin, joining=line)).data or b"")
+    told_and_kept(watcher)
+    assert world.lines(joined.id)[joined.id] == line
+    for leaving, mode in ((None, "observer"), (joined.id, "follower")):
+        watcher, admin = world.watcher(joined.id), world.admin(leader)
+        joining = joined.specification("observer") if leaving is None else None
+        agreed(reconfig(admin, joining=joining, leaving=leaving))
+        told_and_let_go(watcher)
+        world.wait(lambda mode=mode: joined.mode == mode)  # type: ignore[misc]
+    assert world.client(joined.id).create("/left").error == OK
 
 
 def a_role_changes(world: Changing) -> None:

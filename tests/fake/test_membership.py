@@ -49,7 +49,7 @@ def test_a_server_that_was_taken_out_cannot_start_again(fake: FakeZooKeeper) -> 
     member = fake.members[gone - 1]
     assert member.mode == "follower"
     member.stop()
-    with pytest.raises(RuntimeError, match=f"server {gone} cannot start: it was taken out"):
+    with pytest.raises(RuntimeError, match=f"server {gone} cannot start: it is no member"):
         member.start()
     fake.stop()
     fake.start()
@@ -118,3 +118,43 @@ def test_losing_the_quorum_goes_by_those_who_vote(fake: FakeZooKeeper) -> None:
         running = [member.id for member in fake.members if member.running]
         assert gone in running
         assert len(running) == 2
+
+
+def test_who_joins_follows_and_then_votes(fake: FakeZooKeeper) -> None:
+    joined = fake.add_server()
+    assert (joined.id, joined.mode, joined.removed) == (4, "follower", True)
+    assert joined.hosts not in reconfig(fake)
+    text = reconfig(fake, joining=joined.specification())
+    assert joined.specification() in text.split("\n")
+    assert not joined.removed
+    for member in fake.members:
+        if member.mode == "follower" and member is not joined:
+            member.stop()
+            break
+    leader = next(member for member in fake.members if member.mode == "leader")
+    client = Client(leader.port)
+    assert client.create("/three-of-four").error == OK
+    client.close()
+    fake.stop()
+    fake.start()
+    assert sorted(str(member.mode) for member in fake.members) == [*["follower"] * 3, "leader"]
+
+
+def test_who_cannot_join() -> None:
+    fake = FakeZooKeeper(servers=3, settings=SETTINGS)
+    with pytest.raises(RuntimeError, match="not running"):
+        fake.add_server()
+    with FakeZooKeeper(settings=SETTINGS) as alone, pytest.raises(RuntimeError, match="alone"):
+        alone.add_server()
+    with FakeZooKeeper(servers=2) as fixed, pytest.raises(RuntimeError, match="reconfigEnabled"):
+        fixed.add_server()
+    with FakeZooKeeper(servers=2, settings=SETTINGS, host="127.0.0.1") as full:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("zkfake.member.Listener", _no_port)
+            with pytest.raises(OSError, match="no port"):
+                full.add_server()
+        assert full.add_server().id == 3
+
+
+def _no_port(host: str, port: int) -> None:
+    raise OSError(f"no port on {host}: {port}")

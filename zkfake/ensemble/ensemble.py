@@ -41,6 +41,8 @@ from zkfake.tree import Change, Tree
 
 __all__ = ["Completion", "Ensemble", "Member"]
 
+_MOST_MEMBERS = 254
+
 READ_ONLY_DELAY = 2000
 """Milliseconds without a leader after which a server may serve reads, unless a tick is longer."""
 
@@ -99,6 +101,25 @@ class Ensemble:
         for paused in self._held:
             self.links.cut(paused.id, member.id)
         self.members.append(member)
+
+    def withdraw(self, member: Member) -> None:
+        """Takes back a `join` of a server that has never run."""
+        self.members.remove(member)
+
+    def check_may_join(self) -> None:
+        """Raises `RuntimeError` where no further server can join."""
+        if self.standalone:
+            raise RuntimeError(
+                "one server alone is no ensemble that another one could join; make it with two or "
+                "more"
+            )
+        if not self.settings.reconfig_enabled:
+            raise RuntimeError(
+                "the members of this ensemble cannot be changed; give it the setting "
+                "reconfigEnabled"
+            )
+        if len(self.members) >= _MOST_MEMBERS:
+            raise RuntimeError(f"an ensemble has {_MOST_MEMBERS} servers at most")
 
     def introduce(self, member: Member, observer: bool = False) -> None:
         """Gives a server that does not run the configuration that an operator writes for one that

@@ -65,23 +65,18 @@ class Servers:
         servers: int,
         observers: int,
     ) -> None:
-        count = servers + observers
         self._scheduler = scheduler
         self._history = record
         self.ensemble = Ensemble(
             replace(settings, keep_log=None), _EPOCH_MS, Random(random.getrandbits(64))
         )
-        self.replicas = [
-            Replica(self.ensemble, number, observer=number > servers)
-            for number in range(1, count + 1)
-        ]
-        self.addresses = [(f"10.0.0.{number}", PORT) for number in range(1, count + 1)]
-        self.hosts = ",".join(f"zk{number}:{PORT}" for number in range(1, count + 1))
-        for replica, (host, port) in zip(self.replicas, self.addresses, strict=True):
-            replica.host, replica.ports = host, (port, -1)
+        self.replicas: list[Replica] = []
+        self.addresses: list[tuple[str, int]] = []
         self._numbers = dict.fromkeys(_LOCAL_NAMES, 1)
-        for number in range(1, count + 1):
-            self._numbers[f"zk{number}"] = self._numbers[f"10.0.0.{number}"] = number
+        for number in range(1, servers + observers + 1):
+            self._add(observer=number > servers)
+        self.hosts = ",".join(f"zk{replica.id}:{PORT}" for replica in self.replicas)
+        self._lag = (0, 0)
         self._armed: int | None = None
         self._deadline: int | None = None
         """The core's next deadline; it changes only while the core is at work."""
@@ -92,6 +87,23 @@ class Servers:
         self._ports = 40_000
         self.ensemble.tell = self._note
 
+    def _add(self, *, observer: bool = False) -> Replica:
+        number = len(self.replicas) + 1
+        replica = Replica(self.ensemble, number, observer=observer)
+        self.replicas.append(replica)
+        replica.host, replica.ports = f"10.0.0.{number}", (PORT, -1)
+        self.addresses.append((replica.host, PORT))
+        self._numbers[f"zk{number}"] = self._numbers[replica.host] = number
+        return replica
+
+    def add(self) -> Replica:
+        """Start one more server. Raises `RuntimeError` where none can join."""
+        self.ensemble.check_may_join()
+        replica = self._add()
+        replica.applying.lag = self._lag
+        self.call(replica.start)
+        return replica
+
     def begin(self, profile: Profile) -> None:
         """Start every server, in no time, and then let them be as slow as ``profile`` says."""
         for replica in self.replicas:
@@ -99,8 +111,9 @@ class Servers:
         self.ensemble.advance(self.ensemble.now)
         self.ensemble.election_time = milliseconds(profile.election_time)
         self.ensemble.links.latency = milliseconds(profile.server_latency)
+        self._lag = milliseconds(profile.replica_lag)
         for replica in self.replicas:
-            replica.applying.lag = milliseconds(profile.replica_lag)
+            replica.applying.lag = self._lag
         self.flush()
 
     @property

@@ -397,6 +397,15 @@ class Simulation:
         """The servers, as `zkfake.replica` has them: ``zxid``, ``mode``, ``tree``, ..."""
         return tuple(self._world.replicas)
 
+    def add_server(self) -> Replica:
+        """One more server, ``zk<n>:2181`` with the next number *n*. It follows without a vote, and
+        serves clients, until a reconfiguration makes it a member: see its ``specification()``.
+
+        Raises ``RuntimeError`` for one server alone, and without the setting ``reconfigEnabled``.
+        """
+        self._running()
+        return self._world.add()
+
     def load(self, znodes: Mapping[str, bytes | None]) -> None:
         """Make or overwrite znodes, parents included, with open ACLs. Takes no virtual time where
         the network is calm.
