@@ -157,6 +157,12 @@ class FakeServer:
         """The servers of the ensemble, each with ``stop()``, ``start()``, ``lag`` and ``mode``."""
         return self._fake.members
 
+    def add_server(self) -> Member:
+        """One more server: `FakeZooKeeper.add_server`. The ensemble keeps it, so a test that calls
+        this should have one to itself, from ``zk_server_factory``.
+        """
+        return self._fake.add_server()
+
     @property
     def sessions(self) -> tuple[SessionView, ...]:
         """The open sessions, oldest first."""

@@ -181,6 +181,17 @@ class Configuration:
         won = sum(2 * weight > whole[group] for group, weight in here.items())
         return 2 * won > len(counted)
 
+    def place_of(self, number: int) -> str:
+        """What the server is here, for people."""
+        spec = self.servers.get(number)
+        place = "no member" if spec is None else spec.role
+        voters = " ".join(map(str, sorted(self.voters)))
+        return f"{place}; configuration {self.version:#x}, voters {voters}"
+
+    def may_win(self, number: int) -> bool:
+        """Whether the server may be elected: it has a vote, and that has a weight."""
+        return number in self.voters and (self.groups is None or self.weights[number] > 0)
+
     def keeps_leader(self, number: int, former: Configuration) -> bool:
         """Whether the leader of ``former`` goes on: it has a vote, and the others reach it where
         they did.
@@ -188,7 +199,7 @@ class Configuration:
         if number not in self.voters or number not in former.servers:
             return False
         now, then = self.servers[number], former.servers[number]
-        return (now.host, now.quorum_port) == (then.host, then.quorum_port)
+        return now.quorum_port == then.quorum_port and _address(now.host) == _address(then.host)
 
     def _group_weights(self, members: Iterable[int]) -> dict[int, int]:
         assert self.groups is not None
@@ -212,6 +223,11 @@ class Configuration:
             lines += [f"group.{n}={':'.join(map(str, members[n]))}" for n in _hashed(members)]
             lines += [f"weight.{n}={self.weights[n]}" for n in _hashed(sorted(self.weights))]
         return "\n".join([*lines, f"version={self.version:x}"]).encode()
+
+
+def _address(host: str) -> str:
+    """Of all names this one is an address that everybody knows."""
+    return "127.0.0.1" if host == "localhost" else host
 
 
 def _hashed(numbers: Collection[int]) -> list[int]:

@@ -267,6 +267,8 @@ class Replica:
         """``config`` is committed. Where it names another port for clients, that one is open from
         now on, and the old one is not; who is connected stays.
         """
+        if config.version > self.store.config.version:
+            self.ensemble.tell(self.id, "changes place", config.place_of(self.id))
         self.store.activate(config)
         spec = self.store.config.servers.get(self.id)
         port = None if spec is None else spec.client_port

@@ -26,11 +26,17 @@ def fake() -> Iterator[FakeZooKeeper]:
     server.stop()
 
 
-def reconfig(fake: FakeZooKeeper, *, joining: str | None = None, leaving: str | None = None) -> str:
+def reconfig(
+    fake: FakeZooKeeper,
+    *,
+    joining: str | None = None,
+    leaving: str | None = None,
+    members: str | None = None,
+) -> str:
     """The configuration that comes of it."""
     leader = next(member for member in fake.members if member.mode == "leader")
     client = Client(leader.port)
-    texts = wire.string(joining) + wire.string(leaving) + wire.string(None)
+    texts = wire.string(joining) + wire.string(leaving) + wire.string(members)
     client.send("reconfig", texts + wire.i64(-1))
     reply = client.take()
     client.close()
@@ -109,6 +115,27 @@ def test_a_snapshot_does_not_bring_members_back(fake: FakeZooKeeper) -> None:
     fake.restore(snapshot)
     assert fake.znodes[CONFIG].data == text.encode()
     assert f"server.{gone}=" in reconfig(fake, joining=f"server.{gone}=127.0.0.1:1:2:observer;3")
+
+
+def test_whom_no_vote_weighs_is_not_elected(fake: FakeZooKeeper) -> None:
+    groups = "group.1=1:2:3\nweight.1=1\nweight.2=1\nweight.3=0"
+    lines = "\n".join(member.specification() for member in fake.members)
+    reconfig(fake, members=f"{lines}\n{groups}")
+    with fake.faults.lose_quorum():
+        # The vote of the third one is needed by nobody.
+        assert not fake.members[2].running
+        assert {fake.members[0].running, fake.members[1].running} == {True, False}
+    assert fake.members[2].mode == "follower"
+    assert "leader" in {fake.members[0].mode, fake.members[1].mode}
+
+
+def test_localhost_is_where_the_others_reached_the_leader_before(fake: FakeZooKeeper) -> None:
+    leader = next(member for member in fake.members if member.mode == "leader")
+    moved = leader.specification().replace("127.0.0.1", "localhost")
+    assert moved in reconfig(fake, joining=moved)
+    assert [member.mode for member in fake.members].count("follower") == 2
+    reconfig(fake, joining=moved.replace(":288", ":588"))
+    assert "leader" in [member.mode for member in fake.members if member is not leader]
 
 
 def test_losing_the_quorum_goes_by_those_who_vote(fake: FakeZooKeeper) -> None:

@@ -8,6 +8,7 @@ import pytest
 from kazoo.exceptions import KazooException, NewConfigNoQuorumError
 
 from zkfake.simulation import Simulation
+from zkfake.simulation.history import ServerEvent
 
 if TYPE_CHECKING:
     from kazoo.client import KazooClient
@@ -69,6 +70,33 @@ def test_a_leader_that_is_removed_serves_reads_until_it_looks_for_its_quorum() -
         assert loyal.get("/a")[0] == b"1"
         sim.run_until(lambda: sim.replicas[old - 1].mode == "follower")
         assert loyal.retry(loyal.get, "/a")[0] == b"2"
+
+
+def test_handing_over_is_told_step_by_step() -> None:
+    with Simulation(servers=3, settings=SETTINGS) as sim:
+        assert sim.leader == 2
+        client = sim.client(hosts="zk2:2181")
+        begun = len(sim.history.of(ServerEvent))
+        change(client, leaving="2")
+        sim.settle()
+        told = [repr(e).partition(", ")[2][:-1] for e in sim.history.of(ServerEvent)[begun:]]
+    place = "configuration 0x100000002, voters 1 3"
+    other = "looks: a configuration gives it, or its leader, another place"
+    assert told == [
+        f"server=2, epoch=1, changes place: no member; {place}",
+        f"server=1, epoch=1, changes place: participant; {place}",
+        f"server=1, epoch=1, {other}",
+        f"server=3, epoch=1, changes place: participant; {place}",
+        f"server=3, epoch=1, {other}",
+        "server=1, epoch=2, is elected: by servers 1 3; its log ends at 0x100000002, of epoch 1",
+        "server=3, epoch=2, joins: server 1; its log ends at 0x100000002",
+        "server=1, epoch=2, leads: servers 1 3; no proposals of earlier epochs are committed now",
+        "server=3, epoch=2, follows: server 1",
+        "server=2, epoch=1, steps down: server 1 leads epoch 2",
+        "server=2, epoch=1, looks: it has no quorum any more",
+        "server=2, epoch=2, joins: server 1; its log ends at 0x100000002",
+        "server=2, epoch=2, follows: server 1",
+    ]
 
 
 def test_new_clients_go_to_the_new_port() -> None:

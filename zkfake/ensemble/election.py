@@ -7,10 +7,11 @@ to hear the candidate, so whatever was committed, which some voter of every quor
 is in the log of the winner. Proposals that were not committed are kept if the winner has them, and
 lost otherwise.
 
-Who may win has a vote in the configuration that it knows to be committed. If it has another one in
-its log, which may be committed or not, it needs a quorum of that one as well, of which some may be
-observers until then. A quorum that does not know of a committed configuration does not exist: one
-of its members has it in its log, ranks higher than those who have not, and supports none of them.
+Who may win has a vote, with a weight, in the configuration that it knows to be committed. If it has
+another one in its log, which may be committed or not, it needs a quorum of that one as well, of
+which some may be observers until then. A quorum that does not know of a committed configuration
+does not exist: one of its members has it in its log, ranks higher than those who have not, and
+supports none of them.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -32,7 +33,7 @@ def elect(
     def rank(member: Member) -> tuple[int, ...]:
         if member.observer:
             return (-1,)
-        stands = member.id in member.store.config.voters
+        stands = member.store.config.may_win(member.id)
         return (*member.store.position, stands, member.id in designated, member.id)
 
     ranked = sorted(candidates, key=rank)
@@ -46,7 +47,7 @@ def elect(
             or ((each.id in config.voters or each.id in seen.voters) and joined(each.id, best.id))
         ]
         ids = [each.id for each in supporters]
-        if best.id in config.voters and config.has_quorum(ids) and seen.has_quorum(ids):
+        if config.may_win(best.id) and config.has_quorum(ids) and seen.has_quorum(ids):
             return best, supporters
         ranked.pop()
     return None

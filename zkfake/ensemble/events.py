@@ -25,6 +25,7 @@ Name = Literal[
     "observes",
     "leads",
     "commits",
+    "changes place",
     "steps down",
     "opens session",
     "moves session",

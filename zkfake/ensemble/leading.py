@@ -203,7 +203,7 @@ class Leading(Role):
             return own
         self.retired = True
         self._look_for_company()
-        acked = {id_: peer.acked for id_, peer in self._peers.items() if id_ in config.voters}
+        acked = {id_: peer.acked for id_, peer in self._peers.items() if config.may_win(id_)}
         most = max(acked.values(), default=-1)
         # One has to be there: a quorum has acknowledged it.
         return next((id_ for id_ in sorted(acked) if acked[id_] == most), own)
