@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zkfake.simulation import Simulation
-from zkfake.simulation.history import Reply
+from zkfake.simulation.history import Reply, ServerEvent
 
 from . import promises
 from .promises import client_of, follower_of, leader_of
@@ -133,3 +133,24 @@ def test_slow_and_cut_links_between_servers() -> None:
             assert reader.get("/a")[0] != b"3"
         sim.settle()
         assert reader.get("/a")[0] == b"3"
+
+
+def test_a_leader_that_is_established_late_replaces_nobody() -> None:
+    """It is elected and stands still; its quorum acknowledges, gives it up, and elects another."""
+    with Simulation(servers=3, server_latency=(0.2, 0.2)) as sim:
+        client = sim.client(hosts="zk1:2181")
+        stop = sim.faults.stop_server(2)
+        sim.run_until(lambda: "elected" in sim.history.of(ServerEvent)[-2].name)
+        sim.sleep(0.5)  # it has told its log; the acknowledgement is on its way
+        with sim.faults.pause_server(3):
+            stop.heal()
+            sim.run_until(lambda: sim.leader is not None)
+            client.retry(client.ensure_path, "/a")
+            leader = sim.leader
+            newest = sim.network.servers.ensemble.log.last_zxid
+        sim.run_until(lambda: sim.network.servers.ensemble.deposed)
+        assert sim.leader == leader != 3
+        assert sim.network.servers.ensemble.log.last_zxid >= newest
+        sim.settle()
+        assert sim.leader == leader
+        assert client.exists("/a")

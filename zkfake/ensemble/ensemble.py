@@ -69,6 +69,8 @@ class Ensemble:
         """The server that leads, and that no newer leader has ever replaced."""
         self._sessions = SessionTracker(settings.tick_time)
         self._leaders: list[Leader] = []
+        """Those that are established, the oldest epoch first."""
+        self._newest_epoch = 0
         self._reviewing = False
         self._configured = False
         self._held: dict[Member, list[Callable[[], None]]] = {}
@@ -267,10 +269,16 @@ class Ensemble:
                     break
 
     def lead(self, member: Member, role: Leader, sessions: SessionTracker) -> None:
-        """``member`` leads from now on."""
+        """``member`` leads from now on. One that stood still when its quorum acknowledged may learn
+        that it leads when the next one leads already.
+        """
+        epoch = member.store.accepted_epoch
         self._leaders.append(role)
-        self._sessions = sessions
-        self.leader = member
+        self._leaders.sort(key=lambda each: each.member.store.accepted_epoch)
+        if epoch >= self._newest_epoch:
+            self._newest_epoch = epoch
+            self._sessions = sessions
+            self.leader = member
 
     def step_down(self, role: Leader) -> None:
         """``role`` leads no more."""

@@ -252,7 +252,8 @@ class Leading(Role):
         for session_id, timeout in self._known.items():
             self.sessions.open(session_id, timeout, 0, ensemble.now)
         self._committed = store.log.last_zxid
-        self.member.zxid = ensemble.log.last_zxid = self.decisions.zxid
+        self.member.zxid = self.decisions.zxid
+        ensemble.log.last_zxid = max(ensemble.log.last_zxid, self.decisions.zxid)
         ensemble.lead(self.member, self, self.sessions)
         servers = " ".join(map(str, sorted(self.followers)))
         text = f"servers {servers}; {kept or 'no'} proposals of earlier epochs are committed now"
