@@ -17,6 +17,7 @@ from zkfake.eager import refusal
 from zkfake.ensemble import Ensemble
 from zkfake.ensemble.applying import Applying
 from zkfake.ensemble.decisions import creating
+from zkfake.ensemble.disk import Disk
 from zkfake.ensemble.links import Range
 from zkfake.ensemble.role import Completion, Role
 from zkfake.ensemble.store import Sessions, Store
@@ -58,6 +59,9 @@ class Replica:
         self.running = False
         self._paused = 0
         self.store = Store()
+        self.disk = Disk(ensemble, self.call_later)
+        self.clock_offset = 0
+        """What its clock says beyond the true time, milliseconds. Negative where it is slow."""
         self.role = Role()
         self.applying = Applying(ensemble)
         """What is committed and not applied yet."""
@@ -185,10 +189,21 @@ class Replica:
             self.ensemble.tell(self.id, "stops", "")
             self.ensemble.turns.post(self.become, Role())
 
+    def lose_power(self) -> None:
+        """Loses what it had accepted and its disk had not synced; it does not run. What it has
+        applied stays: that is committed, so a quorum has it, and the server would get it back.
+        """
+        self.ensemble.turns.post(self._lose_power)
+
+    def _lose_power(self) -> None:
+        kept = max(self.disk.synced, self.tree.zxid)
+        self.store.truncate(kept)
+        self.disk.lose(kept)
+
     @property
     def settled(self) -> bool:
         """Whether it has applied all it knows to be committed, and knows no more to come."""
-        return not self.applying and self.role.settled
+        return not self.applying and not self.disk and self.role.settled
 
     def become(self, role: Role) -> None:
         """Takes a role; the old one and all clients are let go."""
@@ -197,6 +212,7 @@ class Replica:
         self.since = self.ensemble.now
         self.stats.reset()
         self.applying.clear()
+        self.disk.let_go()
         self._drop_clients()
         self._forget_local_sessions()
 
@@ -280,6 +296,7 @@ class Replica:
     def replace(self, tree: Tree, changes: Sequence[Change]) -> None:
         """Goes on from ``tree``, and tells the watchers of ``changes``."""
         self.store.replace(tree)
+        self.disk.synced = max(self.disk.synced, tree.zxid)
         self._read_from(tree)
         if self.running:
             self.zxid = tree.zxid

@@ -11,7 +11,7 @@ from bisect import bisect_right
 from typing import TYPE_CHECKING
 
 from ..fake.harness import Event
-from .run import EPHEMERALS, PAIR, TIMEOUT, Run, Sent
+from .run import CLOCKS, EPHEMERALS, PAIR, START, TIMEOUT, Run, Sent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +40,9 @@ class States:
                 if kind == "Create" and operation.owner:
                     self.owners[operation.path] = operation.owner
             if entry.op.name == "CLOSE_SESSION":
-                self.closed.setdefault(entry.session_id, (entry.zxid, entry.time))
+                # What the leader's clock said; clocks differ by a multiple of `CLOCKS`.
+                time = START + (entry.time - START) % CLOCKS
+                self.closed.setdefault(entry.session_id, (entry.zxid, time))
                 for path, owner in list(self.owners.items()):
                     if owner == entry.session_id:
                         del self.owners[path]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import zkfake.connection
 import zkfake.ensemble.ensemble
 import zkfake.ensemble.leading
+from zkfake.ensemble.decisions import Decisions
 from zkfake.ensemble.ensemble import Ensemble
 from zkfake.ensemble.following import Following
 from zkfake.ensemble.leading import Leading
@@ -295,6 +296,36 @@ def an_observer_keeps_what_it_had(patch: Patch) -> None:
     patch.setattr(Leading, "join", keep)
 
 
+def acknowledges_what_is_not_on_disk(patch: Patch) -> None:
+    """A follower says that it has a proposal which a loss of power could still take."""
+
+    def acknowledge(self: Following, zxid: int) -> None:
+        self._end.send(self.leader.ack, self._peer, zxid)
+
+    patch.setattr(Following, "_acknowledge", acknowledge)
+
+
+def leader_counts_what_is_not_on_its_disk(patch: Patch) -> None:
+    acked = Leading._acked
+    patch.setattr(Leading, "_acked", lambda self, zxid: {self.member.id, *acked(self, zxid)})
+
+
+def expires_by_the_wall_clock(patch: Patch) -> None:
+    """How far a leader's clock is wrong moves the end of the sessions."""
+    expired = Decisions.overdue
+
+    def overdue(self: Decisions) -> Any:
+        ensemble = self._ensemble
+        true_time = ensemble.now
+        ensemble.now += self._member.clock_offset  # type: ignore[misc]
+        try:
+            return expired(self)
+        finally:
+            ensemble.now = true_time  # type: ignore[misc]
+
+    patch.setattr(Decisions, "overdue", overdue)
+
+
 OF_MEMBERS = [
     old_quorum_is_enough,
     new_quorum_is_enough,
@@ -310,6 +341,9 @@ OF_MEMBERS = [
 """What a change of members brings to light."""
 
 MUTANTS = [
+    acknowledges_what_is_not_on_disk,
+    leader_counts_what_is_not_on_its_disk,
+    expires_by_the_wall_clock,
     crash_forgets_promise,
     promise_ignored,
     forgets_sessions_of_proposals,

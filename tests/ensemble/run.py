@@ -35,6 +35,8 @@ TICK = 200
 TIMEOUT = 4 * TICK
 PAIR = ("/a", "/b")
 """Two znodes that are written together or not at all."""
+CLOCKS = 10**9
+"""Milliseconds. The servers' clocks differ by a multiple of it, so a run can tell the true time."""
 PATHS = (*PAIR, "/c")
 EPHEMERALS = ("/e0", "/e1", "/e2")
 
@@ -290,6 +292,8 @@ class Run:
         self.applied: dict[int, list[Transaction]] = {}
         self._cuts: list[tuple[int, int]] = []
         self._frozen: list[Replica] = []
+        self.lost_to_power = 0
+        """How often a server lost something that it had accepted."""
         self._paused: list[Replica] = []
         self.led: dict[int, set[int]] = {}
         """Who led, or was about to, by the epoch."""
@@ -309,9 +313,11 @@ class Run:
             [(number, number > voters, "") for number in range(1, voters + observers + 1)], 0
         )
         """The configuration that was committed last."""
+        clocks = Random(seed + 2)
         for server in self.servers:
             server.start()
             server.lag = (0, lag)
+            server.clock_offset = clocks.choice((0, -CLOCKS, CLOCKS, 7 * CLOCKS))
         self.ensemble.links.latency = (0, latency)
         self.ensemble.election_time = (0, election)
         self.clients = [Client(self, number) for number in range(clients)]
@@ -335,7 +341,11 @@ class Run:
                 server.id
                 for server in self.servers
                 # What was applied may be forgotten by the log.
-                if server.store.tree.zxid >= zxid or transaction in server.store.log.after(zxid - 1)
+                if server.disk.synced >= zxid
+                and (
+                    server.store.tree.zxid >= zxid
+                    or transaction in server.store.log.after(zxid - 1)
+                )
             ]
             # Two leaders may find out about the same one.
             if zxid > self.committed:
@@ -561,6 +571,20 @@ class Run:
         for server in frozen:
             server.unfreeze()
 
+    def slow_disk(self) -> None:
+        self._server().disk.sync_time = (0, self.random.choice((20, TICK, 2 * TICK)))
+
+    def quicken_disks(self) -> None:
+        for server in self.servers:
+            server.disk.sync_time = (0, 0)
+
+    def lose_power(self) -> None:
+        server = self.random.choice([each for each in self.servers if each.disk] or self.servers)
+        last = server.store.log.last_zxid
+        server.stop()
+        server.lose_power()
+        self.lost_to_power += server.store.log.last_zxid < last
+
     def pause_server(self) -> None:
         server = self._server()
         server.pause()
@@ -606,6 +630,9 @@ class Run:
             self.mend,
             self.freeze,
             self.unfreeze,
+            self.slow_disk,
+            self.quicken_disks,
+            self.lose_power,
             self.pause_server,
             self.pause_leader,
             self.resume,
@@ -773,6 +800,7 @@ class Run:
         """Heals everything, and waits until all is quiet."""
         self.resume()
         self.unfreeze()
+        self.quicken_disks()
         while self._cuts:
             self.mend()
         self.start_all()

@@ -272,13 +272,13 @@ def test_misuse(
 # -- real time and virtual time
 
 
-ONLY_IN_VIRTUAL_TIME = {"pause", "hold_watches", "stop_chance", "resume_chance", "pause_server"}
+ONLY_IN_VIRTUAL_TIME = {"pause", "hold_watches", "stop_chance", "resume_chance"}
 """What needs a hand inside the client's process, and the faults that a profile brings."""
 
 CALLED_BY_THE_DRIVER = {
     *("active", "task_started", "note", "at_request", "at_reply"),
     *("wire", "advance", "broken", "stopped", "timers", "now", "count_request"),
-    *("delay", "stops", "forget"),
+    *("delay", "stops", "loses_ping", "forget"),
 }
 
 

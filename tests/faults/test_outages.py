@@ -184,3 +184,15 @@ def test_expiring_a_session(faulty: Clients) -> None:
     states.expect("SUSPENDED", "LOST", "CONNECTED")
     assert not faulty.faults.expire(session)
     assert session_of(client) != session
+
+
+def test_a_client_that_gets_no_answers_to_pings_takes_its_connection_for_dead(
+    faulty: Clients,
+) -> None:
+    client = faulty.client(timeout=2.0)
+    session = session_of(client)
+    states = States(client)
+    with faulty.faults.lose_pings(client) as outage:
+        assert outage.wait(PATIENCE)
+        states.expect("SUSPENDED", "CONNECTED")
+    assert session_of(client) == session

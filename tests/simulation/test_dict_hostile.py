@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from zkdict import State, WriteUncertain
 from zkdict.sending import Sender
 from zkfake.simulation import Simulation, sweep
+from zkfake.simulation.kinds import CLIENTS, SERVERS
 
 from ..mistakes import caught
 from . import enemies
@@ -54,10 +55,19 @@ def conclude(sim: Simulation, parties: list[Party], tasks: list[Any]) -> list[Pa
     return parties
 
 
-def hostile(seed: int, servers: int) -> list[Party]:
+LATER: dict[str, Any] = {
+    "fault_interval": (0.0, 0.0),
+    **{kind.rate: 0.0 for kind in (*CLIENTS, *SERVERS) if not kind.early},
+}
+"""Turns off what the hostile profile got after some of the seeds below were found. As each kind of
+fault draws from a source of its own, such a seed makes the world that it made then.
+"""
+
+
+def hostile(seed: int, servers: int, **knobs: Any) -> list[Party]:
     """One world: dicts of different kinds that all do everything, and at last agree."""
     dice = random.Random(f"world {seed}")
-    with Simulation(seed=seed, servers=servers, profile="hostile") as sim:
+    with Simulation(seed=seed, servers=servers, profile="hostile", **knobs) as sim:
         sim.faults.stop_chance()
         parties = [
             Party(
@@ -109,7 +119,7 @@ def let_loose(sim: Simulation, dice: random.Random, holders: list[str]) -> list[
 
 def test_an_ephemeral_key_is_put_while_the_connection_goes() -> None:
     """Found by `make hunt`: kazoo names no session at that moment."""
-    hostile(2763189223, 3)
+    hostile(2763189223, 3, **LATER)
 
 
 @pytest.mark.parametrize("servers", [1, 3])
@@ -159,12 +169,12 @@ def test_what_a_deposed_leader_answers_is_no_barrier(monkeypatch: pytest.MonkeyP
     assert any(caught(partial(deposed, seed)) for seed in range(50))
 
 
-def troubled(seed: int, servers: int) -> list[Party]:
+def troubled(seed: int, servers: int, **knobs: Any) -> list[Party]:
     """Keys and the root may be read at some times only, and some reads get an error."""
     dice = random.Random(f"troubled world {seed}")
     chance = dice.choice([0.0, 0.05, 0.3])
     with (
-        Simulation(seed=seed, servers=servers, profile="hostile") as sim,
+        Simulation(seed=seed, servers=servers, profile="hostile", **knobs) as sim,
         enemies.unexpected_answers(chance, dice, "xy") as errors,
     ):
         sim.faults.stop_chance()
@@ -200,12 +210,12 @@ def test_dicts_come_back_from_all_they_may_not_read(servers: int, seed: int) -> 
 )
 def test_an_own_write_is_shown_though_its_event_is_dropped(servers: int, seed: int) -> None:
     """Found by `make hunt`: the copy took itself for exact, and had not heard of the write."""
-    troubled(seed, servers)
+    troubled(seed, servers, **LATER)
 
 
 def test_a_read_that_is_answered_with_a_lost_connection_is_made_again() -> None:
     """Found by `make hunt`: the dict began to listen while the client told of its first state."""
-    troubled(626299360, 1)
+    troubled(626299360, 1, **LATER)
 
 
 def contested(seed: int, servers: int) -> list[Party]:

@@ -10,12 +10,15 @@ The leader also ends what is over: sessions that were not heard of for their tim
 containers, TTL znodes. Each end is a request of its own. Containers and TTL znodes are looked at
 again and again; those that are over then are taken away one by one, so many in a minute, and before
 the last one is gone nobody looks again.
+
+Transactions carry the time of the leader's clock, and the age of a TTL znode goes by it. Sessions
+go by the time that has passed.
 """
 
 from collections import deque
 from collections.abc import Callable
 
-from zkfake.ensemble.role import Surroundings
+from zkfake.ensemble.role import Member, Surroundings
 from zkfake.log import CONTAINER, Transaction
 from zkfake.protocol import (
     SESSION_OPS,
@@ -40,16 +43,17 @@ class Decisions:
     def __init__(
         self,
         ensemble: Surroundings,
-        server_id: int,
+        member: Member,
         tip: Tree,
         zxid: int,
         sessions: SessionTracker,
         membership: Callable[[], Membership] | None = None,
     ) -> None:
-        """``server_id``: the leader's. ``zxid``: the one below the first that is given.
+        """``member``: the leader. ``zxid``: the one below the first that is given.
         ``membership``: what a reconfiguration starts from; ``None`` on a standalone server.
         """
-        self._server_id = server_id
+        self._member = member
+        self._server_id = member.id
         self._membership = membership
         self.tip = tip
         self.zxid = zxid
@@ -70,13 +74,14 @@ class Decisions:
         ``origin``: the server it came through; ``None`` for the leader's own.
         """
         now = self._ensemble.now
+        wall = now + self._member.clock_offset
         zxid, op, session_id = self.zxid + 1, request.op, request.session_id
         session = self.sessions.get(session_id) or self._local.get(session_id)
         if op in SESSION_OPS:
             if op is Op.CLOSE_SESSION:
                 if session is not None:
                     self.sessions.start_closing(session)
-                return self._rules.close_session(self.tip, session_id, zxid, now)
+                return self._rules.close_session(self.tip, session_id, zxid, wall)
             if isinstance(request.record, CreateSessionRequest):
                 timeout = request.record.timeout
                 if origin is not None:
@@ -84,7 +89,7 @@ class Decisions:
                         self.sessions.open(session_id, timeout, origin, now)
                     else:
                         session.server_id = origin
-                return Transaction(zxid, now, session_id, op, timeout=timeout)
+                return Transaction(zxid, wall, session_id, op, timeout=timeout)
         if origin is not None:
             if session is None:
                 if origin == self._server_id:
@@ -96,7 +101,7 @@ class Decisions:
                 request = request._replace(session_fault=Code.SESSION_MOVED)
         if request.record is None and not request.spends_zxid:
             zxid -= 1
-        transaction = self._rules.prepare(self.tip, request, zxid, now, self._membership)
+        transaction = self._rules.prepare(self.tip, request, zxid, wall, self._membership)
         if (
             transaction.error
             and transaction.error is Code.EPHEMERAL_ON_LOCAL_SESSION
@@ -154,12 +159,13 @@ class Decisions:
 
     def _is_over(self, path: str) -> bool:
         node = self.tip.nodes[path]
+        age = self._ensemble.now + self._member.clock_offset - node.mtime
         if self.tip.child_count(path):
             return False
         if node.reap == CONTAINER:
             limit = self._settings.container_never_used
-            return node.creates > 0 or 0 < limit < self._ensemble.now - node.mtime
-        return self._ensemble.now - node.mtime > node.reap
+            return node.creates > 0 or 0 < limit < age
+        return age > node.reap
 
 
 def creating(session_id: int, timeout: int) -> Request:

@@ -391,7 +391,9 @@ class Ensemble:
         """
         tree.zxid = zxid
         running = [member for member in self.members if member.running]
-        settled = self.links.quiet and all(member.settled for member in running)
+        settled = self.standalone or (
+            self.links.quiet and all(member.settled for member in running)
+        )
         if not settled:  # what is on its way belongs to another past
             for member in running:
                 member.become(Role())

@@ -2,8 +2,8 @@
 
 * It takes over the leader's log when it joins, says so, and serves clients once the leader tells it
   to.
-* It puts each proposal into its log and acknowledges it. It applies what the leader says is
-  committed, in order, each server at its own pace.
+* It puts each proposal into its log and acknowledges it once that is on disk. It applies what the
+  leader says is committed, in order, each server at its own pace.
 * Reads are its own; writes and syncs go to the leader, and are answered here once they, and all
   before them, have been applied here.
 * It tells the leader twice a tick which sessions it heard of; whether one may go on here, the
@@ -84,7 +84,7 @@ class Following(Role):
             store.append(transaction)
         store.current_epoch = catchup.epoch
         self._accepted = deque((entry, None) for entry in store.log.after(store.tree.zxid))
-        self._end.send(self.leader.ack, self._peer, store.log.last_zxid)
+        self._acknowledge(store.log.last_zxid)
 
     def _tell_of(self, catchup: Catchup) -> None:
         tell, server, entries = self._ensemble.tell, self.id, catchup.entries
@@ -120,7 +120,10 @@ class Following(Role):
         """A proposal; ``complete`` where the request came from here."""
         self._store.append(transaction)
         self._accepted.append((transaction, complete))
-        self._end.send(self.leader.ack, self._peer, transaction.zxid)
+        self._acknowledge(transaction.zxid)
+
+    def _acknowledge(self, zxid: int) -> None:
+        self._member.disk.write(zxid, self._end.send, self.leader.ack, self._peer, zxid)
 
     def commit(self, zxid: int, designated: int | None = None) -> None:
         """All proposals up to ``zxid`` are committed. ``designated``: the last one is a

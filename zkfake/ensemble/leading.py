@@ -5,8 +5,8 @@
   cut off.
 * Once a quorum has the same log, all of that is committed and the leader is established: its zxid
   is its epoch with a counter of 0, it starts every session's timeout anew, and it serves.
-* A proposal is committed once a quorum has it in its log, in the order of the log. Followers get
-  proposals and then commits, observers hear only of what is committed.
+* A proposal is committed once a quorum has it in its log, on disk, in the order of the log.
+  Followers get proposals and then commits, observers hear only of what is committed.
 * From the proposal of a reconfiguration until its commit, a quorum is one of both configurations.
   Who follows without a vote gets proposals as followers do, and counts for nothing.
 * A leader that has no vote in the configuration it has just committed, or is reached elsewhere from
@@ -126,13 +126,13 @@ class Leading(Role):
             fold(self._known, transaction)
         self.sessions = SessionTracker(ensemble.settings.tick_time)
         self.decisions = Decisions(
-            ensemble, member.id, tip, epoch << 32, self.sessions, self._membership
+            ensemble, member, tip, epoch << 32, self.sessions, self._membership
         )
         self._began = ensemble.now
         patience = ensemble.settings.init_limit * ensemble.settings.tick_time
         self._give_up = self._later(ensemble.now + patience, self._require_establishment)
         self._look: Timer | None = None
-        ensemble.turns.post(self._commit_acked)
+        ensemble.turns.post(member.disk.write, store.log.last_zxid, self._commit_acked)
 
     @property
     def settled(self) -> bool:  # type: ignore[override]
@@ -177,10 +177,10 @@ class Leading(Role):
         return store.config.has_quorum(there) and store.seen.has_quorum(there)
 
     def _acked(self, zxid: int) -> list[int]:
-        """Who has the log up to ``zxid``; -1: who is there at all. Those who have no vote are among
-        them.
+        """Who has the log up to ``zxid`` on disk; -1: who is there at all. Those who have no vote
+        are among them.
         """
-        acked = [self.member.id]
+        acked = [self.member.id] if self.member.disk.synced >= zxid else []
         for id_, peer in self._peers.items():
             if peer.acked >= zxid:
                 acked.append(id_)
@@ -355,7 +355,7 @@ class Leading(Role):
         for id_, peer in self._peers.items():
             if not peer.learner.observer:
                 peer.end.send(peer.learner.accept, transaction, complete if id_ == origin else None)
-        self._commit_acked()
+        self.member.disk.write(transaction.zxid, self._commit_acked)
 
     def _answer(self, peer: Peer | None, done: Callable[[], None]) -> None:
         """Calls ``done`` behind all that was proposed before, at the learner or here."""

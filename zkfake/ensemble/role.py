@@ -17,6 +17,7 @@ from zkfake.tree import Change, Tree
 if TYPE_CHECKING:
     from random import Random
 
+    from zkfake.ensemble.disk import Disk
     from zkfake.ensemble.events import Tell
     from zkfake.ensemble.links import Links, Range, Turns
     from zkfake.ensemble.past import Past
@@ -77,8 +78,11 @@ class Member(Protocol):
     """A server, as its role and its ensemble see it."""
 
     store: Store
+    disk: Disk
     role: Role
     zxid: int
+    clock_offset: int
+    """What its clock says beyond the true time, milliseconds."""
 
     @property
     def id(self) -> int: ...

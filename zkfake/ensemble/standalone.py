@@ -1,7 +1,8 @@
 """The role of a server without an ensemble: what it decides is committed, and applied, at once.
 
-One call path from the request to the reply: nothing is queued, nobody is waited for. Epochs do not
-exist; zxids count from 1. Stopping keeps everything; sessions get their full timeout again.
+One call path from the request to the reply: nothing is queued, nobody is waited for but a slow
+disk. A write that waits for it is carried out, as far as anybody can tell, when it is on it. Epochs
+do not exist; zxids count from 1. Stopping keeps everything; sessions get their full timeout again.
 """
 
 from __future__ import annotations
@@ -33,13 +34,14 @@ class Standalone(Role):
         self._ensemble = ensemble
         self.member = member
         self._store = member.store
+        self._disk = member.disk
         self._log = ensemble.log
         sessions = SessionTracker(ensemble.settings.tick_time)
         for session_id, timeout in member.store.sessions.items():
             sessions.open(session_id, timeout, member.id, ensemble.now)
         self.sessions = sessions
         self.decisions = Decisions(
-            ensemble, member.id, self._store.tree, ensemble.log.last_zxid, sessions
+            ensemble, member, self._store.tree, ensemble.log.last_zxid, sessions
         )
         ensemble.lead(member, self, sessions)
 
@@ -49,9 +51,12 @@ class Standalone(Role):
         return self.decisions.tip
 
     def submit(self, request: Request, complete: Completion | None) -> None:
-        self.carry_out(request, self.member.id, complete)
+        self._disk.act(self._carry_out, request, self.member.id, complete)
 
     def carry_out(self, request: Request, origin: int | None, complete: Completion | None) -> None:
+        self._disk.act(self._carry_out, request, origin, complete)
+
+    def _carry_out(self, request: Request, origin: int | None, complete: Completion | None) -> None:
         decisions = self.decisions
         transaction = decisions.decide(request, origin)
         if transaction is None:

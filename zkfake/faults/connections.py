@@ -182,6 +182,7 @@ class ConnectionFaults(RequestFaults[Request]):
         self._known: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
         self._stops: dict[Hold, Callable[[Wire, str, object], bool]] = {}
         self._slow: dict[Hold, tuple[Callable[[Wire], bool], tuple[int, int]]] = {}
+        self._lost_pings: dict[Hold, Callable[[Wire], bool]] = {}
         self._requests = 0
 
     @property
@@ -256,6 +257,24 @@ class ConnectionFaults(RequestFaults[Request]):
 
             return self._hold("hold events", str(one), stops, duration)
 
+    def lose_pings(
+        self, client: Any = None, server: int | None = None, *, duration: float | None = None
+    ) -> Hold:
+        """Lose the answers to pings on the way to a client, and no other: a middlebox that is half
+        broken. Who asks for something is answered; who only listens takes the connection for dead.
+        """
+        with self._world.acting():
+            owns, who = self._covered(client)
+            number = None if server is None else check_server(server, self.server_count)
+            where = "every server" if number is None else f"server {number}"
+            text = f"{who} and {where}"
+            hold = Hold(self._world, "lose pings", text, lambda: self._lost_pings.pop(hold))
+
+            def begin() -> None:
+                self._lost_pings[hold] = lambda wire: number in (None, wire.server) and owns(wire)
+
+            return self._begin(hold, begin, duration)
+
     def _hold(
         self,
         name: str,
@@ -263,16 +282,17 @@ class ConnectionFaults(RequestFaults[Request]):
         stops: Callable[[Wire, str, object], bool],
         duration: float | None,
     ) -> Hold:
-        def end() -> None:
-            del self._stops[hold]
-            for wire in list(self._wires):
-                wire.resume()
-
         def begin() -> None:
             self._stops[hold] = stops
 
-        hold = Hold(self._world, name, text, end)
+        hold = Hold(self._world, name, text, lambda: self._release(hold))
         return self._begin(hold, begin, duration)
+
+    def _release(self, hold: Hold) -> None:
+        """What a hold has held back may go on."""
+        del self._stops[hold]
+        for wire in list(self._wires):
+            wire.resume()
 
     # -- who is meant
 
@@ -355,6 +375,12 @@ class ConnectionFaults(RequestFaults[Request]):
         for hold in holding:
             hold.strike()
         return bool(holding)
+
+    def loses_ping(self, wire: Wire) -> bool:
+        losing = [hold for hold, loses in self._lost_pings.items() if loses(wire)]
+        for hold in losing:
+            hold.strike()
+        return bool(losing)
 
     def forget(self, wire: Wire) -> None:
         self._wires.pop(wire, None)

@@ -42,6 +42,11 @@ class ServerFaults(Outages):
 
     _world: ServerWorld
 
+    def __init__(self, world: ServerWorld) -> None:
+        super().__init__(world)
+        self._changes: dict[tuple[object, str], list[list[tuple[int, int]]]] = {}
+        """What attributes were before, and are by each outage that changes them."""
+
     @property
     def server_count(self) -> int:
         """How many servers there are, stopped ones and observers included."""
@@ -56,6 +61,23 @@ class ServerFaults(Outages):
             number = self._number(server)
             outage = Outage(world, "stop server", str(number), lambda: world.start_server(number))
             return self._begin(outage, lambda: world.stop_server(number), duration)
+
+    def cut_power(self, server: int | None = None, *, duration: float | None = None) -> Outage:
+        """Stop a server as a loss of power does: what it had accepted and its disk had not synced
+        is lost. Without `slow_disk` there is nothing of that.
+
+        A server acknowledges what its disk has synced, so nothing is lost that was acknowledged.
+        """
+        world = self._world
+        with world.acting():
+            number = self._number(server)
+
+            def cut() -> None:
+                world.stop_server(number)
+                world.call(world.replicas[number - 1].lose_power)
+
+            outage = Outage(world, "cut power", str(number), lambda: world.start_server(number))
+            return self._begin(outage, cut, duration)
 
     def lose_quorum(self, *, duration: float | None = None) -> Outage:
         """Stop servers, those with the highest numbers first, until the rest is no quorum."""
@@ -150,16 +172,77 @@ class ServerFaults(Outages):
         with self._world.acting():
             number = self._number(server)
             applying = self._world.replicas[number - 1].applying
-            before = applying.lag
+            text = f"server {number}, {lag[0]} to {lag[1]} s"
+            return self._change("lag", text, applying, "lag", milli, duration)
+
+    def slow_disk(
+        self,
+        server: int | None,
+        sync_time: tuple[float, float],
+        *,
+        duration: float | None = None,
+    ) -> Outage:
+        """Let a server's disk take a range of seconds to sync: it acknowledges proposals so late.
+
+        A write is slow when a quorum needs that server, or when it is the only one there is.
+        """
+        milli = milliseconds(sync_time)
+        with self._world.acting():
+            number = self._number(server)
+            disk = self._world.replicas[number - 1].disk
+            text = f"server {number}, {sync_time[0]} to {sync_time[1]} s"
+            return self._change("slow disk", text, disk, "sync_time", milli, duration)
+
+    def _change(
+        self,
+        name: str,
+        text: str,
+        place: object,
+        attribute: str,
+        value: tuple[int, int],
+        duration: float | None,
+    ) -> Outage:
+        """An attribute has another value. Of several such outages the youngest counts."""
+        changes = self._changes.setdefault((place, attribute), [])
+        own = [value]  # a list of its own: equal values are still different changes
+
+        def change() -> None:
+            if not changes:
+                changes.append([getattr(place, attribute)])
+            changes.append(own)
+            setattr(place, attribute, value)
+
+        def restore() -> None:
+            changes[:] = [each for each in changes if each is not own]
+            setattr(place, attribute, changes[-1][0])
+            if len(changes) == 1:
+                changes.clear()
+
+        world = self._world
+        outage = Outage(world, name, text, lambda: world.call(restore))
+        return self._begin(outage, lambda: world.call(change), duration)
+
+    def skew_clock(
+        self, server: int | None, seconds: float, *, duration: float | None = None
+    ) -> Outage:
+        """Put a server's clock forward, or back where ``seconds`` is negative.
+
+        While it leads, znodes get their times from it, and the age of TTL znodes goes by it.
+        Sessions do not: they go by the time that passes.
+        """
+        with self._world.acting():
+            number = self._number(server)
+            replica = self._world.replicas[number - 1]
+            offset = round(seconds * 1000)
 
             def change() -> None:
-                applying.lag = milli
+                replica.clock_offset += offset
 
             def restore() -> None:
-                applying.lag = before
+                replica.clock_offset -= offset
 
-            text = f"server {number}, {lag[0]} to {lag[1]} s"
-            return self._begin(Outage(self._world, "lag", text, restore), change, duration)
+            text = f"server {number}, {seconds:+} s"
+            return self._begin(Outage(self._world, "skew clock", text, restore), change, duration)
 
     def slow_servers(
         self, one: int, other: int, latency: tuple[float, float], *, duration: float | None = None

@@ -63,6 +63,9 @@ class Conditions(Protocol):
     def stops(self, wire: Wire, direction: str, tag: object) -> bool:
         """Whether something has to stand still."""
 
+    def loses_ping(self, wire: Wire) -> bool:
+        """Whether the answer to a ping does not get to the client."""
+
     def forget(self, wire: Wire) -> None:
         """The wire is over at both ends."""
 
@@ -301,7 +304,10 @@ class Wire:
             start = end
             request, tag = self._answered(frame)
             before = behind = False
-            if request is not None and request.number:
+            if request is not None and request.head.xid == PING_XID:
+                if self._conditions.loses_ping(self):
+                    continue
+            elif request is not None and request.number:
                 before, behind = self._conditions.at_reply(request)
                 if self._core is None:
                     return  # lost by an action of a rule

@@ -1,64 +1,93 @@
-"""Faults by chance: a profile's rates, drawn for each request that reaches a server.
+"""Faults by chance: a profile's rates, drawn for each request that reaches a server, and kinds that
+have a rate, drawn at instants of virtual time.
 
 Rules that live here: outages last as long as the profile's ``outage`` range says; there are never
-two of a kind for one client, nor two among the servers at a time, so that the ensemble can heal.
+two of a kind for one client, nor two of a group (`zkfake.simulation.kinds`) among the servers.
 """
 
 from __future__ import annotations
 
-from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
+
+from zkfake.simulation.kinds import CLIENTS, SERVERS, ClientKind, Dice, ServerKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from random import Random
 
-    from zkfake.faults.outages import Direction, Outage
+    from zkfake.faults.outages import Outage
+    from zkfake.simulation.kinds import Strikes
     from zkfake.simulation.links import Request
     from zkfake.simulation.profiles import Profile
 
 __all__ = ["Chance"]
 
-
-class Strikes(Protocol):
-    """`zkfake.simulation.faults.Faults`: what chance may do."""
-
-    @property
-    def server_count(self) -> int: ...
-    def note(self, name: str, text: str) -> None: ...
-    def expire(self, client: Any) -> bool: ...
-    def pause(self, client: Any, *, duration: float | None = None) -> Outage: ...
-    def hold_watches(self, client: Any, *, duration: float | None = None) -> Outage: ...
-    def partition(
-        self, client: Any, *, direction: Direction, duration: float | None = None
-    ) -> Outage: ...
-    def stop_server(self, server: int, *, duration: float | None = None) -> Outage: ...
-    def isolate(self, server: int, *, duration: float | None = None) -> Outage: ...
-    def freeze(self, server: int, *, duration: float | None = None) -> Outage: ...
-    def pause_server(self, server: int, *, duration: float | None = None) -> Outage: ...
+_DROPS = ("drop_before_request", "drop_before_reply", "drop_after_reply")
 
 
 class Chance:
     """Draws the faults of one simulation."""
 
-    def __init__(self, faults: Strikes, profile: Profile, random: Random) -> None:
+    def __init__(
+        self,
+        faults: Strikes,
+        profile: Profile,
+        stream: Callable[[str], Random],
+        later: Callable[[float, Callable[[], None]], object],
+        clients: Callable[[], list[str]],
+    ) -> None:
+        """``stream``: the random source of that name. ``later``: calls an action after so many
+        virtual seconds. ``clients``: the names of those there are by now.
+        """
         self._faults = faults
         self._profile = profile
-        self._random = random
+        self._later = later
+        self._names = clients
+        servers = faults.server_count
+
+        def dice(name: str) -> Dice:
+            return Dice(stream(name), servers, profile.outage, profile.slowness)
+
+        self._early = dice("faults")
         self._present: dict[tuple[str, str], Outage] = {}
-        self.has_rates = profile.has_faults
-        self.on = self.has_rates
-        """Whether anything is drawn at all."""
-        self._clients = [(knob, strike) for knob, strike in _CLIENTS if getattr(profile, knob)]
-        self._servers = [
-            (knob, strike)
-            for knob, strike in _SERVERS
-            if getattr(profile, knob) and faults.server_count > 1
+        self._clients = [
+            (kind, self._early if kind.early else dice(f"faults/{kind.rate}"))
+            for kind in CLIENTS
+            if getattr(profile, kind.rate)
         ]
+        self._servers = [
+            (kind, self._early if kind.early else dice(f"faults/{kind.rate}"))
+            for kind in SERVERS
+            if getattr(profile, kind.rate) and servers > 1
+        ]
+        self._by_time = dice("faults/by time")
+        self._at_clients = [kind for kind, _ in self._clients]
+        self._at_servers = [
+            kind for kind in SERVERS if getattr(profile, kind.rate) and (servers > 1 or kind.alone)
+        ]
+        self._drops = any(getattr(profile, knob) for knob in _DROPS)
+        self.on = False
+        """Whether anything is drawn at all."""
+        self._turn = 0
+        self.resume()
+
+    def stop(self) -> None:
+        """Nothing is drawn any more."""
+        self.on = False
+        self._turn += 1
+
+    def resume(self) -> None:
+        """The profile's rates count, and the next instant is drawn."""
+        if not self.on and self._profile.has_faults:
+            self.on = True
+            if self._profile.fault_interval != (0, 0):
+                self._wait()
+
+    # -- by request
 
     def drops(self, knob: str, request: Request) -> bool:
         """Whether the request's connection is lost at this point."""
-        if not self._happens(knob):
+        if not self._happens(knob, self._early):
             return False
         self._faults.note(knob.replace("_", " "), str(request))
         return True
@@ -66,16 +95,22 @@ class Chance:
     def strike(self, request: Request) -> None:
         """Begin what the rates say."""
         client = request.link.client
-        for knob, strike in self._clients:
-            if self._happens(knob):
-                self._begin((knob, client), partial(strike, self, client))
-        for knob, strike_servers in self._servers:
-            if self._happens(knob):
-                self._begin(("servers", ""), partial(strike_servers, self))
+        for kind, dice in self._clients:
+            if self._happens(kind.rate, dice):
+                self._strike_client(kind, dice, client)
+        for server_kind, dice in self._servers:
+            if self._happens(server_kind.rate, dice):
+                self._strike_servers(server_kind, dice)
 
-    def _happens(self, knob: str) -> bool:
+    def _happens(self, knob: str, dice: Dice) -> bool:
         rate: float = getattr(self._profile, knob)
-        return rate > 0 and self._random.random() < rate
+        return rate > 0 and dice.random.random() < rate
+
+    def _strike_client(self, kind: ClientKind, dice: Dice, client: str) -> None:
+        self._begin((kind.rate, client), lambda: kind.strike(self._faults, dice, client))
+
+    def _strike_servers(self, kind: ServerKind, dice: Dice) -> None:
+        self._begin((kind.group, ""), lambda: kind.strike(self._faults, dice))
 
     def _begin(self, what: tuple[str, str], begin: Callable[[], Outage | None]) -> None:
         before = self._present.get(what)
@@ -84,49 +119,28 @@ class Chance:
             if outage is not None:
                 self._present[what] = outage
 
-    def _duration(self) -> float:
-        low, high = self._profile.outage
-        return round(low + self._random.random() * (high - low), 6)
+    # -- by time
 
-    def _server(self) -> int:
-        return 1 + int(self._random.random() * self._faults.server_count)
+    def _wait(self) -> None:
+        turn = self._turn
 
-    def partition(self, client: str) -> Outage:
-        directions: tuple[Direction, ...] = ("both", "to_server", "to_client")
-        direction = directions[int(self._random.random() * 3)]
-        return self._faults.partition(client, direction=direction, duration=self._duration())
+        def strike() -> None:
+            if self._turn == turn:  # else it was stopped meanwhile
+                self._strike_now()
+                self._wait()
 
-    def pause(self, client: str) -> Outage:
-        return self._faults.pause(client, duration=self._duration())
+        self._later(self._by_time.between(*self._profile.fault_interval), strike)
 
-    def hold_watches(self, client: str) -> Outage:
-        return self._faults.hold_watches(client, duration=self._duration())
-
-    def expire(self, client: str) -> None:
-        self._faults.expire(client)
-
-    def stop_server(self) -> Outage:
-        return self._faults.stop_server(self._server(), duration=self._duration())
-
-    def isolate(self) -> Outage:
-        return self._faults.isolate(self._server(), duration=self._duration())
-
-    def freeze(self) -> Outage:
-        return self._faults.freeze(self._server(), duration=self._duration())
-
-    def pause_server(self) -> Outage:
-        return self._faults.pause_server(self._server(), duration=self._duration())
-
-
-_CLIENTS: tuple[tuple[str, Callable[[Chance, str], Outage | None]], ...] = (
-    ("partition", Chance.partition),
-    ("pause", Chance.pause),
-    ("hold_watches", Chance.hold_watches),
-    ("expire", Chance.expire),
-)
-_SERVERS: tuple[tuple[str, Callable[[Chance], Outage]], ...] = (
-    ("stop_server", Chance.stop_server),
-    ("isolate_server", Chance.isolate),
-    ("freeze_server", Chance.freeze),
-    ("pause_server", Chance.pause_server),
-)
+    def _strike_now(self) -> None:
+        """A fault of a kind that has a rate, at a client or among the servers."""
+        dice, names = self._by_time, self._names()
+        at_servers = dice.random.random() < 0.5
+        if self._at_servers and (at_servers or not names):
+            self._strike_servers(dice.choice(self._at_servers), dice)
+        elif names and (self._at_clients or self._drops):
+            client = dice.choice(names)
+            place = int(dice.random.random() * (len(self._at_clients) + self._drops))
+            if place == len(self._at_clients):
+                self._faults.drop(client)
+            else:
+                self._strike_client(self._at_clients[place], dice, client)

@@ -22,7 +22,7 @@ from zkfake.faults.requests import RequestFaults
 from zkfake.faults.servers import ServerFaults
 from zkfake.simulation.chance import Chance
 from zkfake.simulation.errors import SimulationError
-from zkfake.simulation.links import Request
+from zkfake.simulation.links import Link, Request
 from zkfake.simulation.world import World
 
 if TYPE_CHECKING:
@@ -70,13 +70,20 @@ class Faults(RequestFaults[Request], ServerFaults):
     """The faults of one simulation: ``sim.faults``."""
 
     def __init__(
-        self, scheduler: Scheduler, network: Network, profile: Profile, random: Random
+        self,
+        scheduler: Scheduler,
+        network: Network,
+        profile: Profile,
+        stream: Callable[[str], Random],
     ) -> None:
+        """``stream``: the random source of that name."""
         super().__init__(World(scheduler, network))
         self._scheduler = scheduler
         self._network = network
         self._freezes: dict[_Freeze, None] = {}
-        self._chance = Chance(self, profile, random)
+        self._chance = Chance(
+            self, profile, stream, self._world.later, lambda: list(network.clients)
+        )
 
     @property
     def active(self) -> bool:
@@ -200,6 +207,29 @@ class Faults(RequestFaults[Request], ServerFaults):
         outage = Outage(self._world, "hold events", name, lambda: network.release_events(name))
         return self._begin(outage, lambda: network.hold_events(name), duration)
 
+    def lose_pings(
+        self, client: Any = None, server: int | None = None, *, duration: float | None = None
+    ) -> Outage:
+        """Lose the answers to pings on the way to a client, and no other: a middlebox that is half
+        broken. Who asks for something is answered; who only listens takes the connection for dead.
+        """
+        network = self._network
+        pairs = [
+            (each, number) for each in self._clients(client) for number in self._numbers(server)
+        ]
+
+        def begin() -> None:
+            for pair in pairs:
+                network.lose_pings(*pair)
+
+        def end() -> None:
+            for pair in pairs:
+                network.bring_pings(*pair)
+
+        where = "every server" if server is None else f"server {server}"
+        text = f"{self._title(client)} and {where}"
+        return self._begin(Outage(self._world, "lose pings", text, end), begin, duration)
+
     # -- servers
 
     def pause_server(self, server: int | None = None, *, duration: float | None = None) -> Outage:
@@ -216,6 +246,26 @@ class Faults(RequestFaults[Request], ServerFaults):
         )
         return self._begin(outage, lambda: network.pause_server(number), duration)
 
+    def mute_server(self, server: int | None = None, *, duration: float | None = None) -> Outage:
+        """Let a server take connections and never answer on them; ``None``: the leader. Those that
+        it has go on.
+
+        As with a server whose system takes connections while its own thread for that is stuck. What
+        clients have sent is read when it heals.
+        """
+        number = self._number(server)
+        network = self._network
+        unread: list[Link] = []
+
+        def begin() -> None:
+            nonlocal unread
+            unread = network.mute_server(number)
+
+        def end() -> None:
+            network.unmute_server(number, unread)
+
+        return self._begin(Outage(self._world, "mute server", str(number), end), begin, duration)
+
     # -- sessions
 
     def expire(self, client: Any) -> bool:
@@ -228,12 +278,12 @@ class Faults(RequestFaults[Request], ServerFaults):
     # -- all of them
 
     def stop_chance(self) -> None:
-        """No more faults by the profile's rates."""
-        self._chance.on = False
+        """No more faults by chance."""
+        self._chance.stop()
 
     def resume_chance(self) -> None:
-        """Faults by the profile's rates again, after `stop_chance` or `Simulation.settle`."""
-        self._chance.on = self._chance.has_rates
+        """Faults by chance again, after `stop_chance` or `Simulation.settle`."""
+        self._chance.resume()
 
     # -- called by the simulation
 

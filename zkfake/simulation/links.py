@@ -3,7 +3,7 @@
 Rules that live here:
 
 - A link is two streams, each in order, each with a latency. Nothing is lost or repeated inside a
-  stream; a stream can only be late, stand still, or end.
+  stream but answers to pings, by a fault; a stream can only be late, stand still, or end.
 - A server that lost a connection hears nothing of what was still on its way through it.
 - A request is handed to the server when its frame is whole; that is where faults may strike, and
   where its reply leaves the server.
@@ -188,6 +188,8 @@ class Link:
         self.ip = network.address_of(client)
         self.open = True
         """False once the server has closed it or knows that it was lost."""
+        self.pings_lost = 0
+        """How many faults take the answers to pings out of the stream to the client."""
 
         def draw() -> int:
             return network.draw_latency(client)
@@ -332,7 +334,8 @@ class Link:
                 self.downstream.send(frame, _IS_EVENT)
                 continue
             if not request.number:
-                self.downstream.send(frame)
+                if not self.pings_lost:
+                    self.downstream.send(frame)
                 continue
             before = behind = False
             if gate is not None and gate.active:

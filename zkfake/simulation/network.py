@@ -56,6 +56,8 @@ class Network:
         self._cuts: dict[tuple[str, int, str], int] = {}
         self._holds: dict[str, int] = {}
         self._paused: dict[int, int] = {}
+        self._muted: dict[int, list[list[Link]]] = {}
+        self._pings_lost: dict[tuple[str, int], int] = {}
         self._waiting: list[Task] = []
         self._connections = 0
         self._ips: dict[str, str] = {}
@@ -115,6 +117,10 @@ class Network:
         for stream, direction in ((link.upstream, "to_server"), (link.downstream, "to_client")):
             stream.blocked = self._cut(client, server, direction)
         link.upstream.blocked += self._paused.get(server, 0)
+        for unread in self._muted.get(server, ()):
+            unread.append(link)
+            link.upstream.block()
+        link.pings_lost = self._pings_lost.get((client, server), 0)
         for _ in range(self._holds.get(client, 0)):
             link.downstream.hold_events()
         self.history.append(Connected(self.time, client, link.number, server))
@@ -167,6 +173,36 @@ class Network:
         for link in self.links:
             if link.server == server:
                 link.upstream.unblock()
+
+    def mute_server(self, server: int) -> list[Link]:
+        """A server reads nothing from connections that are made from now on; what `unmute_server`
+        is to be given.
+        """
+        unread: list[Link] = []
+        self._muted.setdefault(server, []).append(unread)
+        return unread
+
+    def unmute_server(self, server: int, unread: list[Link]) -> None:
+        """Takes one `mute_server` back."""
+        # By identity: two lists without a link are equal.
+        self._muted[server] = [each for each in self._muted[server] if each is not unread]
+        for link in unread:
+            link.upstream.unblock()
+
+    def lose_pings(self, client: str, server: int) -> None:
+        """Answers to pings do not reach the client; counted."""
+        self._count_lost_pings(client, server, 1)
+
+    def bring_pings(self, client: str, server: int) -> None:
+        """Takes one `lose_pings` back."""
+        self._count_lost_pings(client, server, -1)
+
+    def _count_lost_pings(self, client: str, server: int, change: int) -> None:
+        key = (client, server)
+        self._pings_lost[key] = self._pings_lost.get(key, 0) + change
+        for link in self.links:
+            if (link.client, link.server) == key:
+                link.pings_lost += change
 
     def slow(self, client: str, latency: tuple[float, float]) -> None:
         self._slow.setdefault(client, []).append(_microseconds(latency))

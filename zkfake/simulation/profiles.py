@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from zkfake.simulation.kinds import CLIENTS, SERVERS
+
 __all__ = ["PROFILES", "Profile", "profile_of"]
 
 
@@ -49,6 +51,14 @@ class Profile:
     """For each request: its client's session is closed on the server."""
     hold_watches: float = 0.0
     """For each request: its client's watch callbacks are held back for ``outage`` seconds."""
+    hold_events: float = 0.0
+    """For each request: what servers send its client stands still from the next watch event on, for
+    as long.
+    """
+    slow: float = 0.0
+    """For each request: its client's latency is one of ``slowness`` for as long."""
+    lose_pings: float = 0.0
+    """For each request: its client gets no answers to pings for as long."""
     stop_server: float = 0.0
     """For each request, in an ensemble: a server stops for ``outage`` seconds."""
     isolate_server: float = 0.0
@@ -57,8 +67,35 @@ class Profile:
     """For each request, in an ensemble: a server applies nothing for as long."""
     pause_server: float = 0.0
     """For each request, in an ensemble: a server's process stands still for as long."""
+    isolate_one_way: float = 0.0
+    """For each request, in an ensemble: a server does not hear the others, or they do not hear it.
+    """
+    partition_servers: float = 0.0
+    """For each request, in an ensemble: a link between two servers is cut, both ways or one."""
+    lose_quorum: float = 0.0
+    """For each request, in an ensemble: so many servers stop that the rest is no quorum."""
+    cut_power: float = 0.0
+    """For each request, in an ensemble: a server stops, and loses what its disk had not synced."""
+    mute_server: float = 0.0
+    """For each request, in an ensemble: a server takes connections and never answers on them."""
+    lag_server: float = 0.0
+    """For each request, in an ensemble: a server applies what is committed late, by ``slowness``.
+    """
+    slow_servers: float = 0.0
+    """For each request, in an ensemble: a link between two servers is slow, by ``slowness``."""
+    slow_disk: float = 0.0
+    """For each request, in an ensemble: a server's disk is slow, by ``slowness``."""
+    skew_clock: float = 0.0
+    """For each request, in an ensemble: a server's clock is wrong, by a minute at most."""
+    fault_interval: tuple[float, float] = (0.0, 0.0)
+    """From one virtual instant at which a fault begins, whatever is asked, to the next; (0, 0):
+    there are none. It is of a kind that has a rate above: at a client as often as among the
+    servers, and each kind as often as another.
+    """
     outage: tuple[float, float] = (0.5, 20.0)
-    """How long the outages that the rates above begin last."""
+    """How long the outages that begin by chance last."""
+    slowness: tuple[float, float] = (0.0, 2.0)
+    """What is slow by chance takes a time from the shortest to one that is drawn."""
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -78,14 +115,7 @@ FAULT_RATES = (
     "drop_before_request",
     "drop_before_reply",
     "drop_after_reply",
-    "partition",
-    "pause",
-    "expire",
-    "hold_watches",
-    "stop_server",
-    "isolate_server",
-    "freeze_server",
-    "pause_server",
+    *(kind.rate for kind in (*CLIENTS, *SERVERS)),
 )
 
 PROFILES = {
@@ -100,6 +130,7 @@ PROFILES = {
         drop_before_request=0.0005,
         drop_before_reply=0.0005,
         drop_after_reply=0.0005,
+        fault_interval=(60.0, 3600.0),
     ),
     "hostile": Profile(
         latency=(0.0001, 0.2),
@@ -119,6 +150,19 @@ PROFILES = {
         isolate_server=0.003,
         freeze_server=0.003,
         pause_server=0.003,
+        hold_events=0.01,
+        slow=0.005,
+        lose_pings=0.005,
+        isolate_one_way=0.002,
+        partition_servers=0.002,
+        lose_quorum=0.001,
+        cut_power=0.003,
+        mute_server=0.002,
+        lag_server=0.003,
+        slow_servers=0.003,
+        slow_disk=0.005,
+        skew_clock=0.003,
+        fault_interval=(1.0, 30.0),
     ),
 }
 

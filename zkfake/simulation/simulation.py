@@ -180,7 +180,7 @@ class Simulation:
         self.network = Network(
             self.scheduler, self._stream("network"), self.profile, self.history, self._world
         )
-        self.faults = Faults(self.scheduler, self.network, self.profile, self._stream("faults"))
+        self.faults = Faults(self.scheduler, self.network, self.profile, self._stream)
         self.network.gate = self.faults
         self._clients = Clients(self)
         self._world.begin(self.profile)
