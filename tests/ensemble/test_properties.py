@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from . import checks, worlds
+from .changing import Changing
 
 if TYPE_CHECKING:
     from .run import Run
@@ -82,6 +83,16 @@ def test_the_changes_do_happen() -> None:
     assert sum(len(run.handed_over) for run in runs) > 5
     sent = [sent for run in runs for sent in run.sent if sent.op == "reconfig"]
     assert {sent.error for sent in sent} >= {OK, BAD_ARGUMENTS, NO_QUORUM, IN_PROGRESS}
+
+
+def test_a_server_that_joins_while_another_one_wakes_hears_it() -> None:
+    """Found by the property: what it does not hear of a server that stands still it never heard."""
+    run = Changing(0, latency=40)
+    waking = run.servers[0]
+    waking.pause()
+    waking.resume()
+    run.join()
+    assert run.ensemble.links.joined(waking.id, run.servers[-1].id)
 
 
 def test_stale_reads_happen() -> None:

@@ -100,8 +100,9 @@ class Ensemble:
         follow without a vote until a reconfiguration has made them members.
         """
         self.introduce(member, observer)
-        for paused in self._held:
-            self.links.cut(paused.id, member.id)
+        for other in self.members:
+            if other.paused:
+                self.links.cut(other.id, member.id)
         self.members.append(member)
 
     def withdraw(self, member: Member) -> None:
