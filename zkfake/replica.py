@@ -285,6 +285,7 @@ class Replica:
         """
         if config.version > self.store.config.version:
             self.ensemble.tell(self.id, "changes place", config.place_of(self.id))
+            self.ensemble.review()  # who looks may hear of it, or may follow now
         self.store.activate(config)
         spec = self.store.config.servers.get(self.id)
         port = None if spec is None else spec.client_port

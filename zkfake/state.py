@@ -68,9 +68,17 @@ def restore(ensemble: Ensemble, snapshot: Snapshot) -> None:
         tree.zxid, ensemble.now, 0, Op.DELETE, tuple(Delete(path) for path in gone)
     )
     tree.apply(cleanup)
-    tree.nodes[CONFIG_PATH] = ensemble.tip.nodes[CONFIG_PATH]
+    _keep_configuration(ensemble, tree)
     tree.zxid = zxid
     ensemble.replace(tree, zxid, list(_differences(ensemble.tip, tree)))
+
+
+def _keep_configuration(ensemble: Ensemble, tree: Tree) -> None:
+    """``tree`` tells of the members that there are. One that is proposed at the moment is lost."""
+    node, config = ensemble.tip.nodes[CONFIG_PATH], ensemble.config
+    if not ensemble.standalone and node.mzxid > config.version:
+        node = node._replace(data=config.render(), mzxid=config.version)
+    tree.nodes[CONFIG_PATH] = node
 
 
 def remove(ensemble: Ensemble, path: str) -> None:

@@ -128,7 +128,10 @@ class Status:
             ("serverId", 0 if replica.ensemble.standalone else replica.id),
         ]
         if not replica.ensemble.standalone:
-            quorum_port, election_port = server_ports(replica.id)
+            spec = replica.store.config.servers.get(replica.id)
+            quorum_port, election_port = (
+                server_ports(replica.id) if spec is None else (spec.quorum_port, spec.election_port)
+            )
             lines += [
                 ("initLimit", settings.init_limit),
                 ("syncLimit", settings.sync_limit),

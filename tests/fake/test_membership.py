@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from zkfake import FakeZooKeeper
 
 from ..differential import wire
-from ..differential.client import Client
+from ..differential.client import PATIENCE, Client
 from ..fake.harness import OK, Reply
 
 if TYPE_CHECKING:
@@ -115,6 +116,28 @@ def test_a_snapshot_does_not_bring_members_back(fake: FakeZooKeeper) -> None:
     fake.restore(snapshot)
     assert fake.znodes[CONFIG].data == text.encode()
     assert f"server.{gone}=" in reconfig(fake, joining=f"server.{gone}=127.0.0.1:1:2:observer;3")
+
+
+def test_a_snapshot_takes_a_proposed_configuration_back(fake: FakeZooKeeper) -> None:
+    snapshot = fake.snapshot()
+    before = fake.znodes[CONFIG].data
+    leader = next(member for member in fake.members if member.mode == "leader")
+    followers = [member.id for member in fake.members if member is not leader]
+    client = Client(leader.port)
+    for number in followers:
+        fake.faults.slow_servers(leader.id, number, (600, 600))
+    texts = wire.string(None) + wire.string(str(followers[0])) + wire.string(None)
+    client.send("reconfig", texts + wire.i64(-1))
+    client.send("reconfig", texts + wire.i64(-1))
+    deadline = time.monotonic() + PATIENCE
+    while fake.znodes[CONFIG].data == before:  # what the leader has accepted
+        assert time.monotonic() < deadline
+        time.sleep(0.005)  # between two questions
+    fake.faults.heal()  # what is on its way stays there
+    fake.restore(snapshot)
+    client.close()
+    assert fake.znodes[CONFIG].data == before
+    assert f"server.{followers[0]}=" in reconfig(fake)
 
 
 def test_whom_no_vote_weighs_is_not_elected(fake: FakeZooKeeper) -> None:

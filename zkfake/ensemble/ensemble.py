@@ -400,7 +400,9 @@ class Ensemble:
                 member.become(Role())
         self.log.append(Transaction(zxid, self.now, 0, Op.ERROR))
         self.log.mark(tree)
+        config = self.config
         for member in self.members:
+            member.activate(config)
             member.replace(tree if self.standalone else tree.copy(), changes)
         for leader in self._leaders:
             leader.restart(tree, zxid)

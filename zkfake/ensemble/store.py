@@ -102,3 +102,4 @@ class Store:
         """Another tree, and a log that starts with it; the sessions go on."""
         self.tree = tree
         self.log = Log(tree.zxid)
+        self.seen = self.config
