@@ -30,6 +30,7 @@ WORLDS: dict[str, Callable[[int], Run]] = {
     "deposed": worlds.deposed,
     "relapsing": worlds.relapsing,
     "rotating": worlds.rotating,
+    "lingering": worlds.lingering,
 }
 
 
@@ -70,6 +71,7 @@ class Campaign:
                 "syncs of a deposed leader that were": checks.syncs_of_a_deposed_leader(run),
                 "syncs of a leader that were": checks.syncs_of_a_leader(run),
                 "whole trees": run.whole_trees,
+                "losses to a loss of power": run.lost_to_power,
             }
         )
 

@@ -580,8 +580,11 @@ class Run:
 
     def lose_power(self) -> None:
         server = self.random.choice([each for each in self.servers if each.disk] or self.servers)
-        last = server.store.log.last_zxid
         server.stop()
+        self._lose_power(server)
+
+    def _lose_power(self, server: Replica) -> None:
+        last = server.store.log.last_zxid
         server.lose_power()
         self.lost_to_power += server.store.log.last_zxid < last
 

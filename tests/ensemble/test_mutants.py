@@ -25,6 +25,7 @@ def check(seed: int) -> None:
     worlds.judge(worlds.deposed(seed))
     worlds.judge(worlds.relapsing(seed))
     worlds.judge(worlds.rotating(seed))
+    worlds.judge(worlds.lingering(seed))
 
 
 @pytest.mark.parametrize("plant", MUTANTS, ids=lambda plant: plant.__name__)

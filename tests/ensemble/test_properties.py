@@ -65,6 +65,12 @@ def test_a_server_that_was_away_may_lead(seed: int) -> None:
     worlds.judge(worlds.rotating(seed))
 
 
+@settings(max_examples=30, deadline=None)
+@given(SEEDS)
+def test_no_loss_of_power_takes_what_was_acknowledged(seed: int) -> None:
+    worlds.judge(worlds.lingering(seed))
+
+
 @settings(max_examples=60, deadline=None)
 @given(SEEDS)
 def test_every_promise_is_kept_while_members_come_and_go(seed: int) -> None:
@@ -121,6 +127,7 @@ def test_the_faults_do_happen() -> None:
     assert any(len(run.heard) > len(run.clients) for run in runs)
     assert sum(checks.stale_reads(run) for run in runs) > 0
     assert sum(worlds.rotating(seed).whole_trees for seed in range(5)) > 5
+    assert sum(worlds.lingering(seed).lost_to_power for seed in range(10)) > 5
 
 
 def test_two_servers_lead_for_a_while() -> None:

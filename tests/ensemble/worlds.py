@@ -6,6 +6,7 @@ from random import Random
 
 from . import checks
 from .changing import Changing
+from .lingering import Lingering
 from .run import Run
 
 
@@ -56,6 +57,13 @@ def relapsing(seed: int) -> Run:
 def rotating(seed: int) -> Run:
     """Servers that get the whole tree when they are back, and may lead soon after."""
     return Run(seed, latency=5, remembered=2).rotate(8)
+
+
+def lingering(seed: int) -> Lingering:
+    """Servers that end, or lose their power, while their disks are slow or they lag."""
+    random = Random(seed)
+    lag, voters = random.choice((0, 100, 400)), random.choice((3, 5))
+    return Lingering(seed, voters=voters, latency=5, lag=lag).linger(12)
 
 
 def changing(seed: int, steps: int = 120) -> Changing:
