@@ -232,6 +232,29 @@ def test_a_proposal_that_a_quorum_has_is_kept(servers: Make) -> None:
     assert world.at(1).connect().stat("/kept") is not None
 
 
+def test_who_lost_its_leaders_log_with_its_power_is_not_elected(servers: Make) -> None:
+    world = servers()
+    one, two, three = world.servers
+    one.stop()
+    world.at(3).connect().create("/kept")
+    two.stop()
+    world.advance(2 * TICK)  # the leader has noticed
+    one.disk.sync_time = (60_000, 60_000)
+    one.start()  # it gets the log of the next epoch's leader, but not onto its disk
+    world.advance(TICK)
+    assert one.store.accepted_epoch == 2
+    assert one.store.log.last_zxid == three.store.log.last_zxid
+    one.stop()
+    one.lose_power()
+    three.stop()
+    one.disk.sync_time = (0, 0)
+    one.start()
+    two.start()
+    world.advance(2 * TICK)
+    assert [server.mode for server in world.servers] == ["follower", "leader", None]
+    assert world.at(1).connect().stat("/kept") is not None
+
+
 def test_a_cut_that_is_mended_in_time_costs_nothing(servers: Make) -> None:
     world = servers()
     client = world.at(1).connect()

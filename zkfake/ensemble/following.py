@@ -82,9 +82,16 @@ class Following(Role):
         store.truncate(catchup.floor)
         for transaction in catchup.entries:
             store.append(transaction)
-        store.current_epoch = catchup.epoch
         self._accepted = deque((entry, None) for entry in store.log.after(store.tree.zxid))
-        self._acknowledge(store.log.last_zxid)
+        zxid = store.log.last_zxid
+        self._member.disk.write(zxid, self._taken_over, catchup.epoch, zxid)
+
+    def _taken_over(self, epoch: int, zxid: int) -> None:
+        """The leader's log is on the disk; before that its epoch may not be. A server that lost the
+        log and kept the epoch would be elected before one that has what is committed.
+        """
+        self._store.current_epoch = epoch
+        self._end.send(self.leader.ack, self._peer, zxid)
 
     def _tell_of(self, catchup: Catchup) -> None:
         tell, server, entries = self._ensemble.tell, self.id, catchup.entries

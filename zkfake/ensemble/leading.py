@@ -113,7 +113,7 @@ class Leading(Role):
         """Whether it has handed over."""
         self._ensemble = ensemble
         self._store = store = member.store
-        store.accepted_epoch = store.current_epoch = epoch
+        store.accepted_epoch = epoch
         self._connected: dict[Peer, None] = {}
         self._peers: dict[int, Peer] = {}
         self._proposals: deque[_Proposal] = deque()
@@ -132,7 +132,13 @@ class Leading(Role):
         patience = ensemble.settings.init_limit * ensemble.settings.tick_time
         self._give_up = self._later(ensemble.now + patience, self._require_establishment)
         self._look: Timer | None = None
-        ensemble.turns.post(member.disk.write, store.log.last_zxid, self._commit_acked)
+        ensemble.turns.post(member.disk.write, store.log.last_zxid, self._written)
+
+    def _written(self) -> None:
+        """Its log is on the disk; before that its epoch may not be, as on a follower."""
+        if self.member.role is self:
+            self._store.current_epoch = self.epoch
+            self._commit_acked()
 
     @property
     def settled(self) -> bool:  # type: ignore[override]

@@ -5,8 +5,8 @@
 * Sessions are a function of the log as the tree is: createSession adds one, closeSession takes it
   away.
 * ``accepted_epoch`` is the newest leader that the server has promised to follow, ``current_epoch``
-  the newest whose log it took over. A server never follows a leader older than its promise, so two
-  leaders can never both have a quorum.
+  the newest whose log it took over and has on its disk. A server never follows a leader older
+  than its promise, so two leaders can never both have a quorum.
 * ``config`` is the newest configuration that the server knows to be committed, ``seen`` the newest
   that it has in its log, which may be cut off again. Whatever needs a quorum needs one of both. A
   leader proposes no configuration before the last one is committed: so who has the second in its
