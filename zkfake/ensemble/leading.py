@@ -86,11 +86,14 @@ class Learner(Protocol):
 
 @dataclass(slots=True, eq=False)
 class Peer:
-    """A learner as its leader knows it; ``acked``: up to where it has the leader's log."""
+    """A learner as its leader knows it; ``acked``: up to where it has the leader's log.
+    ``informed``: whether it hears only of what is committed.
+    """
 
     learner: Learner
     end: End = field(init=False)
     acked: int = -1
+    informed: bool = False
 
 
 class _Proposal(NamedTuple):
@@ -214,9 +217,9 @@ class Leading(Role):
         # One has to be there: a quorum has acknowledged it.
         return next((id_ for id_ in sorted(acked) if acked[id_] == most), own)
 
-    def needs(self, member: Member) -> bool:
-        """Whether it waits for ``member`` to be established: for no observer, unless that has a
-        vote in the configuration that comes with it.
+    def needs(self, member: Member | Learner) -> bool:
+        """Whether ``member`` is asked: no observer is, unless it has a vote in a configuration that
+        is not committed yet.
         """
         return not member.observer or member.id in self._store.seen.voters
 
@@ -289,8 +292,9 @@ class Leading(Role):
             former.end.close()
         self._peers[peer.learner.id] = peer
         log, tree = self._store.log, self._store.tree
-        observes = self.established and peer.learner.observer
-        if observes:  # it may have been a follower until now
+        # An observer that may have a vote is asked for it: else nobody might be left who has one.
+        peer.informed = self.established and not self.needs(peer.learner)
+        if peer.informed:  # it may have been a follower until now
             zxid = min(zxid, self._committed)
         floor = log.floor(zxid)
         if floor is None:
@@ -308,7 +312,7 @@ class Leading(Role):
             # To a real server logs do not meet that are empty.
             shown = 0 if log.last_zxid else self.member.zxid
             catchup = Catchup(self.epoch, floor, log.after(floor), zxid=shown)
-        if observes:
+        if peer.informed:
             committed = [entry for entry in catchup.entries if entry.zxid <= self._committed]
             catchup = catchup._replace(entries=committed)
         peer.end.send(peer.learner.catch_up, catchup)
@@ -359,7 +363,7 @@ class Leading(Role):
         self._store.append(transaction)
         self._proposals.append(_Proposal(transaction, origin, complete))
         for id_, peer in self._peers.items():
-            if not peer.learner.observer:
+            if not peer.informed:
                 peer.end.send(peer.learner.accept, transaction, complete if id_ == origin else None)
         self.member.disk.write(transaction.zxid, self._commit_acked)
 
@@ -390,7 +394,7 @@ class Leading(Role):
         self._ensemble.log.append(transaction)
         designated = self._activate(self._store.seen) if self._store.seen.version == zxid else None
         for id_, peer in self._peers.items():
-            if peer.learner.observer:
+            if peer.informed:
                 done = complete if id_ == origin else None
                 peer.end.send(peer.learner.inform, transaction, done, designated)
             else:
