@@ -60,6 +60,8 @@ def test_ours_shows_what_live_servers_show_and_nothing_else(name: str) -> None:
 def test_what_is_argued_has_a_rule() -> None:
     assert {*ARGUED} <= {*SCENARIOS}
     assert {rule for outcomes in ARGUED.values() for rule in outcomes.values()} == {*RULES}
+    for name, outcomes in ARGUED.items():
+        assert not {*outcomes} & {*recorded.outcomes(name)}, f"live servers showed it: {name}"
 
 
 def test_live_servers_show_nothing_else(live_home: str | None) -> None:

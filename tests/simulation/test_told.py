@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from kazoo.client import KazooClient
 
 WRITES = 10
-FIRST = 1
+FIRST = 0
 """The first seed that shows it."""
 
 

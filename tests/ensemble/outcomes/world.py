@@ -341,10 +341,11 @@ class World(ABC):
         for _ in range(200):
             for server in servers:
                 again = self.again(client, server)
-                if again.shaken() == "accepted":
+                shaken = again.shaken()
+                if shaken == "accepted":
                     return again
             self.sleep(0.05)  # nobody serves, or who does is behind
-        raise DisturbedError("no server takes the session")
+        raise DisturbedError(f"no server takes the session, the last answer: {shaken}")
 
     def path(self, name: str) -> str:
         return f"{self.root}/{name}"
