@@ -81,8 +81,10 @@ class Changing(Run):
 
     # -- programs
 
-    def change(self, steps: int) -> Changing:
-        """Clients, every fault there is, and reconfigurations."""
+    def change(self, steps: int, power: bool) -> Changing:
+        """Clients, every fault there is, and reconfigurations; ``power``: and disks that are slow,
+        and losses of power.
+        """
         calm = [self.write, self.read, self.sync, self.burst, self.pause, self.reconnect]
         changes = [self.reconfigure, self.reconfigure, self.reconfigure, self.hand_over, self.join]
         faults = [
@@ -103,6 +105,8 @@ class Changing(Run):
             self.resume,
             self.long_pause,
         ]
+        if power:
+            faults += [self.slow_disk, self.quicken_disks, self.lose_power]
         for _ in range(steps):
             self.step([*calm, *calm, *calm, *changes, *changes, *faults])
         self.settle()

@@ -79,6 +79,12 @@ def test_every_promise_is_kept_while_members_come_and_go(seed: int) -> None:
     worlds.judge(worlds.changing(seed))
 
 
+@settings(max_examples=20, deadline=None)
+@given(SEEDS)
+def test_no_loss_of_power_takes_a_configuration_that_is_committed(seed: int) -> None:
+    worlds.judge(worlds.changing(seed, power=True))
+
+
 @settings(max_examples=15, deadline=None)
 @given(SEEDS)
 def test_an_ensemble_that_falls_apart_while_it_changes_has_one_log(seed: int) -> None:

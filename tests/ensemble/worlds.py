@@ -66,7 +66,7 @@ def lingering(seed: int) -> Lingering:
     return Lingering(seed, voters=voters, latency=5, lag=lag).linger(12)
 
 
-def changing(seed: int, steps: int = 120) -> Changing:
+def changing(seed: int, steps: int = 120, power: bool = False) -> Changing:
     """Ensembles whose members come and go, under every fault."""
     random = Random(seed * 7907)
     return Changing(
@@ -78,7 +78,7 @@ def changing(seed: int, steps: int = 120) -> Changing:
         election=random.choice((0, 50, 300)),
         sync_limit=random.choice((1, 1, 2)),
         remembered=random.choice((2, 10, 500)),
-    ).change(steps)
+    ).change(steps, power)
 
 
 def torn(seed: int) -> Changing:
