@@ -99,6 +99,29 @@ def test_handing_over_is_told_step_by_step() -> None:
     ]
 
 
+def test_who_is_no_member_any_more_may_never_find_the_others_again() -> None:
+    """All that it knows are gone; nobody waits for it."""
+    with Simulation(servers=3, settings=SETTINGS) as sim:
+        hosts = ",".join(f"zk{number}:2181" for number in range(2, 7))
+        client = sim.client(hosts=hosts)
+        change(client, leaving="1")
+        lonely = sim.faults.isolate(1)
+        for new in (4, 5, 6):
+            sim.add_server()
+            sim.sleep(1)
+            change(client, joining=sim.replicas[new - 1].specification())
+        change(client, leaving="2,3")
+        sim.run_until(lambda: sim.leader in (4, 5, 6))
+        sim.faults.stop_server(2)
+        sim.faults.stop_server(3)
+        sim.sleep(30)
+        lonely.heal()
+        sim.settle()
+        assert [replica.running for replica in sim.replicas[:3]] == [True, False, False]
+        assert sim.replicas[0].mode is None
+        assert voters(client) == {4, 5, 6}
+
+
 def test_new_clients_go_to_the_new_port() -> None:
     with Simulation(servers=3, settings=SETTINGS) as sim:
         number = next(n for n in (1, 2, 3) if n != sim.leader)

@@ -124,14 +124,16 @@ class Servers:
 
     @property
     def quiet(self) -> bool:
-        """Whether an ensemble has one leader and every running server all that is committed."""
+        """Whether an ensemble has one leader and every running server all that is committed; who is
+        no member may never find a leader.
+        """
         ensemble = self.ensemble
         return (
             ensemble.leader is not None
             and not ensemble.deposed
             and ensemble.links.quiet
             and all(
-                replica.mode is not None and replica.settled
+                (replica.mode is not None or replica.expelled) and replica.settled
                 for replica in self.replicas
                 if replica.running
             )
