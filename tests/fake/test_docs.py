@@ -20,6 +20,7 @@ CALLED_BY_THE_DRIVER = {
         "at_request",
         "at_reply",
         "delay",
+        "loses_ping",
         "stops",
         "forget",
     ),
