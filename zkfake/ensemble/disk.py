@@ -36,6 +36,8 @@ class Disk:
         self._sync_time: Range = (0, 0)
         self.synced = 0
         """The zxid up to which the log is on the disk."""
+        self.instant = True
+        """Whether a sync takes no time, and there is none to wait for. Asked for every write."""
         self._driver = driver
         self._call_later = call_later
         self._queue: deque[tuple[int, int, Callable[..., None] | None, tuple[Any, ...]]] = deque()
@@ -49,6 +51,7 @@ class Disk:
     @sync_time.setter
     def sync_time(self, between: Range) -> None:
         self._sync_time = between
+        self._look()
         longest = between[1]
         latest = self._driver.now + longest
         if self._queue and self._last > latest:
@@ -58,6 +61,9 @@ class Disk:
             )
             self._call_later(longest, self._run)
 
+    def _look(self) -> None:
+        self.instant = self._sync_time == (0, 0) and not self._queue
+
     def __len__(self) -> int:
         """How many syncs have not ended."""
         return len(self._queue)
@@ -66,7 +72,7 @@ class Disk:
         """Calls ``done(*args)`` once the log is on the disk up to ``zxid``; at once, where it is
         or where a sync takes no time.
         """
-        if not self._queue and (zxid <= self.synced or self._sync_time == (0, 0)):
+        if self.instant or (zxid <= self.synced and not self._queue):
             self.synced = max(self.synced, zxid)
             done(*args)
         elif self._queue and zxid <= self._queue[-1][1]:
@@ -76,7 +82,7 @@ class Disk:
 
     def act(self, done: Callable[..., None], *args: Any) -> None:
         """Calls ``done(*args)``, which writes what no zxid tells of yet, after a sync."""
-        if not self._queue and self._sync_time == (0, 0):
+        if self.instant:
             done(*args)
         else:
             self._put(self.synced, done, args)
@@ -85,6 +91,7 @@ class Disk:
         driver = self._driver
         self._last = max(self._last, driver.now + draw(driver.random, self._sync_time))
         self._queue.append((self._last, zxid, done, args))
+        self._look()
         self._call_later(self._last - driver.now, self._run)
 
     def let_go(self) -> None:
@@ -96,13 +103,15 @@ class Disk:
         disk.
         """
         self._queue.clear()
+        self._look()
         self._last = 0
         self.synced = max(self.synced, zxid)
 
     def _run(self) -> None:
-        queue = self._queue
-        while queue and queue[0][0] <= self._driver.now:
-            _, zxid, done, args = queue.popleft()
+        # Whoever is called may let all the others go.
+        while self._queue and self._queue[0][0] <= self._driver.now:
+            _, zxid, done, args = self._queue.popleft()
             self.synced = max(self.synced, zxid)
+            self._look()
             if done is not None:
                 done(*args)

@@ -51,7 +51,10 @@ class Standalone(Role):
         return self.decisions.tip
 
     def submit(self, request: Request, complete: Completion | None) -> None:
-        self._disk.act(self._carry_out, request, self.member.id, complete)
+        if self._disk.instant:
+            self._carry_out(request, self.member.id, complete)
+        else:
+            self._disk.act(self._carry_out, request, self.member.id, complete)
 
     def carry_out(self, request: Request, origin: int | None, complete: Completion | None) -> None:
         self._disk.act(self._carry_out, request, origin, complete)
