@@ -73,6 +73,23 @@ def test_an_outage_of_a_server_that_was_taken_out_ends_without_it(fake: FakeZooK
     assert not fake.members[gone - 1].running
 
 
+def test_who_is_allowed_to_change_later_starts_with_a_version_then() -> None:
+    # As on a live ensemble of 3.9.5: the epoch of the leader that finds version 0.
+    fake = FakeZooKeeper(servers=3, settings={"tickTime": 200})
+    with fake:
+        assert (fake.znodes[CONFIG].data or b"").endswith(b"\nversion=0")
+    fake.configure(SETTINGS)
+    with fake:
+        assert (fake.znodes[CONFIG].data or b"").endswith(b"\nversion=200000000")
+        assert fake.znodes[CONFIG].stat.mzxid == 0x200000000
+        joined = fake.add_server()
+        assert joined.removed
+        assert f"{joined.specification()}\n" in reconfig(fake, joining=joined.specification())
+    fake.configure(SETTINGS)
+    with fake:
+        assert joined.specification().encode() in (fake.znodes[CONFIG].data or b"")
+
+
 def test_a_new_port_outlives_a_stop(fake: FakeZooKeeper) -> None:
     number = follower(fake)
     member, other = fake.members[number - 1], FakeZooKeeper()

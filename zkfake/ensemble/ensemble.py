@@ -15,6 +15,7 @@ Nothing here reads a clock or a socket: the driver calls `Ensemble.advance`, and
 
 from base64 import b64encode
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from functools import partial
 from random import Random
 
@@ -92,6 +93,10 @@ class Ensemble:
         self._set(settings)
         for member in self.members:
             member.configured()
+        config = self.config
+        if self._configured and settings.reconfig_enabled and not config.version:
+            # The first leader gives it a version, which is where its epoch starts.
+            self._agree_on(replace(config, version=self.epoch + 1 << 32))
 
     # -- its servers
 
@@ -159,11 +164,15 @@ class Ensemble:
         if not self.standalone:
             version = 1 << 32 if self.settings.reconfig_enabled else 0
             members = [(member.id, member.observer, member.address) for member in self.members]
-            config = reconfig.initial(members, version)
-            for member in self.members:
-                member.store.config = member.store.seen = config
-            self._tell(config)
+            self._agree_on(reconfig.initial(members, version))
         self.log.mark(self.members[0].store.tree)
+
+    def _agree_on(self, config: Configuration) -> None:
+        """Every server has this one: none runs."""
+        for member in self.members:
+            member.store.config = member.store.seen = config
+        if not self.standalone:
+            self._tell(config)
 
     def _tell(self, config: Configuration) -> None:
         """Clients read it from the start: no transaction tells of it."""
