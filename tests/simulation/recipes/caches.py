@@ -17,7 +17,7 @@ from kazoo.recipe.cache import TreeCache
 from zkfake.log import Create
 
 from .judges import judge_locks
-from .kinds import BROKEN, ERROR, ERRORS, FROZEN, WAITS
+from .kinds import BROKEN, ERROR, ERRORS, FROZEN, OVER, WAITS
 from .study import Study, Worker
 
 if TYPE_CHECKING:
@@ -40,7 +40,11 @@ def lease(sim: Simulation) -> Study:
         duration = timedelta(seconds=DURATION)
         asked = sim.now
         mine = worker.client.NonBlockingLease("/lease", duration, worker.name, clock)
-        if mine:
+        node = study.truth.tree.get("/lease/lease_holder")
+        holder = None if node is None else json.loads(node.data or b"{}").get("holder")
+        if mine and holder not in (None, worker.name):
+            study.oracle.found(OVER, f"{worker.name}, when {holder} had it")
+        elif mine:
             rivals = [name for name, end in held if name != worker.name and end > sim.now]
             if rivals:
                 study.oracle.found(BROKEN, f"{worker.name} and {rivals}")

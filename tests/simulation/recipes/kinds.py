@@ -61,6 +61,12 @@ LATE = Kind(
     "handed out, though taken in a session that was lost before",
     {"Semaphore": ANY, "LockingQueue": ANY, "Lock": ENSEMBLE, "Election": ENSEMBLE},
 )
+OVER = Kind(
+    "over",
+    "defect",
+    "said to be given when its time was over",
+    {"NonBlockingLease": ANY},
+)
 ITSELF = Kind(
     "itself",
     "defect",
