@@ -1,7 +1,8 @@
 """`make hunt`: properties on fresh seeds for as long as wanted, on every core.
 
 Quiet while nothing is found. A world that fails is told with its traceback and the line that runs
-it again; the hunt goes on, and ends with a table and the exit status 1. Each process runs one
+it again; the hunt goes on, and ends with a table and the exit status 1. Ctrl-C ends it with the
+table so far. Each process runs one
 property for some time, under a PYTHONHASHSEED of its own. A world that takes longer than
 `PATIENCE` is told with the stack of every thread.
 """
@@ -85,12 +86,13 @@ class Hunt:
         self.failures: Counter[str] = Counter()
         self.spent: dict[str, float] = dict.fromkeys(names, 0.0)
         self._given: Counter[str] = Counter()
+        self._interrupted = False
         self._lock = threading.Lock()
 
     def _next(self) -> tuple[str, int] | None:
         """The property that had the least time, and how many worlds it may run now."""
         with self._lock:
-            if self.end is not None and time.monotonic() >= self.end:
+            if self._interrupted or (self.end is not None and time.monotonic() >= self.end):
                 return None
             wanting = [
                 name
@@ -126,19 +128,27 @@ class Hunt:
                 self.spent[name] += time.monotonic() - began - self.slice
                 self._given[name] += len(numbers) - most
                 self.done[name] += len(numbers)
-                if process.returncode != 0:
+                # Ctrl-C reaches the processes as well: that is not the world's failure.
+                if process.returncode != 0 and not self._interrupted:
                     self.failures[name] += 1
                     again = f"{name} {numbers[-1]}" if numbers else name
                     tell(process.stderr.rstrip())
                     python = os.path.relpath(sys.executable)
                     tell(f"again: PYTHONHASHSEED={hash_seed} {python} -m tests.hunt {again}\n")
 
+    def wait(self, workers: list[threading.Thread]) -> None:
+        for worker in workers:
+            worker.join()
+
     def run(self) -> int:
         workers = [threading.Thread(target=self.work) for _ in range(self.jobs)]
         for worker in workers:
             worker.start()
-        for worker in workers:
-            worker.join()
+        try:
+            self.wait(workers)
+        except KeyboardInterrupt:
+            self._interrupted = True
+            self.wait(workers)
         tell(f"{time.monotonic() - self.began:.0f} s")
         for name in self.names:
             tell(f"{name:20} {self.done[name]:8} worlds {self.failures[name]:6} failed")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from . import __main__ as hunt
 from .properties import PROPERTIES
 
 if TYPE_CHECKING:
+    import threading
     from pathlib import Path
 
     import pytest
@@ -44,6 +46,35 @@ def test_a_failure_tells_how_to_run_it_again(
     assert again.startswith("again: PYTHONHASHSEED=")
     assert again.endswith("-m tests.hunt copy 8")
     assert table.split() == ["copy", "2", "worlds", "1", "failed"]
+
+
+def test_an_interrupt_ends_it_with_the_table_so_far(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """The stand-in stays in its second world until it is interrupted, as the whole hunt is."""
+    begun = tmp_path / "begun"
+    os.mkfifo(begun)
+    stand_in = tmp_path / "python"
+    steps = ("echo world 7", "echo world 8", f"echo > {begun}", f"read _ < {begun}", "exit 1")
+    stand_in.write_text("\n".join(("#!/bin/sh", *steps, "")))
+    stand_in.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(stand_in))
+    hunted = hunt.Hunt(["copy"], seconds=None, worlds=9, jobs=1)
+    wait = hunted.wait
+    calls: list[object] = []
+
+    def interrupted(workers: list[threading.Thread]) -> None:
+        calls.append(workers)
+        if len(calls) == 1:
+            begun.read_text()
+            raise KeyboardInterrupt
+        begun.write_text("over\n")
+        wait(workers)
+
+    monkeypatch.setattr(hunted, "wait", interrupted)
+    assert hunted.run() == 0
+    _, table = capsys.readouterr().out.splitlines()
+    assert table.split() == ["copy", "2", "worlds", "0", "failed"]
 
 
 def test_a_world_that_fails_ends_its_process(
