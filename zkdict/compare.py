@@ -19,7 +19,7 @@ from zkdict.answers import znode
 from zkdict.claims import Claim
 from zkdict.errors import KeyExists, TransactionFailed, VersionConflict
 from zkdict.multi import CONFLICTS, Multi
-from zkdict.records import ABSENT, ANY
+from zkdict.records import ABSENT, ANY, check_version
 from zkdict.sending import UnansweredError
 from zkdict.waiting import remaining
 
@@ -156,6 +156,7 @@ def replace(
 
 def remove(writer: Writer[V], key: str, version: int) -> Entry[V]:
     """Delete a key that has this version, and return what it held."""
+    check_version(version)  # the copy would say that the key has another one
     if version == ANY:
         return writer.pop(key)
     name, deadline = writer.codec.to_name(key), writer.begin()

@@ -127,6 +127,7 @@ class Proxy:
         buffered, frames, down = b"", 0, 0
         with contextlib.suppress(OSError):
             while chunk := source.recv(65536):
+                loses = False
                 if up:
                     buffered += chunk
                     start = 0
@@ -139,9 +140,10 @@ class Proxy:
                             self._plan_answer(source, buffered, start + 4)
                         if frames > 1 and self._count(buffered, start + 4):
                             what, self._lose = self._lose, None
-                            self.lost.set()
                             if what[1] == "request":
+                                self.lost.set()
                                 raise ConnectionAbortedError
+                            loses = True
                             self._mute.add(source)
                             self._silent = what[1] == "silence"
                         start += 4 + length
@@ -160,6 +162,8 @@ class Proxy:
                     )
                     down += len(whole)
                 target.sendall(chunk)
+                if loses:
+                    self.lost.set()  # once the server has the request: a cut may follow
         for end in (source, target):
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)

@@ -89,8 +89,10 @@ def create_finds_a_node_before_a_bad_acl() -> AbstractContextManager[Any]:
 
 @mutant
 def a_failed_write_uses_no_zxid() -> AbstractContextManager[Any]:
-    def prepare(original: Any, self: Any, tree: Any, request: Any, zxid: int, time: int) -> Any:
-        made = original(self, tree, request, zxid, time)
+    def prepare(
+        original: Any, self: Any, tree: Any, request: Any, zxid: int, time: int, *more: Any
+    ) -> Any:
+        made = original(self, tree, request, zxid, time, *more)
         return made._replace(zxid=zxid - 1) if made.error else made
 
     return wrap(Rules, "prepare", prepare)
@@ -98,12 +100,14 @@ def a_failed_write_uses_no_zxid() -> AbstractContextManager[Any]:
 
 @mutant
 def a_failed_multi_is_not_rolled_back() -> AbstractContextManager[Any]:
-    def prepare(original: Any, self: Any, tree: Any, request: Any, zxid: int, time: int) -> Any:
-        made = original(self, tree, request, zxid, time)
+    def prepare(
+        original: Any, self: Any, tree: Any, request: Any, zxid: int, time: int, *more: Any
+    ) -> Any:
+        made = original(self, tree, request, zxid, time, *more)
         if made.failed_at < 2:
             return made
         done = MultiRequest(request.record.operations[: made.failed_at - 1])
-        half = original(self, tree, request._replace(record=done), zxid, time)
+        half = original(self, tree, request._replace(record=done), zxid, time, *more)
         return made._replace(operations=half.operations)
 
     return wrap(Rules, "_prepare_multi", prepare)
