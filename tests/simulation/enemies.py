@@ -97,8 +97,7 @@ def jailer(sim: Simulation, client: Any, paths: Sequence[str], dice: random.Rand
         insist(sim, lambda: permit(client, path, HIDDEN))  # noqa: B023  called at once
         sim.sleep(dice.choice([0, 1, 5, 30]))
         insist(sim, lambda: permit(client, path, OPEN_ACL_UNSAFE))  # noqa: B023
-    for path in paths:
-        insist(sim, lambda: permit(client, path, OPEN_ACL_UNSAFE))  # noqa: B023
+    insist(sim, lambda: open_up(client, paths))
 
 
 READS = ("getData", "getChildren2", "exists", "sync")
@@ -132,6 +131,12 @@ def unexpected_answers(
         yield going
     finally:
         Stream.send = send  # type: ignore[method-assign]
+
+
+def open_up(client: Any, paths: Sequence[str]) -> None:
+    """Everybody may do everything with these znodes."""
+    for path in paths:
+        permit(client, path, OPEN_ACL_UNSAFE)
 
 
 def permit(client: Any, root: str, acl: Any) -> None:
