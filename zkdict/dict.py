@@ -355,7 +355,7 @@ class ZooKeeperDict(LiveDict[V]):
         looks: Looks = []
 
         def send() -> Any:
-            first, client = self._writer.barrier(), feed.client
+            first, client = feed.barrier(), feed.client
             looks[:] = [(ROOT, client.exists_async(feed.path))]
             for name in feed.cache.to_look_at(most):
                 looks.append((name, client.exists_async(feed.child(name))))

@@ -49,7 +49,7 @@ from zkdict import clock
 from zkdict.answers import CONNECTION_ERRORS, LOST, Submitted, answer_of, applied, unreadable, znode
 from zkdict.cache import ROOT, Cache, Kind, Publication, Request, Znode
 from zkdict.errors import Closed, ForkedDict, RootMissing, ZkDictError
-from zkdict.records import State
+from zkdict.records import ANY, State
 from zkdict.tasks import tasks_of
 from zkdict.waiting import Signal
 from zkdict.watches import Watches
@@ -453,8 +453,16 @@ class Feed:
         if request.kind is Kind.CHILDREN:
             return client.get_children_async(path, watch, include_data=True)
         if request.kind is Kind.SYNC:
-            return client.sync_async(path)
+            # A new session may come to a leader that is behind what an earlier one was shown, and a
+            # leader answers a sync at once. Only what a quorum has to commit tells.
+            return self.barrier() if client.last_zxid < self.cache.zxid else client.sync_async(path)
         return client.exists_async(path, watch)
+
+    def barrier(self) -> Any:
+        """Ask for an answer that only a quorum can give: a multi of one check. Its result."""
+        transaction = self.client.transaction()
+        transaction.check(self.path, ANY)
+        return transaction.commit_async()
 
     def submit(
         self,

@@ -49,7 +49,7 @@ from zkdict.errors import (
 )
 from zkdict.lookup import BadEntry
 from zkdict.outcomes import Sighting
-from zkdict.records import ANY, State
+from zkdict.records import State
 from zkdict.waiting import deadline_after, earlier, pause_after, remaining
 
 if TYPE_CHECKING:
@@ -323,7 +323,7 @@ class Sender(Generic[V]):
 
         def send() -> Any:
             feed.requests += len(names)  # and one that is counted anyway
-            reads[:] = [self.barrier()]  # a new session may have gone back
+            reads[:] = [self.feed.barrier()]  # a new session may have gone back
             reads.extend(feed.client.get_async(feed.child(name)) for name in names)
             return reads[-1]
 
@@ -349,12 +349,6 @@ class Sender(Generic[V]):
             if names and feed.connected:  # an error, or none: once, or on and on?
                 feed.client.handler.sleep_func(RETRY_PAUSE)
         return {**removed, **shows}
-
-    def barrier(self) -> Any:
-        """Ask for an answer that only a quorum can give (see the module's rules): its result."""
-        transaction = self.feed.client.transaction()
-        transaction.check(self.feed.path, ANY)
-        return transaction.commit_async()
 
     def refresh(self) -> None:
         """Show readers what was published last."""
@@ -405,7 +399,7 @@ class Sender(Generic[V]):
         client, path = self.feed.client, self.feed.child(self.codec.to_name(key))
 
         def send() -> list[Any]:
-            return [*([self.barrier()] if sync else []), client.get_async(path)]
+            return [*([self.feed.barrier()] if sync else []), client.get_async(path)]
 
         answer = self.read(send, deadline_after(timeout))[-1]
         return None if answer is None else znode(*answer)
@@ -500,7 +494,7 @@ class Sender(Generic[V]):
         client, root, names = self.feed.client, self.feed.path, list(names)
 
         def send() -> list[Any]:
-            first = self.barrier()
+            first = self.feed.barrier()
             reads = [client.get_async(self.feed.child(name)) for name in names]
             return [first, *reads, client.exists_async(root)]
 

@@ -234,9 +234,9 @@ def leases(seed: int, servers: int) -> None:
             task.result()
         sim.settle()
         # What an enemy has given up may have come to the servers after it had looked for it.
-        clients[4].ensure_path(root)
-        enemies.open_up(clients[3], [root])
-        enemies.leave(clients[2], path)
+        enemies.insist(sim, lambda: clients[4].ensure_path(root))
+        enemies.insist(sim, lambda: enemies.open_up(clients[3], [root]))
+        enemies.insist(sim, lambda: enemies.leave(clients[2], path))
         sim.run_until(lambda: lease.held)
         lease.release()
         sim.settle()
@@ -301,7 +301,8 @@ def released(seed: int, servers: int) -> bool:
         sim.faults.stop_chance()
         sim.run_until(lambda: lease.state is LeaseState.RELEASED)
         sim.settle()
-        enemies.leave(enemy, "/app/mine")  # what it gave up may have come after it had looked
+        # What it gave up may have come after it had looked.
+        enemies.insist(sim, lambda: enemies.leave(enemy, "/app/mine"))
         assert sim.at(sim.replicas[0].zxid).get("/app/mine") is None
         assert lease.error is None
         items.close()
