@@ -24,8 +24,9 @@ Everything that decides when readers may see a state lives in this file. The rul
   when: once a watch stands for its return, a sync follows, and only what was sent after the root
   was found missing publishes the empty state.
 - **A new connection** has no watches and may be served by another server: everything is pending.
-  A `sync` goes first, so that a server which lags behind what was already published catches up; in
-  a new session, which a leader that lags may serve, something that a quorum has to commit.
+  A `sync` goes first, so that a server which lags behind what was already published catches up. In
+  a new session a multi of one check goes first instead: a leader answers a sync at once, and it may
+  itself lag behind what was published.
   Known children are validated by Stat, and their data is only fetched when it changed.
 - **Positions** number the requests in the order they are sent. A published state at position p
   holds the effects of every request up to p: waiting for one's own write is waiting for its

@@ -453,8 +453,8 @@ class Feed:
         if request.kind is Kind.CHILDREN:
             return client.get_children_async(path, watch, include_data=True)
         if request.kind is Kind.SYNC:
-            # A new session may come to a leader that is behind what an earlier one was shown, and a
-            # leader answers a sync at once. Only what a quorum has to commit tells.
+            # A leader answers a sync at once, and it may lag behind what an earlier session was
+            # shown. A quorum does not.
             return self.barrier() if client.last_zxid < self.cache.zxid else client.sync_async(path)
         return client.exists_async(path, watch)
 

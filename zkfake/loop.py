@@ -113,13 +113,14 @@ class Loop:
         thread.start()
         self._thread, self._process = thread, os.getpid()
 
-    def stop(self, close: Callable[[], object]) -> bool:
-        """Ends the thread, then has ``close`` called under the lock. False, and nothing is done,
-        where it does not run, or in a signal handler that interrupts another `stop`.
+    def stop(self, close: Callable[[], object]) -> None:
+        """Ends the thread, then has ``close`` called under the lock. Does nothing where it does not
+        run, or in a signal handler that interrupts another `stop`. Raises what had failed, as
+        `take_failure` has it.
         """
         with self.life:
             if self._thread is None or self._ending:
-                return False
+                return
             self._ending = True
             try:
                 self._stopping.set()
@@ -130,7 +131,9 @@ class Loop:
                     close()
             finally:
                 self._ending = False
-        return True
+            failure = self.take_failure()
+        if failure is not None:
+            raise failure
 
     def close(self) -> None:
         """Closes the clients' sockets and the selector."""
@@ -158,6 +161,14 @@ class Loop:
             raise RuntimeError(
                 f"this {self._name} runs in process {self._process}, of which this one was "
                 "forked; clients can use it from here, but only that process can control it"
+            )
+
+    def check_running(self) -> None:
+        """Raises `RuntimeError` unless it was started, and in a forked child."""
+        self.check_process()
+        if not self.started:
+            raise RuntimeError(
+                f"this {self._name} is not running; start() it or use it in a with block"
             )
 
     def abandon(self) -> None:

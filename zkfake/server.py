@@ -160,12 +160,7 @@ class FakeZooKeeper:
                 for member in self._members:
                     member.abandon()
             return
-        with loop.life:
-            if not loop.stop(self._end):
-                return
-            failure = loop.take_failure()
-        if failure is not None:
-            raise failure
+        loop.stop(self._end)
 
     def _end(self) -> None:
         self._ports = [member.port for member in self._members]
@@ -339,11 +334,7 @@ class FakeZooKeeper:
 
     def check_running(self) -> None:
         """Raises `RuntimeError` unless it runs, and in a forked child."""
-        self._loop.check_process()
-        if not self._loop.started:
-            raise RuntimeError(
-                "this FakeZooKeeper is not running; start() it or use it in a with block"
-            )
+        self._loop.check_running()
 
     @property
     def selector(self) -> selectors.BaseSelector:

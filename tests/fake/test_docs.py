@@ -10,21 +10,7 @@ from zkfake.faults.realtime import Faults
 from zkfake.faults.requests import RequestFaults
 from zkfake.faults.servers import ServerFaults
 
-CALLED_BY_THE_DRIVER = {
-    *(
-        "advance",
-        "wire",
-        "broken",
-        "stopped",
-        "count_request",
-        "at_request",
-        "at_reply",
-        "delay",
-        "loses_ping",
-        "stops",
-        "forget",
-    ),
-}
+from .test_faults import CALLED_BY_THE_DRIVER
 
 PAGE = Path(__file__).parents[2] / "docs" / "zkfake.md"
 TEXT = PAGE.read_text("utf-8")

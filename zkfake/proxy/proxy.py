@@ -129,12 +129,7 @@ class ZooKeeperProxy:
                 for upstream in self._upstreams:
                     upstream.abandon()
             return
-        with loop.life:
-            if not loop.stop(self._close):
-                return
-            failure = loop.take_failure()
-        if failure is not None:
-            raise failure
+        loop.stop(self._close)
 
     def _close(self) -> None:
         for listener in self._listeners:
@@ -186,11 +181,7 @@ class ZooKeeperProxy:
 
     def check_running(self) -> None:
         """Raises `RuntimeError` unless it runs, and in a forked child."""
-        self._loop.check_process()
-        if not self._loop.started:
-            raise RuntimeError(
-                "this ZooKeeperProxy is not running; start() it or use it in a with block"
-            )
+        self._loop.check_running()
 
     def at_work(self) -> AtWork:
         """Excludes the thread while the ``with`` block lasts."""
