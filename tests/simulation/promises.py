@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 from kazoo.exceptions import KazooException
 
-from zkfake.simulation import Simulation
-from zkfake.simulation.history import (
+from zkfake.history import (
     Disconnected,
     Reply,
     Sent,
@@ -19,6 +18,7 @@ from zkfake.simulation.history import (
     StateChange,
     WatchEvent,
 )
+from zkfake.simulation import Simulation
 
 if TYPE_CHECKING:
     from kazoo.client import KazooClient

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from kazoo.exceptions import KazooException
 
+from zkfake.history import Fault
 from zkfake.simulation import Profile, Simulation
-from zkfake.simulation.history import Fault
 from zkfake.simulation.kinds import CLIENTS, SERVERS
 
 from .schedulers import deposed_jobs

@@ -20,8 +20,8 @@ from kazoo.handlers.threading import KazooTimeoutError
 from kazoo.recipe.cache import TreeCache
 from kazoo.retry import KazooRetry
 
+from zkfake.history import StateChange
 from zkfake.simulation import Simulation, SimulationError
-from zkfake.simulation.history import StateChange
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from zkfake.history import Connected, Note, Reply, Sent
 from zkfake.simulation import NondeterministicProgram, Simulation, SimulationError
-from zkfake.simulation.history import Connected, Note, Reply, Sent
 
 PROGRAMS = Path(__file__).with_name("programs.py")
 ROOT = Path(__file__).parents[2]

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from zkfake.history import Reply, ServerEvent
 from zkfake.simulation import Simulation
-from zkfake.simulation.history import Reply, ServerEvent
 
 from . import promises
 from .promises import client_of, follower_of, leader_of

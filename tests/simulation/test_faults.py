@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kazoo.exceptions import ConnectionLoss, NodeExistsError
 
+from zkfake.history import Fault
 from zkfake.simulation import Simulation, SimulationError
-from zkfake.simulation.history import Fault
 
 from . import promises
 

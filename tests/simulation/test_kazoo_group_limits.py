@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from zkfake.history import Sent
 from zkfake.simulation import Simulation
-from zkfake.simulation.history import Sent
 
 if TYPE_CHECKING:
     from kazoo.client import KazooClient

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from kazoo.exceptions import KazooException, NewConfigNoQuorumError
 
+from zkfake.history import ServerEvent
 from zkfake.simulation import Simulation
-from zkfake.simulation.history import ServerEvent
 
 if TYPE_CHECKING:
     from kazoo.client import KazooClient

@@ -11,8 +11,8 @@ import pytest
 from kazoo.exceptions import KazooException
 
 from zkfake.ensemble.events import Name
+from zkfake.history import Connected, Reply, ServerEvent
 from zkfake.simulation import Simulation
-from zkfake.simulation.history import Connected, Reply, ServerEvent
 
 PAGE = Path(__file__).parents[2] / "docs" / "simulation.md"
 

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kazoo.exceptions import KazooException
 
+from zkfake.history import Reply, Sent, shown
 from zkfake.operations import OPERATIONS
 from zkfake.protocol import Code
-from zkfake.simulation import Simulation, shown
-from zkfake.simulation.history import Reply, Sent
+from zkfake.simulation import Simulation
 
 
 def lines() -> list[str]:

@@ -8,6 +8,7 @@ import pytest
 from kazoo.exceptions import ConnectionLoss, NodeExistsError
 
 import zkfake.simulation
+from zkfake.history import Fault
 from zkfake.simulation import (
     ALL,
     CLIENT_FAULTS,
@@ -18,7 +19,6 @@ from zkfake.simulation import (
     replay,
     sweep,
 )
-from zkfake.simulation.history import Fault
 
 DROPS = ("drop_before_request", "drop_before_reply", "drop_after_reply")
 

@@ -13,6 +13,7 @@ except ModuleNotFoundError as error:
     ) from error
 
 from zkfake.faults import Outage, Rule
+from zkfake.history import History
 from zkfake.simulation.errors import (
     NondeterministicProgram,
     SimulationBlocked,
@@ -25,7 +26,6 @@ from zkfake.simulation.errors import (
 )
 from zkfake.simulation.fault_points import ALL, CLIENT_FAULTS, SERVER_FAULTS, FaultPoint
 from zkfake.simulation.faults import Faults
-from zkfake.simulation.history import History
 from zkfake.simulation.profiles import PROFILES, Profile
 from zkfake.simulation.simulation import Simulation
 from zkfake.simulation.sweep import SweepFailure, SweepReport, replay, sweep

@@ -12,15 +12,15 @@ import kazoo.client
 from kazoo.exceptions import ConnectionLoss, SessionExpiredError
 from kazoo.handlers.threading import KazooTimeoutError
 
+from zkfake.history import StateChange
 from zkfake.simulation import virtual_time
 from zkfake.simulation.errors import SimulationError
 from zkfake.simulation.handler import HandlerWorld, SimulationHandler
-from zkfake.simulation.history import StateChange
 
 if TYPE_CHECKING:
     from kazoo.client import KazooClient
 
-    from zkfake.simulation.history import History
+    from zkfake.history import History
 
 __all__ = ["Clients"]
 

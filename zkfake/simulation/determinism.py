@@ -15,7 +15,7 @@ from zkfake.simulation.tasks import MICROSECONDS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from zkfake.simulation.history import History
+    from zkfake.history import History
 
 __all__ = ["run_twice"]
 

@@ -25,14 +25,14 @@ from zkfake.faults.frames import (
     read_reply,
     read_request,
 )
-from zkfake.simulation.history import Disconnected, Reply, Sent, WatchEvent
+from zkfake.history import Disconnected, Reply, Sent, WatchEvent
 from zkfake.simulation.sockets import LinkSocket
 from zkfake.simulation.tasks import MICROSECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from zkfake.simulation.history import History
+    from zkfake.history import History
     from zkfake.simulation.scheduler import Scheduler
     from zkfake.simulation.servers import ServerConnection, Servers
 

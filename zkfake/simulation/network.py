@@ -10,14 +10,14 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
-from zkfake.simulation.history import Connected
+from zkfake.history import Connected
 from zkfake.simulation.links import Link
 from zkfake.simulation.tasks import MICROSECONDS, Task
 
 if TYPE_CHECKING:
     from random import Random
 
-    from zkfake.simulation.history import History
+    from zkfake.history import History
     from zkfake.simulation.links import Gate, Stream
     from zkfake.simulation.profiles import Profile
     from zkfake.simulation.scheduler import Scheduler

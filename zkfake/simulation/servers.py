@@ -19,16 +19,16 @@ from typing import TYPE_CHECKING, Protocol
 from zkfake.connection import Connection
 from zkfake.ensemble import Ensemble
 from zkfake.faults.servers import milliseconds
+from zkfake.history import ServerEvent
 from zkfake.replica import Replica
-from zkfake.simulation.history import ServerEvent
 from zkfake.simulation.tasks import MICROSECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from zkfake.ensemble.events import Name
+    from zkfake.history import History
     from zkfake.settings import Settings
-    from zkfake.simulation.history import History
     from zkfake.simulation.profiles import Profile
     from zkfake.simulation.scheduler import Scheduler
 

@@ -20,6 +20,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from zkfake import state
+from zkfake.history import History, TaskEnded
 from zkfake.settings import Settings
 from zkfake.simulation import patches
 from zkfake.simulation.clients import Clients
@@ -30,7 +31,6 @@ from zkfake.simulation.errors import (
     TaskFailed,
 )
 from zkfake.simulation.faults import Faults
-from zkfake.simulation.history import History, TaskEnded
 from zkfake.simulation.network import Network
 from zkfake.simulation.profiles import Profile, profile_of
 from zkfake.simulation.scheduler import Scheduler

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from zkfake.history import Sent
 from zkfake.simulation.errors import (
     SimulationBlocked,
     SimulationDeadlock,
@@ -27,7 +28,6 @@ from zkfake.simulation.errors import (
     SimulationTimeout,
 )
 from zkfake.simulation.fault_points import CLIENT_FAULTS, FaultPoint, fault_point
-from zkfake.simulation.history import Sent
 from zkfake.simulation.simulation import Simulation
 
 __all__ = ["SweepFailure", "SweepReport", "replay", "sweep"]

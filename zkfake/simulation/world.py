@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
-from zkfake.simulation.history import Fault
+from zkfake.history import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,11 +16,7 @@ import re
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from zkfake.jute import Reader
-from zkfake.log import Create, Delete, SetData
-from zkfake.operations import OPERATIONS
-from zkfake.protocol import Code, Op
-from zkfake.simulation.history import (
+from zkfake.history import (
     Connected,
     Disconnected,
     Fault,
@@ -30,6 +26,10 @@ from zkfake.simulation.history import (
     StateChange,
     WatchEvent,
 )
+from zkfake.jute import Reader
+from zkfake.log import Create, Delete, SetData
+from zkfake.operations import OPERATIONS
+from zkfake.protocol import Code, Op
 
 from .world import SESSION
 

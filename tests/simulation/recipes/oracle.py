@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any
 
 from kazoo.protocol.states import KazooState
 
+from zkfake.history import Reply, Sent, StateChange
 from zkfake.log import Create, Transaction
 from zkfake.protocol import Op
-from zkfake.simulation.history import Reply, Sent, StateChange
 
 from .kinds import BROKEN, DELETED, ERROR, ERRORS, LATE, PAUSED, TOLD, UNAWARE, Kind
 

@@ -1,25 +1,21 @@
-"""What happened in a simulation: an append-only list of small frozen events, in the order in which
-they happened.
+"""What happens in a run, as small frozen events.
 
-Every event's first field is the virtual time in seconds since the start. ``repr`` of an event
+Every event's first field is the time in seconds since the start of the run. ``repr`` of an event
 depends on nothing but the run, so two runs can be compared; whole frames are kept in the event, and
-shown in short (`zkfake.simulation.shown`). A digest covers them whole.
+shown in short (`zkfake.history.shown`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from hashlib import sha256
-from typing import Any, NamedTuple, TypeVar, overload
+from typing import NamedTuple
 
-from zkfake.simulation import shown
+from zkfake.history import shown
 
 __all__ = [
     "Connected",
     "Disconnected",
     "Event",
     "Fault",
-    "History",
     "Note",
     "Reply",
     "Sent",
@@ -172,55 +168,6 @@ Event = (
     | Note
     | TaskEnded
 )
-
-E = TypeVar("E")
-
-
-class History(Sequence[Any]):
-    """The events of one simulation. Reading it costs what reading a list costs."""
-
-    def __init__(self, clock: Callable[[], float], task: Callable[[], str]) -> None:
-        self._events: list[Event] = []
-        self._clock = clock
-        self._task = task
-        self.append = self._events.append
-        """Add an event; for the simulation itself and for extensions of it."""
-
-    def note(self, text: str) -> None:
-        """Put a mark of the program's own into the history, with the time and the running task's
-        name.
-        """
-        self.append(Note(self._clock(), self._task(), text))
-
-    def of(self, kind: type[E]) -> list[E]:
-        """The events of one kind, in order."""
-        return [event for event in self._events if isinstance(event, kind)]
-
-    def digest(self) -> str:
-        """SHA-256 of every event's ``repr`` and frame: equal for equal runs."""
-        digest = sha256()
-        for event in self._events:
-            digest.update(f"{type(event).__name__}{tuple.__repr__(event)}\n".encode())
-        return digest.hexdigest()
-
-    @overload
-    def __getitem__(self, index: int) -> Event: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Event]: ...
-    def __getitem__(self, index: int | slice) -> Event | list[Event]:
-        return self._events[index]
-
-    def __len__(self) -> int:
-        return len(self._events)
-
-    def __iter__(self) -> Iterator[Event]:
-        return iter(self._events)
-
-    def __str__(self) -> str:
-        return "\n".join(map(repr, self._events))
-
-    def __repr__(self) -> str:
-        return f"<History of {len(self)} events>"
 
 
 def _and(text: str) -> str:
