@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 
 from pytest_zkdict.live import LiveUnavailableError, LiveZooKeeper, find_installation
 
-from .hangs import *  # noqa: F403
+from .support.hangs import *  # noqa: F403
 
 pytest_plugins = ["pytester"]
 

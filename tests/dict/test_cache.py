@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from zkdict.cache import ROOT, WINDOW, Cache, Kind, Publication, Request, Znode
 
-from ..mistakes import caught
+from ..support.mistakes import caught
 
 NAMES = ["a", "b", "c"]
 BATCH = 2  # reads that come back together

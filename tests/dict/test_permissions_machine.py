@@ -21,7 +21,7 @@ from pytest_zkdict.stateful import ABSENT, ZooKeeperDictMachine, run_machine
 from zkdict import JSON, ZooKeeperDict
 from zkdict.cache import Cache
 
-from ..mistakes import caught
+from ..support.mistakes import caught
 
 HIDDEN = [make_acl("world", "anyone", write=True, create=True, delete=True, admin=True)]
 """Everybody may do everything but read."""

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import struct
 
-from . import wire
+from ..support import wire
+from ..support.wire import OPS
 from .steps import Request, Step, requests_of
-from .wire import OPS
 
 DIFFERENCES: dict[str, str] = {
     "createTTL with a plain mode and ttl -1": (

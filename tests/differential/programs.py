@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from . import wire
+from ..support import wire
+from ..support.wire import OPS
 from .known import unsafe
 from .requests import BURST_DECK, DECK, LAST_IN_A_BURST, STRANGE_OPS, request
 from .steps import ROOT, Drop, Open, Raw, Request, Send, Split, Step, Word, Zxid
 from .values import ACLS, NAMES, QUOTA, QUOTA_DATA, Pick, RandomPick, data, one_of, rarely
-from .wire import OPS
 
 Unsafe = Callable[[Step, str], bool]
 """Whether a step is not to be sent to servers of a version."""

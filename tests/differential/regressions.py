@@ -6,9 +6,9 @@ live server does.
 
 from __future__ import annotations
 
-from . import wire
+from ..support import wire
+from ..support.wire import OPEN_ACL, OPS
 from .steps import Drop, Open, Request, Send, Split, Step, Word, Zxid
-from .wire import OPEN_ACL, OPS
 
 Program = tuple[Step, ...]
 

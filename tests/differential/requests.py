@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import wire
+from ..support import wire
+from ..support.wire import OPS
 from .servers import SUPER
 from .steps import ROOT, Request
 from .values import (
@@ -31,7 +32,6 @@ from .values import (
     watch,
     zxid,
 )
-from .wire import OPS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

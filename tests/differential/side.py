@@ -15,11 +15,11 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
 
-from . import wire
+from ..support import wire
+from ..support.wire import OPS, PING_FRAME, PING_XID, Channel, SilenceError
 from .mapping import Mapping, is_event, is_ping_reply
 from .servers import SUPER, Server
 from .steps import ROOT, Drop, Open, Raw, Request, Send, Split, Step, Word, Zxid
-from .wire import OPS, PING_FRAME, PING_XID, Channel, SilenceError
 
 STEWARD = -1  # the slot of the connection that makes and clears the room for each example
 # Requests that are answered in their turn. What a server answers out of turn it may follow with the

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from . import wire
+from ..support import wire
+from ..support.wire import OPS, Channel
 from .servers import PLAIN_SETTINGS, FakeServer, LiveServer, Server
-from .wire import OPS, Channel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from . import wire
+from ..support import wire
+from ..support.wire import OPEN_ACL, OPS
 from .known import DIFFERENCES, unsafe
 from .programs import program
 from .steps import Request, Send
-from .wire import OPEN_ACL, OPS
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "differences.md"
 

@@ -12,9 +12,9 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from . import wire
+from ..support import wire
+from ..support.wire import OPEN_ACL, Acl
 from .steps import ROOT, Zxid
-from .wire import OPEN_ACL, Acl
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -21,12 +21,13 @@ from typing import TYPE_CHECKING, Protocol
 from pytest_zkdict.live import LiveZooKeeper, four_letter_word
 from zkfake import FakeZooKeeper
 
-from ..differential import servers, wire
+from ..differential import servers
 from ..differential.driver import Pair
 from ..differential.mapping import Mapping, is_event
 from ..differential.side import Seen, Side
 from ..differential.steps import Send
-from ..differential.wire import OPS, Channel, SilenceError, SocketChannel
+from ..support import wire
+from ..support.wire import OPS, Channel, SilenceError, SocketChannel
 
 if TYPE_CHECKING:
     import os

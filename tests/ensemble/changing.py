@@ -11,7 +11,7 @@ from zkfake.protocol import Op
 from zkfake.reconfig import member
 from zkfake.replica import Replica
 
-from ..differential import wire
+from ..support import wire
 from .run import TICK, Run
 
 MOST = 7

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..differential import known
 from ..differential.steps import Request, Step, requests_of
-from ..differential.wire import OPS
+from ..support.wire import OPS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

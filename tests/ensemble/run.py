@@ -22,8 +22,8 @@ from zkfake.reconfig import initial, parse
 from zkfake.replica import Replica
 from zkfake.settings import Settings
 
-from ..differential import wire
-from ..fake.harness import Event, take_apart
+from ..support import wire
+from ..support.harness import Event, take_apart
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

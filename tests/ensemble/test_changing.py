@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from zkfake.reconfig import member
 
-from ..differential import wire
+from ..support import wire
 from . import checks
 from .changing import Changing
 from .run import TICK

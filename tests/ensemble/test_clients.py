@@ -10,11 +10,11 @@ import pytest
 from zkfake import state
 from zkfake.settings import Settings
 
-from ..differential import wire
-from ..fake.harness import DATA_CHANGED, NO_NODE, OK, TICK, Event, Reply
+from ..support import wire
+from ..support.harness import DATA_CHANGED, NO_NODE, OK, TICK, Event, Reply
 
 if TYPE_CHECKING:
-    from ..fake.harness import Client
+    from ..support.harness import Client
     from .conftest import Make, Servers
 
 EPOCH = 1 << 32

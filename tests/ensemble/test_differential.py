@@ -21,7 +21,7 @@ from ..differential.driver import Pair
 from ..differential.programs import program
 from ..differential.servers import FakeServer
 from ..differential.steps import Word
-from ..differential.wire import digest
+from ..support.wire import digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

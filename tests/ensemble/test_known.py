@@ -6,7 +6,7 @@ import pytest
 
 from ..differential.programs import program
 from ..differential.steps import Request
-from ..differential.wire import (
+from ..support.wire import (
     OPEN_ACL,
     OPS,
     create,

@@ -15,7 +15,7 @@ from ..differential.driver import DivergenceError
 from ..differential.programs import program
 from ..differential.shrink import report
 from ..differential.steps import Open, Request, Send, Word
-from ..differential.wire import (
+from ..support.wire import (
     OPEN_ACL,
     OPS,
     create,

@@ -16,15 +16,9 @@ import pytest
 from pytest_zkdict.live import TICK_TIME, LiveZooKeeper, four_letter_word
 from zkfake import FakeZooKeeper
 
-from ..differential import wire
-from ..differential.client import LONG, Client
-from ..fake.harness import (
-    DATA_CHANGED,
-    DELETED,
-    OK,
-    Event,
-    Reply,
-)
+from ..support import wire
+from ..support.client import LONG, Client
+from ..support.harness import DATA_CHANGED, DELETED, OK, Event, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

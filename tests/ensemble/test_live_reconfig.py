@@ -9,9 +9,9 @@ import pytest
 from pytest_zkdict.live import TICK_TIME, LiveZooKeeper, free_port
 from zkfake import FakeZooKeeper
 
-from ..differential import wire
-from ..differential.client import LONG, Client
-from ..fake.harness import BAD_VERSION, DATA_CHANGED, OK, Event, Reply
+from ..support import wire
+from ..support.client import LONG, Client
+from ..support.harness import BAD_VERSION, DATA_CHANGED, OK, Event, Reply
 from .test_live_faults import World
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ..mistakes import caught
+from ..support.mistakes import caught
 from . import worlds
 from .mutants import MUTANTS, OF_MEMBERS
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ..mistakes import caught
+from ..support.mistakes import caught
 from . import mutants
 from .outcomes import ours, recorded
 from .outcomes.argued import ARGUED, RULES

@@ -10,8 +10,8 @@ import pytest
 
 from zkfake import FakeZooKeeper
 
-from ..differential import wire
-from ..fake.harness import Reply, take_apart
+from ..support import wire
+from ..support.harness import Reply, take_apart
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

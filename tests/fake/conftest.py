@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from ..faults.faulty import Faulty
-from .harness import World
+from ..support.faulty import Faulty
+from ..support.harness import World
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from zkfake.auth import SUPER, Ip, digest_of
 from zkfake.protocol import Acl, Code, Id, ZooKeeperError
 from zkfake.settings import Settings
 
-from ..differential import wire
-from .harness import AUTH_FAILED, INVALID_ACL, MARSHALLING, NO_AUTH, OK, World, error_body
+from ..support import wire
+from ..support.harness import AUTH_FAILED, INVALID_ACL, MARSHALLING, NO_AUTH, OK, World, error_body
 
 BOB = digest_of("bob:secret")
 ACCESS = AccessControl(Settings())

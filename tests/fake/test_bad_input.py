@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ..differential import wire
-from .harness import MARSHALLING, OK, UNIMPLEMENTED
+from ..support import wire
+from ..support.harness import MARSHALLING, OK, UNIMPLEMENTED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -8,9 +8,9 @@ import pytest
 
 from zkfake import FakeZooKeeper
 
-from ..differential import wire
-from ..differential.client import Client
-from .harness import NO_AUTH, OK, UNIMPLEMENTED
+from ..support import wire
+from ..support.client import Client
+from ..support.harness import NO_AUTH, OK, UNIMPLEMENTED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

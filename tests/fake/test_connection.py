@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from zkfake import hashset
 
-from ..differential import wire
-from .harness import (
+from ..support import wire
+from ..support.harness import (
     AUTH_FAILED,
     MARSHALLING,
     OK,

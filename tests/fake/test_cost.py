@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ..differential import wire
+from ..support import wire
 
 if TYPE_CHECKING:
-    from .harness import Client, World
+    from ..support.harness import Client, World
 
 DATA = b"x" * 100
 MOST = {

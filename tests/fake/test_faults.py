@@ -21,9 +21,9 @@ from zkfake import FakeZooKeeper
 from zkfake import simulation as virtual
 from zkfake.faults.realtime import Faults
 
-from ..differential import wire
-from ..differential.wire import SocketChannel
-from ..faults.faulty import PATIENCE, Faulty
+from ..support import wire
+from ..support.faulty import PATIENCE, Faulty
+from ..support.wire import SocketChannel
 
 if TYPE_CHECKING:
     from collections.abc import Callable

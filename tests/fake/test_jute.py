@@ -27,7 +27,7 @@ from zkfake.protocol import (
     read_connect_request,
 )
 
-from ..differential import wire
+from ..support import wire
 
 INTS = st.integers(-(2**31), 2**31 - 1)
 LONGS = st.integers(-(2**63), 2**63 - 1)

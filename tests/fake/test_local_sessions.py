@@ -12,8 +12,8 @@ from zkfake.ensemble import Ensemble
 from zkfake.replica import Replica
 from zkfake.settings import Settings
 
-from ..differential import wire
-from .harness import OK, START, Client, Reply, World, error_body
+from ..support import wire
+from ..support.harness import OK, START, Client, Reply, World, error_body
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

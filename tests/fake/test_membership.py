@@ -9,9 +9,9 @@ import pytest
 
 from zkfake import FakeZooKeeper
 
-from ..differential import wire
-from ..differential.client import PATIENCE, Client
-from ..fake.harness import OK, Reply
+from ..support import wire
+from ..support.client import PATIENCE, Client
+from ..support.harness import OK, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from kazoo.exceptions import ConnectionLoss
 
-from ..faults.faulty import PATIENCE, States, session_of
+from ..support.faulty import PATIENCE, States, session_of
 
 if TYPE_CHECKING:
-    from ..faults.faulty import Faulty
+    from ..support.faulty import Faulty
 
 # -- between a client and a server
 

@@ -9,8 +9,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from zkfake import quota
 
-from ..differential import wire
-from .harness import BAD_VERSION, OK, QUOTA_EXCEEDED, Client, World
+from ..support import wire
+from ..support.harness import BAD_VERSION, OK, QUOTA_EXCEEDED, Client, World
 
 NUMBERS = st.integers(-1, 2**40)
 

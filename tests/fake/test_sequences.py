@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ..differential import wire
-from .harness import NODE_EXISTS, Client, World
+from ..support import wire
+from ..support.harness import NODE_EXISTS, Client, World
 
 TOP = 2**31 - 1
 

@@ -22,8 +22,8 @@ from kazoo.client import KazooClient
 from zkfake import FakeZooKeeper
 from zkfake.listener import bind
 
-from ..differential import wire
-from ..differential.wire import SocketChannel
+from ..support import wire
+from ..support.wire import SocketChannel
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 from kazoo.exceptions import ConnectionLoss
 
-from ..faults.faulty import PATIENCE, States
+from ..support.faulty import PATIENCE, States
 
 if TYPE_CHECKING:
-    from ..faults.faulty import Faulty
+    from ..support.faulty import Faulty
 
 HOURS = (7200.0, 7200.0)
 

@@ -12,8 +12,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from zkfake.sessions import Session, SessionTracker, first_session_id, password_of
 
-from ..differential import wire
-from .harness import DELETED, OK, START, TICK, World
+from ..support import wire
+from ..support.harness import DELETED, OK, START, TICK, World
 
 if TYPE_CHECKING:
     from kazoo.client import KazooClient

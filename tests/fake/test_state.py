@@ -12,8 +12,8 @@ from kazoo.client import KazooClient
 from zkfake import FakeZooKeeper, state
 from zkfake.inspector import SessionView, WatchView
 
-from ..differential import wire
-from .harness import (
+from ..support import wire
+from ..support.harness import (
     CHILDREN_CHANGED,
     CREATED,
     DATA_CHANGED,

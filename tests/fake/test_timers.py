@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from zkfake.timers import Timers
 
-from ..differential import wire
-from .harness import DELETED, OK, Client, Event, World
+from ..support import wire
+from ..support.harness import DELETED, OK, Client, Event, World
 
 INTERVAL = 60_000
 

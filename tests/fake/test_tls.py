@@ -26,7 +26,7 @@ from kazoo.security import make_acl
 from pytest_zkdict.live import LiveZooKeeper, free_port
 from zkfake import FakeZooKeeper
 
-from ..differential import wire
+from ..support import wire
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from kazoo.protocol.states import WatchedEvent
 
-    from .harness import World
+    from ..support.harness import World
 
 PATIENCE = 30.0
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ..differential import wire
-from .harness import (
+from ..support import wire
+from ..support.harness import (
     BAD_ARGUMENTS,
     BAD_VERSION,
     INVALID_ACL,

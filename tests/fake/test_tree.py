@@ -14,8 +14,8 @@ from zkfake.paths import split
 from zkfake.protocol import EventType, Op, Stat
 from zkfake.tree import Change, Tree
 
-from ..differential import wire
-from .harness import START, World
+from ..support import wire
+from ..support.harness import START, World
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,13 +14,13 @@ from zkfake import FakeZooKeeper
 from zkfake.connection import MOST_QUEUED
 from zkfake.turns import ROUND, TURN, TurnQueue
 
-from ..differential import wire
-from .harness import NO_NODE, OK
+from ..support import wire
+from ..support.harness import NO_NODE, OK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from .harness import World
+    from ..support.harness import World
 
 
 class Worker:

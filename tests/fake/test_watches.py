@@ -6,8 +6,8 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
-from ..differential import wire
-from .harness import (
+from ..support import wire
+from ..support.harness import (
     CHILDREN_CHANGED,
     CREATED,
     DATA_CHANGED,

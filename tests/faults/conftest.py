@@ -10,12 +10,12 @@ import pytest
 from pytest_zkdict.live import LiveZooKeeper
 from zkfake import FakeZooKeeper
 
-from .faulty import Faulty, Proxied
+from ..support.faulty import Faulty, Proxied
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .faulty import Clients
+    from ..support.faulty import Clients
 
 
 @pytest.fixture(scope="module")

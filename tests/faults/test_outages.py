@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from kazoo.exceptions import ConnectionLoss
 
-from ..differential import wire
-from ..differential.wire import SocketChannel
-from .faulty import PATIENCE, States, session_of
+from ..support import wire
+from ..support.faulty import PATIENCE, States, session_of
+from ..support.wire import SocketChannel
 
 if TYPE_CHECKING:
-    from .faulty import Clients
+    from ..support.faulty import Clients
 
 
 @pytest.mark.parametrize("direction", ["both", "to_server", "to_client"])

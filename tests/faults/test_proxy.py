@@ -20,10 +20,10 @@ from zkfake import FakeZooKeeper
 from zkfake.proxy import ProxyFaults, ZooKeeperProxy
 from zkfake.proxy.hosts import parse
 
-from ..differential import wire
-from ..differential.wire import SocketChannel
 from ..fake.test_faults import CALLED_BY_THE_DRIVER
-from .faulty import PATIENCE, States, session_of
+from ..support import wire
+from ..support.faulty import PATIENCE, States, session_of
+from ..support.wire import SocketChannel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

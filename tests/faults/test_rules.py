@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from kazoo.exceptions import ConnectionLoss
 
-from .faulty import PATIENCE, States, session_of
+from ..support.faulty import PATIENCE, States, session_of
 
 if TYPE_CHECKING:
-    from .faulty import Clients
+    from ..support.faulty import Clients
 
 
 def test_a_request_dropped_on_its_way_is_not_carried_out(faulty: Clients) -> None:

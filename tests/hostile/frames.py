@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..differential import wire
-from ..differential.wire import OPS
+from ..support import wire
+from ..support.wire import OPS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -19,8 +19,8 @@ from zkfake.ensemble import Ensemble
 from zkfake.replica import Replica
 from zkfake.settings import Settings
 
-from ..differential import wire
-from ..differential.wire import OPS
+from ..support import wire
+from ..support.wire import OPS
 
 _NOW = 1_700_000_000_000
 

@@ -14,8 +14,8 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from ..differential import wire
-from ..differential.wire import OPS
+from ..support import wire
+from ..support.wire import OPS
 
 if TYPE_CHECKING:
     from random import Random

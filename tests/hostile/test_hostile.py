@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ..differential.wire import OPS
+from ..support.wire import OPS
 from . import fuzzed
 from .campaign import run
 from .frames import OPERATIONS, Grammar

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ..differential.client import Client
+from ..support.client import Client
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

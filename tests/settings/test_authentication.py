@@ -13,16 +13,9 @@ import pytest
 from pytest_zkdict.live import LiveStartError, LiveZooKeeper
 from zkfake import AuthProvider, FakeZooKeeper
 
-from ..differential import wire
-from ..differential.client import Client
-from ..fake.harness import (
-    AUTH_FAILED,
-    INVALID_ACL,
-    MARSHALLING,
-    NO_AUTH,
-    NO_NODE,
-    OK,
-)
+from ..support import wire
+from ..support.client import Client
+from ..support.harness import AUTH_FAILED, INVALID_ACL, MARSHALLING, NO_AUTH, NO_NODE, OK
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..differential import wire
-from ..fake.harness import CREATED, DELETED, NO_NODE, OK, Event, Stat, World
+from ..support import wire
+from ..support.harness import CREATED, DELETED, NO_NODE, OK, Event, Stat, World
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..differential.client import Client
+    from ..support.client import Client
 
     Serve = Callable[[dict[str, object]], Callable[[], Client]]
 

@@ -12,9 +12,9 @@ import pytest
 from pytest_zkdict.live import LiveZooKeeper, four_letter_word
 from zkfake import FakeZooKeeper
 
-from ..differential import wire
-from ..differential.client import PATIENCE, Client
-from ..fake.harness import (
+from ..support import wire
+from ..support.client import PATIENCE, Client
+from ..support.harness import (
     BAD_ARGUMENTS,
     BAD_VERSION,
     DATA_CHANGED,

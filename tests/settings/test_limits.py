@@ -6,16 +6,16 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
-from ..differential.client import PATIENCE
-from ..differential.wire import SocketChannel
-from ..fake.harness import OK, World
+from ..support.client import PATIENCE
+from ..support.harness import OK, World
+from ..support.wire import SocketChannel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytest_zkdict.plugin import ServerFactory
 
-    from ..differential.client import Client
+    from ..support.client import Client
 
     Serve = Callable[[dict[str, object]], Callable[[], Client]]
 

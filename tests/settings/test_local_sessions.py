@@ -10,10 +10,10 @@ import pytest
 from pytest_zkdict.live import LiveZooKeeper
 from zkfake import FakeZooKeeper
 
-from ..differential import wire
-from ..differential.client import Client
-from ..differential.wire import OPS
-from ..fake.harness import OK
+from ..support import wire
+from ..support.client import Client
+from ..support.harness import OK
+from ..support.wire import OPS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

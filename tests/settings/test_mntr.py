@@ -12,9 +12,9 @@ import pytest
 from pytest_zkdict.live import LiveZooKeeper, four_letter_word
 from zkfake import FakeZooKeeper
 
-from ..differential import wire
-from ..differential.client import PATIENCE, Client
-from ..differential.wire import SocketChannel
+from ..support import wire
+from ..support.client import PATIENCE, Client
+from ..support.wire import SocketChannel
 
 if TYPE_CHECKING:
     from pytest_zkdict.plugin import ServerFactory

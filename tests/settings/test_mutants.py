@@ -17,8 +17,8 @@ import zkfake.sasl
 from zkfake import FakeZooKeeper
 from zkfake.protocol import Code, Op
 
-from ..differential.client import Client
-from ..mistakes import caught
+from ..support.client import Client
+from ..support.mistakes import caught
 from . import test_authentication, test_containers, test_ensembles, test_local_sessions
 
 if TYPE_CHECKING:

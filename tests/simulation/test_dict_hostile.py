@@ -20,7 +20,7 @@ from zkdict.feed import Feed
 from zkfake.simulation import Simulation, sweep
 from zkfake.simulation.kinds import CLIENTS, SERVERS
 
-from ..mistakes import caught
+from ..support.mistakes import caught
 from . import enemies
 from .coups import coups
 from .parties import FOR_EVER, ROOT, Judge, Party, contents, entries_of, shown

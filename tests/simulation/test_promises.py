@@ -11,7 +11,7 @@ from zkfake.ensemble.applying import Applying
 from zkfake.ensemble.links import Links
 
 from ..ensemble import mutants
-from ..mistakes import caught
+from ..support.mistakes import caught
 from . import promises
 
 if TYPE_CHECKING:

@@ -20,8 +20,8 @@ from abc import ABC, abstractmethod
 from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
-from ...differential import wire
-from ...fake.harness import Event, Reply, take_apart
+from ...support import wire
+from ...support.harness import Event, Reply, take_apart
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ...mistakes import logged_counts
+from ...support.mistakes import logged_counts
 from .kinds import (
     BEHIND,
     CONSUME,

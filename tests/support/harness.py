@@ -15,8 +15,8 @@ from zkfake.ensemble import Ensemble
 from zkfake.replica import Replica
 from zkfake.settings import Settings
 
-from ..differential import wire
-from ..differential.wire import OPS, i32
+from . import wire
+from .wire import OPS, i32
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -33,10 +33,11 @@ def test_a_test_that_hangs_ends_the_run(
 ) -> None:
     """Also one that has failed before."""
     monkeypatch.setenv("TEST_LIMIT", "0.5")
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
     pytester.makepyfile(test_it=PROJECT)
     result = pytester.runpytest_subprocess(
-        *("-p", "tests.hangs", "-p", "no:cacheprovider", f"test_it.py::test_{phase}"), timeout=120
+        *("-p", "tests.support.hangs", "-p", "no:cacheprovider", f"test_it.py::test_{phase}"),
+        timeout=120,
     )
     assert result.ret == 1
     result.stderr.fnmatch_lines(["Timeout *!", f"*in *{phase}"])

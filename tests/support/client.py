@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import struct
 
-from ..fake.harness import Event, Reply, take_apart
 from . import wire
+from .harness import Event, Reply, take_apart
 from .wire import OPS, SocketChannel
 
 PATIENCE = 60.0
