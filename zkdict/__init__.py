@@ -1,8 +1,13 @@
 """A dict whose keys are the child znodes of one ZooKeeper path, read from a live local copy."""
 
+from zkdict._copy.events import Changes, Subscription
+from zkdict._copy.view import Snapshot
+from zkdict._writes.lease import Lease, LeaseState
+from zkdict._writes.txn import Txn
 from zkdict.aio import AsyncLease, AsyncZooKeeperDict
 from zkdict.dict import MSAZookeeperDict, ZooKeeperDict
 from zkdict.encodings import BYTES, JSON, TEXT, Compressed, Encoding, Fallback, Model, Pickle
+from zkdict.entries import ABSENT, ANY, Change, Entry, State
 from zkdict.errors import (
     Closed,
     DecodeError,
@@ -19,13 +24,8 @@ from zkdict.errors import (
     WriteUncertain,
     ZkDictError,
 )
-from zkdict.events import Changes, Subscription
 from zkdict.keys import validate_key
-from zkdict.lease import Lease, LeaseState
-from zkdict.records import ABSENT, ANY, Change, Entry, State
 from zkdict.storage import ConnectionStorageDict, StorageDict
-from zkdict.txn import Txn
-from zkdict.view import Snapshot
 
 __all__ = [
     "ABSENT",

@@ -22,22 +22,22 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
-from zkdict import clock
-from zkdict.backlog import Backlog
+from zkdict._copy import clock
+from zkdict._copy.backlog import Backlog
+from zkdict._threads import NoThreadError, run_in_thread
 from zkdict.dict import ZooKeeperDict
-from zkdict.records import ANY, Change, Entry, State
-from zkdict.threads import NoThreadError, run_in_thread
+from zkdict.entries import ANY, Change, Entry, State
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
     from typing_extensions import Self
 
-    from zkdict.answers import Submitted
-    from zkdict.lease import Lease, LeaseState
-    from zkdict.txn import Txn
-    from zkdict.view import Snapshot
-    from zkdict.writes import SetCall, Writer
+    from zkdict._copy.replies import Submitted
+    from zkdict._copy.view import Snapshot
+    from zkdict._writes.lease import Lease, LeaseState
+    from zkdict._writes.single import SetCall, Writer
+    from zkdict._writes.txn import Txn
 
 __all__ = ["AsyncLease", "AsyncZooKeeperDict"]
 

@@ -17,16 +17,16 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from kazoo.client import KazooClient
 from kazoo.exceptions import KazooException, NoNodeError, NotReadOnlyCallError
 
-from zkdict import compare, txn
-from zkdict.cache import ROOT
+from zkdict._copy.cache import ROOT
+from zkdict._copy.waiting import deadline_after, earlier, remaining
+from zkdict._live import LiveDict, stop
+from zkdict._writes import compare, txn
+from zkdict._writes.lease import Lease
+from zkdict._writes.multi import OP_BYTES
+from zkdict._writes.sender import RETRY_PAUSE, UnansweredError
+from zkdict.entries import ANY, Change, Entry
 from zkdict.errors import Timeout
-from zkdict.lease import Lease
-from zkdict.live import LiveDict, stop
-from zkdict.multi import OP_BYTES
-from zkdict.records import ANY, Change, Entry
-from zkdict.sending import RETRY_PAUSE, UnansweredError
 from zkdict.storage import plain
-from zkdict.waiting import deadline_after, earlier, remaining
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from _typeshed import SupportsKeysAndGetItem
     from typing_extensions import Self
 
-    from zkdict.feed import Looks
-    from zkdict.view import Snapshot, View
+    from zkdict._copy.feed import Looks
+    from zkdict._copy.view import Snapshot, View
 
 __all__ = ["MSAZookeeperDict", "ZooKeeperDict"]
 

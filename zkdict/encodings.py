@@ -16,8 +16,8 @@ import json
 import zlib
 from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, Protocol, TypeVar
 
+from zkdict._pickles import Pickle
 from zkdict.errors import DecodeError, EncodeError
-from zkdict.pickles import Pickle
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter

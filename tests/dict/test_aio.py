@@ -12,7 +12,7 @@ import pytest
 from kazoo.client import KazooClient
 
 from zkdict import AsyncZooKeeperDict, Closed, LeaseState, WriteUncertain, ZooKeeperDict
-from zkdict.threads import _Threads
+from zkdict._threads import _Threads
 
 Open = Callable[..., ZooKeeperDict[Any]]
 
@@ -230,7 +230,7 @@ def test_a_set_whose_answer_is_lost_does_not_say_that_nothing_was_sent(
         task = asyncio.create_task(items.set("a", 2))
         await asyncio.sleep(0)
         if event == "no thread":
-            monkeypatch.setattr("zkdict.threads._threads", _Threads())
+            monkeypatch.setattr("zkdict._threads._threads", _Threads())
             no_new_threads(monkeypatch)
         else:
             assert await asyncio.to_thread(proxy.lost.wait, 60)
@@ -309,7 +309,7 @@ def test_what_is_refused_for_want_of_a_thread_is_never_made(
     both = AsyncZooKeeperDict(items)
 
     async def program() -> None:
-        monkeypatch.setattr("zkdict.threads._threads", _Threads())
+        monkeypatch.setattr("zkdict._threads._threads", _Threads())
         with monkeypatch.context() as patches:
             no_new_threads(patches)
             with pytest.raises(RuntimeError, match="can't start new thread"):
@@ -330,7 +330,7 @@ def test_waits_do_not_hold_up_what_gets_no_thread(
     async def program() -> None:
         async with await AsyncZooKeeperDict[int].open(zk_client, "/dict") as items:
             threads = _Threads()
-            monkeypatch.setattr("zkdict.threads._threads", threads)
+            monkeypatch.setattr("zkdict._threads._threads", threads)
             no_new_threads(monkeypatch, after=1)
             wait = asyncio.create_task(items.wait_for(lambda now: now.get("a")))
             add = asyncio.create_task(items.add("b", 1))

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zkdict import Change, Entry, ZooKeeperDict
-from zkdict.backlog import MOST, Backlog, merged
+from zkdict._copy.backlog import MOST, Backlog, merged
 
 States = list[dict[str, int]]
 

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zkdict.cache import ROOT, WINDOW, Cache, Kind, Publication, Request, Znode
+from zkdict._copy.cache import ROOT, WINDOW, Cache, Kind, Publication, Request, Znode
 
 from ..support.mistakes import caught
 

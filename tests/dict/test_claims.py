@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from kazoo.exceptions import BadVersionError, NodeExistsError
 
 from zkdict import WriteUncertain, ZooKeeperDict
-from zkdict.claims import Claim, _claims_of
+from zkdict._writes.claims import Claim, _claims_of
 from zkdict.errors import TransactionFailed
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import zkdict.encodings
+from zkdict._pickles import Pickle
 from zkdict.encodings import (
     BYTES,
     JSON,
@@ -26,7 +27,6 @@ from zkdict.encodings import (
     Model,
 )
 from zkdict.errors import DecodeError, EncodeError
-from zkdict.pickles import Pickle
 
 json_values = st.recursive(
     st.none()

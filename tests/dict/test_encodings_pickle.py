@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from zkdict._pickles import Pickle
 from zkdict.encodings import JSON, Fallback
 from zkdict.errors import DecodeError, EncodeError
-from zkdict.pickles import Pickle
 
 plain_values = st.recursive(
     st.none()

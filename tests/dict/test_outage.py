@@ -10,7 +10,7 @@ from kazoo.client import KazooClient, KazooState
 from kazoo.exceptions import ConnectionLoss
 
 from zkdict import Closed, StaleRead, State, Timeout, WriteUncertain, ZooKeeperDict
-from zkdict import clock as zk_clock
+from zkdict._copy import clock as zk_clock
 
 Open = Callable[..., ZooKeeperDict[Any]]
 Eventually = Callable[[Callable[[], object]], None]

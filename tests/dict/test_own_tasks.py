@@ -8,7 +8,7 @@ import pytest
 from kazoo.client import KazooClient
 
 from zkdict import ZooKeeperDict
-from zkdict.tasks import tasks_of
+from zkdict._copy.client_tasks import tasks_of
 
 Open = Callable[..., ZooKeeperDict[Any]]
 Eventually = Callable[[Callable[[], object]], None]

@@ -19,7 +19,7 @@ from kazoo.security import OPEN_ACL_UNSAFE, make_acl
 from pytest_zkdict.clients import ClientFactory
 from pytest_zkdict.stateful import ABSENT, ZooKeeperDictMachine, run_machine
 from zkdict import JSON, ZooKeeperDict
-from zkdict.cache import Cache
+from zkdict._copy.cache import Cache
 
 from ..support.mistakes import caught
 

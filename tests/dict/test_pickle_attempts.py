@@ -20,9 +20,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import zkdict.unpickling
+import zkdict._unpickling
 from zkdict import DecodeError, Pickle
-from zkdict.unpickling import MAX_DEPTH
+from zkdict._unpickling import MAX_DEPTH
 
 HERE = __name__
 
@@ -351,9 +351,9 @@ def test_as_large_as_may_be(value: Any, protocol: int) -> None:
     pickled = base64.b64encode(pickle.dumps([value], protocol))
     size = unshared_size([value])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(zkdict.unpickling, "MAX_SIZE", size)
+        patch.setattr(zkdict._unpickling, "MAX_SIZE", size)
         assert Pickle().decode(pickled) == [value]
-        patch.setattr(zkdict.unpickling, "MAX_SIZE", size - 1)
+        patch.setattr(zkdict._unpickling, "MAX_SIZE", size - 1)
         with pytest.raises(DecodeError, match="larger than"):
             Pickle().decode(pickled)
 
@@ -364,9 +364,9 @@ def test_keys_that_collide_cost_their_comparisons() -> None:
     with pytest.MonkeyPatch.context() as patch:
         for value, cost in ((dict.fromkeys(keys), 6), (set(keys), 6), (dict.fromkeys("abc"), 6)):
             pickled = base64.b64encode(pickle.dumps(value, 4))
-            patch.setattr(zkdict.unpickling, "MAX_SIZE", max(cost, unshared_size([*value]) + 3))
+            patch.setattr(zkdict._unpickling, "MAX_SIZE", max(cost, unshared_size([*value]) + 3))
             assert Pickle().decode(pickled) == value
-        patch.setattr(zkdict.unpickling, "MAX_SIZE", 5)
+        patch.setattr(zkdict._unpickling, "MAX_SIZE", 5)
         with pytest.raises(DecodeError, match="collide"):
             Pickle().decode(base64.b64encode(pickle.dumps(frozenset(keys), 4)))
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from zkdict._pickles import Pickle
 from zkdict.encodings import JSON, TEXT
 from zkdict.errors import EncodeError, Timeout
-from zkdict.pickles import Pickle
 from zkdict.storage import ConnectionStorageDict, StorageDict
 
 

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zkdict import DecodeError, ZooKeeperDict
-from zkdict.cache import Delta, Publication, Znode
-from zkdict.events import Dispatcher
+from zkdict._copy.cache import Delta, Publication, Znode
+from zkdict._copy.events import Dispatcher
+from zkdict._copy.locks import Lock
+from zkdict._copy.view import View
 from zkdict.keys import KeyCodec
-from zkdict.locks import Lock
-from zkdict.view import View
 
 from .test_view import Handler
 

@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 from hypothesis import given
 from hypothesis import strategies as st
 
-import zkdict.view
+import zkdict._copy.view
 from zkdict import DecodeError, Snapshot, State
-from zkdict.cache import Delta, Publication, Znode
-from zkdict.events import Dispatcher
+from zkdict._copy.cache import Delta, Publication, Znode
+from zkdict._copy.events import Dispatcher
+from zkdict._copy.lookup import GATED, GatedRead
+from zkdict._copy.view import View
 from zkdict.keys import KeyCodec
-from zkdict.lookup import GATED, GatedRead
-from zkdict.view import View
 
 KEYS = ["a", "b", "c", "d"]
 BAD = b"bad"
@@ -138,7 +138,7 @@ class Readers:
         """What was seen of a step, each look that differs from the one before it."""
 
         def trace(frame: FrameType, event: str, argument: Any) -> Any:
-            if frame.f_code.co_filename != zkdict.view.__file__:
+            if frame.f_code.co_filename != zkdict._copy.view.__file__:
                 return None
             found = look(self.shown)
             if not self.seen or self.seen[-1] != found:

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zkdict.waiting import earlier
+from zkdict._copy.waiting import earlier
 
 deadlines = st.none() | st.just(0.0) | st.floats(0, 1e9)
 

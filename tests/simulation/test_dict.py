@@ -18,7 +18,7 @@ from zkfake.simulation import Simulation
 from . import enemies
 
 if TYPE_CHECKING:
-    from zkdict.txn import Txn
+    from zkdict._writes.txn import Txn
 
 
 def test_two_dicts_on_one_path() -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from zkdict import State, ZooKeeperDict
-from zkdict.cache import Cache
+from zkdict._copy.cache import Cache
 from zkfake.simulation import Simulation
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zkdict import State, WriteUncertain
-from zkdict.feed import Feed
+from zkdict._copy.feed import Feed
 from zkfake.simulation import Simulation, sweep
 from zkfake.simulation.kinds import CLIENTS, SERVERS
 

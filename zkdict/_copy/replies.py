@@ -24,7 +24,7 @@ from kazoo.exceptions import (
     SessionExpiredError,
 )
 
-from zkdict.cache import Kind, Request, Znode
+from zkdict._copy.cache import Kind, Request, Znode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

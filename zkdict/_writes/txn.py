@@ -21,21 +21,21 @@ from kazoo.exceptions import (
     NoNodeError,
 )
 
-from zkdict import outcomes
+from zkdict._copy.waiting import deadline_after
+from zkdict._writes import proof
+from zkdict._writes.multi import CONFLICTS, Multi
+from zkdict._writes.sender import UnansweredError
+from zkdict.entries import check_version
 from zkdict.errors import InvalidKey, TransactionFailed, ZkDictError
-from zkdict.multi import CONFLICTS, Multi
-from zkdict.records import check_version
-from zkdict.sending import UnansweredError
 from zkdict.storage import plain
-from zkdict.waiting import deadline_after
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from zkdict._copy.view import Snapshot
+    from zkdict._writes.single import Writer
+    from zkdict.entries import Change
     from zkdict.errors import WriteUncertain
-    from zkdict.records import Change
-    from zkdict.view import Snapshot
-    from zkdict.writes import Writer
 
 __all__ = ["Transaction", "Txn", "atomically", "clear", "update"]
 
@@ -71,7 +71,7 @@ def update(writer: Writer[V], items: Mapping[str, V]) -> None:
         return True
 
     def uncertain() -> WriteUncertain:
-        judges = {name: outcomes.stored(raw, floor) for name, raw in raws.items()}
+        judges = {name: proof.stored(raw, floor) for name, raw in raws.items()}
         return writer.uncertain("update", None, judges, wants="stored")
 
     if raws:

@@ -18,19 +18,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
-from zkdict.arguments import acl_list, one_of, root_path
+from zkdict._arguments import acl_list, one_of, root_path
+from zkdict._copy.dict_views import Items, Keys, Values
+from zkdict._copy.events import Changes, Dispatcher, Subscription
+from zkdict._copy.feed import Feed
+from zkdict._copy.lookup import GATED, BadEntry, GatedRead
+from zkdict._copy.view import Snapshot, View
+from zkdict._copy.waiting import deadline_after
+from zkdict._writes.single import Writer
 from zkdict.encodings import JSON
+from zkdict.entries import Change, Entry, State
 from zkdict.errors import StaleRead, Timeout
-from zkdict.events import Changes, Dispatcher, Subscription
-from zkdict.feed import Feed
 from zkdict.keys import KeyCodec, KeyEncoding
-from zkdict.lookup import GATED, BadEntry, GatedRead
-from zkdict.records import Change, Entry, State
 from zkdict.storage import ConnectionStorageDict
-from zkdict.view import Snapshot, View
-from zkdict.views import Items, Keys, Values
-from zkdict.waiting import deadline_after
-from zkdict.writes import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,7 +15,7 @@ from kazoo.exceptions import (
 from kazoo.handlers.threading import SequentialThreadingHandler
 from kazoo.protocol.states import ZnodeStat
 
-from zkdict.answers import LOST, UnreadableReply, answer_of, applied, check_multi, znode
+from zkdict._copy.replies import LOST, UnreadableReply, answer_of, applied, check_multi, znode
 
 
 def test_answers() -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from zkdict.records import Change
+    from zkdict.entries import Change
 
 __all__ = ["MOST", "Backlog", "merged"]
 

@@ -21,17 +21,17 @@ from collections.abc import ItemsView, Iterator, KeysView, Mapping, ValuesView
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
-from zkdict import clock
+from zkdict._copy import clock
+from zkdict._copy.lookup import GATED, BadEntry, WithBadKeys
+from zkdict.entries import Change, Entry, State
 from zkdict.errors import DecodeError, InvalidKey
-from zkdict.lookup import GATED, BadEntry, WithBadKeys
-from zkdict.records import Change, Entry, State
 from zkdict.storage import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from zkdict.cache import Publication, Znode
-    from zkdict.events import Dispatcher
+    from zkdict._copy.cache import Publication, Znode
+    from zkdict._copy.events import Dispatcher
     from zkdict.keys import KeyCodec
 
 __all__ = ["Snapshot", "View"]

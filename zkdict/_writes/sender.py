@@ -7,7 +7,7 @@ The rules that live here:
   sent.
 - A write that was sent and whose answer never came is sent again only where that is harmless (set
   this value, whatever is there). Any other is `WriteUncertain`, and so is a deadline, or any other
-  failure, that comes after sending. `outcomes` judges what is found afterwards.
+  failure, that comes after sending. `proof` judges what is found afterwards.
 - A write returns when the local copy holds it: the reads that its watches make necessary are sent
   right behind it, so this takes one round trip. Where the copy cannot be confirmed within
   `max_staleness`, the write is laid over it; what the answer of a multi does not show (its creates)
@@ -28,7 +28,8 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from kazoo.exceptions import KazooException, NoAuthError, NoNodeError, NotReadOnlyCallError
 
-from zkdict.answers import (
+from zkdict._copy.lookup import BadEntry
+from zkdict._copy.replies import (
     CONNECTION_ERRORS,
     LOST,
     UnreadableReply,
@@ -38,6 +39,9 @@ from zkdict.answers import (
     unreadable_reply,
     znode,
 )
+from zkdict._copy.waiting import deadline_after, earlier, pause_after, remaining
+from zkdict._writes.proof import Sighting
+from zkdict.entries import State
 from zkdict.errors import (
     Closed,
     EncodeError,
@@ -47,21 +51,17 @@ from zkdict.errors import (
     WriteUncertain,
     ZkDictError,
 )
-from zkdict.lookup import BadEntry
-from zkdict.outcomes import Sighting
-from zkdict.records import State
-from zkdict.waiting import deadline_after, earlier, pause_after, remaining
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from zkdict.answers import Submitted
-    from zkdict.cache import Cache, Kind, Znode
-    from zkdict.feed import Feed, Looks
+    from zkdict._copy.cache import Cache, Kind, Znode
+    from zkdict._copy.feed import Feed, Looks
+    from zkdict._copy.replies import Submitted
+    from zkdict._copy.view import View
+    from zkdict._writes.proof import Judge
+    from zkdict.entries import Entry
     from zkdict.keys import KeyCodec
-    from zkdict.outcomes import Judge
-    from zkdict.records import Entry
-    from zkdict.view import View
 
 __all__ = ["Sender", "UnansweredError"]
 

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from kazoo.protocol.states import EventType
 
-from zkdict.cache import Kind, Request
+from zkdict._copy.cache import Kind, Request
 
 __all__ = ["Listener", "Watches"]
 

@@ -22,18 +22,18 @@ from kazoo.exceptions import (
 )
 from kazoo.protocol.states import ZnodeStat
 
-from zkdict import outcomes
-from zkdict.answers import check_multi, znode
-from zkdict.cache import ROOT, Cache, Kind, Znode
+from zkdict._copy.cache import ROOT, Cache, Kind, Znode
+from zkdict._copy.replies import check_multi, znode
+from zkdict._writes import proof
+from zkdict.entries import ABSENT, ANY, check_version
 from zkdict.errors import TransactionFailed, ValueTooLarge
-from zkdict.records import ABSENT, ANY, check_version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from zkdict._writes.proof import Judge
+    from zkdict._writes.sender import Sender, UnansweredError
     from zkdict.errors import WriteUncertain
-    from zkdict.outcomes import Judge
-    from zkdict.sending import Sender, UnansweredError
 
 __all__ = ["CONFLICTS", "OP_BYTES", "Multi"]
 
@@ -81,9 +81,9 @@ class Multi(Generic[V]):
         self._request.set_data(self._add(name, ZnodeStat, raw), raw, version)
         self._local[name] = raw
         if version == ANY:
-            self._judges[name] = outcomes.written(raw, self.floor)
+            self._judges[name] = proof.written(raw, self.floor)
         else:
-            self._judges[name] = outcomes.updated(raw, version, self.floor)
+            self._judges[name] = proof.updated(raw, version, self.floor)
         self._reads.setdefault(name, Kind.STAT)
 
     def create(self, name: str, raw: bytes, *, ephemeral: bool = False) -> None:
@@ -92,7 +92,7 @@ class Multi(Generic[V]):
         path = self._add(name, str, raw)
         self._request.create(path, raw, acl=self._writer.acl, ephemeral=ephemeral)
         self._local[name] = raw
-        self._judges[name] = outcomes.created(raw, self.floor)
+        self._judges[name] = proof.created(raw, self.floor)
         self._reads |= {name: Kind.DATA, ROOT: Kind.CHILDREN}
 
     def delete(self, name: str, version: int = ANY) -> None:
@@ -100,7 +100,7 @@ class Multi(Generic[V]):
         self._foresee(name, version)
         self._request.delete(self._add(name, bool), version)
         self._local[name] = None
-        self._judges[name] = outcomes.deleted(self.floor)
+        self._judges[name] = proof.deleted(self.floor)
         self._reads |= {name: None, ROOT: Kind.CHILDREN}
 
     def check(self, name: str, version: int) -> None:

@@ -23,7 +23,9 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 from kazoo.exceptions import BadVersionError, NoNodeError
 from kazoo.protocol.states import KazooState
 
-from zkdict import compare
+from zkdict._copy.waiting import deadline_after, pause_after, remaining
+from zkdict._writes import compare
+from zkdict.entries import ANY, State
 from zkdict.errors import (
     Closed,
     ForkedDict,
@@ -33,17 +35,15 @@ from zkdict.errors import (
     VersionConflict,
     WriteUncertain,
 )
-from zkdict.records import ANY, State
-from zkdict.waiting import deadline_after, pause_after, remaining
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from typing_extensions import Self
 
-    from zkdict.cache import Znode
-    from zkdict.events import Dispatcher
-    from zkdict.writes import Writer
+    from zkdict._copy.cache import Znode
+    from zkdict._copy.events import Dispatcher
+    from zkdict._writes.single import Writer
 
 __all__ = ["Lease", "LeaseState"]
 

@@ -17,8 +17,8 @@ import io
 import pickle
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from zkdict._unpickling import Machine
 from zkdict.errors import DecodeError, EncodeError
-from zkdict.unpickling import Machine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -18,16 +18,16 @@ import weakref
 from collections import deque
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from zkdict.backlog import Backlog
+from zkdict._copy.backlog import Backlog
+from zkdict._copy.waiting import Signal, deadline_after
 from zkdict.errors import ForkedDict
-from zkdict.waiting import Signal, deadline_after
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from typing_extensions import Self
 
-    from zkdict.records import Change, State
+    from zkdict.entries import Change, State
 
 __all__ = ["Changes", "Dispatcher", "Subscription"]
 

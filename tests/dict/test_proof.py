@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from zkdict import outcomes
-from zkdict.cache import Znode
-from zkdict.outcomes import Judge, Sighting
+from zkdict._copy.cache import Znode
+from zkdict._writes import proof
+from zkdict._writes.proof import Judge, Sighting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -127,23 +127,23 @@ WRITES = {
     **{
         f"set version {version}": Write(
             lambda world, version=version: world.set(MINE, version),
-            outcomes.updated(MINE, version, FLOOR),
+            proof.updated(MINE, version, FLOOR),
         )
         for version in (0, 1, 2)
     },
-    "set": Write(lambda world: world.set(MINE), outcomes.written(MINE, FLOOR)),
-    "create": Write(lambda world: world.create(MINE), outcomes.created(MINE, FLOOR)),
+    "set": Write(lambda world: world.set(MINE), proof.written(MINE, FLOOR)),
+    "create": Write(lambda world: world.create(MINE), proof.created(MINE, FLOOR)),
     "make": Write(
         lambda world: world.create(MINE, SESSION),
-        outcomes.made(FLOOR, Claim(alone=True)),  # type: ignore[arg-type]
+        proof.made(FLOOR, Claim(alone=True)),  # type: ignore[arg-type]
     ),
     "make among rivals": Write(
         lambda world: world.create(MINE, SESSION),
-        outcomes.made(FLOOR, Claim(alone=False)),  # type: ignore[arg-type]
+        proof.made(FLOOR, Claim(alone=False)),  # type: ignore[arg-type]
         rivals=True,
     ),
-    "delete": Write(World.delete, outcomes.deleted(FLOOR)),
-    "delete version 1": Write(lambda world: world.delete(1), outcomes.deleted(FLOOR)),
+    "delete": Write(World.delete, proof.deleted(FLOOR)),
+    "delete version 1": Write(lambda world: world.delete(1), proof.deleted(FLOOR)),
 }
 
 
@@ -202,7 +202,7 @@ CAN_BE_PROVEN = ("set", "set version 0", "set version 1", "set version 2", "crea
 @pytest.mark.parametrize("unique", [False, True])
 def test_what_only_has_to_be_there(unique: bool) -> None:
     """`stored` says that the bytes are there and were stored since, whoever did it."""
-    judge = outcomes.stored(MINE, FLOOR)
+    judge = proof.stored(MINE, FLOOR)
     for name in ("set", "set version 0"):
         for _, seen, applied in histories(WRITES[name], 2, unique=False):
             verdict = judge(seen, unique=unique)

@@ -12,8 +12,8 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Any
 
-from zkdict import clock
-from zkdict.locks import Lock
+from zkdict._copy import clock
+from zkdict._copy.locks import Lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable

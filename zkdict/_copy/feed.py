@@ -45,14 +45,22 @@ from kazoo.exceptions import (
 )
 from kazoo.protocol.states import Callback, EventType, KazooState, KeeperState
 
-from zkdict import clock
-from zkdict.answers import CONNECTION_ERRORS, LOST, Submitted, answer_of, applied, unreadable, znode
-from zkdict.cache import ROOT, Cache, Kind, Publication, Request, Znode
+from zkdict._copy import clock
+from zkdict._copy.cache import ROOT, Cache, Kind, Publication, Request, Znode
+from zkdict._copy.client_tasks import tasks_of
+from zkdict._copy.replies import (
+    CONNECTION_ERRORS,
+    LOST,
+    Submitted,
+    answer_of,
+    applied,
+    unreadable,
+    znode,
+)
+from zkdict._copy.waiting import Signal
+from zkdict._copy.watches import Watches
+from zkdict.entries import ANY, State
 from zkdict.errors import Closed, ForkedDict, RootMissing, ZkDictError
-from zkdict.records import ANY, State
-from zkdict.tasks import tasks_of
-from zkdict.waiting import Signal
-from zkdict.watches import Watches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -17,10 +17,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from kazoo.exceptions import BadVersionError, NodeExistsError, NoNodeError
 
-from zkdict import outcomes
-from zkdict.answers import answer_of, znode
-from zkdict.cache import ROOT, Cache, Kind, Znode
-from zkdict.claims import Claim
+from zkdict._copy.cache import ROOT, Cache, Kind, Znode
+from zkdict._copy.lookup import BadEntry
+from zkdict._copy.replies import answer_of, znode
+from zkdict._copy.waiting import deadline_after, earlier
+from zkdict._writes import proof
+from zkdict._writes.claims import Claim
+from zkdict._writes.multi import Multi
+from zkdict._writes.sender import Sender, UnansweredError
+from zkdict.entries import ANY, check_version
 from zkdict.errors import (
     DecodeError,
     InvalidKey,
@@ -29,17 +34,12 @@ from zkdict.errors import (
     VersionConflict,
     WriteUncertain,
 )
-from zkdict.lookup import BadEntry
-from zkdict.multi import Multi
-from zkdict.records import ANY, check_version
-from zkdict.sending import Sender, UnansweredError
-from zkdict.waiting import deadline_after, earlier
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from zkdict.answers import Submitted
-    from zkdict.records import Entry
+    from zkdict._copy.replies import Submitted
+    from zkdict.entries import Entry
 
 __all__ = ["SetCall", "Writer"]
 
@@ -130,7 +130,7 @@ class Writer(Sender[V]):
 
     def uncertain_set(self, call: SetCall) -> WriteUncertain:
         """The exception for a `set` that was sent, and of which nobody knows what became."""
-        judges = {call.name: outcomes.stored(call.raw, call.floor)}
+        judges = {call.name: proof.stored(call.raw, call.floor)}
         return self.uncertain("set", call.key, judges, wants="stored")
 
     def send_set(
@@ -288,7 +288,7 @@ class Writer(Sender[V]):
         except NoNodeError:
             raise KeyError(key) from None  # as readers are shown by now
         except UnansweredError as error:
-            judges = {name: outcomes.deleted(floor)}
+            judges = {name: proof.deleted(floor)}
             raise self.uncertain("delete", key, judges, error, wants="gone") from error
 
     def setdefault(self, key: str, default: V) -> Entry[V]:
@@ -365,7 +365,7 @@ class Writer(Sender[V]):
         except TransactionFailed as failed:
             raise failed.cause from None
         except UnansweredError as error:
-            judges = {name: outcomes.deleted(multi.floor)}
+            judges = {name: proof.deleted(multi.floor)}
             raise self.uncertain(operation, key, judges, error) from error
         answers = [answer_of(each) for each in reads]
         for held in [known, *(znode(*each) for each in answers if isinstance(each, tuple))]:
@@ -416,7 +416,7 @@ class Writer(Sender[V]):
                 self.make_root(deadline)
             except UnansweredError as error:
                 if not ephemeral:
-                    judges = {name: outcomes.created(raw, floor)}
+                    judges = {name: proof.created(raw, floor)}
                     raise self.uncertain(operation, key, judges, error) from error
-                judges = {name: outcomes.made(floor, claim)}
+                judges = {name: proof.made(floor, claim)}
                 raise self.uncertain(operation, key, judges, error, decided=claim.settle) from error

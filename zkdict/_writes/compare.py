@@ -14,21 +14,21 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from kazoo.exceptions import BadVersionError, NodeExistsError, NoNodeError
 
-from zkdict import outcomes
-from zkdict.answers import znode
-from zkdict.claims import Claim
+from zkdict._copy.replies import znode
+from zkdict._copy.waiting import remaining
+from zkdict._writes import proof
+from zkdict._writes.claims import Claim
+from zkdict._writes.multi import CONFLICTS, Multi
+from zkdict._writes.sender import UnansweredError
+from zkdict.entries import ABSENT, ANY, check_version
 from zkdict.errors import KeyExists, TransactionFailed, VersionConflict
-from zkdict.multi import CONFLICTS, Multi
-from zkdict.records import ABSENT, ANY, check_version
-from zkdict.sending import UnansweredError
-from zkdict.waiting import remaining
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from zkdict.cache import Znode
-    from zkdict.records import Entry
-    from zkdict.writes import Writer
+    from zkdict._copy.cache import Znode
+    from zkdict._writes.single import Writer
+    from zkdict.entries import Entry
 
 __all__ = ["add", "cas", "modify", "put", "remove", "replace"]
 
@@ -81,7 +81,7 @@ def _set(
     except (NoNodeError, BadVersionError):
         raise _conflict(writer, key, version) from None
     except UnansweredError as error:
-        judges = {name: outcomes.updated(raw, version, floor)}
+        judges = {name: proof.updated(raw, version, floor)}
         raise writer.uncertain(operation, key, judges, error) from error
     if czxid is not None and stat.czxid != czxid:
         raise VersionConflict(key, version, version, applied=True)
@@ -116,7 +116,7 @@ def _put_ephemeral(writer: Writer[V], key: str, value: V, version: int) -> Entry
                 raise failed.cause from None
             writer.conflicts += 1
         except UnansweredError as error:
-            judges = {name: outcomes.made(multi.floor, claim)}
+            judges = {name: proof.made(multi.floor, claim)}
             raise writer.uncertain("put", key, judges, error, decided=claim.settle) from error
         else:
             return writer.decode(key, znode(raw, stat))
