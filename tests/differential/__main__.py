@@ -11,10 +11,12 @@ import sys
 import time
 
 from . import known
-from .driver import DivergenceError, Pair
+from .engine.driver import DivergenceError, Pair
+from .engine.servers import FakeServer, LiveServer, Server
+from .engine.shrink import report
+from .ensembles import beside
+from .ensembles import known as known_of_ensembles
 from .programs import Unsafe, program
-from .servers import FakeServer, LiveServer, Server
-from .shrink import report
 
 LONG = 1_000_000
 TELL_EVERY = 50_000
@@ -46,9 +48,6 @@ def main() -> int:
     unsafe: Unsafe = known.unsafe
     pair = Pair(other, alone)
     if options.ensemble:
-        from ..ensemble import beside
-        from ..ensemble import known as known_of_ensembles
-
         pair = beside.pair(version, options.zk_home)
         unsafe = known_of_ensembles.unsafe
     found = 0

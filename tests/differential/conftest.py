@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .driver import Pair
-from .servers import FakeServer, LiveServer
+from .engine.driver import Pair
+from .engine.servers import FakeServer, LiveServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,7 +11,7 @@ import struct
 
 from ..support import wire
 from ..support.wire import OPS
-from .steps import Request, Step, requests_of
+from .engine.steps import Request, Step, requests_of
 
 DIFFERENCES: dict[str, str] = {
     "createTTL with a plain mode and ttl -1": (

@@ -15,16 +15,16 @@ from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
-from .driver import DivergenceError
+from .engine.driver import DivergenceError
+from .engine.shrink import report
 from .programs import step as draw_step
-from .shrink import report
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from .driver import Pair
-    from .shrink import Program
-    from .steps import Step
+    from .engine.driver import Pair
+    from .engine.shrink import Program
+    from .engine.steps import Step
 
 STEPS_IN_AN_EXAMPLE = 100
 EXAMPLES_IN_A_CHUNK = 50

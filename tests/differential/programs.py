@@ -10,9 +10,9 @@ from collections.abc import Callable
 
 from ..support import wire
 from ..support.wire import OPS
+from .engine.steps import ROOT, Drop, Open, Raw, Request, Send, Split, Step, Word, Zxid
 from .known import unsafe
 from .requests import BURST_DECK, DECK, LAST_IN_A_BURST, STRANGE_OPS, request
-from .steps import ROOT, Drop, Open, Raw, Request, Send, Split, Step, Word, Zxid
 from .values import ACLS, NAMES, QUOTA, QUOTA_DATA, Pick, RandomPick, data, one_of, rarely
 
 Unsafe = Callable[[Step, str], bool]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ..support import wire
 from ..support.wire import OPEN_ACL, OPS
-from .steps import Drop, Open, Request, Send, Split, Step, Word, Zxid
+from .engine.steps import Drop, Open, Request, Send, Split, Step, Word, Zxid
 
 Program = tuple[Step, ...]
 

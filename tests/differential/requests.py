@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from ..support import wire
 from ..support.wire import OPS
-from .servers import SUPER
-from .steps import ROOT, Request
+from .engine.servers import SUPER
+from .engine.steps import ROOT, Request
 from .values import (
     CREDENTIALS,
     NAMES,

@@ -12,7 +12,7 @@ import pytest
 
 from ..support import wire
 from ..support.wire import OPS, Channel
-from .servers import PLAIN_SETTINGS, FakeServer, LiveServer, Server
+from .engine.servers import PLAIN_SETTINGS, FakeServer, LiveServer, Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from ..support import wire
 from ..support.wire import OPEN_ACL, OPS
+from .engine.steps import Request, Send
 from .known import DIFFERENCES, unsafe
 from .programs import program
-from .steps import Request, Send
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "differences.md"
 

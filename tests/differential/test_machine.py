@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from .machine import run
 
 if TYPE_CHECKING:
-    from .driver import Pair
+    from .engine.driver import Pair
 
 STEPS = int(os.environ.get("ZK_DIFFERENTIAL_STEPS", "20000"))
 SEED = int(os.environ.get("ZK_DIFFERENTIAL_SEED", "0"))

@@ -11,11 +11,11 @@ from functools import cache
 
 import pytest
 
-from .core import CoreServer
-from .driver import alone
+from .engine.core import CoreServer
+from .engine.driver import alone
+from .engine.side import Seen, Side
 from .mutants import MUTANTS, Mutant
 from .programs import program
-from .side import Seen, Side
 
 PROGRAMS, LENGTH = 200, 100
 VERSION = "3.9"

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .driver import Pair
+from .engine.driver import Pair
+from .engine.servers import FakeServer, LiveServer
 from .known import unsafe
 from .regressions import REGRESSIONS
-from .servers import FakeServer, LiveServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

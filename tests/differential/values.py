@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from ..support import wire
 from ..support.wire import OPEN_ACL, Acl
-from .steps import ROOT, Zxid
+from .engine.steps import ROOT, Zxid
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

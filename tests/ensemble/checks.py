@@ -10,7 +10,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import TYPE_CHECKING
 
-from ..support.harness import Event
+from ..support.replies import Event
 from .run import CLOCKS, EPHEMERALS, PAIR, START, TIMEOUT, Run, Sent
 
 if TYPE_CHECKING:

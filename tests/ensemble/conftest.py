@@ -13,7 +13,7 @@ from zkfake.ensemble import Ensemble
 from zkfake.replica import Replica
 from zkfake.settings import Settings
 
-from ..support.harness import START, Client, World
+from ..support.core import START, Client, World
 
 if TYPE_CHECKING:
     from collections.abc import Callable

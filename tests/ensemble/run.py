@@ -23,7 +23,7 @@ from zkfake.replica import Replica
 from zkfake.settings import Settings
 
 from ..support import wire
-from ..support.harness import Event, take_apart
+from ..support.replies import Event, take_apart
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -11,10 +11,11 @@ from zkfake import state
 from zkfake.settings import Settings
 
 from ..support import wire
-from ..support.harness import DATA_CHANGED, NO_NODE, OK, TICK, Event, Reply
+from ..support.core import TICK
+from ..support.replies import DATA_CHANGED, NO_NODE, OK, Event, Reply
 
 if TYPE_CHECKING:
-    from ..support.harness import Client
+    from ..support.core import Client
     from .conftest import Make, Servers
 
 EPOCH = 1 << 32

@@ -18,7 +18,7 @@ from zkfake import FakeZooKeeper
 
 from ..support import wire
 from ..support.client import LONG, Client
-from ..support.harness import DATA_CHANGED, DELETED, OK, Event, Reply
+from ..support.replies import DATA_CHANGED, DELETED, OK, Event, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -11,7 +11,7 @@ from zkfake import FakeZooKeeper
 
 from ..support import wire
 from ..support.client import LONG, Client
-from ..support.harness import BAD_VERSION, DATA_CHANGED, OK, Event, Reply
+from ..support.replies import BAD_VERSION, DATA_CHANGED, OK, Event, Reply
 from .test_live_faults import World
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import pytest
 from zkfake import FakeZooKeeper
 
 from ..support import wire
-from ..support.harness import Reply, take_apart
+from ..support.replies import Reply, take_apart
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

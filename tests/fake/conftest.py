@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from ..support.core import World
 from ..support.faulty import Faulty
-from ..support.harness import World
 
 
 @pytest.fixture

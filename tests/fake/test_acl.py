@@ -14,7 +14,8 @@ from zkfake.protocol import Acl, Code, Id, ZooKeeperError
 from zkfake.settings import Settings
 
 from ..support import wire
-from ..support.harness import AUTH_FAILED, INVALID_ACL, MARSHALLING, NO_AUTH, OK, World, error_body
+from ..support.core import World
+from ..support.replies import AUTH_FAILED, INVALID_ACL, MARSHALLING, NO_AUTH, OK, error_body
 
 BOB = digest_of("bob:secret")
 ACCESS = AccessControl(Settings())

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ..support import wire
-from ..support.harness import MARSHALLING, OK, UNIMPLEMENTED
+from ..support.replies import MARSHALLING, OK, UNIMPLEMENTED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -10,7 +10,7 @@ from zkfake import FakeZooKeeper
 
 from ..support import wire
 from ..support.client import Client
-from ..support.harness import NO_AUTH, OK, UNIMPLEMENTED
+from ..support.replies import NO_AUTH, OK, UNIMPLEMENTED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

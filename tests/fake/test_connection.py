@@ -12,17 +12,8 @@ from hypothesis import strategies as st
 from zkfake import hashset
 
 from ..support import wire
-from ..support.harness import (
-    AUTH_FAILED,
-    MARSHALLING,
-    OK,
-    START,
-    UNIMPLEMENTED,
-    Client,
-    Event,
-    Reply,
-    World,
-)
+from ..support.core import START, Client, World
+from ..support.replies import AUTH_FAILED, MARSHALLING, OK, UNIMPLEMENTED, Event, Reply
 
 # -- framing
 

@@ -13,7 +13,7 @@ import pytest
 from ..support import wire
 
 if TYPE_CHECKING:
-    from ..support.harness import Client, World
+    from ..support.core import Client, World
 
 DATA = b"x" * 100
 MOST = {

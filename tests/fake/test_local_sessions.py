@@ -13,7 +13,8 @@ from zkfake.replica import Replica
 from zkfake.settings import Settings
 
 from ..support import wire
-from ..support.harness import OK, START, Client, Reply, World, error_body
+from ..support.core import START, Client, World
+from ..support.replies import OK, Reply, error_body
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,7 +11,7 @@ from zkfake import FakeZooKeeper
 
 from ..support import wire
 from ..support.client import PATIENCE, Client
-from ..support.harness import OK, Reply
+from ..support.replies import OK, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

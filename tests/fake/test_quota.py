@@ -10,7 +10,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from zkfake import quota
 
 from ..support import wire
-from ..support.harness import BAD_VERSION, OK, QUOTA_EXCEEDED, Client, World
+from ..support.core import Client, World
+from ..support.replies import BAD_VERSION, OK, QUOTA_EXCEEDED
 
 NUMBERS = st.integers(-1, 2**40)
 

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ..support import wire
-from ..support.harness import NODE_EXISTS, Client, World
+from ..support.core import Client, World
+from ..support.replies import NODE_EXISTS
 
 TOP = 2**31 - 1
 

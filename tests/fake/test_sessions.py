@@ -13,7 +13,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from zkfake.sessions import Session, SessionTracker, first_session_id, password_of
 
 from ..support import wire
-from ..support.harness import DELETED, OK, START, TICK, World
+from ..support.core import START, TICK, World
+from ..support.replies import DELETED, OK
 
 if TYPE_CHECKING:
     from kazoo.client import KazooClient

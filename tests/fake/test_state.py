@@ -13,16 +13,8 @@ from zkfake import FakeZooKeeper, state
 from zkfake.inspector import SessionView, WatchView
 
 from ..support import wire
-from ..support.harness import (
-    CHILDREN_CHANGED,
-    CREATED,
-    DATA_CHANGED,
-    DELETED,
-    OK,
-    Client,
-    Event,
-    World,
-)
+from ..support.core import Client, World
+from ..support.replies import CHILDREN_CHANGED, CREATED, DATA_CHANGED, DELETED, OK, Event
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from zkfake.timers import Timers
 
 from ..support import wire
-from ..support.harness import DELETED, OK, Client, Event, World
+from ..support.core import Client, World
+from ..support.replies import DELETED, OK, Event
 
 INTERVAL = 60_000
 

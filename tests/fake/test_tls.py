@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from kazoo.protocol.states import WatchedEvent
 
-    from ..support.harness import World
+    from ..support.core import World
 
 PATIENCE = 30.0
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from ..support import wire
-from ..support.harness import (
+from ..support.core import Client, World
+from ..support.replies import (
     BAD_ARGUMENTS,
     BAD_VERSION,
     INVALID_ACL,
@@ -17,8 +18,6 @@ from ..support.harness import (
     NOT_EMPTY,
     OK,
     UNIMPLEMENTED,
-    Client,
-    World,
     error_body,
 )
 

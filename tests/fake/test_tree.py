@@ -15,7 +15,7 @@ from zkfake.protocol import EventType, Op, Stat
 from zkfake.tree import Change, Tree
 
 from ..support import wire
-from ..support.harness import START, World
+from ..support.core import START, World
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -15,12 +15,12 @@ from zkfake.connection import MOST_QUEUED
 from zkfake.turns import ROUND, TURN, TurnQueue
 
 from ..support import wire
-from ..support.harness import NO_NODE, OK
+from ..support.replies import NO_NODE, OK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from ..support.harness import World
+    from ..support.core import World
 
 
 class Worker:

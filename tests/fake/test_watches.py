@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from ..support import wire
-from ..support.harness import (
+from ..support.core import Client, World
+from ..support.replies import (
     CHILDREN_CHANGED,
     CREATED,
     DATA_CHANGED,
@@ -16,10 +17,8 @@ from ..support.harness import (
     NO_NODE,
     NO_WATCHER,
     OK,
-    Client,
     Event,
     Reply,
-    World,
 )
 
 PERSISTENT, RECURSIVE = 0, 1

@@ -15,7 +15,7 @@ from zkfake import AuthProvider, FakeZooKeeper
 
 from ..support import wire
 from ..support.client import Client
-from ..support.harness import AUTH_FAILED, INVALID_ACL, MARSHALLING, NO_AUTH, NO_NODE, OK
+from ..support.replies import AUTH_FAILED, INVALID_ACL, MARSHALLING, NO_AUTH, NO_NODE, OK
 
 if TYPE_CHECKING:
     from collections.abc import Callable

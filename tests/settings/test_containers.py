@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..support import wire
-from ..support.harness import CREATED, DELETED, NO_NODE, OK, Event, Stat, World
+from ..support.core import World
+from ..support.replies import CREATED, DELETED, NO_NODE, OK, Event, Stat
 
 if TYPE_CHECKING:
     from collections.abc import Callable

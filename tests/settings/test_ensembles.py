@@ -14,7 +14,7 @@ from zkfake import FakeZooKeeper
 
 from ..support import wire
 from ..support.client import PATIENCE, Client
-from ..support.harness import (
+from ..support.replies import (
     BAD_ARGUMENTS,
     BAD_VERSION,
     DATA_CHANGED,

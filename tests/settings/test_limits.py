@@ -7,7 +7,8 @@ import time
 from typing import TYPE_CHECKING
 
 from ..support.client import PATIENCE
-from ..support.harness import OK, World
+from ..support.core import World
+from ..support.replies import OK
 from ..support.wire import SocketChannel
 
 if TYPE_CHECKING:

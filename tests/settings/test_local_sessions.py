@@ -12,7 +12,7 @@ from zkfake import FakeZooKeeper
 
 from ..support import wire
 from ..support.client import Client
-from ..support.harness import OK
+from ..support.replies import OK
 from ..support.wire import OPS
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 
 from . import wire
-from .harness import Event, Reply, take_apart
+from .replies import Event, Reply, take_apart
 from .wire import OPS, SocketChannel
 
 PATIENCE = 60.0

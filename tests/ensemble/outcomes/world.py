@@ -21,7 +21,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
 from ...support import wire
-from ...support.harness import Event, Reply, take_apart
+from ...support.replies import Event, Reply, take_apart
 
 if TYPE_CHECKING:
     from collections.abc import Callable

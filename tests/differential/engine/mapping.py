@@ -17,7 +17,7 @@ import struct
 import time
 from collections.abc import Callable
 
-from ..support.wire import OPS, PING_XID, session_password
+from ...support.wire import OPS, PING_XID, session_password
 
 PASSWORD_HOLDS = b"<the id's value>"
 SESSIONS_OF_A_SERVER = 1_000_000

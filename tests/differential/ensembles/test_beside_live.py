@@ -11,11 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ..differential.driver import DivergenceError
-from ..differential.programs import program
-from ..differential.shrink import report
-from ..differential.steps import Open, Request, Send, Word
-from ..support.wire import (
+from ...support.wire import (
     OPEN_ACL,
     OPS,
     create,
@@ -27,14 +23,18 @@ from ..support.wire import (
     set_data,
     string,
 )
+from ..engine.driver import DivergenceError
+from ..engine.shrink import report
+from ..engine.steps import Open, Request, Send, Word
+from ..programs import program
 from . import beside
 from .known import unsafe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..differential.driver import Pair
-    from ..differential.steps import Step
+    from ..engine.driver import Pair
+    from ..engine.steps import Step
 
 STEPS = int(os.environ.get("ZK_ENSEMBLE_STEPS", "1500"))
 LENGTH = 100

@@ -15,8 +15,8 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
 
-from ..support import wire
-from ..support.wire import OPS, PING_FRAME, PING_XID, Channel, SilenceError
+from ...support import wire
+from ...support.wire import OPS, PING_FRAME, PING_XID, Channel, SilenceError
 from .mapping import Mapping, is_event, is_ping_reply
 from .servers import SUPER, Server
 from .steps import ROOT, Drop, Open, Raw, Request, Send, Split, Step, Word, Zxid

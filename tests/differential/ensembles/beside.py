@@ -21,21 +21,21 @@ from typing import TYPE_CHECKING, Protocol
 from pytest_zkdict.live import LiveZooKeeper, four_letter_word
 from zkfake import FakeZooKeeper
 
-from ..differential import servers
-from ..differential.driver import Pair
-from ..differential.mapping import Mapping, is_event
-from ..differential.side import Seen, Side
-from ..differential.steps import Send
-from ..support import wire
-from ..support.wire import OPS, Channel, SilenceError, SocketChannel
+from ...support import wire
+from ...support.wire import OPS, Channel, SilenceError, SocketChannel
+from ..engine import servers
+from ..engine.driver import Pair
+from ..engine.mapping import Mapping, is_event
+from ..engine.side import Seen, Side
+from ..engine.steps import Send
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterator, Sequence
 
-    from ..differential.servers import Server
-    from ..differential.side import Line, Progress, Reading
-    from ..differential.steps import Request, Step
+    from ..engine.servers import Server
+    from ..engine.side import Line, Progress, Reading
+    from ..engine.steps import Request, Step
 
 WRITES = frozenset(
     OPS[name]

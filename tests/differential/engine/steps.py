@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Literal
 
-from ..support.wire import OP_NAMES
+from ...support.wire import OP_NAMES
 
 ROOT = "/t"
 """Every example works below this znode, which is there when it starts and gone when it ends."""

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ..differential.programs import program
-from ..differential.steps import Request
-from ..support.wire import (
+from ...support.wire import (
     OPEN_ACL,
     OPS,
     create,
@@ -18,6 +16,8 @@ from ..support.wire import (
     set_data,
     string,
 )
+from ..engine.steps import Request
+from ..programs import program
 from .known import unsafe, waits_for_ever
 
 READABLE = {

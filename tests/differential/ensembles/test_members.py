@@ -16,12 +16,12 @@ from zkfake import FakeZooKeeper
 from zkfake.ensemble import Ensemble
 from zkfake.ensemble.leading import Leading
 
-from ..differential import servers
-from ..differential.driver import Pair
-from ..differential.programs import program
-from ..differential.servers import FakeServer
-from ..differential.steps import Word
-from ..support.wire import digest
+from ...support.wire import digest
+from ..engine import servers
+from ..engine.driver import Pair
+from ..engine.servers import FakeServer
+from ..engine.steps import Word
+from ..programs import program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,9 +11,9 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from ..differential import known
-from ..differential.steps import Request, Step, requests_of
-from ..support.wire import OPS
+from ...support.wire import OPS
+from .. import known
+from ..engine.steps import Request, Step, requests_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

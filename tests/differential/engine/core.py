@@ -13,7 +13,7 @@ from zkfake.ensemble import Ensemble
 from zkfake.replica import Replica
 from zkfake.settings import Settings
 
-from ..support.wire import Channel, Frames, SilenceError
+from ...support.wire import Channel, Frames, SilenceError
 from .servers import fake_settings
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from pytest_zkdict.live import LiveZooKeeper
 from zkfake import FakeZooKeeper
 
-from ..support.wire import Channel, SocketChannel, digest
+from ...support.wire import Channel, SocketChannel, digest
 
 if TYPE_CHECKING:
     import os
