@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import struct
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ...support import wire
@@ -76,35 +76,58 @@ class Side:
 
     def __init__(self, server: Server) -> None:
         self.server = server
-        self._mapping = self._make_mapping()
-        self._lines: dict[int, Line] = {}
+        self._mapping = self.new_mapping()
+        self.lines: dict[int, Line] = {}
+        """Open connections by slot."""
         self._sessions: list[tuple[int, bytes]] = []
-        self._zxid = 0
+        self.zxid = 0
+        """The highest that a reply has named."""
         self._base = 0
         self._quotas = False
         # 3.9 does not know `check` outside a multi; 3.8.0 does (and does not answer a good one).
         self._orderly = ORDERLY if server.version == "3.8" else ORDERLY - {OPS["check"]}
         # How often its maker asked whether it is up is not the same on both sides.
-        self._word(b"srst")
+        self.ask_word(b"srst")
 
-    # What is different where a server is one of several.
+    # -- what an ensemble does in its own way: hooks, and nothing else is overridden
 
-    def _make_mapping(self) -> Mapping:
+    def new_mapping(self) -> Mapping:
         return Mapping()
 
-    def _channel(self, slot: int) -> Channel:
+    def new_channel(self, slot: int) -> Channel:
         """A new connection for `slot`."""
         return self.server.channel()
 
-    def _word(self, data: bytes) -> list[bytes]:
+    def ask_word(self, data: bytes) -> list[bytes]:
         """A four-letter word, and each server's answer to it."""
         channel = self.server.channel()
         channel.send(data)
         return [channel.read_raw()]
 
-    def _is_orderly(self, line: Line, request: Request) -> bool:
+    def is_orderly(self, line: Line, request: Request) -> bool:
         """Whether a ping right behind the request is answered right behind its reply."""
         return request.op in self._orderly
+
+    def is_one_by_one(self, line: Line, requests: Sequence[Request]) -> bool:
+        """Whether requests of one step are sent one by one, each after the answer to the last."""
+        self._quotas |= any(b"zookeeper_limits" in request.body for request in requests)
+        # The quota check of a pipelined request may come before or after the one in front of it
+        # has been counted.
+        return self._quotas
+
+    def joined(self, line: Line, session: int) -> None:
+        """A handshake on `line`, its first or a later one, was answered with `session`."""
+
+    def ended(self) -> None:
+        """A connection has ended."""
+
+    def noticed(self, line: Line, seen: Seen) -> Seen:
+        """What is compared of what was seen on `line`."""
+        return seen
+
+    def catch_up(self) -> Iterator[None]:
+        """Wait until all that is committed shows everywhere."""
+        return iter(())
 
     # Each of these runs until it has to wait for the server, then yields: the other side can send
     # in the meantime, and both servers work at the same time.
@@ -113,7 +136,7 @@ class Side:
         """Start an example: the steward's session, and `ROOT`."""
         self._sessions.clear()
         self._mapping.forget_times()
-        self._base = self._zxid
+        self._base = self.zxid
         self._quotas = False
         auth = Request(OPS["auth"], wire.auth("digest", SUPER.encode()))
         create = Request(OPS["create"], wire.create(ROOT, b"root"))
@@ -126,12 +149,10 @@ class Side:
                 return (yield from self._open(step))
             case Send(slot, requests):
                 line, seen = yield from self._ensure(slot)
-                self._quotas |= any(b"zookeeper_limits" in request.body for request in requests)
-                if self._quotas and len(requests) > 1:
-                    # The quota check of a pipelined request may come before or after the one in
-                    # front of it has been counted.
+                if self.is_one_by_one(line, requests) and len(requests) > 1:
                     for request in requests:
-                        seen += yield from self.perform(Send(slot, (request,)))
+                        if self.lines.get(slot) is line:  # it may have ended on the way
+                            seen += yield from self.perform(Send(slot, (request,)))
                     return seen
                 data = b"".join(self._encode(line, request) for request in requests)
                 return seen + (yield from self._exchange(slot, line, [data], requests))
@@ -153,14 +174,14 @@ class Side:
                 return self._finish(slot)
             case Word(word, tail):
                 yield
-                texts = self._word(word + tail)
+                texts = self.ask_word(word + tail)
                 return [Seen(-2, tuple(self._mapping.word(word, text) for text in texts), True)]
 
     def end(self) -> Progress:
         """End the example: close every session, delete what it made, close the steward's."""
         seen: list[Seen] = []
         close = Request(OPS["closeSession"])
-        for slot in sorted(self._lines):
+        for slot in sorted(self.lines):
             if slot != STEWARD:
                 seen += self._finish(slot)
         for index in range(len(self._sessions)):
@@ -173,8 +194,8 @@ class Side:
 
     def kill(self) -> None:
         """Let go of every connection, come what may."""
-        while self._lines:
-            self._lines.popitem()[1].channel.abandon()
+        while self.lines:
+            self.lines.popitem()[1].channel.abandon()
 
     # -- the parts of a step --
 
@@ -197,19 +218,19 @@ class Side:
             password=given,
             read_only=step.read_only,
         )
-        line = Line(step.slot, self._channel(step.slot))
-        self._lines[step.slot] = line
+        line = Line(step.slot, self.new_channel(step.slot))
+        self.lines[step.slot] = line
         data = wire.frame(record[: step.keep] + step.tail)
         data += b"".join(self._encode(line, request) for request in step.then)
         return seen + (yield from self._exchange(step.slot, line, [data], step.then, always=True))
 
     def _ensure(self, slot: int) -> Generator[None, None, tuple[Line, list[Seen]]]:
         seen: list[Seen] = []
-        if slot not in self._lines:
+        if slot not in self.lines:
             seen = yield from self._open(Open(slot))
-        if slot not in self._lines:
+        if slot not in self.lines:
             raise SilenceError(f"{self.server.name} refused a plain connect: {seen}")
-        return self._lines[slot], seen
+        return self.lines[slot], seen
 
     def _exchange(
         self,
@@ -221,7 +242,7 @@ class Side:
         always: bool = False,
     ) -> Progress:
         """Send, read until quiet, and see that the others are quiet if they may have heard."""
-        before = self._zxid
+        before = self.zxid
         for piece in pieces[:-1]:
             line.channel.send(piece)
             yield from self._settle(except_slot=slot)
@@ -233,7 +254,7 @@ class Side:
             line.channel.send(pieces[-1])
             yield
             seen.append(self._read(slot, line, TO_THE_END))
-        elif not all(self._is_orderly(line, request) for request in requests):
+        elif not all(self.is_orderly(line, request) for request in requests):
             line.channel.send(pieces[-1])
             yield
             seen.append(self._read_one(slot, line))
@@ -252,14 +273,15 @@ class Side:
             line.channel.send(pieces[-1] + PING_FRAME)
             yield
             seen.append(self._read(slot, line, pings))
-        if always or seen[-1].ended or self._zxid != before:
+        if always or seen[-1].ended or self.zxid != before:
             seen += yield from self._settle(except_slot=slot)
         return seen
 
     def _settle(self, except_slot: int) -> Progress:
+        yield from self.catch_up()
         others = [
             (slot, line)
-            for slot, line in self._lines.items()
+            for slot, line in self.lines.items()
             if slot != except_slot and line.watching
         ]
         for _, line in others:
@@ -278,16 +300,20 @@ class Side:
         try:
             frames, ended = read()
         except SilenceError as silent:
-            self._lines.pop(slot).channel.abandon()
+            self.lines.pop(slot).channel.abandon()
+            self.ended()
             return Seen(slot, (f"silence: {silent}".encode(),), ended=True)
         if ended:
-            del self._lines[slot]
-        return Seen(slot, tuple([self._mapped(line, payload) for payload in frames]), ended)
+            del self.lines[slot]
+            self.ended()
+        mapped = tuple([self._mapped(line, payload) for payload in frames])
+        return self.noticed(line, Seen(slot, mapped, ended))
 
     def _finish(self, slot: int) -> list[Seen]:
-        line = self._lines.pop(slot, None)
+        line = self.lines.pop(slot, None)
         if line is None:
             return []
+        self.ended()
         try:
             frames = line.channel.finish()
         except SilenceError as silent:
@@ -329,7 +355,7 @@ class Side:
 
     def _ask(self, op: int, bodies: list[bytes], raw: list[bytes]) -> Progress:
         """Ask on the steward's connection; `raw` gets the replies as they were sent."""
-        line = self._lines[STEWARD]
+        line = self.lines[STEWARD]
         data = b"".join(self._encode(line, Request(op, body)) for body in bodies)
         line.channel.send(data + PING_FRAME)
         line.waiting.append((PING_XID, wire.PING))
@@ -363,6 +389,7 @@ class Side:
                 line.session = session
                 if session and line.slot != STEWARD and known not in self._sessions:
                     self._sessions.append(known)
+                self.joined(line, session)
                 return self._mapping.connect_response(payload)
         if is_event(payload) or len(payload) < 16:
             return payload
@@ -371,9 +398,10 @@ class Side:
         while waiting:
             expected, op = waiting.popleft()
             if op == OPS["createSession"] and len(payload) in (36, 37):
+                self.joined(line, struct.unpack_from(">q", payload, 8)[0])
                 return self._mapping.reply(op, payload)
             if expected == xid:
-                self._zxid = max(self._zxid, zxid)
+                self.zxid = max(self.zxid, zxid)
                 return self._mapping.reply(op, payload)
         return payload
 

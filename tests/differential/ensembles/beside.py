@@ -27,15 +27,14 @@ from ..engine import servers
 from ..engine.driver import Pair
 from ..engine.mapping import Mapping, is_event
 from ..engine.side import Seen, Side
-from ..engine.steps import Send
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterator, Sequence
 
     from ..engine.servers import Server
-    from ..engine.side import Line, Progress, Reading
-    from ..engine.steps import Request, Step
+    from ..engine.side import Line
+    from ..engine.steps import Request
 
 WRITES = frozenset(
     OPS[name]
@@ -197,7 +196,7 @@ class EnsembleSide(Side):
         super().__init__(server)
         self._empty_configuration()
 
-    def _make_mapping(self) -> Mapping:
+    def new_mapping(self) -> Mapping:
         return EnsembleMapping(self._ensemble.numbers)
 
     def _empty_configuration(self) -> None:
@@ -213,37 +212,36 @@ class EnsembleSide(Side):
             (reply,), _ = channel.read_frame()
             assert reply[12:16] == bytes(4), reply
         channel.finish()
-        self._zxid = max(self._zxid, struct.unpack_from(">q", reply, 4)[0])
-        for _ in self._catch_up():
+        self.zxid = max(self.zxid, struct.unpack_from(">q", reply, 4)[0])
+        for _ in self.catch_up():
             pass
 
-    def perform(self, step: Step) -> Progress:
-        if not isinstance(step, Send) or len(step.requests) < 2:
-            return (yield from super().perform(step))
-        line = self._lines.get(step.slot)
-        if line is None or not line.moved:
-            return (yield from super().perform(step))
-        seen: list[Seen] = []
-        for request in step.requests:
-            if self._lines.get(step.slot) is line:
-                seen += yield from super().perform(Send(step.slot, (request,)))
+    def is_one_by_one(self, line: Line, requests: Sequence[Request]) -> bool:
+        # A write of a session that has moved may cost it this connection.
+        return super().is_one_by_one(line, requests) or line.moved
+
+    def is_orderly(self, line: Line, request: Request) -> bool:
+        return super().is_orderly(line, request) and not (line.moved and request.op in WRITES)
+
+    def joined(self, line: Line, session: int) -> None:
+        if session and session == line.session:  # it lives here from now on
+            for other in self.lines.values():
+                if other.session == session:
+                    other.moved = other is not line
+
+    def ended(self) -> None:
+        self._any_ended = True
+
+    def noticed(self, line: Line, seen: Seen) -> Seen:
+        if seen.ended and line.moved:
+            # Closed where it lives now: what of that is still told here is a matter of time.
+            frames = list(seen.frames)
+            while frames and is_event(frames[-1]):
+                frames.pop()
+            return Seen(seen.slot, tuple(frames), ended=True)
         return seen
 
-    def _is_orderly(self, line: Line, request: Request) -> bool:
-        # A write of a session that has moved may cost it this connection.
-        return super()._is_orderly(line, request) and not (line.moved and request.op in WRITES)
-
-    def _mapped(self, line: Line, payload: bytes) -> bytes:
-        mapped = super()._mapped(line, payload)
-        if len(payload) in (36, 37) and line.session:
-            (session,) = struct.unpack_from(">q", payload, 8)
-            if session == line.session:  # it lives here from now on
-                for other in self._lines.values():
-                    if other.session == session:
-                        other.moved = other is not line
-        return mapped
-
-    def _channel(self, slot: int) -> Channel:
+    def new_channel(self, slot: int) -> Channel:
         channel = self._ensemble.channel(MEMBER_OF_SLOT[slot])
         channel.on_silence = self._nudge
         return channel
@@ -252,7 +250,7 @@ class EnsembleSide(Side):
         for scout in self._scouts:
             scout.ask(sync=False)
 
-    def _word(self, data: bytes) -> list[bytes]:
+    def ask_word(self, data: bytes) -> list[bytes]:
         answers = []
         for place, scout in enumerate(self._scouts):
             channel = self._ensemble.channel(place)
@@ -261,27 +259,7 @@ class EnsembleSide(Side):
             answers.append(re.sub(of_the_scout, b"", channel.read_raw()))
         return answers
 
-    def _reading(self, slot: int, line: Line, read: Reading) -> Seen:
-        seen = super()._reading(slot, line, read)
-        self._any_ended |= seen.ended
-        if seen.ended and line.moved:
-            # Closed where it lives now: what of that is still told here is a matter of time.
-            frames = list(seen.frames)
-            while frames and is_event(frames[-1]):
-                frames.pop()
-            return Seen(slot, tuple(frames), ended=True)
-        return seen
-
-    def _finish(self, slot: int) -> list[Seen]:
-        self._any_ended = True
-        return super()._finish(slot)
-
-    def _settle(self, except_slot: int) -> Progress:
-        for _ in self._catch_up():
-            yield
-        return (yield from super()._settle(except_slot))
-
-    def _catch_up(self) -> Iterator[None]:
+    def catch_up(self) -> Iterator[None]:
         # What came through a connection that has ended may still be under way.
         sync, self._any_ended = self._any_ended, False
         for scout in self._scouts:
@@ -289,7 +267,7 @@ class EnsembleSide(Side):
         yield
         for scout in self._scouts:
             scout.hear()
-        committed = max(self._zxid, *(scout.zxid for scout in self._scouts))
+        committed = max(self.zxid, *(scout.zxid for scout in self._scouts))
         while behind := [scout for scout in self._scouts if scout.zxid < committed]:
             for scout in behind:
                 scout.ask(sync=False)

@@ -16,7 +16,6 @@ from zkfake import FakeZooKeeper
 from zkfake.ensemble import Ensemble
 from zkfake.ensemble.leading import Leading
 
-from ...support.wire import digest
 from ..engine import servers
 from ..engine.driver import Pair
 from ..engine.servers import FakeServer
@@ -42,11 +41,7 @@ class OneOfFour(FakeServer):
             servers=3,
             observers=1,
             version=version,
-            settings={
-                **servers.SETTINGS,
-                **servers._SWITCHES,
-                "superDigest": digest(servers.SUPER),
-            },
+            settings=servers.fake_settings(),
         ).start()
         member = next(member for member in self._fake.members if member.mode == mode)
         self._address = ("127.0.0.1", member.port)
