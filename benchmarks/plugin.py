@@ -22,7 +22,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from pytest_zkdict.installation import LiveUnavailableError, find_installation
+from pytest_zkdict.live import LiveUnavailableError, find_installation
 
 ROUNDS = 3
 TESTS = 1_000

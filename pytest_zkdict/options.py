@@ -306,7 +306,7 @@ def _of_backend(options: Options, backend: str) -> str:
         return f"fake {options.version or DEFAULT_VERSION}"
     if options.hosts:
         return f"live at {options.hosts}"
-    from pytest_zkdict.installation import LiveUnavailableError, installed_version
+    from pytest_zkdict.live import LiveUnavailableError, installed_version
 
     try:
         return f"live {installed_version(options.home)}".rstrip()

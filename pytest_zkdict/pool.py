@@ -24,16 +24,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from pytest_zkdict.admin import Admin, super_digest
-from pytest_zkdict.installation import installed_version
 from pytest_zkdict.kazoo_log import RequestLog
-from pytest_zkdict.live import LiveZooKeeper, four_letter_word
+from pytest_zkdict.live import LiveZooKeeper, four_letter_word, installed_version
 from pytest_zkdict.servers import ExternalServer, FakeServer
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Iterator, Mapping
 
-    from pytest_zkdict.live_member import LiveMember
+    from pytest_zkdict.live import LiveMember
     from pytest_zkdict.servers import Backend, OwnServer, ZooKeeperServer
 
 __all__ = ["ServerPool", "ServerSpec", "UnsuitableServerError"]

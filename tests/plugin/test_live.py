@@ -14,8 +14,8 @@ import pytest
 from kazoo.client import KazooClient
 from kazoo.exceptions import ConnectionLoss
 
-from pytest_zkdict import live as module
 from pytest_zkdict.live import LiveStartError, LiveZooKeeper, find_installation, four_letter_word
+from pytest_zkdict.live import _ports as module
 
 Live = Callable[..., LiveZooKeeper]
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 from kazoo.client import KazooClient
 
-from pytest_zkdict import live as module
 from pytest_zkdict.live import LiveStartError, LiveZooKeeper, four_letter_word
+from pytest_zkdict.live import _ports as module
 from zkfake import FakeZooKeeper
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_zkdict import installation, options
+from pytest_zkdict import options
+from pytest_zkdict.live import _installation as installation
 from pytest_zkdict.servers import ZooKeeperServer
 from zkfake import versions
 

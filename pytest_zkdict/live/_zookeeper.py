@@ -1,4 +1,4 @@
-"""A real ZooKeeper for the length of a test run, without a container: one server or an ensemble.
+"""`LiveZooKeeper`: one server or an ensemble, configured and started.
 
 The rules that live here:
 
@@ -6,20 +6,17 @@ The rules that live here:
   fsync, every four-letter word, a short tick;
 - which ports it gets: free ones; where somebody else was quicker, all of them are drawn again;
 - an ensemble counts as started when every server of it serves.
-
-`pytest_zkdict.live_member` runs the processes, `pytest_zkdict.installation` finds Java and the
-server.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import socket
 from typing import TYPE_CHECKING, Literal, NoReturn, cast
 
-from pytest_zkdict.installation import Installation, LiveUnavailableError, find_installation
-from pytest_zkdict.live_member import LiveMember, LiveStartError, as_text, four_letter_word
+from pytest_zkdict.live._installation import Installation, find_installation
+from pytest_zkdict.live._member import LiveMember, LiveStartError, as_text, four_letter_word
+from pytest_zkdict.live._ports import free_ports
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,15 +24,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-__all__ = [
-    "Installation",
-    "LiveMember",
-    "LiveStartError",
-    "LiveUnavailableError",
-    "LiveZooKeeper",
-    "find_installation",
-    "four_letter_word",
-]
+__all__ = ["MAX_SESSION_TIMEOUT", "TICK_TIME", "LiveZooKeeper"]
 
 #: Milliseconds. A test of expiry should be over soon, a test in a debugger should not expire.
 TICK_TIME = 200
@@ -59,21 +48,6 @@ _SASL_PROVIDER = "org.apache.zookeeper.server.auth.SASLAuthenticationProvider"
 #: How often free ports are drawn before the machine is blamed.
 _DRAWS = 20
 _TAKEN = f"{_DRAWS} times in a row a free port was taken before the server could listen"
-
-
-def free_port() -> int:
-    """A TCP port on loopback that nobody listened on a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _free_ports(count: int) -> list[int]:
-    ports: dict[int, None] = {}
-    while len(ports) < count:
-        ports[free_port()] = None
-    return list(ports)
 
 
 class LiveZooKeeper:
@@ -281,7 +255,7 @@ class LiveZooKeeper:
             raise RuntimeError("one server alone is no ensemble that another one could join")
         number = len(before) + 1
         for _ in range(_DRAWS):
-            port, quorum, election = _free_ports(3)
+            port, quorum, election = free_ports(3)
             own = f"127.0.0.1:{quorum}:{election}:participant;127.0.0.1:{port}"
             member = LiveMember(
                 number,
@@ -303,7 +277,7 @@ class LiveZooKeeper:
         raise LiveStartError(_TAKEN)
 
     def _new_members(self) -> tuple[LiveMember, ...]:
-        ports = _free_ports(3 * len(self._roles) if self._is_ensemble else 1)
+        ports = free_ports(3 * len(self._roles) if self._is_ensemble else 1)
         numbers = range(1, len(self._roles) + 1)
         client_ports = [port for port, _ in zip(ports, numbers, strict=False)]
         inner = ports[len(client_ports) :]

@@ -24,7 +24,7 @@ import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from pytest_zkdict.installation import INSTALL, LiveUnavailableError
+from pytest_zkdict.live._installation import INSTALL, LiveUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

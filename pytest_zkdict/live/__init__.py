@@ -1,0 +1,32 @@
+"""A real ZooKeeper for the length of a test run, without a container: one server or an ensemble.
+
+>>> with LiveZooKeeper(servers=3) as ensemble:  # doctest: +SKIP
+...     client = KazooClient(ensemble.hosts)
+
+`_zookeeper` configures and starts the servers, `_member` runs the process of one, `_ports` draws
+their ports, `_installation` finds Java and the server.
+"""
+
+from pytest_zkdict.live._installation import (
+    Installation,
+    LiveUnavailableError,
+    find_installation,
+    installed_version,
+)
+from pytest_zkdict.live._member import LiveMember, LiveStartError, four_letter_word
+from pytest_zkdict.live._ports import free_port
+from pytest_zkdict.live._zookeeper import MAX_SESSION_TIMEOUT, TICK_TIME, LiveZooKeeper
+
+__all__ = [
+    "MAX_SESSION_TIMEOUT",
+    "TICK_TIME",
+    "Installation",
+    "LiveMember",
+    "LiveStartError",
+    "LiveUnavailableError",
+    "LiveZooKeeper",
+    "find_installation",
+    "four_letter_word",
+    "free_port",
+    "installed_version",
+]
