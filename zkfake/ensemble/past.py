@@ -4,8 +4,17 @@ A tree is a pure function of the log, so any state that ever was can be built ag
 one: apply what was committed in between.
 """
 
-from zkfake.log import Log, Transaction
-from zkfake.tree import Tree
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zkfake.log import Log
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from zkfake.log import Transaction
+    from zkfake.tree import Tree
 
 
 class Past(Log):
@@ -19,6 +28,8 @@ class Past(Log):
         self._complete = keep is None
         self._marks: list[Tree] = []
         self._newest = 0
+        self.on_append: Callable[[Transaction], None] | None = None
+        """Called with each transaction once it is committed."""
 
     def mark(self, tree: Tree) -> None:
         """Where the log starts, or goes on after a change that no transaction tells of. Cost: a
@@ -34,6 +45,8 @@ class Past(Log):
         if transaction.zxid > self._newest:
             self._newest = self.last_zxid = transaction.zxid
             self._entries.append(transaction)
+            if self.on_append is not None:
+                self.on_append(transaction)
 
     def at(self, zxid: int) -> Tree:
         """The tree right after the last transaction up to ``zxid``. Cost: linear in the log.

@@ -1,11 +1,15 @@
-"""Histories: what happened in a run, event by event."""
+"""Histories: what happened in a run, event by event, in memory and on disk."""
 
 from zkfake.history.events import (
+    Claimed,
+    Committed,
     Connected,
     Disconnected,
     Event,
     Fault,
     Note,
+    Recorded,
+    Released,
     Reply,
     Sent,
     ServerEvent,
@@ -13,15 +17,22 @@ from zkfake.history.events import (
     TaskEnded,
     WatchEvent,
 )
-from zkfake.history.recorder import History
+from zkfake.history.recorder import History, IncompleteHistoryError
+from zkfake.history.storage import HistoryFileError
 
 __all__ = [
+    "Claimed",
+    "Committed",
     "Connected",
     "Disconnected",
     "Event",
     "Fault",
     "History",
+    "HistoryFileError",
+    "IncompleteHistoryError",
     "Note",
+    "Recorded",
+    "Released",
     "Reply",
     "Sent",
     "ServerEvent",

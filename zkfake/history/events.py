@@ -7,17 +7,25 @@ shown in short (`zkfake.history.shown`).
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from zkfake.history import shown
 
+if TYPE_CHECKING:
+    from zkfake.log import Transaction
+
 __all__ = [
+    "Claimed",
+    "Committed",
     "Connected",
     "Disconnected",
     "Event",
     "Fault",
     "Note",
+    "Recorded",
+    "Released",
     "Reply",
+    "Scalar",
     "Sent",
     "ServerEvent",
     "StateChange",
@@ -156,8 +164,60 @@ class TaskEnded(NamedTuple):
     error: str
 
 
+Scalar = str | bytes | int | float | bool | None
+"""What a program may record: it has one form in a file, and is equal to itself when it is read
+again.
+"""
+
+
+class Claimed(NamedTuple):
+    """A program believes from now on that it holds something: `History.claim`.
+
+    ``number`` counts the claims of the run, from 1. ``znode`` stands for what is held, where there
+    is one; the claim is good as long as that znode is there.
+    """
+
+    time: float
+    task: str
+    number: int
+    name: str
+    znode: str | None
+
+
+class Released(NamedTuple):
+    """A program began to give back what it had claimed, or takes it for lost."""
+
+    time: float
+    task: str
+    number: int
+    name: str
+
+
+class Recorded(NamedTuple):
+    """A program did something that it promises something about: `History.record`."""
+
+    time: float
+    task: str
+    name: str
+    key: Scalar
+    value: Scalar
+
+
+class Committed(NamedTuple):
+    """The ensemble committed a transaction. It stands in `History.log`, not among the events: a
+    client cannot see it happen.
+    """
+
+    time: float
+    transaction: Transaction
+
+    def __repr__(self) -> str:
+        return f"Committed({self.time!r}, {shown.transaction(self.transaction)})"
+
+
 Event = (
-    Connected
+    Claimed
+    | Connected
     | Disconnected
     | Sent
     | Reply
@@ -166,6 +226,8 @@ Event = (
     | Fault
     | ServerEvent
     | Note
+    | Recorded
+    | Released
     | TaskEnded
 )
 

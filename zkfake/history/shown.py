@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from zkfake.faults.frames import read_reply
 from zkfake.jute import JuteError, Reader
+from zkfake.log import Create, SetData, Transaction
 from zkfake.operations import OPERATIONS
 from zkfake.protocol import CREATE_FLAGS, Code, Op, read_connect_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-__all__ = ["error_name", "reply", "request"]
+__all__ = ["error_name", "reply", "request", "transaction"]
 
 _LONGEST = 60
 """Bytes of data, or characters of a name, that are shown."""
@@ -60,6 +61,34 @@ def reply(operation: str, frame: bytes) -> str:
         return "" if read is None else read(Reader(frame, _BODY))
     except (JuteError, ValueError):
         return f"unreadable, {len(frame)} bytes"
+
+
+def transaction(done: Transaction) -> str:
+    """One entry of the log."""
+    text = f"zxid={done.zxid:#x}, session={done.session_id:#x}, {OPERATIONS[done.op].name}"
+    if done.error:
+        return f"{text}, {error_name(done.error)}"
+    parts = [_part(operation) for operation in done.operations[:_MOST]]
+    more = [f"... {len(done.operations)} in all"] if len(done.operations) > _MOST else []
+    return "; ".join([text, *parts, *more])
+
+
+def _part(operation: Any) -> str:
+    text = f"{_OPERATION_NAMES[type(operation).__name__]} {operation.path}"
+    if isinstance(operation, Create):
+        text += " ephemeral" if operation.owner else ""
+    if isinstance(operation, (Create, SetData)):
+        text += f" data={data(operation.data)}"
+    return text
+
+
+_OPERATION_NAMES = {
+    "Create": "create",
+    "Delete": "delete",
+    "SetData": "setData",
+    "SetAcl": "setACL",
+    "Check": "check",
+}
 
 
 def data(value: bytes | None) -> str:

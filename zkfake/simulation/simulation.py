@@ -177,6 +177,8 @@ class Simulation:
             self._stream("servers"),
             **self._counts,
         )
+        self.history.log = []
+        self._world.ensemble.log.on_append = self.history.committed
         self.network = Network(
             self.scheduler, self._stream("network"), self.profile, self.history, self._world
         )

@@ -1,0 +1,147 @@
+"""Histories on disk: what is saved is loaded again, and nothing else is taken for a history."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from zkfake.history import History, HistoryFileError, IncompleteHistoryError, Recorded
+from zkfake.simulation import Simulation
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def everything() -> History:
+    """A short history with every kind of event."""
+    with Simulation(seed=1, servers=3) as sim:
+        client = sim.client("c")
+        client.create("/a", None)
+        client.set("/a", b"\x00\xff", version=0)
+        client.exists("/a", watch=lambda _event: None)
+        transaction = client.transaction()
+        transaction.check("/a", 1)
+        transaction.create("/a/\N{SNOWMAN}", b"")
+        transaction.delete("/a/\N{SNOWMAN}")
+        transaction.commit()
+        client.set_acls("/a", client.get_acls("/a")[0])
+        client.delete("/a")
+        sim.history.note("half\nway \ud800")
+        with sim.history.claim("leader", znode="/a"), sim.history.claim("nothing"):
+            sim.history.record("did", b"bytes", 1.5)
+            sim.history.record("did", None, True)
+        sim.faults.drop(client)
+        sim.run_until(lambda: not client.connected)
+        sim.settle()
+        with pytest.raises(ValueError, match="no"):
+            sim.spawn(_fail).result()
+    return sim.history
+
+
+def _fail() -> None:
+    raise ValueError("no")
+
+
+@pytest.fixture(scope="module")
+def history() -> History:
+    return everything()
+
+
+@pytest.fixture(scope="module")
+def saved(history: History, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    path = tmp_path_factory.mktemp("saved") / "history.jsonl"
+    history.save(path)
+    return path.read_bytes()
+
+
+def test_what_is_saved_is_loaded_again(history: History, recorded: History, tmp_path: Path) -> None:
+    for number, each in enumerate((history, recorded, History())):
+        path = tmp_path / str(number)
+        each.save(path)
+        found = History.load(path)
+        assert found == each
+        assert list(found) == list(each)
+        assert found.digest() == each.digest()
+        assert list(map(type, found.in_order())) == list(map(type, each.in_order()))
+
+
+def test_every_kind_of_event_is_saved(history: History) -> None:
+    from zkfake.history import storage
+
+    assert {type(event).__name__ for event in history.in_order()} == set(storage._KINDS)
+
+
+def test_a_loaded_history_knows_whether_it_has_the_log(tmp_path: Path) -> None:
+    without, empty = History(), History()
+    empty.log = []
+    without.note("x")
+    for each in (without, empty):
+        each.save(tmp_path / "h")
+        assert History.load(tmp_path / "h").log == each.log
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_a_file_that_is_cut_gives_everything_up_to_there(
+    data: st.DataObject, history: History, saved: bytes, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    first = saved.index(b"\n") + 1
+    end = data.draw(st.integers(first, len(saved) - 1))
+    path = tmp_path_factory.mktemp("cut") / "h"
+    path.write_bytes(saved[:end])
+    whole = saved[first:end].count(b"\n")
+    with pytest.raises(
+        IncompleteHistoryError, match=f"has been cut: it ends after {whole} ev"
+    ) as at:
+        History.load(path)
+    assert list(at.value.history.in_order()) == list(history.in_order())[:whole]
+
+
+@settings(max_examples=100, deadline=None)
+@given(data=st.data())
+def test_a_file_that_is_damaged_gives_an_error_and_nothing_else(
+    data: st.DataObject, history: History, saved: bytes, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    place = data.draw(st.integers(0, len(saved)))
+    cut = data.draw(st.integers(0, 3))
+    path = tmp_path_factory.mktemp("damaged") / "h"
+    path.write_bytes(saved[:place] + data.draw(st.binary(max_size=4)) + saved[place + cut :])
+    try:
+        found = History.load(path)
+    except IncompleteHistoryError as error:
+        found = error.history
+    except HistoryFileError:
+        found = History()
+        place = 0
+    untouched = max(0, saved[:place].count(b"\n") - 1)
+    assert list(found.in_order())[:untouched] == list(history.in_order())[:untouched]
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\n", b"[1]", b"{}", b"\xff\xfe", b"[" * 5000, b"null\n"]
+)
+def test_what_is_no_history_is_refused(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "h"
+    path.write_bytes(content)
+    with pytest.raises(HistoryFileError, match="is no history of zkfake"):
+        History.load(path)
+
+
+def test_another_version_is_refused(saved: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "h"
+    path.write_bytes(saved.replace(b'{"zkfake-history":1', b'{"zkfake-history":2', 1))
+    with pytest.raises(HistoryFileError, match="form 2; only form 1 can be read"):
+        History.load(path)
+
+
+@pytest.mark.parametrize("value", [object(), [1], float("nan"), float("inf"), (1,)])
+def test_only_what_a_file_can_hold_is_recorded(value: object) -> None:
+    history = History()
+    with pytest.raises(TypeError, match="cannot be recorded"):
+        history.record("x", 1, value)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="cannot be recorded"):
+        history.record("x", value)  # type: ignore[arg-type]
+    assert not history.of(Recorded)
