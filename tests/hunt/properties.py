@@ -19,7 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
 from pytest_zkdict.stateful import ZooKeeperDictMachine
 
-from ..dict.test_cache import walk
+from ..dict.cache_world import walk
 from ..simulation.test_dict import counting, leases
 from ..simulation.test_dict_hostile import contested, deposed, hostile, troubled
 

@@ -1,0 +1,183 @@
+"""Mistakes planted in the live copy, or in who drives it, each of which a walk has to find."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from zkdict._copy.cache import ROOT, Cache, Publication, Request, Znode
+
+from .cache_world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class PublishesWhilePending(Cache):
+    def _settle(self, request: Request) -> Publication | None:
+        if request.epoch == self._epoch and self._root_exists is not None and not self._syncing:
+            self._replied = request
+            return self._publish(request, exact=True)
+        return None
+
+
+class CountsOlderReplies(Cache):
+    def _accept(self, request: Request, *, answered: bool = True) -> bool:
+        if request.epoch != self._epoch:
+            return False
+        self._in_flight -= 1
+        self._pending.discard(request.name)
+        return True
+
+
+class IgnoresDeletedEvents(Cache):
+    def event(self, request: Request, *, deleted: bool) -> None:
+        if not deleted or request.name == ROOT:
+            super().event(request, deleted=deleted)
+
+
+class IgnoresChangesOfChildren(Cache):
+    def event(self, request: Request, *, deleted: bool) -> None:
+        if deleted or request.name == ROOT:
+            super().event(request, deleted=deleted)
+
+
+class MissesNewKeys(Cache):
+    def event(self, request: Request, *, deleted: bool) -> None:
+        if request.name != ROOT:
+            super().event(request, deleted=deleted)
+
+
+class KeepsRemovedKeys(Cache):
+    def _remove(self, name: str) -> None:
+        pass
+
+
+class ForgetsKeysMadeAgain(Cache):
+    def _is_being_read(self, name: str) -> bool:
+        return True
+
+
+class NeverSyncs(Cache):
+    def connected(self) -> None:
+        super().connected()
+        self._want_sync = self._syncing = False
+
+
+class KeepsTheOldEpoch(Cache):
+    def disconnected(self) -> None:
+        epoch = self._epoch
+        super().disconnected()
+        self._epoch = epoch
+
+
+class TrustsTheCopyAfterReconnect(Cache):
+    def connected(self) -> None:
+        super().connected()
+        for name in self._znodes:
+            self._wanted.pop(name, None)
+            self._pending.discard(name)
+
+
+class BelievesOffers(Cache):
+    def stat_reply(self, request: Request, stat: Znode | None) -> Publication | None:
+        offer = self._offers.get(request.name)
+        return super().stat_reply(request, stat if stat is None or offer is None else offer)
+
+
+class ClaimsTooMuch(Cache):
+    def _publish(self, held: Request, *, exact: bool) -> Publication:
+        return super()._publish(held._replace(floor=held.floor + 1), exact=exact)
+
+
+class ClaimsWritesEarly(Cache):
+    def _settle(self, request: Request) -> Publication | None:
+        if request.epoch == self._epoch:
+            self._replied = self._replied._replace(position=self._sent)
+        return super()._settle(request)
+
+
+class ComparesVersionsOnly(Cache):
+    def stat_reply(self, request: Request, stat: Znode | None) -> Publication | None:
+        known = self._znodes.get(request.name)
+        if stat is not None and known is not None and known.version == stat.version:
+            stat = known
+        return super().stat_reply(request, stat)
+
+
+class MissesTheRootsReturn(Cache):
+    def root_reply(self, request: Request, exists: bool) -> Publication | None:
+        return super().root_reply(request, False)
+
+
+class LaysOverForGood(Cache):
+    def force(self, overlay: Mapping[str, Znode | None] | None = None) -> Publication | None:
+        publication = super().force(overlay)
+        for name in overlay or {}:
+            self._wanted.pop(name, None)
+            self._pending.discard(name)
+        return publication
+
+
+class TakesOldListsForNew(Cache):
+    def _listed(self, names: set[str], before: Request) -> None:
+        self._overlaid.clear()
+        super()._listed(names, before)
+
+
+class NeverReadsAgain(Cache):
+    def retry(self) -> None:
+        pass
+
+
+class TakesAnErrorForNothing(Cache):
+    def no_reply(self, request: Request) -> int:
+        self.data_reply(request, None)
+        return 0
+
+
+class TrustsEveryWatch(Cache):
+    def look(self, name: str, stat: Znode | None) -> None:
+        pass
+
+
+class TrustsTheListsWatch(Cache):
+    def look_at_root(self, pzxid: int | None) -> None:
+        pass
+
+
+class ClaimsWhatIsPending(Cache):
+    def _held(self) -> Request:
+        return self._replied if self._online else super()._held()
+
+
+class ClaimsWhatWasOnlyLookedAt(Cache):
+    def stat_reply(self, request: Request, stat: Znode | None) -> Publication | None:
+        publication = super().stat_reply(request, stat)
+        if request.name in self._read and request.epoch == self._epoch:
+            self._read[request.name] = request
+        return publication
+
+
+MISTAKES = [
+    mistake
+    for mistake in list(globals().values())
+    if isinstance(mistake, type) and issubclass(mistake, Cache) and mistake is not Cache
+]
+
+
+class RepliesOvertakeEvents(World):
+    """Not the cache's mistake but its driver's: replies not sent through the queue of events."""
+
+    def completion_task(self) -> None:
+        if self.completions:
+            for request, write, answer, _ in self._completed(self.completions.popleft()):
+                self._check(self._reply(request, write, answer))
+            self._pump()
+
+
+class ZxidOfLaterReplies(World):
+    """The last zxid seen when the reply is handled, instead of when the request was sent."""
+
+    def _reply(self, request: Request, write: Any, answer: Any) -> Publication | None:
+        late = Request(request.position, request.epoch, request.kind, request.name, self.last_zxid)
+        return super()._reply(late, write, answer)
