@@ -12,7 +12,8 @@ from zkfake.reconfig import member
 from zkfake.replica import Replica
 
 from ..support import wire
-from .run import TICK, Run
+from .clients import TICK
+from .run import Run
 
 MOST = 7
 

@@ -11,10 +11,12 @@ from bisect import bisect_right
 from typing import TYPE_CHECKING
 
 from ..support.replies import Event
-from .run import CLOCKS, EPHEMERALS, PAIR, START, TIMEOUT, Run, Sent
+from .clients import CLOCKS, EPHEMERALS, PAIR, START, TIMEOUT, Sent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from .run import Run
 
 READS = ("getData", "exists")
 WRITES = ("create", "delete", "setData", "multi")

@@ -4,7 +4,8 @@ committed that is not applied yet, and then servers end.
 
 from __future__ import annotations
 
-from .run import TICK, Run
+from .clients import TICK
+from .run import Run
 
 
 class Lingering(Run):

@@ -7,7 +7,7 @@ from zkfake.reconfig import member
 from ..support import wire
 from . import checks
 from .changing import Changing
-from .run import TICK
+from .clients import TICK
 
 
 def line(number: int, role: str) -> str:
