@@ -6,12 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 from zkdict._copy.cache import ROOT, Cache, Publication, Request, Znode
 
+from ..support.mistakes import Mistakes
+from . import cache_world
 from .cache_world import World
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+MISTAKES = Mistakes()
 
+
+@MISTAKES.instead_of(cache_world, "Cache")
 class PublishesWhilePending(Cache):
     def _settle(self, request: Request) -> Publication | None:
         if request.epoch == self._epoch and self._root_exists is not None and not self._syncing:
@@ -20,6 +25,7 @@ class PublishesWhilePending(Cache):
         return None
 
 
+@MISTAKES.instead_of(cache_world, "Cache")
 class CountsOlderReplies(Cache):
     def _accept(self, request: Request, *, answered: bool = True) -> bool:
         if request.epoch != self._epoch:
@@ -29,40 +35,47 @@ class CountsOlderReplies(Cache):
         return True
 
 
+@MISTAKES.instead_of(cache_world, "Cache")
 class IgnoresDeletedEvents(Cache):
     def event(self, request: Request, *, deleted: bool) -> None:
         if not deleted or request.name == ROOT:
             super().event(request, deleted=deleted)
 
 
+@MISTAKES.instead_of(cache_world, "Cache")
 class IgnoresChangesOfChildren(Cache):
     def event(self, request: Request, *, deleted: bool) -> None:
         if deleted or request.name == ROOT:
             super().event(request, deleted=deleted)
 
 
+@MISTAKES.instead_of(cache_world, "Cache")
 class MissesNewKeys(Cache):
     def event(self, request: Request, *, deleted: bool) -> None:
         if request.name != ROOT:
             super().event(request, deleted=deleted)
 
 
+@MISTAKES.instead_of(cache_world, "Cache")
 class KeepsRemovedKeys(Cache):
     def _remove(self, name: str) -> None:
         pass
 
 
+@MISTAKES.instead_of(cache_world, "Cache")
 class ForgetsKeysMadeAgain(Cache):
     def _is_being_read(self, name: str) -> bool:
         return True
 
 
+@MISTAKES.instead_of(cache_world, "Cache")
 class NeverSyncs(Cache):
     def connected(self) -> None:
         super().connected()
         self._want_sync = self._syncing = False
 
 
+@MISTAKES.instead_of(cache_world, "Cache")
 class KeepsTheOldEpoch(Cache):
     def disconnected(self) -> None:
         epoch = self._epoch
@@ -70,6 +83,7 @@ class KeepsTheOldEpoch(Cache):
         self._epoch = epoch
 
 
+@MISTAKES.instead_of(cache_world, "Cache")
 class TrustsTheCopyAfterReconnect(Cache):
     def connected(self) -> None:
         super().connected()
@@ -78,17 +92,20 @@ class TrustsTheCopyAfterReconnect(Cache):
             self._pending.discard(name)
 
 
+@MISTAKES.instead_of(cache_world, "Cache")
 class BelievesOffers(Cache):
     def stat_reply(self, request: Request, stat: Znode | None) -> Publication | None:
         offer = self._offers.get(request.name)
         return super().stat_reply(request, stat if stat is None or offer is None else offer)
 
 
+@MISTAKES.instead_of(cache_world, "Cache")
 class ClaimsTooMuch(Cache):
     def _publish(self, held: Request, *, exact: bool) -> Publication:
         return super()._publish(held._replace(floor=held.floor + 1), exact=exact)
 
 
+@MISTAKES.instead_of(cache_world, "Cache")
 class ClaimsWritesEarly(Cache):
     def _settle(self, request: Request) -> Publication | None:
         if request.epoch == self._epoch:
@@ -96,6 +113,7 @@ class ClaimsWritesEarly(Cache):
         return super()._settle(request)
 
 
+@MISTAKES.instead_of(cache_world, "Cache")
 class ComparesVersionsOnly(Cache):
     def stat_reply(self, request: Request, stat: Znode | None) -> Publication | None:
         known = self._znodes.get(request.name)
@@ -104,11 +122,13 @@ class ComparesVersionsOnly(Cache):
         return super().stat_reply(request, stat)
 
 
+@MISTAKES.instead_of(cache_world, "Cache")
 class MissesTheRootsReturn(Cache):
     def root_reply(self, request: Request, exists: bool) -> Publication | None:
         return super().root_reply(request, False)
 
 
+@MISTAKES.instead_of(cache_world, "Cache")
 class LaysOverForGood(Cache):
     def force(self, overlay: Mapping[str, Znode | None] | None = None) -> Publication | None:
         publication = super().force(overlay)
@@ -118,38 +138,45 @@ class LaysOverForGood(Cache):
         return publication
 
 
+@MISTAKES.instead_of(cache_world, "Cache")
 class TakesOldListsForNew(Cache):
     def _listed(self, names: set[str], before: Request) -> None:
         self._overlaid.clear()
         super()._listed(names, before)
 
 
+@MISTAKES.instead_of(cache_world, "Cache")
 class NeverReadsAgain(Cache):
     def retry(self) -> None:
         pass
 
 
+@MISTAKES.instead_of(cache_world, "Cache")
 class TakesAnErrorForNothing(Cache):
     def no_reply(self, request: Request) -> int:
         self.data_reply(request, None)
         return 0
 
 
+@MISTAKES.instead_of(cache_world, "Cache")
 class TrustsEveryWatch(Cache):
     def look(self, name: str, stat: Znode | None) -> None:
         pass
 
 
+@MISTAKES.instead_of(cache_world, "Cache")
 class TrustsTheListsWatch(Cache):
     def look_at_root(self, pzxid: int | None) -> None:
         pass
 
 
+@MISTAKES.instead_of(cache_world, "Cache")
 class ClaimsWhatIsPending(Cache):
     def _held(self) -> Request:
         return self._replied if self._online else super()._held()
 
 
+@MISTAKES.instead_of(cache_world, "Cache")
 class ClaimsWhatWasOnlyLookedAt(Cache):
     def stat_reply(self, request: Request, stat: Znode | None) -> Publication | None:
         publication = super().stat_reply(request, stat)
@@ -158,23 +185,16 @@ class ClaimsWhatWasOnlyLookedAt(Cache):
         return publication
 
 
-MISTAKES = [
-    mistake
-    for mistake in list(globals().values())
-    if isinstance(mistake, type) and issubclass(mistake, Cache) and mistake is not Cache
-]
-
-
+@MISTAKES.instead_of(cache_world, "World")
 class RepliesOvertakeEvents(World):
     """Not the cache's mistake but its driver's: replies not sent through the queue of events."""
 
     def completion_task(self) -> None:
         if self.completions:
-            for request, write, answer, _ in self._completed(self.completions.popleft()):
-                self._check(self._reply(request, write, answer))
-            self._pump()
+            self._replies(self._completed(self.completions.popleft()))
 
 
+@MISTAKES.instead_of(cache_world, "World")
 class ZxidOfLaterReplies(World):
     """The last zxid seen when the reply is handled, instead of when the request was sent."""
 

@@ -28,9 +28,9 @@ _REFUSED = (REFUSED.raw, REFUSED.mzxid)
 class World:
     """Everybody involved, and the steps they can take."""
 
-    def __init__(self, make_cache: type[Cache]) -> None:
+    def __init__(self) -> None:
         self.server = Server()
-        self.cache = make_cache(window=2 * BATCH)
+        self.cache = Cache(window=2 * BATCH)
         self.online = False
         self.last_zxid = 0  # what the client saw in reply headers
         self.sent: deque[tuple[Request, Any]] = deque()
@@ -422,10 +422,10 @@ def _content(znode: Znode | None) -> tuple[bytes, int] | None:
     return None if znode is None else (znode.raw, znode.mzxid)
 
 
-def walk(seed: int, make_cache: type[Cache] = Cache, world_type: type[World] = World) -> None:
+def walk(seed: int) -> None:
     """Let everybody take steps at random; raise AssertionError where something does not hold."""
     dice = random.Random(seed)
-    world = world_type(make_cache)
+    world = World()
     world.begin({name for name in NAMES if dice.random() < 0.5}, dice.random() < 0.9)
     troubled = dice.random() < 0.5
     if troubled:

@@ -6,11 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zkdict._copy.cache import Cache
-
-from ..support.mistakes import caught
-from .cache_mistakes import MISTAKES, RepliesOvertakeEvents, ZxidOfLaterReplies
-from .cache_world import World, walk
+from ..support.mistakes import Mistake
+from .cache_mistakes import MISTAKES
+from .cache_world import walk
 
 TRIES = 4000
 
@@ -29,15 +27,6 @@ def test_what_was_found_stays_mended(seed: int) -> None:
     walk(seed)
 
 
-def _is_found(make_cache: type[Cache], world_type: type[World] = World) -> bool:
-    return any(caught(partial(walk, seed, make_cache, world_type)) for seed in range(TRIES))
-
-
-@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.__name__)
-def test_a_mistake_is_found(mistake: type[Cache]) -> None:
-    assert _is_found(mistake)
-
-
-@pytest.mark.parametrize("world", [RepliesOvertakeEvents, ZxidOfLaterReplies])
-def test_a_mistake_of_the_driver_is_found(world: type[World]) -> None:
-    assert _is_found(Cache, world)
+@MISTAKES.each
+def test_a_mistake_is_found(mistake: Mistake) -> None:
+    assert mistake.is_found(partial(walk, seed) for seed in range(TRIES))

@@ -8,7 +8,6 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, cast
 
-import pytest
 from hypothesis import Phase, settings
 from hypothesis.stateful import rule
 from hypothesis.strategies import integers
@@ -21,7 +20,7 @@ from pytest_zkdict.stateful import ABSENT, ZooKeeperDictMachine, run_machine
 from zkdict import JSON, ZooKeeperDict
 from zkdict._copy.cache import Cache
 
-from ..support.mistakes import caught
+from ..support.mistakes import Mistake, Mistakes, Patch
 
 HIDDEN = [make_acl("world", "anyone", write=True, create=True, delete=True, admin=True)]
 """Everybody may do everything but read."""
@@ -104,19 +103,20 @@ def test_a_dict_whose_keys_may_not_always_be_read(zk_client_factory: ClientFacto
     run_machine(PermissionsMachine, zk_client_factory, settings=FEW)
 
 
-def trust_every_watch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Cache, "look", lambda *_: None)
+MISTAKES = Mistakes()
 
 
-def trust_the_lists_watch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Cache, "look_at_root", lambda *_: None)
+@MISTAKES
+def trusts_every_watch(patch: Patch) -> None:
+    patch.setattr(Cache, "look", lambda *_: None)
 
 
-@pytest.mark.parametrize(
-    "mistake", [trust_every_watch, trust_the_lists_watch], ids=lambda mistake: mistake.__name__
-)
-def test_a_mistake_is_found(
-    mistake: Any, zk_client_factory: ClientFactory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    mistake(monkeypatch)
-    assert caught(partial(run_machine, PermissionsMachine, zk_client_factory, settings=SEARCH))
+@MISTAKES
+def trusts_the_lists_watch(patch: Patch) -> None:
+    patch.setattr(Cache, "look_at_root", lambda *_: None)
+
+
+@MISTAKES.each
+def test_a_mistake_is_found(mistake: Mistake, zk_client_factory: ClientFactory) -> None:
+    search = partial(run_machine, PermissionsMachine, zk_client_factory, settings=SEARCH)
+    assert mistake.is_found([search])

@@ -1,7 +1,8 @@
-"""When a planted mistake counts as found, for every list of them.
+"""Planted mistakes: how each list of them is kept, and when one counts as found.
 
 The rules that live here:
 
+- A mistake is a function that plants it by a `pytest.MonkeyPatch`; a list of them is a `Mistakes`.
 - A mistake is found when a check of the project's refuses what it leads to, or when the code itself
   stumbles over it.
 - A TypeError, AttributeError or NameError (or an import, or syntax, that fails) says that the
@@ -12,19 +13,102 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+import pytest
 
 ROTTEN = (TypeError, AttributeError, NameError, ImportError, SyntaxError)
+
+Patch = pytest.MonkeyPatch
+Plant = Callable[[Patch], None]
+Check = Callable[[], object]
+_P = TypeVar("_P", bound=Plant)
+_C = TypeVar("_C", bound=type)
 
 
 class RottenMistakeError(Exception):
     """A planted mistake does not fit the code any more: mend it."""
 
 
-def caught(check: Callable[[], object]) -> bool:
+@dataclass(frozen=True)
+class Mistake:
+    """One mistake, and what has to find it where that is not the same for a whole list."""
+
+    name: str
+    plant: Plant
+    found_by: Any = None
+
+    @contextlib.contextmanager
+    def planted(self) -> Iterator[None]:
+        """The code has the mistake within the block."""
+        with Patch.context() as patch:
+            self.plant(patch)
+            yield
+
+    def is_found(self, checks: Iterable[Check]) -> bool:
+        """Whether one of the checks fails with the mistake planted; none is made after that.
+
+        Raises:
+            RottenMistakeError: one fails because the mistake does not fit the code.
+        """
+        with self.planted():
+            return any(map(caught, checks))
+
+
+class Mistakes(dict[str, Mistake]):
+    """The mistakes of one place, by their names, in the order in which they stand there."""
+
+    def __call__(self, plant: _P) -> _P:
+        """A decorator for the function that plants a mistake, which gets its name."""
+        return self._add(plant.__name__, plant)
+
+    def found_by(self, *finders: Any) -> Callable[[_P], _P]:
+        """The same, with what has to find it: once for each, if there are several."""
+
+        def add(plant: _P) -> _P:
+            for finder in finders:
+                more = f" ({finder})" if len(finders) > 1 else ""
+                self._add(plant.__name__ + more, plant, finder)
+            return plant
+
+        return add
+
+    def instead_of(self, owner: object, name: str) -> Callable[[_C], _C]:
+        """A decorator for a class with a mistake: it takes the place of `owner.name`."""
+
+        def add(kind: _C) -> _C:
+            self._add(kind.__name__, lambda patch: patch.setattr(owner, name, kind))
+            return kind
+
+        return add
+
+    @property
+    def each(self) -> pytest.MarkDecorator:
+        """Runs a test for each `mistake`."""
+        return pytest.mark.parametrize("mistake", self.values(), ids=list(self))
+
+    def _add(self, name: str, plant: _P, finder: Any = None) -> _P:
+        assert name not in self, f"two mistakes are called {name!r}"
+        self[name] = Mistake(name, plant, finder)
+        return plant
+
+
+def wrap(patch: Patch, owner: Any, name: str, around: Callable[..., Any]) -> None:
+    """`owner.name` becomes `around(original, *arguments)`, in `owner`'s dispatch tables too."""
+    original = getattr(owner, name)
+
+    def replacement(*arguments: Any, **named: Any) -> Any:
+        return around(original, *arguments, **named)
+
+    for table in [each for each in vars(owner).values() if isinstance(each, dict)]:
+        for key in [key for key, value in table.items() if value is original]:
+            patch.setitem(table, key, replacement)
+    patch.setattr(owner, name, replacement)
+
+
+def caught(check: Check) -> bool:
     """Whether `check` fails, with a mistake that is planted at present.
 
     Raises:

@@ -25,12 +25,13 @@ from .kinds import (
     TOLD,
     is_expected,
 )
-from .mutants import MUTANTS
+from .mistakes import MISTAKES
 from .programs import RECIPES, run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
+    from ...support.mistakes import Mistake
     from .kinds import Kind
 
 SEEDS = int(os.environ.get("ZKFAKE_SEEDS", "25"))
@@ -93,16 +94,15 @@ def test_what_a_hostile_world_makes_of_a_recipe_is_known(recipe: str, servers: i
         assert seen >= frequent - ({PAUSED} if servers > 1 else set())
 
 
-@pytest.mark.parametrize(("recipe", "plant"), MUTANTS)
-def test_a_mistake_in_a_recipe_is_found(
-    recipe: str, plant: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    plant(monkeypatch)
-    for seed in range(25):
-        with logged_counts():
-            _, findings = run(recipe, 1, seed)
-        if not all(is_expected(kind, recipe, 1) for kind in findings):
-            return
+@MISTAKES.each
+def test_a_mistake_in_a_recipe_is_found(mistake: Mistake) -> None:
+    recipe = mistake.found_by
+    with mistake.planted():
+        for seed in range(25):
+            with logged_counts():
+                _, findings = run(recipe, 1, seed)
+            if not all(is_expected(kind, recipe, 1) for kind in findings):
+                return
     pytest.fail("nothing was found")
 
 

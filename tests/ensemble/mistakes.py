@@ -1,7 +1,4 @@
-"""Mistakes to plant in the ensemble: one function each, which takes a `pytest.MonkeyPatch`.
-
-Whoever plants one restores the code by undoing the patches.
-"""
+"""Mistakes to plant in the ensemble."""
 
 from __future__ import annotations
 
@@ -22,12 +19,17 @@ from zkfake.replica import Replica
 from zkfake.sessions import SessionTracker
 from zkfake.transactions import Rules
 
+from ..support.mistakes import Mistakes
+
 if TYPE_CHECKING:
-    import pytest
+    from ..support.mistakes import Patch
 
-    Patch = pytest.MonkeyPatch
+MISTAKES = Mistakes()
+OF_MEMBERS = Mistakes()
+"""What a change of members brings to light."""
 
 
+@MISTAKES
 def elects_the_least_complete_log(patch: Patch) -> None:
     """An acknowledged write is lost at an election."""
 
@@ -39,6 +41,7 @@ def elects_the_least_complete_log(patch: Patch) -> None:
     patch.setattr(zkfake.ensemble.ensemble, "elect", elect)
 
 
+@MISTAKES
 def ignores_last_zxid_seen(patch: Patch) -> None:
     """A server that is behind takes a client that has seen more."""
     read = zkfake.connection.read_connect_request
@@ -49,6 +52,7 @@ def ignores_last_zxid_seen(patch: Patch) -> None:
     )
 
 
+@MISTAKES
 def keeps_ephemerals(patch: Patch) -> None:
     """A session ends, and its ephemerals stay."""
     close = Rules.close_session
@@ -57,6 +61,7 @@ def keeps_ephemerals(patch: Patch) -> None:
     )
 
 
+@MISTAKES
 def tells_of_events_late(patch: Patch) -> None:
     """The reply comes before the event it belongs to."""
     applied = Replica.applied
@@ -70,6 +75,7 @@ def tells_of_events_late(patch: Patch) -> None:
     patch.setattr(Replica, "applied", late)
 
 
+@MISTAKES
 def applies_half_a_multi(patch: Patch) -> None:
     apply = Store.apply
 
@@ -80,6 +86,7 @@ def applies_half_a_multi(patch: Patch) -> None:
     patch.setattr(Store, "apply", half)
 
 
+@MISTAKES
 def commits_without_a_quorum(patch: Patch) -> None:
     """One acknowledgement less than a quorum is enough."""
 
@@ -90,6 +97,7 @@ def commits_without_a_quorum(patch: Patch) -> None:
     patch.setattr(Leading, "_is_quorum", is_quorum)
 
 
+@MISTAKES
 def lets_observers_vote(patch: Patch) -> None:
     """A leader takes observers for its quorum."""
 
@@ -99,16 +107,19 @@ def lets_observers_vote(patch: Patch) -> None:
     patch.setattr(Leading, "_is_accompanied", is_accompanied)
 
 
+@MISTAKES
 def answers_syncs_itself(patch: Patch) -> None:
     """A follower does not ask the leader what is committed."""
     patch.setattr(Following, "sync", lambda self, done: done())
 
 
+@MISTAKES
 def keeps_lost_proposals(patch: Patch) -> None:
     """A server that rejoins keeps what the new leader does not have."""
     patch.setattr(Log, "truncate", lambda self, zxid: None)
 
 
+@MISTAKES
 def goes_on_with_the_old_epoch(patch: Patch) -> None:
     """A new leader gives zxids again that the old one gave."""
     init = Leading.__init__
@@ -119,6 +130,7 @@ def goes_on_with_the_old_epoch(patch: Patch) -> None:
     patch.setattr(Leading, "__init__", start)
 
 
+@MISTAKES
 def expires_too_early(patch: Patch) -> None:
     touch = SessionTracker.touch
 
@@ -128,11 +140,13 @@ def expires_too_early(patch: Patch) -> None:
     patch.setattr(SessionTracker, "touch", short)
 
 
+@MISTAKES
 def never_reports_touches(patch: Patch) -> None:
     """The leader does not hear of the sessions that its followers hear of."""
     patch.setattr(Leading, "touched", lambda self, session_ids: None)
 
 
+@MISTAKES
 def answers_before_it_applies(patch: Patch) -> None:
     """A proposal is answered as if it were committed and applied."""
 
@@ -146,6 +160,7 @@ def answers_before_it_applies(patch: Patch) -> None:
     patch.setattr(Following, "accept", accept)
 
 
+@MISTAKES
 def crash_forgets_promise(patch: Patch) -> None:
     """A server that was stopped does not know any more which epoch it has promised to follow."""
     start = Replica.start
@@ -157,6 +172,7 @@ def crash_forgets_promise(patch: Patch) -> None:
     patch.setattr(Replica, "start", forgetful)
 
 
+@MISTAKES
 def promise_ignored(patch: Patch) -> None:
     """A server follows whoever leads, an older epoch than it has promised to follow included."""
     let_follow = Ensemble._let_follow
@@ -169,38 +185,45 @@ def promise_ignored(patch: Patch) -> None:
     patch.setattr(Ensemble, "_let_follow", any_leader)
 
 
+@MISTAKES
 def forgets_sessions_of_proposals(patch: Patch) -> None:
     """A new leader knows the sessions of what it has applied, not those of its whole log."""
     patch.setattr(zkfake.ensemble.leading, "fold", lambda sessions, transaction: None)
 
 
+@MISTAKES
 def serves_before_it_caught_up(patch: Patch) -> None:
     """A server serves clients as soon as it has the leader's log, without having applied it."""
     patch.setattr(Replica, "catch_up", lambda self: None)
 
 
+@MISTAKES
 def hears_through_a_cut(patch: Patch) -> None:
     """Who connects anew takes no notice of a cut in one direction."""
     patch.setattr(Links, "joined", lambda self, one, other: not self.is_cut(one, other))
 
 
+@MISTAKES
 def snapshot_without_sessions(patch: Patch) -> None:
     """Who gets the whole tree does not get the sessions."""
     adopt = Store.adopt
     patch.setattr(Store, "adopt", lambda self, tree, _, config: adopt(self, tree, {}, config))
 
 
+@MISTAKES
 def counts_who_has_left(patch: Patch) -> None:
     """A leader takes it for granted that its quorum is there."""
     patch.setattr(Leading, "_require_quorum", lambda self: None)
 
 
+@MISTAKES
 def deposed_leader_commits(patch: Patch) -> None:
     """A leader commits what its own log has, once it has been established."""
     acked = Leading._is_quorum
     patch.setattr(Leading, "_is_quorum", lambda self, zxid: self.established or acked(self, zxid))
 
 
+@OF_MEMBERS
 def old_quorum_is_enough(patch: Patch) -> None:
     """What is proposed with a new configuration, and that one itself, waits for no quorum of it."""
     patch.setattr(
@@ -208,6 +231,7 @@ def old_quorum_is_enough(patch: Patch) -> None:
     )
 
 
+@OF_MEMBERS
 def new_quorum_is_enough(patch: Patch) -> None:
     """What is proposed with a new configuration waits for no quorum of the old one."""
     patch.setattr(
@@ -215,6 +239,7 @@ def new_quorum_is_enough(patch: Patch) -> None:
     )
 
 
+@OF_MEMBERS
 def elects_by_the_committed_configuration(patch: Patch) -> None:
     """A winner needs no quorum of the configuration in its log."""
     elect = zkfake.ensemble.ensemble.elect
@@ -232,6 +257,7 @@ def elects_by_the_committed_configuration(patch: Patch) -> None:
     patch.setattr(zkfake.ensemble.ensemble, "elect", elect_by_old)
 
 
+@OF_MEMBERS
 def elects_by_the_newest_configuration(patch: Patch) -> None:
     """A winner needs no quorum but that of the configuration in its log, committed or not."""
     elect = zkfake.ensemble.ensemble.elect
@@ -249,12 +275,14 @@ def elects_by_the_newest_configuration(patch: Patch) -> None:
     patch.setattr(zkfake.ensemble.ensemble, "elect", elect_by_new)
 
 
+@OF_MEMBERS
 def commits_after_it_has_handed_over(patch: Patch) -> None:
     """A leader that has lost its vote goes on, and nobody leaves it."""
     patch.setattr(Configuration, "keeps_leader", lambda self, number, former: True)
     patch.setattr(Following, "_keeps_its_place", lambda self: True)
 
 
+@OF_MEMBERS
 def counts_who_has_no_vote(patch: Patch) -> None:
     """Who follows without a vote counts as one that has one."""
 
@@ -264,17 +292,20 @@ def counts_who_has_no_vote(patch: Patch) -> None:
     patch.setattr(Configuration, "has_quorum", has_quorum)
 
 
+@OF_MEMBERS
 def changes_while_it_changes(patch: Patch) -> None:
     """A second configuration is proposed before the first one is committed."""
     membership = Leading._membership
     patch.setattr(Leading, "_membership", lambda self: membership(self)._replace(pending=False))
 
 
+@OF_MEMBERS
 def keeps_a_lost_configuration(patch: Patch) -> None:
     """A configuration that was cut off the log is still waited for."""
     patch.setattr(Store, "truncate", lambda self, zxid: self.log.truncate(zxid))
 
 
+@OF_MEMBERS
 def keeps_its_role(patch: Patch) -> None:
     """A server goes on as what it was."""
 
@@ -284,6 +315,7 @@ def keeps_its_role(patch: Patch) -> None:
     patch.setattr(Following, "_keeps_its_place", keeps)
 
 
+@OF_MEMBERS
 def an_observer_keeps_what_it_had(patch: Patch) -> None:
     """A follower that has become an observer keeps proposals that were not committed."""
     join = Leading.join
@@ -296,6 +328,7 @@ def an_observer_keeps_what_it_had(patch: Patch) -> None:
     patch.setattr(Leading, "join", keep)
 
 
+@MISTAKES
 def acknowledges_what_is_not_on_disk(patch: Patch) -> None:
     """A follower says that it has a proposal which a loss of power could still take."""
 
@@ -305,11 +338,13 @@ def acknowledges_what_is_not_on_disk(patch: Patch) -> None:
     patch.setattr(Following, "_acknowledge", acknowledge)
 
 
+@MISTAKES
 def leader_counts_what_is_not_on_its_disk(patch: Patch) -> None:
     acked = Leading._acked
     patch.setattr(Leading, "_acked", lambda self, zxid: {self.member.id, *acked(self, zxid)})
 
 
+@MISTAKES
 def expires_by_the_wall_clock(patch: Patch) -> None:
     """How far a leader's clock is wrong moves the end of the sessions."""
     expired = Decisions.overdue
@@ -324,45 +359,3 @@ def expires_by_the_wall_clock(patch: Patch) -> None:
             ensemble.now = true_time  # type: ignore[misc]
 
     patch.setattr(Decisions, "overdue", overdue)
-
-
-OF_MEMBERS = [
-    old_quorum_is_enough,
-    new_quorum_is_enough,
-    elects_by_the_committed_configuration,
-    elects_by_the_newest_configuration,
-    commits_after_it_has_handed_over,
-    counts_who_has_no_vote,
-    changes_while_it_changes,
-    keeps_a_lost_configuration,
-    keeps_its_role,
-    an_observer_keeps_what_it_had,
-]
-"""What a change of members brings to light."""
-
-MUTANTS = [
-    acknowledges_what_is_not_on_disk,
-    leader_counts_what_is_not_on_its_disk,
-    expires_by_the_wall_clock,
-    crash_forgets_promise,
-    promise_ignored,
-    forgets_sessions_of_proposals,
-    serves_before_it_caught_up,
-    hears_through_a_cut,
-    snapshot_without_sessions,
-    counts_who_has_left,
-    deposed_leader_commits,
-    elects_the_least_complete_log,
-    ignores_last_zxid_seen,
-    keeps_ephemerals,
-    tells_of_events_late,
-    applies_half_a_multi,
-    commits_without_a_quorum,
-    lets_observers_vote,
-    answers_syncs_itself,
-    keeps_lost_proposals,
-    goes_on_with_the_old_epoch,
-    expires_too_early,
-    never_reports_touches,
-    answers_before_it_applies,
-]

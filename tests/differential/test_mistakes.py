@@ -6,16 +6,20 @@ programs are those of the comparison with a live server.
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
-
-import pytest
+from typing import TYPE_CHECKING
 
 from .engine.core import CoreServer
 from .engine.driver import alone
 from .engine.side import Seen, Side
-from .mutants import MUTANTS, Mutant
+from .mistakes import MISTAKES
 from .programs import program
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..support.mistakes import Mistake
 
 PROGRAMS, LENGTH = 200, 100
 VERSION = "3.9"
@@ -27,7 +31,9 @@ def transcript(seed: int) -> tuple[list[Seen], ...]:
     return tuple(alone(Side(CoreServer(VERSION)), program(seed, LENGTH, VERSION)))
 
 
-def steps_to_difference(mistake: Mutant, programs: int) -> int | None:
+def steps_to_difference(
+    planted: Callable[[], AbstractContextManager[None]], programs: int
+) -> int | None:
     """How many steps were compared when an answer was another one than without the mistake.
 
     What a mistake raises that does not fit the code is raised here: nothing on the way catches it.
@@ -35,7 +41,7 @@ def steps_to_difference(mistake: Mutant, programs: int) -> int | None:
     compared = 0
     for seed in range(programs):
         right = transcript(seed)  # before the mistake is planted
-        with mistake():
+        with planted():
             answers = alone(Side(CoreServer(VERSION)), program(seed, LENGTH, VERSION))
             for seen, expected in zip(answers, right, strict=True):
                 compared += 1
@@ -49,10 +55,10 @@ def test_the_fake_as_it_is_answers_as_it_did() -> None:
 
 
 def test_there_are_enough_mistakes() -> None:
-    assert len(MUTANTS) >= 20
+    assert len(MISTAKES) >= 20
 
 
-@pytest.mark.parametrize("name", MUTANTS)
-def test_a_planted_mistake_is_found(name: str) -> None:
-    found = steps_to_difference(MUTANTS[name], PROGRAMS)
+@MISTAKES.each
+def test_a_planted_mistake_is_found(mistake: Mistake) -> None:
+    found = steps_to_difference(mistake.planted, PROGRAMS)
     assert found is not None, f"{PROGRAMS * LENGTH} steps did not find it"

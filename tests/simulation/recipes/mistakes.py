@@ -1,4 +1,4 @@
-"""Mistakes planted in kazoo's recipes, for the oracles to find: each a function that plants one."""
+"""Mistakes planted in kazoo's recipes, each with the recipe whose oracle has to find it."""
 
 from __future__ import annotations
 
@@ -16,18 +16,22 @@ from kazoo.recipe.lock import Lock, Semaphore
 from kazoo.recipe.party import Party
 from kazoo.recipe.queue import LockingQueue
 
+from ...support.mistakes import Mistakes
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import pytest
+    from ...support.mistakes import Patch
 
-    Patch = pytest.MonkeyPatch
+MISTAKES = Mistakes()
 
 
+@MISTAKES.found_by("Lock", "Election")
 def takes_the_lock_whoever_is_first(patch: Patch) -> None:
     patch.setattr(Lock, "_get_predecessor", lambda self, node: None)
 
 
+@MISTAKES.found_by("Lock")
 def looks_only_at_its_neighbour(patch: Patch) -> None:
     """Goes ahead when the one before it is gone, though there may be others before that."""
     get_predecessor = Lock._get_predecessor
@@ -41,15 +45,18 @@ def looks_only_at_its_neighbour(patch: Patch) -> None:
     patch.setattr(Lock, "_get_predecessor", once)
 
 
+@MISTAKES.found_by("Lock")
 def sets_no_watch(patch: Patch) -> None:
     """Waits for its predecessor and is not told when that goes."""
     patch.setattr(Lock, "_watch_predecessor", lambda self, event: None)
 
 
+@MISTAKES.found_by("Lock")
 def forgets_to_delete_its_node(patch: Patch) -> None:
     patch.setattr(Lock, "_delete_node", lambda self, node: None)
 
 
+@MISTAKES.found_by("Lock")
 def holds_with_a_deleted_node(patch: Patch) -> None:
     """Gives the lock back as soon as it has it, and believes that it has it."""
     inner_acquire = Lock._inner_acquire
@@ -63,6 +70,7 @@ def holds_with_a_deleted_node(patch: Patch) -> None:
     patch.setattr(Lock, "_inner_acquire", acquire)
 
 
+@MISTAKES.found_by("Election")
 def leads_without_the_lock(patch: Patch) -> None:
     """Waits for a moment, then leads whatever came of it."""
 
@@ -81,6 +89,7 @@ def leads_without_the_lock(patch: Patch) -> None:
     patch.setattr(Election, "run", run)
 
 
+@MISTAKES.found_by("Semaphore")
 def counts_one_lease_too_many(patch: Patch) -> None:
     get_lease = Semaphore._get_lease
 
@@ -94,6 +103,7 @@ def counts_one_lease_too_many(patch: Patch) -> None:
     patch.setattr(Semaphore, "_get_lease", more)
 
 
+@MISTAKES.found_by("Semaphore")
 def counts_leases_without_the_lock(patch: Patch) -> None:
     """Counts, and takes a lease a moment later, while others do the same."""
 
@@ -110,10 +120,12 @@ def counts_leases_without_the_lock(patch: Patch) -> None:
     patch.setattr(Semaphore, "_inner_acquire", acquire)
 
 
+@MISTAKES.found_by("Semaphore")
 def keeps_its_lease(patch: Patch) -> None:
     patch.setattr(Semaphore, "release", lambda self: True)
 
 
+@MISTAKES.found_by("LockingQueue")
 def marks_no_item(patch: Patch) -> None:
     """Gives an item without its mark: others get it too."""
 
@@ -124,6 +136,7 @@ def marks_no_item(patch: Patch) -> None:
     patch.setattr(LockingQueue, "_take", take)
 
 
+@MISTAKES.found_by("LockingQueue")
 def takes_what_is_taken(patch: Patch) -> None:
     """A mark that is there already is good enough, whoever made it."""
     take = LockingQueue._take
@@ -150,6 +163,7 @@ def _unless_there(create: Callable[..., Any]) -> Callable[..., Any]:
     return tolerant
 
 
+@MISTAKES.found_by("LockingQueue")
 def deletes_late(patch: Patch) -> None:
     """Says yes, gives the mark back, and leaves deleting the item for later."""
 
@@ -162,6 +176,7 @@ def deletes_late(patch: Patch) -> None:
     patch.setattr(LockingQueue, "consume", consume)
 
 
+@MISTAKES.found_by("LockingQueue")
 def deletes_early(patch: Patch) -> None:
     """The item is gone when it is given, not when it is consumed."""
     take = LockingQueue._take
@@ -175,11 +190,13 @@ def deletes_early(patch: Patch) -> None:
     patch.setattr(LockingQueue, "_take", at_once)
 
 
+@MISTAKES.found_by("Counter")
 def writes_whatever_the_version_is(patch: Patch) -> None:
     """Two clients add to the same value, and one of them is lost."""
     _counting(patch, lambda counter, value, _version: counter.client.set(counter.path, value))
 
 
+@MISTAKES.found_by("Counter")
 def takes_a_refusal_for_success(patch: Patch) -> None:
     def write(counter: Any, value: bytes, version: int) -> None:
         with suppress(BadVersionError):
@@ -188,6 +205,7 @@ def takes_a_refusal_for_success(patch: Patch) -> None:
     _counting(patch, write)
 
 
+@MISTAKES.found_by("Counter")
 def adds_twice(patch: Patch) -> None:
     change = Counter._change
 
@@ -198,24 +216,29 @@ def adds_twice(patch: Patch) -> None:
     patch.setattr(Counter, "_change", twice)
 
 
+@MISTAKES.found_by("SetPartitioner")
 def locks_nothing(patch: Patch) -> None:
     """Takes its share without the locks: for a moment two have the same."""
     patch.setattr(partitioner.SetPartitioner, "_partitioner", lambda self, _me, _all, items: items)
     patch.setattr(Lock, "acquire", lambda self, **_options: True)
 
 
+@MISTAKES.found_by("Barrier")
 def lets_everybody_through(patch: Patch) -> None:
     patch.setattr(Barrier, "wait", lambda self, timeout=None: True)
 
 
+@MISTAKES.found_by("DoubleBarrier")
 def enters_alone(patch: Patch) -> None:
     patch.setattr(DoubleBarrier, "_inner_enter", lambda self: True)
 
 
+@MISTAKES.found_by("Party")
 def never_leaves(patch: Patch) -> None:
     patch.setattr(Party, "leave", lambda self: True)
 
 
+@MISTAKES.found_by("NonBlockingLease")
 def takes_a_lease_that_lasts(patch: Patch) -> None:
     decode = NonBlockingLease._decode
 
@@ -225,6 +248,7 @@ def takes_a_lease_that_lasts(patch: Patch) -> None:
     patch.setattr(NonBlockingLease, "_decode", over)
 
 
+@MISTAKES.found_by("TreeCache")
 def hears_of_no_change(patch: Patch) -> None:
     patch.setattr(TreeNode, "_refresh_data", lambda self: None)
 
@@ -235,31 +259,3 @@ def _counting(patch: Patch, write: Callable[[Any, bytes, int], object]) -> None:
         write(self, repr(before + value).encode(), version)
 
     patch.setattr(Counter, "_inner_change", change)
-
-
-MUTANTS: list[tuple[str, Callable[[Patch], None]]] = [
-    ("Lock", takes_the_lock_whoever_is_first),
-    ("Lock", looks_only_at_its_neighbour),
-    ("Lock", sets_no_watch),
-    ("Lock", forgets_to_delete_its_node),
-    ("Lock", holds_with_a_deleted_node),
-    ("Election", takes_the_lock_whoever_is_first),
-    ("Election", leads_without_the_lock),
-    ("Semaphore", counts_one_lease_too_many),
-    ("Semaphore", counts_leases_without_the_lock),
-    ("Semaphore", keeps_its_lease),
-    ("LockingQueue", marks_no_item),
-    ("LockingQueue", takes_what_is_taken),
-    ("LockingQueue", deletes_late),
-    ("LockingQueue", deletes_early),
-    ("Counter", writes_whatever_the_version_is),
-    ("Counter", takes_a_refusal_for_success),
-    ("Counter", adds_twice),
-    ("SetPartitioner", locks_nothing),
-    ("Barrier", lets_everybody_through),
-    ("DoubleBarrier", enters_alone),
-    ("Party", never_leaves),
-    ("NonBlockingLease", takes_a_lease_that_lasts),
-    ("TreeCache", hears_of_no_change),
-]
-"""Each with the recipe whose oracle has to find it."""

@@ -1,13 +1,8 @@
-"""Mistakes to plant in the fake: each is one a rewrite could make, none may go unnoticed.
-
-`MUTANTS` names them; entering one changes the fake's classes, leaving it changes them back.
-"""
+"""Mistakes to plant in the fake: each is one a rewrite could make, none may go unnoticed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 from zkfake import acl, connection, replies
@@ -22,48 +17,19 @@ from zkfake.transactions import Rules
 from zkfake.tree import Tree, Znode
 from zkfake.watches import STANDARD, Watches, WatchTable
 
-Mutant = Callable[[], AbstractContextManager[Any]]
-MUTANTS: dict[str, Mutant] = {}
+from ..support.mistakes import Mistakes, wrap
 
+if TYPE_CHECKING:
+    from ..support.mistakes import Patch
 
-def mutant(make: Mutant) -> Mutant:
-    MUTANTS[make.__name__] = make
-    return make
-
-
-def wrap(owner: Any, name: str, around: Callable[..., Any]) -> AbstractContextManager[Any]:
-    """`owner.name` becomes `around(original, *arguments)`, in `owner`'s dispatch tables too."""
-    original = getattr(owner, name)
-
-    def replacement(*arguments: Any, **named: Any) -> Any:
-        return around(original, *arguments, **named)
-
-    @contextmanager
-    def patched() -> Iterator[None]:
-        with mock.patch.object(owner, name, replacement):
-            tables = [
-                (table, key)
-                for table in vars(owner).values()
-                if isinstance(table, dict)
-                for key, value in table.items()
-                if value is original
-            ]
-            for table, key in tables:
-                table[key] = replacement
-            try:
-                yield
-            finally:
-                for table, key in tables:
-                    table[key] = original
-
-    return patched()
+MISTAKES = Mistakes()
 
 
 # -- decisions -------------------------------------------------------------------------------------
 
 
-@mutant
-def delete_finds_children_before_a_wrong_version() -> AbstractContextManager[Any]:
+@MISTAKES
+def delete_finds_children_before_a_wrong_version(patch: Patch) -> None:
     def delete(
         original: Any, self: Any, view: Any, tree: Any, op: Any, record: Any, *rest: Any
     ) -> Any:
@@ -72,11 +38,11 @@ def delete_finds_children_before_a_wrong_version() -> AbstractContextManager[Any
             raise ZooKeeperError(Code.NOT_EMPTY)
         return original(self, view, tree, op, record, *rest)
 
-    return wrap(Rules, "_delete", delete)
+    wrap(patch, Rules, "_delete", delete)
 
 
-@mutant
-def create_finds_a_node_before_a_bad_acl() -> AbstractContextManager[Any]:
+@MISTAKES
+def create_finds_a_node_before_a_bad_acl(patch: Patch) -> None:
     def create(
         original: Any, self: Any, view: Any, tree: Any, op: Any, record: Any, *rest: Any
     ) -> Any:
@@ -84,22 +50,22 @@ def create_finds_a_node_before_a_bad_acl() -> AbstractContextManager[Any]:
             raise ZooKeeperError(Code.NODE_EXISTS)
         return original(self, view, tree, op, record, *rest)
 
-    return wrap(Rules, "_create", create)
+    wrap(patch, Rules, "_create", create)
 
 
-@mutant
-def a_failed_write_uses_no_zxid() -> AbstractContextManager[Any]:
+@MISTAKES
+def a_failed_write_uses_no_zxid(patch: Patch) -> None:
     def prepare(
         original: Any, self: Any, tree: Any, request: Any, zxid: int, time: int, *more: Any
     ) -> Any:
         made = original(self, tree, request, zxid, time, *more)
         return made._replace(zxid=zxid - 1) if made.error else made
 
-    return wrap(Rules, "prepare", prepare)
+    wrap(patch, Rules, "prepare", prepare)
 
 
-@mutant
-def a_failed_multi_is_not_rolled_back() -> AbstractContextManager[Any]:
+@MISTAKES
+def a_failed_multi_is_not_rolled_back(patch: Patch) -> None:
     def prepare(
         original: Any, self: Any, tree: Any, request: Any, zxid: int, time: int, *more: Any
     ) -> Any:
@@ -110,95 +76,95 @@ def a_failed_multi_is_not_rolled_back() -> AbstractContextManager[Any]:
         half = original(self, tree, request._replace(record=done), zxid, time, *more)
         return made._replace(operations=half.operations)
 
-    return wrap(Rules, "_prepare_multi", prepare)
+    wrap(patch, Rules, "_prepare_multi", prepare)
 
 
-@mutant
-def a_multi_does_not_see_its_own_creates() -> AbstractContextManager[Any]:
+@MISTAKES
+def a_multi_does_not_see_its_own_creates(patch: Patch) -> None:
     from zkfake.transactions import _Pending
 
     def accept(original: Any, self: Any, operation: Any, *rest: Any) -> None:
         if not isinstance(operation, Create):
             original(self, operation, *rest)
 
-    return wrap(_Pending, "accept", accept)
+    wrap(patch, _Pending, "accept", accept)
 
 
-@mutant
-def version_minus_two_matches_any() -> AbstractContextManager[Any]:
+@MISTAKES
+def version_minus_two_matches_any(patch: Patch) -> None:
     from zkfake import transactions
 
     def check(original: Any, version: int, expected: int) -> Any:
         return original(version, -1 if expected == -2 else expected)
 
-    return wrap(transactions, "_check_version", check)
+    wrap(patch, transactions, "_check_version", check)
 
 
-@mutant
-def equal_data_leaves_the_version() -> AbstractContextManager[Any]:
+@MISTAKES
+def equal_data_leaves_the_version(patch: Patch) -> None:
     def set_data(original: Any, self: Any, view: Any, *rest: Any) -> Any:
         made = original(self, view, *rest)
         old = view.get(made.path)
         return made._replace(version=old.version) if made.data == old.data else made
 
-    return wrap(Rules, "_set_data", set_data)
+    wrap(patch, Rules, "_set_data", set_data)
 
 
-@mutant
-def null_data_is_kept_as_empty() -> AbstractContextManager[Any]:
+@MISTAKES
+def null_data_is_kept_as_empty(patch: Patch) -> None:
     def create(original: Any, *arguments: Any) -> Any:
         made = original(*arguments)
         return made._replace(data=made.data or b"")
 
-    return wrap(Rules, "_create", create)
+    wrap(patch, Rules, "_create", create)
 
 
-@mutant
-def duplicates_stay_in_an_acl() -> AbstractContextManager[Any]:
+@MISTAKES
+def duplicates_stay_in_an_acl(patch: Patch) -> None:
     def fix(original: Any, self: Any, entries: Any, ids: Any) -> Any:
         fixed = original(self, entries, ids)
         twice = len(entries) != len(set(entries)) and len(fixed) == len(set(entries))
         return tuple(entries) if twice else fixed
 
-    return wrap(AccessControl, "fix", fix)
+    wrap(patch, AccessControl, "fix", fix)
 
 
-@mutant
-def sequential_ephemerals_outlive_their_session() -> AbstractContextManager[Any]:
+@MISTAKES
+def sequential_ephemerals_outlive_their_session(patch: Patch) -> None:
     def create(
         original: Any, self: Any, view: Any, tree: Any, op: Any, record: Any, *rest: Any
     ) -> Any:
         made = original(self, view, tree, op, record, *rest)
         return made._replace(owner=0) if record.flags == 3 else made
 
-    return wrap(Rules, "_create", create)
+    wrap(patch, Rules, "_create", create)
 
 
 # -- the tree --------------------------------------------------------------------------------------
 
 
-@mutant
-def cversion_is_off_by_one_below_children() -> AbstractContextManager[Any]:
+@MISTAKES
+def cversion_is_off_by_one_below_children(patch: Patch) -> None:
     def fields(original: Any, *arguments: Any) -> Any:
         made = Stat(*original(*arguments))
         return made._replace(cversion=made.cversion + bool(made.num_children))
 
-    return wrap(Znode, "_stat", fields)
+    wrap(patch, Znode, "_stat", fields)
 
 
-@mutant
-def a_delete_takes_back_a_sequence_number() -> AbstractContextManager[Any]:
+@MISTAKES
+def a_delete_takes_back_a_sequence_number(patch: Patch) -> None:
     def delete(original: Any, self: Any, done: Any, transaction: Any) -> Any:
         change = original(self, done, transaction)
         above = self.nodes[change.parent]
         self.nodes[change.parent] = above._replace(creates=above.creates - 1)
         return change
 
-    return wrap(Tree, "_delete", delete)
+    wrap(patch, Tree, "_delete", delete)
 
 
-@mutant
-def a_delete_leaves_the_parents_pzxid() -> AbstractContextManager[Any]:
+@MISTAKES
+def a_delete_leaves_the_parents_pzxid(patch: Patch) -> None:
     def delete(original: Any, self: Any, done: Any, transaction: Any) -> Any:
         parent = done.path.rpartition("/")[0] or "/"
         before = self.nodes[parent].pzxid
@@ -206,45 +172,45 @@ def a_delete_leaves_the_parents_pzxid() -> AbstractContextManager[Any]:
         self.nodes[parent] = self.nodes[parent]._replace(pzxid=before)
         return change
 
-    return wrap(Tree, "_delete", delete)
+    wrap(patch, Tree, "_delete", delete)
 
 
-@mutant
-def a_create_moves_the_parents_mzxid() -> AbstractContextManager[Any]:
+@MISTAKES
+def a_create_moves_the_parents_mzxid(patch: Patch) -> None:
     def create(original: Any, self: Any, done: Any, transaction: Any) -> Any:
         change = original(self, done, transaction)
         above = self.nodes[change.parent]
         self.nodes[change.parent] = above._replace(mzxid=transaction.zxid)
         return change
 
-    return wrap(Tree, "_create", create)
+    wrap(patch, Tree, "_create", create)
 
 
-@mutant
-def set_acl_moves_mzxid() -> AbstractContextManager[Any]:
+@MISTAKES
+def set_acl_moves_mzxid(patch: Patch) -> None:
     def set_acl(original: Any, self: Any, done: Any, transaction: Any) -> Any:
         original(self, done, transaction)
         self.nodes[done.path] = self.nodes[done.path]._replace(mzxid=transaction.zxid)
         return original(self, done, transaction)
 
-    return wrap(Tree, "_set_acl", set_acl)
+    wrap(patch, Tree, "_set_acl", set_acl)
 
 
-@mutant
-def children_are_listed_by_name() -> AbstractContextManager[Any]:
-    return wrap(Tree, "child_names", lambda original, *rest: iter(sorted(original(*rest))))
+@MISTAKES
+def children_are_listed_by_name(patch: Patch) -> None:
+    wrap(patch, Tree, "child_names", lambda original, *rest: iter(sorted(original(*rest))))
 
 
-@mutant
-def ephemerals_go_by_name() -> AbstractContextManager[Any]:
-    return wrap(Tree, "ephemerals_of", lambda original, *rest: sorted(original(*rest)))
+@MISTAKES
+def ephemerals_go_by_name(patch: Patch) -> None:
+    wrap(patch, Tree, "ephemerals_of", lambda original, *rest: sorted(original(*rest)))
 
 
 # -- watches ---------------------------------------------------------------------------------------
 
 
-@mutant
-def events_come_after_the_reply() -> AbstractContextManager[Any]:
+@MISTAKES
+def events_come_after_the_reply(patch: Patch) -> None:
     held: dict[Connection, list[tuple[Any, ...]]] = {}
 
     def notify(original: Any, self: Connection, *event: Any) -> None:
@@ -255,16 +221,12 @@ def events_come_after_the_reply() -> AbstractContextManager[Any]:
         for late, *event in held.pop(self, ()):
             late(self, *event)
 
-    @contextmanager
-    def both() -> Iterator[None]:
-        with wrap(Connection, "notify", notify), wrap(Connection, "_reply", reply):
-            yield
-
-    return both()
+    wrap(patch, Connection, "notify", notify)
+    wrap(patch, Connection, "_reply", reply)
 
 
-@mutant
-def a_delete_leaves_the_child_watch() -> AbstractContextManager[Any]:
+@MISTAKES
+def a_delete_leaves_the_child_watch(patch: Patch) -> None:
     def trigger(original: Any, self: Watches, change: Any, zxid: int) -> None:
         watching = [w for path, w, mode in self.child if path == change.path and mode == STANDARD]
         original(self, change, zxid)
@@ -272,11 +234,11 @@ def a_delete_leaves_the_child_watch() -> AbstractContextManager[Any]:
             for watcher in watching:
                 self.child.add(change.path, watcher)
 
-    return wrap(Watches, "trigger", trigger)
+    wrap(patch, Watches, "trigger", trigger)
 
 
-@mutant
-def a_delete_is_told_twice_to_two_watches() -> AbstractContextManager[Any]:
+@MISTAKES
+def a_delete_is_told_twice_to_two_watches(patch: Patch) -> None:
     def trigger(original: Any, self: Watches, change: Any, zxid: int) -> None:
         twice = (
             list(self.child.trigger(EventType.DELETED, change.path))
@@ -287,11 +249,11 @@ def a_delete_is_told_twice_to_two_watches() -> AbstractContextManager[Any]:
         for watcher in twice:
             watcher.notify(EventType.DELETED, change.path, zxid, change.acl)
 
-    return wrap(Watches, "trigger", trigger)
+    wrap(patch, Watches, "trigger", trigger)
 
 
-@mutant
-def one_shot_watches_stay() -> AbstractContextManager[Any]:
+@MISTAKES
+def one_shot_watches_stay(patch: Patch) -> None:
     def trigger(original: Any, self: WatchTable, type_: Any, path: str) -> Any:
         told = original(self, type_, path)
         for watcher in told:
@@ -299,50 +261,51 @@ def one_shot_watches_stay() -> AbstractContextManager[Any]:
                 self.add(path, watcher)
         return told
 
-    return wrap(WatchTable, "trigger", trigger)
+    wrap(patch, WatchTable, "trigger", trigger)
 
 
-@mutant
-def recursive_watches_match_by_prefix() -> AbstractContextManager[Any]:
+@MISTAKES
+def recursive_watches_match_by_prefix(patch: Patch) -> None:
     from zkfake import watches
 
     def ancestors(original: Any, path: str) -> list[str]:
         found = original(path)
         return [*found, *(above[:-1] for above in found if len(above) > 2)]
 
-    return wrap(watches, "ancestors", ancestors)
+    wrap(patch, watches, "ancestors", ancestors)
 
 
-@mutant
-def exists_does_not_watch_what_is_missing() -> AbstractContextManager[Any]:
+@MISTAKES
+def exists_does_not_watch_what_is_missing(patch: Patch) -> None:
     def exists(original: Any, self: Any, request: Any, record: Any, watcher: Any) -> Any:
         there = record.path is None or self._tree.get(record.path) is not None
         return original(self, request, record if there else record._replace(watch=False), watcher)
 
-    return wrap(Reads, "_exists", exists)
+    wrap(patch, Reads, "_exists", exists)
 
 
-@mutant
-def get_data_watches_what_is_missing() -> AbstractContextManager[Any]:
+@MISTAKES
+def get_data_watches_what_is_missing(patch: Patch) -> None:
     def get_data(original: Any, self: Any, request: Any, record: Any, watcher: Any) -> Any:
         if record.watch and record.path:
             self._watches.data.add(record.path, watcher)
         return original(self, request, record, watcher)
 
-    return wrap(Reads, "_get_data", get_data)
+    wrap(patch, Reads, "_get_data", get_data)
 
 
-@mutant
-def events_reach_who_may_not_read() -> AbstractContextManager[Any]:
-    return wrap(
+@MISTAKES
+def events_reach_who_may_not_read(patch: Patch) -> None:
+    wrap(
+        patch,
         Connection,
         "notify",
         lambda original, self, type_, path, zxid, acl: original(self, type_, path, zxid, None),
     )
 
 
-@mutant
-def set_watches_arms_what_it_told() -> AbstractContextManager[Any]:
+@MISTAKES
+def set_watches_arms_what_it_told(patch: Patch) -> None:
     def set_watches(
         original: Any, self: Watches, tree: Any, watcher: Any, zxid: int, lists: Any
     ) -> None:
@@ -351,64 +314,64 @@ def set_watches_arms_what_it_told() -> AbstractContextManager[Any]:
             if path:
                 self.data.add(path, watcher)
 
-    return wrap(Watches, "set_watches", set_watches)
+    wrap(patch, Watches, "set_watches", set_watches)
 
 
 # -- sessions, identities, replies -----------------------------------------------------------------
 
 
-@mutant
-def any_password_renews_a_session() -> AbstractContextManager[Any]:
+@MISTAKES
+def any_password_renews_a_session(patch: Patch) -> None:
     def renew(original: Any, self: Any, client: Any, asked: Any, *rest: Any) -> Any:
         right = asked._replace(password=password_of(asked.session_id))
         return original(self, client, right, *rest)
 
-    return wrap(Replica, "renew_session", renew)
+    wrap(patch, Replica, "renew_session", renew)
 
 
-@mutant
-def a_wrong_password_leaves_the_old_connection() -> AbstractContextManager[Any]:
+@MISTAKES
+def a_wrong_password_leaves_the_old_connection(patch: Patch) -> None:
     def renew(original: Any, self: Any, client: Any, asked: Any, timeout: int, done: Any) -> Any:
         if asked.password != password_of(asked.session_id):
             return done(None)
         return original(self, client, asked, timeout, done)
 
-    return wrap(Replica, "renew_session", renew)
+    wrap(patch, Replica, "renew_session", renew)
 
 
-@mutant
-def a_client_from_the_future_is_let_in() -> AbstractContextManager[Any]:
+@MISTAKES
+def a_client_from_the_future_is_let_in(patch: Patch) -> None:
     def read(original: Any, reader: Any) -> Any:
         return original(reader)._replace(last_zxid_seen=0)
 
-    return wrap(connection, "read_connect_request", read)
+    wrap(patch, connection, "read_connect_request", read)
 
 
-@mutant
-def a_ping_is_answered_with_its_own_xid() -> AbstractContextManager[Any]:
+@MISTAKES
+def a_ping_is_answered_with_its_own_xid(patch: Patch) -> None:
     def reply(original: Any, self: Any, operation: Any, cxid: int, *rest: Any) -> Any:
         with mock.patch.object(connection, "PING_XID", cxid):
             return original(self, operation, cxid, *rest)
 
-    return wrap(Connection, "_reply", reply)
+    wrap(patch, Connection, "_reply", reply)
 
 
-@mutant
-def a_second_identity_takes_the_place_of_the_first() -> AbstractContextManager[Any]:
+@MISTAKES
+def a_second_identity_takes_the_place_of_the_first(patch: Patch) -> None:
     def add(original: Any, self: Any, ids: Any) -> None:
         self.ids = tuple(id_ for id_ in self.ids if id_.scheme == "ip")
         original(self, ids)
 
-    return wrap(Connection, "_add_ids", add)
+    wrap(patch, Connection, "_add_ids", add)
 
 
-@mutant
-def hashes_are_shown_to_everybody() -> AbstractContextManager[Any]:
-    return mock.patch.object(acl, "mask", lambda entries: entries)
+@MISTAKES
+def hashes_are_shown_to_everybody(patch: Patch) -> None:
+    patch.setattr(acl, "mask", lambda entries: entries)
 
 
-@mutant
-def who_may_not_read_is_told_there_is_nothing() -> AbstractContextManager[Any]:
+@MISTAKES
+def who_may_not_read_is_told_there_is_nothing(patch: Patch) -> None:
     def readable(original: Any, *arguments: Any) -> Any:
         try:
             return original(*arguments)
@@ -416,31 +379,31 @@ def who_may_not_read_is_told_there_is_nothing() -> AbstractContextManager[Any]:
             hidden = error.code is Code.NO_AUTH
             raise ZooKeeperError(Code.NO_NODE if hidden else error.code) from None
 
-    return wrap(Reads, "_readable", readable)
+    wrap(patch, Reads, "_readable", readable)
 
 
-@mutant
-def multi_read_sets_watches() -> AbstractContextManager[Any]:
+@MISTAKES
+def multi_read_sets_watches(patch: Patch) -> None:
     def read(original: Any, self: Any, request: Any, record: Any, watcher: Any) -> Any:
         for sub in record.operations:
             if sub.op is Op.GET_DATA and sub.record.path and sub.record.watch:
                 self._watches.data.add(sub.record.path, watcher)
         return original(self, request, record, watcher)
 
-    return wrap(Reads, "_multi_read", read)
+    wrap(patch, Reads, "_multi_read", read)
 
 
-@mutant
-def an_unknown_session_is_refused_without_an_answer() -> AbstractContextManager[Any]:
+@MISTAKES
+def an_unknown_session_is_refused_without_an_answer(patch: Patch) -> None:
     def connected(original: Any, self: Any, session: Any) -> Any:
         return self.drop() if session is None else original(self, session)
 
-    return wrap(Connection, "_connected", connected)
+    wrap(patch, Connection, "_connected", connected)
 
 
-@mutant
-def operations_behind_a_failed_one_fail_alike() -> AbstractContextManager[Any]:
+@MISTAKES
+def operations_behind_a_failed_one_fail_alike(patch: Patch) -> None:
     def error(original: Any, code: int) -> Any:
         return original(Code.OK if code == Code.RUNTIME_INCONSISTENCY else code)
 
-    return wrap(replies, "pack_multi_error", error)
+    wrap(patch, replies, "pack_multi_error", error)
