@@ -14,11 +14,12 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 APT_GET := apt-get -o DPkg::Lock::Timeout=120 -qq
 
-.PHONY: help demo test check format bench hunt dev live kazoo-suite canary lowest hostile fuzz pythons downstream clean
+.PHONY: help demo test coverage check format bench hunt dev live kazoo-suite canary lowest hostile fuzz pythons downstream clean
 
 help:
 	@echo "make demo    run the dict on the embedded fake: two clients, both views printed"
 	@echo "make test    run the whole test suite, on the fake and, where it can be had, on a live server"
+	@echo "make coverage  the same, and which lines and branches of the three packages no test reaches"
 	@echo "make kazoo-suite  run kazoo's own test suite on the fake (docs/kazoo_suite.md)"
 	@echo "make canary KAZOO=2.9.0   the tests, and kazoo's own, on another kazoo; or on a checkout: KAZOO=../kazoo"
 	@echo "make lowest  the tests on the oldest versions that the metadata allows"
@@ -38,6 +39,13 @@ demo: $(VENV)/.demo
 # PYTEST_ARGS='-k watch --zk-backend fake', for instance.
 test: dev live
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+# Twice the time of `make test`. A process that is killed leaves no data, so what only such processes run is listed.
+coverage: dev live
+	@$(BIN)/python -m coverage erase
+	@status=0; $(BIN)/python -m coverage run -m pytest $(PYTEST_ARGS) || status=$$?; \
+	$(BIN)/python -m coverage combine --quiet && $(BIN)/python -m coverage report || status=$$?; \
+	exit $$status
 
 check: dev
 	$(BIN)/ruff check .
@@ -160,4 +168,4 @@ downstream: dev
 	@$(BIN)/python tests/downstream/run.py $(VENV)-downstream $(DOWNSTREAM_ARGS)
 
 clean:
-	rm -rf $(VENV) $(VENV)-* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage*
