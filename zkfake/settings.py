@@ -321,9 +321,10 @@ def read(name: str, value: object) -> tuple[str, Any]:
     if row is None:
         lower = {known.lower(): known for known in NAMES}
         close = get_close_matches(name.lower(), lower, n=1)
-        meant = f"; did you mean {lower[close[0]]!r}?" if close else ""
+        if close:
+            raise ValueError(f"{name!r} is not a setting; did you mean {lower[close[0]]!r}?")
         known = ", ".join(sorted(NAMES))
-        raise ValueError(f"{name!r} is not a setting{meant}; known settings: {known}")
+        raise ValueError(f"{name!r} is not a setting; known settings: {known}")
     field, parse = row
     try:
         return field, parse(value)

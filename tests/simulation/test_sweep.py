@@ -52,6 +52,37 @@ def test_a_program_that_retries_what_can_be_retried_survives_everything() -> Non
     report.raise_if_failed()
 
 
+def test_what_pytest_shows_of_a_report_has_the_line_that_repeats_the_first_failure() -> None:
+    """It cuts a repr after 240 characters, in the middle."""
+    shown = repr(sweep(careless))
+    assert len(shown) < 240
+    assert "2 requests, 14 runs, " in shown
+    assert "of them went wrong; the first again by replay(careless, request=2, fault='" in shown
+    assert repr(sweep(careful, requests=[1])) == (
+        f"<SweepReport: 6 requests, {len(CLIENT_FAULTS)} runs, 0 of them went wrong>"
+    )
+
+
+def test_an_assertion_without_a_text_is_told_by_its_line() -> None:
+    """As in code under test, whose assertions pytest does not rewrite."""
+
+    class Failed(AssertionError):
+        pass
+
+    def check(sim: Simulation) -> None:
+        if sim.client().get("/a")[1].version != 1:
+            raise Failed
+
+    def twice(sim: Simulation) -> None:
+        client = sim.client()
+        client.retry(client.ensure_path, "/a")
+        client.retry(client.set, "/a", b"")
+
+    report = sweep(twice, faults=["drop_before_reply"], check=check)
+    (failure,) = report.failures
+    assert ": Failed: raise Failed (test_sweep.py:" in str(failure)
+
+
 def test_the_one_lost_reply_is_found_and_can_be_replayed() -> None:
     report = sweep(careless, faults=DROPS)
     assert not report

@@ -180,6 +180,7 @@ def profile_of(name: str | Profile, knobs: dict[str, Any]) -> Profile:
     for knob in knobs:
         if knob not in names:
             raise TypeError(
-                f"{knob!r} is no knob of a profile; there are {', '.join(sorted(names))}"
+                f"{knob!r} is no argument of a Simulation, and no knob of a profile; the knobs are "
+                f"{', '.join(sorted(names))}"
             )
     return replace(name, **knobs)

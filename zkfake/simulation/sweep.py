@@ -14,8 +14,10 @@ Rules that live here:
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -60,11 +62,10 @@ class SweepFailure:
 
     def __str__(self) -> str:
         what = "hangs" if self.hung else "fails"
-        first = (str(self.error).splitlines() or [""])[0]
-        return f"{what} under {self.text}: {type(self.error).__name__}: {first}\n    {self.replay}"
+        return f"{what} under {self.text}: {_told(self.error)}\n    {self.replay}"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class SweepReport:
     """What a sweep found: true when it found nothing."""
 
@@ -78,12 +79,18 @@ class SweepReport:
         return not self.failures
 
     def __str__(self) -> str:
+        return "\n".join([self._head(), *map(str, self.failures)])
+
+    def __repr__(self) -> str:
+        # What pytest shows of `assert sweep(program)`; it cuts a repr after 240 characters.
+        first = f"; the first again by {self.failures[0].replay}" if self.failures else ""
+        return f"<{type(self).__name__}: {self._head()}{first}>"
+
+    def _head(self) -> str:
         head = (
             f"{self.requests} requests, {self.runs} runs, {len(self.failures)} of them went wrong"
         )
-        if self.stopped:
-            head += f"; stopped early: {self.stopped}"
-        return "\n".join([head, *map(str, self.failures)])
+        return f"{head}; stopped early: {self.stopped}" if self.stopped else head
 
     def raise_if_failed(self) -> None:
         """Raise an ``AssertionError`` with the whole report where something was found."""
@@ -316,6 +323,15 @@ class _Trial:
             given.append(f"allow={names}" if len(self.allow) == 1 else f"allow=({names})")
         given += [f"{name}={value!r}" for name, value in self.arguments.items()]
         return f"replay({_name(self.program)}, {', '.join(given)})"
+
+
+def _told(error: BaseException) -> str:
+    """One line. A plain ``assert`` has no text, so the line of the program stands for it."""
+    first = (str(error).splitlines() or [""])[0]
+    if not first and (frames := traceback.extract_tb(error.__traceback__)):
+        last = frames[-1]
+        first = f"{last.line} ({os.path.basename(last.filename)}:{last.lineno})"
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__
 
 
 def _name(function: Program) -> str:
