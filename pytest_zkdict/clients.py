@@ -9,14 +9,16 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_zkdict.marks import checked
+
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from kazoo.client import KazooClient
 
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from pytest_zkdict.servers import OwnServer, ZooKeeperServer
     from zkdict import ZooKeeperDict
 
-__all__ = ["ClientFactory", "DictFactory", "ServerEndedError", "ServerFactory"]
+__all__ = ["ClientFactory", "DictFactory", "ServerEndedError", "ServerFactory", "made_by"]
 
 #: Seconds that a client may take to stop at the end of a test before the test is blamed.
 STOP_LIMIT = 30.0
@@ -35,6 +37,18 @@ START_LIMIT = 15.0
 
 class ServerEndedError(Exception):
     """The server that the run shares has ended, so no client can connect; the text tells how."""
+
+
+@contextmanager
+def made_by(who: str) -> Iterator[None]:
+    """Fails the test where something is made with arguments that cannot be. ``who`` has them."""
+    wrong = None
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        wrong = f"{who}: {type(error).__name__}: {error}"
+    if wrong is not None:
+        pytest.fail(wrong, pytrace=False)
 
 
 class ServerFactory:
@@ -63,6 +77,8 @@ class ServerFactory:
         Fails the test for a setting that the backend does not have. Costs a few milliseconds on the
         fake, half a second a server on live.
         """
+        __tracebackhide__ = True
+        checked("zk_server_factory", servers=servers, version=version, settings=settings, load=load)
         spec = self._run.spec(
             self._target, servers=servers, version=version, tls=tls, settings=settings
         )
@@ -201,6 +217,7 @@ class DictFactory:
         Dicts of one path share their znodes, as those of several processes do. ``client``: the
         client to use, rather than a new one. Costs a client, and the load of the dict.
         """
+        __tracebackhide__ = True
         from zkdict import ZooKeeperDict
 
         own = self._clients() if client is None else client
@@ -210,3 +227,9 @@ class DictFactory:
     def close(self) -> None:
         """Close every dict."""
         self._exits.close()
+
+
+# Python's own errors name a function so: what a test calls is the fixture.
+ServerFactory.__call__.__qualname__ = "zk_server_factory"
+ClientFactory.__call__.__qualname__ = "zk_client_factory"
+DictFactory.__call__.__qualname__ = "zk_dict_factory"

@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
-from pytest_zkdict.clients import ClientFactory
-from pytest_zkdict.marks import check_load
+from pytest_zkdict.clients import ClientFactory, made_by
+from pytest_zkdict.marks import checked
 from pytest_zkdict.run import Run, Target
 
 if TYPE_CHECKING:
@@ -62,13 +62,12 @@ def server(
     every client on it finds them below its chroot, too. ``name``: of the fixture, where it is not
     the variable's.
 
-    Raises `ValueError` for a ``load`` that can not be; other mistakes fail the test.
+    Raises `ValueError` for an argument that cannot be; an unknown setting fails the test.
     """
     global _count
     _count += 1
     own_name = f"{name or 'server'} {_count}"
-    if load is not None:
-        check_load(load)
+    checked("factories.server", servers=servers, version=version, settings=settings, load=load)
 
     @pytest.fixture(scope=scope, name=name)
     def zookeeper_server(_zk_target: Target, request: pytest.FixtureRequest) -> Iterator[Any]:
@@ -83,7 +82,8 @@ def server(
             settings=settings,
             load=load,
         )
-        yield run.started_or_skipped(lambda: run.pool.get(spec))
+        who = f"the fixture {request.fixturename}, of factories.server"
+        yield run.started_or_skipped(lambda: run.pool.get(spec), who)
         if scope != "session":
             run.pool.end(spec)
 
@@ -102,10 +102,9 @@ def client(
 
     ``server``: the name of the fixture that is its server. ``load``: znodes that it finds, by their
     paths below its chroot. ``arguments``: of `KazooClient`. Raises `ValueError` for a ``load`` that
-    can not be.
+    cannot be; an argument that `KazooClient` does not have fails the test.
     """
-    if load is not None:
-        check_load(load)
+    checked("factories.client", load=load)
 
     @pytest.fixture(scope=scope, name=name)
     def zookeeper_client(
@@ -115,9 +114,10 @@ def client(
         with ExitStack() as exits:
             run = Run.of(request.config)
             where = request.getfixturevalue(server)
-            path = exits.enter_context(run.chroot(request, where, load))
+            path = exits.enter_context(run.chroot(request.node, where, load))
             clients = exits.enter_context(closing(ClientFactory.below(path, where, run)))
-            made = clients(**arguments)
+            with made_by(f"the fixture {request.fixturename}, of factories.client"):
+                made = clients(**arguments)
             if scope != "function":
                 run.isolation.adopt()
             yield made
@@ -149,7 +149,9 @@ def dict(  # noqa: A001  # as users say it: factories.dict
         from zkdict import ZooKeeperDict
 
         own = request.getfixturevalue(client)
-        with closing(ZooKeeperDict[Any](own, path, **options)) as mapping:
+        with made_by(f"the fixture {request.fixturename}, of factories.dict"):
+            made = ZooKeeperDict[Any](own, path, **options)
+        with closing(made) as mapping:
             if scope != "function":
                 Run.of(request.config).isolation.adopt()
             if asynchronous:

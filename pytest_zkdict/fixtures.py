@@ -69,9 +69,11 @@ def _zk_target(request: pytest.FixtureRequest) -> Target:
 def _zk_isolation(request: pytest.FixtureRequest) -> Iterator[None]:
     """Puts the run's servers back after the test; see `pytest_zkdict.isolation`."""
     run = Run.of(request.config)
-    run.isolation.begin()
+    run.isolation.begin(request.node)
+    run.item = request.node
     yield
-    run.isolation.end(request.node.stash.get(FAILED, None) is not None)
+    run.item = None
+    run.isolation.end(request.node, failed=FAILED in request.node.stash)
 
 
 # -- servers
@@ -141,7 +143,7 @@ def zk_chroot(
     zk_server: ZooKeeperServer, _zk_isolation: None, request: pytest.FixtureRequest
 ) -> Iterator[str]:
     """The path of the znode that this test has to itself; it is removed with all below it."""
-    with Run.of(request.config).chroot(request, zk_server) as path:
+    with Run.of(request.config).chroot(request.node, zk_server) as path:
         yield path
 
 
@@ -186,7 +188,7 @@ def zk_fresh(
     def fresh(**arguments: Any) -> Iterator[KazooClient]:
         run = Run.of(request.config)
         with ExitStack() as exits:
-            path = exits.enter_context(run.chroot(request, zk_server))
+            path = exits.enter_context(run.chroot(run.item, zk_server))
             clients = exits.enter_context(closing(ClientFactory.below(path, zk_server, run)))
             yield clients(**arguments)
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 import sys
 import threading
 import time
-import warnings
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
     from pytest_zkdict.pool import ServerPool
 
-__all__ = ["Isolation", "ZooKeeperLeakWarning"]
+__all__ = ["Isolation", "ZooKeeperLeakWarning", "ZooKeeperServerWarning"]
 
 #: Seconds that a thread or a session which is about to end may take.
 _GRACE = 1.0
@@ -32,11 +31,16 @@ _ADVICE = (
     "The next test gets a server that runs. A test that takes a server down should have one to "
     "itself, from zk_server_factory."
 )
+_STOP = "A client that a test starts has to be stopped and closed: client.stop(), client.close()."
 _OURS = ("kazoo", "zkdict", "zkfake")
 
 
 class ZooKeeperLeakWarning(pytest.PytestWarning):
     """A test left sessions or threads behind; ``--zk-leaks`` chooses what happens then."""
+
+
+class ZooKeeperServerWarning(pytest.PytestWarning):
+    """Something happened to the run's server between two tests."""
 
 
 class Isolation:
@@ -50,14 +54,14 @@ class Isolation:
 
     # -- a test
 
-    def begin(self) -> None:
+    def begin(self, test: pytest.Item) -> None:
         """A test begins, and every fixture of a wider scope is there."""
         for held in self._pool.held:
             held.recover()
             if held.dead is not None:
                 pytest.fail(held.dead, pytrace=False)
             while held.noticed:
-                warnings.warn(f"before this test, {held.noticed.pop()}", stacklevel=2)
+                test.warn(ZooKeeperServerWarning(f"before this test, {held.noticed.pop()}"))
         self._pool.begin_test()
         self.adopt()
 
@@ -68,7 +72,7 @@ class Isolation:
             # Those of before stay known: a client of a wider scope may be connecting again.
             self._sessions.update(*(held.sessions() for held in self._pool.held))
 
-    def end(self, failed: bool) -> None:
+    def end(self, test: pytest.Item, *, failed: bool) -> None:
         """A test has ended, with all of its fixtures. Fails where something went wrong."""
         troubles: list[str] = []
         for held in self._pool.held:
@@ -84,10 +88,18 @@ class Isolation:
         if troubles:
             pytest.fail("\n".join([*troubles, _ADVICE]), pytrace=False)
         if leaks:
-            text = f"the test left behind: {'; '.join(leaks)}. Stop and close what a test starts."
-            if self._leaks == "fail":
-                pytest.fail(text, pytrace=False)
-            warnings.warn(ZooKeeperLeakWarning(text), stacklevel=2)
+            text = "\n  ".join(["the test left behind:", *leaks])
+            self._tell(test, f"{text}\n{_STOP}")
+
+    def _tell(self, test: pytest.Item, text: str) -> None:
+        is_error = self._leaks == "fail"
+        if not is_error:
+            try:
+                test.warn(ZooKeeperLeakWarning(text))
+            except ZooKeeperLeakWarning:  # where warnings are errors
+                is_error = True
+        if is_error:
+            pytest.fail(text, pytrace=False)
 
     def troubles(self) -> list[str]:
         """What has become of the run's servers, those that serve left out."""
@@ -111,6 +123,7 @@ class Isolation:
             for session in held.sessions() - self._sessions - self._pool.own_sessions
         ]
         threads = set(threading.enumerate()) - self._threads - set(self._pool.own_threads)
+        threads -= _resting()
         if threads:
             frames = sys._current_frames()  # noqa: SLF001  # the only way there is
             for thread in threads:
@@ -118,6 +131,14 @@ class Isolation:
                 if origin.partition(".")[0] in _OURS:
                     left.append(f"the thread {thread.name!r}, of {origin}")
         return sorted(left)
+
+
+def _resting() -> set[threading.Thread]:
+    """The dict's threads that wait for the next call to await: they are the process's, and end by
+    themselves.
+    """
+    module = sys.modules.get("zkdict._threads")
+    return set() if module is None else module.resting()
 
 
 def _origin(frames: dict[int, FrameType], thread: threading.Thread) -> str:

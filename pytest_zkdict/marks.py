@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_zkdict.options import CHOICES
+from pytest_zkdict.options import CHOICES, is_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["LINES", "Marked", "marked"]
+__all__ = ["LINES", "Marked", "checked", "is_marked", "marked"]
 
 #: As ``pytest --markers`` shows them.
 LINES = (
@@ -74,6 +74,11 @@ def marked(node: pytest.Item | pytest.Collector | Any) -> Marked:
     )
 
 
+def is_marked(node: pytest.Item) -> bool:
+    """Whether ``node``, or what it is in, has a mark of ours."""
+    return any(mark.name in _CHECKS for mark in node.iter_markers())
+
+
 def _add(found: dict[str, Any], more: Mapping[str, Any]) -> None:
     for key, value in more.items():
         before = found.get(key)
@@ -113,31 +118,48 @@ def _zookeeper(mark: pytest.Mark) -> dict[str, Any]:
         raise ValueError(
             f"takes arguments by name only, as in zookeeper(backend='fake'), not {_shown(mark)}"
         )
-    found = dict(mark.kwargs)
-    for name, value in found.items():
-        if name not in _ARGUMENTS:
-            raise ValueError(f"has no argument {name!r}; there are {', '.join(_ARGUMENTS)}")
-        if name == "backend":
-            names = value if isinstance(value, (tuple, list)) else (value,)
-            found[name] = _backends(tuple(names))
-        elif name in ("servers", "seed"):
-            if not isinstance(value, int) or isinstance(value, bool):
-                raise ValueError(f"takes an int as {name}, not {value!r}")
-            if name == "servers" and not 1 <= value <= 254:
-                raise ValueError(f"takes 1 to 254 servers, not {value}")
-        elif name == "version":
-            if not isinstance(value, str):
-                raise ValueError(f"takes a str as version, such as '3.9', not {value!r}")
-        elif name == "settings":
-            if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
-                raise ValueError(f"takes a mapping by name as settings, not {value!r}")
-        elif name == "load":
-            check_load(value)
-        elif name == "patch":
-            if isinstance(value, str) or not isinstance(value, Iterable):
-                raise ValueError(f"takes a list of module names as patch, not {value!r}")
-            found[name] = tuple(value)
-    return found
+    return {name: _checked_argument(name, value) for name, value in mark.kwargs.items()}
+
+
+def checked(who: str, **arguments: Any) -> None:
+    """Arguments that the mark ``zookeeper`` has and a factory, ``who``, has as well; `None` where
+    they are left out. Raises `ValueError`.
+    """
+    __tracebackhide__ = True
+    for name, value in arguments.items():
+        if value is not None:
+            try:
+                _checked_argument(name, value)
+            except ValueError as error:
+                raise ValueError(f"{who} {error}") from None
+
+
+def _checked_argument(name: str, value: Any) -> Any:
+    if name not in _ARGUMENTS:
+        raise ValueError(f"has no argument {name!r}; there are {', '.join(_ARGUMENTS)}")
+    if name == "backend":
+        names = value if isinstance(value, (tuple, list)) else (value,)
+        return _backends(tuple(names))
+    if name in ("servers", "seed"):
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise ValueError(f"takes an int as {name}, not {value!r}")
+        if name == "servers" and not 1 <= value <= 254:
+            raise ValueError(f"takes 1 to 254 servers, not {value}")
+    elif name == "version":
+        if not isinstance(value, str):
+            raise ValueError(f"takes a str as version, such as '3.9', not {value!r}")
+    elif name == "settings":
+        if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+            raise ValueError(
+                f"takes a mapping as settings, such as {{'tickTime': 100}}, not {value!r}"
+            )
+    elif name == "load":
+        _check_load(value)
+    elif name == "patch":
+        if isinstance(value, str) or not isinstance(value, Iterable):
+            raise ValueError(f"takes a list of module names as patch, not {value!r}")
+        return tuple(value)
+    return value
 
 
 def _backends(names: tuple[Any, ...]) -> tuple[str, ...]:
@@ -148,14 +170,13 @@ def _backends(names: tuple[Any, ...]) -> tuple[str, ...]:
     return tuple(backend for backend in CHOICES["both"] if backend in wanted)
 
 
-def check_load(znodes: object) -> None:
-    """Raises `ValueError` for what is not a mapping from path to data."""
+def _check_load(znodes: object) -> None:
     if not isinstance(znodes, Mapping):
         raise ValueError(  # noqa: TRY004  # told as a mark's mistake, as all of them
             f"takes a mapping {{'/path': b'data'}} as load, not {znodes!r}"
         )
     for path, data in znodes.items():
-        if not isinstance(path, str) or not path.startswith("/") or path.endswith("/"):
+        if not is_path(path):
             raise ValueError(f"takes paths such as '/a/b' in load, not {path!r}")
         if data is not None and not isinstance(data, bytes):
             raise ValueError(f"takes bytes or None as data in load, not {data!r} (of {path})")

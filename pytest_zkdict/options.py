@@ -19,7 +19,15 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["CHOICES", "DEFAULT_VERSION", "Options", "add_options", "header", "resolve"]
+__all__ = [
+    "CHOICES",
+    "DEFAULT_VERSION",
+    "Options",
+    "add_options",
+    "header",
+    "is_path",
+    "resolve",
+]
 
 #: What ``--zk-backend`` takes, and the backends that it stands for.
 CHOICES: Mapping[str, tuple[str, ...]] = {
@@ -49,6 +57,10 @@ class Options:
     profile: str | None = None
     patch: tuple[str, ...] = ()
     leaks: str = "warn"
+    given: Mapping[str, tuple[str, str]] = MappingProxyType({})
+    """Where each setting that is no default comes from, and what stands there:
+    ``{"version": ("--zk-version", "3.8")}``.
+    """
 
     def __init__(self, **values: Any) -> None:
         self.__dict__.update(values)
@@ -99,6 +111,25 @@ def _settings(text: str) -> dict[str, object]:
     return found
 
 
+def _hosts(text: str) -> str:
+    for host in text.partition("/")[0].split(","):
+        name, colon, port = host.strip().rpartition(":")
+        if host.strip().endswith("]") or not colon:
+            name, port = host.strip(), "2181"
+        if not name or not port.isdecimal() or not 1 <= int(port) <= 65535:
+            raise ValueError("expected HOST:PORT, as in zk1:2181,zk2:2181 or zk1:2181/chroot")
+    return text
+
+
+def is_path(path: object) -> bool:
+    """Whether it is the path of a znode that can be made."""
+    return (
+        isinstance(path, str)
+        and path.startswith("/")
+        and not {"", ".", ".."} & set(path[1:].split("/"))
+    )
+
+
 def _names(text: str) -> tuple[str, ...]:
     return tuple(text.replace(",", " ").split())
 
@@ -114,8 +145,7 @@ def _seed_data(text: str) -> dict[str, bytes | None]:
     except ValueError as error:
         raise ValueError(f"it is not JSON: {error}") from None
     if not isinstance(found, dict) or not all(
-        path.startswith("/") and (data is None or isinstance(data, str))
-        for path, data in found.items()
+        is_path(path) and (data is None or isinstance(data, str)) for path, data in found.items()
     ):
         raise ValueError('expected one JSON object such as {"/path": "text", "/other": null}')
     return {path: None if data is None else data.encode() for path, data in found.items()}
@@ -157,6 +187,7 @@ _SETTINGS = (
         "ZK_HOSTS",
         "HOST:PORT,...",
         "the live server to use, optionally with a chroot (default: one is started)",
+        _hosts,
     ),
     _Setting(
         "home",
@@ -251,7 +282,8 @@ def _ini(setting: _Setting) -> str:
 _OPTION, _INI, _VARIABLE, _NOWHERE = range(4)
 
 
-def _find(config: pytest.Config, setting: _Setting) -> tuple[Any, int]:
+def _find(config: pytest.Config, setting: _Setting) -> tuple[Any, int, tuple[str, str]]:
+    """The value, its place, and what `Options.given` says of it."""
     for rank, source, value in (
         (_OPTION, f"--zk-{setting.name}", config.getoption(f"--zk-{setting.name}")),
         (_INI, f"the ini option {_ini(setting)}", config.getini(_ini(setting))),
@@ -263,20 +295,20 @@ def _find(config: pytest.Config, setting: _Setting) -> tuple[Any, int]:
     ):
         if value:
             try:
-                return setting.parse(str(value)), rank
+                return setting.parse(str(value)), rank, (source, str(value))
             except ValueError as error:
                 raise pytest.UsageError(f"{source} is {value!r}; {error}") from None
-    return None, _NOWHERE
+    return None, _NOWHERE, ("", "")
 
 
 def resolve(config: pytest.Config) -> Options:
     """The settings of this run. Raises `pytest.UsageError`."""
     found = {setting.name: _find(config, setting) for setting in _SETTINGS}
     values = {
-        name.replace("-", "_"): value for name, (value, _) in found.items() if value is not None
+        name.replace("-", "_"): value for name, (value, *_) in found.items() if value is not None
     }
-    backend, chosen_at = found["backend"]
-    hosts, named_at = found["hosts"]
+    backend, chosen_at, _ = found["backend"]
+    hosts, named_at, _ = found["hosts"]
     values.pop("backend", None)
     if hosts and (backend is None or (backend == "fake" and named_at < chosen_at)):
         backend = "live"
@@ -285,7 +317,8 @@ def resolve(config: pytest.Config) -> Options:
             f"hosts {hosts!r} are those of a live server, and the backend is 'fake': "
             "choose live or both, or leave the hosts out"
         )
-    return Options(backends=CHOICES[backend or "fake"], **values)
+    given = {name: words for name, (*_, words) in found.items() if words[0]}
+    return Options(backends=CHOICES[backend or "fake"], given=given, **values)
 
 
 # -- what the terminal says

@@ -3,7 +3,8 @@
 The rules that live here:
 
 - a test that uses a server runs once on each backend and has the backend's name in its id;
-- a mark with wrong arguments ends the run before its first test, and names the test.
+- a mark with wrong arguments, or without effect, ends the run before its first test, and names the
+  test; so does a setting that cannot be.
 
 pytest loads this module, and those it imports, into every run of everybody who has the package
 installed. So they import nothing but pytest: not kazoo, not hypothesis, not the fake, before a test
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     import pluggy
 
+    from pytest_zkdict.checks import Checks
     from pytest_zkdict.run import Target
 
 __all__ = ["pytest_runtest_makereport", "zk_simulation"]
@@ -95,25 +97,38 @@ def pytest_make_collect_report(
         report.result = unittests.expand(report.result, _targets)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(trylast=True)  # what -k and -m leave out is not judged
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     # kazoo's threads draw from the global random generator, and Hypothesis takes that for a
     # strategy's doing when it happens while an example is drawn.
     innocent = pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
+    checks: Checks | None = None
     for item in items:
-        try:
-            marks.marked(item)
-        except pytest.UsageError as error:
-            if not hasattr(item.config, "workerinput"):
-                raise
-            item.stash[_WRONG] = str(error)  # a worker of xdist has no way to end the run
-        if "_zk_target" in getattr(item, "fixturenames", ()):
+        names = getattr(item, "fixturenames", ())
+        if "_zk_target" in names:
             item.add_marker(innocent)
             _isolate(item)
+        elif "zk_simulation" not in names and not marks.is_marked(item):
+            continue
+        if checks is None:
+            from pytest_zkdict.checks import Checks
+
+            checks = Checks(Run.of(config))
+        try:
+            checks.check(item)
+        except pytest.UsageError as error:
+            if not hasattr(config, "workerinput"):
+                raise
+            item.stash[_WRONG] = str(error)  # a worker of xdist has no way to end the run
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if (wrong := item.stash.get(_WRONG, None)) is not None:
         pytest.fail(wrong, pytrace=False)
+    run = Run.of(item.config)
+    if run.started:
+        run.pool.requests.begin()  # a server may fail to start before the test's own fixtures begin
 
 
 def _isolate(item: Any) -> None:

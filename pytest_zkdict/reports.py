@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_zkdict.fixtures import FAILED
+from pytest_zkdict.marks import marked
 from pytest_zkdict.run import Run
 from pytest_zkdict.virtual import SIMULATION
 
@@ -27,6 +29,12 @@ The plugin's other fixtures last for a whole test, so all examples would share t
 For znodes of each example's own take the fixture zk_fresh: with zk_fresh() as client: ...
 In virtual time make one simulation for each example: with Simulation() as sim: ..."""
 
+_ON_TEST_CASES = """\
+unittest calls the methods of a TestCase without arguments. Take fixtures in one of its own:
+    @pytest.fixture(autouse=True)
+    def _fixtures(self, zk_client):
+        self.client = zk_client"""
+
 _ON_BOTH_TIMES = """\
 The test has clients or servers in real time, too (zk_client, zk_dict, ...). In virtual time nothing
 can wait for them: take clients from zk_simulation.client(), or leave zk_simulation out."""
@@ -41,6 +49,8 @@ def pytest_runtest_makereport(
     report = outcome.get_result()
     names = getattr(item, "fixturenames", ())
     if "_zk_target" not in names and "zk_simulation" not in names:
+        if call.excinfo is not None and _wants_fixtures(item, call.excinfo.value):
+            report.sections.append(("unittest", _ON_TEST_CASES))
         return
     if call.when == "teardown":
         if FAILED in item.stash:
@@ -48,6 +58,15 @@ def pytest_runtest_makereport(
     elif report.failed and call.excinfo is not None:
         item.stash[FAILED] = call.excinfo.value
         report.sections.extend(_sections(item, call.excinfo.value))
+
+
+def _wants_fixtures(item: pytest.Item, error: BaseException) -> bool:
+    """Whether a method of a `unittest.TestCase` has fixtures of ours as arguments."""
+    if not isinstance(error, TypeError) or not re.search(r"missing .* argument.*'zk_", str(error)):
+        return False
+    from unittest import TestCase
+
+    return issubclass(getattr(item, "cls", None) or object, TestCase)
 
 
 def _of_servers(item: pytest.Item, run: Run) -> Iterator[tuple[str, str]]:
@@ -62,13 +81,31 @@ def _of_servers(item: pytest.Item, run: Run) -> Iterator[tuple[str, str]]:
         yield "last requests, seconds since the test began", requests
 
 
-def _of_simulation(simulation: Simulation) -> str:
+def _of_simulation(simulation: Simulation, test: pytest.Item) -> str:
     history = simulation.history
-    lines = [f"seed {simulation.seed}; to run it again: {simulation.replay}"]
+    lines = [
+        f"seed {simulation.seed}; to run it again: {_again(simulation, test)}",
+        f"in code: {simulation.replay}",
+    ]
     if len(history):
         lines.append(f"the last of {len(history)} events of its history:")
         lines += [f"  {event!r}" for event in history[-_EVENTS:]]
     return "\n".join(lines)
+
+
+def _again(simulation: Simulation, test: pytest.Item) -> str:
+    """The command. The test's marks are in the test, and ini options stay as they are."""
+    import shlex
+
+    marks = marked(test).simulation
+    options = Run.of(test.config).options.given
+    given = {} if "seed" in marks else {"seed": str(simulation.seed)}
+    for name in ("servers", "version", "settings", "profile", "patch", "load"):
+        source, text = options.get(name, ("", ""))
+        if source.startswith("--"):
+            given[name] = text
+    words = ["pytest", *(f"--zk-{name}={text}" for name, text in given.items()), test.nodeid]
+    return shlex.join(words)
 
 
 def _guarded(make: Callable[[], str]) -> str:
@@ -83,7 +120,7 @@ def _sections(item: pytest.Item, error: BaseException) -> Iterator[tuple[str, st
     """Titles and texts. They are made while the test's servers and its simulation still are."""
     simulation = item.stash.get(SIMULATION, None)
     if simulation is not None:
-        yield "zk_simulation", _guarded(lambda: _of_simulation(simulation))
+        yield "zk_simulation", _guarded(lambda: _of_simulation(simulation, item))
         if "_zk_target" in item.fixturenames:  # type: ignore[attr-defined]
             yield "zk_simulation beside clients in real time", _ON_BOTH_TIMES
     run = Run.of(item.config)

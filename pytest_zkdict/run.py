@@ -53,6 +53,8 @@ class Run:
         self._targets: dict[str, Target] = {}
         self.started = False
         """Whether a server was asked for."""
+        self.item: pytest.Item | None = None
+        """The test that runs, from the end of what has a wider scope to the end of its fixtures."""
 
     @classmethod
     def begin(cls, config: pytest.Config, options: Options) -> Run:
@@ -127,29 +129,37 @@ class Run:
 
     def chroot(
         self,
-        request: pytest.FixtureRequest,
+        node: pytest.Item | pytest.Collector | None,
         server: ZooKeeperServer,
         load: Mapping[str, bytes | None] | None = None,
     ) -> AbstractContextManager[str]:
-        """A znode for as long as the scope of ``request`` lasts, and its path.
+        """A znode, and its path.
 
-        It begins with the ``load`` of the run, the server, the caller and the marks.
+        It begins with the ``load`` of the run, the server, the caller, and the marks of ``node``.
         """
-        seeds = {**self.options.load, **(load or {}), **marked(request.node).load}
+        marks = {} if node is None else marked(node).load
+        seeds = {**self.options.load, **(load or {}), **marks}
         return self.pool.chroot(server, seeds)
 
-    def started_or_skipped(self, start: Callable[[], T]) -> T:
-        """What ``start`` returns. Skips or fails the test, in words, where it can not."""
+    def started_or_skipped(self, start: Callable[[], T], who: str = "") -> T:
+        """What ``start`` returns. Skips or fails the test, in words, where it cannot. ``who``: the
+        fixture that failed, in words.
+        """
         from pytest_zkdict.live import LiveStartError, LiveUnavailableError
         from pytest_zkdict.pool import UnsuitableServerError
 
+        # Outcomes are raised outside of the except blocks: pytest would show the cause as well.
+        skips = True
         try:
             return start()
         except UnsuitableServerError as error:
-            pytest.skip(str(error))
+            reason = str(error)
         except LiveUnavailableError as error:
-            if self.options.require_live:
-                pytest.fail(f"the live server is required: {error}", pytrace=False)
-            pytest.skip(str(error))
+            skips = not self.options.require_live
+            reason = str(error) if skips else f"the live server is required: {error}"
         except (LiveStartError, OSError, TypeError, ValueError) as error:
-            pytest.fail(f"{type(error).__name__}: {error}", pytrace=False)
+            skips = False
+            reason = f"{who}{': ' if who else ''}{type(error).__name__}: {error}"
+        if skips:
+            pytest.skip(reason)
+        pytest.fail(reason, pytrace=False)

@@ -12,7 +12,7 @@ import struct
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 from pytest_zkdict.live import MAX_SESSION_TIMEOUT, TICK_TIME, four_letter_word
 
@@ -103,10 +103,15 @@ class FakeServer:
         tls: ssl.SSLContext | None = None,
     ) -> None:
         """The arguments are those of `FakeZooKeeper`. It serves when this returns."""
-        from zkfake import FakeZooKeeper
-        from zkfake.versions import DEFAULT
+        self._settings = self._completed(settings)
+        self._fake = self._make(self._settings, version, servers=servers, tls=tls)
+        self._fake.start()
+        self._faults_used = False
+        self.hosts: str = self._fake.hosts
 
-        self._settings: dict[str, object] = {
+    @staticmethod
+    def _completed(settings: Mapping[str, object] | None) -> dict[str, object]:
+        return {
             "tickTime": TICK_TIME,
             "maxSessionTimeout": MAX_SESSION_TIMEOUT,
             "maxClientCnxns": 0,
@@ -114,12 +119,18 @@ class FakeServer:
             "extendedTypesEnabled": True,
             **(settings or {}),
         }
-        self._fake: FakeZooKeeper = FakeZooKeeper(
-            settings=self._settings, servers=servers, tls=tls, version=version or DEFAULT
-        )
-        self._fake.start()
-        self._faults_used = False
-        self.hosts: str = self._fake.hosts
+
+    @staticmethod
+    def _make(settings: Mapping[str, object], version: str | None, **more: Any) -> FakeZooKeeper:
+        from zkfake import FakeZooKeeper
+        from zkfake.versions import DEFAULT
+
+        return FakeZooKeeper(settings=settings, version=version or DEFAULT, **more)
+
+    @classmethod
+    def check(cls, settings: Mapping[str, object], version: str | None) -> None:
+        """Raises `ValueError` where no server can have these settings and this version."""
+        cls._make(cls._completed(settings), version)
 
     # -- what both backends tell
 
@@ -280,7 +291,14 @@ class FakeServer:
             len(session.ephemerals) for session in self._fake.sessions if session.id == session_id
         )
         address = peers[0] if peers else "an unknown address"
-        return f"of the client at {address}, {ephemerals} ephemerals, {watches} watches"
+        return (
+            f"of the client at {address}, {_number(ephemerals, 'ephemeral znode')}, "
+            f"{_number(watches, 'watch', 'watches')}"
+        )
+
+
+def _number(count: int, one: str, many: str = "") -> str:
+    return f"{count} {one if count == 1 else many or one + 's'}"
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from zkfake.simulation import Simulation
 
-__all__ = ["SIMULATION", "zk_simulation"]
+__all__ = ["SIMULATION", "arguments", "zk_simulation"]
 
 #: The simulation of a test that runs.
 SIMULATION = pytest.StashKey["Simulation"]()
@@ -42,19 +42,21 @@ def zk_simulation(request: pytest.FixtureRequest) -> Iterator[Simulation]:
             "zk_simulation.faults",
             pytrace=False,
         )
-    arguments = _arguments(request)
-    load = arguments.pop("load", None)
+    given = arguments(Run.of(request.config), request.node)
+    load = given.pop("load", None)
     # Outside of the except block: the report would show the cause first, and at length.
     refused = ""
     try:
         from zkfake.simulation import Simulation
 
-        simulation = Simulation(**arguments)
+        simulation = Simulation(**given)
         simulation.__enter__()
     except ModuleNotFoundError as error:
         refused = f"zk_simulation: {error}"
         if error.name == "greenlet":
             refused = "zk_simulation needs greenlet: pip install 'zkdict[pytest]'"
+        elif error.name in given.get("patch", ()):
+            refused = f"zk_simulation: patch names {error.name!r}, and there is no such module"
     except (ImportError, TypeError, ValueError) as error:
         refused = f"zk_simulation: {error}"
     if refused:
@@ -74,8 +76,9 @@ def zk_simulation(request: pytest.FixtureRequest) -> Iterator[Simulation]:
             del stash[SIMULATION]
 
 
-def _arguments(request: pytest.FixtureRequest) -> dict[str, Any]:
-    options = Run.of(request.config).options
+def arguments(run: Run, item: pytest.Item) -> dict[str, Any]:
+    """The arguments of a test's `Simulation`, and its ``load``."""
+    options = run.options
     chosen: dict[str, Any] = {
         "seed": options.seed,
         "servers": options.servers,
@@ -86,7 +89,7 @@ def _arguments(request: pytest.FixtureRequest) -> dict[str, Any]:
         "load": dict(options.load) or None,
     }
     found = {name: value for name, value in chosen.items() if value is not None}
-    for name, value in marked(request.node).simulation.items():
+    for name, value in marked(item).simulation.items():
         if name in ("settings", "load") and name in found and value is not None:
             value = {**found[name], **value}
         found[name] = value

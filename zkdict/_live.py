@@ -480,6 +480,10 @@ class LiveDict(ConnectionStorageDict[V]):
             self._owned.detach()
 
 
+# Python's own errors name the constructor so, and callers know it as this one's.
+LiveDict.__init__.__qualname__ = "ZooKeeperDict.__init__"
+
+
 def _shower(items: LiveDict[V]) -> Callable[[dict[str, V]], None]:
     weakly = weakref.ref(items)  # its parts do not keep a dict alive
 

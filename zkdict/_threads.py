@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["NoThreadError", "run_in_thread"]
+__all__ = ["NoThreadError", "resting", "run_in_thread"]
 
 _IDLE: Final = 1.0  # seconds
 
@@ -35,6 +35,7 @@ class _Threads:
         self._calls: deque[tuple[Callable[[], None], Callable[[NoThreadError], None]]] = deque()
         self._idle = 0
         self._starting = False
+        self.resting: set[threading.Thread] = set()
 
     def put(self, call: Callable[[], None], refuse: Callable[[NoThreadError], None]) -> None:
         with self._changed:
@@ -82,7 +83,9 @@ class _Threads:
                 self._starting = False
             if not self._calls:
                 self._idle += 1
+                self.resting.add(threading.current_thread())
                 self._changed.wait(_IDLE)
+                self.resting.discard(threading.current_thread())
                 self._idle -= 1
             return self._calls.popleft()[0] if self._calls else None
 
@@ -96,6 +99,11 @@ def run_in_thread(call: Callable[[], None], refuse: Callable[[NoThreadError], No
     Costs nothing but a place in a queue.
     """
     _threads.put(call, refuse)
+
+
+def resting() -> set[threading.Thread]:
+    """The threads that wait for a call. Each ends within a second, unless a call comes."""
+    return set(_threads.resting)
 
 
 def _after_fork() -> None:

@@ -284,9 +284,11 @@ def test_ends_it(zk_client):
 
 LEFT = [
     "*test_leaves_a_client*",
-    "*left behind: the session 0x* of the client at *; the thread *, of kazoo.*",
+    "*the test left behind:",
+    "*  the session 0x* of the client at *",
+    "*  the thread *, of kazoo.*",
+    "*A client that a test starts has to be stopped and closed: client.stop(), client.close().",
 ]
-"""On the fake with what the session had."""
 
 
 def test_what_a_test_leaves_is_told_of_in_that_test(
@@ -298,7 +300,7 @@ def test_what_a_test_leaves_is_told_of_in_that_test(
     result.assert_outcomes(passed=5, errors=1)
     result.stdout.fnmatch_lines(LEFT)
     if zk_backend == "fake":
-        result.stdout.fnmatch_lines(["*session 0x* of the client at *, 1 ephemerals, 1 watches;*"])
+        result.stdout.fnmatch_lines(["*session 0x* of the client at *, 1 ephemeral znode, 1 watch"])
 
 
 @pytest.mark.parametrize("option", ["warn", None, "ignore"])
@@ -311,6 +313,35 @@ def test_what_a_test_leaves_is_warned_of_unless_told_otherwise(
     result.assert_outcomes(passed=5, warnings=0 if option == "ignore" else 1)
     if option != "ignore":
         result.stdout.fnmatch_lines(LEFT)
+        # As the place of the warning the test is named, and not the plugin.
+        result.stdout.fnmatch_lines(["*.py:6: ZooKeeperLeakWarning: the test left behind:"])
+
+
+def test_where_warnings_are_errors_a_leak_is_told_without_the_plugins_own_lines(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makepyfile(LEAKS)
+    result = pytester.runpytest_inprocess("-Werror")
+    result.assert_outcomes(passed=5, errors=1)
+    result.stdout.fnmatch_lines(LEFT)
+    assert "pytest_zkdict/" not in result.stdout.str()
+
+
+def test_a_thread_of_the_dicts_that_rests_is_no_leak(pytester: pytest.Pytester) -> None:
+    """Those that make the calls for asyncio are the process's; here they never end."""
+    pytester.makeconftest("import zkdict._threads\nzkdict._threads._IDLE = 600")
+    pytester.makepyfile(
+        """
+        import asyncio
+
+        def test_it(zk_async_dict):
+            async def use():
+                await zk_async_dict.set("a", 1)
+
+            asyncio.run(use())
+        """
+    )
+    pytester.runpytest_subprocess("--zk-leaks=fail").assert_outcomes(passed=1)
 
 
 def test_a_test_that_failed_has_one_failure(pytester: pytest.Pytester) -> None:

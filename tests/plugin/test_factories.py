@@ -106,6 +106,74 @@ def test_seed_data_that_cannot_be() -> None:
         factories.client(load={"/a": "text"})  # type: ignore[dict-item]
 
 
+MISTAKES = {
+    "zk_server_factory(sever=3)": "zk_server_factory() got an unexpected keyword argument 'sever'",
+    "zk_server_factory(3)": "zk_server_factory takes a mapping as settings, such as {'tickTime': *",
+    "zk_server_factory(servers='3')": "zk_server_factory takes an int as servers, not '3'",
+    "zk_server_factory(load={'a': b''})": "zk_server_factory takes paths such as '/a/b' in load*",
+    "zk_server_factory({'tikTime': 1})": "ValueError: 'tikTime' is not a setting; did you mean *",
+    "zk_server_factory(version='3.3')": "ValueError: version '3.3' is not known; choose one of *",
+    "zk_client_factory('127.0.0.1:2181')": "zk_client_factory() takes 1 positional argument but *",
+    "zk_client_factory(timeou=3)": "*unexpected keyword arguments: *'timeou'*",
+    "zk_dict_factory(autosyn=True)": "ZooKeeperDict.__init__() got an unexpected *'autosyn'",
+    "zk_dict_factory(3)": "*a keyspace (a str) are needed; got KazooClient and int",
+}
+
+
+@pytest.mark.parametrize("call", MISTAKES)
+def test_what_a_factory_cannot_make_is_told_by_the_name_that_the_test_uses(
+    pytester: pytest.Pytester, call: str
+) -> None:
+    fixture = call.partition("(")[0]
+    pytester.makepyfile(f"def test_it({fixture}):\n    {call}")
+    result = pytester.runpytest_inprocess()
+    result.assert_outcomes(failed=1)
+    wrong = MISTAKES[call].replace("[", "[[]")
+    prefix = "" if wrong.startswith("ValueError") else "E       *Error: "
+    result.stdout.fnmatch_lines([prefix + wrong])
+    shown = result.stdout.str()
+    assert "pytest_zkdict/" not in shown
+    assert "During handling" not in shown
+
+
+def test_what_a_fixture_of_ones_own_cannot_be_is_told_by_its_name(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makeconftest(
+        """
+        from pytest_zkdict import factories
+
+        quick = factories.server(settings={"tikTime": 1})
+        impatient = factories.client(timeou=1)
+        prices = factories.dict(path="/prices", autosyn=True)
+        """
+    )
+    pytester.makepyfile(
+        """
+        def test_server(quick): pass
+        def test_client(impatient): pass
+        def test_dict(prices): pass
+        """
+    )
+    result = pytester.runpytest_inprocess()
+    result.assert_outcomes(errors=3)
+    result.stdout.fnmatch_lines(
+        [
+            "the fixture quick, of factories.server: ValueError: 'tikTime' is not a setting; *",
+            "the fixture impatient, of factories.client: TypeError: *'timeou'*",
+            "the fixture prices, of factories.dict: TypeError: *'autosyn'*",
+        ]
+    )
+    assert "pytest_zkdict/" not in result.stdout.str()
+
+
+def test_a_factory_that_is_called_wrongly_says_so_at_once() -> None:
+    with pytest.raises(ValueError, match=r"factories\.server takes an int as servers, not '3'"):
+        factories.server(servers="3")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"factories\.server takes a str as version"):
+        factories.server(version=3.9)  # type: ignore[arg-type]
+
+
 # -- the plugin's own
 
 

@@ -149,7 +149,7 @@ def test_which_backends_a_test_runs_on(
         ("zookeeper(servers=0)", "zookeeper takes 1 to 254 servers, not 0"),
         ("zookeeper(seed=True)", "zookeeper takes an int as seed, not True"),
         ("zookeeper(version=3.9)", "zookeeper takes a str as version, such as '3.9', not 3.9"),
-        ("zookeeper(settings=['tickTime'])", "zookeeper takes a mapping by name as settings*"),
+        ("zookeeper(settings=['tickTime'])", "zookeeper takes a mapping as settings, such as *"),
         ("zookeeper(load={'a': b''})", "zookeeper takes paths such as '/a/b' in load, not 'a'"),
         ("zookeeper(load={'/a': 'x'})", "zookeeper takes bytes or None as data in load, not 'x'*"),
         ("zookeeper(load=['/a'])", "zookeeper takes a mapping*as load, not *'/a'*"),
@@ -191,30 +191,141 @@ def test_in_workers_of_xdist_they_fail_the_test(pytester: pytest.Pytester) -> No
     result.stdout.fnmatch_lines(["*test_it*: the mark zk_backend takes 'fake', 'live' or 'both'*"])
 
 
+NO_EFFECT = (
+    "the mark zookeeper(servers=...) has no effect: it needs a fixture with a server, such as "
+    "zk_client or zk_dict, or zk_simulation, and the test has none. Name the fixture as an "
+    "argument of the test, or in @pytest.mark.usefixtures(...)"
+)
+
+
 @pytest.mark.parametrize(
     ("mark", "fixture", "wrong"),
     [
-        ("zookeeper(settings={'tikTime': 1})", "zk_client", "ValueError: 'tikTime' is not a*"),
-        ("zookeeper(version='3.3')", "zk_client", "ValueError: version '3.3' is not known*"),
-        ("zk_simulation(sede=7)", "zk_simulation", "zk_simulation: *'sede'*"),
-        ("zk_simulation(profile='mean')", "zk_simulation", "zk_simulation: *'mean'*"),
-        ("zookeeper(patch=['no_such'])", "zk_simulation", "zk_simulation: *'no_such'*"),
+        ("zookeeper(settings={'tikTime': 1})", "zk_client", "'tikTime' is not a setting; did*"),
+        ("zookeeper(settings={'tikTime': 1})", "zk_simulation", "'tikTime' is not a setting; did*"),
+        ("zookeeper(settings={'tickTime': 'x'})", "zk_server", "tickTime = 'x': expected an*"),
+        ("zookeeper(version='3.3')", "zk_client", "version '3.3' is not known; choose one of*"),
+        ("zookeeper(version='3.3')", "zk_simulation", "version '3.3' is not known; choose one of*"),
+        ("zk_simulation(sede=7)", "zk_simulation", "'sede' is no argument of a Simulation, and*"),
+        ("zookeeper(profile='mean')", "zk_simulation", "there is no profile 'mean', only calm*"),
+        ("zk_simulation(profile='mean')", "zk_simulation", "there is no profile 'mean', only*"),
+        # Marks that nothing in the test obeys.
+        ("zookeeper(servers=3)", "", NO_EFFECT),
+        ("zookeeper(load={})", "tmp_path", "the mark zookeeper(load=...) has no effect: *"),
+        ("zookeeper(backend='fake')", "", "the mark zookeeper(backend=...) has no effect: *"),
+        ("zk_backend('live')", "", "the mark zk_backend has no effect: it needs a fixture with*"),
+        ("zk_backend('live')", "zk_simulation", "the mark zk_backend has no effect: it needs*"),
+        (
+            "zookeeper(profile='hostile')",
+            "zk_client",
+            "the mark zookeeper(profile=...) has no effect: it needs the fixture zk_simulation, *",
+        ),
+        ("zookeeper(servers=3, seed=1)", "zk_client", "the mark zookeeper(seed=...) has no*"),
+        ("zk_simulation(seed=1)", "zk_client", "the mark zk_simulation(seed=...) has no effect: *"),
+        # Marks and fixtures that exclude each other.
+        (
+            "zk_backend('live')",
+            "zk_faults, zk_client",
+            "its mark wants the backend live, and the fixture zk_fa* is there on fake only",
+        ),
+        (
+            "zookeeper(servers=1)",
+            "zk_fake, zk_live",
+            "no backend has all of its fixtures: there is zk_fake on fake and zk_live on live only",
+        ),
     ],
 )
-def test_what_no_server_can_be_fails_the_test_in_words(
+def test_what_cannot_be_ends_the_run_before_its_first_test(
     pytester: pytest.Pytester, mark: str, fixture: str, wrong: str
 ) -> None:
     pytester.makepyfile(
         f"""
         import pytest
 
+        def test_before(zk_client): pass
+
         @pytest.mark.{mark}
         def test_it({fixture}): pass
         """
     )
     result = pytester.runpytest_inprocess()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: *.py::test_it*: {wrong}"])
+    assert "Traceback" not in result.stderr.str()
+    # What is left out is not judged.
+    pytester.runpytest_inprocess("-k", "test_before").assert_outcomes(passed=1, deselected=1)
+
+
+def test_marks_that_may_have_an_effect_are_not_judged(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import pytest
+
+        pytestmark = pytest.mark.zookeeper(servers=3, seed=7, load={"/a": b"1"})
+
+        def test_of_a_module(): pass
+
+        @pytest.mark.zk_backend("fake")
+        class TestOfAClass:
+            def test_it(self): pass
+
+        @pytest.mark.zookeeper(seed=8, profile="realistic")
+        def test_by_name(request):
+            assert request.getfixturevalue("zk_simulation").seed == 8
+
+        @pytest.fixture
+        def simulation(request):
+            return request.getfixturevalue("zk_simulation")
+
+        @pytest.mark.zk_simulation(seed=9)
+        def test_by_a_fixture(simulation):
+            assert simulation.seed == 9
+
+        @pytest.mark.zookeeper(load={"/a": b"2"})
+        @pytest.mark.usefixtures("zk_client")
+        def test_by_usefixtures(): pass
+
+        @pytest.mark.zookeeper(settings={"onLiveOnly": 1}, backend="live", version="3.4")
+        def test_live(zk_client): pass
+        """
+    )
+    pytester.runpytest_inprocess("-Werror").assert_outcomes(passed=5, skipped=1)
+
+
+def test_the_znodes_of_a_mark_are_there_for_zk_fresh(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.zookeeper(load={"/a": b"1"})
+        def test_it(zk_fresh):
+            with zk_fresh() as client:
+                assert client.get("/a")[0] == b"1"
+
+        def test_other(zk_fresh):
+            with zk_fresh() as client:
+                assert client.exists("/a") is None
+        """
+    )
+    pytester.runpytest_inprocess("-Werror").assert_outcomes(passed=2)
+
+
+def test_a_module_to_patch_that_is_not_there_fails_the_test_in_words(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.zookeeper(patch=["no_such"])
+        def test_it(zk_simulation): pass
+        """
+    )
+    result = pytester.runpytest_inprocess()
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines([wrong])
+    result.stdout.fnmatch_lines(
+        ["zk_simulation: patch names 'no_such', and there is no such module"]
+    )
     assert "pytest_zkdict/" not in result.stdout.str()
 
 

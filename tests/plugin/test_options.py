@@ -299,15 +299,48 @@ def test_every_setting_is_an_option_an_ini_option_and_a_variable(
         ("load=missing.json", "--zk-load is 'missing.json'; cannot read it: No such file*"),
         ("load=text.json", "--zk-load is 'text.json'; it is not JSON: *"),
         ("load=list.json", "--zk-load is 'list.json'; expected one JSON object such as *"),
+        ("load=path.json", "--zk-load is 'path.json'; expected one JSON object such as *"),
+        ("hosts=:2181", "--zk-hosts is ':2181'; expected HOST:PORT, as in zk1:2181,zk2:2181 or *"),
+        ("hosts=zk:99999/a", "--zk-hosts is 'zk:99999/a'; expected HOST:PORT*"),
+        ("hosts=http://zk:2181", "--zk-hosts is 'http://zk:2181'; expected HOST:PORT*"),
         ("seed=x", "--zk-seed is 'x'; expected an integer"),
         ("leaks=perhaps", "--zk-leaks is 'perhaps'; choose one of ignore, warn, fail"),
     ],
 )
 def test_a_setting_that_cannot_be(pytester: pytest.Pytester, option: str, wrong: str) -> None:
-    pytester.makefile(".json", text="{", list="[1]")
+    pytester.makefile(".json", text="{", list="[1]", path='{"/a//b": null}')
     result = pytester.runpytest_inprocess(f"--zk-{option}")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([f"ERROR: {wrong}"])
+
+
+@pytest.mark.parametrize("fixture", ["zk_client", "zk_simulation"])
+@pytest.mark.parametrize(
+    ("name", "value", "wrong"),
+    [
+        ("version", "3.7", "is '3.7'; version '3.7' is not known; choose one of 3.8, 3.9"),
+        ("settings", "tikTime=1", "is 'tikTime=1'; 'tikTime' is not a setting; did you mean *"),
+        ("profile", "mean", "is 'mean'; there is no profile 'mean', only calm, *"),
+    ],
+)
+def test_a_setting_that_no_server_can_have_is_told_before_the_first_test(
+    pytester: pytest.Pytester,
+    monkeypatch: pytest.MonkeyPatch,
+    fixture: str,
+    name: str,
+    value: str,
+    wrong: str,
+) -> None:
+    pytester.makepyfile(f"def test_before(): pass\ndef test_it({fixture}): pass")
+    option = pytester.runpytest_inprocess(f"--zk-{name}={value}")
+    monkeypatch.setenv(f"ZK_{name.upper()}", value)
+    variable = pytester.runpytest_inprocess()
+    if (fixture, name) == ("zk_client", "profile"):  # it has none
+        option.assert_outcomes(passed=2)
+        return
+    assert option.ret == variable.ret == pytest.ExitCode.USAGE_ERROR
+    option.stderr.fnmatch_lines([f"ERROR: --zk-{name} {wrong}"])
+    variable.stderr.fnmatch_lines([f"ERROR: the environment variable ZK_{name.upper()} {wrong}"])
 
 
 # -- somebody else's server

@@ -114,6 +114,26 @@ def test_the_log_of_a_live_server_since_the_test_began(
     assert "client 1: Zookeeper connection lost" in third
 
 
+def test_a_server_that_does_not_start_is_not_told_with_the_requests_of_an_earlier_test(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makeconftest(
+        """
+        from pytest_zkdict import factories
+        broken = factories.server(settings={"tikTime": 1})
+        """
+    )
+    pytester.makepyfile(
+        """
+        def test_before(zk_client): zk_client.create("/a")
+        def test_it(broken): pass
+        """
+    )
+    result = pytester.runpytest_inprocess(*QUIET)
+    result.assert_outcomes(passed=1, errors=1)
+    assert "last requests" not in result.stdout.str()
+
+
 def test_servers_of_the_test_itself(
     pytester: pytest.Pytester, zk_server: object, zk_backend: str
 ) -> None:
@@ -222,8 +242,9 @@ def test_a_simulation_tells_its_seed_its_line_and_its_last_events(
     result = pytester.runpytest_inprocess(*QUIET)
     result.assert_outcomes(failed=1)
     (section,) = sections(result.stdout.str()).values()
-    first, second, *events = section.strip().splitlines()
-    assert first == "seed 7; to run it again: Simulation(seed=7, servers=3)"
+    first, code, second, *events = section.strip().splitlines()
+    assert re.fullmatch(r"seed 7; to run it again: pytest \w+\.py::test_it", first)
+    assert code == "in code: Simulation(seed=7, servers=3)"
     assert re.fullmatch(r"the last of \d+ events of its history:", second)
     assert len(events) == 20
     assert re.match(r"  Reply\(.*, create, \('/29',\), zxid=", events[-1])

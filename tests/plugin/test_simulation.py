@@ -1,5 +1,7 @@
 """The fixture `zk_simulation`: a test in virtual time, and what it tells when it fails."""
 
+import shlex
+
 import pytest
 
 
@@ -35,7 +37,37 @@ def test_a_failure_tells_the_seed_and_how_to_run_it_again(pytester: pytest.Pytes
     )
     result = pytester.runpytest_inprocess("-p", "no:cacheprovider")
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*zk_simulation*", "*seed 41; to run it again: *"])
+    result.stdout.fnmatch_lines(
+        [
+            "*zk_simulation*",
+            "seed 41; to run it again: pytest *.py::test_it",
+            "in code: Simulation(seed=41)",
+        ]
+    )
+
+
+def test_what_a_failure_says_to_run_it_again_does_so(pytester: pytest.Pytester) -> None:
+    """With the options of the run, and the seed of the environment."""
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.parametrize("word", ["a b"])
+        def test_it(zk_simulation, word):
+            servers = len(zk_simulation.replicas)
+            print("seen", zk_simulation.seed, zk_simulation.profile.reorder, servers)
+            assert False
+        """
+    )
+    pytester.makeini("[pytest]\nzk_servers = 3")
+    result = pytester.runpytest_subprocess("--zk-profile=hostile", "--zk-seed=41")
+    (line,) = [line for line in result.outlines if "to run it again" in line]
+    program, *arguments = shlex.split(line.partition("again: ")[2])
+    assert program == "pytest"
+    again = pytester.runpytest_subprocess(*arguments)
+    again.assert_outcomes(failed=1)
+    seen = [line for line in result.outlines if line.startswith("seen 41")]
+    assert seen == [line for line in again.outlines if line.startswith("seen")]
 
 
 def test_a_deadlock_counts_once(pytester: pytest.Pytester) -> None:

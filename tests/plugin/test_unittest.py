@@ -53,6 +53,27 @@ def test_they_run_on_each_backend_that_their_marks_let_them(
     assert sorted(ran) == ["fake", "live", "live"]
 
 
+def test_a_method_with_a_fixture_as_argument_is_told_how_to_take_it(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makepyfile(
+        """
+        import unittest
+
+        class TestIt(unittest.TestCase):
+            def test_it(self, zk_client):
+                pass
+
+            def test_other(self, number):
+                pass
+        """
+    )
+    result = pytester.runpytest_inprocess()
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(["*- unittest -*", "*@pytest.fixture(autouse=True)"])
+    assert result.stdout.str().count("- unittest -") == 1
+
+
 def test_one_of_another_backend_is_skipped(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(TEST_CASE)
     result = pytester.runpytest_inprocess("-rs")

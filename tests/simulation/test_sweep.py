@@ -66,12 +66,12 @@ def test_what_pytest_shows_of_a_report_has_the_line_that_repeats_the_first_failu
 def test_an_assertion_without_a_text_is_told_by_its_line() -> None:
     """As in code under test, whose assertions pytest does not rewrite."""
 
-    class Failed(AssertionError):
+    class PlainError(AssertionError):
         pass
 
     def check(sim: Simulation) -> None:
         if sim.client().get("/a")[1].version != 1:
-            raise Failed
+            raise PlainError
 
     def twice(sim: Simulation) -> None:
         client = sim.client()
@@ -80,7 +80,7 @@ def test_an_assertion_without_a_text_is_told_by_its_line() -> None:
 
     report = sweep(twice, faults=["drop_before_reply"], check=check)
     (failure,) = report.failures
-    assert ": Failed: raise Failed (test_sweep.py:" in str(failure)
+    assert ": PlainError: raise PlainError (test_sweep.py:" in str(failure)
 
 
 def test_the_one_lost_reply_is_found_and_can_be_replayed() -> None:

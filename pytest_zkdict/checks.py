@@ -1,0 +1,161 @@
+"""What is known to be wrong before the first test.
+
+The rules that live here:
+
+- a mark on a test function that nothing in the test can obey is a usage error, and so is a mark
+  that contradicts a fixture. A mark of a class or a module may be meant for some of its tests only,
+  and a test that calls ``request.getfixturevalue`` may get any fixture: these are not judged;
+- a setting, a version or a profile that no fake and no simulation can have is a usage error. The
+  error names the test, or the option that has it.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_zkdict import marks
+from pytest_zkdict.fixtures import ONLY_ON
+from pytest_zkdict.virtual import arguments
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
+
+    from pytest_zkdict.marks import Marked
+    from pytest_zkdict.run import Run
+
+__all__ = ["Checks"]
+
+_SERVER = "a fixture with a server, such as zk_client or zk_dict"
+
+
+class Checks:
+    """The checks of one collection. What is the same for many tests is checked once."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._done: set[str] = set()
+
+    def check(self, item: Any) -> None:
+        """Raises `pytest.UsageError` for a test that cannot be as its marks and settings say."""
+        try:
+            self._check(item, getattr(item, "fixturenames", ()))
+        except ValueError as error:
+            raise pytest.UsageError(f"{item.nodeid}: {error}") from None
+
+    def _check(self, item: Any, names: Collection[str]) -> None:
+        marked = marks.marked(item)
+        if not _is_dynamic(item):
+            for mark, argument in _own(item):
+                _check_effect(mark, argument, names)
+        _check_backend(marked, names)
+        if "_zk_target" in names and "fake" in self._backends(item):
+            self._check_fake(marked)
+        if "zk_simulation" in names:
+            self._check_simulation(item, marked)
+
+    def _backends(self, item: Any) -> Collection[str]:
+        parameters = getattr(getattr(item, "callspec", None), "params", {})
+        return {target.backend for name, target in parameters.items() if name == "_zk_target"}
+
+    # -- settings, versions, profiles
+
+    def _check_fake(self, marked: Marked) -> None:
+        from pytest_zkdict.servers import FakeServer
+
+        options = self._run.options
+        self._option("version", lambda: FakeServer.check({}, version=options.version))
+        self._option("settings", lambda: FakeServer.check(options.settings, version=None))
+        if marked.server.keys() & {"version", "settings"}:
+            spec = self._run.spec(self._run.target("fake", marked))
+            self._once(
+                f"the fake {spec.key}",
+                lambda: FakeServer.check(spec.settings, version=spec.version),
+            )
+
+    def _check_simulation(self, item: Any, marked: Marked) -> None:
+        try:
+            from zkfake.simulation import Simulation
+        except ImportError:
+            return  # the fixture tells what is missing
+        options = self._run.options
+        self._option("profile", lambda: Simulation(profile=options.profile or ""))
+        self._option("version", lambda: Simulation(version=options.version or ""))
+        self._option("settings", lambda: Simulation(settings=options.settings))
+        if marked.simulation:
+            given = arguments(self._run, item)
+            given.pop("load", None)
+            self._once(f"a simulation {sorted(given.items())!r}", lambda: Simulation(**given))
+
+    def _option(self, name: str, make: Callable[[], object]) -> None:
+        """Check what a setting of the run has."""
+        given = self._run.options.given.get(name)
+        if given is not None:
+            try:
+                self._once(f"the option {name}", make)
+            except ValueError as error:
+                source, text = given
+                raise pytest.UsageError(f"{source} is {text!r}; {error}") from None
+
+    def _once(self, key: str, make: Callable[[], object]) -> None:
+        if key not in self._done:
+            try:
+                make()
+            except TypeError as error:
+                raise ValueError(str(error)) from None
+            self._done.add(key)
+
+
+# -- marks that nothing obeys
+
+
+def _own(item: Any) -> Iterator[tuple[pytest.Mark, str]]:
+    """The marks of the test function itself, each with every argument."""
+    for mark in getattr(item, "own_markers", ()):
+        if mark.name == "zk_backend":
+            yield mark, "backend"
+        elif mark.name in ("zookeeper", "zk_simulation"):
+            for argument in mark.kwargs:
+                yield mark, argument
+
+
+def _check_effect(mark: pytest.Mark, argument: str, names: Collection[str]) -> None:
+    on_server, on_simulation = "_zk_target" in names, "zk_simulation" in names
+    if mark.name == "zk_simulation":
+        missing = None if on_simulation else "the fixture zk_simulation"
+    elif argument == "backend":
+        missing = None if on_server else _SERVER
+    elif argument in ("seed", "profile", "patch"):
+        missing = None if on_simulation else "the fixture zk_simulation"
+    else:
+        missing = None if on_server or on_simulation else f"{_SERVER}, or zk_simulation"
+    if missing is not None:
+        what = mark.name if mark.name == "zk_backend" else f"{mark.name}({argument}=...)"
+        raise ValueError(
+            f"the mark {what} has no effect: it needs {missing}, and the test has none. Name the "
+            "fixture as an argument of the test, or in @pytest.mark.usefixtures(...)"
+        )
+
+
+def _check_backend(marked: Marked, names: Collection[str]) -> None:
+    only = {name: backend for name, backend in ONLY_ON.items() if name in names}
+    if len(set(only.values())) > 1:
+        told = " and ".join(f"{name} on {backend}" for name, backend in sorted(only.items()))
+        raise ValueError(f"no backend has all of its fixtures: there is {told} only")
+    for name, backend in only.items():
+        if marked.backends is not None and backend not in marked.backends:
+            raise ValueError(
+                f"its mark wants the backend {' or '.join(marked.backends)}, and the fixture "
+                f"{name} is there on {backend} only"
+            )
+
+
+def _is_dynamic(item: Any) -> bool:
+    """Whether the test, or a fixture of it, asks for fixtures by their names."""
+    info = getattr(item, "_fixtureinfo", None)
+    definitions = [] if info is None else info.name2fixturedefs.values()
+    functions = [getattr(item, "obj", None), *(each[-1].func for each in definitions)]
+    codes = [getattr(inspect.unwrap(each), "__code__", None) for each in functions if each]
+    return any(code is not None and "getfixturevalue" in code.co_names for code in codes)
