@@ -11,7 +11,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from pytest_zkdict.live import LiveUnavailableError, LiveZooKeeper, find_installation
+from pytest_zkdict.options import DEFAULT_VERSION
 
+from .support.backend import deselect, has_live, refuse_java
 from .support.hangs import *  # noqa: F403
 
 pytest_plugins = ["pytester"]
@@ -27,6 +29,16 @@ settings.register_profile(
 # The same examples each time: fresh ones are for `make hunt`, where a failure stops nobody.
 settings.register_profile("ci", settings.get_profile("default"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    deselect(config, items)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_java(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> None:
+    if not has_live(request.config):
+        refuse_java(tmp_path_factory.mktemp("no-java"))
 
 
 @pytest.fixture(autouse=True)
@@ -55,7 +67,9 @@ def live_home(request: pytest.FixtureRequest) -> str | None:
 
 
 @pytest.fixture(scope="session")
-def live_version(live_home: str | None) -> str:
+def live_version(request: pytest.FixtureRequest) -> str:
     """ "3.8" or "3.9": the version that the fake has to have beside the live server."""
-    with LiveZooKeeper(live_home) as server:
+    if not has_live(request.config):
+        return DEFAULT_VERSION
+    with LiveZooKeeper(request.getfixturevalue("live_home")) as server:
         return ".".join(server.version.split(".")[:2])

@@ -22,7 +22,7 @@ CREATE_A = wire.create("/a")
 EVENT_ZXID = {"3.8": "ffffffffffffffff", "3.9": "0000000000000003"}
 
 
-@pytest.fixture(params=["fake 3.8", "fake 3.9", "live"])
+@pytest.fixture(params=["fake 3.8", "fake 3.9", pytest.param("live", marks=pytest.mark.needs_java)])
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
     kind, _, version = request.param.partition(" ")
     made: Server

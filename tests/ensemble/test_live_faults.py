@@ -150,10 +150,10 @@ class World:
 OBSERVER = 4
 
 
-@pytest.fixture(params=["fake", "live"])
-def world(request: pytest.FixtureRequest, live_home: str | None) -> Iterator[World]:
-    if request.param == "live":
-        servers: Servers = LiveServers(live_home)
+@pytest.fixture
+def world(zk_backend: str, request: pytest.FixtureRequest) -> Iterator[World]:
+    if zk_backend == "live":
+        servers: Servers = LiveServers(request.getfixturevalue("live_home"))
     else:
         servers = FakeServers(request.getfixturevalue("live_version"))
     made = World(servers)

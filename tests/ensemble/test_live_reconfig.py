@@ -131,10 +131,11 @@ def told_and_kept(client: Client) -> None:
     assert client.call("exists", wire.path_watch("/")).error == OK
 
 
-@pytest.fixture(params=["fake", "live"])
-def world(request: pytest.FixtureRequest, live_home: str | None) -> Iterator[Changing]:
+@pytest.fixture
+def world(zk_backend: str, request: pytest.FixtureRequest) -> Iterator[Changing]:
     server: FakeZooKeeper | LiveZooKeeper
-    if request.param == "live":
+    if zk_backend == "live":
+        live_home = request.getfixturevalue("live_home")
         server = LiveZooKeeper(live_home, servers=3, observers=1, settings=SETTINGS)
     else:
         version = request.getfixturevalue("live_version")

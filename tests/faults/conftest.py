@@ -30,7 +30,7 @@ def quiet(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.CRITICAL, "kazoo")
 
 
-@pytest.fixture(params=["fake", "proxied fake", "live"])
+@pytest.fixture(params=["fake", "proxied fake", pytest.param("live", marks=pytest.mark.needs_java)])
 def faulty(request: pytest.FixtureRequest, quiet: None) -> Iterator[Clients]:
     """A fake with its own faults; a fake, and a live server, each behind a proxy."""
     if request.param == "fake":
