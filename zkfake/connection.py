@@ -18,9 +18,9 @@ from typing import Any
 
 from zkfake import four_letter, sasl
 from zkfake.acl import READ
+from zkfake.addresses import java_address, java_host
 from zkfake.auth import HangUpError
 from zkfake.figures import ConnectionStats
-from zkfake.four_letter import java_address, java_host
 from zkfake.hashset import JavaPairs
 from zkfake.jute import NULL, JuteError, Reader, pack_buffer
 from zkfake.log import Transaction

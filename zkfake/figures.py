@@ -145,7 +145,7 @@ class ConnectionView(Protocol):
 
     @property
     def address(self) -> str:
-        """The peer as `zkfake.four_letter.java_address` writes it."""
+        """The peer as `zkfake.addresses.java_address` writes it."""
 
     @property
     def interest(self) -> int:

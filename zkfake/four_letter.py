@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 __all__ = [
     "WORDS",
     "answer",
-    "java_address",
-    "java_host",
     "parse_whitelist",
 ]
 
@@ -51,23 +49,6 @@ def parse_whitelist(setting: str | None, read_only_enabled: bool) -> frozenset[s
     if read_only_enabled:
         allowed.add("isro")  # clients look for a read-write server with it
     return frozenset(allowed)
-
-
-def java_address(host: str, port: int) -> str:
-    """A peer as Java prints it: ``127.0.0.1:2181``, ``[0:0:0:0:0:0:0:1]:2181``."""
-    return f"[{java_host(host)}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def java_host(host: str) -> str:
-    """An address as Java prints it, IPv6 never shortened: ``0:0:0:0:0:0:0:1``."""
-    if ":" not in host:
-        return host
-    address, percent, scope = host.partition("%")
-    head, gap, tail = address.partition("::")
-    left, right = (part.split(":") if part else [] for part in (head, tail))
-    middle = ["0"] * (8 - len(left) - len(right)) if gap else []
-    groups = ":".join(f"{int(group, 16):x}" for group in [*left, *middle, *right])
-    return f"{groups}{percent}{scope}"
 
 
 def answer(word: bytes, server: ServerView, argument: bytes = b"") -> bytes | None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Literal, Protocol
 
+from zkfake.addresses import java_address
 from zkfake.eager import refusal
 from zkfake.ensemble import Ensemble
 from zkfake.ensemble.applying import Applying
@@ -22,7 +23,6 @@ from zkfake.ensemble.links import Range
 from zkfake.ensemble.role import Completion, Role
 from zkfake.ensemble.store import Sessions, Store
 from zkfake.figures import DEFAULT_TRACE_MASK, Counts, Mode, ServerStats
-from zkfake.four_letter import java_address
 from zkfake.log import Transaction
 from zkfake.protocol import Code, ConnectRequest, Op, Request
 from zkfake.reconfig import Configuration, member

@@ -22,9 +22,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakKeyDictionary
 
-from zkfake.faults.outages import Outage, check_choice, check_server
+from zkfake.faults.outages import Outage, check_choice, check_server, milliseconds
 from zkfake.faults.requests import RequestFaults
-from zkfake.faults.servers import milliseconds
 from zkfake.faults.wire import EVENT, Request, Wire
 from zkfake.timers import Timers
 

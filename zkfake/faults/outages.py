@@ -14,7 +14,15 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-__all__ = ["Direction", "Outage", "Outages", "World", "check_choice", "check_server"]
+__all__ = [
+    "Direction",
+    "Outage",
+    "Outages",
+    "World",
+    "check_choice",
+    "check_server",
+    "milliseconds",
+]
 
 Direction = Literal["both", "to_server", "to_client"]
 """Of what a partition between clients and servers stops."""
@@ -126,3 +134,11 @@ def check_choice(name: str, value: object, choices: Sequence[str]) -> None:
     """Raises `ValueError` for a value that is none of those there are."""
     if value not in choices:
         raise ValueError(f"{name}={value!r}; there are {', '.join(choices)}")
+
+
+def milliseconds(seconds: tuple[float, float]) -> tuple[int, int]:
+    """A range of seconds, as the core has it. Raises `ValueError` where it is none."""
+    low, high = seconds
+    if not 0 <= low <= high:
+        raise ValueError(f"{seconds!r} is no range of seconds")
+    return round(low * 1000), round(high * 1000)

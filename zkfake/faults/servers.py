@@ -9,7 +9,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from zkfake.faults.outages import Outage, Outages, World, check_choice, check_server
+from zkfake.faults.outages import (
+    Outage,
+    Outages,
+    World,
+    check_choice,
+    check_server,
+    milliseconds,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -17,7 +24,7 @@ if TYPE_CHECKING:
     from zkfake.ensemble import Ensemble
     from zkfake.replica import Replica
 
-__all__ = ["ServerFaults", "ServerWorld", "Way", "milliseconds"]
+__all__ = ["ServerFaults", "ServerWorld", "Way"]
 
 Way = Literal["both", "out", "in"]
 """Both ways, or only what goes out of the server named first, or only what comes in to it."""
@@ -273,11 +280,3 @@ class ServerFaults(Outages):
                 raise RuntimeError("no server leads at the moment")
             return leader.id
         return check_server(server, self.server_count)
-
-
-def milliseconds(seconds: tuple[float, float]) -> tuple[int, int]:
-    """A range of seconds, as the core has it. Raises `ValueError` where it is none."""
-    low, high = seconds
-    if not 0 <= low <= high:
-        raise ValueError(f"{seconds!r} is no range of seconds")
-    return round(low * 1000), round(high * 1000)

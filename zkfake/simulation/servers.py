@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from zkfake.connection import Connection
 from zkfake.ensemble import Ensemble
-from zkfake.faults.servers import milliseconds
+from zkfake.faults.outages import milliseconds
 from zkfake.history import ServerEvent
 from zkfake.replica import Replica
 from zkfake.simulation.tasks import MICROSECONDS
