@@ -31,14 +31,14 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_zkdict.live import LiveUnavailableError
 from zkfake import FakeZooKeeper
-from zkfake.acl import OPEN
-from zkfake.connection import Connection
-from zkfake.ensemble import Ensemble
-from zkfake.log import Create, Transaction
-from zkfake.protocol import Op
-from zkfake.replica import Replica
-from zkfake.settings import Settings
-from zkfake.tree import Tree
+from zkfake._connection.connection import Connection
+from zkfake._database.acl import OPEN
+from zkfake._database.log import Create, Transaction
+from zkfake._database.tree import Tree
+from zkfake._ensemble.ensemble import Ensemble
+from zkfake._ensemble.replica import Replica
+from zkfake._protocol.records import Op
+from zkfake._settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

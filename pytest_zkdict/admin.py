@@ -21,8 +21,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from zkfake.jute import Reader, pack_bool, pack_buffer, pack_int, pack_long, pack_string
-from zkfake.protocol import ANY_VERSION, Acl, Code, Op, ZooKeeperError
+from zkfake._protocol.jute import Reader, pack_bool, pack_buffer, pack_int, pack_long, pack_string
+from zkfake._protocol.records import ANY_VERSION, Acl, Code, Op, ZooKeeperError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

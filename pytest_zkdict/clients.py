@@ -152,7 +152,7 @@ class ClientFactory:
 
 def _is_virtual() -> bool:
     """Whether this thread runs a simulation."""
-    module = sys.modules.get("zkfake.simulation.current")
+    module = sys.modules.get("zkfake._simulation.current")
     return module is not None and module.current() is not None
 
 

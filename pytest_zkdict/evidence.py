@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from pytest_zkdict.admin import Admin, Znode
 from pytest_zkdict.live import LiveZooKeeper, four_letter_word
 from pytest_zkdict.servers import ExternalServer, FakeServer
-from zkfake.protocol import ZooKeeperError
+from zkfake._protocol.records import ZooKeeperError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence

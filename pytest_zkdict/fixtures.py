@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pytest_zkdict.servers import ExternalServer, FakeServer, ZooKeeperServer
     from zkdict import ZooKeeperDict
     from zkdict.aio import AsyncZooKeeperDict
-    from zkfake.faults.realtime import Faults
+    from zkfake import Faults
 
 __all__ = [
     "FAILED",
@@ -117,7 +117,7 @@ def zk_live(zk_server: ZooKeeperServer) -> LiveZooKeeper | ExternalServer:
 
 @pytest.fixture
 def zk_faults(zk_fake: FakeServer) -> Faults:
-    """What can be done to `zk_server`, its clients and their connections: `zkfake.faults.Faults`.
+    """What can be done to `zk_server`, its clients and their connections: `zkfake.Faults`.
 
     Every fault is healed after the test. The test runs on the fake only.
     """

@@ -36,7 +36,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "both": ("fake", "live"),
 }
 
-#: The fake's version where none is chosen: `zkfake.versions.DEFAULT`, without importing it.
+#: The fake's version where none is chosen: `zkfake._versions.DEFAULT`, without importing it.
 DEFAULT_VERSION = "3.9"
 
 

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from zkfake import FakeZooKeeper, Member, Snapshot
-    from zkfake.faults.realtime import Faults
-    from zkfake.inspector import ConnectionView, SessionView, WatchView, ZnodeView
+    from zkfake._realtime.faults import Faults
+    from zkfake._control.views import ConnectionView, SessionView, WatchView, ZnodeView
 
 __all__ = ["Backend", "ExternalServer", "FakeServer", "OwnServer", "ZooKeeperServer"]
 
@@ -123,7 +123,7 @@ class FakeServer:
     @staticmethod
     def _make(settings: Mapping[str, object], version: str | None, **more: Any) -> FakeZooKeeper:
         from zkfake import FakeZooKeeper
-        from zkfake.versions import DEFAULT
+        from zkfake._versions import DEFAULT
 
         return FakeZooKeeper(settings=settings, version=version or DEFAULT, **more)
 

@@ -26,7 +26,7 @@ def slow(sim, left):
 with Simulation() as sim:
     tasks = [sim.spawn(slow, sim, left) for left in range(3)]
     assert [task.result() for task in tasks] == [1, 2, 3]
-subprocess.run([sys.executable, "-c", "import zkfake.cli"], check=True)
+subprocess.run([sys.executable, "-c", "import zkfake._cli"], check=True)
 """
 
 STUCK = """\
@@ -83,8 +83,8 @@ def test_the_lines_of_tasks_and_of_child_processes_are_counted(tmp_path: Path) -
     assert (done.returncode, done.stderr) == (0, "")
     everything = {number for number, line in enumerate(TASKS.splitlines(), 1) if line}
     assert _lines(tmp_path, "program.py") == everything
-    assert _lines(tmp_path, "zkfake/simulation/scheduler.py")
-    assert _lines(tmp_path, "zkfake/cli.py")
+    assert _lines(tmp_path, "zkfake/_simulation/scheduler.py")
+    assert _lines(tmp_path, "zkfake/_cli.py")
 
 
 def test_the_watchdog_bites_under_coverage(tmp_path: Path) -> None:

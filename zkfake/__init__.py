@@ -1,11 +1,26 @@
 """An in-process fake ZooKeeper that speaks the real wire protocol.
 
-`FakeZooKeeper` serves on real sockets; the modules below it are the same ensemble without any I/O.
+`FakeZooKeeper` serves on real sockets; `zkfake.simulation` runs the same ensemble in virtual time;
+`zkfake.proxy` stands in front of any server; `zkfake.history` has what happened. Public is what
+these have in their `__all__`: every other module and package has a leading underscore.
 """
 
-from zkfake.auth import AuthProvider
-from zkfake.member import Member
-from zkfake.server import FakeZooKeeper
-from zkfake.state import Snapshot
+from zkfake._auth.providers import AuthProvider
+from zkfake._channel.connections import Hold
+from zkfake._channel.outages import Outage
+from zkfake._channel.rules import Rule
+from zkfake._control.seeding import Snapshot
+from zkfake._realtime.faults import Faults
+from zkfake._realtime.member import Member
+from zkfake._realtime.server import FakeZooKeeper
 
-__all__ = ["AuthProvider", "FakeZooKeeper", "Member", "Snapshot"]
+__all__ = [
+    "AuthProvider",
+    "FakeZooKeeper",
+    "Faults",
+    "Hold",
+    "Member",
+    "Outage",
+    "Rule",
+    "Snapshot",
+]

@@ -1,5 +1,5 @@
 """``python -m zkfake``."""
 
-from zkfake.cli import main
+from zkfake._cli import main
 
 raise SystemExit(main())

@@ -51,7 +51,7 @@ TESTS = """
 from pytest_zkdict import factories
 from pytest_zkdict.clients import ClientFactory, DictFactory, ServerFactory
 from pytest_zkdict.servers import FakeServer
-from zkfake.faults import Faults
+from zkfake import Faults
 
 server = factories.server(servers=3, settings={"tickTime": 100}, load={"/a": b"1"})
 

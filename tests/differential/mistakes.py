@@ -5,17 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
-from zkfake import acl, connection, replies
-from zkfake.acl import AccessControl
-from zkfake.connection import Connection
-from zkfake.log import Create
-from zkfake.protocol import Code, EventType, MultiRequest, Op, Stat, ZooKeeperError
-from zkfake.replica import Replica
-from zkfake.replies import Reads
-from zkfake.sessions import password_of
-from zkfake.transactions import Rules
-from zkfake.tree import Tree, Znode
-from zkfake.watches import STANDARD, Watches, WatchTable
+from zkfake._connection import connection
+from zkfake._connection.connection import Connection
+from zkfake._database import acl
+from zkfake._database.acl import AccessControl
+from zkfake._database.log import Create
+from zkfake._database.rules import Rules
+from zkfake._database.tree import Tree, Znode
+from zkfake._ensemble import replies
+from zkfake._ensemble.replica import Replica
+from zkfake._ensemble.replies import Reads
+from zkfake._ensemble.sessions import password_of
+from zkfake._ensemble.watches import STANDARD, Watches, WatchTable
+from zkfake._protocol.records import Code, EventType, MultiRequest, Op, Stat, ZooKeeperError
 
 from ..support.mistakes import Mistakes, wrap
 
@@ -81,7 +83,7 @@ def a_failed_multi_is_not_rolled_back(patch: Patch) -> None:
 
 @MISTAKES
 def a_multi_does_not_see_its_own_creates(patch: Patch) -> None:
-    from zkfake.transactions import _Pending
+    from zkfake._database.rules import _Pending
 
     def accept(original: Any, self: Any, operation: Any, *rest: Any) -> None:
         if not isinstance(operation, Create):
@@ -92,7 +94,7 @@ def a_multi_does_not_see_its_own_creates(patch: Patch) -> None:
 
 @MISTAKES
 def version_minus_two_matches_any(patch: Patch) -> None:
-    from zkfake import transactions
+    from zkfake._database import rules as transactions
 
     def check(original: Any, version: int, expected: int) -> Any:
         return original(version, -1 if expected == -2 else expected)
@@ -266,7 +268,7 @@ def one_shot_watches_stay(patch: Patch) -> None:
 
 @MISTAKES
 def recursive_watches_match_by_prefix(patch: Patch) -> None:
-    from zkfake import watches
+    from zkfake._ensemble import watches
 
     def ancestors(original: Any, path: str) -> list[str]:
         found = original(path)

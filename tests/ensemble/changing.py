@@ -6,10 +6,10 @@ started as one that joins; and so is one that finds nobody, as all it knows are 
 
 from __future__ import annotations
 
-from zkfake.ensemble.leading import Leading
-from zkfake.protocol import Op
-from zkfake.reconfig import member
-from zkfake.replica import Replica
+from zkfake._database.reconfig import member
+from zkfake._ensemble.leading import Leading
+from zkfake._ensemble.replica import Replica
+from zkfake._protocol.records import Op
 
 from ..support import wire
 from .clients import TICK

@@ -7,8 +7,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from zkfake.connection import Connection
-from zkfake.ensemble.leading import Leading
+from zkfake._connection.connection import Connection
+from zkfake._ensemble.leading import Leading
 
 from ..support import wire
 from ..support.replies import Event, take_apart

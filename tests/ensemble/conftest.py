@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from zkfake.connection import Connection
-from zkfake.ensemble import Ensemble
-from zkfake.replica import Replica
-from zkfake.settings import Settings
+from zkfake._connection.connection import Connection
+from zkfake._ensemble.ensemble import Ensemble
+from zkfake._ensemble.replica import Replica
+from zkfake._settings import Settings
 
 from ..support.core import START, Client, World
 

@@ -11,7 +11,7 @@ from .watched import Watched
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from zkfake.replica import Replica
+    from zkfake._ensemble.replica import Replica
 
 
 class Happening(Watched):

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import zkfake.connection
-import zkfake.ensemble.ensemble
-import zkfake.ensemble.leading
-from zkfake.ensemble.decisions import Decisions
-from zkfake.ensemble.ensemble import Ensemble
-from zkfake.ensemble.following import Following
-from zkfake.ensemble.leading import Leading
-from zkfake.ensemble.links import Links
-from zkfake.ensemble.store import Store
-from zkfake.log import Log, Transaction
-from zkfake.reconfig import Configuration
-from zkfake.replica import Replica
-from zkfake.sessions import SessionTracker
-from zkfake.transactions import Rules
+import zkfake._connection.connection
+import zkfake._ensemble.ensemble
+import zkfake._ensemble.leading
+from zkfake._database.log import Log, Transaction
+from zkfake._database.reconfig import Configuration
+from zkfake._database.rules import Rules
+from zkfake._ensemble.decisions import Decisions
+from zkfake._ensemble.ensemble import Ensemble
+from zkfake._ensemble.following import Following
+from zkfake._ensemble.leading import Leading
+from zkfake._ensemble.links import Links
+from zkfake._ensemble.replica import Replica
+from zkfake._ensemble.sessions import SessionTracker
+from zkfake._ensemble.store import Store
 
 from ..support.mistakes import Mistakes
 
@@ -38,15 +38,15 @@ def elects_the_least_complete_log(patch: Patch) -> None:
         ids = [member.id for member in ranked]
         return (ranked[0], ranked) if ranked and ranked[0].store.config.has_quorum(ids) else None
 
-    patch.setattr(zkfake.ensemble.ensemble, "elect", elect)
+    patch.setattr(zkfake._ensemble.ensemble, "elect", elect)
 
 
 @MISTAKES
 def ignores_last_zxid_seen(patch: Patch) -> None:
     """A server that is behind takes a client that has seen more."""
-    read = zkfake.connection.read_connect_request
+    read = zkfake._connection.connection.read_connect_request
     patch.setattr(
-        zkfake.connection,
+        zkfake._connection.connection,
         "read_connect_request",
         lambda reader: read(reader)._replace(last_zxid_seen=0),
     )
@@ -188,7 +188,7 @@ def promise_ignored(patch: Patch) -> None:
 @MISTAKES
 def forgets_sessions_of_proposals(patch: Patch) -> None:
     """A new leader knows the sessions of what it has applied, not those of its whole log."""
-    patch.setattr(zkfake.ensemble.leading, "fold", lambda sessions, transaction: None)
+    patch.setattr(zkfake._ensemble.leading, "fold", lambda sessions, transaction: None)
 
 
 @MISTAKES
@@ -242,7 +242,7 @@ def new_quorum_is_enough(patch: Patch) -> None:
 @OF_MEMBERS
 def elects_by_the_committed_configuration(patch: Patch) -> None:
     """A winner needs no quorum of the configuration in its log."""
-    elect = zkfake.ensemble.ensemble.elect
+    elect = zkfake._ensemble.ensemble.elect
 
     def elect_by_old(candidates: Any, *rest: Any) -> Any:
         seen = [(member.store, member.store.seen) for member in candidates]
@@ -254,13 +254,13 @@ def elects_by_the_committed_configuration(patch: Patch) -> None:
             for store, pending in seen:
                 store.seen = pending
 
-    patch.setattr(zkfake.ensemble.ensemble, "elect", elect_by_old)
+    patch.setattr(zkfake._ensemble.ensemble, "elect", elect_by_old)
 
 
 @OF_MEMBERS
 def elects_by_the_newest_configuration(patch: Patch) -> None:
     """A winner needs no quorum but that of the configuration in its log, committed or not."""
-    elect = zkfake.ensemble.ensemble.elect
+    elect = zkfake._ensemble.ensemble.elect
 
     def elect_by_new(candidates: Any, *rest: Any) -> Any:
         known = [(member.store, member.store.config) for member in candidates]
@@ -272,7 +272,7 @@ def elects_by_the_newest_configuration(patch: Patch) -> None:
             for store, config in known:
                 store.config = config
 
-    patch.setattr(zkfake.ensemble.ensemble, "elect", elect_by_new)
+    patch.setattr(zkfake._ensemble.ensemble, "elect", elect_by_new)
 
 
 @OF_MEMBERS

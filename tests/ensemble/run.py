@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zkfake.ensemble.leading import Leading
+from zkfake._ensemble.leading import Leading
 
 from ..support import wire
 from .clients import PATHS, TICK
 from .happening import Happening
 
 if TYPE_CHECKING:
-    from zkfake.replica import Replica
+    from zkfake._ensemble.replica import Replica
 
 
 class Run(Happening):

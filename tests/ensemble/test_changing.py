@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zkfake.reconfig import member
+from zkfake._database.reconfig import member
 
 from ..support import wire
 from . import checks

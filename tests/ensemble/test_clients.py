@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from zkfake import state
-from zkfake.settings import Settings
+from zkfake._control import seeding as state
+from zkfake._settings import Settings
 
 from ..support import wire
 from ..support.core import TICK

@@ -5,8 +5,8 @@ from __future__ import annotations
 from random import Random
 from typing import TYPE_CHECKING
 
-from zkfake.ensemble.disk import Disk
-from zkfake.timers import Timers
+from zkfake._ensemble.disk import Disk
+from zkfake._timers import Timers
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from pytest_zkdict.live import LiveMember
-    from zkfake.member import Member as FakeMember
+    from zkfake._realtime.member import Member as FakeMember
 
 PATIENCE = 60.0
 NOT_READ_ONLY = -119

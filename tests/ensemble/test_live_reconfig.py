@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pytest_zkdict.live import LiveMember
-    from zkfake.member import Member
+    from zkfake._realtime.member import Member
 
 CONFIG = "/zookeeper/config"
 NO_QUORUM = -13

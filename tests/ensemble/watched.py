@@ -7,13 +7,13 @@ from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from zkfake.ensemble import Ensemble
-from zkfake.ensemble.following import Following
-from zkfake.ensemble.leading import Leading
-from zkfake.protocol import Op
-from zkfake.reconfig import initial, parse
-from zkfake.replica import Replica
-from zkfake.settings import Settings
+from zkfake._database.reconfig import initial, parse
+from zkfake._ensemble.ensemble import Ensemble
+from zkfake._ensemble.following import Following
+from zkfake._ensemble.leading import Leading
+from zkfake._ensemble.replica import Replica
+from zkfake._protocol.records import Op
+from zkfake._settings import Settings
 
 from ..support import wire
 from .clients import CLOCKS, PAIR, START, TICK, TIMEOUT, Client, Heard, Sent, Stream
@@ -21,7 +21,7 @@ from .clients import CLOCKS, PAIR, START, TICK, TIMEOUT, Client, Heard, Sent, St
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from zkfake.log import Transaction
+    from zkfake._database.log import Transaction
 
 
 class Watched:

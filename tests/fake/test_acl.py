@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zkfake.acl import ADMIN, ALL, READ, WRITE, AccessControl, mask
-from zkfake.auth import SUPER, Ip, digest_of
-from zkfake.protocol import Acl, Code, Id, ZooKeeperError
-from zkfake.settings import Settings
+from zkfake._auth.providers import SUPER, Ip, digest_of
+from zkfake._database.acl import ADMIN, ALL, READ, WRITE, AccessControl, mask
+from zkfake._protocol.records import Acl, Code, Id, ZooKeeperError
+from zkfake._settings import Settings
 
 from ..support import wire
 from ..support.core import World

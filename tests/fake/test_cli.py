@@ -18,8 +18,9 @@ import pytest
 import trustme
 from kazoo.client import KazooClient
 
-from zkfake import FakeZooKeeper, cli
-from zkfake.cli import main
+from zkfake import FakeZooKeeper
+from zkfake import _cli as cli
+from zkfake._cli import main
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zkfake import hashset
+from zkfake._database import hashset
 
 from ..support import wire
 from ..support.core import START, Client, World

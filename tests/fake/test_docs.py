@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from zkfake.faults.connections import ConnectionFaults
-from zkfake.faults.realtime import Faults
-from zkfake.faults.requests import RequestFaults
-from zkfake.faults.servers import ServerFaults
+from zkfake._channel.connections import ConnectionFaults
+from zkfake._channel.requests import RequestFaults
+from zkfake._control.server_faults import ServerFaults
+from zkfake._realtime.faults import Faults
 
 from .test_faults import CALLED_BY_THE_DRIVER
 

@@ -19,7 +19,7 @@ from kazoo.exceptions import ConnectionLoss, KazooException, SessionExpiredError
 
 from zkfake import FakeZooKeeper
 from zkfake import simulation as virtual
-from zkfake.faults.realtime import Faults
+from zkfake._realtime.faults import Faults
 
 from ..support import wire
 from ..support.faulty import PATIENCE, Faulty
@@ -132,7 +132,7 @@ def test_nobody_waits_for_a_server_that_has_failed(
     fault = server.faults.partition() if outage else server.faults.drop_before_request()
     with ThreadPoolExecutor(1) as pool, monkeypatch.context() as patched:
         waiting = pool.submit(fault.wait, 2 * PATIENCE)
-        patched.setattr("zkfake.ensemble.Ensemble.deadline", lambda _: 1 / 0)
+        patched.setattr("zkfake._ensemble.ensemble.Ensemble.deadline", lambda _: 1 / 0)
         host, _, port = server.hosts.rpartition(":")
         SocketChannel((host, int(port)), patience=PATIENCE).abandon()
         assert waiting.result(PATIENCE) is False

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zkfake.addresses import java_address
-from zkfake.figures import DEFAULT_TRACE_MASK, ConnectionStats, Latency, Mode, ServerStats
-from zkfake.four_letter import WORDS, answer, parse_whitelist
+from zkfake._connection.four_letter import WORDS, answer, parse_whitelist
+from zkfake._ensemble.addresses import java_address
+from zkfake._ensemble.stats import DEFAULT_TRACE_MASK, ConnectionStats, Latency, Mode, ServerStats
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

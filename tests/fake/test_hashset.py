@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from zkfake.hashset import JavaHashSet, JavaPairs, spread_hash, string_hash
+from zkfake._database.hashset import JavaHashSet, JavaPairs, spread_hash, string_hash
 
 if TYPE_CHECKING:
     from kazoo.client import KazooClient

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zkfake.jute import (
+from zkfake._protocol.jute import (
     JuteError,
     Reader,
     pack_bool,
@@ -19,8 +19,8 @@ from zkfake.jute import (
     pack_string,
     pack_strings,
 )
-from zkfake.operations import OPERATIONS
-from zkfake.protocol import (
+from zkfake._protocol.operations import OPERATIONS
+from zkfake._protocol.records import (
     Acl,
     MultiRequest,
     Op,

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zkfake.log import Log, Transaction
-from zkfake.protocol import Op
+from zkfake._database.log import Log, Transaction
+from zkfake._protocol.records import Op
 
 
 @given(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from zkfake.paths import ancestors, is_valid, split
+from zkfake._database.paths import ancestors, is_valid, split
 
 
 def allowed(path: str) -> bool:

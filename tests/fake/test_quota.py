@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from zkfake import quota
+from zkfake._database import quota
 
 from ..support import wire
 from ..support.core import Client, World

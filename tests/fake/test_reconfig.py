@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zkfake.protocol import Code, ReconfigRequest, ZooKeeperError
-from zkfake.reconfig import Membership, initial, parse, reconfigured
+from zkfake._database.reconfig import Membership, initial, parse, reconfigured
+from zkfake._protocol.records import Code, ReconfigRequest, ZooKeeperError
 
 TEXT = initial([(1, False, ""), (2, False, ""), (3, False, "")], 0x100000000).render()
 OBSERVER = "server.9=127.0.0.1:1:2:observer;3"

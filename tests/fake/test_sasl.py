@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zkfake.sasl import DigestMd5, SaslError, _directives
+from zkfake._auth.sasl import DigestMd5, SaslError, _directives
 
 USERS = {"jaasuser": "jaas_password", "super": "super_secret"}
 NONCE = "XhZmlnC8MGo1VMYOoKWiFT+cBVt7n5nqUOWNNFY3"

@@ -20,7 +20,7 @@ import pytest
 from kazoo.client import KazooClient
 
 from zkfake import FakeZooKeeper
-from zkfake.listener import bind
+from zkfake._realtime.listener import bind
 
 from ..support import wire
 from ..support.wire import SocketChannel
@@ -347,7 +347,7 @@ def test_a_fault_in_one_connection_harms_no_other_and_is_told(
     server = FakeZooKeeper().start()
     good, bad = shake(server), shake(server)
     with monkeypatch.context() as patched:
-        patched.setattr("zkfake.replies.Reads.answer", lambda *_: 1 / 0)
+        patched.setattr("zkfake._ensemble.replies.Reads.answer", lambda *_: 1 / 0)
         bad.send(PING)
         assert bad.read(1) == ([], True)
     good.send(PING)
@@ -367,7 +367,7 @@ def test_a_fault_in_the_clockwork_drops_everybody_and_is_told(
     server = FakeZooKeeper().start()
     channel = shake(server)
     with monkeypatch.context() as patched:
-        patched.setattr("zkfake.ensemble.Ensemble.deadline", lambda _: 1 / 0)
+        patched.setattr("zkfake._ensemble.ensemble.Ensemble.deadline", lambda _: 1 / 0)
         channel.send(PING)
         assert channel.read(2)[1]
     with pytest.raises(RuntimeError, match="please report this"):
@@ -527,7 +527,8 @@ def test_a_start_that_fails_leaves_nothing_open(
         else:
             count = iter(range(100))
             patched.setattr(
-                "zkfake.listener.bind", lambda *where: fail() if next(count) == 3 else bind(*where)
+                "zkfake._realtime.listener.bind",
+                lambda *where: fail() if next(count) == 3 else bind(*where),
             )
         with pytest.raises(OSError, match="Too many open files") as caught:
             server.start()

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from zkfake.sessions import Session, SessionTracker, first_session_id, password_of
+from zkfake._ensemble.sessions import Session, SessionTracker, first_session_id, password_of
 
 from ..support import wire
 from ..support.core import START, TICK, World

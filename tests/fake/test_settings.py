@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zkfake import AuthProvider, FakeZooKeeper
-from zkfake.settings import Settings
+from zkfake._settings import Settings
 
 CLASSES = "org.apache.zookeeper.server.auth."
 TOKEN = AuthProvider("token", lambda auth, address: [])

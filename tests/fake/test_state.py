@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kazoo.client import KazooClient
 
-from zkfake import FakeZooKeeper, state
-from zkfake.inspector import SessionView, WatchView
+from zkfake import FakeZooKeeper
+from zkfake._control import seeding as state
+from zkfake._control.views import SessionView, WatchView
 
 from ..support import wire
 from ..support.core import Client, World
@@ -304,7 +305,7 @@ def test_going_back_while_a_member_is_away() -> None:
 
 
 def test_modes_of_watches(world: World) -> None:
-    from zkfake import inspector
+    from zkfake._control import views as inspector
 
     client = world.client()
     for mode in (0, 1):

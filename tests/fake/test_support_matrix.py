@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from zkfake import support_matrix
-from zkfake.operations import OPERATIONS
-from zkfake.settings import NAMES
+from zkfake import _support_matrix as support_matrix
+from zkfake._protocol.operations import OPERATIONS
+from zkfake._settings import NAMES
 
 PAGE = Path(__file__).parents[2] / "docs" / "support_matrix.md"
 
@@ -26,6 +26,6 @@ def test_a_page_that_is_not_current(tmp_path: Path, capsys: pytest.CaptureFixtur
     page = tmp_path / "page.md"
     page.write_text("old", "utf-8")
     assert support_matrix.main(["--check", str(page)]) == 1
-    assert f"run: python -m zkfake.support_matrix --write {page}" in capsys.readouterr().err
+    assert f"run: python -m zkfake._support_matrix --write {page}" in capsys.readouterr().err
     assert support_matrix.main(["--write", str(page)]) == 0
     assert support_matrix.main(["--check", str(page)]) == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zkfake.timers import Timers
+from zkfake._timers import Timers
 
 from ..support import wire
 from ..support.core import Client, World

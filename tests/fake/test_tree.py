@@ -7,12 +7,21 @@ from typing import TYPE_CHECKING
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from zkfake.acl import OPEN, READ_ONLY
-from zkfake.hashset import JavaHashSet
-from zkfake.log import CONTAINER, Create, Delete, Log, Operation, SetAcl, SetData, Transaction
-from zkfake.paths import split
-from zkfake.protocol import EventType, Op, Stat
-from zkfake.tree import Change, Tree
+from zkfake._database.acl import OPEN, READ_ONLY
+from zkfake._database.hashset import JavaHashSet
+from zkfake._database.log import (
+    CONTAINER,
+    Create,
+    Delete,
+    Log,
+    Operation,
+    SetAcl,
+    SetData,
+    Transaction,
+)
+from zkfake._database.paths import split
+from zkfake._database.tree import Change, Tree
+from zkfake._protocol.records import EventType, Op, Stat
 
 from ..support import wire
 from ..support.core import START, World

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zkfake import FakeZooKeeper
-from zkfake.connection import MOST_QUEUED
-from zkfake.turns import ROUND, TURN, TurnQueue
+from zkfake._connection.connection import MOST_QUEUED
+from zkfake._realtime.turns import ROUND, TURN, TurnQueue
 
 from ..support import wire
 from ..support.replies import NO_NODE, OK

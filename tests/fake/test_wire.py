@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zkfake.faults.wire import EVENT, Wire
-from zkfake.timers import Timers
+from zkfake._channel.wire import EVENT, Wire
+from zkfake._timers import Timers
 
 if TYPE_CHECKING:
-    from zkfake.faults.wire import Request
+    from zkfake._channel.wire import Request
 
 GET_DATA = 4
 

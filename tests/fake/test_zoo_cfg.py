@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zkfake import zoo_cfg
-from zkfake.settings import NAMES, Settings
-from zkfake.zoo_cfg import Configuration
+from zkfake import _zoo_cfg as zoo_cfg
+from zkfake._settings import NAMES, Settings
+from zkfake._zoo_cfg import Configuration
 
 if TYPE_CHECKING:
     from pathlib import Path

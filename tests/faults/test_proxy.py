@@ -17,8 +17,8 @@ from kazoo.exceptions import ConnectionLoss
 
 from pytest_zkdict.live import free_port
 from zkfake import FakeZooKeeper
+from zkfake._proxy.hosts import parse
 from zkfake.proxy import ProxyFaults, ZooKeeperProxy
-from zkfake.proxy.hosts import parse
 
 from ..fake.test_faults import CALLED_BY_THE_DRIVER
 from ..support import wire

@@ -69,7 +69,7 @@ def test_what_is_saved_is_loaded_again(history: History, recorded: History, tmp_
 
 
 def test_every_kind_of_event_is_saved(history: History) -> None:
-    from zkfake.history import storage
+    from zkfake._history import storage
 
     assert {type(event).__name__ for event in history.in_order()} == set(storage._KINDS)
 

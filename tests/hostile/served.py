@@ -25,8 +25,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from zkfake import FakeZooKeeper
-from zkfake.connection import Connection
-from zkfake.tls import Tls
+from zkfake._connection.connection import Connection
+from zkfake._realtime.tls import Tls
 
 SETTINGS = {
     "tickTime": 1000,

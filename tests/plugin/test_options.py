@@ -9,7 +9,7 @@ import pytest
 from pytest_zkdict import options
 from pytest_zkdict.live import _installation as installation
 from pytest_zkdict.servers import ZooKeeperServer
-from zkfake import versions
+from zkfake import _versions as versions
 
 THREE_LINES = """
 def test_it(zk_client):

@@ -6,14 +6,14 @@ from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import zkfake.auth
-import zkfake.connection
-import zkfake.ensemble.decisions
-import zkfake.reconfig
-import zkfake.replica
-import zkfake.sasl
+import zkfake._auth.providers
+import zkfake._auth.sasl
+import zkfake._connection.connection
+import zkfake._database.reconfig
+import zkfake._ensemble.decisions
+import zkfake._ensemble.replica
 from zkfake import FakeZooKeeper
-from zkfake.protocol import Code, Op
+from zkfake._protocol.records import Code, Op
 
 from ..support.client import Client
 from ..support.mistakes import Mistakes
@@ -70,58 +70,60 @@ who_is_super = partial(
 
 @MISTAKES.found_by(who_wants_ephemerals)
 def every_create_wants_an_ephemeral(patch: Patch) -> None:
-    patch.setattr(zkfake.replica, "makes_ephemerals", lambda request: True)
+    patch.setattr(zkfake._ensemble.replica, "makes_ephemerals", lambda request: True)
 
 
 @MISTAKES.found_by(who_wants_ephemerals)
 def no_create_wants_an_ephemeral(patch: Patch) -> None:
-    patch.setattr(zkfake.replica, "makes_ephemerals", lambda request: False)
+    patch.setattr(zkfake._ensemble.replica, "makes_ephemerals", lambda request: False)
 
 
 @MISTAKES.found_by(who_may_reconfigure)
 def a_reconfig_changes_nothing(patch: Patch) -> None:
-    patch.setattr(zkfake.reconfig, "reconfigured", lambda membership, *rest: membership.current)
+    patch.setattr(
+        zkfake._database.reconfig, "reconfigured", lambda membership, *rest: membership.current
+    )
 
 
 @MISTAKES.found_by(who_may_reconfigure)
 def the_reply_to_a_reconfig_has_no_stat(patch: Patch) -> None:
-    written = zkfake.connection.written
+    written = zkfake._connection.connection.written
 
     def forgets_the_stat(request: Any, *rest: Any) -> tuple[Code, bytes]:
         error, body = written(request, *rest)
         return error, body[:-68] if request.op is Op.RECONFIG and not error else body
 
-    patch.setattr(zkfake.connection, "written", forgets_the_stat)
+    patch.setattr(zkfake._connection.connection, "written", forgets_the_stat)
 
 
 @MISTAKES.found_by(partial(in_an_ensemble, test_ensembles.groups_and_weights))
 def a_quorum_is_counted_by_heads(patch: Patch) -> None:
-    patch.setattr(zkfake.reconfig.Configuration, "has_quorum", lambda made, there: True)
+    patch.setattr(zkfake._database.reconfig.Configuration, "has_quorum", lambda made, there: True)
 
 
 @MISTAKES.found_by(partial(in_an_ensemble, test_ensembles.what_is_refused_early))
 def nothing_is_refused_early(patch: Patch) -> None:
-    patch.setattr(zkfake.replica, "refusal", lambda *_: Code.OK)
+    patch.setattr(zkfake._ensemble.replica, "refusal", lambda *_: Code.OK)
 
 
 @MISTAKES.found_by(who_is_super)
 def sasl_lets_in_without_a_name(patch: Patch) -> None:
-    patch.setattr(zkfake.sasl.DigestMd5, "_verify", lambda exchange, token: b"rspauth=")
+    patch.setattr(zkfake._auth.sasl.DigestMd5, "_verify", lambda exchange, token: b"rspauth=")
 
 
 @MISTAKES.found_by(who_is_super)
 def super_is_a_user_like_others(patch: Patch) -> None:
-    patch.setattr(zkfake.auth.Sasl, "matches", lambda own, id_, wanted: id_ == wanted)
+    patch.setattr(zkfake._auth.providers.Sasl, "matches", lambda own, id_, wanted: id_ == wanted)
 
 
 @MISTAKES.found_by(partial(serving, test_authentication.test_ids_of_sasl_and_x509_entries))
 def every_text_is_a_subject(patch: Patch) -> None:
-    patch.setattr(zkfake.auth, "is_distinguished_name", lambda text: True)
+    patch.setattr(zkfake._auth.providers, "is_distinguished_name", lambda text: True)
 
 
 @MISTAKES.found_by(partial(serving, test_containers.test_containers_go_one_by_one))
 def a_minute_is_short(patch: Patch) -> None:
-    patch.setattr(zkfake.ensemble.decisions, "_MINUTE", 0)
+    patch.setattr(zkfake._ensemble.decisions, "_MINUTE", 0)
 
 
 @MISTAKES.each

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from kazoo.exceptions import KazooException, NoNodeError
 from kazoo.security import OPEN_ACL_UNSAFE, make_acl
 
-from zkfake.simulation.links import Request, Stream
+from zkfake._simulation.links import Request, Stream
 
 if TYPE_CHECKING:
     import random

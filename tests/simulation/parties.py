@@ -24,7 +24,7 @@ from kazoo.exceptions import KazooException
 
 from zkdict import ABSENT, ANY, Change, Entry, Snapshot, WriteUncertain, ZooKeeperDict
 from zkdict.errors import VersionConflict, ZkDictError
-from zkfake.log import Create, Delete, SetData
+from zkfake._database.log import Create, Delete, SetData
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

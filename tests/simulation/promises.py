@@ -10,14 +10,7 @@ from typing import TYPE_CHECKING
 
 from kazoo.exceptions import KazooException
 
-from zkfake.history import (
-    Disconnected,
-    Reply,
-    Sent,
-    ServerEvent,
-    StateChange,
-    WatchEvent,
-)
+from zkfake.history import Disconnected, Reply, Sent, ServerEvent, StateChange, WatchEvent
 from zkfake.simulation import Simulation
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from kazoo.exceptions import KazooException
 
+from zkfake._simulation.kinds import CLIENTS, SERVERS
 from zkfake.history import Fault
 from zkfake.simulation import Profile, Simulation
-from zkfake.simulation.kinds import CLIENTS, SERVERS
 
 from .schedulers import deposed_jobs
 

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from zkdict import State, WriteUncertain
 from zkdict._copy.feed import Feed
+from zkfake._simulation.kinds import CLIENTS, SERVERS
 from zkfake.simulation import Simulation, sweep
-from zkfake.simulation.kinds import CLIENTS, SERVERS
 
 from ..support.mistakes import caught
 from . import enemies

@@ -19,8 +19,8 @@ from kazoo.exceptions import KazooException
 from kazoo.protocol.states import KeeperState
 
 from zkdict import State, VersionConflict, WriteUncertain, ZkDictError, ZooKeeperDict
+from zkfake._simulation.links import Request, Stream
 from zkfake.simulation import Simulation
-from zkfake.simulation.links import Request, Stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from zkfake.faults.servers import ServerFaults
+from zkfake._control.server_faults import ServerFaults
 
 PAGE = Path(__file__).parents[2] / "docs" / "simulation.md"
 EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)

@@ -15,8 +15,8 @@ from kazoo.exceptions import LockTimeout, NoNodeError
 from zkfake.simulation import Simulation, SimulationTimeout, sweep
 
 if TYPE_CHECKING:
-    from zkfake.faults.outages import Outage
-    from zkfake.simulation.tasks import Task
+    from zkfake._channel.outages import Outage
+    from zkfake._simulation.tasks import Task
 
 # -- Counter
 

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zkfake.faults.frames import FrameSplitter, read_request
+from zkfake._protocol.frames import FrameSplitter, read_request
+from zkfake._simulation.links import Stream
+from zkfake._simulation.scheduler import Scheduler
+from zkfake._simulation.sockets import select, socket_pair
 from zkfake.simulation import Simulation
-from zkfake.simulation.links import Stream
-from zkfake.simulation.scheduler import Scheduler
-from zkfake.simulation.sockets import select, socket_pair
 
 
 def _frame(payload: bytes) -> bytes:

@@ -25,8 +25,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zkfake.simulation import Simulation, SimulationBlocked, patches
-from zkfake.simulation.ordered import OrderedSet
+from zkfake._simulation import patches
+from zkfake._simulation.ordered_set import OrderedSet
+from zkfake.simulation import Simulation, SimulationBlocked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from zkfake.ensemble.applying import Applying
-from zkfake.ensemble.links import Links
+from zkfake._ensemble.applying import Applying
+from zkfake._ensemble.links import Links
 
 from ..ensemble.mistakes import MISTAKES
 from . import promises

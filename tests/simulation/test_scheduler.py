@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from zkfake._simulation.scheduler import Scheduler
 from zkfake.simulation import (
     Simulation,
     SimulationDeadlock,
@@ -22,7 +23,6 @@ from zkfake.simulation import (
     SimulationTimeout,
     TaskFailed,
 )
-from zkfake.simulation.scheduler import Scheduler
 
 
 @given(st.lists(st.integers(0, 10_000_000), min_size=1, max_size=20), st.floats(0, 1))

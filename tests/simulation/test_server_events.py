@@ -10,7 +10,7 @@ from typing import get_args
 import pytest
 from kazoo.exceptions import KazooException
 
-from zkfake.ensemble.events import Name
+from zkfake._ensemble.events import Name
 from zkfake.history import Connected, Reply, ServerEvent
 from zkfake.simulation import Simulation
 

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kazoo.exceptions import KazooException
 
-from zkfake.history import Reply, Sent, shown
-from zkfake.operations import OPERATIONS
-from zkfake.protocol import Code
+from zkfake._history import shown
+from zkfake._protocol.operations import OPERATIONS
+from zkfake._protocol.records import Code
+from zkfake.history import Reply, Sent
 from zkfake.simulation import Simulation
 
 

@@ -11,7 +11,8 @@ from kazoo.handlers.threading import SequentialThreadingHandler
 from kazoo.recipe.lease import NonBlockingLease
 from kazoo.retry import KazooRetry
 
-from zkfake.simulation import Simulation, UnsupportedKazoo, patches, supported
+from zkfake._simulation import patches, supported
+from zkfake.simulation import Simulation, UnsupportedKazoo
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kazoo.handlers.threading import KazooTimeoutError
 
-from zkfake.simulation import Simulation, SimulationTimeout, sync
+from zkfake._simulation import sync
+from zkfake.simulation import Simulation, SimulationTimeout
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,10 +5,10 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Any
 
-from zkfake.connection import Connection
-from zkfake.ensemble import Ensemble
-from zkfake.replica import Replica
-from zkfake.settings import Settings
+from zkfake._connection.connection import Connection
+from zkfake._ensemble.ensemble import Ensemble
+from zkfake._ensemble.replica import Replica
+from zkfake._settings import Settings
 
 from . import wire
 from .replies import OK, Event, Reply, Stat, take_apart
@@ -17,7 +17,7 @@ from .wire import OPS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from zkfake.protocol import Id
+    from zkfake._protocol.records import Id
 
 START = 1_700_000_000_000
 TICK = 2000

@@ -15,7 +15,7 @@ from zkfake import FakeZooKeeper
 from zkfake.proxy import ZooKeeperProxy
 
 if TYPE_CHECKING:
-    from zkfake.faults.connections import ConnectionFaults
+    from zkfake._channel.connections import ConnectionFaults
 
 PATIENCE = 60.0
 """Seconds; nobody waits as long unless something is broken."""

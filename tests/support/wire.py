@@ -1,7 +1,7 @@
 """The raw client: frames as plain bytes, channels that carry them.
 
 Everything here is written from the protocol's description alone and shares no line with
-`zkfake.jute` or `zkfake.protocol`: a mistake made there cannot hide behind the same mistake here.
+`zkfake._protocol`: a mistake made there cannot hide behind the same mistake here.
 
 Rules that live here: the framing of requests and replies, the layout of each request record, the
 password a server derives from a session id, and what it means for a connection to be quiet (a ping

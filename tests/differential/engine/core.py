@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import time
 
-from zkfake.connection import Connection
-from zkfake.ensemble import Ensemble
-from zkfake.replica import Replica
-from zkfake.settings import Settings
+from zkfake._connection.connection import Connection
+from zkfake._ensemble.ensemble import Ensemble
+from zkfake._ensemble.replica import Replica
+from zkfake._settings import Settings
 
 from ...support.wire import Channel, Frames, SilenceError
 from .servers import fake_settings

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from zkfake import FakeZooKeeper
-from zkfake.ensemble import Ensemble
-from zkfake.ensemble.leading import Leading
+from zkfake._ensemble.ensemble import Ensemble
+from zkfake._ensemble.leading import Leading
 
 from ..engine import servers
 from ..engine.driver import Pair
@@ -25,7 +25,7 @@ from ..programs import program
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from zkfake.ensemble.role import Member
+    from zkfake._ensemble.role import Member
 
 PROGRAMS = 6
 STEPS = 100

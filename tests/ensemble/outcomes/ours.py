@@ -12,7 +12,7 @@ from .world import INIT_LIMIT, LONG, SYNC_LIMIT, TICK, DisturbedError, Line, Wor
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from zkfake.faults.outages import Outage
+    from zkfake._channel.outages import Outage
 
     from .scenarios import Scenario
     from .world import Outcome

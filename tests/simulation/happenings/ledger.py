@@ -16,6 +16,10 @@ import re
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
+from zkfake._database.log import Create, Delete, SetData
+from zkfake._protocol.jute import Reader
+from zkfake._protocol.operations import OPERATIONS
+from zkfake._protocol.records import Code, Op
 from zkfake.history import (
     Connected,
     Disconnected,
@@ -26,15 +30,11 @@ from zkfake.history import (
     StateChange,
     WatchEvent,
 )
-from zkfake.jute import Reader
-from zkfake.log import Create, Delete, SetData
-from zkfake.operations import OPERATIONS
-from zkfake.protocol import Code, Op
 
 from .world import SESSION
 
 if TYPE_CHECKING:
-    from zkfake.log import Transaction
+    from zkfake._database.log import Transaction
     from zkfake.simulation import Simulation
 
     from .world import Run

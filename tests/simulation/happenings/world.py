@@ -17,7 +17,7 @@ from zkfake.simulation import Simulation
 if TYPE_CHECKING:
     from kazoo.client import KazooClient
 
-    from zkfake.log import Transaction
+    from zkfake._database.log import Transaction
 
 SESSION = 8.0
 SESSIONS = (SESSION, SESSION, 30.0)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from kazoo.exceptions import NoNodeError, NotEmptyError
 from kazoo.recipe.cache import TreeCache
 
-from zkfake.log import Create
+from zkfake._database.log import Create
 
 from .judges import judge_locks
 from .kinds import BROKEN, ERROR, ERRORS, FROZEN, OVER, WAITS

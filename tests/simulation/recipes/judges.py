@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zkfake.log import Create, Delete
+from zkfake._database.log import Create, Delete
 
 from .kinds import ITSELF, LEFT, ORPHAN, TWIN, WAITS
 

@@ -21,17 +21,17 @@ from typing import TYPE_CHECKING, Any
 
 from kazoo.protocol.states import KazooState
 
+from zkfake._database.log import Create, Transaction
+from zkfake._protocol.records import Op
 from zkfake.history import Reply, Sent, StateChange
-from zkfake.log import Create, Transaction
-from zkfake.protocol import Op
 
 from .kinds import BROKEN, DELETED, ERROR, ERRORS, LATE, PAUSED, TOLD, UNAWARE, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from zkfake._database.tree import Tree
     from zkfake.simulation import Simulation
-    from zkfake.tree import Tree
 
 
 class Truth:

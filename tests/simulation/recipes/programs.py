@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from zkfake.log import SetData
+from zkfake._database.log import SetData
+from zkfake._simulation.servers import EPOCH
 from zkfake.simulation import Simulation, sweep
-from zkfake.simulation.servers import EPOCH
 
 from .caches import lease, tree_cache
 from .groups import barrier, double_barrier, partitioner, party

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from kazoo.exceptions import KazooException
 
-from zkfake.log import Create, Delete
+from zkfake._database.log import Create, Delete
 
 from .kinds import (
     DEAF,

@@ -1,0 +1,116 @@
+"""The faults that wait for a request, by what they do to it.
+
+Rules that live here: a rule says which requests it is for by ``client``, ``operation`` (ZooKeeper's
+own name, or ``connect``), ``path`` (``*`` matches as in `fnmatch`) and ``number``, the place in the
+run; ``nth`` skips the matches before it, ``times`` says how many from there on are hit, ``None``
+all. A rule ends with ``cancel()``, with its ``with`` block, or with `RequestFaults.heal`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic
+
+from zkfake._channel.outages import Outages
+from zkfake._channel.rules import Match, R, Rules
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from zkfake._channel.outages import World
+    from zkfake._channel.rules import Point, Rule
+
+__all__ = ["RequestFaults"]
+
+
+class RequestFaults(Outages, Generic[R]):
+    """The part of the faults that concerns single requests."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
+        self._rules: Rules[R] = Rules(world)
+
+    def drop_before_request(
+        self,
+        client: Any = None,
+        *,
+        operation: str | None = None,
+        path: str | None = None,
+        number: int | None = None,
+        nth: int = 1,
+        times: int | None = 1,
+    ) -> Rule:
+        """Break the connection when a matching request is about to reach the server."""
+        match = Match(self._owner(client), operation, path, number)
+        return self._rules.add("drop before request", "before_request", match, nth, times, _lose)
+
+    def drop_before_reply(
+        self,
+        client: Any = None,
+        *,
+        operation: str | None = None,
+        path: str | None = None,
+        number: int | None = None,
+        nth: int = 1,
+        times: int | None = 1,
+    ) -> Rule:
+        """Break the connection when a matching request was carried out: its reply is lost."""
+        match = Match(self._owner(client), operation, path, number)
+        return self._rules.add("drop before reply", "before_reply", match, nth, times, _lose)
+
+    def drop_after_reply(
+        self,
+        client: Any = None,
+        *,
+        operation: str | None = None,
+        path: str | None = None,
+        number: int | None = None,
+        nth: int = 1,
+        times: int | None = 1,
+    ) -> Rule:
+        """Break the connection right behind the reply to a matching request."""
+        match = Match(self._owner(client), operation, path, number)
+        return self._rules.add("drop after reply", "after_reply", match, nth, times, _lose)
+
+    def upon(
+        self,
+        action: Callable[[], object],
+        client: Any = None,
+        *,
+        point: Point = "before_request",
+        operation: str | None = None,
+        path: str | None = None,
+        number: int | None = None,
+        nth: int = 1,
+        times: int | None = 1,
+    ) -> Rule:
+        """Call ``action`` when a matching request is at ``point``, most usefully another method of
+        this object.
+
+        ``action`` runs while everybody else stands still, and must not block. The request goes on
+        its way afterwards.
+        """
+        match = Match(self._owner(client), operation, path, number)
+
+        def act(_request: R) -> bool:
+            self._act(action)
+            return False
+
+        name = getattr(action, "__name__", "action")
+        return self._rules.add(f"upon: {name}", point, match, nth, times, act)
+
+    def heal(self) -> None:
+        """End every outage and every rule."""
+        with self._world.at_work():
+            self._rules.clear()
+            super().heal()
+
+    def _owner(self, client: Any) -> Callable[[R], bool] | None:
+        """Tells the requests of a client; ``None`` where all are meant."""
+        raise NotImplementedError
+
+    def _act(self, action: Callable[[], object]) -> None:
+        action()
+
+
+def _lose(_request: object) -> bool:
+    return True

@@ -1,0 +1,190 @@
+"""Faults that wait for their request.
+
+Rules that live here: a rule looks at requests at one point of their way, by client, operation, path
+and place in the run; it skips ``nth - 1`` matches and strikes the next ``times``. Pings are not
+requests of anybody's: no rule sees them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
+
+from zkfake._channel.outages import check_choice
+from zkfake._protocol.frames import OPERATION_NAMES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from typing_extensions import Self
+
+    from zkfake._channel.outages import World
+    from zkfake._protocol.frames import RequestHead
+
+__all__ = ["Match", "Point", "Request", "Rule", "Rules"]
+
+Point = Literal["before_request", "before_reply", "after_reply"]
+"""Where a request is: about to reach the server; carried out, with its reply about to leave; and
+right behind that reply.
+"""
+
+_POINTS = ("before_request", "before_reply", "after_reply")
+
+
+class Request(Protocol):
+    """One request on its way from a client to a server. ``str()`` of it tells whose and what."""
+
+    @property
+    def number(self) -> int:
+        """Its place among all requests of the run, from 1; 0 for pings."""
+
+    @property
+    def head(self) -> RequestHead: ...
+
+
+R = TypeVar("R", bound=Request)
+
+
+@dataclass(frozen=True, slots=True)
+class Match(Generic[R]):
+    """Which requests a rule is for. ``client`` tells whether a request is one of its client's."""
+
+    client: Callable[[R], bool] | None
+    operation: str | None
+    path: str | None
+    number: int | None
+
+    def __post_init__(self) -> None:
+        if self.operation is not None:
+            check_choice("operation", self.operation, OPERATION_NAMES)
+        if self.path is not None and not isinstance(self.path, str):
+            raise TypeError(f"path={self.path!r}; expected a str")
+
+    def __call__(self, request: R) -> bool:
+        head = request.head
+        return (
+            (self.client is None or self.client(request))
+            and (self.operation is None or head.operation == self.operation)
+            and (self.number is None or request.number == self.number)
+            and (self.path is None or any(fnmatchcase(path, self.path) for path in head.paths))
+        )
+
+
+class Rule:
+    """A fault that waits for its requests. ``hits`` lists those that it struck."""
+
+    def __init__(
+        self,
+        rules: Rules[Any],
+        name: str,
+        point: Point,
+        match: Match[Any],
+        nth: int,
+        times: int | None,
+        action: Callable[[Any], bool],
+    ) -> None:
+        check_choice("point", point, _POINTS)
+        if nth < 1 or (times is not None and times < 1):
+            raise ValueError(f"nth={nth} and times={times} count from 1")
+        self._rules = rules
+        self._match = match
+        self._skip = nth - 1
+        self._left = times
+        self._action = action
+        self.name = name
+        self.point = point
+        self.hits: list[str] = []
+
+    def consider(self, request: Any) -> bool:
+        """Whether the connection is to be lost."""
+        if not self._match(request):
+            return False
+        if self._skip:
+            self._skip -= 1
+            return False
+        self.hits.append(str(request))  # before it may be over: somebody waits for the one or other
+        if self._left is not None:
+            self._left -= 1
+            if not self._left:
+                self.cancel()
+        self._rules.struck(self, request)
+        return self._action(request)
+
+    @property
+    def over(self) -> bool:
+        """Whether it will strike no more."""
+        return self not in self._rules
+
+    def wait(self, timeout: float | None = None, *, hits: int = 1) -> bool:
+        """Wait until it has struck so many times, or never will, or until ``timeout`` seconds have
+        passed. Whether it has.
+        """
+        return self._rules.wait_for(lambda: len(self.hits) >= hits or self.over, timeout) and (
+            len(self.hits) >= hits
+        )
+
+    def cancel(self) -> None:
+        """It will strike no more."""
+        self._rules.forget(self)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.cancel()
+
+    def __repr__(self) -> str:
+        return f"<{self.name}, {len(self.hits)} hits{', over' if self.over else ''}>"
+
+
+class Rules(Generic[R]):
+    """The rules of one fake."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._rules: dict[Rule, None] = {}
+        self.wait_for = world.wait_for
+
+    def __len__(self) -> int:
+        return len(self._rules)
+
+    def __contains__(self, rule: Rule) -> bool:
+        return rule in self._rules
+
+    def add(
+        self,
+        name: str,
+        point: Point,
+        match: Match[R],
+        nth: int,
+        times: int | None,
+        action: Callable[[R], bool],
+    ) -> Rule:
+        """``action`` says whether the request's connection is to be lost."""
+        rule = Rule(self, name, point, match, nth, times, action)
+        with self._world.acting():
+            self._rules[rule] = None
+        return rule
+
+    def consider(self, point: Point, request: R) -> bool:
+        """Whether a rule has the request's connection lost."""
+        lost = False
+        for rule in list(self._rules):
+            if rule.point == point and not rule.over and rule.consider(request):
+                lost = True
+        return lost
+
+    def struck(self, rule: Rule, request: R) -> None:
+        """A rule hits a request."""
+        self._world.note(rule.name, str(request))
+        self._world.tell()
+
+    def forget(self, rule: Rule) -> None:
+        with self._world.at_work():
+            if self._rules.pop(rule, self) is None:
+                self._world.tell()
+
+    def clear(self) -> None:
+        for rule in list(self._rules):
+            self.forget(rule)

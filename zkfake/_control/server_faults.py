@@ -1,0 +1,282 @@
+"""What can happen to the servers of an ensemble and to the links between them.
+
+Rules that live here: servers have the numbers 1, 2, ... of their places in the ensemble; ``None``,
+where it is allowed, is the one that leads at the moment. Stopping a server keeps what is on its
+disk. Nothing here loses a committed transaction: that the ensemble would not either.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from zkfake._channel.outages import (
+    Outage,
+    Outages,
+    World,
+    check_choice,
+    check_server,
+    milliseconds,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from zkfake._ensemble.ensemble import Ensemble
+    from zkfake._ensemble.replica import Replica
+
+__all__ = ["ServerFaults", "ServerWorld", "Way"]
+
+Way = Literal["both", "out", "in"]
+"""Both ways, or only what goes out of the server named first, or only what comes in to it."""
+
+
+class ServerWorld(World, Protocol):
+    """The driver of a fake: it has servers that can be told what to do."""
+
+    @property
+    def ensemble(self) -> Ensemble: ...
+    @property
+    def replicas(self) -> Sequence[Replica]: ...
+    def call(self, action: Callable[[], object]) -> None:
+        """Let the core do something, and see to what came of it."""
+
+    def stop_server(self, number: int) -> None: ...
+    def start_server(self, number: int) -> None: ...
+
+
+class ServerFaults(Outages):
+    """The part of the faults that concerns servers."""
+
+    _world: ServerWorld
+
+    def __init__(self, world: ServerWorld) -> None:
+        super().__init__(world)
+        self._changes: dict[tuple[object, str], list[list[tuple[int, int]]]] = {}
+        """What attributes were before, and are by each outage that changes them."""
+
+    @property
+    def server_count(self) -> int:
+        """How many servers there are, stopped ones and observers included."""
+        return len(self._world.replicas)
+
+    def stop_server(self, server: int | None = None, *, duration: float | None = None) -> Outage:
+        """Stop a server: its connections break, new ones are refused. It comes back with the log it
+        had.
+        """
+        world = self._world
+        with world.acting():
+            number = self._number(server)
+            outage = Outage(world, "stop server", str(number), lambda: world.start_server(number))
+            return self._begin(outage, lambda: world.stop_server(number), duration)
+
+    def cut_power(self, server: int | None = None, *, duration: float | None = None) -> Outage:
+        """Stop a server as a loss of power does: what it had accepted and its disk had not synced
+        is lost. Without `slow_disk` there is nothing of that.
+
+        A server acknowledges what its disk has synced, so nothing is lost that was acknowledged.
+        """
+        world = self._world
+        with world.acting():
+            number = self._number(server)
+
+            def cut() -> None:
+                world.stop_server(number)
+                world.call(world.replicas[number - 1].lose_power)
+
+            outage = Outage(world, "cut power", str(number), lambda: world.start_server(number))
+            return self._begin(outage, cut, duration)
+
+    def lose_quorum(self, *, duration: float | None = None) -> Outage:
+        """Stop servers, those with the highest numbers first, until the rest is no quorum."""
+        world = self._world
+        with world.acting():
+            config = world.ensemble.config
+            left = [r.id for r in world.replicas if r.running and r.id in config.voters]
+            stopped: list[int] = []
+            while left and config.has_quorum(left):
+                stopped.append(left.pop())
+
+            def stop() -> None:
+                for number in stopped:
+                    world.stop_server(number)
+
+            def start() -> None:
+                for number in stopped:
+                    world.start_server(number)
+
+            outage = Outage(world, "lose quorum", f"servers {stopped}", start)
+            return self._begin(outage, stop, duration)
+
+    def isolate(
+        self, server: int | None = None, *, way: Way = "both", duration: float | None = None
+    ) -> Outage:
+        """Cut a server off from all others: both ways, or only what goes ``"out"`` or ``"in"``.
+
+        Its clients still reach it, and read what it knew, until it notices.
+        """
+        with self._world.acting():
+            number = self._number(server)
+            others = [other for other in range(1, self.server_count + 1) if other != number]
+            text = f"{number}, {way}"
+            return self._cut("isolate server", text, number, others, way, duration)
+
+    def partition_servers(
+        self, one: int, other: int, *, way: Way = "both", duration: float | None = None
+    ) -> Outage:
+        """Cut the link between two servers: both ways, or only what goes ``"out"`` of ``one`` or
+        ``"in"``.
+        """
+        with self._world.acting():
+            one, other = self._number(one), self._number(other)
+            text = f"{one} and {other}, {way}"
+            return self._cut("partition servers", text, one, [other], way, duration)
+
+    def _cut(
+        self,
+        name: str,
+        text: str,
+        one: int,
+        others: Iterable[int],
+        way: Way,
+        duration: float | None,
+    ) -> Outage:
+        check_choice("way", way, ("both", "out", "in"))
+        cuts = [(one, other) for other in others] if way != "in" else []
+        cuts += [(other, one) for other in others] if way != "out" else []
+        world = self._world
+
+        def cut() -> None:
+            for source, target in cuts:
+                world.ensemble.cut(source, target)
+
+        def mend() -> None:
+            for source, target in cuts:
+                world.ensemble.mend(source, target)
+
+        outage = Outage(world, name, text, lambda: world.call(mend))
+        return self._begin(outage, lambda: world.call(cut), duration)
+
+    def freeze(self, server: int | None = None, *, duration: float | None = None) -> Outage:
+        """Let a server apply nothing more: it goes on to serve reads, of what it had applied."""
+        world = self._world
+        with world.acting():
+            number = self._number(server)
+            applying = world.replicas[number - 1].applying
+            outage = Outage(
+                world, "freeze server", str(number), lambda: world.call(applying.unfreeze)
+            )
+            return self._begin(outage, applying.freeze, duration)
+
+    def lag(
+        self,
+        server: int | None,
+        lag: tuple[float, float],
+        *,
+        duration: float | None = None,
+    ) -> Outage:
+        """Let a server apply each transaction a range of seconds after its commit."""
+        milli = milliseconds(lag)
+        with self._world.acting():
+            number = self._number(server)
+            applying = self._world.replicas[number - 1].applying
+            text = f"server {number}, {lag[0]} to {lag[1]} s"
+            return self._change("lag", text, applying, "lag", milli, duration)
+
+    def slow_disk(
+        self,
+        server: int | None,
+        sync_time: tuple[float, float],
+        *,
+        duration: float | None = None,
+    ) -> Outage:
+        """Let a server's disk take a range of seconds to sync: it acknowledges proposals so late.
+
+        A write is slow when a quorum needs that server, or when it is the only one there is.
+        """
+        milli = milliseconds(sync_time)
+        with self._world.acting():
+            number = self._number(server)
+            disk = self._world.replicas[number - 1].disk
+            text = f"server {number}, {sync_time[0]} to {sync_time[1]} s"
+            return self._change("slow disk", text, disk, "sync_time", milli, duration)
+
+    def _change(
+        self,
+        name: str,
+        text: str,
+        place: object,
+        attribute: str,
+        value: tuple[int, int],
+        duration: float | None,
+    ) -> Outage:
+        """An attribute has another value. Of several such outages the youngest counts."""
+        changes = self._changes.setdefault((place, attribute), [])
+        own = [value]  # a list of its own: equal values are still different changes
+
+        def change() -> None:
+            if not changes:
+                changes.append([getattr(place, attribute)])
+            changes.append(own)
+            setattr(place, attribute, value)
+
+        def restore() -> None:
+            changes[:] = [each for each in changes if each is not own]
+            setattr(place, attribute, changes[-1][0])
+            if len(changes) == 1:
+                changes.clear()
+
+        world = self._world
+        outage = Outage(world, name, text, lambda: world.call(restore))
+        return self._begin(outage, lambda: world.call(change), duration)
+
+    def skew_clock(
+        self, server: int | None, seconds: float, *, duration: float | None = None
+    ) -> Outage:
+        """Put a server's clock forward, or back where ``seconds`` is negative.
+
+        While it leads, znodes get their times from it, and the age of TTL znodes goes by it.
+        Sessions do not: they go by the time that passes.
+        """
+        with self._world.acting():
+            number = self._number(server)
+            replica = self._world.replicas[number - 1]
+            offset = round(seconds * 1000)
+
+            def change() -> None:
+                replica.clock_offset += offset
+
+            def restore() -> None:
+                replica.clock_offset -= offset
+
+            text = f"server {number}, {seconds:+} s"
+            return self._begin(Outage(self._world, "skew clock", text, restore), change, duration)
+
+    def slow_servers(
+        self, one: int, other: int, latency: tuple[float, float], *, duration: float | None = None
+    ) -> Outage:
+        """Give the link between two servers another latency, a range of seconds one way."""
+        milli = milliseconds(latency)
+        with self._world.acting():
+            one, other = self._number(one), self._number(other)
+            links = self._world.ensemble.links
+
+            def change() -> None:
+                links.set_latency(one, other, milli)
+                links.set_latency(other, one, milli)
+
+            def restore() -> None:
+                links.set_latency(one, other, None)
+                links.set_latency(other, one, None)
+
+            text = f"{one} and {other}, {latency[0]} to {latency[1]} s"
+            outage = Outage(self._world, "slow servers", text, restore)
+            return self._begin(outage, change, duration)
+
+    def _number(self, server: int | None) -> int:
+        """A server's number; ``None`` is the leader."""
+        if server is None:
+            leader = self._world.ensemble.leader
+            if leader is None:
+                raise RuntimeError("no server leads at the moment")
+            return leader.id
+        return check_server(server, self.server_count)

@@ -1,0 +1,129 @@
+"""The transaction log: what the leader has decided, in the one order that all servers apply it in.
+
+A transaction carries outcomes, not wishes: the final path of a sequential znode, the next version,
+the expanded ACL. Applying it needs neither the client nor the clock, so a tree is a pure function
+of the log up to its zxid. A request that failed is a transaction too, without operations: it uses a
+zxid like any other.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from zkfake._protocol.records import Acls, Code, Op
+
+CONTAINER = -1
+"""`Create.reap` of a container znode."""
+
+
+class Create(NamedTuple):
+    """``owner``: the session of an ephemeral znode, else 0. ``reap``: `CONTAINER`, a TTL in
+    milliseconds, or 0.
+
+    ``parent_cversion``: the parent's count of creates from now on.
+    """
+
+    path: str
+    data: bytes | None
+    acl: Acls
+    owner: int
+    reap: int
+    parent_cversion: int
+
+
+class Delete(NamedTuple):
+    path: str
+
+
+class SetData(NamedTuple):
+    path: str
+    data: bytes | None
+    version: int
+
+
+class SetAcl(NamedTuple):
+    path: str
+    acl: Acls
+    aversion: int
+
+
+class Check(NamedTuple):
+    """Changes nothing; keeps its place among the results of a multi."""
+
+    path: str
+
+
+Operation = Create | Delete | SetData | SetAcl | Check
+
+
+class Transaction(NamedTuple):
+    """One entry of the log.
+
+    ``time`` is the leader's clock, milliseconds since the epoch. ``error`` is not 0 where the
+    request failed; ``failed_at`` is then the place in a multi. ``timeout`` belongs to createSession
+    alone.
+    """
+
+    zxid: int
+    time: int
+    session_id: int
+    op: Op
+    operations: tuple[Operation, ...] = ()
+    error: Code = Code.OK
+    failed_at: int = 0
+    timeout: int = 0
+
+
+class Log:
+    """Transactions, oldest first, each with a higher zxid than the one before."""
+
+    def __init__(self, zxid: int, keep: int | None = None) -> None:
+        """``zxid``: of the state that the log goes on from. ``keep``: transactions to remember, all
+        by default.
+        """
+        self._entries: deque[Transaction] = deque(maxlen=keep)
+        self.start = zxid
+        """The zxid below the oldest transaction remembered, where all are kept or `trim` drops
+        them.
+        """
+        self.last_zxid = zxid
+
+    def append(self, transaction: Transaction) -> None:
+        self._entries.append(transaction)
+        self.last_zxid = transaction.zxid
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __iter__(self) -> Iterator[Transaction]:
+        return iter(self._entries)
+
+    def after(self, zxid: int) -> list[Transaction]:
+        """The remembered transactions above ``zxid``, oldest first. Cost: linear in them."""
+        found: list[Transaction] = []
+        for transaction in reversed(self._entries):
+            if transaction.zxid <= zxid:
+                break
+            found.append(transaction)
+        found.reverse()
+        return found
+
+    def floor(self, zxid: int) -> int | None:
+        """The highest zxid up to ``zxid`` that the log knows; ``None`` where it does not reach back
+        so far. Cost: linear in the transactions above it.
+        """
+        for transaction in reversed(self._entries):
+            if transaction.zxid <= zxid:
+                return transaction.zxid
+        return self.start if self.start <= zxid else None
+
+    def truncate(self, zxid: int) -> None:
+        """Forgets what is above ``zxid``: it was never committed."""
+        while self._entries and self._entries[-1].zxid > zxid:
+            self._entries.pop()
+        self.last_zxid = self._entries[-1].zxid if self._entries else self.start
+
+    def trim(self, zxid: int, keep: int) -> None:
+        """Forgets the oldest transactions up to ``zxid``, but remembers ``keep``."""
+        while len(self._entries) > keep and self._entries[0].zxid <= zxid:
+            self.start = self._entries.popleft().zxid

@@ -1,0 +1,302 @@
+"""Znodes, their ``Stat``, and what a transaction does to them.
+
+The tree is a pure function of the transactions applied to it: it knows no clock, client, session or
+other server. A znode is a frozen value that trees, snapshots and forks share. All rules of Stat
+arithmetic live here:
+
+* create: czxid = mzxid = pzxid = the transaction's zxid, ctime = mtime = its time, all versions 0;
+* setData: mzxid, mtime and version; setACL: aversion alone; a child made or deleted: the parent's
+  pzxid alone;
+* the server counts the *creates* of children, and clients see ``cversion = 2 * creates -
+  children``, as an int32;
+* a child list and a session's ephemerals iterate in the order of Java's hash sets (see
+  `zkfake._database.hashset`).
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from typing import Any, ClassVar, NamedTuple
+
+from zkfake._database import quota
+from zkfake._database.acl import OPEN, READ_ONLY
+from zkfake._database.hashset import JavaHashSet
+from zkfake._database.log import Check, Create, Delete, SetAcl, SetData, Transaction
+from zkfake._database.paths import ROOT, split
+from zkfake._protocol.jute import pack_strings
+from zkfake._protocol.records import Acls, EventType, Op, Stat, pack_stat
+
+_CREATED, _DATA_CHANGED, _CLOSE_SESSION = (
+    EventType.CREATED,
+    EventType.DATA_CHANGED,
+    Op.CLOSE_SESSION,
+)
+
+SPECIAL_PATHS = frozenset((ROOT, "/zookeeper", "/zookeeper/quota", "/zookeeper/config"))
+"""What nobody can delete."""
+
+
+class Znode(NamedTuple):
+    """A znode. ``creates`` counts the children ever made; ``owner`` and ``reap`` are as in
+    `zkfake._database.log.Create`.
+    """
+
+    data: bytes | None
+    acl: Acls
+    czxid: int
+    mzxid: int
+    ctime: int
+    mtime: int
+    pzxid: int
+    version: int = 0
+    creates: int = 0
+    aversion: int = 0
+    owner: int = 0
+    reap: int = 0
+
+    # Nearly every request comes by here. So the fields are taken apart and put together by their
+    # places: _replace() costs four times as much.
+
+    def written(self, data: bytes | None, version: int, zxid: int, time: int) -> "Znode":
+        """After its data was set."""
+        _, acl, czxid, _, ctime, _, pzxid, _, creates, aversion, owner, reap = self
+        return _znode(
+            (data, acl, czxid, zxid, ctime, time, pzxid, version, creates, aversion, owner, reap)
+        )
+
+    def with_children(self, creates: int, zxid: int) -> "Znode":
+        """After a child was made or deleted."""
+        data, acl, czxid, mzxid, ctime, mtime, _, version, _, aversion, owner, reap = self
+        return _znode(
+            (data, acl, czxid, mzxid, ctime, mtime, zxid, version, creates, aversion, owner, reap)
+        )
+
+    def stat(self, children: int) -> Stat:
+        """Its statistics while it has that many children."""
+        return Stat._make(self._stat(children))
+
+    def packed_stat(self, children: int) -> bytes:
+        """The same in jute's form."""
+        return pack_stat(*self._stat(children))
+
+    def _stat(self, children: int) -> tuple[int, ...]:
+        """The fields of a `Stat` in their order."""
+        data, _, czxid, mzxid, ctime, mtime, pzxid, version, creates, aversion, owner, _ = self
+        cversion = 2 * creates - children
+        if not -0x80000000 <= cversion <= 0x7FFFFFFF:
+            cversion = ((cversion + 0x80000000) & 0xFFFFFFFF) - 0x80000000
+        size = 0 if data is None else len(data)
+        return (
+            czxid,
+            mzxid,
+            ctime,
+            mtime,
+            version,
+            cversion,
+            aversion,
+            owner,
+            size,
+            children,
+            pzxid,
+        )
+
+
+_znode = Znode._make
+
+
+class Change(NamedTuple):
+    """What one operation did.
+
+    ``type`` is ``None`` where nobody is told (setACL, check). ``acl`` is the access list of the
+    znode (a deleted one's last), ``parent_acl`` of its parent. ``node`` is the znode right after
+    the operation, which then has that many ``children``; ``None`` where it is gone or unchanged.
+    """
+
+    type: EventType | None
+    path: str
+    parent: str
+    acl: Acls
+    parent_acl: Acls
+    node: Znode | None = None
+    children: int = 0
+
+
+class Tree:
+    """Every znode, by path."""
+
+    __slots__ = ("children", "ephemerals", "nodes", "quotas", "reapable", "zxid")
+
+    def __init__(self) -> None:
+        """A new server's tree: the root, ``/zookeeper``, ``/zookeeper/quota`` and
+        ``/zookeeper/config``.
+        """
+        plain = Znode(b"", OPEN, 0, 0, 0, 0, 0)
+        self.nodes: dict[str, Znode] = {
+            ROOT: plain,
+            "/zookeeper": plain,
+            "/zookeeper/config": plain._replace(acl=READ_ONLY, aversion=-1),
+            "/zookeeper/quota": plain,
+        }
+        self.children: dict[str, JavaHashSet] = {
+            ROOT: JavaHashSet(["zookeeper"], 8),
+            "/zookeeper": JavaHashSet(["config", "quota"], 8),
+        }
+        self.ephemerals: dict[int, JavaHashSet] = {}
+        self.reapable: dict[str, None] = {}
+        self.quotas: dict[str, None] = {}
+        self.zxid = 0
+
+    def copy(self) -> "Tree":
+        """A tree of its own that shares the znodes. Cost: a reference a znode and a child name."""
+        new = Tree.__new__(Tree)
+        new.nodes = self.nodes.copy()
+        new.children = {path: names.copy() for path, names in self.children.items()}
+        new.ephemerals = {owner: paths.copy() for owner, paths in self.ephemerals.items()}
+        new.reapable = self.reapable.copy()
+        new.quotas = self.quotas.copy()
+        new.zxid = self.zxid
+        return new
+
+    def get(self, path: str) -> Znode | None:
+        return self.nodes.get(path)
+
+    def child_count(self, path: str) -> int:
+        names = self.children.get(path)
+        return 0 if names is None else len(names)
+
+    def child_names(self, path: str) -> Iterator[str]:
+        """The names of the children of ``path``, in the server's order. Cost: O(n log n)."""
+        return iter(self.children.get(path, ()))
+
+    def packed_child_names(self, path: str) -> bytes:
+        """The same as a vector in jute's form. Cost: O(n log n) once after every change of the
+        children, O(1) otherwise.
+        """
+        names = self.children.get(path)
+        if names is None:
+            return pack_strings(())
+        if names.packed is None:
+            names.packed = pack_strings(self.child_names(path))
+        return names.packed
+
+    def descendant_count(self, path: str) -> int:
+        """All znodes below ``path``. Cost: linear in the tree."""
+        if path == ROOT:
+            return len(self.nodes) - 1
+        prefix = path + "/"
+        return sum(1 for other in self.nodes if other.startswith(prefix))
+
+    def ephemerals_of(self, session_id: int) -> JavaHashSet:
+        """The paths a session owns, in the order in which closing it deletes them."""
+        return self.ephemerals.get(session_id, JavaHashSet()).clone()
+
+    def stat(self, path: str, node: Znode) -> Stat:
+        return node.stat(self.child_count(path))
+
+    def packed_stat(self, path: str, node: Znode) -> bytes:
+        """The same in jute's form."""
+        return node.packed_stat(self.child_count(path))
+
+    def apply(self, transaction: Transaction) -> list[Change]:
+        """Carries out one transaction, the next in the log; one change an operation, in order."""
+        self.zxid = transaction.zxid
+        operations = self._operations
+        changes: list[Change] = []
+        for done in transaction.operations:  # nearly always one: a comprehension costs more
+            changes.append(operations[type(done)](self, done, transaction))  # noqa: PERF401
+        if transaction.op is _CLOSE_SESSION:
+            self.ephemerals.pop(transaction.session_id, None)
+        return changes
+
+    def _create(self, done: Create, transaction: Transaction) -> Change:
+        zxid, time, path = transaction.zxid, transaction.time, done.path
+        parent, name = split(path)
+        above = self.nodes[parent]
+        if done.parent_cversion > above.creates:  # a counter that overflowed stays where it was
+            self.nodes[parent] = above.with_children(done.parent_cversion, zxid)
+        node = Znode(
+            done.data, done.acl, zxid, zxid, time, time, zxid, 0, 0, 0, done.owner, done.reap
+        )
+        self.nodes[path] = node
+        names = self.children.get(parent)
+        if names is None:
+            names = self.children[parent] = JavaHashSet(capacity=8)
+        names.add(name)
+        if done.owner:
+            self.ephemerals.setdefault(done.owner, JavaHashSet()).add(path)
+        if done.reap:
+            self.reapable[path] = None
+        if parent.startswith(quota.PREFIX):
+            self._quota_made(parent[len(quota.PREFIX) :], name)
+        if self.quotas:
+            self._account(path, 1, len(done.data or b""))
+        return Change(_CREATED, path, parent, done.acl, above.acl, node)
+
+    def _delete(self, done: Delete, transaction: Transaction) -> Change:
+        path = done.path
+        parent, name = split(path)
+        node = self.nodes.pop(path)
+        self.children.pop(path, None)
+        above = self.nodes[parent]
+        self.nodes[parent] = above.with_children(above.creates, transaction.zxid)
+        self.children[parent].discard(name)
+        if node.owner:
+            self.ephemerals[node.owner].discard(path)
+        self.reapable.pop(path, None)
+        if name == quota.LIMITS:
+            self.quotas.pop(parent[len(quota.PREFIX) :], None)
+        if self.quotas:
+            self._account(path, -1, -len(node.data or b""))
+        return Change(EventType.DELETED, path, parent, node.acl, above.acl)
+
+    def _set_data(self, done: SetData, transaction: Transaction) -> Change:
+        path = done.path
+        old = self.nodes[path]
+        node = old.written(done.data, done.version, transaction.zxid, transaction.time)
+        self.nodes[path] = node
+        children = self.child_count(path)
+        if self.quotas:
+            self._account(path, 0, len(done.data or b"") - len(old.data or b""))
+        return Change(_DATA_CHANGED, path, "", node.acl, (), node, children)
+
+    def _set_acl(self, done: SetAcl, _transaction: Transaction) -> Change:
+        node = self.nodes[done.path]._replace(acl=done.acl, aversion=done.aversion)
+        self.nodes[done.path] = node
+        return Change(None, done.path, "", node.acl, (), node, self.child_count(done.path))
+
+    def _check(self, done: Check, _transaction: Transaction) -> Change:
+        return Change(None, done.path, "", (), ())
+
+    _operations: ClassVar[Mapping[type[Any], Callable[["Tree", Any, Transaction], Change]]] = {
+        Create: _create,
+        Delete: _delete,
+        SetData: _set_data,
+        SetAcl: _set_acl,
+        Check: _check,
+    }
+
+    def quota_of(self, path: str) -> str | None:
+        """The path whose quota covers ``path``, if any. Cost: linear in the number of quotas."""
+        return quota.deepest(path, self.quotas) if self.quotas else None
+
+    def _quota_made(self, path: str, name: str) -> None:
+        if name == quota.LIMITS and path:
+            self.quotas[path] = None
+        elif name == quota.STATS:
+            below = [self.nodes[path]] if path in self.nodes else []
+            below += [node for other, node in self.nodes.items() if other.startswith(path + "/")]
+            size = sum(len(node.data or b"") for node in below)
+            self._edit_stats(path, quota.render({"count": len(below), "bytes": size}))
+
+    def _account(self, path: str, count: int, size: int) -> None:
+        covering = self.quota_of(path)
+        if covering is None:
+            return
+        node = self.nodes.get(quota.stats_path(covering))
+        if node is not None:
+            # The server stops for good over statistics that somebody overwrote with nonsense.
+            with suppress(ValueError):
+                self._edit_stats(covering, quota.add(node.data, count, size))
+
+    def _edit_stats(self, path: str, data: bytes) -> None:
+        stats = quota.stats_path(path)
+        self.nodes[stats] = self.nodes[stats]._replace(data=data)

@@ -1,0 +1,53 @@
+"""Who becomes leader: the voter with the most complete log among a quorum that hears it.
+
+Servers rank by the newest epoch whose log they took over, then by the last zxid in their log, then
+by whether they may win at all, by whether the last leader has handed over to them, and by their id.
+Observers rank last: they support whoever may need them. A quorum of voters that rank no higher has
+to hear the candidate, so whatever was committed, which some voter of every quorum has in its log,
+is in the log of the winner. Proposals that were not committed are kept if the winner has them, and
+lost otherwise.
+
+Who may win has a vote, with a weight, in the configuration that it knows to be committed. If it has
+another one in its log, which may be committed or not, it needs a quorum of that one as well, of
+which some may be observers until then. A quorum that does not know of a committed configuration
+does not exist: one of its members has it in its log, ranks higher than those who have not, and
+supports none of them.
+"""
+
+from collections.abc import Callable, Collection, Sequence
+
+from zkfake._ensemble.role import Member
+
+
+def elect(
+    candidates: Sequence[Member],
+    joined: Callable[[int, int], bool],
+    designated: Collection[int] = (),
+) -> tuple[Member, list[Member]] | None:
+    """The winner and those who elected it, itself among them; ``None`` where nobody can win.
+
+    ``candidates``: the servers that look for a leader. ``joined``: whether two servers hear each
+    other. ``designated``: the ids of those whom a leader has handed over to.
+    """
+
+    def rank(member: Member) -> tuple[int, ...]:
+        if member.observer:
+            return (-1,)
+        stands = member.store.config.may_win(member.id)
+        return (*member.store.position, stands, member.id in designated, member.id)
+
+    ranked = sorted(candidates, key=rank)
+    while ranked:
+        best = ranked[-1]
+        config, seen = best.store.config, best.store.seen
+        supporters = [
+            each
+            for each in ranked
+            if each is best
+            or ((each.id in config.voters or each.id in seen.voters) and joined(each.id, best.id))
+        ]
+        ids = [each.id for each in supporters]
+        if config.may_win(best.id) and config.has_quorum(ids) and seen.has_quorum(ids):
+            return best, supporters
+        ranked.pop()
+    return None

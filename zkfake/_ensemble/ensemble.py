@@ -1,0 +1,459 @@
+"""The ensemble: its servers, the time, and what happens to servers and links.
+
+Each server has a role (`role`); the roles do the work. Here is what needs to see them all:
+electing a leader among those who look for one, running timers, letting the leader do what is due,
+and the faults: servers that stop, links that are slow or cut.
+
+Knobs, all settable at any time, all calm by default: the latency of each link (`Links.latency`,
+`Links.set_latency`), `Ensemble.election_time`, and of each server `lag` and `freeze` (see
+`Replica`). Ranges are drawn from the ensemble's own random source, so one seed makes one run.
+
+Nothing here reads a clock or a socket: the driver calls `Ensemble.advance`, and asks
+`Ensemble.deadline` when to do so next. Times are milliseconds since the epoch.
+"""
+
+from base64 import b64encode
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
+from functools import partial
+from random import Random
+
+from zkfake._database import reconfig
+from zkfake._database.acl import AccessControl
+from zkfake._database.log import Transaction
+from zkfake._database.reconfig import Configuration
+from zkfake._database.rules import Rules
+from zkfake._database.tree import Change, Tree
+from zkfake._ensemble.committed import Past
+from zkfake._ensemble.decisions import closing
+from zkfake._ensemble.election import elect
+from zkfake._ensemble.events import Tell, unheard
+from zkfake._ensemble.following import Following
+from zkfake._ensemble.leading import Leading
+from zkfake._ensemble.links import Links, Range, Turns
+from zkfake._ensemble.looking import Looking
+from zkfake._ensemble.role import Completion, Leader, Member, Role
+from zkfake._ensemble.sessions import Session, SessionTracker
+from zkfake._ensemble.standalone import Standalone
+from zkfake._protocol.records import Op, Request
+from zkfake._settings import Settings
+from zkfake._timers import Timers
+
+__all__ = ["Completion", "Ensemble", "Member"]
+
+_MOST_MEMBERS = 254
+
+READ_ONLY_DELAY = 2000
+"""Milliseconds without a leader after which a server may serve reads, unless a tick is longer."""
+
+
+class Ensemble:
+    """What the servers share: the time, the links, and all that was ever committed."""
+
+    def __init__(self, settings: Settings, now: int, random: Random | None = None) -> None:
+        """``now``: milliseconds since the epoch. ``random``: where chance comes from."""
+        self.random = random or Random()
+        self.now = now
+        self.log = Past(settings.keep_log)
+        """What is committed."""
+        self.timers = Timers()
+        self.turns = Turns()
+        self.links = Links(self, self.turns, self.timers, self.random)
+        self.election_time: Range = (0, 0)
+        """From the loss of a leader until a server takes part in the next election, milliseconds.
+        """
+        self.tell: Tell = unheard
+        """Hears what servers do of their own accord (`zkfake._ensemble.events`)."""
+        self.members: list[Member] = []
+        self.leader: Member | None = None
+        """The server that leads, and that no newer leader has ever replaced."""
+        self._sessions = SessionTracker(settings.tick_time)
+        self._leaders: list[Leader] = []
+        """Those that are established, the oldest epoch first."""
+        self._newest_epoch = 0
+        self._reviewing = False
+        self._configured = False
+        self._held: dict[Member, list[Callable[[], None]]] = {}
+        """What servers that stand still, or have just gone on, would have done by now."""
+        self._set(settings)
+
+    def _set(self, settings: Settings) -> None:
+        self.settings = settings
+        self.access = AccessControl(settings)
+        self.rules = Rules(settings, self.access, self._is_local)
+        self.links.patience = settings.sync_limit * settings.tick_time
+        self.links.rhythm = max(1, settings.tick_time // 2)
+        self.read_only_delay = max(READ_ONLY_DELAY, settings.tick_time)
+        self.local_sessions = SessionTracker(settings.tick_time)
+        """Each known to one server alone, without a place in the log."""
+
+    def configure(self, settings: Settings) -> None:
+        """Goes on with other settings once its servers are started; none may run."""
+        self._set(settings)
+        for member in self.members:
+            member.configured()
+        config = self.config
+        if self._configured and settings.reconfig_enabled and not config.version:
+            # The first leader gives it a version, which is where its epoch starts.
+            self._agree_on(replace(config, version=self.epoch + 1 << 32))
+
+    # -- its servers
+
+    def join(self, member: Member, observer: bool) -> None:
+        """Adds a server. Those that are there before the first one runs are its members; others
+        follow without a vote until a reconfiguration has made them members.
+        """
+        self.introduce(member, observer)
+        for other in self.members:
+            if other.paused:
+                self.links.cut(other.id, member.id)
+        self.members.append(member)
+
+    def withdraw(self, member: Member) -> None:
+        """Takes back a `join` of a server that has never run."""
+        self.members.remove(member)
+
+    def check_may_join(self) -> None:
+        """Raises `RuntimeError` where no further server can join."""
+        if self.standalone:
+            raise RuntimeError(
+                "one server alone is no ensemble that another one could join; make it with two or "
+                "more"
+            )
+        if not self.settings.reconfig_enabled:
+            raise RuntimeError(
+                "the members of this ensemble cannot be changed; give it the setting "
+                "reconfigEnabled"
+            )
+        if len(self.members) >= _MOST_MEMBERS:
+            raise RuntimeError(f"an ensemble has {_MOST_MEMBERS} servers at most")
+
+    def introduce(self, member: Member, observer: bool = False) -> None:
+        """Gives a server that does not run the configuration that an operator writes for one that
+        is to join: the members, and itself. Whatever was agreed on has a higher version, and takes
+        its place as soon as the server hears of it.
+        """
+        spec = reconfig.member(member.id, observer, member.address)
+        known = self.config.servers if self._configured else {}
+        member.store.introduce(Configuration({**known, member.id: spec}, 0))
+
+    @property
+    def config(self) -> Configuration:
+        """The newest configuration that a server knows to be committed."""
+        return max((m.store.config for m in self.members), key=lambda config: config.version)
+
+    @property
+    def standalone(self) -> bool:
+        return len(self.members) == 1
+
+    def member_started(self, member: Member) -> None:
+        """``member`` runs: it looks for a leader, if there is more than itself."""
+        if not self._configured:
+            self._configure()
+        if self.standalone:
+            member.become(Standalone(self, member))
+        else:
+            self.turns.post(self.look, member, "it has started")
+
+    def _configure(self) -> None:
+        """Before the first election, the servers know who they are; with reconfiguration that is a
+        version of its own, without it stays version 0.
+        """
+        self._configured = True
+        if not self.standalone:
+            version = 1 << 32 if self.settings.reconfig_enabled else 0
+            members = [(member.id, member.observer, member.address) for member in self.members]
+            self._agree_on(reconfig.initial(members, version))
+        self.log.mark(self.members[0].store.tree)
+
+    def _agree_on(self, config: Configuration) -> None:
+        """Every server has this one: none runs."""
+        for member in self.members:
+            member.store.config = member.store.seen = config
+        if not self.standalone:
+            self._tell(config)
+
+    def _tell(self, config: Configuration) -> None:
+        """Clients read it from the start: no transaction tells of it."""
+        for member in self.members:
+            nodes = member.store.tree.nodes
+            nodes[reconfig.CONFIG_PATH] = nodes[reconfig.CONFIG_PATH]._replace(
+                data=config.render(), version=-1, mzxid=config.version, mtime=self.now
+            )
+
+    @property
+    def followers(self) -> Collection[int]:
+        """The ids of the leader and the servers that follow it; none on a standalone server, or
+        without a leader.
+        """
+        return self._leaders[-1].followers if self._leaders else ()
+
+    @property
+    def deposed(self) -> tuple[Member, ...]:
+        """The servers that lead, and have yet to notice that another one has replaced them."""
+        return tuple(role.member for role in self._leaders if role.member is not self.leader)
+
+    # -- roles
+
+    def look(self, member: Member, why: str, designated: int | None = None) -> None:
+        """``member`` has no leader any more; ``designated``: the one that its configuration has
+        named instead.
+        """
+        if member.running:
+            if designated is not None:
+                member.dismiss_clients()  # they hear why: the watches of the configuration
+            member.become(Looking(self, designated))
+            self.tell(member.id, "looks", why)
+
+    def review(self) -> None:
+        """Something has changed: those who look for a leader may find one."""
+        if not self._reviewing:
+            self._reviewing = True
+            self.turns.post(self._review)
+
+    def _review(self) -> None:
+        self._reviewing = False
+        ready = [
+            member
+            for member in self.members
+            if isinstance(member.role, Looking) and member.role.ready and not member.paused
+        ]
+        self._let_know(ready)
+        self._let_follow(ready)
+        left = [member for member in ready if isinstance(member.role, Looking)]
+        named = [m.role.designated for m in left if isinstance(m.role, Looking)]
+        won = elect(left, self.links.joined, [id_ for id_ in named if id_ is not None])
+        if won is not None:
+            winner, supporters = won
+            epoch = 1 + max(member.store.accepted_epoch for member in supporters)
+            for member in supporters:
+                member.store.accepted_epoch = epoch
+            current, zxid = winner.store.position
+            text = (
+                f"by servers {_listed(supporters)}; its log ends at {zxid:#x}, of epoch {current}"
+            )
+            self.tell(winner.id, "is elected", text)
+            winner.become(Leading(self, winner, epoch))
+            self._let_follow([member for member in ready if isinstance(member.role, Looking)])
+
+    def _let_know(self, ready: Sequence[Member]) -> None:
+        """Those who look hear of newer configurations from the members of the one they have."""
+        newest = self.config.version
+        for member in ready:
+            while member.store.config.version < newest:
+                known = member.store.config
+                told = [
+                    other.store.config
+                    for other in self.members
+                    if other.id in known.servers
+                    and other.running
+                    and not other.paused
+                    and self.links.joined(member.id, other.id)
+                ]
+                best = max(told, key=lambda config: config.version, default=known)
+                if best.version <= known.version:
+                    break
+                member.activate(best)
+
+    def _let_follow(self, ready: Sequence[Member]) -> None:
+        """Those who hear a leader that they may follow join it: one of their configuration, which
+        does not know an older one than they do.
+        """
+        leaders = [m.role for m in self.members if isinstance(m.role, Leading) and not m.paused]
+        leaders.sort(key=lambda leader: -leader.epoch)
+        for member in ready:
+            for leader in leaders:
+                if (
+                    not leader.retired
+                    and leader.epoch >= member.store.accepted_epoch
+                    and (
+                        leader.member.id in member.store.config.voters
+                        or leader.member.id in member.store.seen.voters
+                    )
+                    and leader.member.store.config.version >= member.store.config.version
+                    and (leader.established or leader.needs(member))
+                    and self.links.joined(member.id, leader.member.id)
+                ):
+                    member.become(Following(self, member, leader))
+                    break
+
+    def lead(self, member: Member, role: Leader, sessions: SessionTracker) -> None:
+        """``member`` leads from now on. One that stood still when its quorum acknowledged may learn
+        that it leads when the next one leads already.
+        """
+        epoch = member.store.accepted_epoch
+        self._leaders.append(role)
+        self._leaders.sort(key=lambda each: each.member.store.accepted_epoch)
+        if epoch >= self._newest_epoch:
+            self._newest_epoch = epoch
+            self._sessions = sessions
+            self.leader = member
+
+    def step_down(self, role: Leader) -> None:
+        """``role`` leads no more."""
+        text = "it was never established"
+        if role in self._leaders:
+            self._leaders.remove(role)
+            text = "no other server leads"
+            if role.member is self.leader:
+                self.leader = None
+            elif self.leader is not None:
+                text = f"server {self.leader.id} leads epoch {self.leader.store.accepted_epoch}"
+        if not self.standalone:
+            self.tell(role.member.id, "steps down", text)
+
+    # -- servers that stand still
+
+    def pause(self, member: Member) -> None:
+        """``member`` stands still, as a process that is stopped by a signal: its connections stay
+        open, and it does and says nothing. What it had sent arrives once it goes on.
+        """
+        self._held.setdefault(member, [])
+        self.links.stand_still(member.id)
+        for other in self.members:
+            if other is not member:
+                self.links.cut(member.id, other.id)
+
+    def go_on(self, member: Member) -> None:
+        """``member`` goes on where it stood. It hears what it missed, and does what is overdue
+        after a moment, as long as a message may take: so its clients may be heard before either.
+        """
+        for other in self.members:
+            if other is not member:
+                self.links.mend(member.id, other.id)
+        self.links.go_on(member.id)
+        delay = self.links.draw_latency(member.id, member.id)
+        if delay:
+            self.timers.at(self.now + delay, partial(self._wake, member))
+        else:
+            self._wake(member)
+        self.review()
+
+    def _wake(self, member: Member) -> None:
+        if not member.paused:  # it may stand still again
+            for action in self._held.pop(member, ()):
+                self.turns.post(action)
+
+    def when_awake(self, member: Member, action: Callable[[], None]) -> None:
+        """Runs ``action`` of ``member``'s own accord: now, or once it no longer stands still."""
+        if member in self._held:
+            self._held[member].append(action)
+        else:
+            action()
+
+    # -- what can happen to links
+
+    def cut(self, source: int, target: int) -> None:
+        """Server ``target`` does not hear server ``source`` any more, until `mend`."""
+        self.links.cut(source, target)
+
+    def mend(self, source: int, target: int) -> None:
+        """Takes one `cut` back."""
+        self.links.mend(source, target)
+        self.review()
+
+    # -- the state
+
+    @property
+    def sessions(self) -> SessionTracker:
+        """The sessions as the leader knows them, or the last one did."""
+        return self._sessions
+
+    def session(self, session_id: int) -> Session | None:
+        """The session, global or local, unless it is gone or going."""
+        return self.sessions.get(session_id) or self.local_sessions.get(session_id)
+
+    def _is_local(self, session_id: int) -> bool:
+        return self.local_sessions.get(session_id) is not None
+
+    @property
+    def epoch(self) -> int:
+        """The newest epoch that a server has promised to follow; 0 on a standalone server."""
+        return max(member.store.accepted_epoch for member in self.members)
+
+    @property
+    def tip(self) -> Tree:
+        """The state after every transaction that the leader has accepted; without a leader, the
+        newest state that a server has. On a standalone server also what it serves.
+        """
+        if self._leaders:
+            return self._leaders[-1].tip
+        return max((m.store.tree for m in self.members), key=lambda tree: tree.zxid)
+
+    def submit(self, request: Request, origin: Member | None, complete: Completion | None) -> None:
+        """A write for the leader, through ``origin`` or its own; lost without a leader, or when its
+        session is gone.
+        """
+        if origin is not None:
+            origin.role.submit(request, complete)
+        elif self._leaders:
+            self.turns.post(self._leaders[-1].carry_out, request, None, complete)
+
+    def expire(self, session: Session) -> None:
+        """Ends a session as if it had not been heard of for its timeout."""
+        self.submit(closing(session.id), None, None)
+
+    def replace(self, tree: Tree, zxid: int, changes: Sequence[Change]) -> None:
+        """Puts ``tree`` in the place of every server's, as if one transaction had made ``changes``.
+
+        What was proposed and not committed is lost.
+        """
+        tree.zxid = zxid
+        running = [member for member in self.members if member.running]
+        settled = self.standalone or (
+            self.links.quiet and all(member.settled for member in running)
+        )
+        if not settled:  # what is on its way belongs to another past
+            for member in running:
+                member.become(Role())
+        self.log.append(Transaction(zxid, self.now, 0, Op.ERROR))
+        self.log.mark(tree)
+        config = self.config
+        for member in self.members:
+            member.activate(config)
+            member.replace(tree if self.standalone else tree.copy(), changes)
+        for leader in self._leaders:
+            leader.restart(tree, zxid)
+        if not settled:
+            for member in running:
+                self.turns.post(self.look, member, "the ensemble was restored")
+
+    # -- the time
+
+    def advance(self, now: int) -> None:
+        """Moves time on to ``now`` and does what is due on the way, each at its own time."""
+        while (due := self.deadline()) is not None and due <= now:
+            self.now = max(self.now, due)
+            self.timers.run_due(self.now, self.turns.post)
+            self.turns.post(self._do_duties)
+        self.now = now
+
+    def _do_duties(self) -> None:
+        for session in self.local_sessions.expired(self.now):
+            for member in self.members:
+                if member.id == session.server_id:
+                    self.when_awake(member, partial(member.end_local, session))
+        for leader in list(self._leaders):
+            if leader.member not in self._held:
+                leader.do()
+
+    def deadline(self) -> int | None:
+        """When `advance` next has something to do; ``None`` while nothing is scheduled."""
+        # Asked after every call: comparisons cost a tenth of what a list and min() do.
+        due = self.timers.next()
+        when = self.local_sessions.next_expiry()
+        if when is not None and (due is None or when < due):
+            due = when
+        for leader in self._leaders:
+            when = None if leader.member in self._held else leader.due()
+            if when is not None and (due is None or when < due):
+                due = when
+        return due
+
+    def nonce(self) -> str:
+        """40 characters that nobody can guess, for one SASL exchange."""
+        return b64encode(self.random.randbytes(30)).decode("ascii")
+
+
+def _listed(members: Sequence[Member]) -> str:
+    return " ".join(str(number) for number in sorted(member.id for member in members))

@@ -1,0 +1,460 @@
+"""The role of the leader of one epoch.
+
+* It starts with the log it has, all of which counts as accepted. Each learner that joins gets what
+  its own log lacks, or the whole tree where the log does not reach back; what it has too much is
+  cut off.
+* Once a quorum has the same log, all of that is committed and the leader is established: its zxid
+  is its epoch with a counter of 0, it starts every session's timeout anew, and it serves.
+* A proposal is committed once a quorum has it in its log, on disk, in the order of the log.
+  Followers get proposals and then commits, observers hear only of what is committed.
+* From the proposal of a reconfiguration until its commit, a quorum is one of both configurations.
+  Who follows without a vote gets proposals as followers do, and counts for nothing.
+* A leader that has no vote in the configuration it has just committed, or is reached elsewhere from
+  now on, hands over: to the one that has acknowledged most. It commits nothing more, and steps down
+  at its next look for a quorum, for its followers leave as soon as they hear of it.
+* It alone knows who owns a session: the server where it was last opened or renewed. It alone lets
+  sessions expire, so none does while there is no leader with a quorum.
+* A learner's sync is answered behind all that was proposed before it; one of its own clients at
+  once, so that it promises nothing there: a follower may have applied what its leader has yet to
+  apply.
+* It looks once a tick whether it has a quorum, and steps down when it has none. Until then it
+  serves: another leader may be established by now, of which it knows nothing.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from zkfake._database.reconfig import Membership
+from zkfake._ensemble.decisions import Decisions
+from zkfake._ensemble.role import Role
+from zkfake._ensemble.sessions import SessionTracker
+from zkfake._ensemble.store import Sessions, fold
+from zkfake._protocol.records import SESSION_OPS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from zkfake._database.log import Transaction
+    from zkfake._database.reconfig import Configuration
+    from zkfake._database.tree import Tree
+    from zkfake._ensemble.links import End
+    from zkfake._ensemble.role import Completion, Member, Surroundings
+    from zkfake._ensemble.sessions import Session
+    from zkfake._protocol.records import Request
+    from zkfake._timers import Timer
+
+
+class Catchup(NamedTuple):
+    """What a learner needs to have the leader's log.
+
+    ``floor``: what its own log shares with it. ``entries``: what comes above. ``tree``,
+    ``sessions`` and ``config``: the state to start from instead, where the logs do not meet.
+    ``zxid``: what the learner then says it has applied, which is where the leader's epoch starts if
+    nothing was committed in it.
+    """
+
+    epoch: int
+    floor: int
+    entries: Sequence[Transaction]
+    tree: Tree | None = None
+    sessions: Sessions | None = None
+    config: Configuration | None = None
+    zxid: int = 0
+
+
+class Learner(Protocol):
+    """The other end: a follower or an observer. The methods are the messages to it."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def observer(self) -> bool: ...
+    def lost(self) -> None: ...
+    def catch_up(self, catchup: Catchup) -> None: ...
+    def serve(self, committed: int, config: Configuration) -> None: ...
+    def accept(self, transaction: Transaction, complete: Completion | None) -> None: ...
+    def commit(self, zxid: int, designated: int | None = None) -> None: ...
+    def inform(
+        self, transaction: Transaction, complete: Completion | None, designated: int | None = None
+    ) -> None: ...
+    def answer(self, done: Callable[[], None]) -> None: ...
+
+
+@dataclass(slots=True, eq=False)
+class Peer:
+    """A learner as its leader knows it; ``acked``: up to where it has the leader's log.
+    ``informed``: whether it hears only of what is committed.
+    """
+
+    learner: Learner
+    end: End = field(init=False)
+    acked: int = -1
+    informed: bool = False
+
+
+class _Proposal(NamedTuple):
+    transaction: Transaction
+    origin: int | None
+    complete: Completion | None
+
+
+class Leading(Role):
+    """The leader of one epoch. What learners may send it is under "messages"."""
+
+    answers_syncs = True
+
+    def __init__(self, ensemble: Surroundings, member: Member, epoch: int) -> None:
+        """``epoch``: newer than any that a voter of its quorum has promised to follow."""
+        self.epoch = epoch
+        self.member = member
+        self.established = False
+        self.retired = False
+        """Whether it has handed over."""
+        self._ensemble = ensemble
+        self._store = store = member.store
+        store.accepted_epoch = epoch
+        self._connected: dict[Peer, None] = {}
+        self._peers: dict[int, Peer] = {}
+        self._proposals: deque[_Proposal] = deque()
+        self._answers: deque[tuple[int, Peer | None, Callable[[], None]]] = deque()
+        self._committed = 0
+        self._known = dict(store.sessions)
+        tip = store.tree.copy()
+        for transaction in store.log.after(tip.zxid):
+            tip.apply(transaction)
+            fold(self._known, transaction)
+        self.sessions = SessionTracker(ensemble.settings.tick_time)
+        self.decisions = Decisions(
+            ensemble, member, tip, epoch << 32, self.sessions, self._membership
+        )
+        self._began = ensemble.now
+        patience = ensemble.settings.init_limit * ensemble.settings.tick_time
+        self._give_up = self._later(ensemble.now + patience, self._require_establishment)
+        self._look: Timer | None = None
+        ensemble.turns.post(member.disk.write, store.log.last_zxid, self._written)
+
+    def _written(self) -> None:
+        """Its log is on the disk; before that its epoch may not be, as on a follower."""
+        if self.member.role is self:
+            self._store.current_epoch = self.epoch
+            self._commit_acked()
+
+    @property
+    def settled(self) -> bool:  # type: ignore[override]
+        return self.established and not self._proposals
+
+    @property
+    def tip(self) -> Tree:
+        """The state after every proposal, committed or not."""
+        return self.decisions.tip
+
+    @property
+    def followers(self) -> set[int]:
+        """The ids of the servers that follow it, and its own."""
+        return {self.member.id, *self._peers}
+
+    def _later(self, when: int, action: Callable[[], None]) -> Timer:
+        awake = partial(self._ensemble.when_awake, self.member, action)
+        return self._ensemble.timers.at(when, awake)
+
+    def leave(self) -> None:
+        self._give_up.cancel()
+        if self._look is not None:
+            self._look.cancel()
+        self._ensemble.step_down(self)
+        for peer in list(self._connected):  # a closed link may lose a peer at once
+            peer.end.close()
+
+    # -- its quorum
+
+    def _is_quorum(self, zxid: int) -> bool:
+        """Whether a quorum has the log up to ``zxid``. The proposals in front of a reconfiguration
+        do not wait for it.
+        """
+        config, seen, acked = self._store.config, self._store.seen, self._acked(zxid)
+        return config.has_quorum(acked) and (
+            seen is config or seen.version > zxid or seen.has_quorum(acked)
+        )
+
+    def _is_accompanied(self) -> bool:
+        """Whether a quorum is there at all."""
+        store, there = self._store, self._acked(-1)
+        return store.config.has_quorum(there) and store.seen.has_quorum(there)
+
+    def _acked(self, zxid: int) -> list[int]:
+        """Who has the log up to ``zxid`` on disk; -1: who is there at all. Those who have no vote
+        are among them.
+        """
+        acked = [self.member.id] if self.member.disk.synced >= zxid else []
+        for id_, peer in self._peers.items():
+            if peer.acked >= zxid:
+                acked.append(id_)
+        return acked
+
+    def _membership(self) -> Membership:
+        store = self._store
+        synced = [self.member.id]
+        for id_, peer in self._peers.items():
+            if peer.acked >= 0 and not peer.learner.observer:
+                synced.append(id_)
+        return Membership(store.config, store.seen is not store.config, synced)
+
+    def _activate(self, config: Configuration) -> int:
+        """``config`` is committed. Who leads from now on: itself, or whoever it hands over to."""
+        store, own = self._store, self.member.id
+        former = store.config
+        self.member.activate(config)
+        if config.keeps_leader(own, former):
+            return own
+        self.retired = True
+        self._look_for_company()
+        acked = {id_: peer.acked for id_, peer in self._peers.items() if config.may_win(id_)}
+        most = max(acked.values(), default=-1)
+        # One has to be there: a quorum has acknowledged it.
+        return next((id_ for id_ in sorted(acked) if acked[id_] == most), own)
+
+    def needs(self, member: Member | Learner) -> bool:
+        """Whether ``member`` is asked: no observer is, unless it has a vote in a configuration that
+        is not committed yet.
+        """
+        return not member.observer or member.id in self._store.seen.voters
+
+    def _require_establishment(self) -> None:
+        if not self.established:
+            self._ensemble.look(self.member, "it got no quorum to lead")
+
+    def _lost(self, peer: Peer) -> None:
+        self._connected.pop(peer)
+        if self._peers.get(peer.learner.id) is peer:
+            del self._peers[peer.learner.id]
+        self._look_for_company()
+
+    def _look_for_company(self) -> None:
+        """Without a quorum it has until its next look."""
+        if self.established and self._look is None and not self._is_accompanied():
+            tick = self._ensemble.settings.tick_time
+            ticks = (self._ensemble.now - self._began) // tick
+            self._look = self._later(self._began + (ticks + 1) * tick, self._require_quorum)
+
+    def _require_quorum(self) -> None:
+        self._look = None
+        if not self._is_accompanied():
+            self._ensemble.look(self.member, "it has no quorum any more")
+
+    def _establish(self) -> None:
+        """A quorum has the same log: all of it is committed now."""
+        self.established = True
+        self.mode = "leader"
+        self._give_up.cancel()
+        ensemble, store = self._ensemble, self._store
+        kept = len(store.log.after(max(store.tree.zxid, ensemble.log.last_zxid)))
+        for transaction in store.log.after(store.tree.zxid):
+            ensemble.log.append(transaction)
+            self.member.commit(transaction, None)
+        self.member.catch_up()
+        if store.seen is not store.config:
+            self._activate(store.seen)
+        for session_id, timeout in self._known.items():
+            self.sessions.open(session_id, timeout, 0, ensemble.now)
+        self._committed = store.log.last_zxid
+        self.member.zxid = self.decisions.zxid
+        ensemble.log.last_zxid = max(ensemble.log.last_zxid, self.decisions.zxid)
+        ensemble.lead(self.member, self, self.sessions)
+        servers = " ".join(map(str, sorted(self.followers)))
+        text = f"servers {servers}; {kept or 'no'} proposals of earlier epochs are committed now"
+        ensemble.tell(self.member.id, "leads", text)
+        for peer in self._peers.values():
+            if peer.acked >= 0:
+                peer.end.send(peer.learner.serve, self._committed, store.config)
+        ensemble.review()
+
+    # -- messages
+
+    def connect(self, learner: Learner) -> Peer:
+        """A new connection: what the learner is known by from now on."""
+        peer = Peer(learner)
+        end = self._ensemble.links.connect(
+            self.member.id, learner.id, partial(self._lost, peer), learner.lost
+        )
+        peer.end = end
+        self._connected[peer] = None
+        return peer
+
+    def join(self, peer: Peer, zxid: int) -> None:
+        """A learner, whose log ends at ``zxid``, wants to follow."""
+        former = self._peers.pop(peer.learner.id, None)
+        if former is not None:
+            self._connected.pop(former)
+            former.end.close()
+        self._peers[peer.learner.id] = peer
+        log, tree = self._store.log, self._store.tree
+        # An observer that may have a vote is asked for it: else nobody might be left who has one.
+        peer.informed = self.established and not self.needs(peer.learner)
+        if peer.informed:  # it may have been a follower until now
+            zxid = min(zxid, self._committed)
+        floor = log.floor(zxid)
+        if floor is None:
+            entries = log.after(tree.zxid)
+            catchup = Catchup(
+                self.epoch,
+                tree.zxid,
+                entries,
+                tree.copy(),
+                self._store.sessions.copy(),
+                self._store.config,
+                self.member.zxid,
+            )
+        else:
+            # To a real server logs do not meet that are empty.
+            shown = 0 if log.last_zxid else self.member.zxid
+            catchup = Catchup(self.epoch, floor, log.after(floor), zxid=shown)
+        if peer.informed:
+            committed = [entry for entry in catchup.entries if entry.zxid <= self._committed]
+            catchup = catchup._replace(entries=committed)
+        peer.end.send(peer.learner.catch_up, catchup)
+
+    def ack(self, peer: Peer, zxid: int) -> None:
+        """The learner has the log up to ``zxid``."""
+        new, peer.acked = peer.acked < 0, zxid
+        if new and self.established:
+            peer.end.send(peer.learner.serve, self._committed, self._store.config)
+        self._commit_acked()
+
+    def request(self, peer: Peer, request: Request, complete: Completion | None) -> None:
+        """A write of one of the learner's clients."""
+        self.carry_out(request, peer.learner.id, complete)
+
+    def synchronise(self, peer: Peer, done: Callable[[], None]) -> None:
+        """A sync of one of the learner's clients."""
+        self._answer(peer, done)
+
+    def touched(self, session_ids: Sequence[int]) -> None:
+        """The learner heard of these sessions."""
+        for session_id in session_ids:
+            session = self.sessions.get(session_id)
+            if session is not None:
+                self.sessions.touch(session, self._ensemble.now)
+
+    def validate(
+        self, peer: Peer, session_id: int, timeout: int, done: Callable[[bool], None]
+    ) -> None:
+        """A client goes on with its session at the learner."""
+        peer.end.send(done, self._own(session_id, timeout, peer.learner.id) is not None)
+
+    # -- from a request to its commit
+
+    def carry_out(self, request: Request, origin: int | None, complete: Completion | None) -> None:
+        """Proposes what becomes of ``request``, which came through the server ``origin``."""
+        decisions = self.decisions
+        transaction = decisions.decide(request, origin)
+        if transaction is None:
+            return
+        if transaction.zxid <= decisions.zxid:
+            if complete is not None:
+                peer = None if origin is None else self._peers.get(origin)
+                self._answer(peer, partial(complete, transaction, ()))
+            return
+        decisions.zxid = transaction.zxid
+        decisions.tip.apply(transaction)
+        self._store.append(transaction)
+        self._proposals.append(_Proposal(transaction, origin, complete))
+        for id_, peer in self._peers.items():
+            if not peer.informed:
+                peer.end.send(peer.learner.accept, transaction, complete if id_ == origin else None)
+        self.member.disk.write(transaction.zxid, self._commit_acked)
+
+    def _answer(self, peer: Peer | None, done: Callable[[], None]) -> None:
+        """Calls ``done`` behind all that was proposed before, at the learner or here."""
+        if self._proposals:
+            self._answers.append((self.decisions.zxid, peer, done))
+        elif peer is None:
+            self.member.answer(done)
+        else:
+            peer.end.send(peer.learner.answer, done)
+
+    def _commit_acked(self) -> None:
+        if self.member.role is not self:
+            return
+        if not self.established:
+            if self._is_quorum(self._store.log.last_zxid):
+                self._establish()
+            return
+        proposals = self._proposals
+        while proposals and not self.retired and self._is_quorum(proposals[0].transaction.zxid):
+            self._commit(proposals.popleft())
+
+    def _commit(self, proposal: _Proposal) -> None:
+        transaction, origin, complete = proposal
+        zxid = transaction.zxid
+        self._committed = zxid
+        self._ensemble.log.append(transaction)
+        designated = self._activate(self._store.seen) if self._store.seen.version == zxid else None
+        for id_, peer in self._peers.items():
+            if peer.informed:
+                done = complete if id_ == origin else None
+                peer.end.send(peer.learner.inform, transaction, done, designated)
+            else:
+                peer.end.send(peer.learner.commit, zxid, designated)
+        self.member.commit(transaction, complete if origin == self.member.id else None)
+        if zxid & 0xFFFFFFFF == 1:
+            self._ensemble.tell(self.member.id, "commits", f"{zxid:#x}, the first of its epoch")
+        if transaction.op in SESSION_OPS:
+            self.decisions.session_committed(transaction, origin)
+        while self._answers and self._answers[0][0] <= zxid:
+            _, answered, answer = self._answers.popleft()
+            if answered is None:
+                self.member.answer(answer)
+            else:
+                answered.end.send(answered.learner.answer, answer)
+
+    def restart(self, tree: Tree, zxid: int) -> None:
+        """Goes on from another state, which every server has by now."""
+        self.decisions.restart(tree.copy(), zxid)
+        self._committed = zxid
+
+    # -- its own clients
+
+    def submit(self, request: Request, complete: Completion | None) -> None:
+        self._ensemble.turns.post(self.carry_out, request, self.member.id, complete)
+
+    def touch(self, session: Session) -> bool:
+        if session.closing:
+            return False
+        tracked = self.sessions.get(session.id)
+        if tracked is not None:  # a session that was local until now is on its way
+            self.sessions.touch(tracked, self._ensemble.now)
+        return True
+
+    def opened(self, session: Session) -> Session | None:
+        return self.sessions.get(session.id)
+
+    def renew(self, session_id: int, timeout: int, done: Callable[[Session | None], None]) -> None:
+        done(self._own(session_id, timeout, self.member.id))
+
+    def _own(self, session_id: int, timeout: int, server_id: int) -> Session | None:
+        session = self.sessions.get(session_id)
+        if session is not None:
+            if session.server_id not in (0, server_id):
+                text = f"{session_id:#x}, from server {session.server_id} to server {server_id}"
+                self._ensemble.tell(self.member.id, "moves session", text)
+            session.timeout = timeout
+            session.server_id = server_id
+            self.sessions.touch(session, self._ensemble.now)
+        return session
+
+    def has_moved(self, session: Session) -> bool:
+        tracked = self.sessions.get(session.id)
+        return tracked is not None and tracked.server_id != self.member.id
+
+    # -- the clock
+
+    def due(self) -> int | None:
+        return self.decisions.due()
+
+    def do(self) -> None:
+        for request in self.decisions.overdue():
+            self.carry_out(request, None, None)

@@ -1,0 +1,134 @@
+"""Sessions: ids, passwords, negotiated timeouts and expiry.
+
+A session expires in the bucket of ticks that its timeout ends in: ``(floor((now + timeout) / tick)
++ 1) * tick``, so between one timeout and one timeout and a tick after it was last heard of; all
+sessions of one bucket go together. The password is computed from the id, so any server, and a
+restarted one, knows it.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from heapq import heappop, heappush
+
+from zkfake._protocol.records import PASSWORD_LENGTH
+
+NO_PASSWORD = bytes(PASSWORD_LENGTH)
+
+_PASSWORD_SEED = 0xB3415C00
+_MULTIPLIER, _INCREMENT, _MASK = 0x5DEECE66D, 0xB, (1 << 48) - 1
+
+
+def password_of(session_id: int) -> bytes:
+    """The session's 16 bytes: what ``java.util.Random`` makes of the id."""
+    seed = ((session_id ^ _PASSWORD_SEED) ^ _MULTIPLIER) & _MASK
+    words = []
+    for _ in range(PASSWORD_LENGTH // 4):
+        seed = (seed * _MULTIPLIER + _INCREMENT) & _MASK
+        words.append((seed >> 16).to_bytes(4, "little"))
+    return b"".join(words)
+
+
+def first_session_id(server_id: int, now: int) -> int:
+    """The first id a server gives: its own id in the high byte, then 40 bits of the time in
+    milliseconds.
+    """
+    unsigned = (server_id << 56) | ((now & 0xFFFFFFFFFF) << 16)
+    return unsigned - (1 << 64) if unsigned >> 63 else unsigned
+
+
+@dataclass(slots=True)
+class Session:
+    """``server_id``: the server whose connection owns it. ``local``: only that server knows it.
+
+    Times are milliseconds.
+    """
+
+    id: int
+    timeout: int
+    server_id: int
+    expires: int
+    closing: bool = False
+    local: bool = False
+
+
+class SessionTracker:
+    """The sessions of an ensemble; all of its methods are O(1) but for a logarithm of the number of
+    buckets.
+    """
+
+    def __init__(self, tick_time: int) -> None:
+        self._tick = tick_time
+        self._sessions: dict[int, Session] = {}
+        self._buckets: dict[int, dict[int, Session]] = {}
+        self._order: list[int] = []
+
+    def __iter__(self) -> Iterator[Session]:
+        return iter(self._sessions.values())
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def get(self, session_id: int) -> Session | None:
+        """The session, unless it is gone or going."""
+        session = self._sessions.get(session_id)
+        return None if session is None or session.closing else session
+
+    def open(self, session_id: int, timeout: int, server_id: int, now: int) -> Session:
+        session = Session(session_id, timeout, server_id, 0)
+        self._sessions[session_id] = session
+        self.touch(session, now)
+        return session
+
+    def take(self, session: Session, now: int) -> None:
+        """A session that another tracker had."""
+        self._sessions[session.id] = session
+        session.expires = 0
+        self.touch(session, now)
+
+    def touch(self, session: Session, now: int) -> None:
+        """The session was heard of: it lives for its timeout from ``now``, rounded up to a tick."""
+        expires = ((now + session.timeout) // self._tick + 1) * self._tick
+        if expires == session.expires or session.closing:
+            return
+        self._leave_bucket(session)
+        session.expires = expires
+        bucket = self._buckets.get(expires)
+        if bucket is None:
+            bucket = self._buckets[expires] = {}
+            heappush(self._order, expires)
+        bucket[session.id] = session
+
+    def start_closing(self, session: Session) -> None:
+        """From here on nobody can use or renew the session."""
+        session.closing = True
+        self._leave_bucket(session)
+
+    def close(self, session_id: int) -> None:
+        session = self._sessions.pop(session_id, None)
+        if session is not None and not session.closing:
+            self._leave_bucket(session)
+
+    def next_expiry(self) -> int | None:
+        """When the next bucket is due; ``None`` where there is no session."""
+        while self._order and not self._buckets.get(self._order[0]):
+            self._buckets.pop(heappop(self._order), None)
+        return self._order[0] if self._order else None
+
+    def expired(self, now: int) -> list[Session]:
+        """The sessions whose bucket is due, bucket by bucket. They stay until closed."""
+        due: list[Session] = []
+        while (bucket := self.next_expiry()) is not None and bucket <= now:
+            heappop(self._order)
+            due += self._buckets.pop(bucket).values()
+        return due
+
+    def buckets(self) -> dict[int, list[int]]:
+        """The ids of the sessions that expire together, by when."""
+        return {
+            when: list(self._buckets[when]) for when in sorted(self._buckets) if self._buckets[when]
+        }
+
+    def _leave_bucket(self, session: Session) -> None:
+        bucket = self._buckets.get(session.expires)
+        if bucket is not None:
+            bucket.pop(session.id, None)

@@ -1,0 +1,204 @@
+"""The recorder: an append-only list of events, in the order in which they happened, and beside it
+the log of what was committed, where the ensemble is one of ours. A digest covers the events whole.
+
+Rules that live here:
+
+- The events are what clients and servers can know of. What the ensemble commits stands beside them:
+  a program that does the same has the same events, whatever else is recorded.
+- Each entry of the log knows how many events came before it, so both can be read in one order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from hashlib import sha256
+from math import isfinite
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from zkfake._history.events import (
+    Claimed,
+    Committed,
+    Event,
+    Note,
+    Recorded,
+    Released,
+    Scalar,
+)
+from zkfake._history.storage import HistoryFileError, Lines, save
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+    from typing_extensions import Self
+
+    from zkfake._database.log import Transaction
+
+__all__ = ["History", "IncompleteHistoryError"]
+
+E = TypeVar("E")
+
+_SCALARS = (str, bytes, int, float, bool, type(None))
+
+
+def _no_time() -> float:
+    return 0.0
+
+
+def _nobody() -> str:
+    return ""
+
+
+class IncompleteHistoryError(HistoryFileError):
+    """A file was cut, or is damaged from some line on. ``history`` has everything up to there."""
+
+    def __init__(self, text: str, history: History) -> None:
+        super().__init__(text)
+        self.history = history
+
+
+class History(Sequence[Any]):
+    """The events of one run. Reading it costs what reading a list costs."""
+
+    def __init__(
+        self, clock: Callable[[], float] = _no_time, task: Callable[[], str] = _nobody
+    ) -> None:
+        """``clock``: the seconds since the start. ``task``: the name of the task that runs."""
+        self._events: list[Event] = []
+        self._places: list[int] = []
+        self._claims = 0
+        self._clock = clock
+        self._task = task
+        self.log: list[Committed] | None = None
+        """What was committed, in order; ``None`` where nobody could record it, as with a live
+        server.
+        """
+        self.append = self._events.append
+        """Add an event; for the simulation itself and for extensions of it."""
+
+    # -- what a program adds
+
+    def note(self, text: str) -> None:
+        """Put a mark of the program's own into the history, with the time and the running task's
+        name.
+        """
+        self.append(Note(self._clock(), self._task(), text))
+
+    @contextmanager
+    def claim(self, name: str, *, znode: str | None = None) -> Iterator[None]:
+        """The program believes that it holds ``name`` as long as the block runs.
+
+        ``znode``: the path, without a chroot, of the znode that stands for it. Enter the block once
+        the recipe has said "yours", leave it before you give it back. `check` finds two that hold
+        one thing at once.
+        """
+        self._claims = number = self._claims + 1
+        self.append(Claimed(self._clock(), self._task(), number, name, znode))
+        try:
+            yield
+        finally:
+            self.append(Released(self._clock(), self._task(), number, name))
+
+    def record(self, name: str, key: Scalar, value: Scalar = None) -> None:
+        """The program did ``name`` to ``key``: what promises such as `exactly_once` are judged by.
+
+        Raises `TypeError` for a key or a value that is no string, bytes, finite number, bool or
+        ``None``.
+        """
+        for scalar in (key, value):
+            if not isinstance(scalar, _SCALARS) or (
+                isinstance(scalar, float) and not isfinite(scalar)
+            ):
+                raise TypeError(
+                    f"{scalar!r} cannot be recorded: expected str, bytes, int, a finite float, "
+                    "bool or None"
+                )
+        self.append(Recorded(self._clock(), self._task(), name, key, value))
+
+    # -- what an ensemble adds
+
+    def committed(self, transaction: Transaction) -> None:
+        """The ensemble has committed its next transaction."""
+        if self.log is not None:
+            self.add_committed(Committed(self._clock(), transaction))
+
+    def add_committed(self, entry: Committed) -> None:
+        """The next entry of the log, at this place of the history."""
+        if self.log is None:
+            self.log = []
+        self.log.append(entry)
+        self._places.append(len(self._events))
+
+    # -- reading it
+
+    def of(self, kind: type[E]) -> list[E]:
+        """The events of one kind, in order."""
+        return [event for event in self._events if isinstance(event, kind)]
+
+    def in_order(self) -> Iterator[Event | Committed]:
+        """The events and the entries of the log, as they happened. Cost: linear."""
+        events, start = self._events, 0
+        for entry, place in zip(self.log or (), self._places, strict=True):
+            yield from events[start:place]
+            yield entry
+            start = place
+        yield from events[start:]
+
+    def digest(self) -> str:
+        """SHA-256 of every event's ``repr`` and frame: equal for equal runs."""
+        digest = sha256()
+        for event in self._events:
+            digest.update(f"{type(event).__name__}{tuple.__repr__(event)}\n".encode())
+        return digest.hexdigest()
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the history to a file, which `load` reads. Raises `OSError`."""
+        save(path, self.in_order(), self.log is not None)
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> Self:
+        """Read a history from a file.
+
+        Raises `OSError`, `HistoryFileError` for what is no history of this version, and
+        `IncompleteHistoryError` for one that is cut or damaged further on.
+        """
+        history = cls()
+        with Lines(path) as lines:
+            if lines.has_log:
+                history.log = []
+            try:
+                for entry in lines:
+                    if isinstance(entry, Committed):
+                        history.add_committed(entry)
+                    else:
+                        history.append(entry)
+            except HistoryFileError as error:
+                raise IncompleteHistoryError(str(error), history) from None
+        return history
+
+    @overload
+    def __getitem__(self, index: int) -> Event: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Event]: ...
+    def __getitem__(self, index: int | slice) -> Event | list[Event]:
+        return self._events[index]
+
+    def __len__(self) -> int:
+        return len(self._events)
+
+    def __iter__(self) -> Iterator[Event]:
+        return iter(self._events)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether events, log and their order are the same."""
+        if not isinstance(other, History):
+            return NotImplemented
+        return (self._events, self.log, self._places) == (other._events, other.log, other._places)
+
+    __hash__ = None  # type: ignore[assignment]  # it grows
+
+    def __str__(self) -> str:
+        return "\n".join(map(repr, self._events))
+
+    def __repr__(self) -> str:
+        return f"<History of {len(self)} events>"

@@ -1,0 +1,259 @@
+"""Histories on disk: JSON Lines, one line an event.
+
+The rules that live here:
+
+- The first line says what the file is, in which version of the form, and whether it has the log of
+  what was committed. The last line counts the lines between: a file without it has been cut.
+- An event is a list: its kind, and its fields in their order. Bytes are ``{"b": base64}``, lists
+  within are tuples. A number, a string, true, false and null are themselves.
+- What was saved is loaded as equal objects. A file that is cut gives everything up to there.
+- Another version is refused, not guessed at.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode, b64encode
+from typing import TYPE_CHECKING, Any, TextIO
+
+from zkfake._database.log import Check, Create, Delete, SetAcl, SetData, Transaction
+from zkfake._history import events
+from zkfake._protocol.records import Acl, Code, Op
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from os import PathLike
+
+    from typing_extensions import Self
+
+    from zkfake._history.events import Committed, Event
+
+__all__ = ["FORM", "HistoryFileError", "Lines", "save"]
+
+FORM = 1
+"""The version of the form that is written here, and the only one that is read."""
+
+_TITLE = "zkfake-history"
+
+
+class HistoryFileError(ValueError):
+    """A file is no history, or not one of this version."""
+
+
+def save(path: str | PathLike[str], entries: Iterable[Event | Committed], has_log: bool) -> None:
+    """Write a history. Raises `OSError`."""
+    with open(path, "w", encoding="utf-8", newline="\n") as file:
+        count = 0
+        _write(file, {_TITLE: FORM, "log": has_log})
+        for event in entries:
+            _write(file, [type(event).__name__, *map(_plain, event)])
+            count += 1
+        _write(file, {"end": count})
+
+
+class Lines:
+    """The events of a file and the entries of its log, one after the other, in the memory of one.
+
+    Raises `OSError`, and `HistoryFileError` for what is no history of this version; on the way, for
+    a file that is cut or damaged.
+    """
+
+    def __init__(self, path: str | PathLike[str]) -> None:
+        self._name = str(path)
+        self._file = open(path, encoding="utf-8")  # noqa: SIM115  # closed by the with block
+        try:
+            self.has_log = self._read_title()
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def _read_title(self) -> bool:
+        try:
+            title = json.loads(self._file.readline(1000))
+            form, has_log = title[_TITLE], title["log"]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise HistoryFileError(f"{self._name} is no history of zkfake") from None
+        if form != FORM:
+            raise HistoryFileError(
+                f"{self._name} is a history of form {form!r}; only form {FORM} can be read"
+            )
+        return bool(has_log)
+
+    def __iter__(self) -> Iterator[Event | Committed]:
+        count = 0
+        lines = enumerate(self._file, 2)
+        while True:
+            try:
+                number, line = next(lines)
+            except StopIteration:
+                break
+            except ValueError:
+                raise self._damaged(count + 2) from None
+            if not line.endswith("\n"):
+                break  # cut, if within a line: even a whole one may be the start of a longer one
+            try:
+                item = json.loads(line)
+                if isinstance(item, dict) and set(item) == {"end"}:
+                    self._check_end(item["end"], count, lines)
+                    return
+                event = _event(item)
+            except (ValueError, TypeError, KeyError, IndexError, RecursionError) as error:
+                if isinstance(error, HistoryFileError):
+                    raise
+                raise self._damaged(number) from None
+            yield event
+            count += 1
+        raise HistoryFileError(f"{self._name} has been cut: it ends after {count} events")
+
+    def _check_end(self, end: object, count: int, rest: Any) -> None:
+        if end != count:
+            raise HistoryFileError(f"{self._name} has {count} events, but says that it has {end}")
+        if next(rest, None) is not None:
+            raise HistoryFileError(f"{self._name} goes on behind its end")
+
+    def _damaged(self, number: int) -> HistoryFileError:
+        return HistoryFileError(f"{self._name} is damaged: line {number} is no event")
+
+
+def _write(file: TextIO, item: object) -> None:
+    file.write(json.dumps(item, separators=(",", ":"), allow_nan=False) + "\n")
+
+
+# -- fields
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Transaction):
+        return [
+            value.zxid,
+            value.time,
+            value.session_id,
+            int(value.op),
+            [[type(each).__name__, *map(_plain, each)] for each in value.operations],
+            int(value.error),
+            value.failed_at,
+            value.timeout,
+        ]
+    if isinstance(value, tuple):
+        return [_plain(each) for each in value]
+    if isinstance(value, bytes):
+        return {"b": b64encode(value).decode("ascii")}
+    return value
+
+
+def _bytes(value: Any) -> bytes:
+    if not isinstance(value, dict) or set(value) != {"b"}:
+        raise TypeError(value)
+    return b64decode(value["b"].encode("ascii"), validate=True)
+
+
+def _exactly(*kinds: type) -> Callable[[Any], Any]:
+    def read(value: Any) -> Any:
+        if type(value) not in kinds:
+            raise TypeError(value)
+        return value
+
+    return read
+
+
+_int, _text, _text_or_none = _exactly(int), _exactly(str), _exactly(str, type(None))
+
+
+def _time(value: Any) -> float:
+    return _exactly(float, int)(value)  # type: ignore[no-any-return]
+
+
+def _scalar(value: Any) -> Any:
+    if isinstance(value, dict):
+        return _bytes(value)
+    return _exactly(str, int, float, bool, type(None))(value)
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    return tuple(_text(each) for each in _exactly(list)(value))
+
+
+def _bytes_or_none(value: Any) -> bytes | None:
+    return None if value is None else _bytes(value)
+
+
+def _acls(value: Any) -> tuple[Acl, ...]:
+    return tuple(
+        Acl(_int(perms), _text_or_none(scheme), _text_or_none(id_)) for perms, scheme, id_ in value
+    )
+
+
+def _operation(value: Any) -> Any:
+    kind, *fields = value
+    make, readers = _OPERATIONS[kind]
+    return make(*(read(field) for read, field in zip(readers, fields, strict=True)))
+
+
+_OPERATIONS: dict[str, tuple[Callable[..., Any], tuple[Callable[[Any], Any], ...]]] = {
+    "Create": (Create, (_text, _bytes_or_none, _acls, _int, _int, _int)),
+    "Delete": (Delete, (_text,)),
+    "SetData": (SetData, (_text, _bytes_or_none, _int)),
+    "SetAcl": (SetAcl, (_text, _acls, _int)),
+    "Check": (Check, (_text,)),
+}
+
+
+def _transaction(value: Any) -> Transaction:
+    zxid, time, session, op, operations, error, failed_at, timeout = value
+    return Transaction(
+        _int(zxid),
+        _int(time),
+        _int(session),
+        Op(_int(op)),
+        tuple(map(_operation, operations)),
+        Code(_int(error)),
+        _int(failed_at),
+        _int(timeout),
+    )
+
+
+_FIELDS: dict[str, Callable[[Any], Any]] = {
+    "time": _time,
+    "number": _int,
+    "connection": _int,
+    "xid": _int,
+    "zxid": _int,
+    "error": _int,
+    "server": _int,
+    "epoch": _int,
+    "paths": _texts,
+    "frame": _bytes,
+    "znode": _text_or_none,
+    "key": _scalar,
+    "value": _scalar,
+    "transaction": _transaction,
+}
+"""How a field is read, by its name; any other one is text."""
+
+_SPECIAL = {("TaskEnded", "error"): _text}
+
+
+def _kind(kind: Any) -> tuple[Any, tuple[Callable[[Any], Any], ...]]:
+    name = kind.__name__
+    return kind, tuple(
+        _SPECIAL.get((name, field), _FIELDS.get(field, _text)) for field in kind._fields
+    )
+
+
+_KINDS = {
+    name: _kind(getattr(events, name))
+    for name in events.__all__
+    if hasattr(getattr(events, name), "_fields")
+}
+
+
+def _event(item: Any) -> Any:
+    kind, *values = item
+    make, readers = _KINDS[kind]
+    return make(*(read(value) for read, value in zip(readers, values, strict=True)))

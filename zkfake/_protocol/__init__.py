@@ -1,0 +1,1 @@
+"""The bytes that clients and servers exchange: records, operations, frames."""

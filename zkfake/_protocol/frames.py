@@ -1,0 +1,162 @@
+"""Telling requests, replies and events apart in the two byte streams of a connection.
+
+Only what faults and the history need is read: the transaction id (xid), the operation, its path,
+the zxid and the error. A stream whose first four bytes are no frame length (a four-letter word) is
+passed on as it is.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import NamedTuple
+
+from zkfake._protocol.jute import JuteError, Reader
+from zkfake._protocol.operations import OPERATIONS
+from zkfake._protocol.records import EVENT_XID, PING_XID, EventType, MultiRequest, Op
+
+__all__ = [
+    "EVENT_XID",
+    "OPERATION_NAMES",
+    "PING_XID",
+    "FrameSplitter",
+    "RequestHead",
+    "event_of",
+    "read_request",
+]
+
+_LENGTH = Struct(">i")
+_REQUEST = Struct(">iii")
+_REPLY = Struct(">iiqi")
+_EVENT = Struct(">iiqiiii")
+
+_LARGEST_LENGTH = 0x10000000
+"""Every four-letter word, read as a length, is above it."""
+
+_PATHLESS = frozenset(
+    {
+        Op.PING,
+        Op.CLOSE_SESSION,
+        Op.CREATE_SESSION,
+        Op.AUTH,
+        Op.SASL,
+        Op.RECONFIG,
+        Op.SET_WATCHES,
+        Op.SET_WATCHES2,
+        Op.WHO_AM_I,
+    }
+)
+_NAMES = {int(op): row.name for op, row in OPERATIONS.items()}
+OPERATION_NAMES = ("connect", *(name for op, name in _NAMES.items() if op != Op.PING))
+"""What a request can be, but for pings."""
+
+_SINGLE_PATH = frozenset(int(op) for op in OPERATIONS if op not in _PATHLESS) - {
+    int(Op.MULTI),
+    int(Op.MULTI_READ),
+}
+
+
+class RequestHead(NamedTuple):
+    """What a request is. ``paths`` has one path for most operations, one for each part of a multi,
+    and may be empty.
+
+    The handshake's request is the operation ``connect``.
+    """
+
+    xid: int
+    operation: str
+    paths: tuple[str, ...]
+
+
+_CONNECT = RequestHead(0, "connect", ())
+_PING = RequestHead(PING_XID, "ping", ())
+
+
+def read_request(frame: bytes, first: bool) -> RequestHead:
+    """Read the head of a request; ``frame`` begins with its length. Never raises: what cannot be
+    read has no path.
+    """
+    if first:
+        return _CONNECT
+    if len(frame) < 12:
+        return RequestHead(0, "malformed", ())
+    _, xid, op = _REQUEST.unpack_from(frame)
+    if xid == PING_XID:
+        return _PING
+    paths: tuple[str, ...] = ()
+    if op in _SINGLE_PATH:
+        if len(frame) >= 16:
+            (length,) = _LENGTH.unpack_from(frame, 12)
+            paths = (frame[16 : 16 + max(length, 0)].decode("utf-8", "replace"),)
+    elif op in (Op.MULTI, Op.MULTI_READ):
+        paths = _multi_paths(frame, op)
+    return RequestHead(xid, _NAMES.get(op) or f"operation {op}", paths)
+
+
+def _multi_paths(frame: bytes, op: int) -> tuple[str, ...]:
+    try:
+        record: MultiRequest = OPERATIONS[op].read(Reader(frame, 12))
+    except JuteError:
+        return ()
+    return tuple(sub.record.path or "" for sub in record.operations)
+
+
+def read_reply(frame: bytes) -> tuple[int, int, int]:
+    """The xid, the zxid and the error of a reply or an event; ``frame`` begins with its length."""
+    if len(frame) < 20:
+        return 0, 0, 0
+    _, xid, zxid, error = _REPLY.unpack_from(frame)
+    return xid, zxid, error
+
+
+def event_of(frame: bytes) -> tuple[str, str]:
+    """The type and the path of a watch event."""
+    _, _, _, _, kind, _, length = _EVENT.unpack_from(frame)
+    name = EventType(kind).name if kind in _EVENT_TYPES else str(kind)
+    return name, frame[32 : 32 + max(length, 0)].decode("utf-8", "replace")
+
+
+_EVENT_TYPES = frozenset(int(kind) for kind in EventType)
+
+
+class FrameSplitter:
+    """Cuts a byte stream into frames, each with its length in front."""
+
+    __slots__ = ("_longest", "_rest", "raw")
+
+    def __init__(self, longest: int = _LARGEST_LENGTH - 1) -> None:
+        """``longest``: frame that is waited for until it is whole, bytes."""
+        self._longest = longest
+        self._rest = b""
+        self.raw = False
+        """True once the stream turned out to hold no frames."""
+
+    def take_rest(self) -> bytes:
+        """What completes no frame, where the stream has ended."""
+        rest, self._rest = self._rest, b""
+        return rest
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The frames that ``data`` completes; all of ``data`` when the stream is raw."""
+        if self.raw:
+            return [data]
+        if self._rest:
+            data = self._rest + data
+        size = len(data)
+        if size >= 4 and _LENGTH.unpack_from(data)[0] + 4 == size:
+            self._rest = b""
+            return [data]
+        frames = []
+        start = 0
+        while size - start >= 4:
+            (length,) = _LENGTH.unpack_from(data, start)
+            if not 0 <= length <= self._longest:
+                self.raw = True
+                frames.append(data[start:])
+                start = size
+                break
+            if size - start < length + 4:
+                break
+            frames.append(data[start : start + length + 4])
+            start += length + 4
+        self._rest = data[start:]
+        return frames

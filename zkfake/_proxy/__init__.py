@@ -1,0 +1,1 @@
+"""The proxy: the faults of connections in front of any server."""

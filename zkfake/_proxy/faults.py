@@ -1,0 +1,59 @@
+"""The faults of a proxy: those of connections, on a server that is not ours."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from zkfake._channel.connections import ConnectionFaults, Owner, RealTime
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from zkfake._proxy.hosts import Target
+
+__all__ = ["ProxyFaults"]
+
+
+class Proxy(Owner, Protocol):
+    """The `ZooKeeperProxy`, as its faults see it."""
+
+    @property
+    def targets(self) -> Sequence[Target]: ...
+    def close_session(self, session_id: int) -> bool:
+        """Ends a session on the servers."""
+
+
+class ProxyFaults(ConnectionFaults):
+    """The faults of one `ZooKeeperProxy`: ``proxy.faults``.
+
+    The methods are those of ``FakeZooKeeper.faults`` that concern clients and their connections.
+    Servers have the numbers of their places in the connect string, from 1.
+    """
+
+    def __init__(self, proxy: Proxy, now: int) -> None:
+        """``now``: milliseconds since the epoch."""
+        super().__init__(RealTime(proxy, now))
+        self._proxy = proxy
+
+    @property
+    def server_count(self) -> int:
+        """How many servers the proxy stands in front of."""
+        return len(self._proxy.targets)
+
+    def expire(self, client: Any) -> bool:
+        """End the client's present session on the servers, and break its connection. False where
+        the session has ended already.
+
+        Another connection takes the session up and closes it. Blocks until a server has done so.
+        Raises `OSError` where none answers, `ValueError` for a session that has not passed through
+        this proxy.
+        """
+        with self._world.acting():
+            session_id = self._named(client).session_id
+            self._world.note("expire", f"session {session_id & 0xFFFFFFFFFFFFFFFF:#x}")
+        # Nobody hears of it before the connection breaks: a request would be answered by an error
+        # that no client gets when its session expires.
+        with self.partition(session_id):
+            ended = self._proxy.close_session(session_id)
+            self.drop(session_id)
+        return ended

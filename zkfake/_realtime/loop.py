@@ -1,0 +1,312 @@
+"""One thread that serves sockets: it sleeps until one of them has something, or a timer is due.
+
+Rules that live here:
+
+* The thread holds the lock while it works. Another thread that looks in, or has something done,
+  takes the lock too (`Loop.at_work`), and wakes the thread up afterwards.
+* What a socket has to send is sent at the end of its turn, or at the end of the round.
+* A forked child shares the selector and the sockets with its parent. There nothing is served; the
+  child can only close its copies.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import selectors
+import socket
+import threading
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Protocol
+
+from zkfake._realtime.turns import TurnQueue
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from zkfake._realtime.link import Link
+
+__all__ = ["AtWork", "Loop"]
+
+logger = logging.getLogger("zkfake")
+
+_LONGEST_WAIT = 86_400.0
+"""Seconds; selectors take no more than some weeks."""
+
+_PATIENCE = 0.1
+"""Seconds that the thread waits for its lock before it looks whether it is to stop."""
+
+
+class Work(Protocol):
+    """What a loop drives. Times are milliseconds since the epoch."""
+
+    def advance(self, now: int) -> None:
+        """Time has passed: does everything that is due."""
+
+    def deadline(self) -> int | None:
+        """When `advance` has something to do next; ``None`` where it has not."""
+
+    def broken(self) -> None:
+        """The loop has failed: nothing that somebody waits for will happen any more."""
+
+
+class Loop:
+    """The thread, its selector, and the sockets that clients have opened."""
+
+    def __init__(self, name: str, work: Work) -> None:
+        """``name``: the class that it serves for, as error messages tell it."""
+        self.selector: selectors.BaseSelector
+        self.turns: TurnQueue[Link] = TurnQueue()
+        self.links: dict[Link, int] = {}
+        """The open sockets, oldest first, and which server's they are."""
+        self.life = threading.RLock()
+        """Held while it starts and while it stops."""
+        self._name = name
+        self._work = work
+        self._lock = threading.RLock()
+        self._epoch = time.time() - time.monotonic()
+        self._ending = False
+        """Whether `stop` is at work."""
+        self._process: int | None = None
+        """The one that the thread and the sockets belong to, while it runs."""
+        self._thread: threading.Thread | None = None
+        self._stopping = threading.Event()
+        self._dirty: dict[Link, None] = {}
+        self._failure: tuple[str, Exception] | None = None
+        self._waker: socket.socket | None = None
+
+    @property
+    def now(self) -> int:
+        """Milliseconds since the epoch; never goes back."""
+        return int((self._epoch + time.monotonic()) * 1000)
+
+    # -- life
+
+    @property
+    def started(self) -> bool:
+        """Whether it was started and not stopped since, even if its thread has failed."""
+        return self._thread is not None
+
+    @property
+    def running(self) -> bool:
+        """Whether its thread serves."""
+        return self._thread is not None and self._thread.is_alive() and not self.is_parents
+
+    def open(self) -> None:
+        """Makes the selector, before anything can be registered. Raises `OSError`."""
+        self._stopping.clear()
+        selector = selectors.DefaultSelector()
+        try:
+            waker, woken = socket.socketpair()
+        except BaseException:
+            selector.close()
+            raise
+        waker.setblocking(False)
+        woken.setblocking(False)
+        selector.register(woken, selectors.EVENT_READ, self._drain_wakeups)
+        self.selector, self._waker, self._woken = selector, waker, woken
+
+    def start(self) -> None:
+        """Starts the thread. Raises `RuntimeError` where there is none to be had."""
+        thread = threading.Thread(target=self._run, name="zkfake", daemon=True)
+        thread.start()
+        self._thread, self._process = thread, os.getpid()
+
+    def stop(self, close: Callable[[], object]) -> None:
+        """Ends the thread, then has ``close`` called under the lock. Does nothing where it does not
+        run, or in a signal handler that interrupts another `stop`. Raises what had failed, as
+        `take_failure` has it.
+        """
+        with self.life:
+            if self._thread is None or self._ending:
+                return
+            self._ending = True
+            try:
+                self._stopping.set()
+                self._wake()
+                self._thread.join()
+                with self._lock:
+                    self._thread = self._process = None
+                    close()
+            finally:
+                self._ending = False
+            failure = self.take_failure()
+        if failure is not None:
+            raise failure
+
+    def close(self) -> None:
+        """Closes the clients' sockets and the selector."""
+        for link in list(self.links):
+            link.close()
+        self.turns.clear()
+        self._dirty.clear()
+        self._close_selector()
+
+    def _close_selector(self) -> None:
+        self.selector.close()
+        if self._waker is not None:
+            self._waker.close()
+            self._woken.close()
+            self._waker = None
+
+    @property
+    def is_parents(self) -> bool:
+        """Whether this is a forked child, and the loop runs in its parent."""
+        return self._process is not None and self._process != os.getpid()
+
+    def check_process(self) -> None:
+        """Raises `RuntimeError` in a forked child."""
+        if self.is_parents:
+            raise RuntimeError(
+                f"this {self._name} runs in process {self._process}, of which this one was "
+                "forked; clients can use it from here, but only that process can control it"
+            )
+
+    def check_running(self) -> None:
+        """Raises `RuntimeError` unless it was started, and in a forked child."""
+        self.check_process()
+        if not self.started:
+            raise RuntimeError(
+                f"this {self._name} is not running; start() it or use it in a with block"
+            )
+
+    def abandon(self) -> None:
+        """Closes the copies of the sockets that a forked child has. Parent and child share one
+        selector, so nothing is unregistered; the thread may have held the locks.
+        """
+        self._thread = None
+        for link in self.links:
+            link.abandon()
+        self._close_selector()
+
+    # -- other threads
+
+    def at_work(self) -> AtWork:
+        """Excludes the thread while the ``with`` block lasts, and lets it see to what the block
+        did. Raises `RuntimeError` in a forked child.
+        """
+        self.check_process()
+        return AtWork(self._lock, self._catch_up, self._wake)
+
+    def _catch_up(self) -> None:
+        """The clock of an idle loop stands where it was woken last."""
+        self._work.advance(self.now)
+
+    def mark(self, link: Link) -> None:
+        """There is something to send, or a socket to be closed."""
+        self._dirty[link] = None
+
+    def failed(self, error: Exception, text: str = "zkfake failed; please report this") -> None:
+        """Keeps what went wrong for `take_failure`."""
+        logger.error(text, exc_info=error)
+        self._failure = text, error
+
+    def take_failure(self) -> RuntimeError | None:
+        """What went wrong since the last call, if anything did."""
+        failure, self._failure = self._failure, None
+        if failure is None:
+            return None
+        text, error = failure
+        raised = RuntimeError(text)
+        raised.__cause__ = error
+        return raised
+
+    # -- the thread
+
+    def _run(self) -> None:
+        try:
+            self._serve()
+        except Exception as error:
+            self.failed(error)
+            self._work.broken()
+            with self._lock:
+                for link in list(self.links):
+                    link.close()  # or the clients would wait for ever
+
+    def _serve(self) -> None:
+        work, selector, turns = self._work, self.selector, self.turns
+        ready: list[tuple[selectors.SelectorKey, int]] = []
+        while True:
+            # Whoever stops it may hold the lock: a signal handler can interrupt what has it.
+            while not self._lock.acquire(timeout=_PATIENCE):
+                if self._stopping.is_set():
+                    return
+            try:
+                if self._stopping.is_set():
+                    return
+                now = self.now
+                work.advance(now)
+                registered = selector.get_map()
+                for key, mask in ready:
+                    if key.fd in registered:
+                        self._call(key.data, mask)
+                turns.run(self._take_turn)
+                self._flush()
+                due = now if turns else work.deadline()
+            finally:
+                self._lock.release()
+            if self._stopping.is_set():
+                return  # the wake-up for it may be among those that were drained just now
+            # The clock was rounded down, so this does not end before it is due.
+            wait = None if due is None else min(max(0, due - now) / 1000, _LONGEST_WAIT)
+            ready = selector.select(wait)
+
+    def _call(self, action: Callable[[int], None], mask: int) -> None:
+        """What one socket has to have done; a fault in it is kept for `take_failure`."""
+        try:
+            action(mask)
+        except Exception as error:
+            self.failed(error)
+
+    def _take_turn(self, link: Link, may_go_on: Callable[[], bool]) -> bool:
+        """A turn of one link, whose answers leave at once; as `_call`. Whether there is more."""
+        try:
+            more = link.take_turn(may_go_on)
+            if link in self._dirty:
+                del self._dirty[link]
+                link.send()
+        except Exception as error:
+            self.failed(error)
+            return False
+        return more and not link.is_full
+
+    def _flush(self) -> None:
+        while self._dirty:
+            link, _ = self._dirty.popitem()
+            if link in self.links:
+                link.send()
+
+    def _wake(self) -> None:
+        # Full: it wakes up anyway. Closed: nobody is left to wake.
+        waker = self._waker
+        if waker is not None:
+            with suppress(OSError):
+                waker.send(b"\0")
+
+    def _drain_wakeups(self, _mask: int) -> None:
+        with suppress(BlockingIOError):
+            self._woken.recv(4096)
+
+
+class AtWork:
+    """The lock, the right time, and a wake-up for the thread when the lock is let go."""
+
+    def __init__(
+        self, lock: threading.RLock, catch_up: Callable[[], None], wake: Callable[[], None]
+    ) -> None:
+        self._lock = lock
+        self._catch_up = catch_up
+        self._wake = wake
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+        try:
+            self._catch_up()
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+        self._wake()

@@ -1,0 +1,397 @@
+"""The real-time driver: sockets, a clock and one background thread around the sans-IO core.
+
+`FakeZooKeeper` serves any ZooKeeper client on the loopback interface. All of its servers share one
+thread, which sleeps until a socket has something or a timer of the core is due: an idle fake costs
+nothing. Whoever looks in from another thread does so under the lock that the thread holds while it
+works.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from zkfake._connection.connection import Connection
+from zkfake._control import seeding as state
+from zkfake._control import views as inspector
+from zkfake._ensemble.ensemble import Ensemble
+from zkfake._ensemble.replica import Replica
+from zkfake._realtime.faults import Faults
+from zkfake._realtime.link import Link
+from zkfake._realtime.listener import one_each
+from zkfake._realtime.loop import AtWork, Loop
+from zkfake._realtime.member import Member
+from zkfake._settings import Settings
+from zkfake._versions import DEFAULT, VERSIONS
+
+if TYPE_CHECKING:
+    import selectors
+    import socket
+    import ssl
+    from collections.abc import Iterable, Mapping, Sequence
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+    from zkfake._control.seeding import Snapshot
+    from zkfake._protocol.records import Id
+    from zkfake._realtime.link import Carried
+
+_TLS_HANDSHAKE_TIMEOUT = 10_000
+"""Milliseconds after which a socket without a TLS handshake is closed."""
+
+
+class FakeZooKeeper:
+    """A fake ZooKeeper on real sockets.
+
+    >>> from kazoo.client import KazooClient
+    >>> with FakeZooKeeper() as server:
+    ...     client = KazooClient(server.hosts)
+    ...     client.start()
+    ...     client.create("/a", b"1")
+    ...     client.stop()
+    ...     client.close()
+    '/a'
+
+    Any number can run side by side in one process.
+    """
+
+    def __init__(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int | Sequence[int] = 0,
+        secure_port: int | Sequence[int] = 0,
+        servers: int = 1,
+        observers: int = 0,
+        version: str = DEFAULT,
+        settings: Mapping[str, object] | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        """``host``: an address to listen on, ``::1`` for IPv6. ``port``: of the first server, 0 for
+        any free one; the others take free ones. A sequence has one for each server.
+        ``secure_port``: the same for TLS. ``servers``: how many have a vote; ``observers`` come
+        after them and have none. ``version``: ``"3.9"`` or ``"3.8"``. ``settings``: by ZooKeeper's
+        own names, such as ``{"tickTime": 500}``. ``tls``: a server-side context; every server then
+        has a TLS port as well.
+
+        Raises `ValueError` for settings that cannot be, `OSError` where a port cannot be had. The
+        state lives as long as the object: stopping and starting keeps it.
+        """
+        if not 1 <= servers <= 254:
+            raise ValueError(f"servers = {servers}: expected 1 to 254")
+        if not 0 <= observers <= 254 - servers:
+            raise ValueError(f"observers = {observers}: expected 0 to {254 - servers}")
+        self.tls = tls
+        parsed = Settings.parse(settings, version, tls=tls is not None)
+        self._loop = Loop("FakeZooKeeper", self)
+        self._ensemble = Ensemble(parsed, self._loop.now)
+        self.replicas = [
+            Replica(self._ensemble, number + 1, observer=number >= servers)
+            for number in range(servers + observers)
+        ]
+        self._host = host
+        self._ports = one_each("port", port, len(self.replicas))
+        self._secure_ports = one_each("secure_port", secure_port, len(self.replicas))
+        if any(self._secure_ports) and tls is None:
+            raise ValueError(f"secure_port = {secure_port}: TLS needs a context, tls=")
+        self._members: tuple[Member, ...] = ()
+        self._faults: Faults | None = None
+
+    # -- life
+
+    def start(self) -> Self:
+        """Binds the ports and serves; they accept connections once this returns. Raises
+        `RuntimeError` if running.
+        """
+        loop = self._loop
+        loop.check_process()
+        with loop.life:
+            if loop.started:
+                raise RuntimeError("this FakeZooKeeper is running already")
+            loop.open()
+            members: list[Member] = []
+            try:
+                for number, ports in enumerate(zip(self._ports, self._secure_ports, strict=True)):
+                    members.append(Member(self, number + 1, self._host, *ports))
+                for member in members:
+                    if not self.replicas[member.id - 1].expelled:
+                        member.start()
+                self._members = tuple(members)
+                loop.start()
+            except BaseException:  # there may be no thread to be had
+                self._close(members)
+                raise
+            self._ports = [member.port for member in members]
+            self._secure_ports = [member.secure_port or 0 for member in members]
+        return self
+
+    def configure(
+        self, settings: Mapping[str, object] | None = None, *, version: str | None = None
+    ) -> None:
+        """Settings, and with ``version`` another version, for the next `start`, as for servers that
+        are upgraded. They take the place of all former settings; the state stays.
+
+        Raises `RuntimeError` while it runs, `ValueError` for settings that cannot be.
+        """
+        with self._loop.life:
+            if self._loop.started:
+                raise RuntimeError("this FakeZooKeeper is running; stop() it to configure it")
+            if version is None:
+                version = next(
+                    name
+                    for name, known in VERSIONS.items()
+                    if known is self._ensemble.settings.version
+                )
+            parsed = Settings.parse(settings, version, tls=self.tls is not None)
+            self._ensemble.configure(parsed)
+
+    def stop(self) -> None:
+        """Drops every connection and gives up ports and thread. Does nothing if it is not running,
+        or in a signal handler that interrupts another `stop`, which goes on afterwards.
+
+        Every fault ends. Raises `RuntimeError` if the fake itself had failed, which is a bug in it,
+        or an action of ``faults.upon()``. In a forked child it closes the child's copies of the
+        sockets; the parent's fake goes on.
+        """
+        loop = self._loop
+        if loop.is_parents:
+            if loop.started:
+                loop.abandon()
+                for member in self._members:
+                    member.abandon()
+            return
+        loop.stop(self._end)
+
+    def _end(self) -> None:
+        self._ports = [member.port for member in self._members]
+        self._close(self._members)
+        if self._faults is not None:
+            self._faults.stopped()
+
+    def _close(self, members: Iterable[Member]) -> None:
+        for member in members:
+            member.close()
+        self._loop.close()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    # -- its servers
+
+    def add_server(self) -> Member:
+        """One more server, with the next number, on a free port. It follows without a vote, and
+        serves clients, until a reconfiguration makes it a member: see `Member.specification`.
+
+        Raises `RuntimeError` unless running, for one server alone, and without the setting
+        ``reconfigEnabled``; `OSError` where no port can be had.
+        """
+        with self.at_work():
+            before, ensemble = self.members, self._ensemble
+            ensemble.check_may_join()
+            replica = Replica(ensemble, len(self.replicas) + 1)
+            self.replicas.append(replica)
+            try:
+                member = Member(self, replica.id, self._host, 0, 0)
+            except BaseException:
+                self.replicas.remove(replica)
+                ensemble.withdraw(replica)
+                raise
+            self._secure_ports.append(member.secure_port or 0)
+            self._members = (*before, member)
+            member.start()
+            return member
+
+    # -- the state in hand
+
+    def snapshot(self) -> Snapshot:
+        """The whole tree as it is now. Cost: a reference a znode."""
+        with self.at_work():
+            return state.take(self._ensemble)
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Back to a snapshot of this fake or of another one. Cost: as `snapshot`.
+
+        `zkfake._control.seeding` tells what clients that are connected see of it. Raises
+        `RuntimeError` unless running.
+        """
+        with self.at_work():
+            state.restore(self._ensemble, snapshot)
+
+    def load(self, znodes: Mapping[str, bytes | None]) -> None:
+        """Makes or overwrites znodes, parents included, with open ACLs.
+
+        Raises `ValueError` for a path that cannot be, `TypeError` for data that is not bytes,
+        `RuntimeError` unless running; nothing is changed then.
+        """
+        with self.at_work():
+            state.load(self._ensemble, znodes)
+
+    def dump(self) -> dict[str, bytes | None]:
+        """The data of every znode by path, parents first; ``/`` and ``/zookeeper`` are left out."""
+        with self.at_work():
+            return state.dump(self._ensemble)
+
+    def remove(self, path: str) -> None:
+        """Removes a znode with all below it, whatever its ACL; does nothing where there is none.
+
+        To clients it looks like one transaction. Cost: linear in the tree. Raises `RuntimeError`
+        unless running, `ValueError` for ``/`` and for what is below ``/zookeeper``.
+        """
+        with self.at_work():
+            state.remove(self._ensemble, path)
+
+    def expire(self, session_id: int) -> None:
+        """Ends a session as if it had not been heard of for its timeout. Raises `KeyError` if there
+        is none.
+        """
+        with self.at_work():
+            session = self._ensemble.sessions.get(session_id)
+            if session is None:
+                raise KeyError(session_id)
+            self._ensemble.expire(session)
+
+    # -- faults
+
+    @property
+    def faults(self) -> Faults:
+        """What can be done to clients, servers and links: `zkfake._realtime.faults.Faults`."""
+        if self._faults is None:
+            with self.at_work():
+                if self._faults is None:
+                    self._faults = Faults(self, self._ensemble)
+                    for link, number in self._loop.links.items():
+                        if isinstance(link.connection, Connection):
+                            link.connection = self._carried(link, link.connection, number)
+        return self._faults
+
+    def _carried(self, link: Link, connection: Connection, number: int) -> Carried:
+        """What ``link`` is to carry: once faults are in use, they have a hand in it."""
+        if self._faults is None:
+            return connection
+        longest = self._ensemble.settings.jute_max_buffer
+        on_output = partial(self._loop.mark, link)
+        return self._faults.wire(connection, number + 1, longest, on_output)
+
+    def failed(self, error: Exception, text: str) -> None:
+        """Keeps what went wrong for `stop`."""
+        self._loop.failed(error, text)
+
+    def take_failure(self) -> RuntimeError | None:
+        """What `stop` would raise for a failure so far, and does not raise any more."""
+        return self._loop.take_failure()
+
+    # -- looking in
+
+    @property
+    def sessions(self) -> tuple[inspector.SessionView, ...]:
+        """The open sessions, oldest first."""
+        with self.at_work():
+            return inspector.sessions(self._ensemble)
+
+    @property
+    def watches(self) -> tuple[inspector.WatchView, ...]:
+        """Every watch that is set."""
+        with self.at_work():
+            return inspector.watches(self.replicas)
+
+    @property
+    def connections(self) -> tuple[inspector.ConnectionView, ...]:
+        """Every open connection, oldest first."""
+        with self.at_work():
+            return inspector.connections(self.replicas)
+
+    @property
+    def znodes(self) -> Mapping[str, inspector.ZnodeView]:
+        """Every znode by path, ``/zookeeper`` included. Cost: linear in the tree."""
+        with self.at_work():
+            return inspector.znodes(self._ensemble.tip)
+
+    @property
+    def hosts(self) -> str:
+        """The connect string: every server, with commas between them. Raises `RuntimeError` unless
+        running.
+        """
+        return ",".join(member.hosts for member in self.members)
+
+    @property
+    def running(self) -> bool:
+        """Whether it serves."""
+        return self._loop.running
+
+    @property
+    def members(self) -> tuple[Member, ...]:
+        """The servers. Raises `RuntimeError` unless running, and in a forked child."""
+        self.check_running()
+        return self._members
+
+    def check_running(self) -> None:
+        """Raises `RuntimeError` unless it runs, and in a forked child."""
+        self._loop.check_running()
+
+    @property
+    def selector(self) -> selectors.BaseSelector:
+        """What its thread waits on."""
+        return self._loop.selector
+
+    def at_work(self) -> AtWork:
+        """Excludes the thread while the ``with`` block lasts, and lets it see to what the block
+        did. Raises `RuntimeError` in a forked child.
+        """
+        return self._loop.at_work()
+
+    # -- called by the loop
+
+    def advance(self, now: int) -> None:
+        """Lets the ensemble, and faults that end by themselves, do what is due."""
+        self._ensemble.advance(now)
+        if self._faults is not None:
+            self._faults.advance(now)
+
+    def deadline(self) -> int | None:
+        """When there is something to do next; ``None`` where there is not."""
+        due = self._ensemble.deadline()
+        return due if self._faults is None else _earlier(due, self._faults.timers.next())
+
+    def broken(self) -> None:
+        """The loop has failed: whoever waits for a fault goes on."""
+        if self._faults is not None:
+            self._faults.broken()
+
+    def serve(
+        self, number: int, accepted: socket.socket, peer: tuple[str, int], secure: bool
+    ) -> None:
+        """Takes on a socket that server ``number`` accepted."""
+
+        loop = self._loop
+
+        def connect(link: Link, ids: tuple[Id, ...]) -> Carried:
+
+            def mark(_connection: Connection) -> None:
+                loop.mark(link)
+
+            connection = Connection(self.replicas[number], (peer[0], peer[1]), mark, ids)
+            return self._carried(link, connection, number)
+
+        tls = self.tls if secure else None
+        try:
+            link = Link(loop.selector, loop.turns, accepted, connect, loop.links.pop, tls)
+        except OSError:
+            accepted.close()  # gone already
+            return
+        loop.links[link] = number
+        if secure:
+            due = self._ensemble.now + _TLS_HANDSHAKE_TIMEOUT
+            link.handshake = self._ensemble.timers.at(due, link.give_up_handshake)
+
+
+def _earlier(one: int | None, other: int | None) -> int | None:
+    return other if one is None else one if other is None else min(one, other)

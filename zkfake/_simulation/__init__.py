@@ -1,0 +1,1 @@
+"""The virtual-time driver: an ensemble, its network and its clients in one thread."""

@@ -1,0 +1,146 @@
+"""Faults by chance: a profile's rates, drawn for each request that reaches a server, and kinds that
+have a rate, drawn at instants of virtual time.
+
+Rules that live here: outages last as long as the profile's ``outage`` range says; there are never
+two of a kind for one client, nor two of a group (`zkfake._simulation.kinds`) among the servers.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zkfake._simulation.kinds import CLIENTS, SERVERS, ClientKind, Dice, ServerKind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from random import Random
+
+    from zkfake._channel.outages import Outage
+    from zkfake._simulation.kinds import Strikes
+    from zkfake._simulation.links import Request
+    from zkfake._simulation.profiles import Profile
+
+__all__ = ["Chance"]
+
+_DROPS = ("drop_before_request", "drop_before_reply", "drop_after_reply")
+
+
+class Chance:
+    """Draws the faults of one simulation."""
+
+    def __init__(
+        self,
+        faults: Strikes,
+        profile: Profile,
+        stream: Callable[[str], Random],
+        later: Callable[[float, Callable[[], None]], object],
+        clients: Callable[[], list[str]],
+    ) -> None:
+        """``stream``: the random source of that name. ``later``: calls an action after so many
+        virtual seconds. ``clients``: the names of those there are by now.
+        """
+        self._faults = faults
+        self._profile = profile
+        self._later = later
+        self._names = clients
+        servers = faults.server_count
+
+        def dice(name: str) -> Dice:
+            return Dice(stream(name), servers, profile.outage, profile.slowness)
+
+        self._early = dice("faults")
+        self._present: dict[tuple[str, str], Outage] = {}
+        self._clients = [
+            (kind, self._early if kind.early else dice(f"faults/{kind.rate}"))
+            for kind in CLIENTS
+            if getattr(profile, kind.rate)
+        ]
+        self._servers = [
+            (kind, self._early if kind.early else dice(f"faults/{kind.rate}"))
+            for kind in SERVERS
+            if getattr(profile, kind.rate) and servers > 1
+        ]
+        self._by_time = dice("faults/by time")
+        self._at_clients = [kind for kind, _ in self._clients]
+        self._at_servers = [
+            kind for kind in SERVERS if getattr(profile, kind.rate) and (servers > 1 or kind.alone)
+        ]
+        self._drops = any(getattr(profile, knob) for knob in _DROPS)
+        self.on = False
+        """Whether anything is drawn at all."""
+        self._turn = 0
+        self.resume()
+
+    def stop(self) -> None:
+        """Nothing is drawn any more."""
+        self.on = False
+        self._turn += 1
+
+    def resume(self) -> None:
+        """The profile's rates count, and the next instant is drawn."""
+        if not self.on and self._profile.has_faults:
+            self.on = True
+            if self._profile.fault_interval != (0, 0):
+                self._wait()
+
+    # -- by request
+
+    def drops(self, knob: str, request: Request) -> bool:
+        """Whether the request's connection is lost at this point."""
+        if not self._happens(knob, self._early):
+            return False
+        self._faults.note(knob.replace("_", " "), str(request))
+        return True
+
+    def strike(self, request: Request) -> None:
+        """Begin what the rates say."""
+        client = request.link.client
+        for kind, dice in self._clients:
+            if self._happens(kind.rate, dice):
+                self._strike_client(kind, dice, client)
+        for server_kind, dice in self._servers:
+            if self._happens(server_kind.rate, dice):
+                self._strike_servers(server_kind, dice)
+
+    def _happens(self, knob: str, dice: Dice) -> bool:
+        rate: float = getattr(self._profile, knob)
+        return rate > 0 and dice.random.random() < rate
+
+    def _strike_client(self, kind: ClientKind, dice: Dice, client: str) -> None:
+        self._begin((kind.rate, client), lambda: kind.strike(self._faults, dice, client))
+
+    def _strike_servers(self, kind: ServerKind, dice: Dice) -> None:
+        self._begin((kind.group, ""), lambda: kind.strike(self._faults, dice))
+
+    def _begin(self, what: tuple[str, str], begin: Callable[[], Outage | None]) -> None:
+        before = self._present.get(what)
+        if before is None or before.over:
+            outage = begin()
+            if outage is not None:
+                self._present[what] = outage
+
+    # -- by time
+
+    def _wait(self) -> None:
+        turn = self._turn
+
+        def strike() -> None:
+            if self._turn == turn:  # else it was stopped meanwhile
+                self._strike_now()
+                self._wait()
+
+        self._later(self._by_time.between(*self._profile.fault_interval), strike)
+
+    def _strike_now(self) -> None:
+        """A fault of a kind that has a rate, at a client or among the servers."""
+        dice, names = self._by_time, self._names()
+        at_servers = dice.random.random() < 0.5
+        if self._at_servers and (at_servers or not names):
+            self._strike_servers(dice.choice(self._at_servers), dice)
+        elif names and (self._at_clients or self._drops):
+            client = dice.choice(names)
+            place = int(dice.random.random() * (len(self._at_clients) + self._drops))
+            if place == len(self._at_clients):
+                self._faults.drop(client)
+            else:
+                self._strike_client(self._at_clients[place], dice, client)

@@ -1,0 +1,118 @@
+"""The kazoo clients of a simulation: how they are made and started, and when they are at rest.
+
+Rules that live here: a client is a plain `KazooClient` with a simulated handler; no two have one
+name; a start that the first faults undo is tried again; what it retries it retries in virtual time.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+import kazoo.client
+from kazoo.exceptions import ConnectionLoss, SessionExpiredError
+from kazoo.handlers.threading import KazooTimeoutError
+
+from zkfake._history.events import StateChange
+from zkfake._simulation import virtual_time
+from zkfake._simulation.errors import SimulationError
+from zkfake._simulation.handler import HandlerWorld, SimulationHandler
+
+if TYPE_CHECKING:
+    from kazoo.client import KazooClient
+
+    from zkfake._history.recorder import History
+
+__all__ = ["Clients"]
+
+
+class ClientWorld(HandlerWorld, Protocol):
+    """The simulation, as its clients see it."""
+
+    history: History
+
+    @property
+    def now(self) -> float: ...
+    @property
+    def hosts(self) -> str: ...
+
+
+class Clients:
+    """The clients of one simulation."""
+
+    def __init__(self, world: ClientWorld) -> None:
+        self._world = world
+        self._clients: list[KazooClient] = []
+        self._named = 0
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether each that was started is connected and has run all its callbacks."""
+        return all(_is_at_rest(client) for client in self._clients)
+
+    def make(
+        self, name: str | None, start_timeout: float, arguments: dict[str, Any]
+    ) -> KazooClient:
+        """A started client; see `Simulation.client`."""
+        world = self._world
+        if "handler" in arguments:
+            raise SimulationError("a client in a simulation has the simulation's handler")
+        for key in ("connection_retry", "command_retry"):
+            if key in arguments:
+                arguments[key] = _virtual_retry(arguments[key])
+        arguments.setdefault("hosts", world.hosts)
+        handler = self.handler(name)
+        client = kazoo.client.KazooClient(handler=handler, **arguments)
+        client.add_listener(
+            lambda state: world.history.append(
+                # Typed kazoos have an enumeration of strings, whose own str() names the class.
+                StateChange(world.now, handler.client_name, str.__str__(state))
+            )
+        )
+        self._clients.append(client)
+        self._start(client, start_timeout)
+        return client
+
+    def _start(self, client: KazooClient, timeout: float) -> None:
+        """Start, again if need be: kazoo gives up when the first connection breaks at once."""
+        deadline = self._world.now + timeout
+        while not self._try_to_start(client, deadline):
+            pass
+
+    def _try_to_start(self, client: KazooClient, deadline: float) -> bool:
+        try:
+            client.start(max(deadline - self._world.now, 0.0))
+        except KazooTimeoutError:
+            if self._world.now >= deadline:
+                raise
+            return False
+        except (ConnectionLoss, SessionExpiredError):
+            pass  # It did start, and failed to look for its chroot.
+        return True
+
+    def handler(self, name: str | None) -> SimulationHandler:
+        """A handler for one client, with a name of its own."""
+        names = self._world.network.clients
+        if name is None:
+            self._named += 1
+            name = f"client-{self._named}"
+        if name in names:
+            raise SimulationError(f"there is a client {name!r} already")
+        names[name] = None
+        return SimulationHandler(self._world, name)
+
+
+def _virtual_retry(retry: Any) -> Any:
+    """A `KazooRetry` made outside the simulation, sleeping in virtual time."""
+    if isinstance(retry, kazoo.client.KazooRetry) and retry.sleep_func is virtual_time.real_sleep:
+        retry = retry.copy()
+        retry.sleep_func = virtual_time.sleep
+    return retry
+
+
+def _is_at_rest(client: Any) -> bool:
+    handler = client.handler
+    return not handler.running or bool(
+        client.connected
+        and not handler.callback_queue.unfinished_tasks
+        and not handler.completion_queue.unfinished_tasks
+    )

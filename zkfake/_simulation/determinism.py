@@ -1,0 +1,95 @@
+"""Whether a program is deterministic: it runs twice, and the two runs are compared.
+
+Rules that live here: a run is its steps, the time and the task of each, and its history; the first
+step that differs is named, with the first event that does. A program that fails the same way twice
+is deterministic.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from zkfake._simulation.errors import NondeterministicProgram
+from zkfake._simulation.tasks import MICROSECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from zkfake._history.recorder import History
+
+__all__ = ["run_twice"]
+
+
+class Run(Protocol):
+    """A simulation that has not run yet."""
+
+    history: History
+    trace: list[tuple[int, str]] | None
+
+    def run(self, program: Callable[[Any], Any]) -> Any: ...
+
+
+R = TypeVar("R", bound=Run)
+
+
+def run_twice(first: R, second: R, program: Callable[[R], Any]) -> Any:
+    """Run ``program`` in both, and return what the second run returned, or raise what it raised.
+
+    Raises `NondeterministicProgram` where the two differ.
+    """
+    outcomes: list[BaseException | None] = []
+    result: Any = None
+    for simulation in (first, second):
+        simulation.trace = []
+        error: BaseException | None = None
+        try:
+            result = simulation.run(program)
+        except Exception as caught:
+            error = caught
+        outcomes.append(error)
+    difference = _difference(first, second)
+    if difference is not None:
+        raise NondeterministicProgram(difference) from (outcomes[0] or outcomes[1])
+    if outcomes[1] is not None:
+        raise outcomes[1]
+    return result
+
+
+def _difference(first: Run, second: Run) -> str | None:
+    """Where two runs differ, or ``None``."""
+    steps, others = first.trace or [], second.trace or []
+    for number, (one, other) in enumerate(zip(steps, others, strict=False), 1):
+        if one != other:
+            return (
+                f"step {number} differs: {_step(one)} in the first run, {_step(other)} in the "
+                "second\n" + _last_common_event(first, second)
+            )
+    if len(steps) != len(others):
+        longer = steps if len(steps) > len(others) else others
+        number = min(len(steps), len(others)) + 1
+        which = "first" if longer is steps else "second"
+        return (
+            f"step {number} ({_step(longer[number - 1])}) was made in the {which} run alone\n"
+            + _last_common_event(first, second)
+        )
+    if first.history.digest() != second.history.digest():
+        return "the steps are the same, the history is not\n" + _last_common_event(first, second)
+    return None
+
+
+def _step(step: tuple[int, str]) -> str:
+    return f"{step[1]} at {step[0] / MICROSECONDS:.6f} s"
+
+
+def _last_common_event(first: Run, second: Run) -> str:
+    ones, others = list(map(repr, first.history)), list(map(repr, second.history))
+    for number, (one, other) in enumerate(zip(ones, others, strict=False), 1):
+        if one != other:
+            return f"first event that differs, number {number}:\n  {one}\n  {other}"
+    if len(ones) != len(others):
+        number = min(len(ones), len(others))
+        return (
+            f"the history of one run ends after event {number}, the other goes on with\n  "
+            + (ones if len(ones) > len(others) else others)[number]
+        )
+    return "the events of both runs are the same"

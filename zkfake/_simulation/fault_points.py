@@ -1,0 +1,98 @@
+"""Faults that can strike at any request of a program, by name: what a sweep goes through.
+
+Rules that live here: a fault strikes once, at its request, and what it begins is over after two
+session timeouts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from zkfake._channel.rules import Point
+    from zkfake._simulation.faults import Faults
+
+    _Begin = Callable[[Faults, str, float], object]
+
+__all__ = ["ALL", "CLIENT_FAULTS", "SERVER_FAULTS", "FaultPoint", "fault_point"]
+
+
+@dataclass(frozen=True, slots=True)
+class FaultPoint:
+    """A fault that can strike at any request. ``arm`` sets it for the request with that number, of
+    that client, in a world whose sessions last ``timeout`` virtual seconds at most.
+    """
+
+    name: str
+    arm: Callable[[Faults, str, int, float], object]
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+def _upon(name: str, begin: _Begin, point: Point = "before_request") -> FaultPoint:
+    """A fault that begins when the request is at that point; ``name`` is what the history says."""
+
+    def arm(faults: Faults, client: str, number: int, timeout: float) -> object:
+        def strike() -> None:
+            begin(faults, client, timeout)
+
+        strike.__name__ = name
+        return faults.upon(strike, client, point=point, number=number)
+
+    return FaultPoint(name, arm)
+
+
+CLIENT_FAULTS = (
+    FaultPoint(
+        "drop_before_request",
+        lambda faults, client, number, _: faults.drop_before_request(client, number=number),
+    ),
+    FaultPoint(
+        "drop_before_reply",
+        lambda faults, client, number, _: faults.drop_before_reply(client, number=number),
+    ),
+    FaultPoint(
+        "drop_after_reply",
+        lambda faults, client, number, _: faults.drop_after_reply(client, number=number),
+    ),
+    _upon(
+        "partition",
+        lambda faults, client, timeout: faults.partition(client, duration=2 * timeout),
+    ),
+    _upon(
+        "pause",
+        lambda faults, client, timeout: faults.pause(client, duration=2 * timeout),
+        "after_reply",
+    ),
+    _upon("expire", lambda faults, client, _: faults.expire(client)),
+    _upon(
+        "hold_watches",
+        lambda faults, client, timeout: faults.hold_watches(client, duration=timeout),
+    ),
+)
+"""What can happen to a client and its connection."""
+
+SERVER_FAULTS = (
+    _upon("stop_leader", lambda faults, _, timeout: faults.stop_server(duration=timeout)),
+    _upon("lose_quorum", lambda faults, _, timeout: faults.lose_quorum(duration=timeout)),
+    _upon("isolate_leader", lambda faults, _, timeout: faults.isolate(duration=timeout)),
+)
+"""What can happen to the servers. The last one changes nothing where there is one server."""
+
+ALL = (*CLIENT_FAULTS, *SERVER_FAULTS)
+"""Every fault that has a name here."""
+
+_BY_NAME = {fault.name: fault for fault in ALL}
+
+
+def fault_point(fault: FaultPoint | str) -> FaultPoint:
+    """The fault of that name. Raises ``ValueError`` for an unknown one."""
+    if isinstance(fault, FaultPoint):
+        return fault
+    if fault not in _BY_NAME:
+        raise ValueError(f"there is no fault {fault!r}, only {', '.join(_BY_NAME)}")
+    return _BY_NAME[fault]

@@ -1,0 +1,149 @@
+"""kazoo's handler interface (`kazoo.interfaces.IHandler`) on the scheduler and the simulated
+network.
+
+Rules that live here: one handler belongs to one client; each of the client's "threads" is a task
+with a name below the client's (``client-1/zk_loop``); callbacks of watches and completions run in
+order, each kind on a task of its own, as with kazoo's `SequentialThreadingHandler`.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+from functools import partial
+from types import MethodType
+from typing import TYPE_CHECKING, Any, Protocol
+
+from kazoo.handlers.threading import KazooTimeoutError
+
+from zkfake._simulation import sync, virtual_time
+from zkfake._simulation.async_results import AsyncResult
+from zkfake._simulation.sockets import select, socket_pair
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from zkfake._simulation.network import Network
+    from zkfake._simulation.scheduler import Scheduler
+    from zkfake._simulation.tasks import Task
+
+__all__ = ["SimulationHandler"]
+
+_STOP = object()
+
+log = logging.getLogger("zkfake.simulation")
+
+
+class HandlerWorld(Protocol):
+    """The simulation, as its handlers see it."""
+
+    scheduler: Scheduler
+    network: Network
+
+    def task_started(self, task: Task) -> None:
+        """A client has a new task; it may have to stand still at once."""
+
+
+class SimulationHandler:
+    """What runs a `KazooClient` inside a simulation. Made by `Simulation.handler`."""
+
+    name = "simulation_handler"
+    timeout_exception = KazooTimeoutError
+    sleep_func = staticmethod(virtual_time.sleep)
+    queue_empty = queue.Empty
+
+    def __init__(self, world: HandlerWorld, client_name: str) -> None:
+        self.client_name = client_name
+        self._world = world
+        self._scheduler: Scheduler = world.scheduler
+        self.select = MethodType(select, self._scheduler)
+        self.async_result = partial(AsyncResult, self, self._scheduler)
+        self.running = False
+        self._state_change = sync.Lock(self._scheduler)
+        self._workers: list[Task] = []
+        self.callback_queue = self.queue_impl()
+        self.completion_queue = self.queue_impl()
+
+    def queue_impl(self) -> sync.Queue:
+        return sync.Queue(self._scheduler)
+
+    def start(self) -> None:
+        with self._state_change:
+            if self.running:
+                return
+            self._workers = [
+                self._spawn("completions", self._work, self.completion_queue),
+                self._spawn("watches", self._work, self.callback_queue),
+            ]
+            self.running = True
+
+    def stop(self) -> None:
+        with self._state_change:
+            if not self.running:
+                return
+            self.running = False
+            for work in (self.completion_queue, self.callback_queue):
+                work.put(_STOP)
+            while self._workers:
+                self._workers.pop().join()
+            self.callback_queue = self.queue_impl()
+            self.completion_queue = self.queue_impl()
+
+    def _work(self, work: sync.Queue) -> None:
+        while True:
+            function = work.get()
+            try:
+                if function is _STOP:
+                    return
+                function()
+            except Exception:
+                log.exception("a callback of %s failed", self.client_name)
+            finally:
+                work.task_done()
+                del function
+
+    def _spawn(self, name: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Task:
+        task = self._scheduler.spawn(
+            function,
+            *args,
+            name=f"{self.client_name}/{name}",
+            background=True,
+            owner=self.client_name,
+            **kwargs,
+        )
+        self._world.task_started(task)
+        return task
+
+    # -- what kazoo asks for
+
+    def spawn(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Task:
+        inner = func
+        while isinstance(inner, partial):
+            inner = inner.func
+        name = getattr(inner, "__name__", type(inner).__name__)
+        return self._spawn(name, func, *args, **kwargs)
+
+    def dispatch_callback(self, callback: Any) -> None:
+        self.callback_queue.put(lambda: callback.func(*callback.args))
+
+    def event_object(self) -> sync.Event:
+        return sync.Event(self._scheduler)
+
+    def lock_object(self) -> sync.Lock:
+        return sync.Lock(self._scheduler)
+
+    def rlock_object(self) -> sync.RLock:
+        return sync.RLock(self._scheduler)
+
+    def socket(self) -> Any:
+        raise NotImplementedError("a simulated client connects with create_connection")
+
+    def create_socket_pair(self) -> Any:
+        return socket_pair(self._scheduler)
+
+    def create_connection(
+        self, address: tuple[str, int], timeout: float | None = None, **options: Any
+    ) -> Any:
+        if options.get("use_ssl"):
+            raise ValueError("the simulated network has no TLS; connect without use_ssl")
+        return self._world.network.connect(self.client_name, address, timeout)

@@ -1,0 +1,186 @@
+"""How a simulated world behaves when nobody interferes: delays, the order of ready tasks, and rates
+of faults.
+
+Everything here is permitted by ZooKeeper's contract: a profile makes the world slower, less tidy
+and less reliable, never wrong.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from zkfake._simulation.kinds import CLIENTS, SERVERS
+
+__all__ = ["PROFILES", "Profile", "profile_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One world. Times are ranges ``(shortest, longest)`` in virtual seconds, rates are chances
+    from 0 to 1.
+
+    Raises ``ValueError`` for a range or a chance that cannot be.
+    """
+
+    latency: tuple[float, float] = (0.0001, 0.0001)
+    """One way between a client and a server."""
+    reorder: float = 0.0
+    """The chance that the next task is drawn among the ready ones instead of being the oldest."""
+    preemption: float = 0.0
+    """The chance that a task gives way at a lock, an event or a queue."""
+    replica_lag: tuple[float, float] = (0.0, 0.0)
+    """From the commit of a transaction until a server applies it, for ensembles."""
+    server_latency: tuple[float, float] = (0.0, 0.0)
+    """One way between two servers of an ensemble."""
+    election_time: tuple[float, float] = (0.2, 0.2)
+    """From the loss of the leader until the next one serves, for ensembles."""
+    drop_before_request: float = 0.0
+    """For each request: the connection is lost before the server has it."""
+    drop_before_reply: float = 0.0
+    """For each request: it is carried out, and the connection is lost before the reply leaves the
+    server.
+    """
+    drop_after_reply: float = 0.0
+    """For each request: the connection is lost right behind its reply."""
+    partition: float = 0.0
+    """For each request: its client is cut off, both ways or one, for ``outage`` seconds."""
+    pause: float = 0.0
+    """For each request: its client's tasks stand still for ``outage`` seconds."""
+    expire: float = 0.0
+    """For each request: its client's session is closed on the server."""
+    hold_watches: float = 0.0
+    """For each request: its client's watch callbacks are held back for ``outage`` seconds."""
+    hold_events: float = 0.0
+    """For each request: what servers send its client stands still from the next watch event on, for
+    as long.
+    """
+    slow: float = 0.0
+    """For each request: its client's latency is one of ``slowness`` for as long."""
+    lose_pings: float = 0.0
+    """For each request: its client gets no answers to pings for as long."""
+    stop_server: float = 0.0
+    """For each request, in an ensemble: a server stops for ``outage`` seconds."""
+    isolate_server: float = 0.0
+    """For each request, in an ensemble: a server is cut off from the others for as long."""
+    freeze_server: float = 0.0
+    """For each request, in an ensemble: a server applies nothing for as long."""
+    pause_server: float = 0.0
+    """For each request, in an ensemble: a server's process stands still for as long."""
+    isolate_one_way: float = 0.0
+    """For each request, in an ensemble: a server does not hear the others, or they do not hear it.
+    """
+    partition_servers: float = 0.0
+    """For each request, in an ensemble: a link between two servers is cut, both ways or one."""
+    lose_quorum: float = 0.0
+    """For each request, in an ensemble: so many servers stop that the rest is no quorum."""
+    cut_power: float = 0.0
+    """For each request, in an ensemble: a server stops, and loses what its disk had not synced."""
+    mute_server: float = 0.0
+    """For each request, in an ensemble: a server takes connections and never answers on them."""
+    lag_server: float = 0.0
+    """For each request, in an ensemble: a server applies what is committed late, by ``slowness``.
+    """
+    slow_servers: float = 0.0
+    """For each request, in an ensemble: a link between two servers is slow, by ``slowness``."""
+    slow_disk: float = 0.0
+    """For each request, in an ensemble: a server's disk is slow, by ``slowness``."""
+    skew_clock: float = 0.0
+    """For each request, in an ensemble: a server's clock is wrong, by a minute at most."""
+    fault_interval: tuple[float, float] = (0.0, 0.0)
+    """From one virtual instant at which a fault begins, whatever is asked, to the next; (0, 0):
+    there are none. It is of a kind that has a rate above: at a client as often as among the
+    servers, and each kind as often as another.
+    """
+    outage: tuple[float, float] = (0.5, 20.0)
+    """How long the outages that begin by chance last."""
+    slowness: tuple[float, float] = (0.0, 2.0)
+    """What is slow by chance takes a time from the shortest to one that is drawn."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, tuple):
+                if len(value) != 2 or not 0 <= value[0] <= value[1]:
+                    raise ValueError(f"{field.name}={value!r} is no range of seconds")
+            elif not 0 <= value <= 1:
+                raise ValueError(f"{field.name}={value!r} is no chance between 0 and 1")
+
+    @property
+    def has_faults(self) -> bool:
+        return any(getattr(self, name) for name in FAULT_RATES)
+
+
+FAULT_RATES = (
+    "drop_before_request",
+    "drop_before_reply",
+    "drop_after_reply",
+    *(kind.rate for kind in (*CLIENTS, *SERVERS)),
+)
+
+PROFILES = {
+    "calm": Profile(),
+    "realistic": Profile(
+        latency=(0.0002, 0.003),
+        reorder=0.5,
+        preemption=0.02,
+        replica_lag=(0.0, 0.02),
+        server_latency=(0.0, 0.003),
+        election_time=(0.2, 2.0),
+        drop_before_request=0.0005,
+        drop_before_reply=0.0005,
+        drop_after_reply=0.0005,
+        fault_interval=(60.0, 3600.0),
+    ),
+    "hostile": Profile(
+        latency=(0.0001, 0.2),
+        reorder=1.0,
+        preemption=0.2,
+        replica_lag=(0.0, 2.0),
+        server_latency=(0.0, 0.2),
+        election_time=(0.2, 15.0),
+        drop_before_request=0.02,
+        drop_before_reply=0.02,
+        drop_after_reply=0.02,
+        partition=0.01,
+        pause=0.01,
+        expire=0.005,
+        hold_watches=0.02,
+        stop_server=0.003,
+        isolate_server=0.003,
+        freeze_server=0.003,
+        pause_server=0.003,
+        hold_events=0.01,
+        slow=0.005,
+        lose_pings=0.005,
+        isolate_one_way=0.002,
+        partition_servers=0.002,
+        lose_quorum=0.001,
+        cut_power=0.003,
+        mute_server=0.002,
+        lag_server=0.003,
+        slow_servers=0.003,
+        slow_disk=0.005,
+        skew_clock=0.003,
+        fault_interval=(1.0, 30.0),
+    ),
+}
+
+
+def profile_of(name: str | Profile, knobs: dict[str, Any]) -> Profile:
+    """The named profile with some of its knobs set anew.
+
+    Raises ``ValueError`` for an unknown profile and ``TypeError`` for an unknown knob.
+    """
+    if isinstance(name, str):
+        if name not in PROFILES:
+            raise ValueError(f"there is no profile {name!r}, only {', '.join(PROFILES)}")
+        name = PROFILES[name]
+    names = {field.name for field in fields(Profile)}
+    for knob in knobs:
+        if knob not in names:
+            raise TypeError(
+                f"{knob!r} is no argument of a Simulation, and no knob of a profile; the knobs are "
+                f"{', '.join(sorted(names))}"
+            )
+    return replace(name, **knobs)

@@ -1,0 +1,465 @@
+"""Cooperative tasks on greenlets, the virtual clock, and every reason why a run cannot go on.
+
+Rules that live here:
+
+- One task runs at a time and runs until it blocks. When tasks are ready the next one is the oldest,
+  or, with ``reorder``, one drawn from the seed. When none is ready the clock jumps to the next
+  timer. Nothing ever waits in real time.
+- Time is a whole number of microseconds, so that no sum depends on rounding. The length of a wait
+  is rounded up, but for the nanosecond that arithmetic with floats may have added.
+- A blocked task chooses its successor itself and switches to it directly. The *hub* is a greenlet
+  of its own that starts the tasks, and to which those that ended return.
+- Timer callbacks (the network's deliveries) run between tasks and must not block.
+- Garbage is collected every so many steps, ahead of a wait, so that finalizers run at the same
+  place in every run; `zkfake._simulation.patches` turns the collector's own timing off. Young
+  garbage goes often: every kazoo call leaves some, and memory that is used again is in the cache.
+- The run is stopped, with an exception in the main task, when nothing can ever run again, when it
+  exceeds its steps or its virtual time, or when for a long virtual time nothing but background
+  tasks ran while no program task had a timeout to wait for: a client's heartbeats alone would
+  otherwise go on for ever.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import gc
+from heapq import heapify, heappop, heappush
+from math import ceil
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import greenlet
+
+from zkfake._simulation.errors import SimulationDeadlock, SimulationError, SimulationLimit
+from zkfake._simulation.tasks import AWAKE, MICROSECONDS, NEVER, OPEN_END, Task
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from random import Random
+
+__all__ = ["Scheduler"]
+
+_COMPACT_AT = 1024
+_COLLECT_EVERY = 50
+_COLLECTIONS_OF_YOUNG = 100
+"""Garbage that has outlived one collection is looked for in every so many."""
+_getcurrent = greenlet.getcurrent
+_NANOSECOND = 0.001
+_FOR_EVER = 1e12
+
+
+class Scheduler:
+    """Owns the clock, the tasks and the timers of one simulation."""
+
+    def __init__(
+        self,
+        random: Random,
+        *,
+        reorder: float = 0.0,
+        preemption: float = 0.0,
+        max_steps: int = 10_000_000,
+        max_time: float = 2 * 86_400.0,
+        stall_limit: float = 3 * 3_600.0,
+        trace: list[tuple[int, str]] | None = None,
+    ) -> None:
+        """``trace``: every step is added to it, the time and the task's name."""
+        self.now = 0
+        """Microseconds since the start."""
+        self.steps = 0
+        """Task switches so far."""
+        self.reorder = reorder
+        self.preemption = preemption
+        self.trace = trace
+        self._collect_at = _COLLECT_EVERY
+        self._collections = 0
+        self._look_at = max_steps if trace is None else -1
+        self.failure: BaseException | None = None
+        """What was raised in the main task because the run cannot go on."""
+        self._draw = random.random
+        self._max_steps = max_steps
+        self._max_time = ceil(max_time * MICROSECONDS)
+        self._stall_limit = ceil(stall_limit * MICROSECONDS)
+        self._activity = 0
+        """When a task of the program ran; found out when the clock is checked."""
+        self._unchecked_until = 0
+        self._ready: list[Task] = []
+        self._stash: list[Task] = []
+        self._timers: list[tuple[int, int, Any, Any]] = []
+        self._sequence = 0
+        self._compact_at = _COMPACT_AT
+        self._tick_waiters: list[tuple[int, Task]] = []
+        self._names: dict[str, int] = {}
+        self._counts: dict[str, int] = {}
+        self._closed = False
+        self.tasks: dict[Task, None] = {}
+        """Every task that has not ended, in the order of their start."""
+        self.main = Task(self, "main", background=False, owner=None)
+        self.main.number = self._started = 1
+        self.main.greenlet = greenlet.getcurrent()
+        self.tasks[self.main] = None
+        self.current = self.main
+        self._hub: Any = greenlet.greenlet(self._run_hub, self.main.greenlet)
+        self._hub.switch()
+        self.on_task_end: Callable[[Task, BaseException | None], None] | None = None
+
+    # -- tasks
+
+    def spawn(
+        self,
+        function: Callable[..., Any],
+        *args: Any,
+        name: str | None = None,
+        background: bool = False,
+        owner: object | None = None,
+        **kwargs: Any,
+    ) -> Task:
+        """Make a task that will run ``function``; it starts when the scheduler chooses it."""
+        if self._closed:
+            raise SimulationError("the simulation is over")
+        name = name or str(getattr(function, "__name__", "task"))
+        task = Task(
+            self,
+            self._unique(name),
+            background=background,
+            owner=owner,
+        )
+        task.greenlet = greenlet.greenlet(
+            lambda: self._run_task(task, function, args, kwargs), self._hub
+        )
+        self._started = task.number = self._started + 1
+        task.greenlet.gr_context = contextvars.copy_context()
+        self.tasks[task] = None
+        task.turn = OPEN_END
+        self.wake(task)
+        return task
+
+    def _unique(self, name: str) -> str:
+        count = self._names[name] = self._names.get(name, 0) + 1
+        return name if count == 1 else f"{name}#{count}"
+
+    def thread_name(self, target: str = "") -> str:
+        """The name of the next thread that is given none, as `threading` makes it."""
+        name = f"Thread-{self.count('thread')}"
+        return f"{name} ({target})" if target else name
+
+    def count(self, kind: str) -> int:
+        """How many of a kind there were, this one included: what `threading` numbers by."""
+        self._counts[kind] = self._counts.get(kind, 0) + 1
+        return self._counts[kind]
+
+    def _run_task(
+        self, task: Task, function: Callable[..., Any], args: Any, kwargs: dict[str, Any]
+    ) -> None:
+        error: BaseException | None = None
+        try:
+            task.value = function(*args, **kwargs)
+        except greenlet.GreenletExit:
+            pass
+        except BaseException as caught:
+            error = caught
+        task.error = error
+        task.done = True
+        if not task.background:
+            self._activity = self.now
+        del self.tasks[task]
+        if self.on_task_end is not None and not self._closed:
+            self.on_task_end(task, error)
+        while task.joiners:
+            self.wake(task.joiners.popleft())
+
+    def _run_hub(self) -> None:
+        """Start the tasks that are handed to it, and choose the next one when a task has ended."""
+        task: Task | None = self.main
+        while True:
+            # A greenlet starts at the recursion depth of the one that starts it. Were tasks started
+            # by one another, the depth would grow with each, up to a RecursionError.
+            task = (task or self._choose()).greenlet.switch()
+
+    # -- blocking and waking
+
+    def deadline_after(self, seconds: float | None) -> int | None:
+        """The instant ``seconds`` from now; ``None``, like 30,000 years, is never."""
+        if seconds is None or seconds > _FOR_EVER:
+            return None
+        if seconds <= 0:
+            return self.now
+        return self.now + (ceil(seconds * MICROSECONDS - _NANOSECOND) or 1)
+
+    def block(self, reason: object, deadline: int | None = None) -> bool:
+        """Give up control until `wake` or ``deadline``. False when the deadline came first."""
+        task = self.current
+        if task.greenlet is not _getcurrent() or self._closed:
+            self._refuse(task, reason)
+        if self.steps > self._collect_at:
+            self._collect()
+        task.reason = reason
+        task.since = self.now
+        task.deadline = deadline
+        if deadline is None:
+            task.turn = OPEN_END
+        else:
+            self._sequence = task.turn = self._sequence + 1
+            if deadline < task.alarm:
+                self._set_alarm(task, deadline)
+        self._switch(task)
+        if task.fault is not None:
+            fault, task.fault = task.fault, None
+            raise fault
+        return task.woken
+
+    def _refuse(self, task: Task, reason: object) -> NoReturn:
+        if task.greenlet is not _getcurrent():
+            raise SimulationError(
+                f"{reason} belongs to a simulation and was used from outside its tasks "
+                "(another thread, a foreign greenlet, or after the simulation ended)"
+            )
+        if task.doomed:
+            raise greenlet.GreenletExit
+        raise SimulationError(f"{reason} belongs to a simulation that is over")
+
+    def _collect(self) -> None:
+        self._collect_at = self.steps + _COLLECT_EVERY
+        self._collections += 1
+        gc.collect(0 if self._collections % _COLLECTIONS_OF_YOUNG else 1)
+
+    def wake(self, task: Task) -> bool:
+        """Make a blocked task ready. Returns False when it was not blocked (any more)."""
+        if not task.turn:
+            return False
+        task.turn = AWAKE
+        task.woken = True
+        (self._stash if task.frozen else self._ready).append(task)
+        return True
+
+    def _make_ready(self, task: Task) -> None:
+        task.turn = AWAKE
+        task.woken = False
+        (self._stash if task.frozen else self._ready).append(task)
+
+    def pause_point(self) -> None:
+        """Give way to the other ready tasks, as a pre-emptive scheduler might here."""
+        if self._ready and not self._closed and self._draw() < self.preemption:
+            self.yield_now()
+
+    def yield_now(self) -> None:
+        """Go to the end of the queue of ready tasks."""
+        task = self.current
+        if task.doomed:
+            raise greenlet.GreenletExit
+        task.reason = "its turn"
+        task.since = self.now
+        task.deadline = self.now
+        self._make_ready(task)
+        self._switch(task)
+        if task.fault is not None:
+            fault, task.fault = task.fault, None
+            raise fault
+
+    def sleep(self, seconds: float) -> None:
+        """Let ``seconds`` of virtual time pass; 0 lets every other ready task go first."""
+        if seconds <= 0:
+            self.yield_now()
+        else:
+            self.block(_Sleep(seconds), self.deadline_after(seconds))
+
+    def next_instant(self, reason: object, deadline: int | None = None) -> bool:
+        """Block until everything of the present instant has run and the clock has moved. False at
+        the deadline.
+        """
+        self._tick_waiters.append((self.now, self.current))
+        return self.block(reason, deadline)
+
+    def freeze(self, tasks: Iterable[Task]) -> None:
+        """Stop running ``tasks``: what wakes them is kept for `thaw`."""
+        for task in tasks:
+            if task is self.main:
+                raise SimulationError("the main task cannot be paused")
+            task.frozen += 1
+        self._ready[:], stopped = _split(self._ready, lambda task: not task.frozen)
+        self._stash += stopped
+
+    def thaw(self, tasks: Iterable[Task]) -> None:
+        for task in tasks:
+            task.frozen -= 1
+        self._stash, released = _split(self._stash, lambda task: task.frozen > 0)
+        self._ready += released
+
+    def interrupt(self, error: BaseException) -> None:
+        """Raise ``error`` in the main task, which becomes the run's outcome."""
+        self.failure = self.failure or error
+        main = self.main
+        main.fault = error
+        if main.blocked:
+            self._make_ready(main)
+
+    # -- timers
+
+    def call_at(self, when: int, callback: Callable[[], None]) -> None:
+        """Run ``callback`` between two tasks at ``when`` (microseconds); it must not block."""
+        self._sequence += 1
+        heappush(self._timers, (when, self._sequence, None, callback))
+
+    def _set_alarm(self, task: Task, deadline: int) -> None:
+        """Set the timer of a task's present wait, in the place of any that it has."""
+        timers = self._timers
+        task.alarm, task.timer = deadline, task.turn
+        heappush(timers, (deadline, task.turn, task, None))
+        if len(timers) > self._compact_at:
+            timers[:] = [each for each in timers if each[2] is None or each[2].timer == each[1]]
+            heapify(timers)
+            self._compact_at = max(_COMPACT_AT, 2 * len(timers))
+
+    def _alarm_passed(self, task: Task, turn: int) -> None:
+        """A task's timer is up, and not the one of its present wait."""
+        if task.timer == turn:
+            task.alarm, task.timer = NEVER, 0
+            if task.turn > 0 and task.deadline is not None:
+                self._set_alarm(task, task.deadline)
+
+    # -- choosing what runs next
+
+    def _switch(self, me: Task) -> None:
+        """Run whatever is next; returns when ``me`` has been chosen again."""
+        task = self._choose()
+        if task is not me:
+            if task.greenlet:
+                task.greenlet.switch()
+            else:
+                self._hub.switch(task)
+
+    def _choose(self) -> Task:
+        """The task that runs next, which is the current one from now on."""
+        ready = self._ready
+        while not ready:
+            try:
+                self._idle()
+            except Exception as error:  # noqa: PERF203  # what is caught ends the run
+                self.interrupt(error)
+        if self.reorder and len(ready) > 1 and self._draw() < self.reorder:
+            task = ready.pop(int(self._draw() * len(ready)))
+        else:
+            task = ready.pop(0)
+        steps = self.steps = self.steps + 1
+        if steps > self._look_at:
+            self._look(task)
+        self.current = task
+        return task
+
+    def _look(self, task: Task) -> None:
+        """A step to be traced, or one too many."""
+        if self.trace is not None:
+            self.trace.append((self.now, task.name))
+        if self.steps > self._max_steps and self.failure is None:
+            self.interrupt(
+                SimulationLimit(
+                    f"more than {self._max_steps} steps (max_steps) at virtual second "
+                    f"{self.now / MICROSECONDS:.6f}, the last one by {task.name}"
+                )
+            )
+
+    def _idle(self) -> None:
+        """No task is ready: finish the instant, or move the clock to the next timer."""
+        if self._tick_waiters and self._tick_waiters[0][0] < self.now:
+            waiters, self._tick_waiters = self._tick_waiters, []
+            for _, task in waiters:
+                self.wake(task)
+            return
+        timers = self._timers
+        while timers:
+            now, turn, task, callback = timer = heappop(timers)
+            if task is None or task.turn == turn:
+                break
+            self._alarm_passed(task, turn)
+        else:
+            raise SimulationDeadlock(
+                "nothing can ever run again: no task is ready and no timer is set\n"
+                + self.describe()
+            )
+        if now > self.now:
+            if now > self._unchecked_until:
+                heappush(timers, timer)
+                self._check_clock(now)
+                heappop(timers)
+            self.now = now
+        while True:
+            if task is None:
+                callback()
+            elif task.turn == turn:
+                task.alarm, task.timer = NEVER, 0
+                self._make_ready(task)
+            else:
+                self._alarm_passed(task, turn)
+            if not timers or timers[0][0] > now:
+                return
+            _, turn, task, callback = heappop(timers)
+
+    def _check_clock(self, now: int) -> None:
+        """Whether the clock may move on to ``now``."""
+        self._unchecked_until = now
+        if now > self._max_time:
+            self._max_time = now + self._max_time  # Once is enough: let the main task clean up.
+            raise SimulationLimit(
+                f"the clock would pass {now / MICROSECONDS:.0f} virtual seconds (max_time)\n"
+                + self.describe()
+            )
+        for task in self.tasks:
+            if not task.background:
+                self._activity = max(self._activity, task.since)
+        if now - self._activity > self._stall_limit:
+            self._activity = now
+            if not any(
+                task.deadline is not None or task.frozen
+                for task in self.tasks
+                if not task.background
+            ):
+                raise SimulationDeadlock(
+                    f"for {self._stall_limit // MICROSECONDS} virtual seconds (stall_limit) only "
+                    "background tasks ran, and no other task waits with a timeout\n"
+                    + self.describe()
+                )
+        self._unchecked_until = min(self._max_time, self._activity + self._stall_limit)
+
+    # -- reports and the end
+
+    @property
+    def is_quiet(self) -> bool:
+        """No task but the current one is ready."""
+        return not self._ready
+
+    def describe(self) -> str:
+        """A line for each task; see `Task.describe`."""
+        return "\n".join(f"  {task.describe()}" for task in self.tasks)
+
+    def close(self) -> None:
+        """End every task but the main one. What they do while they unwind cannot block."""
+        self._closed = True
+        main = self.main.greenlet
+        while len(self.tasks) > 1:
+            for task in [task for task in self.tasks if task is not self.main]:
+                task.doomed = True
+                self.current = task
+                started = bool(task.greenlet)
+                task.greenlet.parent = main
+                task.greenlet.throw(greenlet.GreenletExit)
+                if not started:
+                    task.done = True
+                    del self.tasks[task]
+        self.current = self.main
+        self._hub.parent = main
+        self._hub.throw(greenlet.GreenletExit)
+        self._timers.clear()
+        self._ready.clear()
+        self._stash.clear()
+
+
+class _Sleep:
+    __slots__ = ("_seconds",)
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    def __str__(self) -> str:
+        return f"a sleep of {self._seconds} s"
+
+
+def _split(tasks: list[Task], keep: Callable[[Task], bool]) -> tuple[list[Task], list[Task]]:
+    return [task for task in tasks if keep(task)], [task for task in tasks if not keep(task)]

@@ -1,0 +1,490 @@
+"""`Simulation`: one simulated world with its clock, servers, network and clients, for the length of
+a ``with`` block.
+
+Rules that live here:
+
+- The code in the ``with`` block is the main task. The simulation lasts as long as the block: at its
+  end every other task is ended where it stands, every patch is undone, and nothing is left behind.
+- Everything that chance decides is drawn from streams that the seed determines, one each for the
+  order of tasks, the network, the faults, the servers and the program, so that a change in one
+  leaves the others as they were.
+- A task that failed and was asked for its result by nobody fails the simulation.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from random import Random
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from zkfake._control import seeding as state
+from zkfake._history.events import TaskEnded
+from zkfake._history.recorder import History
+from zkfake._settings import Settings
+from zkfake._simulation import patches
+from zkfake._simulation.clients import Clients
+from zkfake._simulation.determinism import run_twice
+from zkfake._simulation.errors import (
+    SimulationError,
+    SimulationTimeout,
+    TaskFailed,
+)
+from zkfake._simulation.faults import Faults
+from zkfake._simulation.network import Network
+from zkfake._simulation.profiles import Profile, profile_of
+from zkfake._simulation.scheduler import Scheduler
+from zkfake._simulation.servers import Servers
+from zkfake._simulation.tasks import MICROSECONDS, Task
+from zkfake._simulation.watchdog import TaskInterrupted, Watchdog
+from zkfake._versions import DEFAULT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from types import TracebackType
+
+    from kazoo.client import KazooClient
+    from typing_extensions import Self
+
+    from zkfake._database.tree import Tree
+    from zkfake._ensemble.replica import Replica
+    from zkfake._simulation.handler import SimulationHandler
+
+__all__ = ["SEED_VARIABLE", "Simulation"]
+
+SEED_VARIABLE = "ZKFAKE_SEED"
+"""The environment variable that gives the seed where the program gives none."""
+
+_PROGRAM_ID = 4242
+
+T = TypeVar("T")
+
+
+class Simulation:
+    """A ZooKeeper ensemble, its network and its clients in virtual time.
+
+    >>> with Simulation(seed=7) as sim:
+    ...     client = sim.client()
+    ...     path = client.create("/a", b"1")
+    ...     sim.sleep(3600)
+    ...     client.connected, client.get("/a")[0], round(sim.now)
+    (True, b'1', 3600)
+
+    The same seed and the same program make the same history, byte for byte.
+    """
+
+    def __init__(
+        self,
+        *,
+        seed: int | None = None,
+        servers: int = 1,
+        observers: int = 0,
+        profile: str | Profile = "calm",
+        version: str = DEFAULT,
+        settings: Mapping[str, object] | None = None,
+        patch: Iterable[str] = (),
+        check_determinism: bool = False,
+        max_steps: int = 10_000_000,
+        max_time: float = 2 * 86_400.0,
+        stall_limit: float = 3 * 3_600.0,
+        watchdog: float | None = 30.0,
+        **knobs: Any,
+    ) -> None:
+        """``seed``: the environment's ``ZKFAKE_SEED``, or 0, by default. ``profile``: ``"calm"``,
+        ``"realistic"``, ``"hostile"`` or a `Profile`; ``knobs`` set its parts by name. ``version``
+        and ``settings``: as for `zkfake.FakeZooKeeper`. ``patch``: modules whose use of ``time``,
+        ``threading``, ``queue``, ``random``, ``uuid`` and ``datetime`` is to be simulated, by name.
+        ``check_determinism``: `run` runs the program twice.
+
+        ``max_steps`` bounds the task switches, ``max_time`` the virtual seconds, ``stall_limit``
+        the virtual seconds in which only clients' background tasks run; ``watchdog`` is the real
+        seconds that a task may take without giving way (``None``: for ever).
+
+        Raises ``ValueError`` and ``TypeError`` for what cannot be.
+        """
+        if servers < 1 or observers < 0 or servers + observers > 254:
+            raise ValueError(
+                f"servers={servers}, observers={observers}: expected at least one server with a "
+                "vote, and 254 in all at most"
+            )
+        if seed is None:
+            seed = int(os.environ.get(SEED_VARIABLE, "0"))
+        self.seed = seed
+        self.profile = profile_of(profile, knobs)
+        self._arguments: dict[str, Any] = {
+            "seed": seed,
+            "servers": servers,
+            "observers": observers,
+            "profile": profile,
+            "version": version,
+            "settings": settings,
+            "patch": tuple(patch),
+            "max_steps": max_steps,
+            "max_time": max_time,
+            "stall_limit": stall_limit,
+            "watchdog": watchdog,
+            **knobs,
+        }
+        self._counts = {"servers": servers, "observers": observers}
+        self._settings = Settings.parse(settings, version)
+        self._modules = tuple(patch)
+        self._check = check_determinism
+        self._watchdog_limit = watchdog
+        self._limits: dict[str, Any] = {
+            "max_steps": max_steps,
+            "max_time": max_time,
+            "stall_limit": stall_limit,
+        }
+        self.before: Callable[[Simulation], object] | None = None
+        """Called by `run` ahead of the program, inside the simulation."""
+        self.quiet = False
+        """Whether a failure goes unannounced on standard error."""
+        self._state = "new"
+        self.trace: list[tuple[int, str]] | None = None
+        self._failed: list[tuple[Task, BaseException]] = []
+
+    # -- beginning and end
+
+    def __enter__(self) -> Self:
+        if self._check:
+            raise SimulationError(
+                "a with block runs only once: check_determinism needs Simulation(...).run(program)"
+            )
+        self._start()
+        return self
+
+    def _start(self) -> None:
+        if self._state != "new":
+            raise SimulationError(f"this simulation is {self._state}; make a new one")
+        if patches.current() is not None:
+            raise SimulationError(
+                "this thread has a simulation already; end it before you start the next one"
+            )
+        self.scheduler = Scheduler(
+            self._stream("order"),
+            reorder=self.profile.reorder,
+            preemption=self.profile.preemption,
+            trace=self.trace,
+            **self._limits,
+        )
+        self.scheduler.on_task_end = self._task_ended
+        self.client_random = self._stream("program")
+        self.history = History(lambda: self.now, lambda: self.scheduler.current.name)
+        self._world = Servers(
+            self.scheduler,
+            self.history,
+            self._settings,
+            self._stream("servers"),
+            **self._counts,
+        )
+        self.history.log = []
+        self._world.ensemble.log.on_append = self.history.committed
+        self.network = Network(
+            self.scheduler, self._stream("network"), self.profile, self.history, self._world
+        )
+        self.faults = Faults(self.scheduler, self.network, self.profile, self._stream)
+        self.network.gate = self.faults
+        self._clients = Clients(self)
+        self._world.begin(self.profile)
+        self._watchdog = (
+            None if self._watchdog_limit is None else Watchdog(self.scheduler, self._watchdog_limit)
+        )
+        if self._watchdog is not None:
+            self._watchdog.start()
+        try:
+            patches.install(self, self._modules)
+        except BaseException:
+            self.scheduler.close()
+            if self._watchdog is not None:
+                self._watchdog.stop()
+            raise
+        self._state = "running"
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        self._end()
+        failure = self._verdict(error)
+        if failure is None:
+            return
+        self._tell_of_tasks(failure)
+        if not self.quiet and type(failure).__name__ != "Skipped":  # pytest's
+            sys.stderr.write(self._epitaph(failure))
+        if failure is not error:
+            raise failure
+
+    def _verdict(self, error: BaseException | None) -> BaseException | None:
+        """What the run failed with: the block's own error, one that it swallowed, or a task's."""
+        failure = self.scheduler.failure
+        if isinstance(error, TaskInterrupted) and failure is not None:
+            return failure
+        if error is not None:
+            return error
+        if failure is not None:
+            return failure
+        for task, cause in self._failed:
+            if not task.retrieved:
+                failed = TaskFailed(f"task {task.name} failed, and nobody asked for its result")
+                failed.__cause__ = cause
+                return failed
+        return None
+
+    def _tell_of_tasks(self, failure: BaseException) -> None:
+        """Put the errors of failed tasks, which may be its cause, beside what the run failed with.
+
+        Python shows notes from 3.11 on.
+        """
+        for task, cause in self._failed:
+            if not task.retrieved and cause not in (failure, failure.__cause__):
+                trace = "".join(traceback.format_exception(type(cause), cause, cause.__traceback__))
+                note = f"task {task.name} failed before, and nobody asked for its result:\n{trace}"
+                if hasattr(failure, "add_note"):
+                    failure.add_note(note)
+                elif not self.quiet:
+                    sys.stderr.write(f"zkfake.simulation: {note}")
+
+    def _end(self) -> None:
+        """End every task and undo everything. Nothing of that is in the history any more."""
+        self._state = "over"
+        self.history.append = _ignore
+        try:
+            self.scheduler.close()
+        finally:
+            patches.remove()
+            if self._watchdog is not None:
+                self._watchdog.stop()
+
+    def _epitaph(self, failure: BaseException) -> str:
+        return (
+            f"\nzkfake.simulation: {type(failure).__name__} at virtual second {self.now:.6f}, "
+            f"after {len(self.history)} events and {self.network.requests} requests.\n"
+            f"  seed {self.seed}; replay with {self.replay} (or {SEED_VARIABLE}={self.seed})\n"
+        )
+
+    @property
+    def replay(self) -> str:
+        """The expression that makes this simulation again."""
+        defaults = {
+            "servers": 1,
+            "observers": 0,
+            "profile": "calm",
+            "version": DEFAULT,
+            "settings": None,
+            "patch": (),
+            "max_steps": 10_000_000,
+            "max_time": 2 * 86_400.0,
+            "stall_limit": 3 * 3_600.0,
+            "watchdog": 30.0,
+        }
+        given = ", ".join(
+            f"{name}={value!r}"
+            for name, value in self._arguments.items()
+            if name == "seed" or name not in defaults or value != defaults[name]
+        )
+        return f"Simulation({given})"
+
+    def run(self, program: Callable[[Simulation], T]) -> T:
+        """Run ``program`` with this simulation as its main task and return what it returns.
+
+        With ``check_determinism`` it runs twice; `NondeterministicProgram` names the first step at
+        which the two runs differ. A simulation runs once.
+        """
+        if not self._check:
+            with self:
+                if self.before is not None:
+                    self.before(self)
+                return program(self)
+        first = Simulation(**self._arguments)
+        self._check = False
+        return run_twice(first, self, program)  # type: ignore[no-any-return]
+
+    # -- time and tasks
+
+    @property
+    def now(self) -> float:
+        """Virtual seconds since the start."""
+        return self.scheduler.now / MICROSECONDS
+
+    def sleep(self, seconds: float) -> None:
+        """Let virtual time pass. With 0 every other task that is ready runs first."""
+        self._running()
+        self.scheduler.sleep(seconds)
+
+    def spawn(
+        self,
+        function: Callable[..., Any],
+        *args: Any,
+        name: str | None = None,
+        process: Any = None,
+        **kwargs: Any,
+    ) -> Task:
+        """Run ``function`` as a task of its own and return the task, with ``done`` and
+        ``result()``.
+
+        ``process``: the client (or its name) whose process the task belongs to; `Faults.pause`
+        stops it with that client.
+        """
+        self._running()
+        owner = None if process is None else getattr(process, "handler", None)
+        task = self.scheduler.spawn(
+            function,
+            *args,
+            name=name,
+            owner=getattr(owner, "client_name", process),
+            **kwargs,
+        )
+        self.task_started(task)
+        return task
+
+    def run_until(self, condition: Callable[[], T], timeout: float = 600.0) -> T:
+        """Let the world go on until ``condition()`` is true, and return what it returned.
+
+        It is asked once everything of an instant has happened, so O(1) times for each. Raises
+        `SimulationTimeout` after ``timeout`` virtual seconds.
+        """
+        self._running()
+        deadline = self.scheduler.deadline_after(timeout)
+        reason = f"a condition ({getattr(condition, '__name__', 'condition')})"
+        while not (value := condition()):
+            if not self.scheduler.next_instant(reason, deadline) and not (value := condition()):
+                raise SimulationTimeout(
+                    f"the condition was still false after {timeout} virtual seconds\n"
+                    + self.scheduler.describe()
+                )
+            if value:
+                break
+        return value
+
+    def settle(self, timeout: float = 86_400.0) -> None:
+        """Heal every fault, stop those by chance, and let the world go on until everything is
+        delivered.
+
+        Everything is: no bytes are on the way, every client that was started and not stopped is
+        connected, has no request unanswered and no callback waiting. Raises `SimulationTimeout`
+        after ``timeout`` virtual seconds.
+        """
+        self.faults.heal()
+        self.faults.stop_chance()
+        self.scheduler.sleep(0)
+        self.run_until(self._is_settled, timeout)
+
+    def _is_settled(self) -> bool:
+        return (
+            self._world.quiet
+            and all(link.quiet for link in self.network.links)
+            and self._clients.at_rest
+            and self.scheduler.is_quiet
+        )
+
+    def _running(self) -> None:
+        if self._state != "running":
+            raise SimulationError(f"this simulation is {self._state}")
+
+    # -- servers
+
+    @property
+    def leader(self) -> int | None:
+        """The number of the server that leads, from 1; ``None`` while none does."""
+        return self._world.leader
+
+    def at(self, zxid: int) -> Tree:
+        """The tree right after the last transaction up to ``zxid``. Cost: linear in the log."""
+        return self._world.ensemble.log.at(zxid)
+
+    @property
+    def replicas(self) -> tuple[Replica, ...]:
+        """The servers, as `zkfake._ensemble.replica` has them: ``zxid``, ``mode``, ``tree``, ..."""
+        return tuple(self._world.replicas)
+
+    def add_server(self) -> Replica:
+        """One more server, ``zk<n>:2181`` with the next number *n*. It follows without a vote, and
+        serves clients, until a reconfiguration makes it a member: see its ``specification()``.
+
+        Raises ``RuntimeError`` for one server alone, and without the setting ``reconfigEnabled``.
+        """
+        self._running()
+        return self._world.add()
+
+    def load(self, znodes: Mapping[str, bytes | None]) -> None:
+        """Make or overwrite znodes, parents included, with open ACLs. Takes no virtual time where
+        the network is calm.
+
+        Raises `ValueError` for a path that cannot be, `TypeError` for data that is not bytes,
+        `RuntimeError` while no server leads; nothing is changed then.
+        """
+        self._running()
+        self._world.call(lambda: state.load(self._world.ensemble, znodes))
+
+    # -- clients
+
+    @property
+    def longest_session(self) -> float:
+        """The longest session timeout that the servers grant, in seconds."""
+        return self._settings.session_timeouts[1] / 1000
+
+    @property
+    def hosts(self) -> str:
+        """The connect string for the simulated servers."""
+        return self._world.hosts if hasattr(self, "_world") else ""
+
+    def client(
+        self, name: str | None = None, *, start_timeout: float = 300.0, **kazoo_arguments: Any
+    ) -> KazooClient:
+        """A plain, started `kazoo.client.KazooClient`, connected to the simulated servers.
+
+        ``kazoo_arguments`` are its own; ``hosts`` are the simulated ones by default. ``name`` is
+        what the history and reports call it. Raises what
+        `KazooClient.start` raises, after ``start_timeout`` virtual seconds.
+        """
+        self._running()
+        return self._clients.make(name, start_timeout, kazoo_arguments)
+
+    def handler(self, name: str | None = None) -> SimulationHandler:
+        """A handler for one `KazooClient` that the program makes itself."""
+        self._running()
+        return self._clients.handler(name)
+
+    def plain_handler(self) -> SimulationHandler:
+        return self.handler()
+
+    # -- as others see it
+
+    def task_started(self, task: Task) -> None:
+        self.faults.task_started(task)
+
+    def is_patched(self, module: str) -> bool:
+        return any(module == name or module.startswith(f"{name}.") for name in self._modules)
+
+    @property
+    def epoch_time(self) -> float:
+        return self._world.time
+
+    @property
+    def process_id(self) -> int:
+        """What ``os.getpid()`` says: one for each client's process, and one for the program's."""
+        owner = self.scheduler.current.owner
+        names = list(self.network.clients)
+        return _PROGRAM_ID + (names.index(owner) + 1 if owner in names else 0)
+
+    def resolve(self, host: str) -> str | None:
+        return self._world.resolve(host)
+
+    def _stream(self, name: str) -> Random:
+        return Random(f"{self.seed}/{name}")
+
+    def _task_ended(self, task: Task, error: BaseException | None) -> None:
+        if error is None:
+            return
+        self.history.append(TaskEnded(self.now, task.name, type(error).__name__))
+        if isinstance(error, (KeyboardInterrupt, SystemExit)):
+            self.scheduler.interrupt(error)
+        elif not task.background and not isinstance(error, TaskInterrupted):
+            self._failed.append((task, error))
+
+
+def _ignore(_event: object) -> None:
+    """Take an event after the end."""

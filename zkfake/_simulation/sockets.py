@@ -1,0 +1,248 @@
+"""Sockets as kazoo sees them: the client's end of a link, socket pairs, and `select` over both.
+
+Rules that live here: a read waits for bytes, the end or the time-out; a write waits while too many
+bytes are on their way; an end that was closed cannot be used or selected any more.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections import deque
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from zkfake._simulation.scheduler import Scheduler
+    from zkfake._simulation.tasks import Task
+
+__all__ = ["LinkSocket", "select", "socket_pair"]
+
+_WINDOW = 1 << 20
+"""How many bytes a client may have on the way before its socket is no longer writable."""
+
+_END = b""
+
+
+class _Socket:
+    """The parts of `socket.socket` that kazoo uses, over bytes that somebody delivers."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self._scheduler = scheduler
+        self._inbox: deque[bytes] = deque()
+        self._ended = False
+        self._timeout: float | None = None
+        self.readable = False
+        """Whether `recv` would return at once."""
+        self.closed = False
+        self.selecting: list[Task] = []
+        """The tasks that wait in `select` for this socket."""
+
+    def __str__(self) -> str:
+        return "data on a socket"
+
+    def deliver(self, data: bytes) -> None:
+        """Bytes arrive; none means the end."""
+        if self.closed:
+            return
+        if data:
+            self._inbox.append(data)
+        else:
+            self._ended = True
+        self.readable = True
+        for task in self.selecting:
+            self._scheduler.wake(task)
+
+    @property
+    def writable(self) -> bool:
+        return not self.closed
+
+    def recv(self, size: int, _flags: int = 0) -> bytes:
+        """As with a real socket, fewer bytes than there are: no more than came at once."""
+        if not self.readable:
+            self._wait()
+        inbox = self._inbox
+        if not inbox:
+            return _END
+        data = inbox.popleft()
+        if len(data) > size:
+            inbox.appendleft(data[size:])
+            return data[:size]
+        if not inbox:
+            self.readable = self._ended
+        return data
+
+    def pending(self) -> int:
+        """As with a TLS socket, bytes that are here already: kazoo reads them without `select`."""
+        return len(self._inbox[0]) if self._inbox else 0
+
+    def _wait(self) -> None:
+        if self.closed:
+            raise OSError(errno.EBADF, "Bad file descriptor")
+        if self._timeout == 0:
+            raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+        if not select(self._scheduler, (self,), (), (), self._timeout)[0]:
+            raise TimeoutError("timed out")
+
+    def sendall(self, data: bytes | bytearray | memoryview) -> None:
+        left = memoryview(data)
+        while left:
+            if not select(self._scheduler, (), (self,), (), self._timeout)[1]:
+                raise TimeoutError("timed out")
+            left = left[self.send(left) :]
+
+    def send(self, data: bytes | bytearray | memoryview, _flags: int = 0) -> int:
+        raise NotImplementedError
+
+    def setblocking(self, flag: bool) -> None:
+        self._timeout = None if flag else 0.0
+
+    def settimeout(self, timeout: float | None) -> None:
+        self._timeout = timeout
+
+    def gettimeout(self) -> float | None:
+        return self._timeout
+
+    def setsockopt(self, *_option: Any) -> None:
+        pass
+
+    def shutdown(self, _how: int) -> None:
+        pass
+
+    def close(self) -> None:
+        self.closed = True
+        self.readable = False
+        for task in self.selecting:
+            self._scheduler.wake(task)
+
+
+class _Upstream(Protocol):
+    size: int
+    """Bytes on their way to the server."""
+
+
+class Carrier(Protocol):
+    """A link, as its socket sees it."""
+
+    number: int
+    server: int
+    ip: str
+
+    @property
+    def upstream(self) -> _Upstream: ...
+    @property
+    def peer_address(self) -> tuple[str, int]: ...
+    def send(self, data: bytes) -> None: ...
+    def client_closes(self) -> None: ...
+
+
+class LinkSocket(_Socket):
+    """The client's end of a link."""
+
+    def __init__(self, scheduler: Scheduler, link: Carrier) -> None:
+        super().__init__(scheduler)
+        self.link = link
+
+    def __str__(self) -> str:
+        return f"data on connection {self.link.number} to server {self.link.server}"
+
+    @property
+    def writable(self) -> bool:
+        return self.link.upstream.size < _WINDOW and not self.closed
+
+    def send(self, data: bytes | bytearray | memoryview, _flags: int = 0) -> int:
+        if self.closed:
+            raise OSError(errno.EBADF, "Bad file descriptor")
+        if self._ended:
+            raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+        link = self.link
+        if link.upstream.size >= _WINDOW:
+            raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+        sent = bytes(data)
+        link.send(sent)
+        return len(sent)
+
+    def close(self) -> None:
+        if not self.closed:
+            super().close()
+            self.link.client_closes()
+
+    def getpeername(self) -> tuple[str, int]:
+        return self.link.peer_address
+
+    def getsockname(self) -> tuple[str, int]:
+        return self.link.ip, 40_000 + self.link.number
+
+
+class _PipeEnd(_Socket):
+    """One end of a socket pair, with which kazoo wakes its connection loop."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        super().__init__(scheduler)
+        self.peer: _PipeEnd
+
+    def __str__(self) -> str:
+        return "a wake-up call"
+
+    def send(self, data: bytes | bytearray | memoryview, _flags: int = 0) -> int:
+        if self.closed:
+            raise OSError(errno.EBADF, "Bad file descriptor")
+        peer = self.peer
+        if peer.closed:
+            raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+        peer.deliver(bytes(data))
+        return len(data)
+
+    def close(self) -> None:
+        if not self.closed:
+            super().close()
+            if not self.peer.closed:
+                self.peer.deliver(_END)
+
+
+def socket_pair(scheduler: Scheduler) -> tuple[_PipeEnd, _PipeEnd]:
+    """`socket.socketpair`."""
+    left, right = _PipeEnd(scheduler), _PipeEnd(scheduler)
+    left.peer, right.peer = right, left
+    return left, right
+
+
+def select(
+    scheduler: Scheduler,
+    readers: Sequence[Any],
+    writers: Sequence[Any],
+    _errors: Sequence[Any] = (),
+    timeout: float | None = None,
+) -> tuple[list[Any], list[Any], list[Any]]:
+    """`select.select` for simulated sockets; the third list, of errors, is always empty.
+
+    Raises ``ValueError`` for a closed socket.
+    """
+    readable: list[Any] = []
+    writable: list[Any] = []
+    task: Task | None = None
+    while True:
+        for each in readers:
+            if each.readable:
+                readable.append(each)  # noqa: PERF401  # a comprehension costs more here
+        for each in writers:
+            if each.writable:
+                writable.append(each)  # noqa: PERF401
+        if readable or writable:
+            break
+        if task is None:
+            task = scheduler.current
+            deadline = scheduler.deadline_after(timeout)
+            sockets = (*readers, *writers) if writers else readers
+        if deadline is not None and scheduler.now >= deadline:
+            break
+        for each in sockets:
+            if each.closed:
+                raise ValueError("a closed socket cannot be selected")
+            each.selecting.append(task)
+        try:
+            scheduler.block(sockets[0], deadline)
+        finally:
+            for each in sockets:
+                each.selecting.remove(task)
+    return readable, writable, []

@@ -1,0 +1,60 @@
+"""The virtual-time driver: an ensemble, its network and the real `KazooClient` in one thread and no
+time.
+
+`Simulation` is the world, `Profile` how unkind it is, `sweep` tries every fault at every request of
+a program.
+"""
+
+try:
+    import greenlet as _greenlet  # noqa: F401  # before what needs it, to say how to get it
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        "virtual time needs greenlet: pip install 'zkdict[simulation]'", name=error.name
+    ) from error
+
+from zkfake._channel.outages import Outage
+from zkfake._channel.rules import Rule
+from zkfake._history.recorder import History
+from zkfake._simulation.errors import (
+    NondeterministicProgram,
+    SimulationBlocked,
+    SimulationDeadlock,
+    SimulationError,
+    SimulationLimit,
+    SimulationTimeout,
+    TaskFailed,
+    UnsupportedKazoo,
+)
+from zkfake._simulation.fault_points import ALL, CLIENT_FAULTS, SERVER_FAULTS, FaultPoint
+from zkfake._simulation.faults import Faults
+from zkfake._simulation.profiles import PROFILES, Profile
+from zkfake._simulation.simulation import Simulation
+from zkfake._simulation.sweep import SweepFailure, SweepReport, replay, sweep
+from zkfake._simulation.tasks import Task
+
+__all__ = [
+    "ALL",
+    "CLIENT_FAULTS",
+    "PROFILES",
+    "SERVER_FAULTS",
+    "FaultPoint",
+    "Faults",
+    "History",
+    "NondeterministicProgram",
+    "Outage",
+    "Profile",
+    "Rule",
+    "Simulation",
+    "SimulationBlocked",
+    "SimulationDeadlock",
+    "SimulationError",
+    "SimulationLimit",
+    "SimulationTimeout",
+    "SweepFailure",
+    "SweepReport",
+    "Task",
+    "TaskFailed",
+    "UnsupportedKazoo",
+    "replay",
+    "sweep",
+]
