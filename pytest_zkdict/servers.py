@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from zkfake import FakeZooKeeper, Member, Snapshot
-    from zkfake._realtime.faults import Faults
     from zkfake._control.views import ConnectionView, SessionView, WatchView, ZnodeView
+    from zkfake._realtime.faults import Faults
 
 __all__ = ["Backend", "ExternalServer", "FakeServer", "OwnServer", "ZooKeeperServer"]
 
