@@ -153,6 +153,11 @@ def test_an_ephemeral_key_is_put_while_the_connection_goes() -> None:
     hostile(2763189223, 3, **LATER)
 
 
+def test_a_key_is_made_again_while_a_transaction_checks_its_version() -> None:
+    """Found by `make hunt`: the new znode has the same version, and the server compares no more."""
+    hostile(4133657813, 3)
+
+
 def test_a_session_expires_between_the_last_two_syncs() -> None:
     """Found by `make hunt`: the dict that synced before it still shows its ephemeral key."""
     hostile(3535154705, 3)
