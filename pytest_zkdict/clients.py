@@ -1,7 +1,9 @@
 """Factories that a test gets: of servers, clients and dicts.
 
-The rules that live here: what a factory made ends with the factory, whatever state the test left it
-in; and a client whose server has ended says so at once.
+The rules that live here:
+
+- what a factory has made ends with the factory, whatever state the test has left it in;
+- a client whose server has ended says so at once.
 """
 
 from __future__ import annotations

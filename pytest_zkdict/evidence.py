@@ -4,9 +4,9 @@ The rules that live here:
 
 - only what belongs to the test: what is below its chroot, and on a server of the run's own every
   session but the run's;
-- looking changes nothing and never takes long: a server that does not answer at once is told of,
-  and asked nothing more;
-- what can not be had is told in one line. Nothing here raises an `Exception`.
+- looking changes nothing and never takes long. A server that does not answer at once is asked
+  nothing more, and the report says so;
+- what cannot be read takes one line. Nothing here raises an `Exception`.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 The rules that live here:
 
-- a server that ended in a test is told of in that test, and started again for the ones after it;
-- what a test left behind (sessions, threads of kazoo, of the dict and of the fake) is told of in
+- when a server ends in a test, that test says so, and the next test has a server again;
+- what a test leaves behind (sessions, threads of kazoo, of the dict and of the fake) is reported in
   that test, as ``--zk-leaks`` says, and not again in the next one;
 - a test that has failed has one failure: its own.
 """
@@ -28,8 +28,8 @@ __all__ = ["Isolation", "ZooKeeperLeakWarning", "ZooKeeperServerWarning"]
 _GRACE = 1.0
 
 _ADVICE = (
-    "The next test gets a server that runs. A test that takes a server down should have one to "
-    "itself, from zk_server_factory."
+    "The next test gets a server that runs. A test that takes a server down should take one of its "
+    "own, from zk_server_factory."
 )
 _STOP = "A client that a test starts has to be stopped and closed: client.stop(), client.close()."
 _OURS = ("kazoo", "zkdict", "zkfake")
@@ -66,7 +66,7 @@ class Isolation:
         self.adopt()
 
     def adopt(self) -> None:
-        """What is there now is nobody's leak."""
+        """Take what is there now as known: no test has left it."""
         if self._leaks != "ignore":
             self._threads = set(threading.enumerate())
             # Those of before stay known: a client of a wider scope may be connecting again.
@@ -102,7 +102,7 @@ class Isolation:
             pytest.fail(text, pytrace=False)
 
     def troubles(self) -> list[str]:
-        """What has become of the run's servers, those that serve left out."""
+        """What has become of those of the run's servers that do not serve."""
         found = [held.trouble() for held in self._pool.held]
         return [text for text in found if text is not None]
 
@@ -142,7 +142,7 @@ def _resting() -> set[threading.Thread]:
 
 
 def _origin(frames: dict[int, FrameType], thread: threading.Thread) -> str:
-    """The module whose function the thread was started with; empty where that is not known."""
+    """The module of the function that the thread was started with; empty where it is not known."""
     frame: FrameType | None = frames.get(thread.ident or 0)
     origin = ""
     while frame is not None:

@@ -2,9 +2,9 @@
 
 The rules that live here:
 
-- the marks of a test's module, class and function are merged: what stands nearest to the test wins,
-  mappings (``settings``, ``load``) are merged by key, lists (``patch``) are joined;
-- an argument that a mark does not have is a usage error that names the test, and never dropped.
+- the marks of a test's module, class and function are merged. The nearest one wins; mappings
+  (``settings``, ``load``) are merged by key, lists (``patch``) are joined;
+- an argument that a mark does not have is a usage error that names the test; none is ignored.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ The rules that live here:
 - every setting has an option, an ini option and an environment variable; the option beats the ini
   option, which beats the variable. A mark or a factory beats all three;
 - a value that cannot be is a usage error that names where it stands;
-- ``--zk-hosts`` means live: whoever names a live server wants the tests to run there.
+- ``--zk-hosts`` alone means live: who names a live server wants the tests to run there.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ DEFAULT_VERSION = "3.9"
 
 
 class Options:
-    """What the settings of this run come to. (No dataclass: these take a millisecond to define, in
-    everybody's runs.)
+    """The settings of this run. (No dataclass: to define one takes a millisecond, in everybody's
+    runs.)
     """
 
     backends: tuple[str, ...] = ("fake",)
@@ -200,7 +200,7 @@ _SETTINGS = (
         "require-live",
         "ZK_REQUIRE_LIVE",
         "",
-        "fail, rather than skip, tests whose live server can not be had",
+        "fail, rather than skip, tests whose live server is not installed",
         _truth,
         flag="true",
     ),
@@ -237,20 +237,21 @@ _SETTINGS = (
         "profile",
         "ZK_PROFILE",
         "calm|realistic|hostile",
-        "how unkind the network of zk_simulation is (default: calm)",
+        "how often the network of zk_simulation fails (default: calm, never)",
     ),
     _Setting(
         "patch",
         "ZK_PATCH",
         "MODULE,...",
-        "modules whose use of time, threading, random and the like zk_simulation simulates",
+        "modules that run in the virtual time of zk_simulation: their time, threading, random and "
+        "so on are simulated",
         _names,
     ),
     _Setting(
         "leaks",
         "ZK_LEAKS",
         "ignore|warn|fail",
-        "what to do about sessions and threads that a test leaves behind (default: warn)",
+        "what to do when a test leaves sessions or threads behind (default: warn)",
         one_of("ignore", "warn", "fail"),
     ),
 )

@@ -6,9 +6,9 @@ The rules that live here:
 - a mark with wrong arguments, or without effect, ends the run before its first test, and names the
   test; so does a setting that cannot be.
 
-pytest loads this module, and those it imports, into every run of everybody who has the package
-installed. So they import nothing but pytest: not kazoo, not hypothesis, not the fake, before a test
-asks for them.
+pytest loads this module, and those it imports, into every run where the package is installed. So
+they import nothing but pytest. kazoo, Hypothesis and the fake are imported when a test asks for
+them.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def _targets(node: Any) -> tuple[list[Target], str | None]:
     try:
         wanted = marks.marked(node)
     except pytest.UsageError:
-        wanted = marks.Marked()  # it is told of once everything is collected
+        wanted = marks.Marked()  # it is reported once everything is collected
     for name, backend in ONLY_ON.items():
         if name in node.fixturenames:
             wanted.backends = (backend,)

@@ -1,4 +1,4 @@
-"""What a failing test tells besides its own failure: sections of its report."""
+"""What the report of a failing test has besides the test's own failure: its sections."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def _again(simulation: Simulation, test: pytest.Item) -> str:
 
 
 def _guarded(make: Callable[[], str]) -> str:
-    """A report that can not be made must not hide the test's own failure."""
+    """A report that cannot be made must not hide the test's own failure."""
     try:
         return make()
     except Exception as error:

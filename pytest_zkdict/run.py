@@ -1,8 +1,10 @@
 """What one run of pytest shares: its settings, its servers, and what its marks ask for.
 
-The rules that live here: a server that can not be had skips the tests that want it, with a reason
-that says what to install, or fails them where the run requires the live server. What goes wrong in
-the plugin's hands is told in words, without a traceback of the plugin.
+The rules that live here:
+
+- a test is skipped when its live server is not installed, with a reason that says what to install.
+  Where the run requires the live server, the test fails;
+- what goes wrong inside the plugin is reported in words, without a traceback of the plugin.
 """
 
 from __future__ import annotations

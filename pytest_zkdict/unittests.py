@@ -1,8 +1,8 @@
 """Tests of `unittest.TestCase`, which pytest does not parametrise.
 
-The rules that live here: such a test runs on the same backends, by the same marks, as a function
-would. Where that is more than one, each has a test of its own, ``TestCase::test_it[live]``, as
-pytest names them.
+The rules that live here: such a test runs on the same backends as a function with the same marks.
+Where these are several, each has a test of its own, ``TestCase::test_it[live]``, as pytest names
+them.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def expand(
     for item in found:
         if "_zk_target" not in getattr(item, "fixturenames", ()):
             expanded.append(item)
-        elif "[" not in item.name:  # that is one of ours, inherited
+        elif "[" not in item.name:  # one with a bracket is ours, inherited
             expanded.extend(_for_each(item, *targets(item)))
     return expanded
 

@@ -3,7 +3,7 @@
 The rules that live here:
 
 - the arguments are those of the test's marks, then those of the run's settings;
-- what the simulation fails with is told once: not again at its end when the test has failed;
+- a failure of the simulation is reported once: not again at its end when the test has failed;
 - nothing of a simulation outlives its test.
 """
 
@@ -33,8 +33,8 @@ def zk_simulation(request: pytest.FixtureRequest) -> Iterator[Simulation]:
     """A `zkfake.simulation.Simulation` that the test runs in: virtual time, one seed.
 
     ``@pytest.mark.zookeeper(seed=7, servers=3)`` chooses its arguments; ``zk_simulation(...)``
-    takes those that only a simulation has. A test that fails tells the seed, and how to run it
-    again.
+    takes those that only a simulation has. The report of a failing test has the seed, and the
+    command that runs it again.
     """
     if "zk_faults" in request.fixturenames:
         pytest.fail(
