@@ -63,8 +63,8 @@ def test_what_pytest_shows_of_a_report_has_the_line_that_repeats_the_first_failu
     )
 
 
-def test_an_assertion_without_a_text_is_told_by_its_line() -> None:
-    """As in code under test, whose assertions pytest does not rewrite."""
+def test_an_exception_without_a_text_is_told_by_the_line_of_the_program() -> None:
+    """As that of an assertion in code under test, which pytest does not rewrite."""
 
     class PlainError(AssertionError):
         pass
@@ -81,6 +81,12 @@ def test_an_assertion_without_a_text_is_told_by_its_line() -> None:
     report = sweep(twice, faults=["drop_before_reply"], check=check)
     (failure,) = report.failures
     assert ": PlainError: raise PlainError (test_sweep.py:" in str(failure)
+
+    def hasty(sim: Simulation) -> None:
+        sim.client().create("/a")
+
+    report = sweep(hasty, faults=["drop_before_reply"], requests=[2])
+    assert ': ConnectionLoss: sim.client().create("/a") (test_sweep.py:' in str(report)
 
 
 def test_the_one_lost_reply_is_found_and_can_be_replayed() -> None:

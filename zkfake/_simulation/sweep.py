@@ -22,6 +22,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import kazoo
+
 from zkfake._history.events import Sent
 from zkfake._simulation.errors import (
     SimulationBlocked,
@@ -38,6 +40,11 @@ Program = Callable[[Simulation], Any]
 Exceptions = type[BaseException] | tuple[type[BaseException], ...]
 
 _HANGS = (SimulationDeadlock, SimulationLimit, SimulationTimeout, SimulationBlocked)
+_LIBRARIES = tuple(
+    os.path.join(os.path.dirname(file), "")
+    for file in (str(kazoo.__file__), os.path.dirname(__file__))
+)
+"""The folders of kazoo and of zkfake."""
 _STOPS = (KeyboardInterrupt, SystemExit, GeneratorExit)
 """What ends the sweep itself. Whatever else a run ends with is its outcome."""
 
@@ -326,11 +333,14 @@ class _Trial:
 
 
 def _told(error: BaseException) -> str:
-    """One line. A plain ``assert`` has no text, so the line of the program stands for it."""
+    """One line. The program's line stands for an exception without a text, such as that of a plain
+    ``assert``.
+    """
     first = (str(error).splitlines() or [""])[0]
-    if not first and (frames := traceback.extract_tb(error.__traceback__)):
-        last = frames[-1]
-        first = f"{last.line} ({os.path.basename(last.filename)}:{last.lineno})"
+    frames = [] if first else traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not frame.filename.startswith(_LIBRARIES)]
+    if own:
+        first = f"{own[-1].line} ({os.path.basename(own[-1].filename)}:{own[-1].lineno})"
     return f"{type(error).__name__}: {first}" if first else type(error).__name__
 
 
