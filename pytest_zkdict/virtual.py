@@ -36,6 +36,7 @@ def zk_simulation(request: pytest.FixtureRequest) -> Iterator[Simulation]:
     takes those that only a simulation has. The report of a failing test has the seed, and the
     command that runs it again.
     """
+    __tracebackhide__ = True
     if "zk_faults" in request.fixturenames:
         pytest.fail(
             "zk_faults are the faults of a server in real time; those of a simulation are "

@@ -121,6 +121,7 @@ def test_what_fails_only_at_the_end_tells_the_seed_too(pytester: pytest.Pytester
     result = pytester.runpytest_inprocess("--zk-seed=41")
     result.assert_outcomes(passed=1, errors=1)
     result.stdout.fnmatch_lines(["*TaskFailed*", "*seed 41; replay with *"])
+    assert "def __exit__" not in result.stdout.str(), "the simulation's own lines"
 
 
 @pytest.mark.parametrize("passes", [True, False])

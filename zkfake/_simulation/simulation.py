@@ -207,6 +207,7 @@ class Simulation:
         error: BaseException | None,
         _traceback: TracebackType | None,
     ) -> None:
+        __tracebackhide__ = True
         self._end()
         failure = self._verdict(error)
         if failure is None:
