@@ -47,8 +47,9 @@ class Checks:
 
     def _check(self, item: Any, names: Collection[str]) -> None:
         marked = marks.marked(item)
-        if not _is_dynamic(item):
-            for mark, argument in _own(item):
+        own = list(_own(item))
+        if own and not _is_dynamic(item):
+            for mark, argument in own:
                 _check_effect(mark, argument, names)
         _check_backend(marked, names)
         if "_zk_target" in names and "fake" in self._backends(item):
@@ -76,11 +77,13 @@ class Checks:
             )
 
     def _check_simulation(self, item: Any, marked: Marked) -> None:
+        options = self._run.options
+        if not marked.simulation and not options.given.keys() & {"profile", "version", "settings"}:
+            return
         try:
             from zkfake.simulation import Simulation
         except ImportError:
             return  # the fixture tells what is missing
-        options = self._run.options
         self._option("profile", lambda: Simulation(profile=options.profile or ""))
         self._option("version", lambda: Simulation(version=options.version or ""))
         self._option("settings", lambda: Simulation(settings=options.settings))
