@@ -85,7 +85,7 @@ class ServerFactory:
             self._target, servers=servers, version=version, tls=tls, settings=settings
         )
         pool = self._run.pool
-        server = self._run.started_or_skipped(lambda: pool.own(spec))
+        server = self._run.started_or_skipped(lambda: pool.own(spec), called_by_test=True)
         self._exits.enter_context(closing(server))
         pool.lent.append(server)
         self._exits.callback(pool.lent.remove, server)

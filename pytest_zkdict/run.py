@@ -143,10 +143,14 @@ class Run:
         seeds = {**self.options.load, **(load or {}), **marks}
         return self.pool.chroot(server, seeds)
 
-    def started_or_skipped(self, start: Callable[[], T], who: str = "") -> T:
-        """What ``start`` returns. Skips or fails the test, in words, where it cannot. ``who``: the
-        fixture that failed, in words.
+    def started_or_skipped(
+        self, start: Callable[[], T], who: str = "", *, called_by_test: bool = False
+    ) -> T:
+        """What ``start`` returns. Skips or fails the test, in words, where it cannot.
+
+        ``who``: the fixture that failed, in words. ``called_by_test``: the report shows the line.
         """
+        __tracebackhide__ = True
         from pytest_zkdict.live import LiveStartError, LiveUnavailableError
         from pytest_zkdict.pool import UnsuitableServerError
 
@@ -164,4 +168,4 @@ class Run:
             reason = f"{who}{': ' if who else ''}{type(error).__name__}: {error}"
         if skips:
             pytest.skip(reason)
-        pytest.fail(reason, pytrace=False)
+        pytest.fail(reason, pytrace=called_by_test)

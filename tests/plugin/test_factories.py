@@ -129,8 +129,7 @@ def test_what_a_factory_cannot_make_is_told_by_the_name_that_the_test_uses(
     result = pytester.runpytest_inprocess()
     result.assert_outcomes(failed=1)
     wrong = MISTAKES[call].replace("[", "[[]")
-    prefix = "" if wrong.startswith("ValueError") else "E       *Error: "
-    result.stdout.fnmatch_lines([prefix + wrong])
+    result.stdout.fnmatch_lines([f">       {call.replace('[', '[[]')}", f"E       *: {wrong}"])
     shown = result.stdout.str()
     assert "pytest_zkdict/" not in shown
     assert "During handling" not in shown
