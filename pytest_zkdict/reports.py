@@ -30,7 +30,7 @@ For znodes of each example's own take the fixture zk_fresh: with zk_fresh() as c
 In virtual time make one simulation for each example: with Simulation() as sim: ..."""
 
 _ON_TEST_CASES = """\
-unittest calls the methods of a TestCase without arguments. Take fixtures in one of its own:
+unittest calls test methods without arguments. Take the fixtures in an autouse fixture of the class:
     @pytest.fixture(autouse=True)
     def _fixtures(self, zk_client):
         self.client = zk_client"""
