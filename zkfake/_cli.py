@@ -1,6 +1,7 @@
-"""The command ``zkfake``: the fake as a process of its own, for offline development.
+"""The command ``zkfake``: the fake as a process of its own, for offline development, and what
+judges the histories of runs.
 
-The rules that live here:
+The rules that live here, of ``serve``:
 
 - the first line on standard output is the connect string, printed once connections are accepted;
   the second one, with TLS, is that of the TLS ports; everything else goes to standard error, one
@@ -24,6 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from zkfake import _zoo_cfg as zoo_cfg
+from zkfake._history import commands
 from zkfake._realtime.server import FakeZooKeeper
 from zkfake._versions import DEFAULT, VERSIONS
 
@@ -46,7 +48,7 @@ exit status:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The ``zkfake`` command; returns its exit status: 0, 1 for a failure, 2 for what cannot be
-    served.
+    served or read.
 
     To be called by the main thread of a process that ends with it.
     """
@@ -54,6 +56,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = _parser().parse_args(arguments)
     except SystemExit as ended:  # --help, --version, or an option that cannot be
         return _print() or int(ended.code or 0)
+    if options.command != "serve":
+        status, text = commands.run(options, _say)
+        return (_print(text) if text else _ENDED) or status
     with _EndingSignals() as signals:
         try:
             server, notes = _server(options)
@@ -165,12 +170,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="zkfake",
         description="A fake ZooKeeper that speaks the real protocol; the state is in memory.",
-        epilog="'zkfake serve --help' tells of the options of serve.",
+        epilog="'zkfake COMMAND --help' tells of the options of a command.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"zkfake {_own_version()}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    serve = commands.add_parser(
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    serve = subparsers.add_parser(
         "serve",
         help="serve until interrupted",
         description="Serve until interrupted. Prints the connect string once clients can connect;\n"
@@ -240,6 +245,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="PORT",
         help="TLS port of the first server, the others have the next ones (any free ones)",
     )
+    commands.add_parsers(subparsers)
     return parser
 
 

@@ -1,5 +1,22 @@
-"""Histories: what happened in a run, event by event, in memory and on disk."""
+"""Histories: what happened in a run, event by event, in memory and on disk, and what judges find in
+it.
+"""
 
+from zkfake._history.errors import (
+    AtomicityBroken,
+    EphemeralsBroken,
+    ExpiryBroken,
+    GuaranteeBroken,
+    LeadershipBroken,
+    PromiseBroken,
+    ReliabilityBroken,
+    SequenceNumbersBroken,
+    SequentialConsistencyBroken,
+    SingleSystemImageBroken,
+    SyncBroken,
+    TimelinessBroken,
+    WatchesBroken,
+)
 from zkfake._history.events import (
     Claimed,
     Committed,
@@ -17,26 +34,56 @@ from zkfake._history.events import (
     TaskEnded,
     WatchEvent,
 )
+from zkfake._history.promises import (
+    adds_up,
+    at_least_once,
+    at_most,
+    exactly_once,
+    in_order,
+    register,
+)
 from zkfake._history.recorder import History, IncompleteHistoryError
 from zkfake._history.storage import HistoryFileError
+from zkfake._history.verdict import Finding, Verdict
 
 __all__ = [
+    "AtomicityBroken",
     "Claimed",
     "Committed",
     "Connected",
     "Disconnected",
+    "EphemeralsBroken",
     "Event",
+    "ExpiryBroken",
     "Fault",
+    "Finding",
+    "GuaranteeBroken",
     "History",
     "HistoryFileError",
     "IncompleteHistoryError",
+    "LeadershipBroken",
     "Note",
+    "PromiseBroken",
     "Recorded",
     "Released",
+    "ReliabilityBroken",
     "Reply",
     "Sent",
+    "SequenceNumbersBroken",
+    "SequentialConsistencyBroken",
     "ServerEvent",
+    "SingleSystemImageBroken",
     "StateChange",
+    "SyncBroken",
     "TaskEnded",
+    "TimelinessBroken",
+    "Verdict",
     "WatchEvent",
+    "WatchesBroken",
+    "adds_up",
+    "at_least_once",
+    "at_most",
+    "exactly_once",
+    "in_order",
+    "register",
 ]

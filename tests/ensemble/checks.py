@@ -68,6 +68,7 @@ class States:
 
 def check_all(run: Run) -> None:
     """Every check that holds for any run."""
+    run.recording.history.check().raise_if_broken()
     one_log(run)
     quorums_commit(run)
     states = States(run)

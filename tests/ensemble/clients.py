@@ -14,6 +14,7 @@ from ..support import wire
 from ..support.replies import Event, take_apart
 
 if TYPE_CHECKING:
+    from .recording import Line
     from .watched import Watched
 
 START = 1_700_000_000_000
@@ -79,6 +80,7 @@ class Client:
         self.last_zxid = 0
         self.silent = False
         self.connection: Connection | None = None
+        self._line: Line
         self.stream = Stream(number, 0)
         self._raw = bytearray()
         self._deposed = False
@@ -103,6 +105,7 @@ class Client:
         if not replica.running:
             return
         self.connection = Connection(replica, ("10.0.0.1", 4000 + self.number), self._answered)
+        self._line = run.recording.open(f"client-{self.number}", server)
         self._deposed = False
         self.stream = Stream(self.number, server)
         run.streams.append(self.stream)
@@ -124,6 +127,7 @@ class Client:
 
     def _bring(self, data: bytes) -> None:
         """The server reads ``data``, once it does not stand still."""
+        self._line.sent(data)
         self._held.append(data)
         self.deliver()
 
@@ -141,6 +145,7 @@ class Client:
         if self.connection is not None:
             self.collect()
             self.connection.lost()
+            self._line.closed("client")
             self.connection = None
             self._connected = False
 
@@ -189,12 +194,14 @@ class Client:
             pass
         self._answered(self.connection)
         for payload in frames.list:
+            self._line.got(wire.frame(payload))
             if not self._connected:
                 self._shaken(payload)
             else:
                 self._got(payload)
         self._deposed = False
         if self.connection.closing:
+            self._line.closed("server")
             self.connection = None
             self._connected = False
 

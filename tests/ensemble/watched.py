@@ -17,6 +17,7 @@ from zkfake._settings import Settings
 
 from ..support import wire
 from .clients import CLOCKS, PAIR, START, TICK, TIMEOUT, Client, Heard, Sent, Stream
+from .recording import Recording
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,6 +58,7 @@ class Watched:
         settings = replace(settings, keep_log=None)
         self.ensemble = Ensemble(settings, START, Random(seed + 1))
         self.now = self.began = START
+        self.recording = Recording(self.ensemble, lambda: (self.now - START) / 1000)
         self.servers = [
             Replica(self.ensemble, number, observer=number > voters)
             for number in range(1, voters + observers + 1)

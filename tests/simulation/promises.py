@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from kazoo.exceptions import KazooException
 
-from zkfake.history import Disconnected, Reply, Sent, ServerEvent, StateChange, WatchEvent
+from zkfake.history import ServerEvent
 from zkfake.simulation import Simulation
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def a_hostile_world(seed: int, servers: int = 3) -> None:
         assert len({client.retry(client.get, "/a") for client in clients}) == 1
         first, *others = [dict(replica.tree.nodes) for replica in sim.replicas]
         assert all(nodes == first for nodes in others)
-        check_promises(sim)
+        sim.history.check().raise_if_broken()
 
 
 def a_wandering_client(seed: int) -> None:
@@ -108,7 +108,7 @@ def a_wandering_client(seed: int) -> None:
             sim.run_until(lambda: not client.connected)
             sim.run_until(lambda: client.connected)
             client.get_children("/")
-        check_promises(sim)
+        sim.history.check().raise_if_broken()
 
 
 def elections(seed: int) -> None:
@@ -135,31 +135,4 @@ def elections(seed: int) -> None:
             sim.settle()
         assert {*written} <= {f"/{name}" for name in client.get_children("/")}
         assert sum(event.name == "leads" for event in sim.history.of(ServerEvent)) >= 2
-        check_promises(sim)
-
-
-def check_promises(sim: Simulation) -> None:
-    """Replies come in the order of the requests; no session is ever shown a lower zxid than before,
-    whatever server it goes to; an event comes before anything as new as what it tells of.
-
-    A session's end is the end of that: kazoo forgets the zxid, and the next session may be older.
-    """
-    seen: dict[str, int] = {}
-    sent: dict[tuple[str, int], list[int]] = {}
-    left: set[tuple[str, int]] = set()
-    for event in sim.history:
-        if isinstance(event, Sent):
-            sent.setdefault((event.client, event.connection), []).append(event.number)
-        elif isinstance(event, StateChange) and event.state == "LOST":
-            seen.pop(event.client, None)
-        elif isinstance(event, Disconnected):
-            left.add((event.client, event.connection))
-        elif isinstance(event, Reply | WatchEvent) and (event.client, event.connection) in left:
-            continue  # it came too late: nobody is there
-        elif isinstance(event, Reply):
-            assert sent[event.client, event.connection].pop(0) == event.number
-            if event.operation != "connect":
-                assert event.zxid >= seen.get(event.client, 0), event
-                seen[event.client] = event.zxid
-        elif isinstance(event, WatchEvent):
-            assert event.zxid > seen.get(event.client, 0), event
+        sim.history.check().raise_if_broken()

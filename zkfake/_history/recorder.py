@@ -16,6 +16,7 @@ from hashlib import sha256
 from math import isfinite
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+from zkfake._history.checking import check
 from zkfake._history.events import (
     Claimed,
     Committed,
@@ -26,6 +27,7 @@ from zkfake._history.events import (
     Scalar,
 )
 from zkfake._history.storage import HistoryFileError, Lines, save
+from zkfake._history.story import story
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from zkfake._database.log import Transaction
+    from zkfake._history.promises import Promise
+    from zkfake._history.verdict import Verdict
 
 __all__ = ["History", "IncompleteHistoryError"]
 
@@ -128,6 +132,33 @@ class History(Sequence[Any]):
             self.log = []
         self.log.append(entry)
         self._places.append(len(self._events))
+
+    # -- what it shows
+
+    def check(
+        self, *promises: Promise, complete: bool = False, timely: float | None = None
+    ) -> Verdict:
+        """Judge what happened: by what ZooKeeper promises, and by ``promises`` of the program's own
+        (`zkfake.history.at_most`, `exactly_once`, ...).
+
+        ``complete``: every client that writes was recorded; without the log of what was committed
+        more can be decided then. ``timely``: seconds after which what was committed has to be in
+        every view; without it timeliness is not checked. Cost: linear in the history, and some
+        10 us an event.
+        """
+        return check(
+            self.in_order(),
+            promises,
+            has_log=self.log is not None,
+            complete=complete,
+            timely=timely,
+        )
+
+    def story(self, verdict: Verdict | None = None) -> str:
+        """What happened around the first finding of a verdict, in about thirty lines of text, for
+        somebody who does not know the code. Without a verdict: that of `check`.
+        """
+        return story(self.in_order(), self.check() if verdict is None else verdict)
 
     # -- reading it
 

@@ -17,7 +17,7 @@ from zkfake._protocol.records import CREATE_FLAGS, Code, Op, read_connect_reques
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-__all__ = ["error_name", "reply", "request", "transaction"]
+__all__ = ["error_name", "outcome", "reply", "request", "transaction"]
 
 _LONGEST = 60
 """Bytes of data, or characters of a name, that are shown."""
@@ -65,12 +65,19 @@ def reply(operation: str, frame: bytes) -> str:
 
 def transaction(done: Transaction) -> str:
     """One entry of the log."""
-    text = f"zxid={done.zxid:#x}, session={done.session_id:#x}, {OPERATIONS[done.op].name}"
+    return f"zxid={done.zxid:#x}, session={done.session_id:#x}, {outcome(done)}"
+
+
+def outcome(done: Transaction) -> str:
+    """What a transaction does."""
+    name = OPERATIONS[done.op].name
     if done.error:
-        return f"{text}, {error_name(done.error)}"
+        return f"{name}, {error_name(done.error)}"
     parts = [_part(operation) for operation in done.operations[:_MOST]]
     more = [f"... {len(done.operations)} in all"] if len(done.operations) > _MOST else []
-    return "; ".join([text, *parts, *more])
+    if len(parts) != 1 or not parts[0].startswith(f"{name} "):
+        parts.insert(0, name)
+    return "; ".join([*parts, *more])
 
 
 def _part(operation: Any) -> str:

@@ -1,0 +1,134 @@
+"""``zkfake check`` and ``zkfake story``, called as the command is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from zkfake._cli import main
+from zkfake.history import Committed, History, Reply
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(scope="module")
+def good(recorded: History, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("histories") / "good.jsonl"
+    recorded.save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def bad(recorded: History, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One reply is older than it was."""
+    history = History()
+    history.log = []
+    last = next(
+        event
+        for event in reversed(recorded)
+        if isinstance(event, Reply) and event.operation == "exists" and not event.error
+    )
+    for entry in recorded.in_order():
+        if isinstance(entry, Committed):
+            history.add_committed(entry)
+        elif entry is last:
+            frame = entry.frame[:8] + (1).to_bytes(8, "big") + entry.frame[16:]
+            history.append(entry._replace(zxid=1, frame=frame))
+        else:
+            history.append(entry)
+    path = tmp_path_factory.mktemp("histories") / "bad.jsonl"
+    history.save(path)
+    return path
+
+
+def test_check_says_that_nothing_is_broken(good: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(good)]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("nothing is broken (")
+    assert "states are true: checked" in out
+    assert not err
+
+
+def test_check_says_what_is_broken(bad: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(bad)]) == 1
+    assert "never back: client-" in capsys.readouterr().out
+
+
+def test_the_file_says_what_the_history_says(
+    good: Path, recorded: History, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["check", str(good), "--timely", "1e6"]) == 0
+    assert capsys.readouterr().out == f"{recorded.check(timely=1e6)}\n"
+
+
+def test_story(good: Path, bad: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["story", str(good)]) == 0
+    assert capsys.readouterr().out.startswith("Nothing is broken in ")
+    assert main(["story", str(bad)]) == 1
+    out = capsys.readouterr().out
+    assert out.startswith("Broken: never back.\nPromised: Single system image: ")
+    assert len(out.splitlines()) <= 30
+    assert max(map(len, out.splitlines())) <= 118
+
+
+@pytest.mark.parametrize("command", ["check", "story"])
+def test_a_file_that_was_cut_is_judged_as_far_as_it_goes(
+    command: str, good: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "cut"
+    whole = good.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    assert main([command, str(path)]) == 0
+    out, err = capsys.readouterr()
+    assert out.lower().startswith("nothing is broken")
+    assert "has been cut: it ends after" in err
+    assert err.endswith("; what comes before is judged\n")
+
+
+@pytest.mark.parametrize("command", ["check", "story"])
+def test_what_is_no_history_is_said_in_a_line(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "h"
+    path.write_text("[]\n")
+    for file, text in ((path, "is no history of zkfake"), (tmp_path / "none", "No such file")):
+        assert main([command, str(file)]) == 2
+        out, err = capsys.readouterr()
+        assert not out
+        assert err.startswith("zkfake: ")
+        assert text in err
+        assert err.count("\n") == 1
+
+
+@settings(max_examples=50, deadline=None)
+@given(data=st.data())
+def test_no_file_is_too_strange(
+    data: st.DataObject, good: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Fields that have the right type and no sense, too."""
+    lines = good.read_bytes().splitlines(keepends=True)[:200]
+    for _ in range(data.draw(st.integers(1, 4))):
+        place = data.draw(st.integers(1, len(lines) - 1))
+        other = data.draw(st.integers(1, len(lines) - 1))
+        cut = data.draw(st.integers(0, 80))
+        lines[place] = data.draw(
+            st.sampled_from(
+                [lines[other], lines[place].replace(b"1", b"0"), lines[place][:cut] + b"\n", b""]
+            )
+        )
+    path = tmp_path_factory.mktemp("strange") / "h"
+    path.write_bytes(b"".join(lines))
+    for command in ("check", "story"):
+        assert main([command, str(path)]) in (0, 1, 2)
+
+
+@pytest.mark.parametrize("seconds", ["-1", "nan", "inf", "soon"])
+def test_a_bound_that_cannot_be_is_refused(
+    seconds: str, good: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["check", str(good), "--timely", seconds]) == 2
+    assert "expected a number of seconds" in capsys.readouterr().err

@@ -1,0 +1,85 @@
+"""All the judges on one history."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zkfake._history.judges.claims import AtMost, Exclusive
+from zkfake._history.judges.facts import ClientsAgree
+from zkfake._history.judges.order import NeverBack, RepliesInOrder, WritesInOrder
+from zkfake._history.judges.sessions import (
+    EphemeralsEnd,
+    NotExpiredEarly,
+    OneLeaderAnEpoch,
+    SequenceNumbersGrow,
+    SyncIsABarrier,
+    ViewsAreTimely,
+)
+from zkfake._history.judges.state import Acknowledged, CarriedOutOnce, StatesAreTrue
+from zkfake._history.judges.watches import WatchesAreTold
+from zkfake._history.reading import Reading
+from zkfake._history.verdict import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from zkfake._history.events import Committed, Event
+    from zkfake._history.judge import Judge
+    from zkfake._history.promises import Promise
+
+__all__ = ["GUARANTEES", "WINDOW", "check"]
+
+WINDOW = 10_000
+"""Transactions back, up to which a state can be asked for."""
+
+GUARANTEES: tuple[type[Judge], ...] = (
+    RepliesInOrder,
+    WritesInOrder,
+    NeverBack,
+    StatesAreTrue,
+    ClientsAgree,
+    Acknowledged,
+    CarriedOutOnce,
+    WatchesAreTold,
+    EphemeralsEnd,
+    NotExpiredEarly,
+    SequenceNumbersGrow,
+    SyncIsABarrier,
+    OneLeaderAnEpoch,
+)
+"""What is checked of every history."""
+
+
+def check(
+    entries: Iterable[Event | Committed],
+    promises: Iterable[Promise] = (),
+    *,
+    has_log: bool,
+    complete: bool = False,
+    timely: float | None = None,
+    window: int = WINDOW,
+) -> Verdict:
+    """Judge a history, read once from its beginning to its end.
+
+    Cost: linear in the history; memory: bounded by ``window``, the connections that are open at one
+    time, and the znodes that there are.
+    """
+    judges = [kind() for kind in GUARANTEES if not (has_log and kind.needs_no_log)]
+    if timely is not None:
+        judges.append(ViewsAreTimely(timely))
+    own = [make() for make in promises]
+    claimed = frozenset(each.claims_of for each in own if isinstance(each, AtMost))
+    judges += [Exclusive(claimed), *own]
+    reading = Reading(has_log, complete, window)
+    for judge in judges:
+        judge.begin(reading)
+    reading.read(entries)
+    findings = [found for judge in judges for found in judge.found]
+    remarks = [remark for judge in judges for remark in judge.remarks]
+    return Verdict(
+        reading.events,
+        reading.transactions if has_log else None,
+        tuple(judge.checked for judge in judges),
+        tuple(sorted(findings, key=lambda found: found.evidence[-1].time)),
+        tuple(remarks),
+    )

@@ -1,0 +1,1 @@
+"""The judges: each file has those of one subject."""

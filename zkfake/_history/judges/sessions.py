@@ -1,0 +1,348 @@
+"""Sessions: ephemerals, expiry, sync, the order of sequence numbers, and who leads."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from zkfake._database.log import Create, Delete
+from zkfake._database.paths import split
+from zkfake._history.errors import (
+    EphemeralsBroken,
+    ExpiryBroken,
+    LeadershipBroken,
+    SequenceNumbersBroken,
+    SyncBroken,
+    TimelinessBroken,
+)
+from zkfake._history.events import Reply
+from zkfake._history.judge import Judge
+from zkfake._history.results import read_of, written
+from zkfake._history.states import Version
+from zkfake._protocol.records import Op
+
+if TYPE_CHECKING:
+    from zkfake._history.events import Committed, Fault, ServerEvent
+    from zkfake._history.reading import Connection, Exchange
+    from zkfake._history.states import Changed
+
+__all__ = [
+    "EphemeralsEnd",
+    "NotExpiredEarly",
+    "OneLeaderAnEpoch",
+    "SequenceNumbersGrow",
+    "SyncIsABarrier",
+    "ViewsAreTimely",
+]
+
+KEPT = 10_000
+"""Sessions, parents or znodes that a judge remembers."""
+
+DEPOSED = (
+    "a sync that a leader answered, or a server of one that had been replaced: it asks no quorum"
+)
+NO_PARENT = "sequence numbers of a parent that may have been made anew"
+
+
+class EphemeralsEnd(Judge):
+    """Ephemeral znodes live exactly as long as their session: its end deletes all of them, at once,
+    and none is made for it later.
+
+    Checked against the log. Without it: no client is shown an ephemeral znode, at the zxid where
+    its session was closed by its client, or later.
+    """
+
+    name = "ephemerals end with their session"
+    error = EphemeralsBroken
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._owned: dict[int, dict[str, Committed]] = {}
+        self._owners: dict[str, int] = {}
+        self._closed: dict[int, Committed | Reply] = {}
+
+    def on_committed(self, entry: Committed, changes: list[Changed]) -> None:
+        done = entry.transaction
+        for operation in done.operations:
+            if isinstance(operation, Create) and operation.owner:
+                self.times += 1
+                owner, path = operation.owner, operation.path
+                self._owned.setdefault(owner, {})[path] = entry
+                self._owners[path] = owner
+                if owner in self._closed:
+                    self.broken(
+                        f"{path} was made for session {owner:#x}, which was over",
+                        self._closed[owner],
+                        entry,
+                    )
+            elif isinstance(operation, Delete) and operation.path in self._owners:
+                owner = self._owners.pop(operation.path)
+                self._owned.get(owner, {}).pop(operation.path, None)
+        if done.op is Op.CLOSE_SESSION and not done.error:
+            self._close(done.session_id, entry)
+            for path, made in self._owned.pop(done.session_id, {}).items():
+                self._owners.pop(path, None)
+                self.broken(
+                    f"session {done.session_id:#x} ended at {done.zxid:#x}, and its ephemeral "
+                    f"{path} stayed",
+                    made,
+                    entry,
+                )
+
+    def _close(self, session_id: int, by: Committed | Reply) -> None:
+        self._closed[session_id] = by
+        if len(self._closed) > KEPT:
+            del self._closed[next(iter(self._closed))]
+
+    def on_reply(self, exchange: Exchange, reply: Reply) -> None:
+        if self.reading.has_log or reply.error:
+            return
+        session = exchange.connection.session
+        if reply.operation == "closeSession" and session is not None:
+            self._close(session.id, reply)
+        elif reply.operation in ("getData", "exists", "getChildren2"):
+            found = read_of(reply.operation, reply.frame)
+            if found is None or not found.owner:
+                return
+            self.times += 1
+            end = self._closed.get(found.owner)
+            if end is not None and _zxid(end) <= reply.zxid:
+                self.broken(
+                    f"{reply.client} was shown {' '.join(reply.paths)} as of {reply.zxid:#x}; the "
+                    f"session that owns it, {found.owner:#x}, had been closed at {_zxid(end):#x}",
+                    end,
+                    exchange.sent,
+                    reply,
+                )
+
+
+def _zxid(event: Committed | Reply) -> int:
+    return event.zxid if isinstance(event, Reply) else event.transaction.zxid
+
+
+class NotExpiredEarly(Judge):
+    """A session does not expire before its timeout is over, counted from when a server of the
+    newest leader last let its client connect.
+
+    Checked when a leader says that a session has expired: a client that comes back before that is
+    committed is let in, and told of the end then. A live server says nothing: there it is checked
+    when a client is told that its session is over. Not judged: what a client closed, and what a
+    fault of the simulation expired. Pings are not recorded: that a session lives as long as they
+    come is not checked.
+    """
+
+    name = "not expired early"
+    error = ExpiryBroken
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._closing: dict[int, None] = {}
+        self._expired: dict[str, Fault] = {}
+
+    def on_sent(self, exchange: Exchange) -> None:
+        session = exchange.connection.session
+        if exchange.sent.operation == "closeSession" and session is not None:
+            self._closing[session.id] = None
+            if len(self._closing) > KEPT:
+                del self._closing[next(iter(self._closing))]
+
+    def on_fault(self, event: Fault) -> None:
+        if event.name == "expire":
+            self._expired[event.text] = event
+
+    def on_handshake(
+        self, connection: Connection, exchange: Exchange, reply: Reply, session_id: int
+    ) -> None:
+        session, reading = connection.session, self.reading
+        if session is not None:
+            if reading.epochs.get(connection.server, 0) == reading.epoch:
+                session.heard = exchange
+        elif not reading.has_log and exchange.record is not None:
+            self._expires(exchange.record.session_id, reply)
+
+    def on_server_event(self, event: ServerEvent) -> None:
+        # What a leader decides that another one has replaced is not committed.
+        if event.name == "expires session" and event.epoch == self.reading.epoch:
+            self._expires(int(event.text.partition(",")[0], 16), event)
+
+    def _expires(self, session_id: int, event: Reply | ServerEvent) -> None:
+        session = self.reading.sessions.get(session_id)
+        if session is None or session.heard is None or session_id in self._closing:
+            return
+        heard = session.heard.sent
+        fault = self._expired.get(session.client)
+        if fault is not None and fault.time >= heard.time:
+            return
+        self.times += 1
+        if event.time < heard.time + session.timeout:
+            self.broken(
+                f"the session of {session.client} expired {event.time - heard.time:.3f} s after it "
+                f"had been heard of; its timeout is {session.timeout:g} s",
+                heard,
+                event,
+            )
+
+
+class SyncIsABarrier(Judge):
+    """Behind a ``sync`` a client sees everything that was committed when it asked for it.
+
+    Checked against the log. Not judged: syncs on a server that leads, which asks nobody, and on one
+    whose leader had been replaced by the time of the answer; ZooKeeper promises nothing there.
+    """
+
+    name = "sync is a barrier"
+    error = SyncBroken
+    needs_log = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._asked: dict[Exchange, tuple[int, Committed | None]] = {}
+        self._epochs: dict[Connection, int] = {}
+
+    def on_connected(self, connection: Connection) -> None:
+        self._epochs[connection] = self.reading.epochs.get(connection.server, 0)
+
+    def on_disconnected(self, connection: Connection) -> None:
+        self._epochs.pop(connection, None)
+        for exchange in connection.pending:
+            self._asked.pop(exchange, None)
+
+    def on_sent(self, exchange: Exchange) -> None:
+        if exchange.sent.operation == "sync":
+            states = self.reading.states
+            self._asked[exchange] = (states.last, states.last_entry)
+
+    def on_reply(self, exchange: Exchange, reply: Reply) -> None:
+        asked = self._asked.pop(exchange, None)
+        if asked is None or reply.error:
+            return
+        floor, entry = asked
+        reading, server = self.reading, exchange.connection.server
+        if server in reading.leaders or self._epochs[exchange.connection] != reading.epoch:
+            self.undecided(DEPOSED)
+            return
+        self.times += 1
+        if reply.zxid < floor:
+            self.broken(
+                f"{reply.client} was answered a sync with the state of {reply.zxid:#x}; "
+                f"{floor:#x} had been committed when it asked",
+                entry,
+                exchange.sent,
+                reply,
+            )
+
+
+class SequenceNumbersGrow(Judge):
+    """The numbers of sequential znodes below one parent never repeat and never fall.
+
+    Checked: of the creates that were acknowledged, in the order of their zxids, as long as the
+    parent is the same znode. Without the log the parent may have been made anew unseen: then
+    nothing is decided, unless all clients that write were recorded.
+    """
+
+    name = "sequence numbers grow"
+    error = SequenceNumbersBroken
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._last: dict[tuple[str, int], tuple[int, int, Reply]] = {}
+
+    def on_reply(self, exchange: Exchange, reply: Reply) -> None:
+        operation = reply.operation
+        if not (operation.startswith("create") or operation == "multi") or reply.error:
+            return
+        for done in written(exchange, reply):
+            number = done.path[-10:]
+            if not done.sequential or not number.isdigit():
+                continue
+            parent, _ = split(done.path)
+            if self.reading.has_log:
+                above = self.reading.states.at(parent, reply.zxid)
+                if not isinstance(above, Version):
+                    continue
+                key = parent, above.czxid
+            elif self.reading.complete:
+                key = parent, 0
+            else:
+                self.undecided(NO_PARENT)
+                continue
+            self._look(key, int(number), reply)
+
+    def _look(self, key: tuple[str, int], number: int, reply: Reply) -> None:
+        self.times += 1
+        zxid, highest, by = self._last.get(key, (0, -1, reply))
+        if zxid and (zxid < reply.zxid) != (highest < number) and zxid != reply.zxid:
+            self.broken(
+                f"below {key[0]} the number {highest} was given at {zxid:#x}, and {number} at "
+                f"{reply.zxid:#x}",
+                by,
+                reply,
+            )
+        if reply.zxid >= zxid:
+            self._last[key] = (reply.zxid, number, reply)
+            if len(self._last) > KEPT:
+                del self._last[next(iter(self._last))]
+
+
+class OneLeaderAnEpoch(Judge):
+    """No two servers lead in one epoch.
+
+    Checked: what the servers tell of themselves. A live server tells nothing.
+    """
+
+    name = "one leader an epoch"
+    error = LeadershipBroken
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._led: dict[int, ServerEvent] = {}
+
+    def on_server_event(self, event: ServerEvent) -> None:
+        if event.name != "leads":
+            return
+        epoch = event.epoch
+        self.times += 1
+        before = self._led.setdefault(epoch, event)
+        if before.server != event.server:
+            self.broken(
+                f"servers {before.server} and {event.server} led epoch {epoch}", before, event
+            )
+
+
+class ViewsAreTimely(Judge):
+    """Timeliness: what a connected client is shown is not older than a bound.
+
+    Checked against the log, where `check` is given the bound: what had been committed for so long
+    when a request was sent is in the state that its reply shows.
+    """
+
+    name = "views are timely"
+    error = TimelinessBroken
+    needs_log = True
+
+    def __init__(self, bound: float) -> None:
+        super().__init__()
+        self._bound = bound
+        self._recent: deque[Committed] = deque()
+        self._old: Committed | None = None
+
+    def on_committed(self, entry: Committed, changes: list[Changed]) -> None:
+        self._recent.append(entry)
+
+    def on_reply(self, exchange: Exchange, reply: Reply) -> None:
+        if reply.zxid <= 0:
+            return
+        limit = exchange.sent.time - self._bound
+        recent = self._recent
+        while recent and recent[0].time < limit:
+            self._old = recent.popleft()
+        self.times += 1
+        old = self._old
+        if old is not None and old.time < limit and old.transaction.zxid > reply.zxid:
+            self.broken(
+                f"{reply.client} was shown the state of {reply.zxid:#x} more than "
+                f"{self._bound:g} s after {old.transaction.zxid:#x} had been committed",
+                old,
+                exchange.sent,
+                reply,
+            )

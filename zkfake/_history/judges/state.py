@@ -1,0 +1,263 @@
+"""What was read and written, beside the log of what was committed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from zkfake._database.log import Create, SetData
+from zkfake._history import shown
+from zkfake._history.errors import (
+    AtomicityBroken,
+    GuaranteeBroken,
+    ReliabilityBroken,
+    SingleSystemImageBroken,
+)
+from zkfake._history.judge import Judge
+from zkfake._history.reading import WRITES, is_acknowledged
+from zkfake._history.results import children_of, read_of
+from zkfake._history.states import FORGOTTEN, Version, is_judged
+from zkfake._protocol.operations import OPERATIONS
+from zkfake._protocol.records import CREATE_FLAGS, Code, Op
+
+if TYPE_CHECKING:
+    from zkfake._database.log import Transaction
+    from zkfake._history.events import Committed, Reply
+    from zkfake._history.reading import Exchange, Session
+    from zkfake._history.states import Changed
+
+__all__ = ["Acknowledged", "CarriedOutOnce", "StatesAreTrue"]
+
+FAR_BACK = "a state further back than the window"
+
+
+class StatesAreTrue(Judge):
+    """Single system image, reliability and atomicity: what a read finds is the state at the zxid
+    that its reply names, all of it, on every server.
+
+    Checked against the log: existence, data, czxid, mzxid, version, owner and number of children in
+    the replies to ``getData`` and ``exists``, names in those to ``getChildren``. So a write that
+    was acknowledged is in every later state, nothing is rolled back, and of a multi everything is
+    there or nothing. Not judged: what is below ``/zookeeper``, and reads that were refused.
+    """
+
+    name = "states are true"
+    error = SingleSystemImageBroken
+    needs_log = True
+
+    def on_reply(self, exchange: Exchange, reply: Reply) -> None:
+        operation = reply.operation
+        if operation not in ("getData", "exists", "getChildren", "getChildren2"):
+            return
+        if reply.error not in (Code.OK, Code.NO_NODE) or len(reply.paths) != 1:
+            return
+        path = reply.paths[0] or "/"
+        if not is_judged(path):
+            return
+        states = self.reading.states
+        expected = states.at(path, reply.zxid)
+        if expected is FORGOTTEN:
+            self.undecided(FAR_BACK)
+            return
+        assert expected is None or isinstance(expected, Version)
+        self.times += 1
+        if reply.zxid > states.last and reply.zxid & 0xFFFFFFFF:
+            self._wrong(exchange, reply, expected, "which nobody had committed")
+        elif expected is None or not expected.present:
+            if not reply.error:
+                self._wrong(exchange, reply, expected, "at which it was not there")
+        elif reply.error:
+            self._wrong(exchange, reply, expected, "at which it was there")
+        else:
+            self._compare(exchange, reply, expected)
+
+    def _compare(self, exchange: Exchange, reply: Reply, expected: Version) -> None:
+        operation, states = reply.operation, self.reading.states
+        path = reply.paths[0] or "/"
+        if operation != "getChildren":
+            found = read_of(operation, reply.frame)
+            if found is not None and path != "/":
+                data = found.data if operation == "getData" else expected.data
+                is_ = (data, found.czxid, found.mzxid, found.version, found.owner)
+                was = (
+                    expected.data, expected.czxid, expected.mzxid, expected.version, expected.owner
+                )  # fmt: skip
+                if is_ != was:
+                    self._wrong(exchange, reply, expected, _difference(is_, was))
+                    return
+                if found.children != (count := states.children_count(path, reply.zxid)):
+                    entry = states.last_child_change(path, reply.zxid)
+                    text = f"at which it had {count} children, not {found.children}"
+                    self._report(exchange, reply, entry, text)
+        if operation.startswith("getChildren"):
+            names = children_of(reply.frame)
+            expected_names = states.children(path, reply.zxid)
+            if names is None or not isinstance(expected_names, set):
+                return
+            names_set = set(names) - {"zookeeper"} if path == "/" else set(names)
+            if names_set != expected_names:
+                odd = sorted(str(name) for name in names_set ^ expected_names)
+                text = f"and {odd[0]} was {'not ' if odd[0] in names_set else ''}there"
+                entry = states.last_child_change(path, reply.zxid)
+                self._report(exchange, reply, entry, text)
+
+    def _wrong(self, exchange: Exchange, reply: Reply, expected: Version | None, text: str) -> None:
+        self._report(exchange, reply, None if expected is None else expected.entry, text)
+
+    def _report(self, exchange: Exchange, reply: Reply, entry: Committed | None, text: str) -> None:
+        path = reply.paths[0] or "/"
+        self.broken(
+            f"{reply.client} was shown {path} on server {exchange.connection.server} as of "
+            f"{reply.zxid:#x}, {text}",
+            entry,
+            exchange.sent,
+            reply,
+            error=_broken_by(entry),
+        )
+
+
+def _broken_by(entry: Committed | None) -> type[GuaranteeBroken]:
+    if entry is not None and len(entry.transaction.operations) > 1:
+        return AtomicityBroken
+    return SingleSystemImageBroken if entry is None else ReliabilityBroken
+
+
+def _difference(found: tuple[Any, ...], expected: tuple[Any, ...]) -> str:
+    names = ("data", "czxid", "mzxid", "version", "owner")
+    for name, one, other in zip(names, found, expected, strict=True):
+        if one != other:
+            if name == "data":
+                return f"at which it had {shown.data(other)}, not {shown.data(one)}"
+            return f"at which its {name} was {other:#x}, not {one:#x}"
+    raise AssertionError(found)
+
+
+class Acknowledged(Judge):
+    """Reliability and atomicity: a write that was acknowledged is in the log at the zxid of its
+    reply, as it was asked for: all the parts of a multi. One that failed is not.
+
+    Checked: session, operation, paths, data and error. A refusal without a place in the log (by a
+    server that is read-only, for instance) is not judged.
+    """
+
+    name = "acknowledged writes are in the log"
+    error = ReliabilityBroken
+    needs_log = True
+
+    def on_reply(self, exchange: Exchange, reply: Reply) -> None:
+        if reply.operation not in WRITES:
+            return
+        states = self.reading.states
+        entry = states.entry(reply.zxid)
+        failed = not is_acknowledged(reply)
+        session = exchange.connection.session
+        if entry is None:
+            if reply.zxid < states.horizon:
+                self.undecided(FAR_BACK)
+            elif not failed:
+                self.broken(
+                    f"{reply.client} was told that request {reply.number} took effect at "
+                    f"{reply.zxid:#x}, which nobody committed",
+                    exchange.sent,
+                    reply,
+                )
+            return
+        self.times += 1
+        done = entry.transaction
+        own = session is not None and done.session_id == session.id
+        if failed:
+            if (
+                own
+                and done.op.name != "CLOSE_SESSION"
+                and not done.error
+                and (_asks_for(exchange, done) and exchange.connection.seen < reply.zxid)
+            ):
+                self.broken(
+                    f"{reply.client} was told that request {reply.number} failed, and it was "
+                    f"committed at {reply.zxid:#x}",
+                    exchange.sent,
+                    entry,
+                    reply,
+                )
+            return
+        if not own or done.error or not _asks_for(exchange, done):
+            self.broken(
+                f"{reply.client} was told that request {reply.number} took effect at "
+                f"{reply.zxid:#x}, where something else was committed",
+                exchange.sent,
+                entry,
+                reply,
+                error=AtomicityBroken if reply.operation == "multi" and own else None,
+            )
+
+
+_OF_SESSIONS = (Op.CREATE_SESSION, Op.CLOSE_SESSION)
+
+
+class CarriedOutOnce(Judge):
+    """Reliability and sequential consistency: what is committed was asked for, once, in this order,
+    whether it was answered or not.
+
+    Checked of each session whose client was recorded: its transactions are, in their order, among
+    the writes that it sent, none of them twice. Whether one that was not answered takes effect is
+    open: both is right. Not judged: what failed, which may have come late on a connection that the
+    session had left, and what a server does of its own accord.
+    """
+
+    name = "carried out once"
+    error = ReliabilityBroken
+    needs_log = True
+
+    def on_committed(self, entry: Committed, changes: list[Changed]) -> None:
+        done = entry.transaction
+        session = self.reading.sessions.get(done.session_id)
+        if session is None or done.error or done.op in _OF_SESSIONS:
+            return
+        self.times += 1
+        if not self._find(session, done):
+            self.broken(
+                f"a write of session {session.id:#x} ({session.client}) was committed at "
+                f"{done.zxid:#x}, and it had not asked for one more",
+                session.seen_by,
+                entry,
+            )
+
+    @staticmethod
+    def _find(session: Session, done: Transaction) -> bool:
+        """Take the request out of those that were sent, with all before it: their time is over."""
+        sent = session.sent
+        while sent:
+            if _asks_for(sent.popleft(), done):
+                return True
+        return False
+
+
+_OP_NAMES = {int(op): row.name for op, row in OPERATIONS.items()}
+
+
+def _asks_for(exchange: Exchange, done: Transaction) -> bool:
+    """Whether this transaction is what was asked for; of one that failed only the operation is
+    known.
+    """
+    if _OP_NAMES.get(done.op) != exchange.sent.operation:
+        return False
+    record = exchange.record
+    if record is None or done.error:
+        return True
+    if done.op is Op.MULTI:
+        parts = record.operations
+        return len(parts) == len(done.operations) and all(
+            _is(sub.record, operation)
+            for sub, operation in zip(parts, done.operations, strict=True)
+        )
+    if done.op is Op.RECONFIG:
+        return True
+    return len(done.operations) == 1 and _is(record, done.operations[0])
+
+
+def _is(record: Any, operation: Any) -> bool:
+    kind, path = type(operation), record.path or ""
+    there: str = operation.path
+    if kind in (Create, SetData) and operation.data != getattr(record, "data", b""):
+        return False
+    mode = CREATE_FLAGS.get(record.flags) if kind is Create else None
+    return there.startswith(path) if mode is not None and mode.sequential else there == path

@@ -1,0 +1,304 @@
+"""Reading a history from its beginning to its end: connections, sessions and requests, put together
+from single events, for the judges.
+
+Rules that live here:
+
+- Each event is read once and handed to every judge that asks for its kind. What a judge is told of
+  is what the client saw: what comes behind the end of a connection was seen by nobody.
+- Memory is bounded: what belongs to a connection goes with it, what belongs to a session goes when
+  the session's end is long past, of requests only those without an answer are kept.
+- A connection's session is known from the reply to its first request.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from zkfake._history.events import (
+    Claimed,
+    Committed,
+    Connected,
+    Disconnected,
+    Fault,
+    Recorded,
+    Released,
+    Reply,
+    Sent,
+    ServerEvent,
+    WatchEvent,
+)
+from zkfake._history.states import States
+from zkfake._protocol.jute import JuteError, Reader
+from zkfake._protocol.operations import OPERATIONS
+from zkfake._protocol.records import Op, read_connect_request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from zkfake._history.events import Event
+
+__all__ = ["WRITES", "Connection", "Exchange", "Reading", "Session", "is_acknowledged"]
+
+_OPS = {row.name: row for row in OPERATIONS.values()}
+
+WRITES = frozenset(
+    {"create", "create2", "createContainer", "createTTL", "delete", "deleteContainer", "setData",
+     "setACL", "multi", "reconfig", "check"}
+)  # fmt: skip
+"""The operations that take a place in the log, but for those of sessions."""
+
+SESSIONS_KEPT = 10_000
+
+
+class Session:
+    """One session, as its client knows it."""
+
+    __slots__ = ("client", "heard", "id", "seen", "seen_by", "sent", "timeout")
+
+    def __init__(self, session_id: int, client: str) -> None:
+        self.id = session_id
+        self.client = client
+        self.timeout = 0.0
+        """Seconds."""
+        self.seen = 0
+        """The highest zxid of a reply to its client: what clients tell the next server. Of what
+        events told them they say nothing.
+        """
+        self.seen_by: Event | None = None
+        self.heard: Exchange | None = None
+        """The last handshake that a server of the newest leader answered."""
+        self.sent: deque[Exchange] = deque()
+        """The writes that were not found in the log yet, oldest first; none where there is none."""
+
+
+class Exchange:
+    """A request, and what is known of it before it is answered."""
+
+    __slots__ = ("_record", "acknowledged", "by", "connection", "sent")
+
+    def __init__(
+        self, sent: Sent, connection: Connection, acknowledged: int, by: Event | None
+    ) -> None:
+        self.sent = sent
+        self.connection = connection
+        self.acknowledged = acknowledged
+        """The highest zxid of a write that had been acknowledged to anybody when it was sent."""
+        self.by = by
+        """What acknowledged it."""
+        self._record: Any = _UNREAD
+
+    @property
+    def record(self) -> Any:
+        """What it asks for; ``None`` where that cannot be read."""
+        if self._record is _UNREAD:
+            operation, frame = self.sent.operation, self.sent.frame
+            row = _OPS.get(operation)
+            try:
+                if operation == "connect":
+                    self._record = read_connect_request(Reader(frame, 4))
+                else:
+                    self._record = None if row is None else row.read(Reader(frame, 12))
+            except (JuteError, ValueError):
+                self._record = None
+        return self._record
+
+
+_UNREAD: Any = object()
+
+
+class Connection:
+    """One connection of a client to a server."""
+
+    __slots__ = ("client", "number", "opened", "pending", "seen", "seen_by", "server", "session")
+
+    def __init__(self, opened: Connected) -> None:
+        self.opened = opened
+        self.client = opened.client
+        self.number = opened.connection
+        self.server = opened.server
+        self.session: Session | None = None
+        self.pending: deque[Exchange] = deque()
+        self.seen = 0
+        """The highest zxid that came through it."""
+        self.seen_by: Event | None = None
+
+
+class Reading:
+    """One history, read once."""
+
+    def __init__(self, has_log: bool, complete: bool, window: int) -> None:
+        """``complete``: every client that writes was recorded. ``window``: how many transactions
+        back a state can still be asked for.
+        """
+        self.has_log = has_log
+        self.complete = complete
+        self.states = States(window)
+        self.connections: dict[tuple[str, int], Connection] = {}
+        self.sessions: dict[int, Session] = {}
+        self.events = 0
+        self.transactions = 0
+        self.acknowledged = 0
+        """The highest zxid of a write that was acknowledged to anybody."""
+        self.acknowledged_by: Event | None = None
+        self.epoch = 0
+        """The newest one that a server leads or has led."""
+        self.epochs: dict[int, int] = {}
+        """The epoch that each server leads or follows, as far as it was told."""
+        self.leaders: dict[int, int] = {}
+        """The epoch that each leading server leads."""
+        self._heard_by: dict[str, list[Callable[..., None]]] = {}
+        self._reads: dict[type, Callable[[Any], None]] = {
+            Sent: self._sent,
+            Reply: self._reply,
+            Committed: self._committed,
+            WatchEvent: self._watch_event,
+            Connected: self._connected,
+            Disconnected: self._disconnected,
+            ServerEvent: self._server_event,
+            Fault: lambda event: self._tell("on_fault", event),
+            Claimed: lambda event: self._tell("on_claimed", event),
+            Released: lambda event: self._tell("on_released", event),
+            Recorded: lambda event: self._tell("on_recorded", event),
+        }
+
+    def listen(self, name: str, method: Callable[..., None]) -> None:
+        """``method`` is to hear of what the method of that name of a `Judge` hears of."""
+        self._heard_by.setdefault(name, []).append(method)
+
+    def read(self, events: Iterable[Event | Committed]) -> None:
+        """All the rest of a history."""
+        reads = self._reads
+        for event in events:
+            read = reads.get(type(event))
+            if read is not None:
+                read(event)
+            if type(event) is Committed:
+                self.transactions += 1
+            else:
+                self.events += 1
+        self._tell("on_end")
+
+    def _tell(self, name: str, *arguments: Any) -> None:
+        for method in self._heard_by.get(name, ()):
+            method(*arguments)
+
+    # -- connections
+
+    def _connected(self, event: Connected) -> None:
+        connection = Connection(event)
+        self.connections[event.client, event.connection] = connection
+        self._tell("on_connected", connection)
+
+    def _disconnected(self, event: Disconnected) -> None:
+        connection = self.connections.pop((event.client, event.connection), None)
+        if connection is not None:
+            self._tell("on_disconnected", connection)
+
+    # -- requests
+
+    def _sent(self, event: Sent) -> None:
+        connection = self.connections.get((event.client, event.connection))
+        if connection is None:
+            return
+        exchange = Exchange(event, connection, self.acknowledged, self.acknowledged_by)
+        connection.pending.append(exchange)
+        if self.has_log and connection.session is not None and event.operation in WRITES:
+            connection.session.sent.append(exchange)
+        self._tell("on_sent", exchange)
+
+    def _reply(self, event: Reply) -> None:
+        connection = self.connections.get((event.client, event.connection))
+        if connection is None:
+            return  # it came too late: nobody is there
+        exchange = self._answered(connection, event)
+        if exchange is None:
+            return
+        if event.operation == "connect":
+            self._shake(connection, exchange, event)
+            return
+        self._tell("on_reply", exchange, event)
+        if event.zxid > self.acknowledged and is_acknowledged(event):
+            self.acknowledged, self.acknowledged_by = event.zxid, event
+        self._saw(connection, event)
+
+    def _answered(self, connection: Connection, event: Reply) -> Exchange | None:
+        pending = connection.pending
+        for place, exchange in enumerate(pending):
+            if exchange.sent.number == event.number:
+                if place:
+                    self._tell("on_overtaken", pending[0], exchange, event)
+                del pending[place]
+                return exchange
+        return None
+
+    def _saw(self, connection: Connection, event: Reply | WatchEvent) -> None:
+        zxid = event.zxid
+        if zxid > connection.seen:
+            connection.seen, connection.seen_by = zxid, event
+        session = connection.session
+        if session is not None and zxid > session.seen and type(event) is Reply:
+            session.seen, session.seen_by = zxid, event
+
+    def _shake(self, connection: Connection, exchange: Exchange, event: Reply) -> None:
+        """The handshake is answered."""
+        try:
+            reader = Reader(event.frame, 8)
+            timeout, session_id = reader.read_int(), reader.read_long()
+        except JuteError:
+            return  # a server that is read-only refuses in a form of its own
+        if session_id:
+            session = self.sessions.get(session_id)
+            if session is None:
+                session = self.sessions[session_id] = Session(session_id, event.client)
+                if len(self.sessions) > SESSIONS_KEPT:
+                    self._forget_a_session()
+            connection.session = session
+            session.timeout = timeout / 1000
+            if self.has_log:
+                session.sent.extend(
+                    each for each in connection.pending if each.sent.operation in WRITES
+                )
+        self._tell("on_handshake", connection, exchange, event, session_id)
+
+    def _forget_a_session(self) -> None:
+        in_use = {id(each.session) for each in self.connections.values()}
+        for number, session in self.sessions.items():
+            if id(session) not in in_use:
+                del self.sessions[number]
+                return
+
+    def _watch_event(self, event: WatchEvent) -> None:
+        connection = self.connections.get((event.client, event.connection))
+        if connection is not None:
+            self._tell("on_watch_event", connection, event)
+            self._saw(connection, event)
+
+    # -- servers
+
+    def _committed(self, entry: Committed) -> None:
+        changes = self.states.apply(entry)
+        self._tell("on_committed", entry, changes)
+
+    def _server_event(self, event: ServerEvent) -> None:
+        name, server = event.name, event.server
+        if name == "leads":
+            self.epoch = max(self.epoch, event.epoch)
+            self.leaders[server] = self.epochs[server] = event.epoch
+        elif name in ("follows", "observes"):
+            self.epochs[server] = event.epoch
+            self.leaders.pop(server, None)
+        elif name in ("looks", "steps down", "stops", "starts"):
+            self.epochs.pop(server, None)
+            self.leaders.pop(server, None)
+        self._tell("on_server_event", event)
+
+
+def is_acknowledged(reply: Reply) -> bool:
+    """Whether a reply says that a write took effect."""
+    if reply.error or reply.operation not in WRITES:
+        return False
+    if reply.operation != "multi":
+        return True
+    # One that failed says so in the header of each of its parts, not in that of the reply.
+    return int.from_bytes(reply.frame[20:24], "big", signed=True) != Op.ERROR

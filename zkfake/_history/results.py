@@ -1,0 +1,140 @@
+"""What replies say, as far as judges ask for it."""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from zkfake._protocol.jute import JuteError, Reader
+from zkfake._protocol.records import CREATE_FLAGS, Op
+
+if TYPE_CHECKING:
+    from zkfake._history.events import Reply
+    from zkfake._history.reading import Exchange
+
+__all__ = ["Read", "Written", "children_of", "read_of", "written"]
+
+_BODY = 20
+_STAT = Struct(">qqqqiiiqiiq")
+
+
+class Read(NamedTuple):
+    """What a reply says of one znode. ``data`` is ``None`` in the reply to ``exists`` too."""
+
+    data: bytes | None
+    czxid: int
+    mzxid: int
+    version: int
+    owner: int
+    children: int
+    pzxid: int
+
+
+class Written(NamedTuple):
+    """One write that was acknowledged. ``version`` is -1 where the reply does not tell it."""
+
+    kind: str
+    path: str
+    data: bytes | None
+    sequential: bool
+    ephemeral: bool
+    version: int
+
+
+def _stat(frame: bytes, at: int, data: bytes | None) -> Read | None:
+    if len(frame) < at + 68:
+        return None
+    czxid, mzxid, _, _, version, _, _, owner, _, children, pzxid = _STAT.unpack_from(frame, at)
+    return Read(data, czxid, mzxid, version, owner, children, pzxid)
+
+
+def read_of(operation: str, frame: bytes) -> Read | None:
+    """What ``exists``, ``getData`` or ``getChildren2`` found; ``None`` for what is unreadable."""
+    if operation == "exists":
+        return _stat(frame, _BODY, None)
+    try:
+        reader = Reader(frame, _BODY)
+        data = None
+        if operation == "getData":
+            data = reader.read_buffer()
+        else:
+            reader.read_vector(reader.read_buffer)
+    except JuteError:
+        return None
+    return _stat(frame, len(frame) - reader.left, data)
+
+
+def children_of(frame: bytes) -> list[str | None] | None:
+    """What ``getChildren`` or ``getChildren2`` found."""
+    try:
+        reader = Reader(frame, _BODY)
+        return reader.read_vector(reader.read_string)
+    except JuteError:
+        return None
+
+
+def written(exchange: Exchange, reply: Reply) -> list[Written]:
+    """What an acknowledged write did; nothing for what is unreadable or refused."""
+    record = exchange.record
+    if record is None or reply.error:
+        return []
+    reader = Reader(reply.frame, _BODY)
+    try:
+        if reply.operation == "multi":
+            return _multi(record, reader)
+        found = _one(reply.operation, record, reader, with_stat=reply.operation != "create")
+    except (JuteError, ValueError):
+        return []
+    return [] if found is None else [found]
+
+
+def _multi(record: Any, reader: Reader) -> list[Written]:
+    found = []
+    for sub in record.operations:
+        op, done, _ = reader.read_int(), reader.read_bool(), reader.read_int()
+        if done or op == Op.ERROR:
+            return []
+        one = _one(_NAMES.get(sub.op, ""), sub.record, reader, with_stat=op == Op.CREATE2)
+        if one is not None:
+            found.append(one)
+    return found
+
+
+_NAMES: dict[int, str] = {
+    Op.CREATE: "create",
+    Op.CREATE2: "create",
+    Op.CREATE_CONTAINER: "create",
+    Op.CREATE_TTL: "create",
+    Op.DELETE: "delete",
+    Op.SET_DATA: "setData",
+    Op.CHECK: "check",
+}
+
+
+def _one(operation: str, record: Any, reader: Reader, *, with_stat: bool) -> Written | None:
+    if operation.startswith("create"):
+        path = reader.read_string() or ""
+        if with_stat:
+            _skip_stat(reader)
+        mode = CREATE_FLAGS.get(record.flags, CREATE_FLAGS[0])
+        return Written("create", path, record.data, mode.sequential, mode.ephemeral, 0)
+    if operation == "setData":
+        version = _skip_stat(reader)
+        return Written("setData", record.path or "", record.data, False, False, version)
+    if operation in ("delete", "deleteContainer"):
+        return Written("delete", record.path or "", None, False, False, -1)
+    return None
+
+
+def _skip_stat(reader: Reader) -> int:
+    """Its version."""
+    for _ in range(4):
+        reader.read_long()
+    version = reader.read_int()
+    for _ in range(2):
+        reader.read_int()
+    reader.read_long()
+    for _ in range(2):
+        reader.read_int()
+    reader.read_long()
+    return version

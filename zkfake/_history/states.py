@@ -1,0 +1,308 @@
+"""The state at each zxid, computed anew from the log of what was committed, by rules of this
+module's own: a server that applies a transaction wrongly disagrees with it.
+
+Of each path its versions are kept, of each parent the changes of its children; what is further back
+than the window is forgotten, but for the newest version of what is still there.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import deque
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from zkfake._database.log import Create, Delete, SetAcl, SetData
+from zkfake._database.paths import split
+from zkfake._protocol.records import Acls, EventType
+
+if TYPE_CHECKING:
+    from zkfake._history.events import Committed
+
+__all__ = ["CHILD", "DATA", "FORGOTTEN", "Changed", "States", "Version", "is_judged"]
+
+DATA, CHILD = "data", "child"
+"""The two tables that watches stand in."""
+
+
+class Version(NamedTuple):
+    """What a path holds from one zxid on. ``type`` is ``None`` where nobody is told of it."""
+
+    zxid: int
+    present: bool
+    data: bytes | None
+    czxid: int
+    mzxid: int
+    version: int
+    owner: int
+    readable: bool
+    type: EventType | None
+    entry: Committed | None
+
+
+class Changed(NamedTuple):
+    """One change that watchers in one table are told of; ``hidden``: not all of them may be."""
+
+    path: str
+    table: str
+    zxid: int
+    type: EventType
+    hidden: bool
+    entry: Committed | None
+
+
+class _Forgotten:
+    def __repr__(self) -> str:
+        return "forgotten"
+
+
+FORGOTTEN = _Forgotten()
+"""Asked for what is further back than the window."""
+
+_ROOT = Version(0, True, b"", 0, 0, 0, 0, True, None, None)
+
+
+class _Children:
+    __slots__ = ("changes", "last", "names")
+
+    def __init__(self) -> None:
+        self.names: set[str] = set()
+        self.changes: deque[tuple[int, str, bool, bool, Committed]] = deque()
+        """zxid, name, whether it was added, whether it is hidden from some, and the entry."""
+        self.last = 0
+        """The zxid of the last change that was forgotten."""
+
+
+class States:
+    """Every state within the window."""
+
+    def __init__(self, window: int) -> None:
+        """``window``: transactions."""
+        self._window = window
+        self._versions: dict[str, list[Version]] = {"/": [_ROOT]}
+        self._children: dict[str, _Children] = {"/": _Children()}
+        self._touched: deque[tuple[int, tuple[str, ...]]] = deque()
+        self._entries: dict[int, Committed] = {}
+        self.horizon = 0
+        """States before it are forgotten."""
+        self.last = 0
+        """The zxid of the last transaction."""
+        self.last_entry: Committed | None = None
+
+    def apply(self, entry: Committed) -> list[Changed]:
+        """The next transaction. What watchers are told of it, in order."""
+        transaction = entry.transaction
+        zxid = self.last = transaction.zxid
+        self.last_entry = self._entries[zxid] = entry
+        changes: list[Changed] = []
+        touched: list[str] = []
+        for operation in transaction.operations:
+            kind = type(operation)
+            if kind is Create:
+                touched += self._create(operation, zxid, entry, changes)
+            elif kind is SetData:
+                self._set_data(operation, zxid, entry, changes)
+                touched.append(operation.path)
+            elif kind is Delete:
+                touched += self._delete(operation, zxid, entry, changes)
+            elif kind is SetAcl:
+                self._set_acl(operation, zxid, entry)
+                touched.append(operation.path)
+        self._touched.append((zxid, tuple(touched)))
+        if len(self._touched) > self._window:
+            self._forget()
+        return changes
+
+    def entry(self, zxid: int) -> Committed | None:
+        """The transaction with this zxid, within the window."""
+        return self._entries.get(zxid)
+
+    def _create(
+        self, done: Any, zxid: int, entry: Committed, changes: list[Changed]
+    ) -> tuple[str, str]:
+        path, readable = done.path, _is_readable(done.acl)
+        parent, name = split(path)
+        self._put(
+            path,
+            Version(
+                zxid, True, done.data, zxid, zxid, 0, done.owner, readable, EventType.CREATED, entry
+            ),
+        )
+        hidden = not self._now(parent).readable
+        self._child(parent, zxid, name, True, hidden, entry)
+        changes.append(Changed(path, DATA, zxid, EventType.CREATED, not readable, entry))
+        changes.append(Changed(parent, CHILD, zxid, EventType.CHILDREN_CHANGED, hidden, entry))
+        return path, parent
+
+    def _delete(
+        self, done: Any, zxid: int, entry: Committed, changes: list[Changed]
+    ) -> tuple[str, str]:
+        path = done.path
+        parent, name = split(path)
+        hidden = not self._now(path).readable
+        gone = Version(zxid, False, None, 0, 0, 0, 0, True, EventType.DELETED, entry)
+        self._put(path, gone)
+        above = not self._now(parent).readable
+        self._child(parent, zxid, name, False, above, entry)
+        changes.append(Changed(path, DATA, zxid, EventType.DELETED, hidden, entry))
+        changes.append(Changed(path, CHILD, zxid, EventType.DELETED, hidden, entry))
+        changes.append(Changed(parent, CHILD, zxid, EventType.CHILDREN_CHANGED, above, entry))
+        return path, parent
+
+    def _set_data(self, done: Any, zxid: int, entry: Committed, changes: list[Changed]) -> None:
+        old = self._now(done.path)
+        kind = EventType.DATA_CHANGED
+        new = old._replace(
+            zxid=zxid, data=done.data, mzxid=zxid, version=done.version, type=kind, entry=entry
+        )
+        self._put(done.path, new)
+        changes.append(Changed(done.path, DATA, zxid, kind, not old.readable, entry))
+
+    def _set_acl(self, done: Any, zxid: int, entry: Committed) -> None:
+        old = self._now(done.path)
+        readable = _is_readable(done.acl)
+        self._put(done.path, old._replace(zxid=zxid, readable=readable, type=None, entry=entry))
+
+    def _put(self, path: str, version: Version) -> None:
+        self._versions.setdefault(path, []).append(version)
+
+    def _now(self, path: str) -> Version:
+        versions = self._versions.get(path)
+        return versions[-1] if versions else _ROOT
+
+    def _child(
+        self, parent: str, zxid: int, name: str, added: bool, hidden: bool, entry: Committed
+    ) -> None:
+        children = self._children.get(parent)
+        if children is None:
+            children = self._children[parent] = _Children()
+        if added:
+            children.names.add(name)
+        else:
+            children.names.discard(name)
+        children.changes.append((zxid, name, added, hidden, entry))
+
+    def _forget(self) -> None:
+        """One transaction leaves the window."""
+        horizon, paths = self._touched.popleft()
+        self.horizon = horizon
+        self._entries.pop(horizon, None)
+        for path in paths:
+            versions = self._versions.get(path)
+            if versions:
+                while len(versions) > 1 and versions[1].zxid <= horizon:
+                    del versions[0]
+                if not versions[0].present and len(versions) == 1 and versions[0].zxid <= horizon:
+                    del self._versions[path]
+                    self._children.pop(path, None)
+            children = self._children.get(path)
+            if children is not None:
+                changes = children.changes
+                while changes and changes[0][0] <= horizon:
+                    children.last = changes.popleft()[0]
+
+    # -- asking
+
+    def now(self, path: str) -> Version | None:
+        """What is committed there at present; ``None`` for nothing."""
+        versions = self._versions.get(path)
+        return versions[-1] if versions and versions[-1].present else None
+
+    def at(self, path: str, zxid: int) -> Version | _Forgotten | None:
+        """What was there right after the last transaction up to ``zxid``: a version that may say
+        that nothing was, or ``None`` where nothing ever was.
+        """
+        if zxid < self.horizon:
+            return FORGOTTEN
+        versions = self._versions.get(path)
+        if not versions:
+            return None
+        if versions[-1].zxid <= zxid:
+            return versions[-1]
+        place = bisect_right(versions, zxid, key=itemgetter(0))
+        return versions[place - 1] if place else None
+
+    def children(self, path: str, zxid: int) -> set[str] | _Forgotten:
+        """The names of the children at ``zxid``. Cost: linear in them and in the changes since."""
+        if zxid < self.horizon:
+            return FORGOTTEN
+        children = self._children.get(path)
+        if children is None:
+            return set()
+        names = set(children.names)
+        for when, name, added, _, _ in reversed(children.changes):
+            if when <= zxid:
+                break
+            if added:
+                names.discard(name)
+            else:
+                names.add(name)
+        return names
+
+    def children_count(self, path: str, zxid: int) -> int:
+        """How many children there were. Cost: linear in the changes since."""
+        children = self._children.get(path)
+        if children is None:
+            return 0
+        count = len(children.names)
+        for when, _, added, _, _ in reversed(children.changes):
+            if when <= zxid:
+                break
+            count += -1 if added else 1
+        return count
+
+    def changed_children(self, path: str, zxid: int) -> int:
+        """The zxid of the last change of the children up to ``zxid``; 0 for none."""
+        children = self._children.get(path)
+        if children is None:
+            return 0
+        for when, *_ in reversed(children.changes):
+            if when <= zxid:
+                return when
+        return children.last
+
+    def last_child_change(self, path: str, zxid: int) -> Committed | None:
+        """What changed the children last, up to ``zxid``, within the window."""
+        children = self._children.get(path)
+        for when, _, _, _, entry in reversed(children.changes if children else ()):
+            if when <= zxid:
+                return entry
+        return None
+
+    def next_change(self, path: str, table: str, zxid: int) -> Changed | None:
+        """The first change above ``zxid`` that watchers of ``path`` in ``table`` are told of."""
+        found: Changed | None = None
+        versions = self._versions.get(path, ())
+        if versions and versions[-1].zxid > zxid:
+            for place in range(bisect_right(versions, zxid, key=itemgetter(0)), len(versions)):
+                version = versions[place]
+                told = version.type is EventType.DELETED if table == CHILD else version.type
+                if told and version.type is not None:
+                    hidden = not (versions[place - 1] if place else version).readable
+                    if version.type is EventType.CREATED:
+                        hidden = not version.readable
+                    found = Changed(path, table, version.zxid, version.type, hidden, version.entry)
+                    break
+        children = self._children.get(path) if table == CHILD else None
+        if children is not None and children.changes and children.changes[-1][0] > zxid:
+            changes = children.changes
+            # From the end: what is asked for is seldom far back.
+            first = None
+            for change in reversed(changes):
+                if change[0] <= zxid:
+                    break
+                first = change
+            if first is not None and (found is None or first[0] < found.zxid):
+                found = Changed(
+                    path, table, first[0], EventType.CHILDREN_CHANGED, first[3], first[4]
+                )
+        return found
+
+
+def is_judged(path: str) -> bool:
+    """Whether a path's state follows from the log alone: what is below ``/zookeeper`` does not."""
+    return path != "/zookeeper" and not path.startswith("/zookeeper/")
+
+
+def _is_readable(acls: Acls) -> bool:
+    return any(acl.perms & 1 and (acl.scheme, acl.id) == ("world", "anyone") for acl in acls)
