@@ -6,6 +6,7 @@ VENV ?= .venv
 PYTEST_ARGS ?=
 FRAMES ?= 2000000
 FUZZ_SECONDS ?= 3600
+MUTANTS ?=
 HUNT ?=
 HUNT_SECONDS ?= $(if $(HUNT_WORLDS),,3600)
 HUNT_WORLDS ?=
@@ -14,7 +15,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 APT_GET := apt-get -o DPkg::Lock::Timeout=120 -qq
 
-.PHONY: help demo test coverage check format bench hunt dev live kazoo-suite canary lowest hostile fuzz pythons downstream clean
+.PHONY: help demo test coverage check format bench hunt dev live kazoo-suite canary lowest hostile fuzz mutants pythons downstream clean
 
 help:
 	@echo "make demo    run the dict on the embedded fake: two clients, both views printed"
@@ -27,6 +28,7 @@ help:
 	@echo "make hunt    worlds that nobody has seen yet, for an hour (HUNT_SECONDS=3600, or HUNT_WORLDS=20000)"
 	@echo "make hostile FRAMES hostile frames against the fake while honest clients check it, in figures"
 	@echo "make fuzz    a coverage-guided fuzzer on a connection of the fake for FUZZ_SECONDS"
+	@echo "make mutants changes the code in 200 places, one after the other: the tests that cover a place have to see it"
 	@echo "make pythons the machine's other Pythons, as the tests that compare them want them"
 	@echo "make downstream  a project that uses the plugin, from the wheel, on the machine's Pythons"
 	@echo "make check   ruff, mypy and import-linter"
@@ -156,6 +158,15 @@ fuzz: $(VENV)-fuzz/.done
 $(VENV)-fuzz/.done: pyproject.toml | $(BIN)/python
 	@$(BIN)/python -m venv $(VENV)-fuzz
 	@$(VENV)-fuzz/bin/python -m pip --disable-pip-version-check install --quiet --editable '.[fuzz]'
+	@touch $@
+
+# An environment of its own: the tool brings a web server and a database. MUTANTS='--seed 7 --sample 50', for instance.
+mutants: $(VENV)-mutants/.done
+	@$(VENV)-mutants/bin/python -m tests.mutation --work $(VENV)-mutants/work $(MUTANTS)
+
+$(VENV)-mutants/.done: pyproject.toml | $(BIN)/python
+	@$(BIN)/python -m venv $(VENV)-mutants
+	@$(VENV)-mutants/bin/python -m pip --disable-pip-version-check install --quiet --editable '.[dev,mutants]'
 	@touch $@
 
 # Every other Python of the machine, in the form of ZKFAKE_PYTHONS: the simulation's histories are compared on them.
