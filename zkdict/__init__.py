@@ -1,7 +1,7 @@
 """A dict whose keys are the child znodes of one ZooKeeper path, read from a live local copy."""
 
 from zkdict._copy.events import Changes, Subscription
-from zkdict._copy.view import Snapshot
+from zkdict._copy.snapshot import Snapshot
 from zkdict._writes.lease import Lease, LeaseState
 from zkdict._writes.txn import Txn
 from zkdict.aio import AsyncLease, AsyncZooKeeperDict

@@ -23,7 +23,7 @@ from zkdict._copy.dict_views import Items, Keys, Values
 from zkdict._copy.events import Changes, Dispatcher, Subscription
 from zkdict._copy.feed import Feed
 from zkdict._copy.lookup import GATED, BadEntry, GatedRead
-from zkdict._copy.view import Snapshot, View
+from zkdict._copy.view import View
 from zkdict._copy.waiting import deadline_after
 from zkdict._writes.single import Writer
 from zkdict.encodings import JSON
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from zkdict._copy.snapshot import Snapshot
     from zkdict.encodings import Encoding
 
 __all__ = ["LiveDict", "stop"]
@@ -475,7 +476,8 @@ class LiveDict(ConnectionStorageDict[V]):
         """Called in a child process after `os.fork()`: the connection's threads are not there."""
         self._feed.forked()
         self._dispatcher.forked()
-        self._view.gate(gated=True)
+        with self._feed.lock:
+            self._view.gate(gated=True)
         if self._owned is not None:  # the parent stops it
             self._owned.detach()
 

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from zkdict._copy.replies import Submitted
-    from zkdict._copy.view import Snapshot
+    from zkdict._copy.effects import Submitted
+    from zkdict._copy.snapshot import Snapshot
     from zkdict._writes.lease import Lease, LeaseState
     from zkdict._writes.single import SetCall, Writer
     from zkdict._writes.txn import Txn

@@ -15,15 +15,13 @@ import weakref
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from kazoo.client import KazooClient
-from kazoo.exceptions import KazooException, NoNodeError, NotReadOnlyCallError
+from kazoo.exceptions import NoNodeError
 
-from zkdict._copy.cache import ROOT
-from zkdict._copy.waiting import deadline_after, earlier, remaining
+from zkdict._copy.waiting import deadline_after
 from zkdict._live import LiveDict, stop
-from zkdict._writes import compare, txn
+from zkdict._writes import compare, fresh, txn
 from zkdict._writes.lease import Lease
 from zkdict._writes.multi import OP_BYTES
-from zkdict._writes.sender import RETRY_PAUSE, UnansweredError
 from zkdict.entries import ANY, Change, Entry
 from zkdict.errors import Timeout
 from zkdict.storage import plain
@@ -34,8 +32,8 @@ if TYPE_CHECKING:
     from _typeshed import SupportsKeysAndGetItem
     from typing_extensions import Self
 
-    from zkdict._copy.feed import Looks
-    from zkdict._copy.view import Snapshot, View
+    from zkdict._copy.snapshot import Snapshot
+    from zkdict._copy.view import View
 
 __all__ = ["MSAZookeeperDict", "ZooKeeperDict"]
 
@@ -43,9 +41,6 @@ V = TypeVar("V")
 T = TypeVar("T")
 
 _UNSET: Any = object()
-_LOOKS = 100  # keys that one `sync()` looks at
-_ATTEMPTS = 5
-_CHECK_AGAIN = 1.0  # seconds after which a wait for somebody else's zxid asks the server again
 
 
 class ZooKeeperDict(LiveDict[V]):
@@ -140,7 +135,7 @@ class ZooKeeperDict(LiveDict[V]):
         while (key := next(reversed(self.snapshot()), None)) is not None:
             with contextlib.suppress(KeyError):
                 return key, self._writer.pop(key, deadline).value
-            self._sync(0, deadline)  # somebody was faster
+            fresh.confirm(self._writer, 0, deadline)  # somebody was faster
         raise KeyError("popitem(): the dict is empty")
 
     def setdefault(self, key: str, default: Any = None) -> V:
@@ -342,64 +337,8 @@ class ZooKeeperDict(LiveDict[V]):
             Timeout, Closed, ForkedDict, KazooException (NotReadOnlyCallError from a server without
             a quorum, NoAuthError where the root may not be read).
         """
-        feed, deadline = self._feed, deadline_after(timeout)
-        missed = feed.cache.missed
-        self._sync(_LOOKS, deadline)
-        if feed.cache.missed != missed:  # somebody takes away rights: trust no watch
-            self._sync(len(feed.cache.working_names()), deadline)
+        fresh.sync(self._writer, timeout)
         return self.zxid
-
-    def _sync(self, most: int, deadline: float | None) -> None:
-        """A barrier, and behind it looks at the root and at so many keys, each in its turn."""
-        feed = self._feed
-        looks: Looks = []
-
-        def send() -> Any:
-            first, client = feed.barrier(), feed.client
-            looks[:] = [(ROOT, client.exists_async(feed.path))]
-            for name in feed.cache.to_look_at(most):
-                looks.append((name, client.exists_async(feed.child(name))))
-            return first
-
-        self._ask(send, deadline, looks)
-
-    def _ask(
-        self,
-        send: Callable[[], Any],
-        deadline: float | None,
-        looks: Looks,
-        *,
-        answer_only: bool = False,
-    ) -> None:
-        """Send something harmless until it is answered and the copy is at least as new (unless
-        `answer_only`).
-
-        What could not be read before is read again behind it, and `looks` are compared.
-        """
-        feed = self._feed
-        pause, attempts = RETRY_PAUSE, 0
-        while True:
-            why: Exception
-            try:
-                self._writer.call(send, deadline, strict=True, answer_only=answer_only, looks=looks)
-            except UnansweredError as error:
-                if error.unreadable is not None:
-                    raise error.unreadable from error.unreadable.__cause__
-                why = error
-            except NotReadOnlyCallError:
-                raise
-            except KazooException as error:  # once, or on and on?
-                attempts += 1
-                if attempts == _ATTEMPTS:
-                    raise
-                why = error
-            else:
-                return
-            if remaining(deadline) == 0:
-                raise Timeout("no answer until the deadline") from why
-            if feed.connected:
-                feed.client.handler.sleep_func(min(pause, remaining(deadline) or pause))
-                pause *= 2
 
     def wait_until(self, zxid: int, timeout: float | None = None) -> None:
         """Wait until every change up to `zxid` is in the state that is shown.
@@ -410,20 +349,7 @@ class ZooKeeperDict(LiveDict[V]):
         Raises:
             Timeout, Closed, ForkedDict, KazooException.
         """
-        feed, deadline = self._feed, deadline_after(timeout)
-        while self.zxid < zxid or feed.cache.troubles:
-            # The zxid of an answer is hidden; the next request knows it as the last one seen.
-            for answer_only in (True, False):
-                self._ask(
-                    lambda: feed.client.sync_async(feed.path), deadline, [], answer_only=answer_only
-                )
-            if self.zxid >= zxid:
-                return
-            until = earlier(deadline_after(_CHECK_AGAIN), deadline)
-            feed.signal.wait_for(lambda: feed.cache.zxid >= zxid, until)
-            self._writer.refresh()
-            if self.zxid < zxid and remaining(deadline) == 0:
-                raise Timeout(f"zxid {zxid} was not reached within {timeout} s")
+        fresh.wait_until(self._writer, zxid, timeout)
 
     def wait_for(self, pred: Callable[[Snapshot[V]], T], timeout: float | None = None) -> T:
         """Wait until `pred(snapshot)` is true of a state, and return what it returned.
@@ -468,7 +394,7 @@ class ZooKeeperDict(LiveDict[V]):
         Raises:
             KeyError, DecodeError, InvalidKey, Timeout (after `write_timeout`), KazooException.
         """
-        found = self._writer.fetch(key, sync=sync, timeout=self._writer.write_timeout)
+        found = fresh.fetch(self._writer, key, sync=sync, timeout=self._writer.write_timeout)
         if found is None:
             raise KeyError(key)
         return self._writer.decode(key, found)

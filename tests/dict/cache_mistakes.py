@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from zkdict._copy.cache import ROOT, Cache, Publication, Request, Znode
+from zkdict._copy.cache import Cache
+from zkdict._copy.items import ROOT, Publication, SentRequest, Znode
 
 from ..support.mistakes import Mistakes
 from . import cache_world
@@ -18,7 +19,7 @@ MISTAKES = Mistakes()
 
 @MISTAKES.instead_of(cache_world, "Cache")
 class PublishesWhilePending(Cache):
-    def _settle(self, request: Request) -> Publication | None:
+    def _settle(self, request: SentRequest) -> Publication | None:
         if request.epoch == self._epoch and self._root_exists is not None and not self._syncing:
             self._replied = request
             return self._publish(request, exact=True)
@@ -27,7 +28,7 @@ class PublishesWhilePending(Cache):
 
 @MISTAKES.instead_of(cache_world, "Cache")
 class CountsOlderReplies(Cache):
-    def _accept(self, request: Request, *, answered: bool = True) -> bool:
+    def _accept(self, request: SentRequest, *, answered: bool = True) -> bool:
         if request.epoch != self._epoch:
             return False
         self._in_flight -= 1
@@ -37,21 +38,21 @@ class CountsOlderReplies(Cache):
 
 @MISTAKES.instead_of(cache_world, "Cache")
 class IgnoresDeletedEvents(Cache):
-    def event(self, request: Request, *, deleted: bool) -> None:
+    def event(self, request: SentRequest, *, deleted: bool) -> None:
         if not deleted or request.name == ROOT:
             super().event(request, deleted=deleted)
 
 
 @MISTAKES.instead_of(cache_world, "Cache")
 class IgnoresChangesOfChildren(Cache):
-    def event(self, request: Request, *, deleted: bool) -> None:
+    def event(self, request: SentRequest, *, deleted: bool) -> None:
         if deleted or request.name == ROOT:
             super().event(request, deleted=deleted)
 
 
 @MISTAKES.instead_of(cache_world, "Cache")
 class MissesNewKeys(Cache):
-    def event(self, request: Request, *, deleted: bool) -> None:
+    def event(self, request: SentRequest, *, deleted: bool) -> None:
         if request.name != ROOT:
             super().event(request, deleted=deleted)
 
@@ -94,20 +95,20 @@ class TrustsTheCopyAfterReconnect(Cache):
 
 @MISTAKES.instead_of(cache_world, "Cache")
 class BelievesOffers(Cache):
-    def stat_reply(self, request: Request, stat: Znode | None) -> Publication | None:
+    def stat_reply(self, request: SentRequest, stat: Znode | None) -> Publication | None:
         offer = self._offers.get(request.name)
         return super().stat_reply(request, stat if stat is None or offer is None else offer)
 
 
 @MISTAKES.instead_of(cache_world, "Cache")
 class ClaimsTooMuch(Cache):
-    def _publish(self, held: Request, *, exact: bool) -> Publication:
+    def _publish(self, held: SentRequest, *, exact: bool) -> Publication:
         return super()._publish(held._replace(floor=held.floor + 1), exact=exact)
 
 
 @MISTAKES.instead_of(cache_world, "Cache")
 class ClaimsWritesEarly(Cache):
-    def _settle(self, request: Request) -> Publication | None:
+    def _settle(self, request: SentRequest) -> Publication | None:
         if request.epoch == self._epoch:
             self._replied = self._replied._replace(position=self._sent)
         return super()._settle(request)
@@ -115,7 +116,7 @@ class ClaimsWritesEarly(Cache):
 
 @MISTAKES.instead_of(cache_world, "Cache")
 class ComparesVersionsOnly(Cache):
-    def stat_reply(self, request: Request, stat: Znode | None) -> Publication | None:
+    def stat_reply(self, request: SentRequest, stat: Znode | None) -> Publication | None:
         known = self._znodes.get(request.name)
         if stat is not None and known is not None and known.version == stat.version:
             stat = known
@@ -124,7 +125,7 @@ class ComparesVersionsOnly(Cache):
 
 @MISTAKES.instead_of(cache_world, "Cache")
 class MissesTheRootsReturn(Cache):
-    def root_reply(self, request: Request, exists: bool) -> Publication | None:
+    def root_reply(self, request: SentRequest, exists: bool) -> Publication | None:
         return super().root_reply(request, False)
 
 
@@ -140,7 +141,7 @@ class LaysOverForGood(Cache):
 
 @MISTAKES.instead_of(cache_world, "Cache")
 class TakesOldListsForNew(Cache):
-    def _listed(self, names: set[str], before: Request) -> None:
+    def _listed(self, names: set[str], before: SentRequest) -> None:
         self._overlaid.clear()
         super()._listed(names, before)
 
@@ -153,7 +154,7 @@ class NeverReadsAgain(Cache):
 
 @MISTAKES.instead_of(cache_world, "Cache")
 class TakesAnErrorForNothing(Cache):
-    def no_reply(self, request: Request) -> int:
+    def no_reply(self, request: SentRequest) -> int:
         self.data_reply(request, None)
         return 0
 
@@ -172,13 +173,13 @@ class TrustsTheListsWatch(Cache):
 
 @MISTAKES.instead_of(cache_world, "Cache")
 class ClaimsWhatIsPending(Cache):
-    def _held(self) -> Request:
+    def _held(self) -> SentRequest:
         return self._replied if self._online else super()._held()
 
 
 @MISTAKES.instead_of(cache_world, "Cache")
 class ClaimsWhatWasOnlyLookedAt(Cache):
-    def stat_reply(self, request: Request, stat: Znode | None) -> Publication | None:
+    def stat_reply(self, request: SentRequest, stat: Znode | None) -> Publication | None:
         publication = super().stat_reply(request, stat)
         if request.name in self._read and request.epoch == self._epoch:
             self._read[request.name] = request
@@ -198,6 +199,8 @@ class RepliesOvertakeEvents(World):
 class ZxidOfLaterReplies(World):
     """The last zxid seen when the reply is handled, instead of when the request was sent."""
 
-    def _reply(self, request: Request, write: Any, answer: Any) -> Publication | None:
-        late = Request(request.position, request.epoch, request.kind, request.name, self.last_zxid)
+    def _reply(self, request: SentRequest, write: Any, answer: Any) -> Publication | None:
+        late = SentRequest(
+            request.position, request.epoch, request.kind, request.name, self.last_zxid
+        )
         return super()._reply(late, write, answer)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from zkdict._copy.cache import ROOT, Znode
+from zkdict._copy.items import ROOT, Znode
 
 Tree = dict[str, Znode]
 

@@ -10,7 +10,8 @@ import random
 from collections import Counter, deque
 from typing import TYPE_CHECKING, Any
 
-from zkdict._copy.cache import ROOT, Cache, Kind, Publication, Request, Znode
+from zkdict._copy.cache import Cache
+from zkdict._copy.items import ROOT, Kind, Publication, SentRequest, Znode
 
 from .cache_server import Server, State
 
@@ -33,11 +34,11 @@ class World:
         self.cache = Cache(window=2 * BATCH)
         self.online = False
         self.last_zxid = 0  # what the client saw in reply headers
-        self.sent: deque[tuple[Request, Any]] = deque()
-        self.waiting: deque[tuple[Request, Any, int]] = deque()  # for the replica to catch up
+        self.sent: deque[tuple[SentRequest, Any]] = deque()
+        self.waiting: deque[tuple[SentRequest, Any, int]] = deque()  # for the replica to catch up
         self.stream: deque[Any] = deque()  # from the server
-        self.data_watchers: dict[str, list[Request]] = {}
-        self.child_watchers: dict[str, list[Request]] = {}
+        self.data_watchers: dict[str, list[SentRequest]] = {}
+        self.child_watchers: dict[str, list[SentRequest]] = {}
         self.completions: deque[Any] = deque()
         self.batches: dict[int, list[int]] = {}  # position -> those it comes back with
         self.answered: dict[int, Any] = {}  # position -> what waits for the rest of its batch
@@ -180,7 +181,7 @@ class World:
         elif request.kind in (Kind.STAT, Kind.DATA, Kind.ROOT_EXISTS):
             self.data_watchers.setdefault(request.name, []).append(request)
 
-    def _event_callback(self, request: Request, deleted: bool) -> Callable[[], None]:
+    def _event_callback(self, request: SentRequest, deleted: bool) -> Callable[[], None]:
         def event() -> None:
             self.cache.event(request, deleted=deleted)
             self._pump()
@@ -215,7 +216,7 @@ class World:
         if self.callbacks:
             self.callbacks.popleft()()
 
-    def _reply(self, request: Request, write: Any, answer: Any) -> Publication | None:
+    def _reply(self, request: SentRequest, write: Any, answer: Any) -> Publication | None:
         cache = self.cache
         publication: Publication | None
         if answer is NO_ANSWER:
@@ -261,7 +262,7 @@ class World:
             self.batches[request.position] = batch
             self._send(request, None)
 
-    def _send(self, request: Request, write: Any) -> None:
+    def _send(self, request: SentRequest, write: Any) -> None:
         if self.online:
             self.sent.append((request, write))
 
@@ -272,7 +273,7 @@ class World:
             return
         cache = self.cache
         self._send(cache.mark(self.last_zxid), (operation, name))
-        known = cache.working(name) is not None
+        known = cache.peek(name) is not None
         if cache.predicts(name) and cache.root_exists and known == (operation != "create"):
             cache.expect(
                 {
@@ -308,7 +309,7 @@ class World:
             self._take_over(publication)
             self._check_inexact(publication)
             for name, znode in written.items():
-                known = self.cache.working(name)
+                known = self.cache.peek(name)
                 assert (known is None) == (znode is None)
                 assert known is None or znode is None or known.mzxid >= znode.mzxid
         self._pump()

@@ -17,6 +17,8 @@ from kazoo.protocol.states import Callback
 from pytest_zkdict.clients import ClientFactory
 from zkdict import ZooKeeperDict
 
+from ..support import lock_rule
+
 NAMES = {
     1: "create",
     2: "delete",
@@ -45,6 +47,7 @@ class Proxy:
         self._pairs: dict[socket.socket, socket.socket] = {}
         self._cut = self._closed = False
         self._lose: tuple[str, str] | None = None  # which request, and what of it
+        self._times = 0  # and how often
         self._mute: set[socket.socket] = set()  # clients whose next answer is lost
         self._silent = False
         self._answers: list[tuple[str, int | bytes]] = []  # which request, and what it gets
@@ -80,12 +83,12 @@ class Proxy:
         """Let connections through again."""
         self._cut = False
 
-    def lose(self, operation: str, what: str) -> None:
-        """Lose the next request of this kind, or its reply, with the connection; "silence" loses
-        what the server says from its reply on, and leaves the connection.
+    def lose(self, operation: str, what: str, times: int = 1) -> None:
+        """Lose the next requests of this kind, or their replies, with the connection; "silence"
+        loses what the server says from the reply on, and leaves the connection.
         """
         self.lost.clear()
-        self._lose = (operation, what)
+        self._lose, self._times = ((operation, what) if times else None), times
 
     def answer(self, operation: str, answer: int | bytes, times: int = 1) -> None:
         """The next requests of this kind get this error, or body, in place of their answer."""
@@ -139,7 +142,9 @@ class Proxy:
                         if frames > 1:
                             self._plan_answer(source, buffered, start + 4)
                         if frames > 1 and self._count(buffered, start + 4):
-                            what, self._lose = self._lose, None
+                            what, self._times = self._lose, self._times - 1
+                            if self._times <= 0:
+                                self._lose = None
                             if what[1] == "request":
                                 self.lost.set()
                                 raise ConnectionAbortedError
@@ -212,6 +217,21 @@ def _frames(data: bytes) -> tuple[list[bytes], bytes]:
         frames.append(data[start:end])
         start = end
     return frames, data[start:]
+
+
+@pytest.fixture(scope="session")
+def watched_lock() -> Iterator[list[str]]:
+    """Every dict of these tests holds its lock rule, or tells."""
+    with lock_rule.held() as broken:
+        yield broken
+
+
+@pytest.fixture(autouse=True)
+def broken_lock_rule(watched_lock: list[str]) -> Iterator[list[str]]:
+    """The calls of this test that broke the rule: none."""
+    watched_lock.clear()
+    yield watched_lock
+    assert not watched_lock
 
 
 RETRY = {"max_tries": -1, "delay": 0.01, "backoff": 1, "max_delay": 0.05}

@@ -136,8 +136,9 @@ def test_errors_and_context_come_through(zk_client: KazooClient) -> None:
     asyncio.run(program())
 
 
-def test_sets_take_no_threads(zk_client: KazooClient) -> None:
+def test_sets_take_no_threads(zk_client: KazooClient, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many at once: the loop sends them, and the copy's own task wakes it."""
+    monkeypatch.setattr("zkdict.aio._PATIENCE", 300.0)  # they may take long on a busy machine
 
     async def program() -> None:
         async with await AsyncZooKeeperDict[int].open(zk_client, "/dict") as items:
@@ -251,6 +252,32 @@ def test_a_set_whose_answer_is_lost_does_not_say_that_nothing_was_sent(
     asyncio.run(program())
     other.sync()
     assert other["a"] == 2
+
+
+@pytest.mark.parametrize("what", ["request", "reply"])
+def test_resolve_tells_of_a_set_all_of_whose_attempts_were_lost(
+    what: str, proxy: Any, client_behind: Callable[..., KazooClient], open_dict: Open
+) -> None:
+    """The first from the event loop, the others from a thread."""
+    client, other = client_behind(proxy, timeout=30.0), open_dict()
+    other["a"] = 1
+
+    async def program() -> bool:
+        open_it = AsyncZooKeeperDict[int].open
+        async with await open_it(client, "/dict", max_staleness=0.05, write_timeout=1.0) as items:
+            await items.sync()
+            proxy.reset()
+            proxy.lose("setData", what, times=10_000)
+            with pytest.raises(WriteUncertain) as caught:
+                await items.set("a", 2)
+            assert proxy.counts["setData"] >= 2
+            proxy.lose("setData", what, times=0)
+            return await asyncio.to_thread(caught.value.resolve, 60)
+
+    applied = asyncio.run(program())
+    assert applied == (what == "reply")
+    other.sync()
+    assert other["a"] == (2 if applied else 1)
 
 
 def test_a_set_that_was_answered_is_shown_when_the_connection_goes(

@@ -5,7 +5,9 @@ from collections import deque
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zkdict._copy.cache import WINDOW, Cache, Kind, Request, Znode
+from zkdict._copy.cache import Cache
+from zkdict._copy.items import Kind, SentRequest, Znode
+from zkdict._copy.reads import WINDOW
 
 
 def loading(cache: Cache, names: int) -> None:
@@ -20,7 +22,7 @@ def loading(cache: Cache, names: int) -> None:
             cache.children_reply(request, [f"{number:04}" for number in range(names)], 1)
 
 
-def taken(cache: Cache) -> list[Request]:
+def taken(cache: Cache) -> list[SentRequest]:
     """All reads that are to be sent now."""
     return list(iter(lambda: cache.next_request(0), None))  # type: ignore[arg-type]
 
@@ -32,7 +34,7 @@ def test_force_shows_what_is_known() -> None:
     def node(raw: bytes, zxid: int) -> Znode:
         return Znode(raw, 0, zxid, zxid, 0, 0, 0)
 
-    def next_request() -> Request:
+    def next_request() -> SentRequest:
         request = cache.next_request(0)
         assert request is not None
         return request
@@ -83,7 +85,39 @@ def test_a_reply_that_comes_behind_its_watchs_event_brings_the_copy_forward() ->
     cache.connected()
     late = Znode(b"of an older connection", 9, 1, 9, 0, 0, 0)
     cache.data_reply(reads[0], late)
-    assert cache.working(reads[0].name) != late
+    assert cache.peek(reads[0].name) != late
+
+
+def test_a_list_that_is_overtaken_brings_the_copy_forward() -> None:
+    """Its watch's event comes first. Keys made faster than lists come would never be shown else."""
+    cache = Cache()
+    loading(cache, 0)
+    cache.expect({"": Kind.CHILDREN})
+    (listing,) = taken(cache)
+    for number in range(1, 4):
+        cache.event(listing, deleted=False)
+        names = [f"new {each}" for each in range(number)]
+        assert cache.children_reply(listing, names, number) is None, "it is pending"
+        newer, data = taken(cache)
+        assert cache.data_reply(data, Znode(b"", 0, number, number, 0, 0, 0)) is None
+        forced = cache.force()
+        assert forced is not None
+        assert [delta.name for delta in forced.deltas] == names[-1:]
+        assert forced.position == listing.position
+        listing = newer
+
+
+def test_a_list_that_is_overtaken_does_not_undo_a_later_read() -> None:
+    """A key that was made after that list is shown after one round trip all the same."""
+    cache = Cache()
+    loading(cache, 0)
+    cache.expect({"": Kind.CHILDREN})
+    (older,) = taken(cache)
+    cache.expect({"own": Kind.DATA, "": Kind.CHILDREN})
+    data, newer = taken(cache)
+    assert cache.children_reply(older, [], 1) is None
+    assert cache.data_reply(data, Znode(b"", 0, 2, 2, 0, 0, 0)) is None
+    assert cache.children_reply(newer, ["own"], 2) is not None
 
 
 def test_an_own_write_is_not_taken_back_by_the_reply_to_an_earlier_read() -> None:
@@ -98,14 +132,14 @@ def test_an_own_write_is_not_taken_back_by_the_reply_to_an_earlier_read() -> Non
         read = taken(cache)[0]
         assert cache.force({name: mine}) is not None
         assert cache.data_reply(read, Znode(b"2", 0, 1, 2, 0, 0, 0)) is None
-        assert cache.working(name) == mine
+        assert cache.peek(name) == mine
 
 
 def test_what_was_laid_over_the_copy_is_not_taken_back_by_a_server_that_lags() -> None:
     """A server without a quorum cannot sync: what it shows is held back, not shown as newer."""
     cache = Cache()
 
-    def request() -> Request:
+    def request() -> SentRequest:
         request = cache.next_request(0)
         assert request is not None
         return request
@@ -135,7 +169,7 @@ def test_no_more_reads_are_under_way_than_the_window_has_room_for(steps: list[st
     window, names = 3, 10
     cache = Cache(window)
     loading(cache, names)
-    under_way: deque[Request] = deque(taken(cache))
+    under_way: deque[SentRequest] = deque(taken(cache))
     assert len(under_way) == window
     zxid = 1
     for step in steps:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from zkdict._copy.cache import Znode
+from zkdict._copy.items import Znode
 from zkdict._writes import proof
 from zkdict._writes.proof import Judge, Sighting
 

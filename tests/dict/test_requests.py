@@ -48,6 +48,10 @@ def test_requests(
     client = client_behind(proxy)
     client.exists("/")  # kazoo's own look at the chroot is behind us
 
+    def settled() -> bool:
+        with items._feed.lock:
+            return items._feed.cache.settled
+
     def counted(do: Callable[[], object], seen: Callable[[], object]) -> dict[str, int]:
         assert items.sync()
         proxy.reset()
@@ -55,7 +59,7 @@ def test_requests(
         # What upkeep is still under way has been sent once a later write is seen... by waiting
         # for the state, no request is needed to know it.
         items.wait_for(lambda _: seen(), timeout=30)
-        eventually(lambda: items._feed.cache.settled)
+        eventually(settled)
         return dict(proxy.counts)
 
     proxy.reset()

@@ -1,17 +1,19 @@
 """User's code that runs in the middle of things: decoders, and what runs when a value is freed."""
 
+import asyncio
 import contextlib
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
+import greenlet
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from zkdict import DecodeError, ZooKeeperDict
-from zkdict._copy.cache import Delta, Publication, Znode
 from zkdict._copy.events import Dispatcher
+from zkdict._copy.items import Delta, Publication, Znode
 from zkdict._copy.locks import Lock
 from zkdict._copy.view import View
 from zkdict.keys import KeyCodec
@@ -196,7 +198,23 @@ def test_a_decoder_that_calls_the_dict_is_told_at_once(open_dict: Open, autosync
     assert items["a"] == 3
 
 
-@pytest.mark.parametrize("error", [ValueError("odd"), AssertionError(), SystemExit(3)])
+class Interrupt(BaseException):
+    """As pytest has for `pytest.fail` and `pytest.skip`."""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError("odd"),
+        AssertionError(),
+        SystemExit(3),
+        GeneratorExit(),
+        Interrupt(),
+        KeyboardInterrupt(),  # not in the main thread, where it may be the user's
+        asyncio.CancelledError(),
+    ],
+    ids=lambda error: type(error).__name__,
+)
 def test_whatever_a_decoder_raises_harms_no_other_key(
     error: BaseException, open_dict: Open
 ) -> None:
@@ -218,6 +236,30 @@ def test_whatever_a_decoder_raises_harms_no_other_key(
         assert items["a"] == number
         other["a"] = 13
         items.sync(60)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), greenlet.GreenletExit()])
+def test_what_ends_the_task_that_decodes_goes_on_to_it(
+    error: BaseException, open_dict: Open
+) -> None:
+    """A signal, or the end of a greenlet, comes at any line: the step is taken later."""
+    struck = [error]
+
+    class Struck(Calling):
+        def decode(self, data: bytes) -> int:
+            if data == b"2" and struck and threading.current_thread() is threading.main_thread():
+                raise struck.pop()
+            return super().decode(data)
+
+    other = open_dict()
+    other["a"] = 1
+    items = open_dict(encoding=Struck(), autosync=False)
+    other["a"] = 2
+    with pytest.raises(type(error)):
+        items.sync(60)
+    assert items["a"] == 1
+    items.sync(60)
+    assert items["a"] == 2
 
 
 def test_the_lock_can_be_taken_again_after_it_was_refused() -> None:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 import zkdict._copy.view
 from zkdict import DecodeError, Snapshot, State
-from zkdict._copy.cache import Delta, Publication, Znode
 from zkdict._copy.events import Dispatcher
+from zkdict._copy.items import Delta, Publication, Znode
 from zkdict._copy.lookup import GATED, GatedRead
 from zkdict._copy.view import View
 from zkdict.keys import KeyCodec

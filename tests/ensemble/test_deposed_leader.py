@@ -18,6 +18,7 @@ from kazoo.client import KazooClient
 
 from pytest_zkdict.live import LiveZooKeeper
 from zkdict import WriteUncertain, ZooKeeperDict
+from zkdict._writes import fresh
 from zkfake.simulation import Simulation
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def test_resolve_is_not_told_by_a_deposed_leader(coup: Coup) -> None:
     # The write's own dict would ask the new leader; this one asks the old one.
     uncertain = e.value
     sender = coup.items._writer
-    found = sender._sight(["x"], None)["x"]
+    found = fresh.sight(sender, ["x"], None)["x"]
     assert found.found is not None
     assert found.found.raw == b'"new"'
     assert uncertain.resolve(60, unique=True)  # nobody else writes that

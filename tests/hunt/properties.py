@@ -21,7 +21,7 @@ from pytest_zkdict.stateful import ZooKeeperDictMachine
 
 from ..dict.cache_world import walk
 from ..simulation.test_dict import counting, leases
-from ..simulation.test_dict_hostile import contested, deposed, hostile, troubled
+from ..simulation.test_dict_hostile import contested, deposed, hostile, released, troubled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,6 +64,8 @@ def machine(machine: type[RuleBasedStateMachine]) -> Callable[[int], None]:
 PROPERTIES: dict[str, Callable[[int], object]] = {
     "hostile-1": world(hostile, servers=1),
     "hostile-3": world(hostile, servers=3),
+    "released-1": world(released, servers=1),
+    "released-3": world(released, servers=3),
     "troubled-1": world(troubled, servers=1),
     "troubled-3": world(troubled, servers=3),
     "deposed": world(deposed, servers=3),

@@ -103,6 +103,8 @@ class Party:
     counter: int = 0
     jailed: bool = False  # whether reads are refused: then an event may be missed until a sync
     lease: Any = None
+    releases: bool = False  # whether its program releases the lease
+    released: list[Any] = field(default_factory=list)  # those that `release` was called of
 
     def open(self, **arguments: Any) -> None:
         """``arguments``: of its client."""
@@ -265,8 +267,11 @@ class Party:
             self.add, self.cas, self.remove, self.modify, self.transaction, self.claim,
             self.atomically, self.common, self.common,
         ]  # fmt: skip
-        for _ in range(steps):
+        release = dice.randrange(steps) if self.releases else None
+        for step in range(steps):
             self.look()
+            if step == release:
+                self.release(KEYS[0], dice)
             key = dice.choice(KEYS)
             roll = dice.random()
             if roll < 0.1:
@@ -459,6 +464,15 @@ class Party:
             self.writes[-1].repeats = True  # it may have to be made again already
 
         self.call("lease", do, {key: value})
+
+    def release(self, key: str, dice: random.Random) -> None:
+        """Of the lease it has; else of a new one."""
+        if self.lease is None:
+            self.hold(key, dice)
+        lease, self.lease = self.lease, None
+        if lease is not None:
+            self.released.append(lease)
+            self.call("release", lease.release)
 
 
 class Judge:

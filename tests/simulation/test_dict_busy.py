@@ -30,6 +30,8 @@ class Busy:
         keys: list[str] = KEYS,
         rate: int = 1000,
         latency: tuple[float, float] = LATENCY,
+        *,
+        creates: bool = False,
     ) -> None:
         self.sim = sim
         self.writer = sim.client("writer")
@@ -41,7 +43,7 @@ class Busy:
         self.written = 0
         self.client = sim.client("reader", timeout=60.0)
         sim.faults.slow("reader", latency)
-        self.task = sim.spawn(self._write, keys, rate)
+        self.task = sim.spawn(self._create if creates else self._write, keys, rate)
 
     def _write(self, keys: list[str], rate: int) -> None:
         number = 0
@@ -51,6 +53,12 @@ class Busy:
                 self.writer.set_async(f"/dict/{key}", b"%d" % number)
                 self.written += 1
                 self.sim.sleep(1 / rate)
+
+    def _create(self, _: list[str], rate: int) -> None:
+        while self.going:
+            self.written += 1
+            self.writer.create_async(f"/dict/new {self.written}", b"0")
+            self.sim.sleep(1 / rate)
 
     def open(self, **options: Any) -> ZooKeeperDict[Any]:
         return ZooKeeperDict(self.client, "/dict", wait=5, **options)
@@ -160,6 +168,21 @@ def test_a_thousand_keys_and_two_thousand_changes_a_second() -> None:
         assert items.snapshot().exact
         assert all(items[key] == int(busy.writer.get(f"/dict/{key}")[0]) for key in keys[:20])
         items.close()
+
+
+def test_a_wait_ends_where_keys_are_created_faster_than_lists_come() -> None:
+    """Each list of children is overtaken by the event of the next key: what it tells is kept. A
+    new key is shown two round trips after the list has it, and a round trip takes up to a second.
+    """
+    with Simulation() as sim:
+        busy = Busy(sim, rate=500, latency=(0.05, 0.5), creates=True)
+        with busy.open() as items:
+            for _ in range(4):
+                written = busy.written
+                items.sync(3)
+                assert len(items) > written - 100  # those on their way from the writer
+        busy.going = False
+        busy.task.result()
 
 
 def test_a_load_ends_where_a_key_changes_faster_than_its_answer_comes() -> None:

@@ -15,11 +15,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zkdict import State, WriteUncertain
+from zkdict import LeaseState, State, WriteUncertain
 from zkdict._copy.feed import Feed
 from zkfake._simulation.kinds import CLIENTS, SERVERS
 from zkfake.simulation import Simulation, sweep
 
+from ..support import lock_rule
 from ..support.mistakes import caught
 from . import enemies
 from .coups import coups
@@ -37,6 +38,8 @@ def agree(sim: Simulation, parties: list[Party]) -> None:
         assert party.items.age == 0
         if party.lease is not None:
             sim.run_until(lambda party=party: party.lease.held)  # type: ignore[misc]
+        for lease in party.released:
+            sim.run_until(lambda lease=lease: lease.state is LeaseState.RELEASED)  # type: ignore[misc]
     sim.settle()
     while True:
         expected = contents(sim, parties[0].committed)
@@ -81,8 +84,10 @@ fault draws from a source of its own, such a seed makes the world that it made t
 """
 
 
-def hostile(seed: int, servers: int, **knobs: Any) -> list[Party]:
-    """One world: dicts of different kinds that all do everything, and at last agree."""
+def hostile(seed: int, servers: int, *, releases: bool = False, **knobs: Any) -> list[Party]:
+    """One world: dicts of different kinds that all do everything, and at last agree. Each releases
+    its lease on its way, or holds it at the end.
+    """
     dice = random.Random(f"world {seed}")
     with Simulation(seed=seed, servers=servers, profile="hostile", **knobs) as sim:
         sim.faults.stop_chance()
@@ -96,6 +101,7 @@ def hostile(seed: int, servers: int, **knobs: Any) -> list[Party]:
                     "autosync": dice.random() < 0.8,
                     "create": name == "x" or dice.random() < 0.7,
                 },
+                releases=releases,
             )
             for name in ("x", "y", "z")[: dice.choice([2, 3])]
         ]
@@ -110,6 +116,14 @@ def hostile(seed: int, servers: int, **knobs: Any) -> list[Party]:
         sim.faults.resume_chance()
         tasks += [sim.spawn(party.work, 12, name=party.name) for party in parties]
         return conclude(sim, parties, tasks, undo)
+
+
+@pytest.mark.parametrize("servers", [1, 3])
+def test_the_copy_is_used_with_its_lock_held(servers: int) -> None:
+    with lock_rule.held() as broken:
+        for seed in range(2):
+            hostile(seed, servers)
+    assert not broken
 
 
 def let_loose(
@@ -174,6 +188,24 @@ def test_a_new_session_comes_to_a_leader_that_is_behind(seed: int) -> None:
 @given(seed=st.integers(0, 2**32))
 def test_dicts_tell_the_truth_in_a_hostile_world(servers: int, seed: int) -> None:
     hostile(seed, servers)
+
+
+def released(seed: int, servers: int) -> list[Party]:
+    """The same, and what was released is gone in the end."""
+    parties = hostile(seed, servers, releases=True)
+    log = parties[0].sim._world.ensemble.log
+    left = {raw for raw, *_ in contents(parties[0].sim, log.last_zxid).values()}
+    for party in parties:
+        for write in party.writes:
+            assert write.name != "lease" or not left & {*write.values.values()}, write
+    return parties
+
+
+@pytest.mark.parametrize("servers", [1, 3])
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_what_is_released_goes_in_a_hostile_world(servers: int, seed: int) -> None:
+    released(seed, servers)
 
 
 def deposed(seed: int, servers: int = 3) -> list[Party]:
@@ -334,7 +366,7 @@ def begin(sim: Simulation) -> list[Party]:
     [
         "set", "delete", "pop", "popitem", "setdefault", "update", "ior", "clear", "replace_all",
         "update_chunked", "put", "ephemeral", "add", "cas", "remove", "modify", "transaction",
-        "claim", "atomically", "hold",
+        "claim", "atomically", "hold", "release",
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("key", ["a", "new"])

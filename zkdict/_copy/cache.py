@@ -8,8 +8,8 @@ Everything that decides when readers may see a state lives in this file. The rul
   read of it is wanted, under way, or made unnecessary by an expected read of the list. Every read
   that is answered leaves a watch of its own. Only the latest read of an item makes it clean: a
   watch of an older one that fires says nothing new. The reply of an older one still tells what a
-  child was at its place: that is kept, else a copy whose keys change faster than replies are
-  brought would never move.
+  child, or the list, was at its place: that is kept, else a copy that changes faster than replies
+  are brought would never move.
 - **A state is published when a reply was processed and no item is pending.** Then it is the state
   of the subtree at that reply's place in the connection's stream, because: every item was read
   before that place; had it changed since, the server would have sent the event of that read's watch
@@ -48,126 +48,32 @@ Everything that decides when readers may see a state lives in this file. The rul
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from dataclasses import dataclass
-from enum import Enum
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING
+
+from zkdict._copy.items import NOTHING, ROOT, Delta, Kind, Publication, SentRequest, Znode
+from zkdict._copy.reads import WINDOW, Reads
+from zkdict.entries import ABSENT, ANY
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-__all__ = ["ROOT", "Cache", "Delta", "Kind", "Publication", "Request", "Znode"]
-
-ROOT: Final = ""
-"""The item that stands for the root and its list of children; no child has an empty name."""
-
-WINDOW: Final = 1000
-"""Reads under way at a time: enough to fill the link, few enough that a user's own request does not
-queue behind a whole load."""
+__all__ = ["Cache"]
 
 
-class Kind(Enum):
-    """What a request reads."""
+class Cache(Reads):
+    """See the module's rules.
 
-    SYNC = 1
-    """Nothing: ZooKeeper's sync, so that later replies are not older than now."""
-    CHILDREN = 2
-    """The list of children, with a child watch."""
-    ROOT_EXISTS = 3
-    """Whether the missing root is back, with a watch for it."""
-    STAT = 4
-    """A child's Stat, with a data watch: is the known data still right?"""
-    DATA = 5
-    """A child's data and Stat, with a data watch."""
-    OTHER = 6
-    """A user's write or sync; it only marks a position."""
-
-
-class Request(NamedTuple):
-    """A request in its place: `position` orders all requests of a dict, `epoch` is its connection.
-
-    `floor` is the last zxid the client had seen when the request was sent.
+    Not thread-safe: the caller holds the dict's lock around every call, but for those that say
+    "Needs no lock". A public attribute is one value, and may be read without it.
     """
-
-    position: int
-    epoch: int
-    kind: Kind
-    name: str
-    floor: int
-
-
-_NOTHING: Final = Request(0, 0, Kind.OTHER, ROOT, 0)
-
-
-class Znode(NamedTuple):
-    """A child znode as it was read. `error` is set where the server refused to show the data."""
-
-    raw: bytes
-    version: int
-    czxid: int
-    mzxid: int
-    ctime: int
-    mtime: int
-    ephemeral_owner: int
-    error: Exception | None = None
-
-    def same_data(self, other: Znode) -> bool:
-        """Whether both Stats belong to the same data of the same znode."""
-        return (self.mzxid, self.version, self.czxid) == (other.mzxid, other.version, other.czxid)
-
-
-class Delta(NamedTuple):
-    """One child's difference between two published states."""
-
-    name: str
-    old: Znode | None
-    new: Znode | None
-
-
-@dataclass(frozen=True, slots=True)
-class Publication:
-    """The step from one published state to the next.
-
-    `exact`: it is the state at `zxid`; otherwise a bounded wait ran out (see the module's rules).
-    `updated` grows with every state that differs from the one before: the zxid of its last change,
-    or one more than before where that is not told (a root that went) or not greater.
-    `live`: everything in it was read, or confirmed, on the present connection.
-    `resynced`: it is the first such one of a new connection, after an earlier one.
-    """
-
-    position: int
-    zxid: int
-    updated: int
-    deltas: tuple[Delta, ...]
-    exact: bool
-    resynced: bool
-    live: bool = True
-
-
-class Cache:
-    """See the module's rules. Not thread-safe: the caller holds a lock around every call."""
 
     def __init__(self, window: int = WINDOW) -> None:
-        self._window = window
-        self._epoch = 0
-        self._online = False
-        self._sent = 0  # the position of the last request
-        self._replied: Request = _NOTHING  # the last request whose reply was processed
+        super().__init__(window)
+        self._replied: SentRequest = NOTHING  # the last request whose reply was processed
         self._first = 1  # the position of the connection's first request
         self._live = False  # a state was published that was read on this connection
-        self._in_flight = 0
-        self._want_sync = False
-        self._syncing = False  # the sync that opens a connection was not answered yet
-        self._synced = False
-        self._latest_sync = 0  # its position
-        # In order: reads to be sent. A dict would look for its first key past all that were taken.
-        self._wanted: OrderedDict[str, Kind] = OrderedDict()
-        self._pending: set[str] = set()
-        self._latest: dict[str, int] = {}  # item -> position of its latest read
-        self._read: dict[str, Request] = {}  # item -> the read whose answer the copy has
-        self._again: dict[str, Kind] = {}  # what to read at the next retry
-        self._sync_again = False
-        self._troubles: dict[str, int] = {}  # item -> reads in a row that gave nothing
+        self._synced = False  # and whether the server could
+        self._read: dict[str, SentRequest] = {}  # item -> the read whose answer the copy has
         self._looked = 0  # where the next look begins
         self.missed = 0
         """How many changes were found by looking, and told by no event."""
@@ -194,79 +100,30 @@ class Cache:
 
     @property
     def root_exists(self) -> bool | None:
-        """Whether the root existed when it was last looked at; None before that."""
+        """Whether the root existed when it was last looked at; None before. Needs no lock."""
         return self._root_exists
 
-    @property
-    def settled(self) -> bool:
-        """Whether nothing is pending on a live connection."""
-        return self._online and not self._pending
-
-    @property
-    def pending(self) -> int:
-        """How many items are pending."""
-        return len(self._pending)
-
-    @property
-    def epoch(self) -> int:
-        """The number of the connection."""
-        return self._epoch
-
-    @property
-    def troubles(self) -> int:
-        """How often in a row could not be read what a `retry` would read, of the newest of these
-        troubles; 0: there is nothing to retry.
-        """
-        items = [ROOT, *self._again] if self._sync_again else self._again
-        return min((self._troubles.get(name, 1) for name in items), default=0)
-
-    @property
-    def failing(self) -> bool:
-        """Whether an item cannot be read, and is not known to be refused."""
-        return self._sync_again or any(name in self._pending for name in self._again)
-
-    @property
-    def sent(self) -> int:
-        """The position of the last request."""
-        return self._sent
-
-    def working(self, name: str) -> Znode | None:
-        """The child as last read, published or not."""
+    def peek(self, name: str) -> Znode | None:
+        """The child as last read, published or not. Needs no lock: it is one lookup."""
         return self._znodes.get(name)
+
+    @property
+    def size(self) -> int:
+        """How many children were read, published or not. Needs no lock."""
+        return len(self._znodes)
 
     def working_names(self) -> Collection[str]:
         """The children as last read, published or not."""
         return self._znodes.keys()
 
-    def predicts(self, name: str) -> bool:
-        """Whether what is known of `name` is, as far as anybody can know, what the server has."""
-        return self._online and name not in self._pending and ROOT not in self._pending
-
-    def next_request(self, floor: int) -> Request | None:
-        """The next read to be sent now, or None. `floor`: the last zxid the client has seen."""
-        if not self._online or self._in_flight >= self._window:
-            return None
-        if self._want_sync:
-            self._want_sync = False
-            request = self._request(Kind.SYNC, ROOT, floor)
-            self._latest_sync = request.position
-            return request
-        if not self._wanted:
-            return None
-        name, kind = self._wanted.popitem(last=False)
-        request = self._request(kind, name, floor)
-        self._latest[name] = request.position
-        return request
-
-    def mark(self, floor: int) -> Request:
-        """A place in the order of requests, for a write or sync that the caller sends itself."""
-        self._sent += 1
-        return Request(self._sent, self._epoch, Kind.OTHER, ROOT, floor)
-
-    def _request(self, kind: Kind, name: str, floor: int) -> Request:
-        self._sent += 1
-        self._in_flight += 1
-        return Request(self._sent, self._epoch, kind, name, floor)
+    def foresees(self, name: str, version: int) -> bool:
+        """Whether, as far as the copy knows, an operation on a child will succeed that asks for
+        this version, ANY or ABSENT.
+        """
+        known = self._znodes.get(name)
+        if known is None:
+            return version == ABSENT and bool(self._root_exists)
+        return version in (ANY, known.version)
 
     # -- the connection
 
@@ -286,15 +143,7 @@ class Cache:
 
     def disconnected(self) -> None:
         """The connection is gone, and with it every watch and every request under way."""
-        self._epoch += 1
-        self._online = False
-        self._in_flight = 0
-        self._want_sync = self._syncing = self._sync_again = False
-        self._again.clear()
-        self._troubles.clear()
-        self._wanted.clear()
-        self._pending.clear()
-        self._latest.clear()
+        self._forget_reads()
         self._offers.clear()
 
     # -- own writes
@@ -309,7 +158,7 @@ class Cache:
                 if kind is None:
                     self._await_list(name)
                 else:
-                    self._read.setdefault(name, self._read.get(ROOT, _NOTHING))  # not there then
+                    self._read.setdefault(name, self._read.get(ROOT, NOTHING))  # not there then
                     self._want(name, kind)
 
     def wrote(self, name: str, znode: Znode) -> None:
@@ -317,7 +166,7 @@ class Cache:
         if name in self._pending:
             self._offers[name] = znode
 
-    def applied(self, request: Request, name: str, znode: Znode | None, *, gone: bool) -> None:
+    def applied(self, request: SentRequest, name: str, znode: Znode | None, *, gone: bool) -> None:
         """An own write of a child, in its place, was applied: it set `znode`, where that is told.
 
         The event of a change comes before the reply to what made it, so the child is to be read by
@@ -341,13 +190,9 @@ class Cache:
             else:
                 self._want(name, Kind.DATA)
 
-    def _is_read_behind(self, name: str, request: Request) -> bool:
-        """Whether the item was read, or will be, by a request that is sent after this one."""
-        return name in self._wanted or self._latest.get(name, 0) > request.position
-
     # -- events and replies
 
-    def event(self, request: Request, *, deleted: bool) -> None:
+    def event(self, request: SentRequest, *, deleted: bool) -> None:
         """The watch that `request` left has fired."""
         name = request.name
         if request.epoch != self._epoch or self._latest.get(name) != request.position:
@@ -359,11 +204,11 @@ class Cache:
         else:
             self._want(name, Kind.DATA)
 
-    def reply(self, request: Request) -> Publication | None:
+    def reply(self, request: SentRequest) -> Publication | None:
         """A reply that tells nothing but its place: of a caller's write or sync, failed or not."""
         return self._settle(request)
 
-    def sync_reply(self, request: Request, *, synced: bool) -> Publication | None:
+    def sync_reply(self, request: SentRequest, *, synced: bool) -> Publication | None:
         """The sync that opens a connection was answered; a read-only server cannot do it."""
         if request.epoch == self._epoch:
             self._in_flight -= 1
@@ -373,10 +218,10 @@ class Cache:
         return self._settle(request)
 
     def children_reply(
-        self, request: Request, names: Iterable[str] | None, pzxid: int = 0
+        self, request: SentRequest, names: Iterable[str] | None, pzxid: int = 0
     ) -> Publication | None:
         """The list of children, in any order; None: the root does not exist."""
-        before = self._read.get(ROOT, _NOTHING)
+        before = self._read.get(ROOT, NOTHING)
         if self._accept(request):
             if names is None:
                 self._root_exists = False
@@ -387,9 +232,15 @@ class Cache:
                 self._not_behind(pzxid, self._pzxid)
                 self._pzxid = pzxid
                 self._listed(set(names), before)
+        elif names is not None and self._is_news(request):
+            self._read[ROOT] = request
+            self._root_exists = True
+            self._not_behind(pzxid, self._pzxid)
+            self._pzxid = pzxid
+            self._listed_before(set(names), before)
         return self._settle(request)
 
-    def _listed(self, names: set[str], before: Request) -> None:
+    def _listed(self, names: set[str], before: SentRequest) -> None:
         known = self._znodes.keys() | self._pending
         known.discard(ROOT)
         for name in sorted(known - names - self._overlaid):  # those may be newer than the list
@@ -401,12 +252,23 @@ class Cache:
             self._want(name, Kind.DATA)
         self._overlaid &= self._pending
 
-    def _is_being_read(self, name: str) -> bool:
-        return name in self._wanted or self._latest.get(name, 0) != 0
+    def _listed_before(self, names: set[str], before: SentRequest) -> None:
+        """Take over an older list: a newer one is wanted, and decides what this one cannot.
 
-    def root_reply(self, request: Request, exists: bool) -> Publication | None:
+        Without that the copy would never move where children are made faster than lists come.
+        """
+        known = self._znodes.keys() | self._pending
+        known.discard(ROOT)
+        for name in sorted(known - names - self._overlaid):
+            if not self._is_being_read(name):  # else it may have been made after this list
+                self._drop(name)
+        for name in sorted(names - known):
+            self._read.setdefault(name, before)
+            self._want(name, Kind.DATA)
+
+    def root_reply(self, request: SentRequest, exists: bool) -> Publication | None:
         """Whether the root, found missing before, is there."""
-        before = self._read.get(ROOT, _NOTHING)
+        before = self._read.get(ROOT, NOTHING)
         if self._accept(request):
             if exists:
                 self._read[ROOT] = before  # what the copy has: there was none
@@ -417,10 +279,10 @@ class Cache:
                 self._want_sync = self._syncing = True
         return self._settle(request)
 
-    def stat_reply(self, request: Request, stat: Znode | None) -> Publication | None:
+    def stat_reply(self, request: SentRequest, stat: Znode | None) -> Publication | None:
         """A child's Stat (in a Znode without its data); None: it does not exist."""
         name = request.name
-        before = self._read.get(name, _NOTHING)
+        before = self._read.get(name, NOTHING)
         if self._accept(request):
             known, offer = self._znodes.get(name), self._offers.pop(name, None)
             if stat is None:
@@ -443,7 +305,7 @@ class Cache:
             self._read[name] = request
         return self._settle(request)
 
-    def data_reply(self, request: Request, znode: Znode | None) -> Publication | None:
+    def data_reply(self, request: SentRequest, znode: Znode | None) -> Publication | None:
         """A child's data and Stat; None: it does not exist."""
         if self._accept(request):
             self._offers.pop(request.name, None)
@@ -458,7 +320,7 @@ class Cache:
 
     # -- troubles
 
-    def refused_reply(self, request: Request, znode: Znode) -> Publication | None:
+    def refused_reply(self, request: SentRequest, znode: Znode) -> Publication | None:
         """The server does not show a child; `znode` says why."""
         name = request.name
         if self._accept(request, answered=False):
@@ -469,40 +331,12 @@ class Cache:
             self._troubles[name] = self._troubles.get(name, 0) + 1
         return self._settle(request)
 
-    def no_reply(self, request: Request) -> int:
-        """The answer to a read says nothing: it is read again at the next `retry`.
-
-        How often that was so now, one time after the other; 0 where it does not matter any more.
-        """
-        name, kind = request.name, request.kind
-        if request.epoch != self._epoch:
-            return 0
-        self._in_flight -= 1
-        if kind is Kind.SYNC:
-            self._sync_again = True
-        elif self._latest.get(name) == request.position:
-            self._latest[name] = 0
-            self._again[name] = kind
-        else:
-            return 0
-        self._troubles[name] = self._troubles.get(name, 0) + 1
-        return self._troubles[name]
-
-    def give_up(self, request: Request, znode: Znode) -> Publication | None:
+    def give_up(self, request: SentRequest, znode: Znode) -> Publication | None:
         """After `no_reply`: show the child as refused; it is read again all the same."""
         self._pending.discard(request.name)
         self._read[request.name] = request
         self._store(request.name, znode)
         return self._settle(request)
-
-    def retry(self) -> None:
-        """Read again what could not be read."""
-        if not self._online:
-            return
-        if self._sync_again:
-            self._sync_again, self._want_sync = False, True
-        for name, kind in list(self._again.items()):
-            self._want(name, kind)
 
     def to_look_at(self, most: int) -> list[str]:
         """The next children to look at: each gets its turn."""
@@ -556,7 +390,7 @@ class Cache:
                 self._store(name, znode)
             # It is what one write did, perhaps undone since, and has no watch: look again.
             self._overlaid.add(name)
-            self._read[name] = _NOTHING
+            self._read[name] = NOTHING
             if self._online:
                 self._want(name, Kind.DATA)
         held = self._held()
@@ -567,18 +401,18 @@ class Cache:
             return None
         return self._publish(held, exact=False)
 
-    def _held(self) -> Request:
+    def _held(self) -> SentRequest:
         """The request up to which the copy holds the effects of all, with what is pending."""
         if not self._online or self._syncing or (self._behind and not self._synced):
-            return _NOTHING
+            return NOTHING
         held = self._replied
         for name in self._pending:
-            read = self._read.get(name, _NOTHING)
+            read = self._read.get(name, NOTHING)
             if read.position < held.position:
                 held = read
         return held
 
-    def _settle(self, request: Request) -> Publication | None:
+    def _settle(self, request: SentRequest) -> Publication | None:
         if request.epoch != self._epoch:
             return None
         if request.position > self._replied.position:
@@ -590,7 +424,7 @@ class Cache:
         self._live = True
         return self._publish(request, exact=True)
 
-    def _publish(self, held: Request, *, exact: bool) -> Publication:
+    def _publish(self, held: SentRequest, *, exact: bool) -> Publication:
         deltas = []
         content = max(self._content, self._pzxid)
         for name, old in self._before.items():
@@ -617,13 +451,6 @@ class Cache:
 
     # -- the working copy
 
-    def _want(self, name: str, kind: Kind) -> None:
-        # In the order of wanting: what waits longest is read first, however often others change.
-        self._pending.add(name)
-        self._wanted[name] = kind
-        self._latest[name] = 0
-        self._again.pop(name, None)
-
     def _await_list(self, name: str) -> None:
         # What deletes a child changes the list of children: a read of it decides whether the child
         # is gone or was made again. Its event would ask for that read, too, but does not come where
@@ -634,7 +461,7 @@ class Cache:
         if ROOT not in self._pending:
             self._want(ROOT, Kind.CHILDREN)
 
-    def _accept(self, request: Request, *, answered: bool = True) -> bool:
+    def _accept(self, request: SentRequest, *, answered: bool = True) -> bool:
         """Whether this is the reply of the item's latest read; if so the item is clean."""
         name = request.name
         if request.epoch != self._epoch:
@@ -650,7 +477,7 @@ class Cache:
             self._troubles.pop(name, None)
         return True
 
-    def _is_news(self, request: Request) -> bool:
+    def _is_news(self, request: SentRequest) -> bool:
         """Whether the answer to an older read of a pending item is newer than what the copy has.
 
         Replies come in order, so nothing in the copy was read after it; but an own write that was

@@ -6,7 +6,7 @@ from collections.abc import ItemsView, Iterator, KeysView, ValuesView
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from zkdict._copy.view import Snapshot
+    from zkdict._copy.snapshot import Snapshot
 
 __all__ = ["Items", "Keys", "Values"]
 

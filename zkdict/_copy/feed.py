@@ -32,7 +32,6 @@ Everything that knows how kazoo delivers things lives in this file. The rules:
 from __future__ import annotations
 
 import functools
-import weakref
 from typing import TYPE_CHECKING, Any, Final
 
 import kazoo.exceptions
@@ -45,28 +44,28 @@ from kazoo.exceptions import (
 )
 from kazoo.protocol.states import Callback, EventType, KazooState, KeeperState
 
-from zkdict._copy import clock
-from zkdict._copy.cache import ROOT, Cache, Kind, Publication, Request, Znode
+from zkdict._copy.callbacks import Completion, Pause, weakly
 from zkdict._copy.client_tasks import tasks_of
+from zkdict._copy.effects import Effects, Submitted
+from zkdict._copy.items import ROOT, Kind, Publication, SentRequest, Znode
 from zkdict._copy.replies import (
     CONNECTION_ERRORS,
     LOST,
-    Submitted,
     answer_of,
     applied,
     unreadable,
     znode,
 )
-from zkdict._copy.waiting import Signal
+from zkdict._copy.shared import SharedCopy
 from zkdict._copy.watches import Watches
 from zkdict.entries import ANY, State
-from zkdict.errors import Closed, ForkedDict, RootMissing, ZkDictError
+from zkdict.errors import RootMissing, ZkDictError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    Batch = list[tuple[Request, Any]]
-    """Requests that were sent one after the other, each with kazoo's result."""
+    from zkdict._copy.callbacks import Batch
+    from zkdict._copy.effects import Looks
 
 __all__ = ["Feed"]
 
@@ -78,103 +77,16 @@ LONGEST_PAUSE: Final = 30.0
 PATIENCE: Final = 4
 """How often a child's read may be answered with an error before the child is shown as refused."""
 
-Looks = list[tuple[str, Any]]
-"""Names of items, each with kazoo's result of an `exists`, sent with a caller's request."""
 
-
-class _Link:
-    """What kazoo holds: a weak reference to the feed, behind every callback."""
-
-    __slots__ = ("__weakref__", "_feed", "pause")
-
-    def __init__(self, feed: Feed) -> None:
-        self._feed = weakref.ref(feed)
-        self.pause: Any = None  # an event that ends the pause of the task that will retry
-
-    def retry(self, pause: Any, seconds: float) -> None:
-        """What the task does that reads again what could not be read."""
-        pause.wait(seconds)
-        if (feed := self._feed()) is not None:
-            feed.retry(pause)
-
-    def stop(self) -> None:
-        """End the pause; nothing is read again."""
-        pause, self.pause = self.pause, None
-        if pause is not None:
-            pause.set()
-
-    def listener(self, state: str) -> bool:
-        """kazoo's state listener, on the connection's task. True asks kazoo to remove it."""
-        feed = self._feed()
-        if feed is None or feed.state is State.CLOSED:
-            return True
-        feed.later(self.state_changed, state, feed.heard(state))
-        return False
-
-    def note_tasks(self) -> None:
-        """Note the task that this runs on, that of the watch callbacks, and the other one."""
-        if (feed := self._feed()) is not None:
-            feed.tasks.note("watch callback")
-            result = feed.client.handler.async_result()
-            result.rawlink(self.note_completions)
-            result.set(None)
-
-    def note_completions(self, _: Any) -> None:
-        # A handler that is being stopped calls this at once: then it is the task above.
-        if (feed := self._feed()) is not None:
-            feed.tasks.note("completion callback")
-
-    def state_changed(self, state: str, turn: int) -> None:
-        if state == KazooState.CONNECTED:
-            self.note_tasks()
-        if (feed := self._feed()) is not None:
-            feed.state_changed(state, turn)
-
-    def event(self, request: Request, kind: str) -> None:
-        if (feed := self._feed()) is not None:
-            feed.event(request, kind)
-
-    def completed(self, batch: Batch) -> None:
-        if (feed := self._feed()) is not None:
-            feed.later(self.replied, batch)
-
-    def replied(self, batch: Batch) -> None:
-        if (feed := self._feed()) is not None:
-            feed.replied(batch)
-
-
-class _Completion:
-    """The completion callback of the last request of a batch.
-
-    kazoo may call it twice for a closed client, and keeps it in the result: the first call takes
-    the batch out, and with it the circle that would hold every answer until a garbage collection.
-    """
-
-    __slots__ = ("_batch", "_link")
-
-    def __init__(self, link: _Link, batch: Batch) -> None:
-        self._link = link
-        self._batch = batch
-
-    def __call__(self, _: Any) -> None:
-        batch, self._batch = self._batch, []
-        if batch:
-            self._link.completed(batch)
-
-
-class Feed:
+class Feed(SharedCopy):
     """See the module's rules.
 
     Args:
         client: the KazooClient.
         path: the root, as the client sees it (without its chroot).
-        on_publish: called with the lock held, for each published state, with what this dict wrote
-            itself since the last exact one (name to bytes, None: removed).
-        on_state: called with the lock held, with the old and the new state.
-        on_error: called with the lock held, when the root cannot be read.
+        on_publish, on_state, on_error, max_staleness: see `SharedCopy`.
         create: make the root when it is missing at the first look.
         acl: for making it.
-        max_staleness: seconds that unending changes may hold back the next published state.
     """
 
     def __init__(
@@ -189,57 +101,52 @@ class Feed:
         acl: Any,
         max_staleness: float,
     ) -> None:
+        super().__init__(
+            client.handler,
+            on_publish=on_publish,
+            on_state=on_state,
+            on_error=on_error,
+            max_staleness=max_staleness,
+        )
         self.client = client
         self.path = path
-        self.cache = Cache()
-        self.signal = Signal(client.handler)
-        self.lock = self.signal.lock
-        self.state = State.LOADING
-        self.failure: Exception | None = None
-        """Why the root cannot be read or made, when it cannot."""
-        self.trouble: Exception | None = None
-        """The last error that the server answered to a read, while something is still to be read
-        again."""
-        self.requests = self.events = self.forced = self.reloads = self.bytes_read = 0
-        self._local: dict[str, bytes | None] = {}
-        self._on_publish = on_publish
-        self._on_state = on_state
-        self._on_error = on_error
+        self.requests = self.events = self.reloads = self.bytes_read = 0
+        self.tasks = tasks_of(client)
         self._create = create
         self._acl = acl
-        self._max_staleness = max_staleness
         self._prefix = "" if path == "/" else path
-        self._link = _Link(self)
+        self._told_listener = weakly(self._listen, True)
+        self._told_event = weakly(self.event, None)
+        self._told_completed = weakly(self._completed, None)
+        self._told_replied = weakly(self.replied, None)
+        self._told_changed = weakly(self.state_changed, None)
+        self._told_tasks = weakly(self._note_tasks, None)
+        self._told_completion_task = weakly(self._note_completion_task, None)
+        self._pause = Pause(client.handler, weakly(self.retry, None))
         self._watches = Watches(client)
-        self.tasks = tasks_of(client)
-        self._submitted: dict[int, Submitted] = {}
         self._ended: list[Submitted] = []  # those under way when the session was lost
-        self._connected = False
         self._turn = 0  # how often kazoo's listener was called
         self._digested = 0  # the last of these turns that had its place among replies and events
-        self._pause_ends = 0.0
         self._unmade = 0  # how often in a row the missing root could not be made
-        self._unsettled_since: float | None = None
-        self._lost_at = clock.monotonic()
-        self._forked = False
-        self._followers: dict[Callable[[], None], None] = {}
 
     # -- life
 
     def start(self) -> None:
         """Listen to the client, start it if nobody has, and begin to load."""
         client = self.client
-        client.add_listener(self._link.listener)
-        self.later(self._link.note_tasks)
+        client.add_listener(self._told_listener)
+        self.later(self._told_tasks)
         with self.tasks.starting:  # two dicts at once: kazoo would stop what the first has started
             if client.connected:  # before there was a listener to hear of it, unless it had a turn
-                self.later(self._link.state_changed, KazooState.CONNECTED, 0)
+                self.later(self._told_changed, KazooState.CONNECTED, 0)
             elif client.client_state == KeeperState.CLOSED and not client.handler.running:
                 client.start_async()
 
     def forgetter(self) -> Callable[[], None]:
         """What takes the listener from the client, without holding this feed or its lock."""
-        return functools.partial(_forget, self.client, self._link, self._watches)
+        return functools.partial(
+            _forget, self.client, self._told_listener, self._pause, self._watches
+        )
 
     def wait_loaded(self, deadline: float | None, *, create: bool) -> bool:
         """Wait for the first state; with `create` for one that has the root.
@@ -273,36 +180,12 @@ class Feed:
                 submitted.done.set()
             self.signal.notify()
             self._let_followers_look()
-        _forget(self.client, self._link, self._watches)
-
-    def forked(self) -> None:
-        """This is a child process now: the lock may be held for ever, so replace it."""
-        self._forked = True
-        self.state = State.CLOSED  # nobody is told: the subscribers are the parent's
-        self._lost_at = clock.monotonic()
-        self.signal = Signal(self.client.handler)
-        self.lock = self.signal.lock
-
-    def check_usable(self) -> None:
-        """Raise Closed or ForkedDict where this feed gets nothing any more."""
-        if self._forked:
-            raise ForkedDict
-        if self.state is State.CLOSED:
-            raise Closed
+        self.forgetter()()
 
     @property
     def connected(self) -> bool:
         """Whether a request sent now would go out at once."""
         return self._connected and bool(self.client.connected)
-
-    @property
-    def age(self) -> float:
-        """Seconds since the copy was last known to be the server's; 0 while it is."""
-        if self.state is State.LIVE:
-            return 0.0
-        if self.state is State.LOADING:
-            return float("inf")
-        return clock.monotonic() - self._lost_at
 
     def child(self, name: str) -> str:
         """The path of a child."""
@@ -312,26 +195,30 @@ class Feed:
         """Call a function in the queue of watch events, behind those which are in it now."""
         self.client.handler.dispatch_callback(Callback("watch", function, arguments))
 
-    def follow(self, look: Callable[[], None]) -> None:
-        """Call a function with the lock held: now, and after all that is heard of the server.
-
-        That is more than what is published: every event, every reply, every change of the state.
-        """
-        with self.lock:
-            self._followers[look] = None
-            look()
-
-    def unfollow(self, look: Callable[[], None]) -> None:
-        """Call it no more. Called with the lock held."""
-        self._followers.pop(look, None)
-
-    def _let_followers_look(self) -> None:
-        for look in list(self._followers):
-            look()
-
     # -- what kazoo brings; all of it in the order of the callback queue
 
-    def heard(self, state: str) -> int:
+    def _listen(self, state: str) -> bool:
+        """kazoo's state listener, on the connection's task. True asks kazoo to remove it."""
+        if self.state is State.CLOSED:
+            return True
+        self.later(self._told_changed, state, self._heard(state))
+        return False
+
+    def _note_tasks(self) -> None:
+        """Note the task that this runs on, that of the watch callbacks, and the other one."""
+        self.tasks.note("watch callback")
+        result = self.client.handler.async_result()
+        result.rawlink(self._told_completion_task)
+        result.set(None)
+
+    def _note_completion_task(self, _: Any) -> None:
+        # A handler that is being stopped calls this at once: then it is the task above.
+        self.tasks.note("completion callback")
+
+    def _completed(self, batch: Batch) -> None:
+        self.later(self._told_replied, batch)
+
+    def _heard(self, state: str) -> int:
         """The connection's state changed just now: show it. Which turn of the listener this is."""
         with self.lock:
             self._turn += 1
@@ -349,6 +236,8 @@ class Feed:
 
     def state_changed(self, state: str, turn: int) -> None:
         """The same, in its place among replies and events."""
+        if state == KazooState.CONNECTED:
+            self._note_tasks()
         # What `start` puts into the queue may come after the listener's own first turn.
         self._digested = max(self._digested, turn)
         if state != KazooState.CONNECTED:
@@ -356,7 +245,7 @@ class Feed:
                 self._unsettled_since = None
                 self.cache.disconnected()
                 self._submitted.clear()
-                self._link.stop()
+                self._pause.stop()
                 if state == KazooState.LOST:
                     self._end_submitted()
         else:
@@ -384,7 +273,7 @@ class Feed:
             self.signal.notify()
         self.pump()
 
-    def event(self, request: Request, kind: str) -> None:
+    def event(self, request: SentRequest, kind: str) -> None:
         """The watch which a request left has fired."""
         with self.lock:
             self.events += 1
@@ -414,20 +303,13 @@ class Feed:
         if not times:
             self.trouble = None
             return
-        seconds = min(FIRST_PAUSE * 2.0 ** min(times - 1, 20), LONGEST_PAUSE)
-        end = clock.monotonic() + seconds
-        if self._link.pause is None or end < self._pause_ends:
-            self._link.stop()
-            pause = self._link.pause = self.client.handler.event_object()
-            self._pause_ends = end
-            self.client.handler.spawn(self._link.retry, pause, seconds)
+        self._pause.begin(min(FIRST_PAUSE * 2.0 ** min(times - 1, 20), LONGEST_PAUSE))
 
     def retry(self, pause: Any) -> None:
         """The pause is over: read again what could not be read, unless things have changed."""
         with self.lock:
-            if self._link.pause is not pause:
+            if not self._pause.is_over(pause):
                 return
-            self._link.pause = None
             self.cache.retry()
             if self._unmade:
                 self._root_missing()
@@ -448,14 +330,14 @@ class Feed:
                 if not batch:
                     return
                 self.requests += len(batch)
-                batch[-1][1].rawlink(_Completion(self._link, batch))
+                batch[-1][1].rawlink(Completion(batch, self._told_completed))
 
-    def _read(self, request: Request) -> Any:
+    def _read(self, request: SentRequest) -> Any:
         client = self.client
         path = self.child(request.name) if request.name else self.path
         watch = None
         if request.kind is not Kind.SYNC:
-            watch = self._watches.take(path, self._link, request)
+            watch = self._watches.take(path, self._told_event, request)
         if request.kind is Kind.DATA:
             return client.get_async(path, watch)
         if request.kind is Kind.CHILDREN:
@@ -476,18 +358,14 @@ class Feed:
         self,
         send: Callable[[], Any],
         *,
-        expect: Callable[[Cache], Mapping[str, Kind | None]] | None = None,
-        wrote: Callable[[Any], Mapping[str, Znode]] | None = None,
-        local: Mapping[str, bytes | None] | None = None,
+        effects: Effects | None = None,
         looks: Looks | None = None,
     ) -> Submitted:
         """Send a caller's request in its place among the others.
 
         Args:
             send: calls one of kazoo's `_async` methods and returns its result.
-            expect: which items to read right behind it, with the cache as it is at that moment.
-            wrote: turns the reply into what it shows of the znodes written.
-            local: what a success puts where, None for a removal.
+            effects: what it does to the children.
             looks: `exists` of items, which `send` sends too. Where they tell that the copy missed
                 something, or something could not be read before, it is read behind them.
 
@@ -497,16 +375,17 @@ class Feed:
         with self.lock:
             self.check_usable()
             request = self.cache.mark(self.client.last_zxid)
-            submitted = Submitted(request, self.client.handler.event_object(), wrote, local, looks)
+            effects = effects or Effects()
+            submitted = Submitted(request, self.client.handler.event_object(), effects, looks)
             result = send()
             self._submitted[request.position] = submitted
             last = submitted.sent = looks[-1][1] if looks else result  # when it is answered all are
             # Before any read is sent behind it: its answer is handed over before theirs.
-            last.rawlink(_Completion(self._link, [(request, result)]))
+            last.rawlink(Completion([(request, result)], self._told_completed))
             last.rawlink(lambda _: submitted.completed(result))
             self.requests += 1 + len(looks or ())
-            if expect is not None:
-                self.cache.expect(expect(self.cache))
+            if effects.operations:
+                self.cache.expect(effects.to_read(self.cache))
                 self._watch_staleness()
             if looks is not None:
                 self.failure = None  # unless it fails again
@@ -516,19 +395,19 @@ class Feed:
 
     # -- digesting
 
-    def _digest(self, request: Request, result: Any) -> Publication | None:
+    def _digest(self, request: SentRequest, result: Any) -> Publication | None:
         cache, kind = self.cache, request.kind
         if kind is Kind.OTHER:
             submitted = self._submitted.pop(request.position, None)
             if submitted is not None and result.successful():
-                answer = result.get_nowait()
-                offers = submitted.offers(answer)
-                for name, offer in offers.items():
-                    cache.wrote(name, offer)
+                answer, effects = result.get_nowait(), submitted.effects
+                shown = effects.shown(answer)
+                for name, written in shown.items():
+                    cache.wrote(name, written)
                 if applied(answer):
-                    self._local.update(submitted.local)
-                    for name, raw in submitted.local.items():
-                        cache.applied(request, name, offers.get(name), gone=raw is None)
+                    self._local.update(effects.leaves)
+                    for name, raw in effects.leaves.items():
+                        cache.applied(request, name, shown.get(name), gone=raw is None)
             if submitted is not None and submitted.looks and request.epoch == cache.epoch:
                 self._look(submitted.looks)
             return cache.reply(request)
@@ -570,7 +449,7 @@ class Feed:
             return cache.stat_reply(request, None if answer is None else znode(b"", answer))
         return cache.data_reply(request, None)
 
-    def _no_answer(self, request: Request, error: Exception | None) -> Publication | None:
+    def _no_answer(self, request: SentRequest, error: Exception | None) -> Publication | None:
         """The answer to a read says nothing of what there is."""
         cache = self.cache
         passing = error is None or isinstance(error, (*_THROTTLED, *CONNECTION_ERRORS))
@@ -599,32 +478,17 @@ class Feed:
 
     def _root_missing(self) -> None:
         if self._create and self._connected:
-            link = weakref.ref(self)
             self.requests += 1
-            self.client.ensure_path_async(self.path, self._acl).rawlink(
-                lambda result: _root_made(link, result)
-            )
+            made = self.client.ensure_path_async(self.path, self._acl)
+            made.rawlink(weakly(self._root_answered, None))
 
-    def _failed(self, error: Exception) -> None:
-        self.failure = error
-        self._on_error(error)
-        self._stale()
-
-    def _stale(self) -> None:
-        """Something cannot be read, although there is a connection."""
-        if self.state is not State.LOADING:
-            self._change_state(State.STALE)
-        self.signal.notify()
-
-    def root_made(self) -> None:
-        """It is there; the watch for it will tell."""
+    def _root_answered(self, result: Any) -> None:
+        """The missing root was made, and the watch for it will tell; or it could not be made."""
+        error = result.exception
         with self.lock:
-            self._unmade = 0
-
-    def root_not_made(self, error: Exception) -> None:
-        """The missing root could not be made."""
-        with self.lock:
-            if isinstance(error, _UNEXPECTED):
+            if not error:
+                self._unmade = 0
+            elif isinstance(error, _UNEXPECTED):
                 if not self.connected or self._turn != self._digested:
                     return  # of a connection that is gone: the next one tries again
                 self._unmade += 1
@@ -642,54 +506,17 @@ class Feed:
     # -- publishing
 
     def _publish(self, publication: Publication) -> None:
-        if publication.exact:
-            self._unsettled_since = None
-        else:
-            self.forced += 1
-        for submitted in self._submitted.values():  # an answer may come after what it did
-            self._local.update(submitted.local)
-        self._on_publish(publication, self._local)
+        super()._publish(publication)
         for delta in publication.deltas:
             if delta.new is None:
                 self._watches.forget(self.child(delta.name))
-        if publication.exact:
-            self._local.clear()
-        if publication.live and self._connected and not self.cache.failing:
-            self._change_state(State.LIVE)
-        self.signal.notify()
 
-    def _watch_staleness(self) -> None:
-        """Publish what there is when unending changes held it back for too long.
-
-        As long as they do not end, that is done again after a quarter of the time: callers wait.
-        """
-        if self.cache.settled or not self._connected:
-            return
-        now = clock.monotonic()
-        if self._unsettled_since is None:
-            self._unsettled_since = now
-        if now - self._unsettled_since >= self._max_staleness:
-            publication = self.cache.force()
-            if publication is not None:
-                self._unsettled_since = now - 0.75 * self._max_staleness
-                self._publish(publication)
-
-    def overlay(self, written: Mapping[str, Znode | None], position: int) -> None:
-        """Show own writes, sent at `position`, without waiting for a state that holds them."""
-        with self.lock:
-            if self.cache.position >= position:  # there is one by now
-                return
-            publication = self.cache.force(written)
-            if publication is not None:
-                self._publish(publication)
-        self.pump()
-
-    def _change_state(self, new: State) -> None:
-        old, self.state = self.state, new
-        if old is State.LIVE:
-            self._lost_at = clock.monotonic()
-        if old is not new:
-            self._on_state(old, new)
+    def overlay(self, written: Mapping[str, Znode | None], position: int) -> bool:
+        """See `SharedCopy.overlay`; sends the reads that look at these writes again."""
+        laid = super().overlay(written, position)
+        if laid:
+            self.pump()
+        return laid
 
 
 #: kazoo before 2.11 has no name for the error of a server with too much to do.
@@ -705,17 +532,7 @@ _UNEXPECTED: Final = (
 _NO_NAMES: Final = frozenset(["", ".", ".."])
 
 
-def _forget(client: Any, link: _Link, watches: Watches) -> None:
-    client.remove_listener(link.listener)
-    link.stop()
+def _forget(client: Any, listener: Callable[[str], bool], pause: Pause, watches: Watches) -> None:
+    client.remove_listener(listener)
+    pause.stop()
     watches.retire()
-
-
-def _root_made(feed: weakref.ref[Feed], result: Any) -> None:
-    target = feed()
-    if target is None:
-        return
-    if result.exception:
-        target.root_not_made(result.exception)
-    else:
-        target.root_made()

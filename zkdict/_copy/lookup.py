@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from zkdict._copy.cache import Znode
+    from zkdict._copy.items import Znode
 
 __all__ = ["GATED", "BadEntry", "GatedRead", "WithBadKeys"]
 

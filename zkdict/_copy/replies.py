@@ -24,15 +24,14 @@ from kazoo.exceptions import (
     SessionExpiredError,
 )
 
-from zkdict._copy.cache import Kind, Request, Znode
+from zkdict._copy.items import Kind, Znode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Sequence
 
 __all__ = [
     "CONNECTION_ERRORS",
     "LOST",
-    "Submitted",
     "UnreadableReply",
     "answer_of",
     "applied",
@@ -128,36 +127,3 @@ def _rolled_back(answers: Sequence[Any]) -> bool:
 def applied(answer: Any) -> bool:
     """Whether an answer tells of success: that of a failed multi is a list of exceptions."""
     return not (isinstance(answer, list) and any(isinstance(each, Exception) for each in answer))
-
-
-class Submitted:
-    """A write or sync under way: its place, and its outcome once `done` is set."""
-
-    __slots__ = ("_wrote", "done", "local", "looks", "request", "result", "sent")
-
-    def __init__(
-        self,
-        request: Request,
-        done: Any,
-        wrote: Callable[[Any], Mapping[str, Znode]] | None,
-        local: Mapping[str, bytes | None] | None,
-        looks: list[tuple[str, Any]] | None = None,
-    ) -> None:
-        self.request = request
-        self.looks = looks
-        self.done = done
-        self.local = local or {}
-        self.sent: Any = None
-        """What kazoo returned for the last request that is waited for."""
-        self.result: Any = None
-        """What kazoo returned for the request itself, once `sent` has its answer."""
-        self._wrote = wrote
-
-    def completed(self, result: Any) -> None:
-        """The completion callback that wakes the caller."""
-        self.result = result
-        self.done.set()
-
-    def offers(self, answer: Any) -> Mapping[str, Znode]:
-        """What the write put where, by its reply."""
-        return self._wrote(answer) if self._wrote is not None and applied(answer) else {}

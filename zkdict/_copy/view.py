@@ -16,214 +16,32 @@ The rules that live here:
 
 from __future__ import annotations
 
-import copy
-from collections.abc import ItemsView, Iterator, KeysView, Mapping, ValuesView
+import threading
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
-from zkdict._copy import clock
 from zkdict._copy.lookup import GATED, BadEntry, WithBadKeys
+from zkdict._copy.snapshot import Snapshot
 from zkdict.entries import Change, Entry, State
 from zkdict.errors import DecodeError, InvalidKey
-from zkdict.storage import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-    from zkdict._copy.cache import Publication, Znode
     from zkdict._copy.events import Dispatcher
+    from zkdict._copy.items import Publication, Znode
     from zkdict.keys import KeyCodec
 
-__all__ = ["Snapshot", "View"]
+__all__ = ["View"]
 
 V = TypeVar("V")
 
 
-class _Unreadable:
-    """What stands for a bad value in a repr."""
-
-    def __init__(self, error: Exception) -> None:
-        self._name = type(error).__name__
-
-    def __repr__(self) -> str:
-        return f"<{self._name}>"
-
-
-class Snapshot(Mapping[str, V]):
-    """An immutable copy of the dict at one zxid.
-
-    Keys come in the order of creation. A key whose value does not decode is a key like others with
-    `on_bad_value="raise"`, and reading it raises what reading it in the dict raises; with "omit" it
-    is not there.
-    """
-
-    __hash__ = None  # type: ignore[assignment]  # as a dict: it is compared by its items
-    __slots__ = ("_bad", "_entries", "_exact", "_state", "_taken_at", "_values", "_whole", "_zxid")
-
-    def __init__(
-        self,
-        entries: Mapping[str, Entry[V] | BadEntry],
-        bad: Mapping[str, BadEntry],
-        *,
-        omit: bool,
-        zxid: int,
-        state: State,
-        exact: bool,
-    ) -> None:
-        self._zxid = zxid
-        self._exact = exact
-        self._taken_at = clock.wall()
-        self._state = state
-        self._bad = bad
-        self._whole = omit or not bad  # whether every key has a value
-        good = {key: entries[key] for key in entries if key not in bad} if bad else entries
-        self._entries: dict[str, Entry[V]] = dict(good)  # type: ignore[arg-type]
-        self._values: dict[str, Any] = {key: entry.value for key, entry in self._entries.items()}
-        if not self._whole:
-            self._values = {key: bad.get(key) or self._values[key] for key in entries}
-
-    def still(self, *, zxid: int, state: State, exact: bool) -> Snapshot[V]:
-        """The same items at a later zxid, or in another state of the dict. Costs nothing."""
-        same: Snapshot[V] = copy.copy(self)
-        same._zxid, same._state = zxid, state
-        same._exact, same._taken_at = exact, clock.wall()
-        return same
-
-    @property
-    def zxid(self) -> int:
-        """The zxid whose state this is; every change up to it is in the snapshot."""
-        return self._zxid
-
-    @property
-    def taken_at(self) -> float:
-        """When it was made, seconds since the epoch by this machine's clock."""
-        return self._taken_at
-
-    @property
-    def state(self) -> State:
-        """The dict's state at that moment."""
-        return self._state
-
-    @property
-    def exact(self) -> bool:
-        """Whether it is the state of all znodes at `zxid`.
-
-        False where `max_staleness` ran out: each key has the value it had at `zxid`, or a newer
-        one. False also while a key may not be read: that may have changed since it was last tried.
-        """
-        return self._exact
-
-    def __getitem__(self, key: str) -> V:
-        value: V = self._values[key]
-        if isinstance(value, BadEntry):
-            raise value.fresh_error()
-        return value
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
-
-    def __reversed__(self) -> Iterator[str]:
-        return reversed(self._values)
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-    def __contains__(self, key: object) -> bool:
-        return key in self._values
-
-    # Where every key has a value these are the views of a dict, and as fast.
-
-    def keys(self) -> KeysView[str]:
-        """The keys, as a view."""
-        return self._values.keys()
-
-    def values(self) -> ValuesView[V]:
-        """The values, as a view. Iterating over it raises DecodeError at a bad one."""
-        return self._values.values() if self._whole else super().values()
-
-    def items(self) -> ItemsView[str, V]:
-        """The items, as a view. Iterating over it raises DecodeError at a bad value."""
-        return self._values.items() if self._whole else super().items()
-
-    def copy(self) -> dict[str, V]:
-        """A plain dict of the items. Raises DecodeError where a value does not decode.
-
-        At the cost of a dict's copy; `dict(snapshot)` asks for one key after the other.
-        """
-        return self._values.copy() if self._whole else dict(super().items())
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Mapping):
-            return NotImplemented
-        ours = self._values if self._whole else self.copy()
-        if isinstance(other, Snapshot) and other._whole:
-            return ours == other._values
-        return ours == (other if type(other) is dict else plain(other))
-
-    def __repr__(self) -> str:
-        return f"Snapshot({self.shown()!r}, zxid={self.zxid})"
-
-    def entry(self, key: str) -> Entry[V]:
-        """The entry of `key`. Raises KeyError, or DecodeError for a bad value."""
-        if key in self._bad:
-            raise self._bad[key].fresh_error()
-        return self._entries[key]
-
-    def version(self, key: str) -> int | None:
-        """The version of `key`, whether its value decodes or not; None where it is not there."""
-        if key in self._bad:
-            return self._bad[key].version
-        return self._entries[key].version if key in self._entries else None
-
-    def shown(self) -> dict[str, object]:
-        """The items for a repr, with something to show for bad values."""
-        return {
-            key: _Unreadable(value.error) if isinstance(value, BadEntry) else value
-            for key, value in self._values.items()
-        }
-
-    def _known(self) -> Mapping[str, Entry[V] | None]:
-        return {**self._entries, **dict.fromkeys(self._bad)}
-
-    def diff(self, newer: Mapping[str, V]) -> dict[str, Change[V]]:
-        """What has to change for this to become `newer`, by key.
-
-        Two snapshots of a dict are compared by their znodes, which tells a value that was set again
-        and a key that was made again; with any other mapping values are compared. Costs O(N).
-        """
-        theirs: Mapping[str, Entry[V] | None]
-        if isinstance(newer, Snapshot):
-            theirs = newer._known()  # noqa: SLF001  its own class
-            zxid = newer.zxid
-        else:
-            theirs = {
-                key: Entry(key, value, b"", -1, 0, 0, 0.0, 0.0, None)
-                for key, value in newer.items()
-            }
-            zxid = self.zxid
-        ours = self._known()
-        changes: dict[str, Change[V]] = {}
-        for key in [*ours, *(key for key in theirs if key not in ours)]:
-            old, new = ours.get(key), theirs.get(key)
-            if key not in theirs:
-                changes[key] = Change("removed", key, old, None, zxid, False)
-            elif key not in ours:
-                changes[key] = Change("added", key, None, new, zxid, False)
-            elif _differ(old, new):
-                changes[key] = Change("changed", key, old, new, zxid, False)
-        return changes
-
-
-def _differ(old: Entry[Any] | None, new: Entry[Any] | None) -> bool:
-    if old is None or new is None:
-        return old is not new
-    if old.mzxid and new.mzxid:
-        return (old.mzxid, old.version, old.czxid) != (new.mzxid, new.version, new.czxid)
-    return bool(old.value != new.value)
-
-
 class View(Generic[V]):
-    """See the module's rules. Every method is called under the lock.
+    """See the module's rules.
+
+    Not thread-safe: the caller holds the dict's lock around every call, but for those that say
+    "Needs no lock". A public attribute is one value, and may be read without it.
 
     Args:
         codec: names to keys.
@@ -280,7 +98,7 @@ class View(Generic[V]):
         return self._entries.get(key)
 
     def bad_keys(self) -> Mapping[str, Exception]:
-        """The keys without a value, and why."""
+        """The keys without a value, and why. Needs no lock: they are replaced, never changed."""
         return MappingProxyType({key: bad.error for key, bad in self._bad.items()})
 
     def snapshot(self, state: State) -> Snapshot[V]:
@@ -316,7 +134,7 @@ class View(Generic[V]):
 
     @property
     def loaded(self) -> bool:
-        """Whether there is a state to show."""
+        """Whether there is a state to show. Needs no lock."""
         return self._latest is not None
 
     def state_changed(self, old: State, new: State) -> None:
@@ -436,7 +254,7 @@ class View(Generic[V]):
                 self._show(self.values)
 
     def key(self, name: str) -> str | None:
-        """The key of a znode's name; None where it stands for none."""
+        """The key of a znode's name; None where it stands for none. Needs no lock."""
         try:
             return self._codec.from_name(name)
         except InvalidKey:
@@ -449,13 +267,16 @@ class View(Generic[V]):
         return entry
 
     def entry(self, key: str, znode: Znode) -> Entry[V] | BadEntry:
-        """The entry of a znode. Reads nothing of this view: needs no lock."""
+        """The entry of a znode. Needs no lock: it reads nothing of this view."""
         if znode.error is not None:
             return BadEntry(znode, znode.error)
         try:
             value = self._decode(znode.raw)
-        except (Exception, SystemExit) as error:
-            # An encoding is user's code; a sys.exit() in it would end kazoo's thread unheard.
+        except BaseException as error:
+            # An encoding is user's code. Whatever it raises would end kazoo's task without a word,
+            # and with it the dict.
+            if _is_for_the_task(error):
+                raise
             if isinstance(error, DecodeError):
                 bad = DecodeError(error.reason, key, znode.raw)
             else:
@@ -463,6 +284,17 @@ class View(Generic[V]):
             bad.__cause__ = error
             return BadEntry(znode, bad)
         return _make_entry(key, value, znode)
+
+
+def _is_for_the_task(error: BaseException) -> bool:
+    """Whether it came to the task that decodes, from outside of the decoder: a signal, which only
+    the main thread gets, or the end or a timeout of a greenlet. These go on to whom they are meant
+    for; the step that was not taken is taken later.
+    """
+    if isinstance(error, KeyboardInterrupt):
+        return threading.current_thread() is threading.main_thread()
+    packages = {each.__module__.partition(".")[0] for each in type(error).__mro__}
+    return not packages.isdisjoint(("greenlet", "gevent", "eventlet"))
 
 
 def _make_entry(key: str, value: V, znode: Znode) -> Entry[V]:

@@ -13,50 +13,50 @@ from __future__ import annotations
 
 import contextlib
 import weakref
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from kazoo.protocol.states import EventType
 
-from zkdict._copy.cache import Kind, Request
+from zkdict._copy.items import Kind, SentRequest
 
-__all__ = ["Listener", "Watches"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
+    Told = Callable[[SentRequest, str], None]
+    """Is told which request's watch has fired, and the type of the event; does not keep the dict
+    alive."""
 
-class Listener(Protocol):
-    """Who is told of events; it must not keep the dict alive."""
-
-    def event(self, request: Request, kind: str) -> None:
-        """The watch which a request left has fired."""
+__all__ = ["Watches"]
 
 
 class _Watch:
     """The watch callback that one request leaves with kazoo."""
 
-    __slots__ = ("_idle", "_link", "_request")
+    __slots__ = ("_idle", "_request", "_told")
 
     def __init__(self) -> None:
-        self._link: Listener | None = None
-        self._request: Request | None = None
+        self._told: Told | None = None
+        self._request: SentRequest | None = None
         self._idle: list[_Watch] | None = None
 
-    def serve(self, link: Listener, request: Request) -> None:
-        self._link, self._request = link, request
+    def serve(self, told: Told, request: SentRequest) -> None:
+        self._told, self._request = told, request
 
     def retire(self, idle: list[_Watch]) -> None:
         """Its dict is gone: wait in this list to be taken over."""
-        self._link = self._request = None
+        self._told = self._request = None
         self._idle = idle
         idle.append(self)
 
     def __call__(self, event: Any) -> None:
-        link, request = self._link, self._request
-        if link is None or request is None:
+        told, request = self._told, self._request
+        if told is None or request is None:
             if self._idle is not None:
                 with contextlib.suppress(ValueError):  # another dict may take it at this moment
                     self._idle.remove(self)
         # NONE tells of the connection, and so does the listener, in its place between the events.
         elif event.type != EventType.NONE:
-            link.event(request, event.type)
+            told(request, event.type)
 
 
 _idle_of: weakref.WeakKeyDictionary[Any, dict[tuple[str, bool], list[_Watch]]]
@@ -70,7 +70,7 @@ class Watches:
         self._idle = _idle_of.setdefault(client, {})
         self._last: dict[tuple[str, bool], _Watch] = {}
 
-    def take(self, path: str, link: Listener, request: Request) -> _Watch:
+    def take(self, path: str, told: Told, request: SentRequest) -> _Watch:
         """A watch callback for this request of this path."""
         place = (path, request.kind is Kind.CHILDREN)
         idle = self._idle.get(place)
@@ -78,7 +78,7 @@ class Watches:
             watch = idle.pop() if idle else _Watch()
         except IndexError:  # another dict took the last one at this moment
             watch = _Watch()
-        watch.serve(link, request)
+        watch.serve(told, request)
         self._last[place] = watch
         return watch
 

@@ -16,17 +16,18 @@ from kazoo.exceptions import BadVersionError, NodeExistsError, NoNodeError
 
 from zkdict._copy.replies import znode
 from zkdict._copy.waiting import remaining
-from zkdict._writes import proof
+from zkdict._writes import fresh, proof
 from zkdict._writes.claims import Claim
 from zkdict._writes.multi import CONFLICTS, Multi
 from zkdict._writes.sender import UnansweredError
+from zkdict._writes.uncertain import write_uncertain
 from zkdict.entries import ABSENT, ANY, check_version
 from zkdict.errors import KeyExists, TransactionFailed, VersionConflict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from zkdict._copy.cache import Znode
+    from zkdict._copy.items import Znode
     from zkdict._writes.single import Writer
     from zkdict.entries import Entry
 
@@ -52,7 +53,7 @@ def put(writer: Writer[V], key: str, value: V, version: int, *, ephemeral: bool)
                 key, writer.create(key, value, ephemeral=ephemeral, operation="put")
             )
         except NodeExistsError:
-            known = writer.feed.cache.working(writer.codec.to_name(key))
+            known = writer.feed.cache.peek(writer.codec.to_name(key))
             raise VersionConflict(key, ABSENT, None if known is None else known.version) from None
     if ephemeral:
         return _put_ephemeral(writer, key, value, version)
@@ -82,7 +83,7 @@ def _set(
         raise _conflict(writer, key, version) from None
     except UnansweredError as error:
         judges = {name: proof.updated(raw, version, floor)}
-        raise writer.uncertain(operation, key, judges, error) from error
+        raise write_uncertain(writer, operation, key, judges, error) from error
     if czxid is not None and stat.czxid != czxid:
         raise VersionConflict(key, version, version, applied=True)
     return writer.decode(key, znode(raw, stat))
@@ -94,7 +95,7 @@ def _put_ephemeral(writer: Writer[V], key: str, value: V, version: int) -> Entry
     raw = writer.encoded(key, value)
     deadline = writer.begin(loaded=True)
     while True:
-        known = writer.feed.cache.working(name)
+        known = writer.feed.cache.peek(name)
         if version != ANY and (known is None or known.version != version):
             raise _conflict(writer, key, version)
         try:
@@ -117,7 +118,9 @@ def _put_ephemeral(writer: Writer[V], key: str, value: V, version: int) -> Entry
             writer.conflicts += 1
         except UnansweredError as error:
             judges = {name: proof.made(multi.floor, claim)}
-            raise writer.uncertain("put", key, judges, error, decided=claim.settle) from error
+            raise write_uncertain(
+                writer, "put", key, judges, error, decided=claim.settle
+            ) from error
         else:
             return writer.decode(key, znode(raw, stat))
 
@@ -137,7 +140,7 @@ def replace(
     before: Callable[[], object] = lambda: None,
 ) -> Entry[V]:
     """The same for a znode, whatever it holds. `before` is called as by `Writer.send_set`."""
-    known = writer.feed.cache.working(writer.codec.to_name(key))
+    known = writer.feed.cache.peek(writer.codec.to_name(key))
     if known is None or known.czxid != seen.czxid or known.mzxid > seen.mzxid:
         newer = writer.feed.cache.zxid >= seen.mzxid
         if newer:
@@ -160,9 +163,9 @@ def remove(writer: Writer[V], key: str, version: int) -> Entry[V]:
     if version == ANY:
         return writer.pop(key)
     name, deadline = writer.codec.to_name(key), writer.begin()
-    known = writer.feed.cache.working(name)
+    known = writer.feed.cache.peek(name)
     if known is None or known.version != version:
-        known = writer.fetch(key, sync=True, timeout=remaining(deadline))
+        known = fresh.fetch(writer, key, sync=True, timeout=remaining(deadline))
     if known is None or known.version != version:
         raise VersionConflict(key, version, None if known is None else known.version)
     entry = writer.decode(key, known)  # what does not decode is left where it is
@@ -206,5 +209,5 @@ def modify(
 
 def _conflict(writer: Writer[V], key: str, expected: int) -> VersionConflict:
     # The copy has caught up with the failure: it holds what caused it, or something newer.
-    known = writer.feed.cache.working(writer.codec.to_name(key))
+    known = writer.feed.cache.peek(writer.codec.to_name(key))
     return VersionConflict(key, expected, None if known is None else known.version)

@@ -24,7 +24,7 @@ from kazoo.exceptions import BadVersionError, NoNodeError
 from kazoo.protocol.states import KazooState
 
 from zkdict._copy.waiting import deadline_after, pause_after, remaining
-from zkdict._writes import compare
+from zkdict._writes import compare, fresh
 from zkdict.entries import ANY, State
 from zkdict.errors import (
     Closed,
@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from zkdict._copy.cache import Znode
     from zkdict._copy.events import Dispatcher
+    from zkdict._copy.items import Znode
     from zkdict._writes.single import Writer
 
 __all__ = ["Lease", "LeaseState"]
@@ -119,7 +119,7 @@ class Lease(Generic[V]):
         session = feed.client.client_id
         if feed.state is not State.LIVE or session is None:
             return LeaseState.DISCONNECTED
-        known = feed.cache.working(self._name)
+        known = feed.cache.peek(self._name)
         if known is None:
             return LeaseState.MAKING
         return LeaseState.HELD if known.ephemeral_owner == session[0] else LeaseState.TAKEN
@@ -226,10 +226,10 @@ class Lease(Generic[V]):
             if not feed.signal.wait_for(told, deadline):
                 raise Timeout("no connection to ZooKeeper until the deadline; nothing was sent")
             epoch = feed.cache.epoch
-            known = feed.cache.working(self._name)
+            known = feed.cache.peek(self._name)
             refused = known is not None and known.error is not None
             if not lost() and (self._in_doubt or refused or feed.state is not State.LIVE):
-                known = self._writer.fetch(self.key, sync=True, timeout=remaining(deadline))
+                known = fresh.fetch(self._writer, self.key, sync=True, timeout=remaining(deadline))
             session = client.client_id
             if lost():
                 return None
@@ -265,7 +265,7 @@ class Lease(Generic[V]):
         if self._released:
             return self._in_doubt and not self._releasing and feed.connected
         # A look comes once it is LIVE.
-        return feed.state is State.LIVE and feed.cache.working(self._name) is None
+        return feed.state is State.LIVE and feed.cache.peek(self._name) is None
 
     def _rest(self) -> None:
         """There is nothing to do now; called with the lock held."""

@@ -22,14 +22,15 @@ from kazoo.exceptions import (
 )
 from kazoo.protocol.states import ZnodeStat
 
-from zkdict._copy.cache import ROOT, Cache, Kind, Znode
-from zkdict._copy.replies import check_multi, znode
+from zkdict._copy.effects import Effects
+from zkdict._copy.replies import check_multi
 from zkdict._writes import proof
-from zkdict.entries import ABSENT, ANY, check_version
+from zkdict._writes.uncertain import write_uncertain
+from zkdict.entries import ANY, check_version
 from zkdict.errors import TransactionFailed, ValueTooLarge
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from zkdict._writes.proof import Judge
     from zkdict._writes.sender import Sender, UnansweredError
@@ -53,83 +54,58 @@ class Multi(Generic[V]):
     def __init__(self, writer: Sender[V]) -> None:
         self._writer = writer
         self._request = writer.feed.client.transaction()
-        self._ops: list[tuple[str, bytes | None]] = []  # name, and what a set puts there
-        self._kinds: list[type] = []  # of their answers
-        self._judges: dict[str, Judge] = {}  # of what it leaves behind
-        self._local: dict[str, bytes | None] = {}  # what it leaves behind; None: nothing
-        self._reads: dict[str, Kind | None] = {}  # what is to be read again behind it
-        self._foreseen = True  # whether, as far as the copy knows, it will be applied
+        self._effects = Effects()
+        self._answers: list[type] = []  # the kinds of answers to its operations
+        self._judges: dict[str, Judge] = {}  # of what it leaves
         self._size = 0
         self.floor = writer.floor
 
     def __len__(self) -> int:
-        return len(self._ops)
+        return len(self._answers)
 
-    def _add(
-        self, name: str, answer: type, raw: bytes | None = None, overhead: int = OP_BYTES
-    ) -> str:
+    def _path(self, name: str, answer: type, raw: bytes = b"", overhead: int = OP_BYTES) -> str:
+        """The path for one more operation, which is counted."""
         path = self._writer.feed.child(name)
         chroot = self._writer.feed.client.chroot or ""
-        self._size += overhead + len(chroot.encode()) + len(path.encode()) + len(raw or b"")
-        self._ops.append((name, raw))
-        self._kinds.append(answer)
+        self._size += overhead + len(chroot.encode()) + len(path.encode()) + len(raw)
+        self._answers.append(answer)
         return path
 
     def set(self, name: str, raw: bytes, version: int = ANY) -> None:
         """Set a key that exists."""
-        self._foresee(name, version)
-        self._request.set_data(self._add(name, ZnodeStat, raw), raw, version)
-        self._local[name] = raw
+        check_version(version)
+        self._request.set_data(self._path(name, ZnodeStat, raw), raw, version)
+        self._effects.set(name, raw, version)
         if version == ANY:
             self._judges[name] = proof.written(raw, self.floor)
         else:
             self._judges[name] = proof.updated(raw, version, self.floor)
-        self._reads.setdefault(name, Kind.STAT)
 
     def create(self, name: str, raw: bytes, *, ephemeral: bool = False) -> None:
         """Create a key that does not exist."""
-        self._foresee(name, ABSENT)
-        path = self._add(name, str, raw)
+        path = self._path(name, str, raw)
         self._request.create(path, raw, acl=self._writer.acl, ephemeral=ephemeral)
-        self._local[name] = raw
+        self._effects.create(name, raw)
         self._judges[name] = proof.created(raw, self.floor)
-        self._reads |= {name: Kind.DATA, ROOT: Kind.CHILDREN}
 
     def delete(self, name: str, version: int = ANY) -> None:
         """Delete a key that exists."""
-        self._foresee(name, version)
-        self._request.delete(self._add(name, bool), version)
-        self._local[name] = None
+        check_version(version)
+        self._request.delete(self._path(name, bool), version)
+        self._effects.delete(name, version)
         self._judges[name] = proof.deleted(self.floor)
-        self._reads |= {name: None, ROOT: Kind.CHILDREN}
 
     def check(self, name: str, version: int) -> None:
         """The key must have this version."""
-        self._foresee(name, version)
-        self._request.check(self._add(name, bool, overhead=_CHECK_BYTES), version)
+        check_version(version)
+        self._request.check(self._path(name, bool, overhead=_CHECK_BYTES), version)
+        self._effects.check(name, version)
 
     def check_absent(self, name: str) -> None:
         """The key must not exist: made and removed again."""
-        self.create(name, b"")
-        self.delete(name)
-        del self._local[name], self._judges[name]
-
-    def _foresee(self, name: str, version: int) -> None:
-        check_version(version)
-        if name in self._local:  # the operations before it see to that
-            return
-        cache = self._writer.feed.cache
-        known = cache.working(name)
-        if known is None:
-            fits = version == ABSENT and bool(cache.root_exists)
-        else:
-            fits = version in (ANY, known.version)
-        self._foreseen = self._foreseen and fits
-
-    def _expected(self, cache: Cache) -> Mapping[str, Kind | None]:
-        """What to read right behind it, so that it is seen after one round trip."""
-        fits = self._foreseen and all(cache.predicts(name) for name in self._local)
-        return self._reads if fits else {}
+        self._request.create(self._path(name, str), b"", acl=self._writer.acl)
+        self._request.delete(self._path(name, bool), ANY)
+        self._effects.check_absent(name)
 
     def commit(
         self, deadline: float | None, *, before: Callable[[], object] = lambda: None
@@ -153,10 +129,8 @@ class Multi(Generic[V]):
         answers: list[Any] = self._writer.call(
             send,
             deadline,
-            expect=self._expected,
-            wrote=self._wrote,
-            local=self._local,
-            check=lambda answers: check_multi(answers, self._kinds),
+            effects=self._effects,
+            check=lambda answers: check_multi(answers, self._answers),
         )
         for index, answer in enumerate(answers):
             if isinstance(answer, Exception) and not isinstance(
@@ -166,14 +140,7 @@ class Multi(Generic[V]):
         return answers
 
     def _key(self, index: int) -> str:
-        return self._writer.codec.from_name(self._ops[index][0])
-
-    def _wrote(self, answers: Any) -> Mapping[str, Znode]:
-        return {
-            name: znode(raw, answer)
-            for (name, raw), answer in zip(self._ops, answers, strict=False)  # not checked yet
-            if raw is not None and self._local.get(name) == raw and hasattr(answer, "mzxid")
-        }
+        return self._writer.codec.from_name(self._effects.operations[index][0])
 
     def uncertain(
         self,
@@ -182,4 +149,4 @@ class Multi(Generic[V]):
         wants: Literal["proof", "gone"] = "proof",
     ) -> WriteUncertain:
         """The exception for a commit without an answer."""
-        return self._writer.uncertain(operation, None, self._judges, unanswered, wants=wants)
+        return write_uncertain(self._writer, operation, None, self._judges, unanswered, wants=wants)

@@ -20,7 +20,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from zkdict._copy.cache import Znode
+    from zkdict._copy.items import Znode
     from zkdict._writes.claims import Claim
 
 __all__ = ["Judge", "Sighting", "created", "deleted", "made", "stored", "updated", "written"]

@@ -14,19 +14,13 @@ The rules that live here:
   is read for that.
 - A reply that cannot be read is no answer: what was sent may be applied.
 - A write that is decided by the copy (which key? which version?) waits until there is one.
-- What may not be older than a call is read after a *barrier*: a multi of one check, which changes
-  nothing. ZooKeeper's sync asks no quorum: a leader that was deposed, and does not know it yet,
-  answers it and shows what was true before. A multi is answered only once a quorum has committed
-  it, by a server that has applied everything before it; so any answer of a quorum will do, also
-  that the root does not exist or may not be read.
 """
 
 from __future__ import annotations
 
-import contextlib
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from kazoo.exceptions import KazooException, NoAuthError, NoNodeError, NotReadOnlyCallError
+from kazoo.exceptions import KazooException, NoAuthError, NotReadOnlyCallError
 
 from zkdict._copy.lookup import BadEntry
 from zkdict._copy.replies import (
@@ -40,7 +34,6 @@ from zkdict._copy.replies import (
     znode,
 )
 from zkdict._copy.waiting import deadline_after, earlier, pause_after, remaining
-from zkdict._writes.proof import Sighting
 from zkdict.entries import State
 from zkdict.errors import (
     Closed,
@@ -53,13 +46,12 @@ from zkdict.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
-    from zkdict._copy.cache import Cache, Kind, Znode
-    from zkdict._copy.feed import Feed, Looks
-    from zkdict._copy.replies import Submitted
+    from zkdict._copy.effects import Effects, Looks, Submitted
+    from zkdict._copy.feed import Feed
+    from zkdict._copy.items import Znode
     from zkdict._copy.view import View
-    from zkdict._writes.proof import Judge
     from zkdict.entries import Entry
     from zkdict.keys import KeyCodec
 
@@ -202,9 +194,7 @@ class Sender(Generic[V]):
         send: Callable[[], Any],
         deadline: float | None,
         *,
-        expect: Callable[[Cache], Mapping[str, Kind | None]] | None = None,
-        wrote: Callable[[Any], Mapping[str, Znode]] | None = None,
-        local: Mapping[str, bytes | None] | None = None,
+        effects: Effects | None = None,
         check: Callable[[Any], None] = lambda _: None,
         strict: bool = False,
         answer_only: bool = False,
@@ -212,9 +202,14 @@ class Sender(Generic[V]):
     ) -> Any:
         """Send one request, wait for its answer, and for the copy to hold its effects.
 
-        `check` raises UnreadableReply for an answer that is not one. `strict` waits for such a
-        state until the deadline, and counts none as no answer. `answer_only` waits for none.
-        `looks`: see `Feed.submit`.
+        Args:
+            send: calls one of kazoo's `_async` methods and returns its result.
+            deadline: for all of it.
+            effects: what it does to the children.
+            check: raises UnreadableReply for an answer that is not one.
+            strict: wait for such a state until the deadline, and count none as no answer.
+            answer_only: wait for no such state.
+            looks: see `Feed.submit`.
 
         Raises:
             Timeout: no connection until the deadline; nothing was sent.
@@ -227,7 +222,7 @@ class Sender(Generic[V]):
         feed.tasks.check()
         if not feed.signal.wait_for(self._connected, deadline) or remaining(deadline) == 0:
             raise Timeout("no connection to ZooKeeper until the deadline; nothing was sent")
-        submitted = feed.submit(send, expect=expect, wrote=wrote, local=local, looks=looks)
+        submitted = feed.submit(send, effects=effects, looks=looks)
         return self.answer(submitted, deadline, check=check, strict=strict, answer_only=answer_only)
 
     def answer(
@@ -266,13 +261,18 @@ class Sender(Generic[V]):
         if not self._await_position(submitted.request.position, deadline, patient=strict):
             if strict:
                 raise UnansweredError("no state to show until the deadline")
-            if submitted.local and applied(answer):
-                shows = {**submitted.offers(answer)}
+            effects = submitted.effects
+            if effects.leaves and applied(answer):
                 try:
-                    effects = self._effects(submitted.local, shows, deadline)
+                    written = self._read_effects(effects.leaves, effects.shown(answer), deadline)
                 except UnansweredError as error:
                     raise UnansweredError(str(error), submitted, check) from error
-                feed.overlay(effects, submitted.request.position)
+                except (
+                    Closed,
+                    ForkedDict,
+                ) as error:  # it was sent: this says not what became of it
+                    raise UnansweredError("the dict was closed", submitted, check) from error
+                feed.overlay(written, submitted.request.position)
         if strict:
             feed.check_usable()
         self.refresh()
@@ -300,25 +300,17 @@ class Sender(Generic[V]):
 
         return feed.signal.wait_for(reached, deadline)
 
-    def _effects(
-        self, local: Mapping[str, bytes | None], shows: dict[str, Znode], deadline: float | None
+    def _read_effects(
+        self, leaves: Mapping[str, bytes | None], shows: dict[str, Znode], deadline: float | None
     ) -> Mapping[str, Znode | None]:
         """What a write did, to be laid over the copy: what its answer `shows`, and the rest read.
 
         Raises:
             UnansweredError: it could not be read.
         """
-        try:
-            return self._read_effects(local, shows, deadline)
-        except (Closed, ForkedDict) as error:
-            raise UnansweredError from error  # it was sent, so this is no error of its own
-
-    def _read_effects(
-        self, local: Mapping[str, bytes | None], shows: dict[str, Znode], deadline: float | None
-    ) -> Mapping[str, Znode | None]:
         feed = self.feed
-        removed = {name: None for name, raw in local.items() if raw is None}
-        names = [name for name in local if name not in shows and name not in removed]
+        removed = {name: None for name, raw in leaves.items() if raw is None}
+        names = [name for name in leaves if name not in shows and name not in removed]
         reads: list[Any] = []
 
         def send() -> Any:
@@ -388,119 +380,9 @@ class Sender(Generic[V]):
         self.conflicts += 1
         self.feed.client.handler.sleep_func(pause_after(conflicts, _FIRST_PAUSE, _LONGEST_PAUSE))
 
-    # -- what the server has
-
-    def fetch(self, key: str, *, sync: bool, timeout: float | None) -> Znode | None:
-        """Read one znode past the copy; None where it does not exist. Sent until answered.
-
-        Raises:
-            Timeout, KazooException.
-        """
-        client, path = self.feed.client, self.feed.child(self.codec.to_name(key))
-
-        def send() -> list[Any]:
-            return [*([self.feed.barrier()] if sync else []), client.get_async(path)]
-
-        answer = self.read(send, deadline_after(timeout))[-1]
-        return None if answer is None else znode(*answer)
-
-    def read(self, send: Callable[[], list[Any]], deadline: float | None) -> list[Any]:
-        """Send several reads until all of them are answered; None where there is no such znode.
-
-        Raises:
-            Timeout, KazooException: the first that the server answered with. (A server without a
-                quorum has no barrier: what it would show may be old.)
-        """
-        reads: list[Any] = []
-
-        def send_all() -> Any:
-            reads[:] = send()
-            self.feed.requests += len(reads) - 1  # the last is counted anyway
-            return reads[-1]
-
-        while True:
-            with contextlib.suppress(UnansweredError, NoNodeError):
-                self.call(send_all, deadline)
-            answers = [answer_of(each) for each in reads]
-            for answer in answers:
-                if isinstance(answer, Exception):
-                    raise answer
-            if reads and LOST not in answers:
-                return answers
-            if remaining(deadline) == 0:
-                raise Timeout("no answer until the deadline")
-
     def decode(self, key: str, found: Znode) -> Entry[V]:
         """The entry of a znode. Raises DecodeError."""
         entry = self.view.entry(key, found)
         if isinstance(entry, BadEntry):
             raise entry.fresh_error()
         return entry
-
-    def uncertain(
-        self,
-        operation: str,
-        key: str | None,
-        judges: Mapping[str, Judge],
-        unanswered: UnansweredError | None = None,
-        *,
-        wants: Literal["proof", "stored", "gone"] = "proof",
-        decided: Callable[[], None] = lambda: None,
-    ) -> WriteUncertain:
-        """The exception for a write without an answer, of this key or (None) of several.
-
-        Args:
-            operation: what was attempted.
-            key: the key, or None.
-            judges: by the znodes' names. Any that says no speaks for all: a write is atomic.
-            unanswered: what was raised for the request, unless it was sent several times.
-            wants: what else than the request's own answer makes it applied: a "proof", which one
-                znode gives for all; that all values are "stored"; or that all keys are "gone".
-            decided: called when the answer was found.
-        """
-        late = (lambda: None) if unanswered is None else unanswered.late
-
-        def look(timeout: float | None, unique: bool) -> bool | None:
-            answer = late()
-            if answer is not None:
-                return answer
-            seen = self._sight(judges, deadline_after(timeout))
-            # The answer itself, if it was on its way: it came before those.
-            answer = late()
-            if answer is not None:
-                return answer
-            verdicts = [judge(seen[name], unique=unique) for name, judge in judges.items()]
-            if False in verdicts:
-                return False
-            if wants == "gone":
-                applied = all(each.found is None for each in seen.values())
-            else:
-                applied = (all if wants == "stored" else any)(verdicts)
-            return True if applied else None
-
-        def resolve(timeout: float | None, unique: bool) -> bool:
-            verdict = look(timeout, unique)
-            if verdict is None:
-                raise WriteUncertain(operation, key, resolve)
-            decided()
-            return verdict
-
-        return WriteUncertain(operation, key, resolve)
-
-    def _sight(self, names: Iterable[str], deadline: float | None) -> dict[str, Sighting]:
-        """What the server has of these znodes, and of the root after them; not older than this
-        call. Costs N + 2 requests in one round trip.
-        """
-        client, root, names = self.feed.client, self.feed.path, list(names)
-
-        def send() -> list[Any]:
-            first = self.feed.barrier()
-            reads = [client.get_async(self.feed.child(name)) for name in names]
-            return [first, *reads, client.exists_async(root)]
-
-        _, *found, above = self.read(send, deadline)
-        pzxid = None if above is None else above.pzxid
-        return {
-            name: Sighting(None if each is None else znode(*each), pzxid)
-            for name, each in zip(names, found, strict=True)
-        }

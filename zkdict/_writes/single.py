@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from kazoo.exceptions import BadVersionError, NodeExistsError, NoNodeError
 
-from zkdict._copy.cache import ROOT, Cache, Kind, Znode
+from zkdict._copy.effects import Effects
 from zkdict._copy.lookup import BadEntry
 from zkdict._copy.replies import answer_of, znode
 from zkdict._copy.waiting import deadline_after, earlier
@@ -25,6 +25,7 @@ from zkdict._writes import proof
 from zkdict._writes.claims import Claim
 from zkdict._writes.multi import Multi
 from zkdict._writes.sender import Sender, UnansweredError
+from zkdict._writes.uncertain import write_uncertain
 from zkdict.entries import ANY, check_version
 from zkdict.errors import (
     DecodeError,
@@ -36,9 +37,10 @@ from zkdict.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
-    from zkdict._copy.replies import Submitted
+    from zkdict._copy.effects import Submitted
+    from zkdict._copy.items import Znode
     from zkdict.entries import Entry
 
 __all__ = ["SetCall", "Writer"]
@@ -83,7 +85,7 @@ class Writer(Sender[V]):
     def _begin_set(self, key: str, value: V) -> SetCall:
         name, raw = self.codec.to_name(key), self.encoded(key, value)
         deadline, floor = self.begin(), self.floor
-        return SetCall(key, name, raw, deadline, floor, self.feed.cache.working(name) is not None)
+        return SetCall(key, name, raw, deadline, floor, self.feed.cache.peek(name) is not None)
 
     def start_set(self, key: str, value: V) -> SetCall:
         """The beginning of `set`, which waits for nothing: its first request, with a connection.
@@ -93,10 +95,10 @@ class Writer(Sender[V]):
         call = self._begin_set(key, value)
         if self.feed.connected:
             if call.exists:
-                request = self._set(call.name, call.raw, ANY)
+                send, effects = self._set(call.name, call.raw, ANY)
             else:
-                request = self._create(call.name, call.raw, None)
-            call.submitted = self.feed.submit(**request)
+                send, effects = self._create(call.name, call.raw, None)
+            call.submitted = self.feed.submit(send, effects=effects)
         return call
 
     def finish_set(self, call: SetCall) -> Znode:
@@ -131,7 +133,7 @@ class Writer(Sender[V]):
     def uncertain_set(self, call: SetCall) -> WriteUncertain:
         """The exception for a `set` that was sent, and of which nobody knows what became."""
         judges = {call.name: proof.stored(call.raw, call.floor)}
-        return self.uncertain("set", call.key, judges, wants="stored")
+        return write_uncertain(self, "set", call.key, judges, wants="stored")
 
     def send_set(
         self,
@@ -148,29 +150,20 @@ class Writer(Sender[V]):
         and nothing is sent.
         """
         check_version(version)
-        return self.call(deadline=deadline, **self._set(name, raw, version, before))
+        send, effects = self._set(name, raw, version, before)
+        return self.call(send, deadline, effects=effects)
 
     def _set(
         self, name: str, raw: bytes, version: int, before: Callable[[], object] = lambda: None
-    ) -> dict[str, Any]:
+    ) -> tuple[Callable[[], Any], Effects]:
         """One setData, as `call` and `Feed.submit` take it."""
         client, path = self.feed.client, self.feed.child(name)
-
-        def expect(cache: Cache) -> Mapping[str, Kind | None]:
-            known = cache.working(name)
-            foreseen = known is not None and version in (ANY, known.version)
-            return {name: Kind.STAT} if foreseen and cache.predicts(name) else {}
 
         def send() -> Any:
             before()
             return client.set_async(path, raw, version)
 
-        return {
-            "send": send,
-            "expect": expect,
-            "wrote": lambda stat: {name: znode(raw, stat)},
-            "local": {name: raw},
-        }
+        return send, Effects().set(name, raw, version)
 
     def send_create(
         self, name: str, raw: bytes, deadline: float | None, claim: Claim | None = None
@@ -179,17 +172,15 @@ class Writer(Sender[V]):
 
         Raises NodeExistsError, NoNodeError (no root), and as `call`.
         """
-        _, stat = self.call(deadline=deadline, **self._create(name, raw, claim))
+        send, effects = self._create(name, raw, claim)
+        _, stat = self.call(send, deadline, effects=effects)
         return stat
 
-    def _create(self, name: str, raw: bytes, claim: Claim | None) -> dict[str, Any]:
+    def _create(
+        self, name: str, raw: bytes, claim: Claim | None
+    ) -> tuple[Callable[[], Any], Effects]:
         """One create, as `call` and `Feed.submit` take it."""
         client, path = self.feed.client, self.feed.child(name)
-
-        def expect(cache: Cache) -> Mapping[str, Kind | None]:
-            # The data is read, not only the Stat: kazoo brings the reply of a create late.
-            foreseen = cache.working(name) is None and cache.predicts(name) and cache.root_exists
-            return {name: Kind.DATA, ROOT: Kind.CHILDREN} if foreseen else {}
 
         def send() -> Any:
             if claim is not None:
@@ -198,28 +189,15 @@ class Writer(Sender[V]):
                 path, raw, acl=self.acl, ephemeral=claim is not None, include_data=True
             )
 
-        return {
-            "send": send,
-            "expect": expect,
-            "wrote": lambda reply: {name: znode(raw, reply[1])},
-            "local": {name: raw},
-        }
+        return send, Effects().create(name, raw)
 
     def send_delete(self, name: str, version: int, deadline: float | None) -> None:
         """One delete. Raises NoNodeError, BadVersionError, NotEmptyError, and as `call`."""
         client, path = self.feed.client, self.feed.child(name)
-
-        def expect(cache: Cache) -> Mapping[str, Kind | None]:
-            known = cache.working(name)
-            foreseen = known is not None and version in (ANY, known.version)
-            fits = foreseen and cache.predicts(name)
-            return {name: None, ROOT: Kind.CHILDREN} if fits else {}
-
         self.call(
             lambda: client.delete_async(path, version),
             deadline,
-            expect=expect,
-            local={name: None},
+            effects=Effects().delete(name, version),
         )
 
     def make_root(self, deadline: float | None) -> None:
@@ -244,7 +222,7 @@ class Writer(Sender[V]):
 
     def known(self, key: str) -> Entry[V] | None:
         """What the copy has of `key`, shown or not. Raises InvalidKey, DecodeError."""
-        found = self.feed.cache.working(self.codec.to_name(key))
+        found = self.feed.cache.peek(self.codec.to_name(key))
         return None if found is None else self.decode(key, found)
 
     def shown(self, key: str) -> Entry[V] | None:
@@ -289,7 +267,7 @@ class Writer(Sender[V]):
             raise KeyError(key) from None  # as readers are shown by now
         except UnansweredError as error:
             judges = {name: proof.deleted(floor)}
-            raise self.uncertain("delete", key, judges, error, wants="gone") from error
+            raise write_uncertain(self, "delete", key, judges, error, wants="gone") from error
 
     def setdefault(self, key: str, default: V) -> Entry[V]:
         """What readers are shown of `key`, or a create. Raises as `create`, DecodeError."""
@@ -316,7 +294,7 @@ class Writer(Sender[V]):
         name = self._name_of_absent(key)
         deadline = self.begin(loaded=True) if deadline is None else deadline
         while True:
-            known = self.feed.cache.working(name)
+            known = self.feed.cache.peek(name)
             if known is None:
                 raise self.missing(key, deadline)
             entry = self.decode(key, known)
@@ -346,7 +324,7 @@ class Writer(Sender[V]):
             WriteUncertain, Timeout, KazooException.
         """
         name, client = self.codec.to_name(key), self.feed.client
-        path, known = self.feed.child(name), self.feed.cache.working(name)
+        path, known = self.feed.child(name), self.feed.cache.peek(name)
         reads: list[Any] = []
 
         def read() -> None:
@@ -366,7 +344,7 @@ class Writer(Sender[V]):
             raise failed.cause from None
         except UnansweredError as error:
             judges = {name: proof.deleted(multi.floor)}
-            raise self.uncertain(operation, key, judges, error) from error
+            raise write_uncertain(self, operation, key, judges, error) from error
         answers = [answer_of(each) for each in reads]
         for held in [known, *(znode(*each) for each in answers if isinstance(each, tuple))]:
             if held is not None and (held.czxid, held.version) == (stat.czxid, version):
@@ -417,6 +395,8 @@ class Writer(Sender[V]):
             except UnansweredError as error:
                 if not ephemeral:
                     judges = {name: proof.created(raw, floor)}
-                    raise self.uncertain(operation, key, judges, error) from error
+                    raise write_uncertain(self, operation, key, judges, error) from error
                 judges = {name: proof.made(floor, claim)}
-                raise self.uncertain(operation, key, judges, error, decided=claim.settle) from error
+                raise write_uncertain(
+                    self, operation, key, judges, error, decided=claim.settle
+                ) from error

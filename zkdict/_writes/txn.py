@@ -22,9 +22,10 @@ from kazoo.exceptions import (
 )
 
 from zkdict._copy.waiting import deadline_after
-from zkdict._writes import proof
+from zkdict._writes import fresh, proof
 from zkdict._writes.multi import CONFLICTS, Multi
 from zkdict._writes.sender import UnansweredError
+from zkdict._writes.uncertain import write_uncertain
 from zkdict.entries import check_version
 from zkdict.errors import InvalidKey, TransactionFailed, ZkDictError
 from zkdict.storage import plain
@@ -32,7 +33,7 @@ from zkdict.storage import plain
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from zkdict._copy.view import Snapshot
+    from zkdict._copy.snapshot import Snapshot
     from zkdict._writes.single import Writer
     from zkdict.entries import Change
     from zkdict.errors import WriteUncertain
@@ -72,7 +73,7 @@ def update(writer: Writer[V], items: Mapping[str, V]) -> None:
 
     def uncertain() -> WriteUncertain:
         judges = {name: proof.stored(raw, floor) for name, raw in raws.items()}
-        return writer.uncertain("update", None, judges, wants="stored")
+        return write_uncertain(writer, "update", None, judges, wants="stored")
 
     if raws:
         writer.resend(attempt, deadline, uncertain)
@@ -86,7 +87,7 @@ class _Guess(Generic[V]):
         self._learned: dict[str, bool] = {}
 
     def exists(self, name: str) -> bool:
-        known = self._writer.feed.cache.working(name) is not None
+        known = self._writer.feed.cache.peek(name) is not None
         return self._learned.get(name, known)
 
     def learn(self, failed: TransactionFailed, deadline: float | None) -> None:
@@ -167,12 +168,12 @@ def replace_all(
         except (ZkDictError, KazooException) as error:
             if not told:
                 raise
-            raise writer.uncertain("replace_all", None, {}) from error  # one part is applied
+            raise write_uncertain(writer, "replace_all", None, {}) from error  # one part is applied
         told.update(changes)
         if _is_replaced(writer, new):
             return told
         writer.back_off(attempt)
-    raise writer.uncertain("replace_all", None, {})  # others are faster
+    raise write_uncertain(writer, "replace_all", None, {})  # others are faster
 
 
 def _is_replaced(writer: Writer[V], new: Mapping[str, V]) -> bool:
@@ -180,9 +181,9 @@ def _is_replaced(writer: Writer[V], new: Mapping[str, V]) -> bool:
     feed, wanted = writer.feed, set(map(writer.codec.to_name, new))
     deadline = deadline_after(writer.write_timeout)
     try:
-        (names,) = writer.read(lambda: [feed.client.get_children_async(feed.path)], deadline)
+        (names,) = fresh.read(writer, lambda: [feed.client.get_children_async(feed.path)], deadline)
     except (ZkDictError, KazooException) as error:
-        raise writer.uncertain("replace_all", None, {}) from error
+        raise write_uncertain(writer, "replace_all", None, {}) from error
     return all(name in wanted or writer.view.key(name) is None for name in names or ())
 
 
