@@ -3,6 +3,7 @@ test leaves a thread, the limit of a test that hangs.
 """
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -50,6 +51,14 @@ def _no_thread_left() -> Iterator[None]:
     for thread in set(threading.enumerate()) - before:
         thread.join(max(0.0, deadline - time.monotonic()))
         assert not thread.is_alive(), f"the test left the thread {thread.name!r} running"
+
+
+@pytest.fixture(autouse=True)
+def _tracer_kept() -> Iterator[None]:
+    """Coverage is measured to the end: no test takes its trace function away."""
+    before = sys.gettrace()
+    yield
+    assert sys.gettrace() is before, "the test left another trace function"
 
 
 @pytest.fixture(scope="session")

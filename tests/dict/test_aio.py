@@ -141,7 +141,11 @@ def test_sets_take_no_threads(zk_client: KazooClient, monkeypatch: pytest.Monkey
     monkeypatch.setattr("zkdict.aio._PATIENCE", 300.0)  # they may take long on a busy machine
 
     async def program() -> None:
-        async with await AsyncZooKeeperDict[int].open(zk_client, "/dict") as items:
+        async with await AsyncZooKeeperDict[int].open(
+            zk_client,
+            "/dict",
+            max_staleness=60.0,  # a set that has waited so long goes on in a thread
+        ) as items:
             await items.set("a", -1)
             before = set(threading.enumerate())
             wanted = {str(number): number for number in range(500)}

@@ -226,9 +226,13 @@ def test_the_watchdog_leaves_a_task_at_a_prompt_alone(
 
     real_frames = sys._current_frames
     monkeypatch.setattr(sys, "_current_frames", current_frames)
-    with Simulation(watchdog=0.05) as sim:
-        pdb.Pdb(stdin=Typist(), stdout=io.StringIO()).set_trace()
-        sim.sleep(1)
+    tracer = sys.gettrace()
+    try:
+        with Simulation(watchdog=0.05) as sim:
+            pdb.Pdb(stdin=Typist(), stdout=io.StringIO()).set_trace()
+            sim.sleep(1)
+    finally:
+        sys.settrace(tracer)  # a debugger that goes on without a breakpoint takes it away
     assert prompts == [1]
     assert capsys.readouterr().err == ""
 
