@@ -9,9 +9,12 @@ import hashlib
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from pytest_zkdict.live import LiveStartError, LiveZooKeeper
 from zkfake import AuthProvider, FakeZooKeeper
+from zkfake._auth.x500 import is_distinguished_name
 
 from ..support import wire
 from ..support.client import Client
@@ -60,6 +63,9 @@ def test_ids_of_sasl_and_x509_entries(serve: Serve) -> None:
             'CN="a,b"': NO_NODE,
             "CN=a\\,b\\41": NO_NODE,
             "CN=#040141": NO_NODE,
+            "CN=#04810141": NO_NODE,  # a length that is longer than it needs to be
+            "CN=#24800401410000": NO_NODE,  # none
+            "01.2=x": NO_NODE,
             "bob": INVALID_ACL,
             "CN=bob,": INVALID_ACL,
             "XX=1": INVALID_ACL,
@@ -67,12 +73,52 @@ def test_ids_of_sasl_and_x509_entries(serve: Serve) -> None:
             'CN="a': INVALID_ACL,
             "CN=a<b": INVALID_ACL,
             "CN=#0402": INVALID_ACL,
+            "CN=#04800401410000": INVALID_ACL,
+            "CN=#1f0141": INVALID_ACL,
             None: MARSHALLING,
         },
     }.items():
         for id_, error in ids.items():
             reply = client.call("setACL", wire.set_acl("/nope", [(ALL, scheme, id_)]))
             assert reply.error == error, (scheme, id_)
+
+
+_TYPES = ["CN", "o", " OU ", "oid.2.5.4.3", "1.2.840", "3.1", "2.999", "1.40", "01.2", "XX", ""]
+_VALUES = ["a", " ", "\\", "\\\\", "\\,", "\\41", "\\4", '"', '\\"', "=", "\n", "<", "#0401", "41"]
+_names = st.lists(st.sampled_from([*_TYPES, *_VALUES, "=", ",", ";", "+"]), max_size=8).map("".join)
+_attributes = st.tuples(
+    st.sampled_from(_TYPES), st.lists(st.sampled_from(_VALUES), max_size=4).map("".join)
+).map("=".join)
+_lists = st.lists(st.tuples(_attributes, st.sampled_from([",", ";", "+"])), max_size=3).map(
+    lambda pairs: "".join(part for pair in pairs for part in pair).rstrip(",")
+)
+
+_encoded = st.lists(
+    st.sampled_from(
+        ["04", "24", "80", "00", "0000", "01", "0141", "81", "82", "83", "85", "ff", "4"]
+    )
+).map(lambda pieces: "CN=#" + "".join(pieces))
+
+
+@pytest.mark.zk_backend("live")
+def test_which_texts_are_distinguished_names(serve: Serve) -> None:
+    """The fake reads what means something to Java, in whatever order, as Java does."""
+    client = serve({"authProvider.x509": CLASSES + "X509AuthenticationProvider"})()
+
+    @settings(max_examples=300)
+    @given(_lists | _names | _encoded)
+    @example("CN=#048180" + "00" * 128)
+    @example("CN=#04817F" + "00" * 127)
+    @example("CN=#048400000001" + "41")
+    @example("CN=#24800401410000")
+    @example("CN=#0484ffffffff41")
+    @example('CN="a,b"+O=a\\,C="b')
+    @example("CN=a\\\\,O=b")
+    def compare(text: str) -> None:
+        error = client.call("setACL", wire.set_acl("/nope", [(ALL, "x509", text)])).error
+        assert error == (NO_NODE if is_distinguished_name(text) else INVALID_ACL)
+
+    compare()
 
 
 # -- users who may do everything

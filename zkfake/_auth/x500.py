@@ -19,7 +19,7 @@ _KEYWORDS = frozenset(
     )
 )
 _BLANKS = "".join(map(chr, range(33)))  # what Java's String.trim() takes away
-_OID = re.compile(r"([0-9])(\.\d+)+")
+_OID = re.compile(r"[0-9]\d*(\.\d+)+")
 _HEX = "0123456789ABCDEFabcdef"
 _ESCAPABLE = ',=\n+<>#;\\"'
 _SEPARATORS = ",+;"
@@ -87,24 +87,38 @@ def _is_type(keyword: str) -> bool:
     number = keyword.removeprefix("OID.")
     if _OID.fullmatch(number) is None:
         return False
-    first, second = (int(part[:4]) for part in number.split(".")[:2])
+    # Four digits are enough to tell, and cost little.
+    first, second = (int(part.lstrip("0")[:4] or 0) for part in number.split(".")[:2])
     return (first < 2 and second < 40) or first == 2
 
 
 def _is_encoded(text: str) -> bool:
-    """One value in DER, written in hexadecimal digits."""
+    """One value in hexadecimal digits, encoded by BER: Java takes lengths that are longer than they
+    need to be, and values without a length, which end with two zeros. The outermost one has to be
+    constructed then, and its tag is one byte.
+    """
     if len(text) % 2 or not text or text.strip(_HEX):
         return False
     data = bytes.fromhex(text)
-    if len(data) < 2:
+    if data[0] & 0x1F == 0x1F or (data[1:2] == b"\x80" and not data[0] & 0x20):
         return False
-    length, at = data[1], 2
-    if length & 0x80:
-        size = length & 0x7F
-        length, at = int.from_bytes(data[2 : 2 + size], "big"), 2 + size
-        if not 1 <= size <= 4 or length < 0x80 or data[2] == 0:
-            return False  # not the shortest form
-    return len(data) - at == length
+    at = unended = 0
+    while at + 2 <= len(data):
+        length, at = data[at + 1], at + 2
+        if unended and data[at - 2 : at] == b"\0\0":
+            unended -= 1
+        elif length == 0x80:
+            unended += 1
+        elif length & 0x80:
+            size = length & 0x7F
+            if size > 4 or at + size > len(data):
+                return False
+            at += size + int.from_bytes(data[at : at + size], "big")
+        else:
+            at += length
+        if not unended:
+            break
+    return at > 0 and not unended and at == len(data)
 
 
 def _is_quoted(text: str) -> bool:
