@@ -14,6 +14,7 @@ from zkfake._protocol.records import Op
 from zkfake.history import (
     AtomicityBroken,
     Committed,
+    Connected,
     GuaranteeBroken,
     History,
     Reply,
@@ -79,6 +80,7 @@ def calm() -> History:
             three.get("/a")
         three.sync("/a")
         three.get_children("/queue")
+        two.sync("/a")
         sim.settle()
     return sim.history
 
@@ -217,6 +219,25 @@ def expires_at_once(entries: Entries) -> None:
     )
 
 
+def ends_what_lives(entries: Entries) -> None:
+    """A client comes back and is told that its session is over."""
+    (place,) = find(entries, Reply, client="one", operation="connect")
+    opened, given = entries[find(entries, Connected, client="one")[0]], entries[place]
+    session, password = given.frame[12:20], given.frame[20:40]
+    last = find(entries, Reply, client="one", operation="multi")[-1]
+    time, number = entries[last].time, 10_000
+    entries[last + 1 : last + 1] = [
+        opened._replace(time=time, connection=number),
+        Sent(time, "one", number, number, 0, "connect", (), bytes(20) + session + password),
+        given._replace(
+            time=time,
+            connection=number,
+            number=number,
+            frame=(36).to_bytes(4, "big") + bytes(16) + (16).to_bytes(4, "big") + bytes(16),
+        ),
+    ]
+
+
 def repeats_a_number(entries: Entries) -> None:
     places = [
         each
@@ -254,6 +275,7 @@ CHANGES: list[tuple[Callable[[Entries], None], str]] = [
     (tells_of_nothing, "watches are told"),
     (keeps_an_ephemeral, "ephemerals end with their session"),
     (expires_at_once, "not expired early"),
+    (ends_what_lives, "told of an end that was"),
     (repeats_a_number, "sequence numbers grow"),
     (syncs_by_itself, "sync is a barrier"),
     (elects_two, "one leader an epoch"),

@@ -38,6 +38,7 @@ def everything() -> History:
         sim.settle()
         with pytest.raises(ValueError, match="no"):
             sim.spawn(_fail).result()
+        sim.history.restored(sim.at(sim.replicas[0].zxid))
     return sim.history
 
 

@@ -30,6 +30,8 @@ class Past(Log):
         self._newest = 0
         self.on_append: Callable[[Transaction], None] | None = None
         """Called with each transaction once it is committed."""
+        self.on_mark: Callable[[Tree], None] | None = None
+        """Called with the tree where the log starts, or goes on after such a change."""
 
     def mark(self, tree: Tree) -> None:
         """Where the log starts, or goes on after a change that no transaction tells of. Cost: a
@@ -37,6 +39,8 @@ class Past(Log):
         """
         if self._complete:
             self._marks.append(tree.copy())
+        if self.on_mark is not None:
+            self.on_mark(tree)
 
     def append(self, transaction: Transaction) -> None:
         """One more is committed. Two leaders may find out about the same one: the former, from a

@@ -8,6 +8,7 @@ from zkfake._history.judges.claims import AtMost, Exclusive
 from zkfake._history.judges.facts import ClientsAgree
 from zkfake._history.judges.order import NeverBack, RepliesInOrder, WritesInOrder
 from zkfake._history.judges.sessions import (
+    EndsAreTrue,
     EphemeralsEnd,
     NotExpiredEarly,
     OneLeaderAnEpoch,
@@ -23,7 +24,7 @@ from zkfake._history.verdict import Verdict
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from zkfake._history.events import Committed, Event
+    from zkfake._history.events import Event, Logged
     from zkfake._history.judge import Judge
     from zkfake._history.promises import Promise
 
@@ -43,6 +44,7 @@ GUARANTEES: tuple[type[Judge], ...] = (
     WatchesAreTold,
     EphemeralsEnd,
     NotExpiredEarly,
+    EndsAreTrue,
     SequenceNumbersGrow,
     SyncIsABarrier,
     OneLeaderAnEpoch,
@@ -51,7 +53,7 @@ GUARANTEES: tuple[type[Judge], ...] = (
 
 
 def check(
-    entries: Iterable[Event | Committed],
+    entries: Iterable[Event | Logged],
     promises: Iterable[Promise] = (),
     *,
     has_log: bool,

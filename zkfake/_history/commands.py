@@ -16,7 +16,7 @@ from zkfake._history.storage import HistoryFileError, Lines
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from zkfake._history.events import Committed, Event
+    from zkfake._history.events import Event, Logged
     from zkfake._history.verdict import Verdict
 
 __all__ = ["add_parsers", "run"]
@@ -98,7 +98,7 @@ def run(options: argparse.Namespace, say: Callable[[str], object]) -> tuple[int,
 def _check(options: argparse.Namespace, say: Callable[[str], object]) -> tuple[int, str]:
     with Lines(options.file) as lines:
 
-        def entries() -> Iterator[Event | Committed]:
+        def entries() -> Iterator[Event | Logged]:
             try:
                 yield from lines
             except HistoryFileError as error:

@@ -13,6 +13,7 @@ from zkfake._history import shown
 
 if TYPE_CHECKING:
     from zkfake._database.log import Transaction
+    from zkfake._protocol.records import Acls
 
 __all__ = [
     "Claimed",
@@ -21,10 +22,12 @@ __all__ = [
     "Disconnected",
     "Event",
     "Fault",
+    "Logged",
     "Note",
     "Recorded",
     "Released",
     "Reply",
+    "Restored",
     "Scalar",
     "Sent",
     "ServerEvent",
@@ -214,6 +217,34 @@ class Committed(NamedTuple):
     def __repr__(self) -> str:
         return f"Committed({self.time!r}, {shown.transaction(self.transaction)})"
 
+
+class Kept(NamedTuple):
+    """A znode, as a state that was gone back to has it."""
+
+    path: str
+    data: bytes | None
+    acl: Acls
+    czxid: int
+    mzxid: int
+    version: int
+    owner: int
+
+
+class Restored(NamedTuple):
+    """A test went back to another state, which no transaction tells of. It stands in
+    `History.log`, too.
+    """
+
+    time: float
+    zxid: int
+    znodes: tuple[Kept, ...]
+
+    def __repr__(self) -> str:
+        return f"Restored({self.time!r}, zxid={self.zxid:#x}, {len(self.znodes)} znodes)"
+
+
+Logged = Committed | Restored
+"""What stands in `History.log`."""
 
 Event = (
     Claimed

@@ -15,9 +15,11 @@ if TYPE_CHECKING:
         Committed,
         Event,
         Fault,
+        Logged,
         Recorded,
         Released,
         Reply,
+        Restored,
         ServerEvent,
         WatchEvent,
     )
@@ -78,7 +80,7 @@ class Judge:
     def broken(
         self,
         text: str,
-        *evidence: Event | Committed | None,
+        *evidence: Event | Logged | None,
         error: type[GuaranteeBroken] | None = None,
     ) -> None:
         """A guarantee is broken, ``error`` where it is not the judge's own. ``evidence``: what
@@ -87,7 +89,7 @@ class Judge:
         if len(self.found) < _MOST_FINDINGS:
             self.found.append(self._finding(text, evidence, error or self.error))
 
-    def remark(self, text: str, *evidence: Event | Committed | None) -> None:
+    def remark(self, text: str, *evidence: Event | Logged | None) -> None:
         """Something is worth to be known."""
         if len(self.remarks) < _MOST_FINDINGS:
             self.remarks.append(self._finding(text, evidence, self.error))
@@ -95,7 +97,7 @@ class Judge:
     def _finding(
         self,
         text: str,
-        evidence: tuple[Event | Committed | None, ...],
+        evidence: tuple[Event | Logged | None, ...],
         error: type[GuaranteeBroken],
     ) -> Finding:
         events = {id(each): each for each in evidence if each is not None}
@@ -133,6 +135,9 @@ class Judge:
 
     def on_committed(self, entry: Committed, changes: list[Changed]) -> None:
         """The ensemble committed a transaction; ``changes`` are in `Reading.states` already."""
+
+    def on_restored(self, entry: Restored) -> None:
+        """A test went back to another state; it is in `Reading.states` already."""
 
     def on_server_event(self, event: ServerEvent) -> None:
         """A server did something."""

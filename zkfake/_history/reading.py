@@ -24,6 +24,7 @@ from zkfake._history.events import (
     Recorded,
     Released,
     Reply,
+    Restored,
     Sent,
     ServerEvent,
     WatchEvent,
@@ -36,7 +37,7 @@ from zkfake._protocol.records import Op, read_connect_request
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from zkfake._history.events import Event
+    from zkfake._history.events import Event, Logged
 
 __all__ = ["WRITES", "Connection", "Exchange", "Reading", "Session", "is_acknowledged"]
 
@@ -54,13 +55,14 @@ SESSIONS_KEPT = 10_000
 class Session:
     """One session, as its client knows it."""
 
-    __slots__ = ("client", "heard", "id", "seen", "seen_by", "sent", "timeout")
+    __slots__ = ("client", "heard", "id", "password", "seen", "seen_by", "sent", "timeout")
 
     def __init__(self, session_id: int, client: str) -> None:
         self.id = session_id
         self.client = client
         self.timeout = 0.0
         """Seconds."""
+        self.password: bytes | None = None
         self.seen = 0
         """The highest zxid of a reply to its client: what clients tell the next server. Of what
         events told them they say nothing.
@@ -134,9 +136,12 @@ class Reading:
         self.has_log = has_log
         self.complete = complete
         self.states = States(window)
-        self.connections: dict[tuple[str, int], Connection] = {}
+        self.connections: dict[int, Connection] = {}
+        """By their numbers: a client may be called by its session, before it has one."""
         self.sessions: dict[int, Session] = {}
         self.events = 0
+        self.time = 0.0
+        """Of the last event."""
         self.transactions = 0
         self.acknowledged = 0
         """The highest zxid of a write that was acknowledged to anybody."""
@@ -152,6 +157,7 @@ class Reading:
             Sent: self._sent,
             Reply: self._reply,
             Committed: self._committed,
+            Restored: self._restored,
             WatchEvent: self._watch_event,
             Connected: self._connected,
             Disconnected: self._disconnected,
@@ -166,17 +172,18 @@ class Reading:
         """``method`` is to hear of what the method of that name of a `Judge` hears of."""
         self._heard_by.setdefault(name, []).append(method)
 
-    def read(self, events: Iterable[Event | Committed]) -> None:
+    def read(self, events: Iterable[Event | Logged]) -> None:
         """All the rest of a history."""
         reads = self._reads
         for event in events:
             read = reads.get(type(event))
             if read is not None:
                 read(event)
-            if type(event) is Committed:
+            if type(event) in (Committed, Restored):
                 self.transactions += 1
             else:
                 self.events += 1
+                self.time = event.time
         self._tell("on_end")
 
     def _tell(self, name: str, *arguments: Any) -> None:
@@ -187,18 +194,18 @@ class Reading:
 
     def _connected(self, event: Connected) -> None:
         connection = Connection(event)
-        self.connections[event.client, event.connection] = connection
+        self.connections[event.connection] = connection
         self._tell("on_connected", connection)
 
     def _disconnected(self, event: Disconnected) -> None:
-        connection = self.connections.pop((event.client, event.connection), None)
+        connection = self.connections.pop(event.connection, None)
         if connection is not None:
             self._tell("on_disconnected", connection)
 
     # -- requests
 
     def _sent(self, event: Sent) -> None:
-        connection = self.connections.get((event.client, event.connection))
+        connection = self.connections.get(event.connection)
         if connection is None:
             return
         exchange = Exchange(event, connection, self.acknowledged, self.acknowledged_by)
@@ -208,7 +215,7 @@ class Reading:
         self._tell("on_sent", exchange)
 
     def _reply(self, event: Reply) -> None:
-        connection = self.connections.get((event.client, event.connection))
+        connection = self.connections.get(event.connection)
         if connection is None:
             return  # it came too late: nobody is there
         exchange = self._answered(connection, event)
@@ -245,6 +252,7 @@ class Reading:
         try:
             reader = Reader(event.frame, 8)
             timeout, session_id = reader.read_int(), reader.read_long()
+            password = reader.read_buffer()
         except JuteError:
             return  # a server that is read-only refuses in a form of its own
         if session_id:
@@ -254,7 +262,7 @@ class Reading:
                 if len(self.sessions) > SESSIONS_KEPT:
                     self._forget_a_session()
             connection.session = session
-            session.timeout = timeout / 1000
+            session.timeout, session.password = timeout / 1000, password
             if self.has_log:
                 session.sent.extend(
                     each for each in connection.pending if each.sent.operation in WRITES
@@ -269,7 +277,7 @@ class Reading:
                 return
 
     def _watch_event(self, event: WatchEvent) -> None:
-        connection = self.connections.get((event.client, event.connection))
+        connection = self.connections.get(event.connection)
         if connection is not None:
             self._tell("on_watch_event", connection, event)
             self._saw(connection, event)
@@ -279,6 +287,10 @@ class Reading:
     def _committed(self, entry: Committed) -> None:
         changes = self.states.apply(entry)
         self._tell("on_committed", entry, changes)
+
+    def _restored(self, entry: Restored) -> None:
+        self.states.restart(entry)
+        self._tell("on_restored", entry)
 
     def _server_event(self, event: ServerEvent) -> None:
         name, server = event.name, event.server

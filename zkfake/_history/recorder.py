@@ -21,9 +21,12 @@ from zkfake._history.events import (
     Claimed,
     Committed,
     Event,
+    Kept,
+    Logged,
     Note,
     Recorded,
     Released,
+    Restored,
     Scalar,
 )
 from zkfake._history.storage import HistoryFileError, Lines, save
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from zkfake._database.log import Transaction
+    from zkfake._database.tree import Tree
     from zkfake._history.promises import Promise
     from zkfake._history.verdict import Verdict
 
@@ -73,7 +77,7 @@ class History(Sequence[Any]):
         self._claims = 0
         self._clock = clock
         self._task = task
-        self.log: list[Committed] | None = None
+        self.log: list[Logged] | None = None
         """What was committed, in order; ``None`` where nobody could record it, as with a live
         server.
         """
@@ -124,9 +128,18 @@ class History(Sequence[Any]):
     def committed(self, transaction: Transaction) -> None:
         """The ensemble has committed its next transaction."""
         if self.log is not None:
-            self.add_committed(Committed(self._clock(), transaction))
+            self.add_logged(Committed(self._clock(), transaction))
 
-    def add_committed(self, entry: Committed) -> None:
+    def restored(self, tree: Tree) -> None:
+        """The ensemble goes on from ``tree``."""
+        if self.log is not None and tree.zxid:
+            znodes = tuple(
+                Kept(path, each.data, each.acl, each.czxid, each.mzxid, each.version, each.owner)
+                for path, each in tree.nodes.items()
+            )
+            self.add_logged(Restored(self._clock(), tree.zxid, znodes))
+
+    def add_logged(self, entry: Logged) -> None:
         """The next entry of the log, at this place of the history."""
         if self.log is None:
             self.log = []
@@ -166,7 +179,7 @@ class History(Sequence[Any]):
         """The events of one kind, in order."""
         return [event for event in self._events if isinstance(event, kind)]
 
-    def in_order(self) -> Iterator[Event | Committed]:
+    def in_order(self) -> Iterator[Event | Logged]:
         """The events and the entries of the log, as they happened. Cost: linear."""
         events, start = self._events, 0
         for entry, place in zip(self.log or (), self._places, strict=True):
@@ -199,8 +212,8 @@ class History(Sequence[Any]):
                 history.log = []
             try:
                 for entry in lines:
-                    if isinstance(entry, Committed):
-                        history.add_committed(entry)
+                    if isinstance(entry, (Committed, Restored)):
+                        history.add_logged(entry)
                     else:
                         history.append(entry)
             except HistoryFileError as error:

@@ -17,7 +17,7 @@ from zkfake._database.paths import split
 from zkfake._protocol.records import Acls, EventType
 
 if TYPE_CHECKING:
-    from zkfake._history.events import Committed
+    from zkfake._history.events import Committed, Logged, Restored
 
 __all__ = ["CHILD", "DATA", "FORGOTTEN", "Changed", "States", "Version", "is_judged"]
 
@@ -37,7 +37,7 @@ class Version(NamedTuple):
     owner: int
     readable: bool
     type: EventType | None
-    entry: Committed | None
+    entry: Logged | None
 
 
 class Changed(NamedTuple):
@@ -48,7 +48,7 @@ class Changed(NamedTuple):
     zxid: int
     type: EventType
     hidden: bool
-    entry: Committed | None
+    entry: Logged | None
 
 
 class _Forgotten:
@@ -67,7 +67,7 @@ class _Children:
 
     def __init__(self) -> None:
         self.names: set[str] = set()
-        self.changes: deque[tuple[int, str, bool, bool, Committed]] = deque()
+        self.changes: deque[tuple[int, str, bool, bool, Logged]] = deque()
         """zxid, name, whether it was added, whether it is hidden from some, and the entry."""
         self.last = 0
         """The zxid of the last change that was forgotten."""
@@ -82,12 +82,12 @@ class States:
         self._versions: dict[str, list[Version]] = {"/": [_ROOT]}
         self._children: dict[str, _Children] = {"/": _Children()}
         self._touched: deque[tuple[int, tuple[str, ...]]] = deque()
-        self._entries: dict[int, Committed] = {}
+        self._entries: dict[int, Logged] = {}
         self.horizon = 0
         """States before it are forgotten."""
         self.last = 0
         """The zxid of the last transaction."""
-        self.last_entry: Committed | None = None
+        self.last_entry: Logged | None = None
 
     def apply(self, entry: Committed) -> list[Changed]:
         """The next transaction. What watchers are told of it, in order."""
@@ -113,7 +113,27 @@ class States:
             self._forget()
         return changes
 
-    def entry(self, zxid: int) -> Committed | None:
+    def restart(self, entry: Restored) -> None:
+        """The state is another one from here on; what was before is forgotten."""
+        zxid = self.horizon = self.last = entry.zxid
+        self.last_entry = self._entries[zxid] = entry
+        self._versions = {"/": [_ROOT._replace(zxid=zxid)]}
+        self._children = {"/": _Children()}
+        self._touched.clear()
+        for path, data, acl, czxid, mzxid, version, owner in entry.znodes:
+            if path == "/" or not is_judged(path):
+                continue
+            parent, name = split(path)
+            readable = _is_readable(acl)
+            self._put(
+                path,
+                Version(zxid, True, data, czxid, mzxid, version, owner, readable, None, entry),
+            )
+            children = self._children.setdefault(parent, _Children())
+            children.names.add(name)
+            children.last = zxid
+
+    def entry(self, zxid: int) -> Logged | None:
         """The transaction with this zxid, within the window."""
         return self._entries.get(zxid)
 
@@ -261,7 +281,7 @@ class States:
                 return when
         return children.last
 
-    def last_child_change(self, path: str, zxid: int) -> Committed | None:
+    def last_child_change(self, path: str, zxid: int) -> Logged | None:
         """What changed the children last, up to ``zxid``, within the window."""
         children = self._children.get(path)
         for when, _, _, _, entry in reversed(children.changes if children else ()):

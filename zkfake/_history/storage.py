@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from zkfake._database.log import Check, Create, Delete, SetAcl, SetData, Transaction
 from zkfake._history import events
+from zkfake._history.events import Kept
 from zkfake._protocol.records import Acl, Code, Op
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from zkfake._history.events import Committed, Event
+    from zkfake._history.events import Event, Logged
 
 __all__ = ["FORM", "HistoryFileError", "Lines", "save"]
 
@@ -40,7 +41,7 @@ class HistoryFileError(ValueError):
     """A file is no history, or not one of this version."""
 
 
-def save(path: str | PathLike[str], entries: Iterable[Event | Committed], has_log: bool) -> None:
+def save(path: str | PathLike[str], entries: Iterable[Event | Logged], has_log: bool) -> None:
     """Write a history. Raises `OSError`."""
     with open(path, "w", encoding="utf-8", newline="\n") as file:
         count = 0
@@ -85,7 +86,7 @@ class Lines:
             )
         return bool(has_log)
 
-    def __iter__(self) -> Iterator[Event | Committed]:
+    def __iter__(self) -> Iterator[Event | Logged]:
         count = 0
         lines = enumerate(self._file, 2)
         while True:
@@ -218,6 +219,21 @@ def _transaction(value: Any) -> Transaction:
     )
 
 
+def _znodes(value: Any) -> tuple[Kept, ...]:
+    return tuple(
+        Kept(
+            _text(path),
+            _bytes_or_none(data),
+            _acls(acl),
+            _int(czxid),
+            _int(mzxid),
+            _int(version),
+            _int(owner),
+        )
+        for path, data, acl, czxid, mzxid, version, owner in value
+    )
+
+
 _FIELDS: dict[str, Callable[[Any], Any]] = {
     "time": _time,
     "number": _int,
@@ -233,6 +249,7 @@ _FIELDS: dict[str, Callable[[Any], Any]] = {
     "key": _scalar,
     "value": _scalar,
     "transaction": _transaction,
+    "znodes": _znodes,
 }
 """How a field is read, by its name; any other one is text."""
 

@@ -23,10 +23,12 @@ from zkfake._history.events import (
     Disconnected,
     Event,
     Fault,
+    Logged,
     Note,
     Recorded,
     Released,
     Reply,
+    Restored,
     Sent,
     ServerEvent,
     StateChange,
@@ -51,7 +53,7 @@ _LONGEST = 118
 """Characters of a line."""
 
 
-def story(entries: Iterable[Event | Committed], verdict: Verdict, lines: int = LINES) -> str:
+def story(entries: Iterable[Event | Logged], verdict: Verdict, lines: int = LINES) -> str:
     """The story of the first finding. Cost: linear in the history."""
     if not verdict.broken:
         return f"Nothing is broken in {verdict.events} events."
@@ -74,10 +76,10 @@ def _wrapped(text: str) -> list[str]:
 class _Story:
     """What is told of one finding."""
 
-    def __init__(self, entries: list[Event | Committed], finding: Finding) -> None:
+    def __init__(self, entries: list[Event | Logged], finding: Finding) -> None:
         self._entries = entries
         self._evidence = {id(event) for event in finding.evidence}
-        self._servers: dict[tuple[str, int], int] = {}
+        self._servers: dict[int, int] = {}
         self._clients: dict[int, str] = {}
         self._sessions_of: dict[str, set[int]] = {}
         self._paths: set[str] = set()
@@ -94,14 +96,14 @@ class _Story:
         """Who is who: connections and sessions of the whole history."""
         for event in self._entries:
             if isinstance(event, Connected):
-                self._servers[event.client, event.connection] = event.server
+                self._servers[event.connection] = event.server
             elif isinstance(event, Reply) and event.operation == "connect":
                 session = int.from_bytes(event.frame[12:20], "big", signed=True)
                 if session:
                     self._clients[session] = event.client
                     self._sessions_of.setdefault(event.client, set()).add(session)
 
-    def _involve(self, event: Event | Committed) -> None:
+    def _involve(self, event: Event | Logged) -> None:
         if isinstance(event, (Sent, Reply)):
             self._who.add(event.client)
             self._paths.update(event.paths)
@@ -120,7 +122,7 @@ class _Story:
 
     # -- what is told
 
-    def _weight(self, event: Event | Committed) -> int:
+    def _weight(self, event: Event | Logged) -> int:
         """How much it matters; 0 for what does not."""
         if id(event) in self._evidence:
             return 100
@@ -129,7 +131,7 @@ class _Story:
             return 10
         return weight
 
-    def _own_weight(self, event: Event | Committed) -> int:
+    def _own_weight(self, event: Event | Logged) -> int:
         if isinstance(event, (Claimed, Released, Recorded)):
             return 70 if event.name in self._names else 0
         if isinstance(event, Committed):
@@ -138,6 +140,8 @@ class _Story:
             return 45 if any(name in event.text for name in self._who) else 30
         if isinstance(event, ServerEvent):
             return self._weight_of_server(event)
+        if isinstance(event, Restored):
+            return 60
         if isinstance(event, (Note, TaskEnded)):
             return 15
         if event.client not in self._who:
@@ -184,7 +188,7 @@ class _Story:
         )
         return [self._line(entries[place]) for _, place in chosen]
 
-    def _line(self, event: Event | Committed) -> str:
+    def _line(self, event: Event | Logged) -> str:
         who, what = self._words[type(event)](self, event)
         mark = ">" if id(event) in self._evidence else " "
         line = f"{mark} {event.time:10.3f}  {who:<10} {what}"
@@ -193,7 +197,7 @@ class _Story:
     # -- in words
 
     def _server(self, event: Any) -> str:
-        server = self._servers.get((event.client, event.connection))
+        server = self._servers.get(event.connection)
         return "a server" if server is None else f"server {server}"
 
     def _sent(self, event: Sent) -> tuple[str, str]:
@@ -217,6 +221,9 @@ class _Story:
         client = self._clients.get(done.session_id)
         whose = f", for {client}" if client else ""
         return "ensemble", f"commits {done.zxid:#x}: {shown.outcome(done)}{whose}"
+
+    def _restored(self, event: Restored) -> tuple[str, str]:
+        return "ensemble", f"goes back to another state, at {event.zxid:#x}"
 
     def _connected(self, event: Connected) -> tuple[str, str]:
         return event.client, f"connects to server {event.server}"
@@ -264,6 +271,7 @@ class _Story:
         Recorded: _recorded,
         Released: _released,
         Reply: _reply,
+        Restored: _restored,
         Sent: _sent,
         ServerEvent: _server_event,
         StateChange: _state_change,

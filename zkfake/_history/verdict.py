@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from zkfake._history.errors import GuaranteeBroken
-    from zkfake._history.events import Committed, Event
+    from zkfake._history.events import Event, Logged
 
 __all__ = ["MOST_EVIDENCE", "Checked", "Finding", "Verdict"]
 
@@ -23,7 +23,7 @@ class Finding:
     promise: str
     """What it found broken, in a sentence."""
     text: str
-    evidence: tuple[Event | Committed, ...]
+    evidence: tuple[Event | Logged, ...]
     error: type[GuaranteeBroken]
 
     def __str__(self) -> str:

@@ -14,7 +14,7 @@ from zkfake._history.errors import PromiseBroken
 from zkfake._history.judge import Judge
 
 if TYPE_CHECKING:
-    from zkfake._history.events import Claimed, Committed, Released
+    from zkfake._history.events import Claimed, Logged, Released
 
 __all__ = ["AtMost", "Exclusive"]
 
@@ -24,7 +24,7 @@ NO_LOG = "whether claims at one time were good: that takes the log of what was c
 class _Claim:
     __slots__ = ("by", "czxid", "made")
 
-    def __init__(self, by: Claimed, czxid: int, made: Committed | None) -> None:
+    def __init__(self, by: Claimed, czxid: int, made: Logged | None) -> None:
         self.by = by
         self.czxid = czxid
         """Of its znode; 0 where there was none."""
@@ -76,7 +76,7 @@ class AtMost(Judge):
         lost = [claim for claim in held if self._good and not self._is_good(claim)]
         good = [claim for claim in held if claim not in lost]
         text = ", ".join(f"{claim.by.task}{' (lost)' if claim in lost else ''}" for claim in held)
-        evidence: list[Claimed | Committed | None] = []
+        evidence: list[Claimed | Logged | None] = []
         for claim in [*good, *lost][-3:]:
             evidence += [claim.made, claim.by]
             if claim in lost and claim.by.znode is not None:

@@ -22,11 +22,12 @@ from zkfake._history.states import Version
 from zkfake._protocol.records import Op
 
 if TYPE_CHECKING:
-    from zkfake._history.events import Committed, Fault, ServerEvent
+    from zkfake._history.events import Committed, Fault, Logged, Restored, ServerEvent
     from zkfake._history.reading import Connection, Exchange
     from zkfake._history.states import Changed
 
 __all__ = [
+    "EndsAreTrue",
     "EphemeralsEnd",
     "NotExpiredEarly",
     "OneLeaderAnEpoch",
@@ -57,7 +58,7 @@ class EphemeralsEnd(Judge):
 
     def __init__(self) -> None:
         super().__init__()
-        self._owned: dict[int, dict[str, Committed]] = {}
+        self._owned: dict[int, dict[str, Logged]] = {}
         self._owners: dict[str, int] = {}
         self._closed: dict[int, Committed | Reply] = {}
 
@@ -88,6 +89,14 @@ class EphemeralsEnd(Judge):
                     made,
                     entry,
                 )
+
+    def on_restored(self, entry: Restored) -> None:
+        self._owned.clear()
+        self._owners.clear()
+        for node in entry.znodes:
+            if node.owner:
+                self._owned.setdefault(node.owner, {})[node.path] = entry
+                self._owners[node.path] = node.owner
 
     def _close(self, session_id: int, by: Committed | Reply) -> None:
         self._closed[session_id] = by
@@ -183,6 +192,55 @@ class NotExpiredEarly(Judge):
             )
 
 
+class EndsAreTrue(Judge):
+    """A client is told that its session is over only where it is.
+
+    Checked against the log: of clients that came with the right password to a server of the newest
+    leader, unless the history ends so soon that the end may not be committed yet.
+    """
+
+    name = "told of an end that was"
+    error = ExpiryBroken
+    needs_log = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._refused: dict[int, tuple[Exchange, Reply, float]] = {}
+        self._closed: dict[int, None] = {}
+
+    def on_handshake(
+        self, connection: Connection, exchange: Exchange, reply: Reply, session_id: int
+    ) -> None:
+        asked, reading = exchange.record, self.reading
+        if session_id or asked is None or not asked.session_id:
+            return
+        session = reading.sessions.get(asked.session_id)
+        current = reading.epochs.get(connection.server, 0) == reading.epoch
+        if session is None or session.password != asked.password or not current:
+            return
+        self.times += 1
+        if session.id not in self._closed:
+            self._refused.setdefault(session.id, (exchange, reply, session.timeout))
+
+    def on_committed(self, entry: Committed, changes: list[Changed]) -> None:
+        done = entry.transaction
+        if done.op is Op.CLOSE_SESSION:
+            self._refused.pop(done.session_id, None)
+            self._closed[done.session_id] = None
+            if len(self._closed) > KEPT:
+                del self._closed[next(iter(self._closed))]
+
+    def on_end(self) -> None:
+        for session_id, (exchange, reply, timeout) in self._refused.items():
+            if reply.time + timeout < self.reading.time:
+                self.broken(
+                    f"{reply.client} was told by server {exchange.connection.server} that its "
+                    f"session {session_id:#x} is over, and nobody ended it",
+                    exchange.sent,
+                    reply,
+                )
+
+
 class SyncIsABarrier(Judge):
     """Behind a ``sync`` a client sees everything that was committed when it asked for it.
 
@@ -196,7 +254,7 @@ class SyncIsABarrier(Judge):
 
     def __init__(self) -> None:
         super().__init__()
-        self._asked: dict[Exchange, tuple[int, Committed | None]] = {}
+        self._asked: dict[Exchange, tuple[int, Logged | None]] = {}
         self._epochs: dict[Connection, int] = {}
 
     def on_connected(self, connection: Connection) -> None:
@@ -267,6 +325,9 @@ class SequenceNumbersGrow(Judge):
                 self.undecided(NO_PARENT)
                 continue
             self._look(key, int(number), reply)
+
+    def on_restored(self, entry: Restored) -> None:
+        self._last.clear()  # the counts may have gone back
 
     def _look(self, key: tuple[str, int], number: int, reply: Reply) -> None:
         self.times += 1

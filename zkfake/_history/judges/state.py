@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from zkfake._database.log import Create, SetData
+from zkfake._database.log import Create, SetData, Transaction
 from zkfake._history import shown
 from zkfake._history.errors import (
     AtomicityBroken,
@@ -20,8 +20,7 @@ from zkfake._protocol.operations import OPERATIONS
 from zkfake._protocol.records import CREATE_FLAGS, Code, Op
 
 if TYPE_CHECKING:
-    from zkfake._database.log import Transaction
-    from zkfake._history.events import Committed, Reply
+    from zkfake._history.events import Committed, Logged, Reply
     from zkfake._history.reading import Exchange, Session
     from zkfake._history.states import Changed
 
@@ -103,7 +102,7 @@ class StatesAreTrue(Judge):
     def _wrong(self, exchange: Exchange, reply: Reply, expected: Version | None, text: str) -> None:
         self._report(exchange, reply, None if expected is None else expected.entry, text)
 
-    def _report(self, exchange: Exchange, reply: Reply, entry: Committed | None, text: str) -> None:
+    def _report(self, exchange: Exchange, reply: Reply, entry: Logged | None, text: str) -> None:
         path = reply.paths[0] or "/"
         self.broken(
             f"{reply.client} was shown {path} on server {exchange.connection.server} as of "
@@ -115,8 +114,9 @@ class StatesAreTrue(Judge):
         )
 
 
-def _broken_by(entry: Committed | None) -> type[GuaranteeBroken]:
-    if entry is not None and len(entry.transaction.operations) > 1:
+def _broken_by(entry: Logged | None) -> type[GuaranteeBroken]:
+    transaction = getattr(entry, "transaction", None)
+    if transaction is not None and len(transaction.operations) > 1:
         return AtomicityBroken
     return SingleSystemImageBroken if entry is None else ReliabilityBroken
 
@@ -162,7 +162,7 @@ class Acknowledged(Judge):
                 )
             return
         self.times += 1
-        done = entry.transaction
+        done = getattr(entry, "transaction", _NOTHING)
         own = session is not None and done.session_id == session.id
         if failed:
             if (
@@ -189,6 +189,9 @@ class Acknowledged(Judge):
                 error=AtomicityBroken if reply.operation == "multi" and own else None,
             )
 
+
+_NOTHING = Transaction(0, 0, 0, Op.ERROR)
+"""What stands at a zxid where a test went back to another state."""
 
 _OF_SESSIONS = (Op.CREATE_SESSION, Op.CLOSE_SESSION)
 

@@ -13,7 +13,7 @@ from zkfake._history.states import CHILD, DATA, FORGOTTEN, Changed, Version, is_
 from zkfake._protocol.records import Code
 
 if TYPE_CHECKING:
-    from zkfake._history.events import Committed, Event, Reply, Sent, WatchEvent
+    from zkfake._history.events import Committed, Event, Reply, Restored, Sent, WatchEvent
     from zkfake._history.reading import Connection, Exchange
 
 __all__ = ["WatchesAreTold"]
@@ -30,7 +30,7 @@ _TABLES: dict[str, tuple[str, ...]] = {
     "DELETED": (DATA, CHILD),
 }
 
-MODES = "watches of a connection that has persistent ones, too"
+MODES = "watches of a connection that has persistent ones, or that saw a test go back to a state"
 HIDDEN = "an event of a znode that not everybody may read"
 
 
@@ -209,6 +209,10 @@ class WatchesAreTold(Judge):
     def on_committed(self, entry: Committed, changes: list[Changed]) -> None:
         for change in changes:
             self._changed(change)
+
+    def on_restored(self, entry: Restored) -> None:
+        for watches in self._of.values():
+            watches.judged = False
 
     def _changed(self, change: Changed) -> None:
         paths = (change.path, "") if change.path == "/" else (change.path,)
