@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from contextlib import ExitStack, closing, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -91,7 +91,8 @@ class ServerFactory:
         self._exits.callback(pool.lent.remove, server)
         if load:
             pool.load(server, load)
-        return server
+        # What a live server lacks of the fake's faults raises an error that says so.
+        return cast("OwnServer", server)
 
     def close(self) -> None:
         """End every server."""
@@ -116,10 +117,15 @@ class ClientFactory:
         self._exits = ExitStack()
 
     @classmethod
-    def below(cls, path: str, server: ZooKeeperServer, run: Run) -> ClientFactory:
-        """Makes clients whose chroot is ``path``, on a server that the run shares."""
+    def below(
+        cls, path: str, server: ZooKeeperServer, run: Run, *, direct: bool = False
+    ) -> ClientFactory:
+        """Makes clients whose chroot is ``path``, on a server that the run shares. ``direct``: past
+        the proxy that a live server may have at present.
+        """
         pool = run.pool
-        return cls(server.hosts + path, lambda: pool.trouble(server), pool.requests)
+        hosts = server.direct_hosts if direct else server.hosts
+        return cls(hosts + path, lambda: pool.trouble(server), pool.requests)
 
     def __call__(self, *, start: bool = True, **arguments: Any) -> KazooClient:
         """A `kazoo.client.KazooClient` with these arguments, started unless ``start`` is false.

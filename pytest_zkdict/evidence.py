@@ -14,10 +14,10 @@ from __future__ import annotations
 import contextlib
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from pytest_zkdict.admin import Admin, Znode
-from pytest_zkdict.live import LiveZooKeeper, four_letter_word
+from pytest_zkdict.live import LiveZooKeeper, Proxied, four_letter_word
 from pytest_zkdict.servers import ExternalServer, FakeServer
 from zkfake._protocol.records import ZooKeeperError
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
     from pytest_zkdict.pool import ServerPool
-    from pytest_zkdict.servers import ZooKeeperServer
+    from pytest_zkdict.servers import OwnServer, ZooKeeperServer
 
 __all__ = ["Witness", "witnesses"]
 
@@ -72,6 +72,9 @@ class Witness:
         if isinstance(self.server, LiveZooKeeper):
             parts.append(("log since the test began", self._log))
         text = ["it does not answer"] if answers is None else []
+        faults = _guarded(self._faults)
+        if faults:
+            text += ["faults:", *(f"  {line}" for line in faults)]
         for title, make in parts:
             lines = _guarded(make)
             text.append(f"{title}:{'' if lines else ' none'}")
@@ -80,12 +83,18 @@ class Witness:
                 text.append("  ...")
         return "\n".join(text)
 
+    def _faults(self) -> list[str]:
+        server = self.server
+        if isinstance(server, Proxied) and not server.has_faults:
+            return []
+        return [repr(outage) for outage in cast("OwnServer", server).faults.outages]
+
     # -- asking
 
     @property
     def _hosts(self) -> list[tuple[str, int]]:
         found = []
-        for each in self.server.hosts.partition("/")[0].split(","):
+        for each in self.server.direct_hosts.partition("/")[0].split(","):
             host, _, port = each.rpartition(":")
             found.append((host.strip("[]"), int(port)))
         return found
@@ -99,9 +108,13 @@ class Witness:
         return answers
 
     def _serves(self) -> bool:
+        if isinstance(self.server, FakeServer):
+            return any(member.mode is not None for member in self.server.members)
         return any("Mode:" in answer for answer in self._ask("srvr"))
 
     def _words(self) -> dict[str, list[str]]:
+        if isinstance(self.server, FakeServer):
+            return {}  # one looks into it: a fault of the test may keep its sockets from answering
         return {word: self._ask(word) for word in ("cons", "dump", "wchp")}
 
     def _is_ours(self, path: str) -> bool:
@@ -127,7 +140,7 @@ class Witness:
             with self.admin.another(_PATIENCE) as admin:
                 found = self._walk(admin)
         else:
-            with Admin(self.server.hosts, patience=_PATIENCE) as admin:
+            with Admin(self.server.direct_hosts, patience=_PATIENCE) as admin:
                 found = self._walk(admin)
         return [f"{self._short(path)}  {_shown(node)}" for path, node in found]
 
@@ -156,9 +169,26 @@ class Witness:
             waiting += [below + name for name in sorted(children, reverse=True)]
         return found
 
-    # -- sessions and watches, from four-letter words: they read alike on both
+    # -- sessions and watches, of a live server from four-letter words: they read alike on both
+
+    def _sessions_of_fake(self, server: FakeServer) -> list[str]:
+        peers = {view.session_id: view.address for view in server.connections}
+        lines = []
+        for session in server.sessions:
+            paths = [path for path in session.ephemerals if self._is_ours(path)]
+            shown = ", ".join(map(self._short, paths[:5])) or "none"
+            if session.id in peers:
+                lines.append(
+                    f"{_id(session.id)} of {peers[session.id]}, timeout "
+                    f"{session.timeout / 1000:g} s, ephemerals: {shown}"
+                )
+            elif paths:
+                lines.append(f"{_id(session.id)}, not connected, ephemerals: {shown}")
+        return lines
 
     def _sessions(self, answers: dict[str, list[str]]) -> list[str]:
+        if isinstance(self.server, FakeServer):
+            return self._sessions_of_fake(self.server)
         ephemerals = _by_session(answers["dump"])
         watched = {session for _, session in _watch_pairs(answers["wchp"])}
         lines = []

@@ -115,7 +115,11 @@ def client(
             run = Run.of(request.config)
             where = request.getfixturevalue(server)
             path = exits.enter_context(run.chroot(request.node, where, load))
-            clients = exits.enter_context(closing(ClientFactory.below(path, where, run)))
+            # One that outlives the test must not be connected through the test's proxy.
+            direct = scope != "function"
+            clients = exits.enter_context(
+                closing(ClientFactory.below(path, where, run, direct=direct))
+            )
             with made_by(f"the fixture {request.fixturename}, of factories.client"):
                 made = clients(**arguments)
             if scope != "function":

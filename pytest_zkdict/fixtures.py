@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pytest_zkdict.clients import ClientFactory, DictFactory, ServerFactory
     from pytest_zkdict.live import LiveZooKeeper
     from pytest_zkdict.run import Target
-    from pytest_zkdict.servers import ExternalServer, FakeServer, ZooKeeperServer
+    from pytest_zkdict.servers import ExternalServer, FakeServer, OwnServer, ZooKeeperServer
     from zkdict import ZooKeeperDict
     from zkdict.aio import AsyncZooKeeperDict
     from zkfake import Faults
@@ -55,7 +55,7 @@ __all__ = [
 FAILED = pytest.StashKey[BaseException]()
 
 #: Fixtures that only one backend has.
-ONLY_ON = {"zk_fake": "fake", "zk_faults": "fake", "zk_live": "live"}
+ONLY_ON = {"zk_fake": "fake", "zk_live": "live"}
 
 
 @pytest.fixture(scope="session")
@@ -69,7 +69,7 @@ def _zk_target(request: pytest.FixtureRequest) -> Target:
 def _zk_isolation(request: pytest.FixtureRequest) -> Iterator[None]:
     """Puts the run's servers back after the test; see `pytest_zkdict.isolation`."""
     run = Run.of(request.config)
-    run.isolation.begin(request.node)
+    run.isolation.begin(request.node, faults="zk_faults" in request.fixturenames)
     run.item = request.node
     yield
     run.item = None
@@ -116,12 +116,19 @@ def zk_live(zk_server: ZooKeeperServer) -> LiveZooKeeper | ExternalServer:
 
 
 @pytest.fixture
-def zk_faults(zk_fake: FakeServer) -> Faults:
+def zk_faults(
+    zk_server: ZooKeeperServer, _zk_isolation: None, request: pytest.FixtureRequest
+) -> Faults:
     """What can be done to `zk_server`, its clients and their connections: `zkfake.Faults`.
 
-    Every fault is healed after the test. The test runs on the fake only.
+    On live they are a `pytest_zkdict.live.faults.LiveFaults`: a proxy is in front of the server for
+    as long as the test lasts, and what no real server can do raises `AttributeError`. Every fault
+    is healed after the test.
     """
-    return zk_fake.faults
+    run = Run.of(request.config)
+    # A test that asks for it by `request.getfixturevalue` only has its proxy from now on.
+    run.started_or_skipped(run.pool.offer_faults)
+    return cast("OwnServer", zk_server).faults
 
 
 @pytest.fixture

@@ -54,15 +54,15 @@ class Isolation:
 
     # -- a test
 
-    def begin(self, test: pytest.Item) -> None:
-        """A test begins, and every fixture of a wider scope is there."""
+    def begin(self, test: pytest.Item, *, faults: bool) -> None:
+        """A test begins, and every fixture of a wider scope is there. ``faults``: it wants them."""
         for held in self._pool.held:
             held.recover()
             if held.dead is not None:
                 pytest.fail(held.dead, pytrace=False)
             while held.noticed:
                 test.warn(ZooKeeperServerWarning(f"before this test, {held.noticed.pop()}"))
-        self._pool.begin_test()
+        self._pool.begin_test(faults)
         self.adopt()
 
     def adopt(self) -> None:
@@ -76,6 +76,7 @@ class Isolation:
         """A test has ended, with all of its fixtures. Fails where something went wrong."""
         troubles: list[str] = []
         for held in self._pool.held:
+            held.end_faults()
             held.recover()
             troubles += held.noticed
             held.noticed.clear()

@@ -131,6 +131,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         run.pool.requests.begin()  # a server may fail to start before the test's own fixtures begin
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """Faults end before the first fixture does: clients stop, and znodes go, without them."""
+    run = Run.of(item.config)
+    if run.started:
+        run.pool.heal()
+
+
 def _isolate(item: Any) -> None:
     """Have `_zk_isolation` begin after all fixtures of a wider scope, and end after all others."""
     names, definitions = item.fixturenames, item._fixtureinfo.name2fixturedefs  # noqa: SLF001

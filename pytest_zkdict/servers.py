@@ -11,18 +11,19 @@ import socket
 import struct
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
-from pytest_zkdict.live import MAX_SESSION_TIMEOUT, TICK_TIME, four_letter_word
+from pytest_zkdict.live import MAX_SESSION_TIMEOUT, TICK_TIME, Proxied, four_letter_word, is_whole
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Mapping
 
+    from pytest_zkdict.live.faults import ExternalFaults  # noqa: F401  # in quotes below
     from zkfake import FakeZooKeeper, Member, Snapshot
     from zkfake._control.views import ConnectionView, SessionView, WatchView, ZnodeView
     from zkfake._realtime.faults import Faults
+    from zkfake.proxy import ZooKeeperProxy
 
 __all__ = ["Backend", "ExternalServer", "FakeServer", "OwnServer", "ZooKeeperServer"]
 
@@ -42,7 +43,14 @@ class ZooKeeperServer(Protocol):
 
     @property
     def hosts(self) -> str:
-        """The connect string, without a chroot: ``"127.0.0.1:40001"``."""
+        """The connect string, without a chroot: ``"127.0.0.1:40001"``. While a live server has
+        faults it leads through a proxy.
+        """
+        ...
+
+    @property
+    def direct_hosts(self) -> str:
+        """The connect string that leads past a proxy."""
         ...
 
     @property
@@ -66,9 +74,8 @@ class OwnServer(ZooKeeperServer, Protocol):
 
     @property
     def faults(self) -> Faults:
-        """What can be done to this server, its clients and their connections.
-
-        The fake has them. Raises `AttributeError` on live.
+        """What can be done to this server, its clients and their connections: on live, by a proxy
+        and to the servers' processes. Raises `AttributeError` for what only the fake can do.
         """
         ...
 
@@ -108,6 +115,7 @@ class FakeServer:
         self._fake.start()
         self._faults_used = False
         self.hosts: str = self._fake.hosts
+        self.direct_hosts: str = self.hosts
 
     @staticmethod
     def _completed(settings: Mapping[str, object] | None) -> dict[str, object]:
@@ -256,15 +264,19 @@ class FakeServer:
 
     # -- between two tests
 
-    def put_back(self) -> None:
-        """Heals every fault, starts what is stopped, takes lags and freezes away, and waits for a
-        leader.
-
-        Raises `RuntimeError` where none is elected in `_ELECTION` seconds.
-        """
+    def heal(self) -> None:
+        """Heals every fault."""
         if self._faults_used:
             self._faults_used = False
             self._fake.faults.heal()
+
+    def put_back(self) -> None:
+        """Heals every fault, starts what is stopped, takes lags and freezes away, and waits for a
+        leader that has all others in sync.
+
+        Raises `RuntimeError` where there is none in `_ELECTION` seconds.
+        """
+        self.heal()
         for member in self._fake.members:
             if not member.removed:
                 member.start()
@@ -272,10 +284,12 @@ class FakeServer:
                 member.lag = 0
             while member.frozen:
                 member.unfreeze()
+        members = [member for member in self._fake.members if not member.removed]
         deadline = time.monotonic() + _ELECTION
-        while not self.writable:
+        while not (self.writable and (len(members) == 1 or is_whole(members))):
             if time.monotonic() > deadline:
-                raise RuntimeError(f"the fake server at {self.hosts} has no leader")
+                modes = ", ".join(f"{member.id}: {member.mode}" for member in members)
+                raise RuntimeError(f"the fake server at {self.hosts} has no leader ({modes})")
             time.sleep(0.002)
 
     @property
@@ -301,15 +315,28 @@ def _number(count: int, one: str, many: str = "") -> str:
     return f"{count} {one if count == 1 else many or one + 's'}"
 
 
-@dataclass(frozen=True)
-class ExternalServer:
+class ExternalServer(Proxied["ExternalFaults"]):
     """A server that somebody else runs, named by ``--zk-hosts``."""
 
-    hosts: str
-    version: str
-    tick_time: int
-    min_session_timeout: float
     backend: Literal["live"] = "live"
+
+    def __init__(
+        self, hosts: str, version: str, tick_time: int, min_session_timeout: float
+    ) -> None:
+        self._hosts = hosts
+        self.version = version
+        self.tick_time = tick_time
+        self.min_session_timeout = min_session_timeout
+
+    @property
+    def direct_hosts(self) -> str:
+        """The connect string that ``--zk-hosts`` has, without a chroot."""
+        return self._hosts
+
+    def _new_proxy(self) -> ZooKeeperProxy:
+        from pytest_zkdict.live.faults import ExternalProxy
+
+        return ExternalProxy(self._hosts)
 
     @classmethod
     def at(cls, hosts: str) -> ExternalServer:

@@ -3,8 +3,9 @@
 >>> with LiveZooKeeper(servers=3) as ensemble:  # doctest: +SKIP
 ...     client = KazooClient(ensemble.hosts)
 
-`_zookeeper` configures and starts the servers, `_member` runs the process of one, `_ports` draws
-their ports, `_installation` finds Java and the server.
+`_zookeeper` configures and starts the servers, `_member` runs the process of one, `_words` asks
+them, `_ports` draws their ports, `_installation` finds Java and the server. `_proxied` puts a proxy
+in front of the servers while faults are wanted; `faults` has what can be done then.
 """
 
 from pytest_zkdict.live._installation import (
@@ -13,8 +14,10 @@ from pytest_zkdict.live._installation import (
     find_installation,
     installed_version,
 )
-from pytest_zkdict.live._member import LiveMember, LiveStartError, four_letter_word
+from pytest_zkdict.live._member import LiveMember, LiveStartError
 from pytest_zkdict.live._ports import free_port
+from pytest_zkdict.live._proxied import Proxied
+from pytest_zkdict.live._words import four_letter_word, is_whole
 from pytest_zkdict.live._zookeeper import MAX_SESSION_TIMEOUT, TICK_TIME, LiveZooKeeper
 
 __all__ = [
@@ -25,8 +28,10 @@ __all__ = [
     "LiveStartError",
     "LiveUnavailableError",
     "LiveZooKeeper",
+    "Proxied",
     "find_installation",
     "four_letter_word",
     "free_port",
     "installed_version",
+    "is_whole",
 ]

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pytest_zkdict.live._installation import INSTALL, LiveUnavailableError
+from pytest_zkdict.live._words import four_letter_word
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -66,19 +67,6 @@ class LiveStartError(Exception):
     """The server did not start; the text carries the end of its output and its settings."""
 
 
-def four_letter_word(host: str, port: int, word: str, timeout: float = 5.0) -> str:
-    """Send one of ZooKeeper's four-letter words and return the answer; one connection.
-
-    ``timeout`` is in seconds. Raises `OSError` when nobody accepts or the server hangs up half way.
-    """
-    with socket.create_connection((host, port), timeout=timeout) as connection:
-        connection.sendall(word.encode("ascii"))
-        answer = bytearray()
-        while chunk := connection.recv(65536):
-            answer += chunk
-    return answer.decode("utf-8", "replace")
-
-
 class LiveMember:
     """One server of a `pytest_zkdict.live.LiveZooKeeper`, which makes it: see its ``members``.
 
@@ -107,6 +95,8 @@ class LiveMember:
         self._others = tuple(others)
         self._start_timeout = start_timeout
         self._jaas = jaas
+        self.proxied_hosts: str | None = None
+        """``host:port`` of the proxy in front of it."""
         self._closed = False
         self._supervisor: subprocess.Popen[bytes] | None = None
         self._directory = Path(tempfile.mkdtemp(prefix="zookeeper-"))
@@ -119,7 +109,12 @@ class LiveMember:
 
     @property
     def hosts(self) -> str:
-        """``host:port``, as a client's connect string wants it."""
+        """``host:port``, as a client's connect string wants it: of the proxy while there is one."""
+        return self.proxied_hosts or self.direct_hosts
+
+    @property
+    def direct_hosts(self) -> str:
+        """``host:port`` of the server itself, past a proxy."""
         return f"127.0.0.1:{self.port}"
 
     def specification(self, role: Literal["participant", "observer"] = "participant") -> str:

@@ -12,17 +12,23 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING, Literal, NoReturn, cast
+import time
+from typing import TYPE_CHECKING, Literal, cast
 
 from pytest_zkdict.live._installation import Installation, find_installation
-from pytest_zkdict.live._member import LiveMember, LiveStartError, as_text, four_letter_word
+from pytest_zkdict.live._member import LiveMember, LiveStartError, as_text
 from pytest_zkdict.live._ports import free_ports
+from pytest_zkdict.live._proxied import Proxied
+from pytest_zkdict.live._words import four_letter_word, is_whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from types import TracebackType
 
     from typing_extensions import Self
+
+    from pytest_zkdict.live.faults import LiveFaults  # noqa: F401  # in quotes below
+    from zkfake.proxy import ZooKeeperProxy
 
 __all__ = ["MAX_SESSION_TIMEOUT", "TICK_TIME", "LiveZooKeeper"]
 
@@ -50,7 +56,7 @@ _DRAWS = 20
 _TAKEN = f"{_DRAWS} times in a row a free port was taken before the server could listen"
 
 
-class LiveZooKeeper:
+class LiveZooKeeper(Proxied["LiveFaults"]):
     """A real ZooKeeper on free ports of loopback, with data directories of its own.
 
     A context manager: entering starts the servers, leaving ends them and removes their data::
@@ -58,8 +64,10 @@ class LiveZooKeeper:
         with LiveZooKeeper() as server:
             client = KazooClient(server.hosts)
 
-        with LiveZooKeeper(servers=3) as ensemble:
-            ensemble.members[0].stop(kill=True)
+        with LiveZooKeeper(servers=3) as ensemble, ensemble.proxied() as faults:
+            client = KazooClient(ensemble.hosts)
+            with faults.stop_server(None):  # the leader
+                client.retry(client.create, "/a")
 
     ``home``: where the server is (see `find_installation`). ``servers``: how many have a vote;
     ``observers`` come after them and have none. ``tick_time`` is ZooKeeper's ``tickTime`` in
@@ -162,11 +170,11 @@ class LiveZooKeeper:
         return self._members
 
     @property
-    def hosts(self) -> str:
-        """The connect string of every server, e.g. ``"127.0.0.1:40001"``; the same again after a
+    def direct_hosts(self) -> str:
+        """The connect string of every server, past the proxy of `proxied`; the same again after a
         restart. Raises `RuntimeError` unless started.
         """
-        return ",".join(member.hosts for member in self.members)
+        return ",".join(member.direct_hosts for member in self.members)
 
     @property
     def port(self) -> int:
@@ -193,14 +201,6 @@ class LiveZooKeeper:
             if found := re.search(pattern, answer):
                 return found[1]
         raise RuntimeError(f"the server does not tell its version: {answer!r}")
-
-    @property
-    def faults(self) -> NoReturn:
-        """A live server has none. Raises `AttributeError`, which says what to do."""
-        raise AttributeError(
-            "a live server has no faults: mark the test with zk_backend('fake'), or take the "
-            "fixture zk_faults, which keeps it on the fake"
-        )
 
     @property
     def running(self) -> bool:
@@ -244,6 +244,21 @@ class LiveZooKeeper:
                 return
         raise LiveStartError(_TAKEN)
 
+    def wait_until_whole(self) -> None:
+        """Wait until one server leads and has all others in sync.
+
+        Returns at once for one server alone. Raises `LiveStartError` where that takes longer than
+        ``start_timeout``.
+        """
+        deadline = time.monotonic() + self._start_timeout
+        while self._is_ensemble and not is_whole(self.members):
+            if time.monotonic() > deadline:
+                modes = ", ".join(f"{member.id}: {member.mode}" for member in self.members)
+                raise LiveStartError(
+                    f"the servers have no common leader after {self._start_timeout:g} s ({modes})"
+                )
+            time.sleep(0.02)
+
     def add_server(self) -> LiveMember:
         """Start one more server, with the next number, and wait until it serves. It follows without
         a vote until a reconfiguration makes it a member: see `LiveMember.specification`.
@@ -275,6 +290,12 @@ class LiveZooKeeper:
                 if member not in self._members:
                     member.close()
         raise LiveStartError(_TAKEN)
+
+    def _new_proxy(self) -> ZooKeeperProxy:
+        # Not at import: who wants no faults does not pay for the proxy.
+        from pytest_zkdict.live.faults import LiveProxy
+
+        return LiveProxy(self.members, self._roles.count("participant"))
 
     def _new_members(self) -> tuple[LiveMember, ...]:
         ports = free_ports(3 * len(self._roles) if self._is_ensemble else 1)
@@ -315,7 +336,11 @@ class LiveZooKeeper:
             member.stop(kill=kill)
 
     def close(self) -> None:
-        """End every server and remove the data; started again, it is a new one. Idempotent."""
+        """End every server and remove the data; started again, it is a new one. Idempotent.
+
+        Ends the block of `proxied`, too.
+        """
+        self.stop_proxy()
         for member in self._members:
             member.close()
         self._members = ()

@@ -96,7 +96,7 @@ def test_a_server_that_cannot_be_started_again_fails_the_rest_at_once(
 def test_somebody_elses_server_that_goes_away_fails_the_rest_at_once(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pytest_zkdict.pool._NOTICE", 0.1)
+    monkeypatch.setattr("pytest_zkdict.held._NOTICE", 0.1)
     with FakeZooKeeper() as server:
         monkeypatch.setattr("pytest_zkdict.server_to_stop", server, raising=False)
         pytester.makepyfile(

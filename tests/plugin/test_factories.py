@@ -232,6 +232,7 @@ def test_fixtures_of_one_backend_keep_their_tests_there(pytester: pytest.Pyteste
     assert found == {
         "test_fake[fake]",
         "test_faults[fake]",
+        "test_faults[live]",
         "test_live[live]",
         "test_any[fake]",
         "test_any[live]",

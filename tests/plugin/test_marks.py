@@ -225,8 +225,8 @@ NO_EFFECT = (
         # Marks and fixtures that exclude each other.
         (
             "zk_backend('live')",
-            "zk_faults, zk_client",
-            "its mark wants the backend live, and the fixture zk_fa* is there on fake only",
+            "zk_fake, zk_client",
+            "its mark wants the backend live, and the fixture zk_fake is there on fake only",
         ),
         (
             "zookeeper(servers=1)",

@@ -190,7 +190,7 @@ def test_it_never_hides_the_failure(pytester: pytest.Pytester) -> None:
             raise RuntimeError("on purpose")
 
         evidence.Witness._znodes = broken
-        evidence.Witness._words = lambda self: {}
+        evidence.Witness._sessions_of_fake = lambda *_: {}["dump"]
         kazoo_log.RequestLog.lines = broken
         """
     )

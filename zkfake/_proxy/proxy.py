@@ -58,6 +58,9 @@ class ZooKeeperProxy:
     address. Clients that read the servers' addresses from ``/zookeeper/config`` go past the proxy.
     """
 
+    faults_class: type[ProxyFaults] = ProxyFaults
+    """What `faults` are: a subclass knows what else can be done to its servers."""
+
     def __init__(
         self,
         hosts: str,
@@ -81,7 +84,7 @@ class ZooKeeperProxy:
         self._tls = tls
         self._server_tls = server_tls
         self._loop = Loop("ZooKeeperProxy", self)
-        self._faults = ProxyFaults(self, self._loop.now)
+        self._faults = self.faults_class(self, self._loop.now)
         self._listeners: list[Listener] = []
         self._addresses: list[tuple[socket.AddressFamily, Any]] = []
         self._upstreams: dict[Upstream, None] = {}
@@ -171,6 +174,12 @@ class ZooKeeperProxy:
     def running(self) -> bool:
         """Whether it serves."""
         return self._loop.running
+
+    def take_failure(self) -> RuntimeError | None:
+        """What `stop` would raise, once: a failure of an action of ``faults.upon()``, or of the
+        proxy itself. ``None`` where nothing has failed.
+        """
+        return self._loop.take_failure()
 
     def __repr__(self) -> str:
         servers = ",".join(address(*target) for target in self.targets)

@@ -1,0 +1,190 @@
+"""The faults of a live server: those of connections by a proxy, those of servers by signals.
+
+The rules that live here:
+
+- names, arguments and meaning are those of `zkfake.Faults`, so that one test runs on both;
+- a server is stopped as a crash does it: its process is killed. When the fault is healed it is
+  started, which is not waited for;
+- what cannot be done to a real server is an `AttributeError` that says what to do instead, so that
+  ``hasattr`` tells.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING
+
+from zkfake import Hold, Outage
+from zkfake._channel.outages import check_server
+from zkfake.proxy import ProxyFaults, ZooKeeperProxy
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import NoReturn
+
+    from typing_extensions import Self
+
+    from pytest_zkdict.live._member import LiveMember
+    from zkfake._channel.wire import Wire
+
+__all__ = ["ExternalFaults", "ExternalProxy", "LiveFaults", "LiveProxy"]
+
+_APPLYING = "nothing tells a real server to apply late; pause_server() stops the whole process"
+_DISK = "the disk is the machine's; stop_server() kills the process, which loses nothing written"
+_LINKS = "the servers reach each other past the proxy; pause_server() makes one of them silent"
+_MISSING = {
+    "cut_power": _DISK,
+    "freeze": _APPLYING,
+    "isolate": _LINKS,
+    "lag": _APPLYING,
+    "mute_server": "the process takes part as a whole; pause_server() stops all that it does",
+    "partition_servers": _LINKS,
+    "skew_clock": "the clock is the machine's",
+    "slow_disk": _DISK,
+    "slow_servers": _LINKS,
+}
+"""The faults of the fake that no real server has, with the reason and what comes closest."""
+
+_OF_PROCESSES = ("lose_quorum", "pause_server", "stop_server")
+
+
+class ExternalFaults(ProxyFaults):
+    """The faults of a live server that somebody else runs: those of connections."""
+
+    if not TYPE_CHECKING:  # or every misspelt name would be an attribute
+
+        def __getattr__(self, name: str) -> NoReturn:
+            """Tells what to do instead of a fault that there is not."""
+            if name in _MISSING:
+                reason = _MISSING[name]
+            elif name in _OF_PROCESSES:
+                reason = "--zk-hosts names a server that the plugin did not start"
+            else:
+                raise AttributeError(f"{type(self).__name__!r} has no attribute {name!r}")
+            raise AttributeError(
+                f"a live server has no fault {name!r}: {reason}. Mark the test with "
+                "zk_backend('fake') to run it on the fake only"
+            )
+
+
+class LiveFaults(ExternalFaults):
+    """The faults of a `pytest_zkdict.live.LiveZooKeeper`."""
+
+    def __init__(self, proxy: LiveProxy, now: int) -> None:
+        super().__init__(proxy, now)
+        self._members = proxy.members
+        self._voters = proxy.voters
+        self._stopped: list[int] = []
+        self._paused: list[int] = []
+
+    @property
+    def stopped_servers(self) -> frozenset[int]:
+        """The numbers of the servers that a fault keeps stopped."""
+        return frozenset(self._stopped)
+
+    def stop_server(self, server: int | None = None, *, duration: float | None = None) -> Outage:
+        """Kill a server's process, ``None``: the leader's. Its data stay; it is started again when
+        the fault is healed, and serves about half a second later.
+        """
+        number = self._number(server)
+        return self._kill("stop server", str(number), [number], duration)
+
+    def lose_quorum(self, *, duration: float | None = None) -> Outage:
+        """Kill servers, those with the highest numbers first, until the rest is less than half of
+        those that had a vote in the beginning.
+        """
+        running = [number for number in range(1, self._voters + 1) if self._at(number).running]
+        enough = self._voters // 2 + 1
+        stopped = list(reversed(running[enough - 1 :]))
+        return self._kill("lose quorum", f"servers {stopped}", stopped, duration)
+
+    def pause_server(self, server: int | None = None, *, duration: float | None = None) -> Hold:
+        """Stop a server's process where it stands, ``None``: the leader's. Its connections stay
+        open, and what is sent to it waits.
+
+        The others give it up after ``syncLimit`` ticks of silence, 5 s as the plugin configures
+        them, and elect a new leader. Raises `RuntimeError` on a system without ``SIGSTOP``, and
+        where the server does not run.
+        """
+        if not hasattr(signal, "SIGSTOP"):
+            raise RuntimeError("pause_server() needs SIGSTOP, which this system does not have")
+        number = self._number(server)
+        with self._world.acting():
+
+            def stops(wire: Wire, way: str, _tag: object) -> bool:
+                return way == "to_server" and wire.server == number
+
+            def begin() -> None:
+                self._signal(number, signal.SIGSTOP)
+                self._paused.append(number)
+                # Held by the proxy as well: so it is told, and no request passes while the signal
+                # is on its way to the process's threads.
+                self._stops[hold] = stops
+
+            def end() -> None:
+                self._paused.remove(number)
+                if number not in self._paused and self._at(number).running:
+                    self._signal(number, signal.SIGCONT)
+                self._release(hold)
+
+            hold = Hold(self._world, "pause server", str(number), end)
+            return self._begin(hold, begin, duration)
+
+    def _kill(self, name: str, text: str, numbers: Sequence[int], duration: float | None) -> Outage:
+        def begin() -> None:
+            self._stopped += numbers
+            for number in numbers:
+                self._at(number).stop(kill=True)
+
+        def end() -> None:
+            for number in numbers:
+                self._stopped.remove(number)
+                self._at(number).start(wait=False)
+
+        with self._world.acting():
+            return self._begin(Outage(self._world, name, text, end), begin, duration)
+
+    def _signal(self, number: int, what: signal.Signals) -> None:
+        os.kill(self._at(number).pid, what)
+
+    def _at(self, number: int) -> LiveMember:
+        return self._members[number - 1]
+
+    def _number(self, server: int | None) -> int:
+        """A server's number; ``None`` is the leader, which the servers tell."""
+        if server is not None:
+            return check_server(server, self.server_count)
+        for member in self._members:
+            if member.id not in self._paused and member.mode in ("leader", "standalone"):
+                return member.id
+        raise RuntimeError("no server leads at the moment")
+
+
+class ExternalProxy(ZooKeeperProxy):
+    """A proxy in front of a server that somebody else runs."""
+
+    faults_class = ExternalFaults
+
+
+class LiveProxy(ZooKeeperProxy):
+    """A proxy in front of the servers of a `LiveZooKeeper`."""
+
+    faults_class = LiveFaults
+
+    def __init__(self, members: Sequence[LiveMember], voters: int) -> None:
+        """``voters``: how many of the members have a vote; they are the first ones."""
+        self.members = tuple(members)
+        self.voters = voters
+        super().__init__(",".join(member.direct_hosts for member in members))
+
+    def start(self) -> Self:
+        super().start()
+        for member, hosts in zip(self.members, self.hosts.split(","), strict=True):
+            member.proxied_hosts = hosts
+        return self
+
+    def stop(self) -> None:
+        for member in self.members:
+            member.proxied_hosts = None
+        super().stop()
