@@ -84,7 +84,7 @@ def test_the_lines_of_tasks_and_of_child_processes_are_counted(tmp_path: Path) -
     everything = {number for number, line in enumerate(TASKS.splitlines(), 1) if line}
     assert _lines(tmp_path, "program.py") == everything
     assert _lines(tmp_path, "zkfake/_simulation/scheduler.py")
-    assert _lines(tmp_path, "zkfake/_cli.py")
+    assert _lines(tmp_path, "zkfake/_cli/process.py")
 
 
 def test_the_watchdog_bites_under_coverage(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from kazoo.client import KazooClient
 
 from zkfake import FakeZooKeeper
 from zkfake import _cli as cli
-from zkfake._cli import main
+from zkfake._cli import main, serve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -249,7 +249,7 @@ def test_a_port_that_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def described(*arguments: str) -> tuple[FakeZooKeeper, list[str]]:
-    return cli._server(cli._parser().parse_args(["serve", *arguments]))
+    return serve.fake(cli._parser().parse_args(["serve", *arguments]))
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "::1", "localhost"])

@@ -1,0 +1,70 @@
+"""The command ``zkfake``: the fake, or a proxy, as a process of its own, and what judges the
+histories of runs.
+
+`serve` and `proxy` are the commands that serve, `process` is what they share: what is printed, and
+how they end. `arguments` and `tls` read options, `control` reads faults.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from zkfake._cli import proxy, serve
+from zkfake._cli.arguments import Parser, own_version
+from zkfake._cli.process import ENDED, FAILED, REFUSED, EndingSignals, print_lines, reason, say
+from zkfake._history import commands
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The ``zkfake`` command; returns its exit status: 0, 1 for a failure, 2 for what cannot be
+    served or read.
+
+    To be called by the main thread of a process that ends with it.
+    """
+    try:
+        options = _parser().parse_args(arguments)
+    except SystemExit as ended:  # --help, --version, or an option that cannot be
+        return print_lines() or int(ended.code or 0)
+    if "run" not in options:  # one that does not serve
+        status, text = commands.run(options, say)
+        return (print_lines(text) if text else ENDED) or status
+    with EndingSignals() as signals, ExitStack() as exits:
+        try:
+            program = exits.enter_context(options.run(options, signals))
+        except (OSError, ValueError) as error:
+            return say(reason(error), REFUSED)
+        try:
+            for note in program.notes:
+                say(note)
+            status = print_lines(*program.lines)
+            if not status:
+                program.begin()
+                signals.wait()
+        finally:
+            try:
+                exits.close()
+            except RuntimeError as error:
+                status = say(f"{error}: {error.__cause__!r}", FAILED)
+        return status
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="zkfake",
+        description="A fake ZooKeeper that speaks the real protocol, with its state in memory; and "
+        "a proxy that has its faults on a real server.",
+        epilog="'zkfake COMMAND --help' tells of the options of a command.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"zkfake {own_version()}")
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    serve.add(subparsers)
+    proxy.add(subparsers)
+    commands.add_parsers(subparsers)
+    return parser

@@ -1,0 +1,59 @@
+"""How options are read that several commands have."""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import socket
+from contextlib import suppress
+from importlib import metadata
+from typing import NoReturn
+
+from zkfake._cli.process import REFUSED
+
+__all__ = ["Parser", "address", "in_a_row", "is_loopback", "own_version", "port"]
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line, where the usual ones print the usage as well."""
+
+    def error(self, message: str) -> NoReturn:
+        """Ends the program."""
+        self.exit(REFUSED, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def address(text: str) -> str:
+    """An address to listen on."""
+    if not text:
+        raise argparse.ArgumentTypeError("expected an address, such as 127.0.0.1")
+    return text
+
+
+def port(text: str) -> int:
+    """A port to listen on, or 0."""
+    if text.isdecimal() and int(text) <= 0xFFFF:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is not a port: expected 0 to 65535")
+
+
+def in_a_row(first: int, count: int) -> list[int]:
+    """As many ports, from ``first`` on; all 0 where that is 0."""
+    return [first + number if first else 0 for number in range(count)]
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can connect to an address that is listened on."""
+    with suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    with suppress(OSError):
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        return all(ipaddress.ip_address(each[0]).is_loopback for *_, each in found)
+    return True  # there is no such host, which is told when it comes to listening
+
+
+def own_version() -> str:
+    """The version of the distribution."""
+    try:
+        return metadata.version("zkdict")
+    except metadata.PackageNotFoundError:  # run from its sources
+        return "(not installed)"

@@ -1,0 +1,134 @@
+"""What the commands share: what they print, and how they end.
+
+The rules that live here:
+
+- the first line on standard output is the connect string, printed once connections are accepted;
+  everything else that is to be said goes to standard error, one line for each thing;
+- SIGINT, SIGTERM and SIGHUP end a command, however many come and when. One that was ignored when
+  the process started (``nohup``, a shell's background job) stays ignored.
+"""
+
+from __future__ import annotations
+
+import signal
+import socket
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+
+    from typing_extensions import Self
+
+__all__ = [
+    "ENDED",
+    "FAILED",
+    "REFUSED",
+    "STATUSES",
+    "EndingSignals",
+    "Program",
+    "print_lines",
+    "reason",
+    "say",
+]
+
+ENDED, FAILED, REFUSED = 0, 1, 2
+"""The exit statuses."""
+
+STATUSES = """\
+exit status:
+  0  ended by SIGINT (Ctrl-C), SIGTERM or SIGHUP
+  1  could not print the connect string, or failed while it served
+  2  an option, a file or an address that cannot be
+"""
+
+
+class Program(NamedTuple):
+    """A command that serves until it is told to end."""
+
+    lines: list[str]
+    """What to print first."""
+    notes: list[str]
+    """What to say."""
+    begin: Callable[[], object] = tuple
+    """Called once the lines are printed."""
+
+
+class EndingSignals:
+    """The signals that end the program.
+
+    A handler that raises, as Python's own for SIGINT does, strikes wherever the main thread happens
+    to be, also while it is ending. This one does nothing: the interpreter tells a socket of every
+    signal, and who waits reads from it.
+    """
+
+    _NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")  # not every system has all of them
+
+    def __enter__(self) -> Self:
+        self._over = False
+        self._reader, self._writer = socket.socketpair()
+        self._writer.setblocking(False)
+        self._told = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
+        self._before = {}
+        for name in self._NAMES:
+            number = getattr(signal, name, None)
+            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+                self._before[number] = signal.signal(number, _do_nothing)
+        return self
+
+    def wait(self) -> None:
+        """Returns once a signal has come, be it before this was called, or `end` was called."""
+        self._reader.recv(1)
+        self._over = True
+
+    def end(self) -> None:
+        """Lets `wait` return, as a signal does. May be called from any thread."""
+        with suppress(OSError):  # it ends already
+            self._writer.send(b"\0")
+
+    def __exit__(self, *_: object) -> None:
+        for number, before in self._before.items():
+            # One that comes while the interpreter ends must not change the exit status.
+            signal.signal(number, signal.SIG_IGN if self._over else before or signal.SIG_DFL)
+        signal.set_wakeup_fd(self._told)
+        self._reader.close()
+        self._writer.close()
+
+
+def _do_nothing(_number: int, _frame: FrameType | None) -> None:
+    pass
+
+
+def print_lines(*lines: str) -> int:
+    """Prints the lines on standard output; the exit status if that is impossible."""
+    if sys.stdout is not None:  # closed before the start: nobody wants to know
+        try:
+            for line in lines:
+                print(line)
+            sys.stdout.flush()
+        except OSError as error:
+            with suppress(OSError):
+                sys.stdout.close()  # or the interpreter tries again at its end
+            return say(f"cannot write to standard output: {error.strerror or error}", FAILED)
+    return ENDED
+
+
+def say(text: str, status: int = ENDED) -> int:
+    """One line on standard error; returns ``status``."""
+    if sys.stderr is not None:
+        try:
+            print(f"zkfake: {text}", file=sys.stderr, flush=True)
+        except OSError:
+            with suppress(OSError):
+                sys.stderr.close()
+    return status
+
+
+def reason(error: Exception) -> str:
+    """What an error says, with the file that it is about."""
+    if isinstance(error, OSError) and error.strerror:
+        name = "" if error.filename is None else f"{error.filename}: "
+        return f"{name}{error.strerror}"
+    return str(error)
