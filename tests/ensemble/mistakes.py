@@ -91,7 +91,7 @@ def commits_without_a_quorum(patch: Patch) -> None:
     """One acknowledgement less than a quorum is enough."""
 
     def is_quorum(self: Leading, zxid: int) -> bool:
-        acked = 1 + sum(peer.acked >= zxid for peer in self._peers.values())
+        acked = 1 + sum(peer.acked >= zxid for peer in self._learners.values())
         return 2 * (acked + 1) > len(self._store.config.voters)
 
     patch.setattr(Leading, "_is_quorum", is_quorum)
@@ -143,21 +143,21 @@ def expires_too_early(patch: Patch) -> None:
 @MISTAKES
 def never_reports_touches(patch: Patch) -> None:
     """The leader does not hear of the sessions that its followers hear of."""
-    patch.setattr(Leading, "touched", lambda self, session_ids: None)
+    patch.setattr(Leading, "on_ping", lambda self, session_ids: None)
 
 
 @MISTAKES
 def answers_before_it_applies(patch: Patch) -> None:
     """A proposal is answered as if it were committed and applied."""
 
-    def accept(self: Following, transaction: Transaction, complete: Any) -> None:
+    def on_proposal(self: Following, transaction: Transaction, complete: Any) -> None:
         if complete is not None:
             complete(transaction, self._store.tree.copy().apply(transaction))
         self._store.log.append(transaction)
         self._accepted.append((transaction, None))
-        self._end.send(self.leader.ack, self._peer, transaction.zxid)
+        self._end.send(self.leader.on_ack, self._handler, transaction.zxid)
 
-    patch.setattr(Following, "accept", accept)
+    patch.setattr(Following, "on_proposal", on_proposal)
 
 
 @MISTAKES
@@ -310,7 +310,7 @@ def keeps_its_role(patch: Patch) -> None:
     """A server goes on as what it was."""
 
     def keeps(self: Following) -> bool:
-        return self.leader.member.id in self._store.config.voters
+        return self.leader.replica.id in self._store.config.voters
 
     patch.setattr(Following, "_keeps_its_place", keeps)
 
@@ -318,14 +318,14 @@ def keeps_its_role(patch: Patch) -> None:
 @OF_MEMBERS
 def an_observer_keeps_what_it_had(patch: Patch) -> None:
     """A follower that has become an observer keeps proposals that were not committed."""
-    join = Leading.join
+    join = Leading.on_followerinfo
 
     def keep(self: Leading, peer: Any, zxid: int) -> None:
         committed, self._committed = self._committed, max(self._committed, zxid)
         join(self, peer, zxid)
         self._committed = committed
 
-    patch.setattr(Leading, "join", keep)
+    patch.setattr(Leading, "on_followerinfo", keep)
 
 
 @MISTAKES
@@ -333,7 +333,7 @@ def acknowledges_what_is_not_on_disk(patch: Patch) -> None:
     """A follower says that it has a proposal which a loss of power could still take."""
 
     def acknowledge(self: Following, zxid: int) -> None:
-        self._end.send(self.leader.ack, self._peer, zxid)
+        self._end.send(self.leader.on_ack, self._handler, zxid)
 
     patch.setattr(Following, "_acknowledge", acknowledge)
 
@@ -341,7 +341,7 @@ def acknowledges_what_is_not_on_disk(patch: Patch) -> None:
 @MISTAKES
 def leader_counts_what_is_not_on_its_disk(patch: Patch) -> None:
     acked = Leading._acked
-    patch.setattr(Leading, "_acked", lambda self, zxid: {self.member.id, *acked(self, zxid)})
+    patch.setattr(Leading, "_acked", lambda self, zxid: {self.replica.id, *acked(self, zxid)})
 
 
 @MISTAKES
@@ -352,7 +352,7 @@ def expires_by_the_wall_clock(patch: Patch) -> None:
     def overdue(self: Decisions) -> Any:
         ensemble = self._ensemble
         true_time = ensemble.now
-        ensemble.now += self._member.clock_offset  # type: ignore[misc]
+        ensemble.now += self._replica.clock_offset  # type: ignore[misc]
         try:
             return expired(self)
         finally:

@@ -183,7 +183,7 @@ class Watched:
         """
         leader = self.ensemble.leader
         role = self.servers[server - 1].role
-        led_by = role.leader.member if isinstance(role, Following) else self.servers[server - 1]
+        led_by = role.leader.replica if isinstance(role, Following) else self.servers[server - 1]
         return led_by is leader
 
     # -- time

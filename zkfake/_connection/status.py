@@ -202,7 +202,7 @@ class Status:
         if self.mode == "observer" and leader is not None:
             lines.append(("observer_master_id", leader.id))
         if self.mode == "leader":
-            following = [m for m in ensemble.members if m.id in ensemble.followers]
+            following = [m for m in ensemble.replicas if m.id in ensemble.followers]
             observers = sum(member.observer for member in following)
             learners = len(following) - 1
             voters = replica.store.config.voters

@@ -21,7 +21,7 @@ from collections.abc import Callable
 from zkfake._database.log import CONTAINER, Transaction
 from zkfake._database.reconfig import Membership
 from zkfake._database.tree import Tree
-from zkfake._ensemble.role import Member, Surroundings
+from zkfake._ensemble.role import EnsembleReplica, Surroundings
 from zkfake._ensemble.sessions import SessionTracker
 from zkfake._protocol.records import (
     SESSION_OPS,
@@ -43,17 +43,17 @@ class Decisions:
     def __init__(
         self,
         ensemble: Surroundings,
-        member: Member,
+        replica: EnsembleReplica,
         tip: Tree,
         zxid: int,
         sessions: SessionTracker,
         membership: Callable[[], Membership] | None = None,
     ) -> None:
-        """``member``: the leader. ``zxid``: the one below the first that is given.
+        """``replica``: the leader. ``zxid``: the one below the first that is given.
         ``membership``: what a reconfiguration starts from; ``None`` on a standalone server.
         """
-        self._member = member
-        self._server_id = member.id
+        self._replica = replica
+        self._server_id = replica.id
         self._membership = membership
         self.tip = tip
         self.zxid = zxid
@@ -74,7 +74,7 @@ class Decisions:
         ``origin``: the server it came through; ``None`` for the leader's own.
         """
         now = self._ensemble.now
-        wall = now + self._member.clock_offset
+        wall = now + self._replica.clock_offset
         zxid, op, session_id = self.zxid + 1, request.op, request.session_id
         session = self.sessions.get(session_id) or self._local.get(session_id)
         if op in SESSION_OPS:
@@ -159,7 +159,7 @@ class Decisions:
 
     def _is_over(self, path: str) -> bool:
         node = self.tip.nodes[path]
-        age = self._ensemble.now + self._member.clock_offset - node.mtime
+        age = self._ensemble.now + self._replica.clock_offset - node.mtime
         if self.tip.child_count(path):
             return False
         if node.reap == CONTAINER:

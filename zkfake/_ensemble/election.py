@@ -10,31 +10,31 @@ lost otherwise.
 Who may win has a vote, with a weight, in the configuration that it knows to be committed. If it has
 another one in its log, which may be committed or not, it needs a quorum of that one as well, of
 which some may be observers until then. A quorum that does not know of a committed configuration
-does not exist: one of its members has it in its log, ranks higher than those who have not, and
+does not exist: one of its replicas has it in its log, ranks higher than those who have not, and
 supports none of them.
 """
 
 from collections.abc import Callable, Collection, Sequence
 
-from zkfake._ensemble.role import Member
+from zkfake._ensemble.role import EnsembleReplica
 
 
 def elect(
-    candidates: Sequence[Member],
+    candidates: Sequence[EnsembleReplica],
     joined: Callable[[int, int], bool],
     designated: Collection[int] = (),
-) -> tuple[Member, list[Member]] | None:
+) -> tuple[EnsembleReplica, list[EnsembleReplica]] | None:
     """The winner and those who elected it, itself among them; ``None`` where nobody can win.
 
     ``candidates``: the servers that look for a leader. ``joined``: whether two servers hear each
     other. ``designated``: the ids of those whom a leader has handed over to.
     """
 
-    def rank(member: Member) -> tuple[int, ...]:
-        if member.observer:
+    def rank(replica: EnsembleReplica) -> tuple[int, ...]:
+        if replica.observer:
             return (-1,)
-        stands = member.store.config.may_win(member.id)
-        return (*member.store.position, stands, member.id in designated, member.id)
+        stands = replica.store.config.may_win(replica.id)
+        return (*replica.store.position, stands, replica.id in designated, replica.id)
 
     ranked = sorted(candidates, key=rank)
     while ranked:

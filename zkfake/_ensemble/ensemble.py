@@ -32,16 +32,16 @@ from zkfake._ensemble.following import Following
 from zkfake._ensemble.leading import Leading
 from zkfake._ensemble.links import Links, Range, Turns
 from zkfake._ensemble.looking import Looking
-from zkfake._ensemble.role import Completion, Leader, Member, Role
+from zkfake._ensemble.role import Completion, EnsembleReplica, Leader, Role
 from zkfake._ensemble.sessions import Session, SessionTracker
 from zkfake._ensemble.standalone import Standalone
 from zkfake._protocol.records import Op, Request
 from zkfake._settings import Settings
 from zkfake._timers import Timers
 
-__all__ = ["Completion", "Ensemble", "Member"]
+__all__ = ["Completion", "Ensemble", "EnsembleReplica"]
 
-_MOST_MEMBERS = 254
+_MOST_SERVERS = 254
 
 READ_ONLY_DELAY = 2000
 """Milliseconds without a leader after which a server may serve reads, unless a tick is longer."""
@@ -64,8 +64,8 @@ class Ensemble:
         """
         self.tell: Tell = unheard
         """Hears what servers do of their own accord (`zkfake._ensemble.events`)."""
-        self.members: list[Member] = []
-        self.leader: Member | None = None
+        self.replicas: list[EnsembleReplica] = []
+        self.leader: EnsembleReplica | None = None
         """The server that leads, and that no newer leader has ever replaced."""
         self._sessions = SessionTracker(settings.tick_time)
         self._leaders: list[Leader] = []
@@ -73,7 +73,7 @@ class Ensemble:
         self._newest_epoch = 0
         self._reviewing = False
         self._configured = False
-        self._held: dict[Member, list[Callable[[], None]]] = {}
+        self._held: dict[EnsembleReplica, list[Callable[[], None]]] = {}
         """What servers that stand still, or have just gone on, would have done by now."""
         self._set(settings)
 
@@ -90,8 +90,8 @@ class Ensemble:
     def configure(self, settings: Settings) -> None:
         """Goes on with other settings once its servers are started; none may run."""
         self._set(settings)
-        for member in self.members:
-            member.configured()
+        for replica in self.replicas:
+            replica.configured()
         config = self.config
         if self._configured and settings.reconfig_enabled and not config.version:
             # The first leader gives it a version, which is where its epoch starts.
@@ -99,19 +99,19 @@ class Ensemble:
 
     # -- its servers
 
-    def join(self, member: Member, observer: bool) -> None:
+    def join(self, replica: EnsembleReplica, observer: bool) -> None:
         """Adds a server. Those that are there before the first one runs are its members; others
         follow without a vote until a reconfiguration has made them members.
         """
-        self.introduce(member, observer)
-        for other in self.members:
+        self.introduce(replica, observer)
+        for other in self.replicas:
             if other.paused:
-                self.links.cut(other.id, member.id)
-        self.members.append(member)
+                self.links.cut(other.id, replica.id)
+        self.replicas.append(replica)
 
-    def withdraw(self, member: Member) -> None:
+    def withdraw(self, replica: EnsembleReplica) -> None:
         """Takes back a `join` of a server that has never run."""
-        self.members.remove(member)
+        self.replicas.remove(replica)
 
     def check_may_join(self) -> None:
         """Raises `RuntimeError` where no further server can join."""
@@ -125,35 +125,35 @@ class Ensemble:
                 "the members of this ensemble cannot be changed; give it the setting "
                 "reconfigEnabled"
             )
-        if len(self.members) >= _MOST_MEMBERS:
-            raise RuntimeError(f"an ensemble has {_MOST_MEMBERS} servers at most")
+        if len(self.replicas) >= _MOST_SERVERS:
+            raise RuntimeError(f"an ensemble has {_MOST_SERVERS} servers at most")
 
-    def introduce(self, member: Member, observer: bool = False) -> None:
+    def introduce(self, replica: EnsembleReplica, observer: bool = False) -> None:
         """Gives a server that does not run the configuration that an operator writes for one that
         is to join: the members, and itself. Whatever was agreed on has a higher version, and takes
         its place as soon as the server hears of it.
         """
-        spec = reconfig.member(member.id, observer, member.address)
+        spec = reconfig.member(replica.id, observer, replica.address)
         known = self.config.servers if self._configured else {}
-        member.store.introduce(Configuration({**known, member.id: spec}, 0))
+        replica.store.introduce(Configuration({**known, replica.id: spec}, 0))
 
     @property
     def config(self) -> Configuration:
         """The newest configuration that a server knows to be committed."""
-        return max((m.store.config for m in self.members), key=lambda config: config.version)
+        return max((m.store.config for m in self.replicas), key=lambda config: config.version)
 
     @property
     def standalone(self) -> bool:
-        return len(self.members) == 1
+        return len(self.replicas) == 1
 
-    def member_started(self, member: Member) -> None:
-        """``member`` runs: it looks for a leader, if there is more than itself."""
+    def replica_started(self, replica: EnsembleReplica) -> None:
+        """``replica`` runs: it looks for a leader, if there is more than itself."""
         if not self._configured:
             self._configure()
         if self.standalone:
-            member.become(Standalone(self, member))
+            replica.become(Standalone(self, replica))
         else:
-            self.turns.post(self.look, member, "it has started")
+            self.turns.post(self.look, replica, "it has started")
 
     def _configure(self) -> None:
         """Before the first election, the servers know who they are; with reconfiguration that is a
@@ -162,21 +162,23 @@ class Ensemble:
         self._configured = True
         if not self.standalone:
             version = 1 << 32 if self.settings.reconfig_enabled else 0
-            members = [(member.id, member.observer, member.address) for member in self.members]
-            self._agree_on(reconfig.initial(members, version))
-        self.log.mark(self.members[0].store.tree)
+            replicas = [
+                (replica.id, replica.observer, replica.address) for replica in self.replicas
+            ]
+            self._agree_on(reconfig.initial(replicas, version))
+        self.log.mark(self.replicas[0].store.tree)
 
     def _agree_on(self, config: Configuration) -> None:
         """Every server has this one: none runs."""
-        for member in self.members:
-            member.store.config = member.store.seen = config
+        for replica in self.replicas:
+            replica.store.config = replica.store.seen = config
         if not self.standalone:
             self._tell(config)
 
     def _tell(self, config: Configuration) -> None:
         """Clients read it from the start: no transaction tells of it."""
-        for member in self.members:
-            nodes = member.store.tree.nodes
+        for replica in self.replicas:
+            nodes = replica.store.tree.nodes
             nodes[reconfig.CONFIG_PATH] = nodes[reconfig.CONFIG_PATH]._replace(
                 data=config.render(), version=-1, mzxid=config.version, mtime=self.now
             )
@@ -189,21 +191,21 @@ class Ensemble:
         return self._leaders[-1].followers if self._leaders else ()
 
     @property
-    def deposed(self) -> tuple[Member, ...]:
+    def deposed(self) -> tuple[EnsembleReplica, ...]:
         """The servers that lead, and have yet to notice that another one has replaced them."""
-        return tuple(role.member for role in self._leaders if role.member is not self.leader)
+        return tuple(role.replica for role in self._leaders if role.replica is not self.leader)
 
     # -- roles
 
-    def look(self, member: Member, why: str, designated: int | None = None) -> None:
-        """``member`` has no leader any more; ``designated``: the one that its configuration has
+    def look(self, replica: EnsembleReplica, why: str, designated: int | None = None) -> None:
+        """``replica`` has no leader any more; ``designated``: the one that its configuration has
         named instead.
         """
-        if member.running:
+        if replica.running:
             if designated is not None:
-                member.dismiss_clients()  # they hear why: the watches of the configuration
-            member.become(Looking(self, designated))
-            self.tell(member.id, "looks", why)
+                replica.dismiss_clients()  # they hear why: the watches of the configuration
+            replica.become(Looking(self, designated))
+            self.tell(replica.id, "looks", why)
 
     def review(self) -> None:
         """Something has changed: those who look for a leader may find one."""
@@ -214,80 +216,80 @@ class Ensemble:
     def _review(self) -> None:
         self._reviewing = False
         ready = [
-            member
-            for member in self.members
-            if isinstance(member.role, Looking) and member.role.ready and not member.paused
+            replica
+            for replica in self.replicas
+            if isinstance(replica.role, Looking) and replica.role.ready and not replica.paused
         ]
         self._let_know(ready)
         self._let_follow(ready)
-        left = [member for member in ready if isinstance(member.role, Looking)]
+        left = [replica for replica in ready if isinstance(replica.role, Looking)]
         named = [m.role.designated for m in left if isinstance(m.role, Looking)]
         won = elect(left, self.links.joined, [id_ for id_ in named if id_ is not None])
         if won is not None:
             winner, supporters = won
-            epoch = 1 + max(member.store.accepted_epoch for member in supporters)
-            for member in supporters:
-                member.store.accepted_epoch = epoch
+            epoch = 1 + max(replica.store.accepted_epoch for replica in supporters)
+            for replica in supporters:
+                replica.store.accepted_epoch = epoch
             current, zxid = winner.store.position
             text = (
                 f"by servers {_listed(supporters)}; its log ends at {zxid:#x}, of epoch {current}"
             )
             self.tell(winner.id, "is elected", text)
             winner.become(Leading(self, winner, epoch))
-            self._let_follow([member for member in ready if isinstance(member.role, Looking)])
+            self._let_follow([replica for replica in ready if isinstance(replica.role, Looking)])
 
-    def _let_know(self, ready: Sequence[Member]) -> None:
+    def _let_know(self, ready: Sequence[EnsembleReplica]) -> None:
         """Those who look hear of newer configurations from the members of the one they have."""
         newest = self.config.version
-        for member in ready:
-            while member.store.config.version < newest:
-                known = member.store.config
+        for replica in ready:
+            while replica.store.config.version < newest:
+                known = replica.store.config
                 told = [
                     other.store.config
-                    for other in self.members
+                    for other in self.replicas
                     if other.id in known.servers
                     and other.running
                     and not other.paused
-                    and self.links.joined(member.id, other.id)
+                    and self.links.joined(replica.id, other.id)
                 ]
                 best = max(told, key=lambda config: config.version, default=known)
                 if best.version <= known.version:
                     break
-                member.activate(best)
+                replica.activate(best)
 
-    def _let_follow(self, ready: Sequence[Member]) -> None:
+    def _let_follow(self, ready: Sequence[EnsembleReplica]) -> None:
         """Those who hear a leader that they may follow join it: one of their configuration, which
         does not know an older one than they do.
         """
-        leaders = [m.role for m in self.members if isinstance(m.role, Leading) and not m.paused]
+        leaders = [m.role for m in self.replicas if isinstance(m.role, Leading) and not m.paused]
         leaders.sort(key=lambda leader: -leader.epoch)
-        for member in ready:
+        for replica in ready:
             for leader in leaders:
                 if (
                     not leader.retired
-                    and leader.epoch >= member.store.accepted_epoch
+                    and leader.epoch >= replica.store.accepted_epoch
                     and (
-                        leader.member.id in member.store.config.voters
-                        or leader.member.id in member.store.seen.voters
+                        leader.replica.id in replica.store.config.voters
+                        or leader.replica.id in replica.store.seen.voters
                     )
-                    and leader.member.store.config.version >= member.store.config.version
-                    and (leader.established or leader.needs(member))
-                    and self.links.joined(member.id, leader.member.id)
+                    and leader.replica.store.config.version >= replica.store.config.version
+                    and (leader.established or leader.needs(replica))
+                    and self.links.joined(replica.id, leader.replica.id)
                 ):
-                    member.become(Following(self, member, leader))
+                    replica.become(Following(self, replica, leader))
                     break
 
-    def lead(self, member: Member, role: Leader, sessions: SessionTracker) -> None:
-        """``member`` leads from now on. One that stood still when its quorum acknowledged may learn
-        that it leads when the next one leads already.
+    def lead(self, replica: EnsembleReplica, role: Leader, sessions: SessionTracker) -> None:
+        """``replica`` leads from now on. One that stood still when its quorum acknowledged may
+        learn that it leads when the next one leads already.
         """
-        epoch = member.store.accepted_epoch
+        epoch = replica.store.accepted_epoch
         self._leaders.append(role)
-        self._leaders.sort(key=lambda each: each.member.store.accepted_epoch)
+        self._leaders.sort(key=lambda each: each.replica.store.accepted_epoch)
         if epoch >= self._newest_epoch:
             self._newest_epoch = epoch
             self._sessions = sessions
-            self.leader = member
+            self.leader = replica
 
     def step_down(self, role: Leader) -> None:
         """``role`` leads no more."""
@@ -295,49 +297,49 @@ class Ensemble:
         if role in self._leaders:
             self._leaders.remove(role)
             text = "no other server leads"
-            if role.member is self.leader:
+            if role.replica is self.leader:
                 self.leader = None
             elif self.leader is not None:
                 text = f"server {self.leader.id} leads epoch {self.leader.store.accepted_epoch}"
         if not self.standalone:
-            self.tell(role.member.id, "steps down", text)
+            self.tell(role.replica.id, "steps down", text)
 
     # -- servers that stand still
 
-    def pause(self, member: Member) -> None:
-        """``member`` stands still, as a process that is stopped by a signal: its connections stay
+    def pause(self, replica: EnsembleReplica) -> None:
+        """``replica`` stands still, as a process that is stopped by a signal: its connections stay
         open, and it does and says nothing. What it had sent arrives once it goes on.
         """
-        self._held.setdefault(member, [])
-        self.links.stand_still(member.id)
-        for other in self.members:
-            if other is not member:
-                self.links.cut(member.id, other.id)
+        self._held.setdefault(replica, [])
+        self.links.stand_still(replica.id)
+        for other in self.replicas:
+            if other is not replica:
+                self.links.cut(replica.id, other.id)
 
-    def go_on(self, member: Member) -> None:
-        """``member`` goes on where it stood. It hears what it missed, and does what is overdue
+    def go_on(self, replica: EnsembleReplica) -> None:
+        """``replica`` goes on where it stood. It hears what it missed, and does what is overdue
         after a moment, as long as a message may take: so its clients may be heard before either.
         """
-        for other in self.members:
-            if other is not member:
-                self.links.mend(member.id, other.id)
-        self.links.go_on(member.id)
-        delay = self.links.draw_latency(member.id, member.id)
+        for other in self.replicas:
+            if other is not replica:
+                self.links.mend(replica.id, other.id)
+        self.links.go_on(replica.id)
+        delay = self.links.draw_latency(replica.id, replica.id)
         if delay:
-            self.timers.at(self.now + delay, partial(self._wake, member))
+            self.timers.at(self.now + delay, partial(self._wake, replica))
         else:
-            self._wake(member)
+            self._wake(replica)
         self.review()
 
-    def _wake(self, member: Member) -> None:
-        if not member.paused:  # it may stand still again
-            for action in self._held.pop(member, ()):
+    def _wake(self, replica: EnsembleReplica) -> None:
+        if not replica.paused:  # it may stand still again
+            for action in self._held.pop(replica, ()):
                 self.turns.post(action)
 
-    def when_awake(self, member: Member, action: Callable[[], None]) -> None:
-        """Runs ``action`` of ``member``'s own accord: now, or once it no longer stands still."""
-        if member in self._held:
-            self._held[member].append(action)
+    def when_awake(self, replica: EnsembleReplica, action: Callable[[], None]) -> None:
+        """Runs ``action`` of ``replica``'s own accord: now, or once it no longer stands still."""
+        if replica in self._held:
+            self._held[replica].append(action)
         else:
             action()
 
@@ -369,7 +371,7 @@ class Ensemble:
     @property
     def epoch(self) -> int:
         """The newest epoch that a server has promised to follow; 0 on a standalone server."""
-        return max(member.store.accepted_epoch for member in self.members)
+        return max(replica.store.accepted_epoch for replica in self.replicas)
 
     @property
     def tip(self) -> Tree:
@@ -378,9 +380,11 @@ class Ensemble:
         """
         if self._leaders:
             return self._leaders[-1].tip
-        return max((m.store.tree for m in self.members), key=lambda tree: tree.zxid)
+        return max((m.store.tree for m in self.replicas), key=lambda tree: tree.zxid)
 
-    def submit(self, request: Request, origin: Member | None, complete: Completion | None) -> None:
+    def submit(
+        self, request: Request, origin: EnsembleReplica | None, complete: Completion | None
+    ) -> None:
         """A write for the leader, through ``origin`` or its own; lost without a leader, or when its
         session is gone.
         """
@@ -399,24 +403,24 @@ class Ensemble:
         What was proposed and not committed is lost.
         """
         tree.zxid = zxid
-        running = [member for member in self.members if member.running]
+        running = [replica for replica in self.replicas if replica.running]
         settled = self.standalone or (
-            self.links.quiet and all(member.settled for member in running)
+            self.links.quiet and all(replica.settled for replica in running)
         )
         if not settled:  # what is on its way belongs to another past
-            for member in running:
-                member.become(Role())
+            for replica in running:
+                replica.become(Role())
         self.log.append(Transaction(zxid, self.now, 0, Op.ERROR))
         self.log.mark(tree)
         config = self.config
-        for member in self.members:
-            member.activate(config)
-            member.replace(tree if self.standalone else tree.copy(), changes)
+        for replica in self.replicas:
+            replica.activate(config)
+            replica.replace(tree if self.standalone else tree.copy(), changes)
         for leader in self._leaders:
             leader.restart(tree, zxid)
         if not settled:
-            for member in running:
-                self.turns.post(self.look, member, "the ensemble was restored")
+            for replica in running:
+                self.turns.post(self.look, replica, "the ensemble was restored")
 
     # -- the time
 
@@ -430,11 +434,11 @@ class Ensemble:
 
     def _do_duties(self) -> None:
         for session in self.local_sessions.expired(self.now):
-            for member in self.members:
-                if member.id == session.server_id:
-                    self.when_awake(member, partial(member.end_local, session))
+            for replica in self.replicas:
+                if replica.id == session.server_id:
+                    self.when_awake(replica, partial(replica.end_local, session))
         for leader in list(self._leaders):
-            if leader.member not in self._held:
+            if leader.replica not in self._held:
                 leader.do()
 
     def deadline(self) -> int | None:
@@ -445,7 +449,7 @@ class Ensemble:
         if when is not None and (due is None or when < due):
             due = when
         for leader in self._leaders:
-            when = None if leader.member in self._held else leader.due()
+            when = None if leader.replica in self._held else leader.due()
             if when is not None and (due is None or when < due):
                 due = when
         return due
@@ -455,5 +459,5 @@ class Ensemble:
         return b64encode(self.random.randbytes(30)).decode("ascii")
 
 
-def _listed(members: Sequence[Member]) -> str:
-    return " ".join(str(number) for number in sorted(member.id for member in members))
+def _listed(replicas: Sequence[EnsembleReplica]) -> str:
+    return " ".join(str(number) for number in sorted(replica.id for replica in replicas))

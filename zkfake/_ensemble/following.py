@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from zkfake._database.reconfig import Configuration
     from zkfake._ensemble.events import Name
     from zkfake._ensemble.leading import Catchup, Leading
-    from zkfake._ensemble.role import Completion, Member, Surroundings
+    from zkfake._ensemble.role import Completion, EnsembleReplica, Surroundings
     from zkfake._protocol.records import Request
     from zkfake._timers import Timer
 
@@ -39,25 +39,25 @@ _OTHER_PLACE = "a configuration gives it, or its leader, another place"
 class Following(Role):
     """A follower or observer of one leader."""
 
-    def __init__(self, ensemble: Surroundings, member: Member, leader: Leading) -> None:
+    def __init__(self, ensemble: Surroundings, replica: EnsembleReplica, leader: Leading) -> None:
         self.leader = leader
         self._ensemble = ensemble
-        self._member = member
-        self._store = member.store
+        self._replica = replica
+        self._store = replica.store
         self._store.accepted_epoch = leader.epoch
-        self.observer = member.observer
+        self.observer = replica.observer
         zxid = self._store.log.last_zxid
-        ensemble.tell(member.id, "joins", f"server {leader.member.id}; its log ends at {zxid:#x}")
+        ensemble.tell(replica.id, "joins", f"server {leader.replica.id}; its log ends at {zxid:#x}")
         self._accepted: deque[tuple[Transaction, Completion | None]] = deque()
         self._touched: dict[int, None] = {}
         self._report: Timer | None = None
-        self._peer = leader.connect(self)
-        self._end = self._peer.end.peer
-        self._end.send(leader.join, self._peer, zxid)
+        self._handler = leader.connect(self)
+        self._end = self._handler.end.peer
+        self._end.send(leader.on_followerinfo, self._handler, zxid)
 
     @property
     def id(self) -> int:
-        return self._member.id
+        return self._replica.id
 
     def leave(self) -> None:
         self._end.close()
@@ -66,32 +66,32 @@ class Following(Role):
 
     def lost(self) -> None:
         """The leader is gone."""
-        self._ensemble.look(self._member, f"server {self.leader.member.id}, its leader, is lost")
+        self._ensemble.look(self._replica, f"server {self.leader.replica.id}, its leader, is lost")
 
     # -- messages of the leader
 
-    def catch_up(self, catchup: Catchup) -> None:
+    def on_newleader(self, catchup: Catchup) -> None:
         """Here is what the log lacks."""
         store = self._store
         self._tell_of(catchup)
         if catchup.tree is not None:
             assert catchup.sessions is not None
             assert catchup.config is not None
-            self._member.adopt(catchup.tree, catchup.sessions, catchup.config)
-        self._member.zxid = max(self._member.zxid, catchup.zxid)
+            self._replica.adopt(catchup.tree, catchup.sessions, catchup.config)
+        self._replica.zxid = max(self._replica.zxid, catchup.zxid)
         store.truncate(catchup.floor)
         for transaction in catchup.entries:
             store.append(transaction)
         self._accepted = deque((entry, None) for entry in store.log.after(store.tree.zxid))
         zxid = store.log.last_zxid
-        self._member.disk.write(zxid, self._taken_over, catchup.epoch, zxid)
+        self._replica.disk.write(zxid, self._taken_over, catchup.epoch, zxid)
 
     def _taken_over(self, epoch: int, zxid: int) -> None:
         """The leader's log is on the disk; before that its epoch may not be. A server that lost the
         log and kept the epoch would be elected before one that has what is committed.
         """
         self._store.current_epoch = epoch
-        self._end.send(self.leader.ack, self._peer, zxid)
+        self._end.send(self.leader.on_ack, self._handler, zxid)
 
     def _tell_of(self, catchup: Catchup) -> None:
         tell, server, entries = self._ensemble.tell, self.id, catchup.entries
@@ -104,65 +104,65 @@ class Following(Role):
             text = f"{_counted(len(entries))}, from {entries[0].zxid:#x} on"
             tell(server, "takes transactions", text)
 
-    def serve(self, committed: int, config: Configuration) -> None:
+    def on_uptodate(self, committed: int, config: Configuration) -> None:
         """The leader has a quorum; everything up to ``committed`` is to be applied at once, and
         ``config`` is committed.
         """
-        self.commit(committed)
-        self._member.catch_up()
-        self._member.activate(config)
+        self.on_commit(committed)
+        self._replica.catch_up()
+        self._replica.activate(config)
         if self._keeps_its_place():
             self.mode = "observer" if self.observer else "follower"
             does: Name = "observes" if self.observer else "follows"
-            self._ensemble.tell(self.id, does, f"server {self.leader.member.id}")
+            self._ensemble.tell(self.id, does, f"server {self.leader.replica.id}")
         else:
-            self._ensemble.look(self._member, _OTHER_PLACE)
+            self._ensemble.look(self._replica, _OTHER_PLACE)
 
     def _keeps_its_place(self) -> bool:
         """Whether it is what it was in the committed configuration, and its leader leads there."""
-        leads = self.leader.member.id in self._store.config.voters
-        return leads and self._member.observer == self.observer
+        leads = self.leader.replica.id in self._store.config.voters
+        return leads and self._replica.observer == self.observer
 
-    def accept(self, transaction: Transaction, complete: Completion | None) -> None:
+    def on_proposal(self, transaction: Transaction, complete: Completion | None) -> None:
         """A proposal; ``complete`` where the request came from here."""
         self._store.append(transaction)
         self._accepted.append((transaction, complete))
         self._acknowledge(transaction.zxid)
 
     def _acknowledge(self, zxid: int) -> None:
-        self._member.disk.write(zxid, self._end.send, self.leader.ack, self._peer, zxid)
+        self._replica.disk.write(zxid, self._end.send, self.leader.on_ack, self._handler, zxid)
 
-    def commit(self, zxid: int, designated: int | None = None) -> None:
+    def on_commit(self, zxid: int, designated: int | None = None) -> None:
         """All proposals up to ``zxid`` are committed. ``designated``: the last one is a
         configuration, and that server leads from now on.
         """
         accepted = self._accepted
         while accepted and accepted[0][0].zxid <= zxid:
-            self._member.commit(*accepted.popleft())
+            self._replica.commit(*accepted.popleft())
         if designated is not None:
-            self._member.activate(self._store.seen)
-            if designated != self.leader.member.id or not self._keeps_its_place():
-                self._ensemble.look(self._member, _OTHER_PLACE, designated)
+            self._replica.activate(self._store.seen)
+            if designated != self.leader.replica.id or not self._keeps_its_place():
+                self._ensemble.look(self._replica, _OTHER_PLACE, designated)
 
-    def inform(
+    def on_inform(
         self, transaction: Transaction, complete: Completion | None, designated: int | None = None
     ) -> None:
         """To an observer: this is committed."""
         self._store.append(transaction)
         self._accepted.append((transaction, complete))
-        self.commit(transaction.zxid, designated)
+        self.on_commit(transaction.zxid, designated)
 
-    def answer(self, done: Callable[[], None]) -> None:
+    def on_answer(self, done: Callable[[], None]) -> None:
         """What was asked needed no transaction, or was a sync."""
-        self._member.answer(done)
+        self._replica.answer(done)
 
     # -- its clients
 
     def submit(self, request: Request, complete: Completion | None) -> None:
-        self._end.send(self.leader.request, self._peer, request, complete)
+        self._end.send(self.leader.on_request, self._handler, request, complete)
 
     def sync(self, done: Callable[[], None]) -> None:
-        self._end.send(self.leader.synchronise, self._peer, done)
+        self._end.send(self.leader.on_sync, self._handler, done)
 
     def touch(self, session: Session) -> bool:
         if self._report is None:
@@ -174,13 +174,13 @@ class Following(Role):
     def _report_touched(self) -> None:
         self._report = None
         touched, self._touched = self._touched, {}
-        self._end.send(self.leader.touched, list(touched))
+        self._end.send(self.leader.on_ping, list(touched))
 
     def renew(self, session_id: int, timeout: int, done: Callable[[Session | None], None]) -> None:
         def validated(valid: bool) -> None:
             done(Session(session_id, timeout, self.id, 0) if valid else None)
 
-        self._end.send(self.leader.validate, self._peer, session_id, timeout, validated)
+        self._end.send(self.leader.on_revalidate, self._handler, session_id, timeout, validated)
 
 
 def _counted(transactions: int) -> str:

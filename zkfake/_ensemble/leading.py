@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from zkfake._database.reconfig import Configuration
     from zkfake._database.tree import Tree
     from zkfake._ensemble.links import End
-    from zkfake._ensemble.role import Completion, Member, Surroundings
+    from zkfake._ensemble.role import Completion, EnsembleReplica, Surroundings
     from zkfake._ensemble.sessions import Session
     from zkfake._protocol.records import Request
     from zkfake._timers import Timer
@@ -67,25 +67,30 @@ class Catchup(NamedTuple):
 
 
 class Learner(Protocol):
-    """The other end: a follower or an observer. The methods are the messages to it."""
+    """The other end: a follower or an observer.
+
+    The methods are the messages to it, by the names of ZooKeeper's packets. `on_newleader` brings
+    what DIFF, TRUNC or SNAP bring before NEWLEADER there; `on_commit` and `on_inform` are
+    COMMITANDACTIVATE and INFORMANDACTIVATE where ``designated`` is given.
+    """
 
     @property
     def id(self) -> int: ...
     @property
     def observer(self) -> bool: ...
     def lost(self) -> None: ...
-    def catch_up(self, catchup: Catchup) -> None: ...
-    def serve(self, committed: int, config: Configuration) -> None: ...
-    def accept(self, transaction: Transaction, complete: Completion | None) -> None: ...
-    def commit(self, zxid: int, designated: int | None = None) -> None: ...
-    def inform(
+    def on_newleader(self, catchup: Catchup) -> None: ...
+    def on_uptodate(self, committed: int, config: Configuration) -> None: ...
+    def on_proposal(self, transaction: Transaction, complete: Completion | None) -> None: ...
+    def on_commit(self, zxid: int, designated: int | None = None) -> None: ...
+    def on_inform(
         self, transaction: Transaction, complete: Completion | None, designated: int | None = None
     ) -> None: ...
-    def answer(self, done: Callable[[], None]) -> None: ...
+    def on_answer(self, done: Callable[[], None]) -> None: ...
 
 
 @dataclass(slots=True, eq=False)
-class Peer:
+class LearnerHandler:
     """A learner as its leader knows it; ``acked``: up to where it has the leader's log.
     ``informed``: whether it hears only of what is committed.
     """
@@ -103,24 +108,26 @@ class _Proposal(NamedTuple):
 
 
 class Leading(Role):
-    """The leader of one epoch. What learners may send it is under "messages"."""
+    """The leader of one epoch. What learners send it is under "messages", by the names of
+    ZooKeeper's packets.
+    """
 
     answers_syncs = True
 
-    def __init__(self, ensemble: Surroundings, member: Member, epoch: int) -> None:
+    def __init__(self, ensemble: Surroundings, replica: EnsembleReplica, epoch: int) -> None:
         """``epoch``: newer than any that a voter of its quorum has promised to follow."""
         self.epoch = epoch
-        self.member = member
+        self.replica = replica
         self.established = False
         self.retired = False
         """Whether it has handed over."""
         self._ensemble = ensemble
-        self._store = store = member.store
+        self._store = store = replica.store
         store.accepted_epoch = epoch
-        self._connected: dict[Peer, None] = {}
-        self._peers: dict[int, Peer] = {}
+        self._connected: dict[LearnerHandler, None] = {}
+        self._learners: dict[int, LearnerHandler] = {}
         self._proposals: deque[_Proposal] = deque()
-        self._answers: deque[tuple[int, Peer | None, Callable[[], None]]] = deque()
+        self._answers: deque[tuple[int, LearnerHandler | None, Callable[[], None]]] = deque()
         self._committed = 0
         self._known = dict(store.sessions)
         tip = store.tree.copy()
@@ -129,17 +136,17 @@ class Leading(Role):
             fold(self._known, transaction)
         self.sessions = SessionTracker(ensemble.settings.tick_time)
         self.decisions = Decisions(
-            ensemble, member, tip, epoch << 32, self.sessions, self._membership
+            ensemble, replica, tip, epoch << 32, self.sessions, self._membership
         )
         self._began = ensemble.now
         patience = ensemble.settings.init_limit * ensemble.settings.tick_time
         self._give_up = self._later(ensemble.now + patience, self._require_establishment)
         self._look: Timer | None = None
-        ensemble.turns.post(member.disk.write, store.log.last_zxid, self._written)
+        ensemble.turns.post(replica.disk.write, store.log.last_zxid, self._written)
 
     def _written(self) -> None:
         """Its log is on the disk; before that its epoch may not be, as on a follower."""
-        if self.member.role is self:
+        if self.replica.role is self:
             self._store.current_epoch = self.epoch
             self._commit_acked()
 
@@ -155,10 +162,10 @@ class Leading(Role):
     @property
     def followers(self) -> set[int]:
         """The ids of the servers that follow it, and its own."""
-        return {self.member.id, *self._peers}
+        return {self.replica.id, *self._learners}
 
     def _later(self, when: int, action: Callable[[], None]) -> Timer:
-        awake = partial(self._ensemble.when_awake, self.member, action)
+        awake = partial(self._ensemble.when_awake, self.replica, action)
         return self._ensemble.timers.at(when, awake)
 
     def leave(self) -> None:
@@ -166,8 +173,8 @@ class Leading(Role):
         if self._look is not None:
             self._look.cancel()
         self._ensemble.step_down(self)
-        for peer in list(self._connected):  # a closed link may lose a peer at once
-            peer.end.close()
+        for handler in list(self._connected):  # a closed link may lose a handler at once
+            handler.end.close()
 
     # -- its quorum
 
@@ -189,48 +196,50 @@ class Leading(Role):
         """Who has the log up to ``zxid`` on disk; -1: who is there at all. Those who have no vote
         are among them.
         """
-        acked = [self.member.id] if self.member.disk.synced >= zxid else []
-        for id_, peer in self._peers.items():
-            if peer.acked >= zxid:
+        acked = [self.replica.id] if self.replica.disk.synced >= zxid else []
+        for id_, handler in self._learners.items():
+            if handler.acked >= zxid:
                 acked.append(id_)
         return acked
 
     def _membership(self) -> Membership:
         store = self._store
-        synced = [self.member.id]
-        for id_, peer in self._peers.items():
-            if peer.acked >= 0 and not peer.learner.observer:
+        synced = [self.replica.id]
+        for id_, handler in self._learners.items():
+            if handler.acked >= 0 and not handler.learner.observer:
                 synced.append(id_)
         return Membership(store.config, store.seen is not store.config, synced)
 
     def _activate(self, config: Configuration) -> int:
         """``config`` is committed. Who leads from now on: itself, or whoever it hands over to."""
-        store, own = self._store, self.member.id
+        store, own = self._store, self.replica.id
         former = store.config
-        self.member.activate(config)
+        self.replica.activate(config)
         if config.keeps_leader(own, former):
             return own
         self.retired = True
         self._look_for_company()
-        acked = {id_: peer.acked for id_, peer in self._peers.items() if config.may_win(id_)}
+        acked = {
+            id_: handler.acked for id_, handler in self._learners.items() if config.may_win(id_)
+        }
         most = max(acked.values(), default=-1)
         # One has to be there: a quorum has acknowledged it.
         return next((id_ for id_ in sorted(acked) if acked[id_] == most), own)
 
-    def needs(self, member: Member | Learner) -> bool:
-        """Whether ``member`` is asked: no observer is, unless it has a vote in a configuration that
-        is not committed yet.
+    def needs(self, replica: EnsembleReplica | Learner) -> bool:
+        """Whether ``replica`` is asked: no observer is, unless it has a vote in a configuration
+        that is not committed yet.
         """
-        return not member.observer or member.id in self._store.seen.voters
+        return not replica.observer or replica.id in self._store.seen.voters
 
     def _require_establishment(self) -> None:
         if not self.established:
-            self._ensemble.look(self.member, "it got no quorum to lead")
+            self._ensemble.look(self.replica, "it got no quorum to lead")
 
-    def _lost(self, peer: Peer) -> None:
-        self._connected.pop(peer)
-        if self._peers.get(peer.learner.id) is peer:
-            del self._peers[peer.learner.id]
+    def _lost(self, handler: LearnerHandler) -> None:
+        self._connected.pop(handler)
+        if self._learners.get(handler.learner.id) is handler:
+            del self._learners[handler.learner.id]
         self._look_for_company()
 
     def _look_for_company(self) -> None:
@@ -243,7 +252,7 @@ class Leading(Role):
     def _require_quorum(self) -> None:
         self._look = None
         if not self._is_accompanied():
-            self._ensemble.look(self.member, "it has no quorum any more")
+            self._ensemble.look(self.replica, "it has no quorum any more")
 
     def _establish(self) -> None:
         """A quorum has the same log: all of it is committed now."""
@@ -254,47 +263,47 @@ class Leading(Role):
         kept = len(store.log.after(max(store.tree.zxid, ensemble.log.last_zxid)))
         for transaction in store.log.after(store.tree.zxid):
             ensemble.log.append(transaction)
-            self.member.commit(transaction, None)
-        self.member.catch_up()
+            self.replica.commit(transaction, None)
+        self.replica.catch_up()
         if store.seen is not store.config:
             self._activate(store.seen)
         for session_id, timeout in self._known.items():
             self.sessions.open(session_id, timeout, 0, ensemble.now)
         self._committed = store.log.last_zxid
-        self.member.zxid = self.decisions.zxid
+        self.replica.zxid = self.decisions.zxid
         ensemble.log.last_zxid = max(ensemble.log.last_zxid, self.decisions.zxid)
-        ensemble.lead(self.member, self, self.sessions)
+        ensemble.lead(self.replica, self, self.sessions)
         servers = " ".join(map(str, sorted(self.followers)))
         text = f"servers {servers}; {kept or 'no'} proposals of earlier epochs are committed now"
-        ensemble.tell(self.member.id, "leads", text)
-        for peer in self._peers.values():
-            if peer.acked >= 0:
-                peer.end.send(peer.learner.serve, self._committed, store.config)
+        ensemble.tell(self.replica.id, "leads", text)
+        for handler in self._learners.values():
+            if handler.acked >= 0:
+                handler.end.send(handler.learner.on_uptodate, self._committed, store.config)
         ensemble.review()
 
     # -- messages
 
-    def connect(self, learner: Learner) -> Peer:
+    def connect(self, learner: Learner) -> LearnerHandler:
         """A new connection: what the learner is known by from now on."""
-        peer = Peer(learner)
+        handler = LearnerHandler(learner)
         end = self._ensemble.links.connect(
-            self.member.id, learner.id, partial(self._lost, peer), learner.lost
+            self.replica.id, learner.id, partial(self._lost, handler), learner.lost
         )
-        peer.end = end
-        self._connected[peer] = None
-        return peer
+        handler.end = end
+        self._connected[handler] = None
+        return handler
 
-    def join(self, peer: Peer, zxid: int) -> None:
+    def on_followerinfo(self, handler: LearnerHandler, zxid: int) -> None:
         """A learner, whose log ends at ``zxid``, wants to follow."""
-        former = self._peers.pop(peer.learner.id, None)
+        former = self._learners.pop(handler.learner.id, None)
         if former is not None:
             self._connected.pop(former)
             former.end.close()
-        self._peers[peer.learner.id] = peer
+        self._learners[handler.learner.id] = handler
         log, tree = self._store.log, self._store.tree
         # An observer that may have a vote is asked for it: else nobody might be left who has one.
-        peer.informed = self.established and not self.needs(peer.learner)
-        if peer.informed:  # it may have been a follower until now
+        handler.informed = self.established and not self.needs(handler.learner)
+        if handler.informed:  # it may have been a follower until now
             zxid = min(zxid, self._committed)
         floor = log.floor(zxid)
         if floor is None:
@@ -306,44 +315,46 @@ class Leading(Role):
                 tree.copy(),
                 self._store.sessions.copy(),
                 self._store.config,
-                self.member.zxid,
+                self.replica.zxid,
             )
         else:
             # To a real server logs do not meet that are empty.
-            shown = 0 if log.last_zxid else self.member.zxid
+            shown = 0 if log.last_zxid else self.replica.zxid
             catchup = Catchup(self.epoch, floor, log.after(floor), zxid=shown)
-        if peer.informed:
+        if handler.informed:
             committed = [entry for entry in catchup.entries if entry.zxid <= self._committed]
             catchup = catchup._replace(entries=committed)
-        peer.end.send(peer.learner.catch_up, catchup)
+        handler.end.send(handler.learner.on_newleader, catchup)
 
-    def ack(self, peer: Peer, zxid: int) -> None:
+    def on_ack(self, handler: LearnerHandler, zxid: int) -> None:
         """The learner has the log up to ``zxid``."""
-        new, peer.acked = peer.acked < 0, zxid
+        new, handler.acked = handler.acked < 0, zxid
         if new and self.established:
-            peer.end.send(peer.learner.serve, self._committed, self._store.config)
+            handler.end.send(handler.learner.on_uptodate, self._committed, self._store.config)
         self._commit_acked()
 
-    def request(self, peer: Peer, request: Request, complete: Completion | None) -> None:
+    def on_request(
+        self, handler: LearnerHandler, request: Request, complete: Completion | None
+    ) -> None:
         """A write of one of the learner's clients."""
-        self.carry_out(request, peer.learner.id, complete)
+        self.carry_out(request, handler.learner.id, complete)
 
-    def synchronise(self, peer: Peer, done: Callable[[], None]) -> None:
+    def on_sync(self, handler: LearnerHandler, done: Callable[[], None]) -> None:
         """A sync of one of the learner's clients."""
-        self._answer(peer, done)
+        self._answer(handler, done)
 
-    def touched(self, session_ids: Sequence[int]) -> None:
+    def on_ping(self, session_ids: Sequence[int]) -> None:
         """The learner heard of these sessions."""
         for session_id in session_ids:
             session = self.sessions.get(session_id)
             if session is not None:
                 self.sessions.touch(session, self._ensemble.now)
 
-    def validate(
-        self, peer: Peer, session_id: int, timeout: int, done: Callable[[bool], None]
+    def on_revalidate(
+        self, handler: LearnerHandler, session_id: int, timeout: int, done: Callable[[bool], None]
     ) -> None:
         """A client goes on with its session at the learner."""
-        peer.end.send(done, self._own(session_id, timeout, peer.learner.id) is not None)
+        handler.end.send(done, self._own(session_id, timeout, handler.learner.id) is not None)
 
     # -- from a request to its commit
 
@@ -355,29 +366,31 @@ class Leading(Role):
             return
         if transaction.zxid <= decisions.zxid:
             if complete is not None:
-                peer = None if origin is None else self._peers.get(origin)
-                self._answer(peer, partial(complete, transaction, ()))
+                handler = None if origin is None else self._learners.get(origin)
+                self._answer(handler, partial(complete, transaction, ()))
             return
         decisions.zxid = transaction.zxid
         decisions.tip.apply(transaction)
         self._store.append(transaction)
         self._proposals.append(_Proposal(transaction, origin, complete))
-        for id_, peer in self._peers.items():
-            if not peer.informed:
-                peer.end.send(peer.learner.accept, transaction, complete if id_ == origin else None)
-        self.member.disk.write(transaction.zxid, self._commit_acked)
+        for id_, handler in self._learners.items():
+            if not handler.informed:
+                handler.end.send(
+                    handler.learner.on_proposal, transaction, complete if id_ == origin else None
+                )
+        self.replica.disk.write(transaction.zxid, self._commit_acked)
 
-    def _answer(self, peer: Peer | None, done: Callable[[], None]) -> None:
+    def _answer(self, handler: LearnerHandler | None, done: Callable[[], None]) -> None:
         """Calls ``done`` behind all that was proposed before, at the learner or here."""
         if self._proposals:
-            self._answers.append((self.decisions.zxid, peer, done))
-        elif peer is None:
-            self.member.answer(done)
+            self._answers.append((self.decisions.zxid, handler, done))
+        elif handler is None:
+            self.replica.answer(done)
         else:
-            peer.end.send(peer.learner.answer, done)
+            handler.end.send(handler.learner.on_answer, done)
 
     def _commit_acked(self) -> None:
-        if self.member.role is not self:
+        if self.replica.role is not self:
             return
         if not self.established:
             if self._is_quorum(self._store.log.last_zxid):
@@ -393,23 +406,23 @@ class Leading(Role):
         self._committed = zxid
         self._ensemble.log.append(transaction)
         designated = self._activate(self._store.seen) if self._store.seen.version == zxid else None
-        for id_, peer in self._peers.items():
-            if peer.informed:
+        for id_, handler in self._learners.items():
+            if handler.informed:
                 done = complete if id_ == origin else None
-                peer.end.send(peer.learner.inform, transaction, done, designated)
+                handler.end.send(handler.learner.on_inform, transaction, done, designated)
             else:
-                peer.end.send(peer.learner.commit, zxid, designated)
-        self.member.commit(transaction, complete if origin == self.member.id else None)
+                handler.end.send(handler.learner.on_commit, zxid, designated)
+        self.replica.commit(transaction, complete if origin == self.replica.id else None)
         if zxid & 0xFFFFFFFF == 1:
-            self._ensemble.tell(self.member.id, "commits", f"{zxid:#x}, the first of its epoch")
+            self._ensemble.tell(self.replica.id, "commits", f"{zxid:#x}, the first of its epoch")
         if transaction.op in SESSION_OPS:
             self.decisions.session_committed(transaction, origin)
         while self._answers and self._answers[0][0] <= zxid:
             _, answered, answer = self._answers.popleft()
             if answered is None:
-                self.member.answer(answer)
+                self.replica.answer(answer)
             else:
-                answered.end.send(answered.learner.answer, answer)
+                answered.end.send(answered.learner.on_answer, answer)
 
     def restart(self, tree: Tree, zxid: int) -> None:
         """Goes on from another state, which every server has by now."""
@@ -419,7 +432,7 @@ class Leading(Role):
     # -- its own clients
 
     def submit(self, request: Request, complete: Completion | None) -> None:
-        self._ensemble.turns.post(self.carry_out, request, self.member.id, complete)
+        self._ensemble.turns.post(self.carry_out, request, self.replica.id, complete)
 
     def touch(self, session: Session) -> bool:
         if session.closing:
@@ -433,14 +446,14 @@ class Leading(Role):
         return self.sessions.get(session.id)
 
     def renew(self, session_id: int, timeout: int, done: Callable[[Session | None], None]) -> None:
-        done(self._own(session_id, timeout, self.member.id))
+        done(self._own(session_id, timeout, self.replica.id))
 
     def _own(self, session_id: int, timeout: int, server_id: int) -> Session | None:
         session = self.sessions.get(session_id)
         if session is not None:
             if session.server_id not in (0, server_id):
                 text = f"{session_id:#x}, from server {session.server_id} to server {server_id}"
-                self._ensemble.tell(self.member.id, "moves session", text)
+                self._ensemble.tell(self.replica.id, "moves session", text)
             session.timeout = timeout
             session.server_id = server_id
             self.sessions.touch(session, self._ensemble.now)
@@ -448,7 +461,7 @@ class Leading(Role):
 
     def has_moved(self, session: Session) -> bool:
         tracked = self.sessions.get(session.id)
-        return tracked is not None and tracked.server_id != self.member.id
+        return tracked is not None and tracked.server_id != self.replica.id
 
     # -- the clock
 

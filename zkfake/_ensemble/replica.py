@@ -180,7 +180,7 @@ class Replica:
             first = first_session_id(self.id, self.ensemble.now)
             self._next_session_id = max(first, self._next_session_id)
             self.ensemble.tell(self.id, "starts", f"with the state of {self.zxid:#x}")
-            self.ensemble.member_started(self)
+            self.ensemble.replica_started(self)
 
     def stop(self) -> None:
         """Leaves: every connection is dropped. Log and tree stay, as on a disk."""

@@ -74,7 +74,7 @@ class Role:
         """The role is over."""
 
 
-class Member(Protocol):
+class EnsembleReplica(Protocol):
     """A server, as its role and its ensemble see it."""
 
     store: Store
@@ -143,7 +143,7 @@ class Member(Protocol):
 class Leader(Protocol):
     """A role that decides, as the ensemble sees it."""
 
-    member: Member
+    replica: EnsembleReplica
 
     @property
     def tip(self) -> Tree:
@@ -185,19 +185,19 @@ class Surroundings(Protocol):
 
     @property
     def now(self) -> int: ...
-    def when_awake(self, member: Member, action: Callable[[], None]) -> None:
-        """Runs ``action`` of ``member``'s own accord: now, or once it no longer stands still."""
+    def when_awake(self, replica: EnsembleReplica, action: Callable[[], None]) -> None:
+        """Runs ``action`` of ``replica``'s own accord: now, or once it no longer stands still."""
 
-    def look(self, member: Member, why: str, designated: int | None = None) -> None:
-        """``member`` has no leader any more. ``designated``: the one that a configuration has named
-        instead, so there is nothing to elect.
+    def look(self, replica: EnsembleReplica, why: str, designated: int | None = None) -> None:
+        """``replica`` has no leader any more. ``designated``: the one that a configuration has
+        named instead, so there is nothing to elect.
         """
 
     def review(self) -> None:
         """Something has changed: those who look for a leader may find one."""
 
-    def lead(self, member: Member, role: Leader, sessions: SessionTracker) -> None:
-        """``member`` leads from now on."""
+    def lead(self, replica: EnsembleReplica, role: Leader, sessions: SessionTracker) -> None:
+        """``replica`` leads from now on."""
 
     def step_down(self, role: Leader) -> None:
         """``role`` leads no more."""

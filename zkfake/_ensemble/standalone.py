@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from zkfake._database.tree import Tree
-    from zkfake._ensemble.role import Completion, Member, Surroundings
+    from zkfake._ensemble.role import Completion, EnsembleReplica, Surroundings
     from zkfake._ensemble.sessions import Session
     from zkfake._protocol.records import Request
 
@@ -30,20 +30,20 @@ class Standalone(Role):
     answers_syncs = True
     followers = ()
 
-    def __init__(self, ensemble: Surroundings, member: Member) -> None:
+    def __init__(self, ensemble: Surroundings, replica: EnsembleReplica) -> None:
         self._ensemble = ensemble
-        self.member = member
-        self._store = member.store
-        self._disk = member.disk
+        self.replica = replica
+        self._store = replica.store
+        self._disk = replica.disk
         self._log = ensemble.log
         sessions = SessionTracker(ensemble.settings.tick_time)
-        for session_id, timeout in member.store.sessions.items():
-            sessions.open(session_id, timeout, member.id, ensemble.now)
+        for session_id, timeout in replica.store.sessions.items():
+            sessions.open(session_id, timeout, replica.id, ensemble.now)
         self.sessions = sessions
         self.decisions = Decisions(
-            ensemble, member, self._store.tree, ensemble.log.last_zxid, sessions
+            ensemble, replica, self._store.tree, ensemble.log.last_zxid, sessions
         )
-        ensemble.lead(member, self, sessions)
+        ensemble.lead(replica, self, sessions)
 
     @property
     def tip(self) -> Tree:
@@ -52,9 +52,9 @@ class Standalone(Role):
 
     def submit(self, request: Request, complete: Completion | None) -> None:
         if self._disk.instant:
-            self._carry_out(request, self.member.id, complete)
+            self._carry_out(request, self.replica.id, complete)
         else:
-            self._disk.act(self._carry_out, request, self.member.id, complete)
+            self._disk.act(self._carry_out, request, self.replica.id, complete)
 
     def carry_out(self, request: Request, origin: int | None, complete: Completion | None) -> None:
         self._disk.act(self._carry_out, request, origin, complete)
@@ -68,7 +68,7 @@ class Standalone(Role):
             decisions.zxid = transaction.zxid
             changes = self._store.apply(transaction)
             self._log.append(transaction)
-            self.member.applied(transaction, changes, complete)
+            self.replica.applied(transaction, changes, complete)
         elif complete is not None:
             complete(transaction, ())
         if transaction.op in SESSION_OPS:

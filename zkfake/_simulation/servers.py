@@ -198,7 +198,7 @@ class Servers:
 
     def _note(self, server: int, name: Name, text: str) -> None:
         """A server has done something of its own accord."""
-        time, epoch = self._scheduler.now / MICROSECONDS, self.ensemble.members[server - 1].store
+        time, epoch = self._scheduler.now / MICROSECONDS, self.ensemble.replicas[server - 1].store
         self._history.append(ServerEvent(time, server, epoch.accepted_epoch, name, text))
 
     def _tell_time(self) -> None:
