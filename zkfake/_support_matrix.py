@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zkfake._connection import four_letter
-from zkfake._protocol.operations import MULTI_READS, MULTI_WRITES, OPERATIONS, Kind
+from zkfake._protocol.operations import MULTI_READS, MULTI_WRITES, OPERATIONS, OperationKind
 from zkfake._protocol.records import Op
 from zkfake._settings import NAMES, Settings
 from zkfake._versions import DEFAULT, VERSIONS, Version
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 _PLACES = {
-    Kind.WRITE: "leader",
-    Kind.READ: "connected server",
-    Kind.CONNECTION: "connection, out of turn",
+    OperationKind.WRITE: "leader",
+    OperationKind.READ: "connected server",
+    OperationKind.CONNECTION: "connection, out of turn",
 }
 
 

@@ -17,7 +17,7 @@ from zkfake import _settings as settings
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["Configuration", "read"]
+__all__ = ["ConfigFile", "read"]
 
 _SERVER = re.compile(r"server\.\d+")
 _ADDRESS = re.compile(r"(\[[^\[\]]+\]|[^:\[\]]+):\d+:\d+(:(participant|observer))?", re.IGNORECASE)
@@ -30,7 +30,7 @@ _CLASS = "authProvider."
 
 
 @dataclass(slots=True)
-class Configuration:
+class ConfigFile:
     """What a ``zoo.cfg`` says, as far as it concerns the fake."""
 
     settings: dict[str, object] = field(default_factory=dict)
@@ -49,18 +49,18 @@ class Configuration:
     """The names that the fake has no use for."""
 
 
-def read(path: str) -> Configuration:
+def read(path: str) -> ConfigFile:
     """The file at ``path`` and the ``dynamicConfigFile`` that it names, if any.
 
     Raises `OSError` for a file that cannot be read, `ValueError` that names file and line for a
     value that cannot be.
     """
-    found = Configuration()
+    found = ConfigFile()
     _read(path, found)
     return found
 
 
-def _read(path: str, found: Configuration) -> None:
+def _read(path: str, found: ConfigFile) -> None:
     where = path
     try:
         for entry in _properties(path):
@@ -70,7 +70,7 @@ def _read(path: str, found: Configuration) -> None:
         raise ValueError(f"{where}: {error}") from None
 
 
-def _take(found: Configuration, entry: _Property) -> None:
+def _take(found: ConfigFile, entry: _Property) -> None:
     name, value = entry.name, entry.value
     plain = name.removeprefix("zookeeper.")
     if name == "clientPort":

@@ -16,7 +16,7 @@ from zkfake._ensemble import replies
 from zkfake._ensemble.replica import Replica
 from zkfake._ensemble.replies import Reads
 from zkfake._ensemble.sessions import password_of
-from zkfake._ensemble.watches import STANDARD, Watches, WatchTable
+from zkfake._ensemble.watches import STANDARD, WatchManager, WatchTable
 from zkfake._protocol.records import Code, EventType, MultiRequest, Op, Stat, ZooKeeperError
 
 from ..support.mistakes import Mistakes, wrap
@@ -229,19 +229,19 @@ def events_come_after_the_reply(patch: Patch) -> None:
 
 @MISTAKES
 def a_delete_leaves_the_child_watch(patch: Patch) -> None:
-    def trigger(original: Any, self: Watches, change: Any, zxid: int) -> None:
+    def trigger(original: Any, self: WatchManager, change: Any, zxid: int) -> None:
         watching = [w for path, w, mode in self.child if path == change.path and mode == STANDARD]
         original(self, change, zxid)
         if change.type is EventType.DELETED:
             for watcher in watching:
                 self.child.add(change.path, watcher)
 
-    wrap(patch, Watches, "trigger", trigger)
+    wrap(patch, WatchManager, "trigger", trigger)
 
 
 @MISTAKES
 def a_delete_is_told_twice_to_two_watches(patch: Patch) -> None:
-    def trigger(original: Any, self: Watches, change: Any, zxid: int) -> None:
+    def trigger(original: Any, self: WatchManager, change: Any, zxid: int) -> None:
         twice = (
             list(self.child.trigger(EventType.DELETED, change.path))
             if change.type is EventType.DELETED
@@ -251,7 +251,7 @@ def a_delete_is_told_twice_to_two_watches(patch: Patch) -> None:
         for watcher in twice:
             watcher.notify(EventType.DELETED, change.path, zxid, change.acl)
 
-    wrap(patch, Watches, "trigger", trigger)
+    wrap(patch, WatchManager, "trigger", trigger)
 
 
 @MISTAKES
@@ -309,14 +309,14 @@ def events_reach_who_may_not_read(patch: Patch) -> None:
 @MISTAKES
 def set_watches_arms_what_it_told(patch: Patch) -> None:
     def set_watches(
-        original: Any, self: Watches, tree: Any, watcher: Any, zxid: int, lists: Any
+        original: Any, self: WatchManager, tree: Any, watcher: Any, zxid: int, lists: Any
     ) -> None:
         original(self, tree, watcher, zxid, lists)
         for path in lists[1] or ():
             if path:
                 self.data.add(path, watcher)
 
-    wrap(patch, Watches, "set_watches", set_watches)
+    wrap(patch, WatchManager, "set_watches", set_watches)
 
 
 # -- sessions, identities, replies -----------------------------------------------------------------

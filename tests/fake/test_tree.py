@@ -20,7 +20,7 @@ from zkfake._database.log import (
     Transaction,
 )
 from zkfake._database.paths import split
-from zkfake._database.tree import Change, Tree
+from zkfake._database.tree import Tree, TreeChange
 from zkfake._protocol.records import EventType, Op, Stat
 
 from ..support import wire
@@ -34,7 +34,7 @@ DATA = st.none() | st.binary(max_size=3)
 SESSIONS = st.sampled_from([0, 0, 7, 8])
 
 
-def stat_of(change: Change) -> Stat | None:
+def stat_of(change: TreeChange) -> Stat | None:
     return change.node and change.node.stat(change.children)
 
 
@@ -53,7 +53,7 @@ class TreeMachine(RuleBasedStateMachine):
 
     def apply(
         self, operations: Sequence[Operation], op: Op = Op.MULTI, session: int = 1
-    ) -> list[Change]:
+    ) -> list[TreeChange]:
         self.zxid += 1
         self.time += 3
         transaction = Transaction(self.zxid, self.time, session, op, tuple(operations))

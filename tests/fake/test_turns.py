@@ -251,10 +251,10 @@ def test_a_client_that_went_away_leaves_no_bytes(
     deaf, other = raw(), raw()
     deaf.send(wire.request(1, wire.OPS["getData"], wire.path_watch("/big")) * 50)
     with server.at_work():
-        link = next(iter(server._loop.links))
+        transport = next(iter(server._loop.transports))
     deaf.socket.close()
     while len(server.connections) > 1:
         other.send(wire.request(wire.PING_XID, wire.PING))
         other.frame()
     # Without a garbage collection.
-    assert (link.connection, len(link._unsent)) == (None, 0)
+    assert (transport.connection, len(transport._unsent)) == (None, 0)

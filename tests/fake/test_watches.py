@@ -1,4 +1,4 @@
-"""Watches: who is told what, in which order, how often."""
+"""WatchManager: who is told what, in which order, how often."""
 
 from __future__ import annotations
 

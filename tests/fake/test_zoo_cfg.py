@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from zkfake import _zoo_cfg as zoo_cfg
 from zkfake._settings import NAMES, Settings
-from zkfake._zoo_cfg import Configuration
+from zkfake._zoo_cfg import ConfigFile
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,7 +42,7 @@ def test_the_file_that_every_package_ships(write: Writer) -> None:
         #maxClientCnxns=60
         autopurge.purgeInterval=1
     """)
-    assert zoo_cfg.read(path) == Configuration(
+    assert zoo_cfg.read(path) == ConfigFile(
         settings={"tickTime": "2000", "initLimit": "10", "syncLimit": "5"},
         port=2181,
         ignored=["dataDir", "autopurge.purgeInterval"],
@@ -80,7 +80,7 @@ def test_an_ensemble_with_tls(write: Writer) -> None:
         ssl.keyStore.location=/etc/zookeeper/store.jks
     """)
     found = zoo_cfg.read(path)
-    assert found == Configuration(
+    assert found == ConfigFile(
         settings={
             "zookeeper.extendedTypesEnabled": "true",
             "4lw.commands.whitelist": "srvr, ruok",
@@ -141,7 +141,7 @@ def test_files_that_cannot_be(write: Writer) -> None:
     "name", ["sasl.users", "authProvider.1", "zookeeper.authProvider.sasl", "tickTime2", "", "é"]
 )
 def test_what_is_no_setting_of_a_file_is_ignored(write: Writer, name: str) -> None:
-    assert zoo_cfg.read(write(f"{name}=x")) == Configuration(ignored=[name])
+    assert zoo_cfg.read(write(f"{name}=x")) == ConfigFile(ignored=[name])
 
 
 @pytest.mark.parametrize(

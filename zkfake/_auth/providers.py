@@ -240,7 +240,7 @@ class X509:
         return id_ in (wanted, self._super_user)
 
 
-class Ensemble:
+class EnsembleName:
     """Not about identities: a client says which ensemble it wants, and is sent away by another."""
 
     is_authenticated = False

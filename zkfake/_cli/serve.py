@@ -135,7 +135,7 @@ def fake(options: argparse.Namespace) -> tuple[FakeZooKeeper, list[str]]:
     `ValueError`.
     """
     notes = []
-    config = zoo_cfg.Configuration()
+    config = zoo_cfg.ConfigFile()
     if options.config is not None:
         config = zoo_cfg.read(options.config)
     tls = certificates.serving(options)

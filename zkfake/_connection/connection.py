@@ -19,18 +19,18 @@ from typing import Any
 from zkfake._auth import sasl
 from zkfake._auth.providers import HangUpError
 from zkfake._connection import four_letter
-from zkfake._connection.status import Status
+from zkfake._connection.status import ReplicaStatus
 from zkfake._database.acl import READ
 from zkfake._database.hashset import JavaPairs
 from zkfake._database.log import Transaction
-from zkfake._database.tree import Change
+from zkfake._database.tree import TreeChange
 from zkfake._ensemble.addresses import java_address, java_host
 from zkfake._ensemble.replica import Replica
 from zkfake._ensemble.replies import PartialReplyError, written
 from zkfake._ensemble.sessions import NO_PASSWORD, Session, password_of
 from zkfake._ensemble.stats import ConnectionStats
 from zkfake._protocol.jute import NULL, JuteError, Reader, pack_buffer
-from zkfake._protocol.operations import Kind, NullAclError, Operation, operations_of
+from zkfake._protocol.operations import NullAclError, Operation, OperationKind, operations_of
 from zkfake._protocol.records import (
     PING_XID,
     Acls,
@@ -52,7 +52,7 @@ _LENGTH = Struct(">i")
 _HEADER = Struct(">ii")
 
 # Asked for with every request, and no Python finds the member of an enum as fast as a name.
-_WRITE, _CONNECTION = Kind.WRITE, Kind.CONNECTION
+_WRITE, _CONNECTION = OperationKind.WRITE, OperationKind.CONNECTION
 _CLOSE_SESSION, _PING, _SYNC = Op.CLOSE_SESSION, Op.PING, Op.SYNC
 _SESSION_MOVED = Code.SESSION_MOVED
 
@@ -249,7 +249,7 @@ class Connection:
         self.stats.received += 1
         self._replica.stats.received += counts
         self._replica.counts.bytes_received_count += len(word)
-        text = four_letter.answer(word, Status(self._replica), argument)
+        text = four_letter.answer(word, ReplicaStatus(self._replica), argument)
         if text:
             self._output.append(text)
             self._replica.stats.sent += counts
@@ -431,7 +431,7 @@ class Connection:
         request: Request,
         start: int,
         transaction: Transaction,
-        changes: Sequence[Change],
+        changes: Sequence[TreeChange],
     ) -> None:
         """The transaction of a write of this connection has been applied."""
         op, zxid, failed = request.op, self._replica.zxid, transaction.error

@@ -6,7 +6,7 @@ gets ``answer(...)`` and is closed. Other bytes there are a frame length.
 
 - Known but outside the whitelist: one line says so. ``srvr`` is always in the whitelist, ``isro``
   whenever ``readonlymode.enabled`` is set, ``*`` stands for all.
-- A server without a quorum (``ServerView.mode`` is None) still answers ``ruok``, ``isro``
+- A server without a quorum (``ServerStatus.mode`` is None) still answers ``ruok``, ``isro``
   (``null``), ``envi``, ``gtmk`` and ``stmk``; every other word gets one line saying that it serves
   nobody.
 - ``stmk`` takes eight more bytes, the new mask; without all of them the connection is closed
@@ -22,20 +22,146 @@ from __future__ import annotations
 
 from decimal import ROUND_HALF_UP, Decimal
 from time import gmtime, strftime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from zkfake._ensemble.stats import ConnectionView, Latency, ServerView
+    from zkfake._ensemble.stats import ConnectionStats, Latency, Mode, ServerStats
 
-__all__ = [
-    "WORDS",
-    "answer",
-    "parse_whitelist",
-]
+__all__ = ["WORDS", "ConnectionStatus", "ServerStatus", "answer", "parse_whitelist"]
 
 _MASK_LENGTH = 8
+
+
+class ConnectionStatus(Protocol):
+    """What ``stat``, ``cons`` and ``crst`` need of one open connection."""
+
+    @property
+    def address(self) -> str:
+        """The peer as `zkfake._ensemble.addresses.java_address` writes it."""
+
+    @property
+    def interest(self) -> int:
+        """The select operations it waits for: 1 (read) for a client, 0 for a connection that is
+        about to be closed.
+        """
+
+    @property
+    def outstanding(self) -> int:
+        """Requests read and not answered yet."""
+
+    @property
+    def session_id(self) -> int:
+        """0 before the handshake and for a four-letter word."""
+
+    @property
+    def session_timeout(self) -> int:
+        """Milliseconds, as negotiated."""
+
+    @property
+    def established(self) -> int:
+        """When it connected, in milliseconds since the epoch."""
+
+    @property
+    def handshake_due(self) -> int:
+        """When it is dropped if it has no session by then, in milliseconds since the epoch."""
+
+    @property
+    def stats(self) -> ConnectionStats: ...
+
+
+class ServerStatus(Protocol):
+    """What the words need of one server.
+
+    The asking connection is already among ``connections()`` and counted as received.
+    """
+
+    trace_mask: int
+
+    @property
+    def version(self) -> str:
+        """The whole text, such as ``3.9.5-<hash>, built on 2026-02-11 20:18 UTC``."""
+
+    @property
+    def mode(self) -> Mode | None:
+        """None: no quorum, not serving."""
+
+    @property
+    def peer_state(self) -> str | None:
+        """Such as ``leading - broadcast``; None standalone and read-only."""
+
+    @property
+    def whitelist(self) -> frozenset[str]:
+        """See `parse_whitelist`."""
+
+    @property
+    def stats(self) -> ServerStats: ...
+
+    @property
+    def zxid(self) -> int:
+        """The last one this server has processed."""
+
+    @property
+    def outstanding(self) -> int:
+        """Requests of all connections read and not answered yet."""
+
+    @property
+    def node_count(self) -> int:
+        """Znodes; the root counts twice, as it is known by two names (``""`` and ``/``)."""
+
+    @property
+    def proposal_sizes(self) -> tuple[int, int, int]:
+        """Last, smallest, greatest in bytes; -1 each before the first. Shown by a leader only."""
+
+    def connections(self) -> Iterable[ConnectionStatus]: ...
+
+    def data_watches(self) -> Mapping[int, Iterable[str]]:
+        """Session id -> paths in its data-watch table.
+
+        A connection whose watches all fired stays, with no path.
+        """
+
+    def session_sets(self) -> Sequence[tuple[int, Sequence[int]]]:
+        """(when they expire, in milliseconds since the epoch; the session ids) for each expiry
+        bucket, soonest first.
+        """
+
+    def local_session_sets(self) -> Sequence[tuple[int, Sequence[int]]] | None:
+        """The same for the sessions that only this server knows; None where there cannot be any."""
+
+    def global_sessions(self) -> Mapping[int, int]:
+        """Session id -> timeout in milliseconds: what a server that does not expire sessions itself
+        knows of them.
+        """
+
+    def connection_sets(self) -> Sequence[tuple[int, Sequence[tuple[str, int]]]]:
+        """(when it is dropped, in milliseconds since the epoch; the (address, session id) pairs),
+        soonest first.
+        """
+
+    def ephemerals(self) -> Mapping[int, Iterable[str]]:
+        """Session id -> paths of its ephemeral znodes, for each session that has some."""
+
+    def configuration(self) -> Iterable[tuple[str, object]]:
+        """The lines of ``conf`` in their order, ``clientPort`` first."""
+
+    def membership(self) -> str | None:
+        """The text of ``/zookeeper/config``; None standalone and read-only."""
+
+    def environment(self) -> Iterable[tuple[str, object]]:
+        """The lines of ``envi`` after ``zookeeper.version``."""
+
+    def metrics(self) -> Iterable[tuple[str, object]]:
+        """The lines of ``mntr`` (names without ``zk_``) that are not derived from the properties
+        above.
+        """
+
+    def directory_sizes(self) -> tuple[int, int]:
+        """Bytes under ``dataDir`` and ``dataLogDir``."""
+
+    def digests(self) -> Iterable[tuple[int, int]]:
+        """(zxid, digest of the tree at it), one in each 128 transactions."""
 
 
 def parse_whitelist(setting: str | None, read_only_enabled: bool) -> frozenset[str]:
@@ -51,7 +177,7 @@ def parse_whitelist(setting: str | None, read_only_enabled: bool) -> frozenset[s
     return frozenset(allowed)
 
 
-def answer(word: bytes, server: ServerView, argument: bytes = b"") -> bytes | None:
+def answer(word: bytes, server: ServerStatus, argument: bytes = b"") -> bytes | None:
     """What ``server`` answers to ``word``; None: no text, just close.
 
     ``word``: the first four bytes of a connection, one of ``WORDS`` (None for any other).
@@ -71,37 +197,37 @@ def answer(word: bytes, server: ServerView, argument: bytes = b"") -> bytes | No
     return _ANSWERS[name](server).encode()
 
 
-def _set_trace_mask(server: ServerView, argument: bytes) -> bytes | None:
+def _set_trace_mask(server: ServerStatus, argument: bytes) -> bytes | None:
     if len(argument) < _MASK_LENGTH:
         return None
     server.trace_mask = int.from_bytes(argument[:_MASK_LENGTH], "big", signed=True)
     return _trace_mask(server).encode()
 
 
-def _trace_mask(server: ServerView) -> str:
+def _trace_mask(server: ServerStatus) -> str:
     return str(server.trace_mask)
 
 
-def _ruok(_: ServerView) -> str:
+def _ruok(_: ServerStatus) -> str:
     return "imok"
 
 
-def _isro(server: ServerView) -> str:
+def _isro(server: ServerStatus) -> str:
     if server.mode is None:
         return "null"
     return "ro" if server.mode == "read-only" else "rw"
 
 
-def _srvr(server: ServerView) -> str:
+def _srvr(server: ServerStatus) -> str:
     return _server_text(server, clients="")
 
 
-def _stat(server: ServerView) -> str:
+def _stat(server: ServerStatus) -> str:
     lines = "".join(f" /{_short(connection)})\n" for connection in server.connections())
     return _server_text(server, clients=f"Clients:\n{lines}\n")
 
 
-def _server_text(server: ServerView, clients: str) -> str:
+def _server_text(server: ServerStatus, clients: str) -> str:
     stats = server.stats
     latency = stats.latency
     read_only = server.mode == "read-only"
@@ -126,11 +252,11 @@ def _server_text(server: ServerView, clients: str) -> str:
     )
 
 
-def _cons(server: ServerView) -> str:
+def _cons(server: ServerStatus) -> str:
     return "".join(f" /{_long(connection)})\n" for connection in server.connections()) + "\n"
 
 
-def _short(connection: ConnectionView) -> str:
+def _short(connection: ConnectionStatus) -> str:
     stats = connection.stats
     return (
         f"{connection.address}[{connection.interest:x}](queued={connection.outstanding},"
@@ -138,7 +264,7 @@ def _short(connection: ConnectionView) -> str:
     )
 
 
-def _long(connection: ConnectionView) -> str:
+def _long(connection: ConnectionStatus) -> str:
     text = _short(connection)
     if not connection.session_id:
         return text
@@ -154,31 +280,31 @@ def _long(connection: ConnectionView) -> str:
     )
 
 
-def _crst(server: ServerView) -> str:
+def _crst(server: ServerStatus) -> str:
     for connection in server.connections():
         connection.stats.reset()
     return "Connection stats reset.\n"
 
 
-def _srst(server: ServerView) -> str:
+def _srst(server: ServerStatus) -> str:
     server.stats.reset()
     return "Server stats reset.\n"
 
 
-def _wchs(server: ServerView) -> str:
+def _wchs(server: ServerStatus) -> str:
     watches = {session: list(paths) for session, paths in server.data_watches().items()}
     paths = {path for watched in watches.values() for path in watched}
     total = sum(map(len, watches.values()))
     return f"{len(watches)} connections watching {len(paths)} paths\nTotal watches:{total}\n"
 
 
-def _wchc(server: ServerView) -> str:
+def _wchc(server: ServerStatus) -> str:
     return _grouped(
         (_hexadecimal(session), paths) for session, paths in server.data_watches().items()
     )
 
 
-def _wchp(server: ServerView) -> str:
+def _wchp(server: ServerStatus) -> str:
     sessions: dict[str, list[str]] = {}
     for session, paths in server.data_watches().items():
         for path in paths:
@@ -194,7 +320,7 @@ def _group(title: str, members: Iterable[str]) -> str:
     return f"{title}\n" + "".join(f"\t{member}\n" for member in members)
 
 
-def _dump(server: ServerView) -> str:
+def _dump(server: ServerStatus) -> str:
     ephemerals = server.ephemerals()
     return (
         "SessionTracker dump:\n"
@@ -207,7 +333,7 @@ def _dump(server: ServerView) -> str:
     )
 
 
-def _session_sets(server: ServerView) -> str:
+def _session_sets(server: ServerStatus) -> str:
     local = server.local_session_sets()
     text = "" if local is None else _expiring_sessions("Local Session", local)
     if server.mode not in _EXPIRING:
@@ -220,7 +346,7 @@ def _expiring_sessions(title: str, sets: Sequence[tuple[int, Sequence[int]]]) ->
     return _expiry_sets(title, [(when, [_hexadecimal(s) for s in ids]) for when, ids in sets])
 
 
-def _connection_sets(server: ServerView) -> str:
+def _connection_sets(server: ServerStatus) -> str:
     sets = [
         (when, [f"ip: /{a} sessionId: {_hexadecimal(s)}" for a, s in members])
         for when, members in server.connection_sets()
@@ -235,20 +361,20 @@ def _expiry_sets(title: str, sets: Sequence[tuple[int, Sequence[str]]]) -> str:
     )
 
 
-def _global_sessions(server: ServerView) -> str:
+def _global_sessions(server: ServerStatus) -> str:
     sessions = server.global_sessions()
     lines = "".join(f"{_hexadecimal(s)}\t{timeout}ms\n" for s, timeout in sorted(sessions.items()))
     return f"Global Sessions({len(sessions)}):\n{lines}"
 
 
-def _conf(server: ServerView) -> str:
+def _conf(server: ServerStatus) -> str:
     membership = server.membership()
     return _properties(server.configuration()) + (
         "" if membership is None else f"membership: \n{membership}"
     )
 
 
-def _envi(server: ServerView) -> str:
+def _envi(server: ServerStatus) -> str:
     return f"Environment:\nzookeeper.version={server.version}\n" + _properties(server.environment())
 
 
@@ -256,7 +382,7 @@ def _properties(pairs: Iterable[tuple[str, object]]) -> str:
     return "".join(f"{name}={value}\n" for name, value in pairs)
 
 
-def _mntr(server: ServerView) -> str:
+def _mntr(server: ServerStatus) -> str:
     stats = server.stats
     latency = stats.latency
     ephemerals = server.ephemerals()
@@ -277,12 +403,12 @@ def _mntr(server: ServerView) -> str:
     return "".join(f"zk_{name}\t{value}\n" for name, value in [*lines, *server.metrics()])
 
 
-def _dirs(server: ServerView) -> str:
+def _dirs(server: ServerStatus) -> str:
     data, log = server.directory_sizes()
     return f"datadir_size: {data}\nlogdir_size: {log}\n"
 
 
-def _hash(server: ServerView) -> str:
+def _hash(server: ServerStatus) -> str:
     return "".join(f"{zxid:x}: {digest}\n" for zxid, digest in server.digests())
 
 
@@ -309,7 +435,7 @@ def _java_date(milliseconds: int) -> str:
 
 _EXPIRING = ("standalone", "leader")
 _WITHOUT_QUORUM = frozenset({"ruok", "isro", "envi", "gtmk"})
-_ANSWERS: dict[str, Callable[[ServerView], str]] = {
+_ANSWERS: dict[str, Callable[[ServerStatus], str]] = {
     "conf": _conf,
     "cons": _cons,
     "crst": _crst,

@@ -6,17 +6,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import cast
 
-from zkfake._connection.four_letter import parse_whitelist
+from zkfake._connection.four_letter import ConnectionStatus, parse_whitelist
 from zkfake._connection.mntr_names import names
 from zkfake._database.reconfig import CONFIG_PATH, server_ports
 from zkfake._ensemble.replica import Replica
-from zkfake._ensemble.stats import ConnectionView, Mode, ServerStats
+from zkfake._ensemble.stats import Mode, ServerStats
 
 # What the sample configuration has, in ticks. The fake's servers do not wait for each other.
 
 
-class Status:
-    """A server as `zkfake._connection.four_letter.answer` asks for it."""
+class ReplicaStatus:
+    """A server as the four-letter words ask for it: `ServerStatus`."""
 
     def __init__(self, replica: Replica) -> None:
         self._replica = replica
@@ -72,8 +72,8 @@ class Status:
     def proposal_sizes(self) -> tuple[int, int, int]:
         return (-1, -1, -1)
 
-    def connections(self) -> Iterable[ConnectionView]:
-        return cast("Iterable[ConnectionView]", list(self._replica.clients))
+    def connections(self) -> Iterable[ConnectionStatus]:
+        return cast("Iterable[ConnectionStatus]", list(self._replica.clients))
 
     def data_watches(self) -> Mapping[int, Iterable[str]]:
         return dict(self._replica.watches.data.by_session())

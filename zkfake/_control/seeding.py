@@ -20,7 +20,7 @@ from zkfake._database.acl import OPEN
 from zkfake._database.log import Delete, Transaction
 from zkfake._database.paths import ROOT, ancestors, is_valid, split
 from zkfake._database.reconfig import CONFIG_PATH
-from zkfake._database.tree import Change, Tree
+from zkfake._database.tree import Tree, TreeChange
 from zkfake._ensemble.ensemble import Ensemble
 from zkfake._protocol.records import (
     CreateRequest,
@@ -99,21 +99,21 @@ def remove(ensemble: Ensemble, path: str) -> None:
     ensemble.replace(tree, zxid, list(_differences(ensemble.tip, tree)))
 
 
-def _differences(old: Tree, new: Tree) -> Iterator[Change]:
+def _differences(old: Tree, new: Tree) -> Iterator[TreeChange]:
     """What turned ``old`` into ``new``, children before parents that go, parents before children
     that come.
     """
     for path in sorted(old.nodes.keys() - new.nodes.keys(), reverse=True):
         parent, _ = split(path)
         node, above = old.nodes[path], old.nodes[parent]
-        yield Change(EventType.DELETED, path, parent, node.acl, above.acl)
+        yield TreeChange(EventType.DELETED, path, parent, node.acl, above.acl)
     for path in sorted(new.nodes):
         node, before = new.nodes[path], old.nodes.get(path)
         if before is None:
             parent, _ = split(path)
-            yield Change(EventType.CREATED, path, parent, node.acl, new.nodes[parent].acl, node)
+            yield TreeChange(EventType.CREATED, path, parent, node.acl, new.nodes[parent].acl, node)
         elif before is not node and (before.data, before.mzxid) != (node.data, node.mzxid):
-            yield Change(EventType.DATA_CHANGED, path, "", node.acl, (), node)
+            yield TreeChange(EventType.DATA_CHANGED, path, "", node.acl, (), node)
 
 
 def load(ensemble: Ensemble, znodes: Mapping[str, bytes | None]) -> None:

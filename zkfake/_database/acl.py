@@ -152,7 +152,7 @@ def _providers(settings: Settings) -> dict[str, auth.Provider]:
         "digest": lambda: auth.Digest(settings.digest_algorithm, settings.super_digest),
         "sasl": lambda: auth.Sasl(settings.let_any_sasl_user),
         "x509": lambda: auth.X509(settings.x509_super_user),
-        "ensemble": lambda: auth.Ensemble(settings.ensemble_names),
+        "ensemble": lambda: auth.EnsembleName(settings.ensemble_names),
     }
     found = {scheme: known[scheme]() for scheme in settings.auth_schemes if scheme in known}
     for made in settings.auth_providers:

@@ -46,7 +46,7 @@ _SESSION_FIRST = frozenset((Op.DELETE, Op.SET_DATA, Op.SET_ACL, Op.CHECK))
 _MAX_TTL = 0xFFFFFFFFFF
 
 
-class _View(Protocol):
+class _ReadableTree(Protocol):
     """What the checks read: the tree, or the tree as it will be in the middle of a multi."""
 
     def get(self, path: str) -> Znode | None: ...
@@ -164,7 +164,7 @@ class Rules:
         return Transaction(zxid, time, session_id, op, tuple(operations))
 
     def _create(
-        self, view: _View, tree: Tree, op: Op, record: CreateRequest, request: Request
+        self, view: _ReadableTree, tree: Tree, op: Op, record: CreateRequest, request: Request
     ) -> Create:
         mode = CREATE_FLAGS.get(record.flags)
         if mode is None:
@@ -204,7 +204,7 @@ class Rules:
         return ttl if op is Op.CREATE_TTL else 0
 
     def _delete(
-        self, view: _View, tree: Tree, op: Op, record: VersionedPath, request: Request
+        self, view: _ReadableTree, tree: Tree, op: Op, record: VersionedPath, request: Request
     ) -> Delete:
         _check_session(request)
         path = _deletable(record.path)
@@ -218,7 +218,7 @@ class Rules:
         return Delete(path)
 
     def _delete_container(
-        self, view: _View, tree: Tree, op: Op, record: PathRequest, request: Request
+        self, view: _ReadableTree, tree: Tree, op: Op, record: PathRequest, request: Request
     ) -> Delete:
         path = _deletable(record.path)
         node = _existing(view, path)
@@ -229,7 +229,7 @@ class Rules:
         return Delete(path)
 
     def _set_data(
-        self, view: _View, tree: Tree, op: Op, record: SetDataRequest, request: Request
+        self, view: _ReadableTree, tree: Tree, op: Op, record: SetDataRequest, request: Request
     ) -> SetData:
         _check_session(request)
         path, node = _valid_existing(view, record.path)
@@ -238,7 +238,7 @@ class Rules:
         return SetData(path, record.data, _check_version(node.version, record.version))
 
     def _set_acl(
-        self, view: _View, tree: Tree, op: Op, record: SetAclRequest, request: Request
+        self, view: _ReadableTree, tree: Tree, op: Op, record: SetAclRequest, request: Request
     ) -> SetAcl:
         _check_session(request)
         path = _validate(record.path)
@@ -248,7 +248,7 @@ class Rules:
         return SetAcl(path, entries, _check_version(node.aversion, record.version))
 
     def _check(
-        self, view: _View, tree: Tree, op: Op, record: VersionedPath, request: Request
+        self, view: _ReadableTree, tree: Tree, op: Op, record: VersionedPath, request: Request
     ) -> Check:
         _check_session(request)
         path, node = _valid_existing(view, record.path)
@@ -351,14 +351,14 @@ def _validate(path: str | None) -> str:
     return path
 
 
-def _existing(view: _View, path: str) -> Znode:
+def _existing(view: _ReadableTree, path: str) -> Znode:
     node = view.get(path)
     if node is None:
         raise ZooKeeperError(Code.NO_NODE)
     return node
 
 
-def _valid_existing(view: _View, path: str | None) -> tuple[str, Znode]:
+def _valid_existing(view: _ReadableTree, path: str | None) -> tuple[str, Znode]:
     """A path that is refused before it is looked for, and its znode."""
     node = None if path is None else view.get(path)
     if path is None or node is None:

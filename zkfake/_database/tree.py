@@ -103,7 +103,7 @@ class Znode(NamedTuple):
 _znode = Znode._make
 
 
-class Change(NamedTuple):
+class TreeChange(NamedTuple):
     """What one operation did.
 
     ``type`` is ``None`` where nobody is told (setACL, check). ``acl`` is the access list of the
@@ -196,18 +196,18 @@ class Tree:
         """The same in jute's form."""
         return node.packed_stat(self.child_count(path))
 
-    def apply(self, transaction: Transaction) -> list[Change]:
+    def apply(self, transaction: Transaction) -> list[TreeChange]:
         """Carries out one transaction, the next in the log; one change an operation, in order."""
         self.zxid = transaction.zxid
         operations = self._operations
-        changes: list[Change] = []
+        changes: list[TreeChange] = []
         for done in transaction.operations:  # nearly always one: a comprehension costs more
             changes.append(operations[type(done)](self, done, transaction))  # noqa: PERF401
         if transaction.op is _CLOSE_SESSION:
             self.ephemerals.pop(transaction.session_id, None)
         return changes
 
-    def _create(self, done: Create, transaction: Transaction) -> Change:
+    def _create(self, done: Create, transaction: Transaction) -> TreeChange:
         zxid, time, path = transaction.zxid, transaction.time, done.path
         parent, name = split(path)
         above = self.nodes[parent]
@@ -229,9 +229,9 @@ class Tree:
             self._quota_made(parent[len(quota.PREFIX) :], name)
         if self.quotas:
             self._account(path, 1, len(done.data or b""))
-        return Change(_CREATED, path, parent, done.acl, above.acl, node)
+        return TreeChange(_CREATED, path, parent, done.acl, above.acl, node)
 
-    def _delete(self, done: Delete, transaction: Transaction) -> Change:
+    def _delete(self, done: Delete, transaction: Transaction) -> TreeChange:
         path = done.path
         parent, name = split(path)
         node = self.nodes.pop(path)
@@ -246,9 +246,9 @@ class Tree:
             self.quotas.pop(parent[len(quota.PREFIX) :], None)
         if self.quotas:
             self._account(path, -1, -len(node.data or b""))
-        return Change(EventType.DELETED, path, parent, node.acl, above.acl)
+        return TreeChange(EventType.DELETED, path, parent, node.acl, above.acl)
 
-    def _set_data(self, done: SetData, transaction: Transaction) -> Change:
+    def _set_data(self, done: SetData, transaction: Transaction) -> TreeChange:
         path = done.path
         old = self.nodes[path]
         node = old.written(done.data, done.version, transaction.zxid, transaction.time)
@@ -256,17 +256,17 @@ class Tree:
         children = self.child_count(path)
         if self.quotas:
             self._account(path, 0, len(done.data or b"") - len(old.data or b""))
-        return Change(_DATA_CHANGED, path, "", node.acl, (), node, children)
+        return TreeChange(_DATA_CHANGED, path, "", node.acl, (), node, children)
 
-    def _set_acl(self, done: SetAcl, _transaction: Transaction) -> Change:
+    def _set_acl(self, done: SetAcl, _transaction: Transaction) -> TreeChange:
         node = self.nodes[done.path]._replace(acl=done.acl, aversion=done.aversion)
         self.nodes[done.path] = node
-        return Change(None, done.path, "", node.acl, (), node, self.child_count(done.path))
+        return TreeChange(None, done.path, "", node.acl, (), node, self.child_count(done.path))
 
-    def _check(self, done: Check, _transaction: Transaction) -> Change:
-        return Change(None, done.path, "", (), ())
+    def _check(self, done: Check, _transaction: Transaction) -> TreeChange:
+        return TreeChange(None, done.path, "", (), ())
 
-    _operations: ClassVar[Mapping[type[Any], Callable[["Tree", Any, Transaction], Change]]] = {
+    _operations: ClassVar[Mapping[type[Any], Callable[["Tree", Any, Transaction], TreeChange]]] = {
         Create: _create,
         Delete: _delete,
         SetData: _set_data,

@@ -8,34 +8,24 @@ A frozen server applies nothing until it is let go; joining a leader makes it ca
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from zkfake._ensemble.links import Range, draw
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from random import Random
 
-    from zkfake._ensemble.links import Turns
-    from zkfake._timers import Timer, Timers
-
-
-class _Driver(Protocol):
-    random: Random
-    timers: Timers
-    turns: Turns
-
-    @property
-    def now(self) -> int: ...
+    from zkfake._ensemble.links import Timeline
+    from zkfake._timers import Timer
 
 
 class Applying:
     """One server's queue of actions, in the order of the log."""
 
-    def __init__(self, driver: _Driver) -> None:
+    def __init__(self, timeline: Timeline) -> None:
         self.lag: Range = (0, 0)
         """From the commit to its being applied, milliseconds."""
-        self._driver = driver
+        self._timeline = timeline
         self._frozen = 0
         self._queue: deque[tuple[int, Callable[..., None], tuple[Any, ...]]] = deque()
         self._last = 0
@@ -46,7 +36,7 @@ class Applying:
 
     def put(self, action: Callable[..., None], *args: Any) -> None:
         """Runs ``action``, a transaction's, after the lag."""
-        driver = self._driver
+        driver = self._timeline
         self._last = max(self._last, driver.now + draw(driver.random, self.lag))
         if self._last <= driver.now and not self._queue and not self._frozen:
             action(*args)
@@ -86,12 +76,12 @@ class Applying:
 
     def _arm(self) -> None:
         if self._queue and not self._frozen and self._timer is None:
-            when = max(self._queue[0][0], self._driver.now)
-            self._timer = self._driver.timers.at(when, self._run)
+            when = max(self._queue[0][0], self._timeline.now)
+            self._timer = self._timeline.timers.at(when, self._run)
 
     def _run(self) -> None:
         self._timer = None
-        now = self._driver.now
+        now = self._timeline.now
         while self._queue and not self._frozen and self._queue[0][0] <= now:
             _, action, args = self._queue.popleft()
             action(*args)

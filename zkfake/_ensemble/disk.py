@@ -10,27 +10,21 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from zkfake._ensemble.links import Range, draw
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from random import Random
 
-
-class _Driver(Protocol):
-    random: Random
-
-    @property
-    def now(self) -> int: ...
+    from zkfake._ensemble.links import Timeline
 
 
 class Disk:
     """One server's disk."""
 
     def __init__(
-        self, driver: _Driver, call_later: Callable[[int, Callable[[], None]], object]
+        self, timeline: Timeline, call_later: Callable[[int, Callable[[], None]], object]
     ) -> None:
         """``call_later``: so many milliseconds from now, or once the server is awake."""
         self._sync_time: Range = (0, 0)
@@ -38,7 +32,7 @@ class Disk:
         """The zxid up to which the log is on the disk."""
         self.instant = True
         """Whether a sync takes no time, and there is none to wait for. Asked for every write."""
-        self._driver = driver
+        self._timeline = timeline
         self._call_later = call_later
         self._queue: deque[tuple[int, int, Callable[..., None] | None, tuple[Any, ...]]] = deque()
         self._last = 0
@@ -53,7 +47,7 @@ class Disk:
         self._sync_time = between
         self._look()
         longest = between[1]
-        latest = self._driver.now + longest
+        latest = self._timeline.now + longest
         if self._queue and self._last > latest:
             self._last = latest
             self._queue = deque(
@@ -88,7 +82,7 @@ class Disk:
             self._put(self.synced, done, args)
 
     def _put(self, zxid: int, done: Callable[..., None], args: tuple[Any, ...]) -> None:
-        driver = self._driver
+        driver = self._timeline
         self._last = max(self._last, driver.now + draw(driver.random, self._sync_time))
         self._queue.append((self._last, zxid, done, args))
         self._look()
@@ -109,7 +103,7 @@ class Disk:
 
     def _run(self) -> None:
         # Whoever is called may let all the others go.
-        while self._queue and self._queue[0][0] <= self._driver.now:
+        while self._queue and self._queue[0][0] <= self._timeline.now:
             _, zxid, done, args = self._queue.popleft()
             self.synced = max(self.synced, zxid)
             self._look()

@@ -23,7 +23,7 @@ from zkfake._database.acl import AccessControl
 from zkfake._database.log import Transaction
 from zkfake._database.reconfig import Configuration
 from zkfake._database.rules import Rules
-from zkfake._database.tree import Change, Tree
+from zkfake._database.tree import Tree, TreeChange
 from zkfake._ensemble.committed import Past
 from zkfake._ensemble.decisions import closing
 from zkfake._ensemble.election import elect
@@ -397,7 +397,7 @@ class Ensemble:
         """Ends a session as if it had not been heard of for its timeout."""
         self.submit(closing(session.id), None, None)
 
-    def replace(self, tree: Tree, zxid: int, changes: Sequence[Change]) -> None:
+    def replace(self, tree: Tree, zxid: int, changes: Sequence[TreeChange]) -> None:
         """Puts ``tree`` in the place of every server's, as if one transaction had made ``changes``.
 
         What was proposed and not committed is lost.

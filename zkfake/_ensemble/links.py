@@ -32,11 +32,16 @@ Range = tuple[int, int]
 """The shortest and the longest time, milliseconds."""
 
 
-class Clock(Protocol):
-    """Who knows the time, milliseconds since the epoch."""
+class Timeline(Protocol):
+    """When things happen in an ensemble: the ensemble itself, as its parts see it."""
+
+    random: Random
+    timers: Timers
+    turns: Turns
 
     @property
-    def now(self) -> int: ...
+    def now(self) -> int:
+        """Milliseconds since the epoch."""
 
 
 def draw(random: Random, between: Range) -> int:
@@ -140,7 +145,7 @@ class End:
 class Links:
     """The links between the servers of one ensemble: latencies, cuts, connections."""
 
-    def __init__(self, clock: Clock, turns: Turns, timers: Timers, random: Random) -> None:
+    def __init__(self, clock: Timeline, turns: Turns, timers: Timers, random: Random) -> None:
         self.clock = clock
         self.turns = turns
         self.timers = timers

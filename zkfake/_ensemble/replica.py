@@ -16,7 +16,7 @@ from typing import Literal, Protocol
 from zkfake._database.log import Transaction
 from zkfake._database.reconfig import Configuration, member
 from zkfake._database.rules import makes_ephemerals
-from zkfake._database.tree import Change, Tree
+from zkfake._database.tree import Tree, TreeChange
 from zkfake._ensemble.addresses import java_address
 from zkfake._ensemble.applying import Applying
 from zkfake._ensemble.decisions import creating
@@ -29,12 +29,12 @@ from zkfake._ensemble.role import Completion, Role
 from zkfake._ensemble.sessions import Session, first_session_id, password_of
 from zkfake._ensemble.stats import DEFAULT_TRACE_MASK, Counts, Mode, ServerStats
 from zkfake._ensemble.store import Sessions, Store
-from zkfake._ensemble.watches import Watcher, Watches
+from zkfake._ensemble.watches import Watcher, WatchManager
 from zkfake._protocol.records import Code, ConnectRequest, Op, Request
 from zkfake._timers import Timer
 
 
-class Client(Watcher, Protocol):
+class ClientConnection(Watcher, Protocol):
     """A connection, as its server sees it."""
 
     @property
@@ -77,8 +77,8 @@ class Replica:
         """Called with the port where clients reach it from now on."""
         self.since = ensemble.now
         """When it took its role."""
-        self.clients: dict[Client, None] = {}
-        self._by_session: dict[int, Client] = {}
+        self.clients: dict[ClientConnection, None] = {}
+        self._by_session: dict[int, ClientConnection] = {}
         self._next_session_id = first_session_id(server_id, ensemble.now)
         self.configured()
         ensemble.join(self, observer)
@@ -87,7 +87,7 @@ class Replica:
         """The ensemble has other settings; the server does not run, so it has no clients."""
         self.settings = self.ensemble.settings
         self.access = self.ensemble.access
-        self.watches = Watches(self.settings.version)
+        self.watches = WatchManager(self.settings.version)
         self._read_from(self.store.tree)
 
     def _read_from(self, tree: Tree) -> None:
@@ -257,7 +257,7 @@ class Replica:
         self.store.trim(self.settings.commit_log_count)
 
     def applied(
-        self, transaction: Transaction, changes: Sequence[Change], complete: Completion | None
+        self, transaction: Transaction, changes: Sequence[TreeChange], complete: Completion | None
     ) -> None:
         """The tree has changed: tells the watchers, and whoever asked for it."""
         zxid = transaction.zxid
@@ -294,7 +294,7 @@ class Replica:
             if self.on_move is not None:
                 self.on_move(port)
 
-    def replace(self, tree: Tree, changes: Sequence[Change]) -> None:
+    def replace(self, tree: Tree, changes: Sequence[TreeChange]) -> None:
         """Goes on from ``tree``, and tells the watchers of ``changes``."""
         self.store.replace(tree)
         self.disk.synced = max(self.disk.synced, tree.zxid)
@@ -306,7 +306,7 @@ class Replica:
 
     # -- its clients
 
-    def admit(self, client: Client) -> bool:
+    def admit(self, client: ClientConnection) -> bool:
         """Counts a new connection; whether the server, and its address, may have one more."""
         self.clients[client] = None
         all_, own = self.settings.max_connections, self.settings.max_client_connections
@@ -316,7 +316,7 @@ class Replica:
         self.counts.connection_rejected += not admitted
         return admitted
 
-    def leave(self, client: Client) -> None:
+    def leave(self, client: ClientConnection) -> None:
         """The connection is closed: its watches go, its session stays until it expires."""
         self.clients.pop(client, None)
         self.watches.remove_watcher(client)
@@ -328,7 +328,7 @@ class Replica:
         return session_id in self.store.sessions
 
     def open_session(
-        self, client: Client, timeout: int, done: Callable[[Session | None], None]
+        self, client: ClientConnection, timeout: int, done: Callable[[Session | None], None]
     ) -> None:
         """Makes a session for ``client``; ``done`` is called with it once it is committed."""
         session_id = self._next_session_id
@@ -340,7 +340,7 @@ class Replica:
             self._by_session[session_id] = client
             return done(session)
 
-        def opened(_transaction: Transaction, _changes: Sequence[Change]) -> None:
+        def opened(_transaction: Transaction, _changes: Sequence[TreeChange]) -> None:
             session = self.role.opened(Session(session_id, timeout, self.id, 0))
             if session is not None:
                 self._own(client, session, done)
@@ -349,7 +349,7 @@ class Replica:
 
     def renew_session(
         self,
-        client: Client,
+        client: ClientConnection,
         asked: ConnectRequest,
         timeout: int,
         done: Callable[[Session | None], None],
@@ -378,7 +378,10 @@ class Replica:
         return self._own(client, session, done)
 
     def _own(
-        self, client: Client, session: Session | None, done: Callable[[Session | None], None]
+        self,
+        client: ClientConnection,
+        session: Session | None,
+        done: Callable[[Session | None], None],
     ) -> None:
         if session is not None and client in self.clients:
             old = self._by_session.get(session.id)

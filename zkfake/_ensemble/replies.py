@@ -11,8 +11,8 @@ from typing import ClassVar
 from zkfake._database import acl
 from zkfake._database.log import Transaction
 from zkfake._database.paths import ROOT
-from zkfake._database.tree import Change, Tree, Znode
-from zkfake._ensemble.watches import Watcher, Watches, watchable
+from zkfake._database.tree import Tree, TreeChange, Znode
+from zkfake._ensemble.watches import Watcher, WatchManager, watchable
 from zkfake._protocol.jute import pack_buffer, pack_int, pack_string, pack_strings
 from zkfake._protocol.records import (
     MULTI_END,
@@ -37,7 +37,7 @@ class Reads:
     """Answers the reads of one server. Each method returns the body, or raises `ZooKeeperError`."""
 
     def __init__(
-        self, settings: Settings, access: acl.AccessControl, tree: Tree, watches: Watches
+        self, settings: Settings, access: acl.AccessControl, tree: Tree, watches: WatchManager
     ) -> None:
         self._settings = settings
         self._access = access
@@ -201,7 +201,7 @@ def _not_null(path: str | None) -> str:
 
 
 def written(
-    request: Request, transaction: Transaction, changes: Sequence[Change]
+    request: Request, transaction: Transaction, changes: Sequence[TreeChange]
 ) -> tuple[Code, bytes]:
     """The error and the body of the reply to a write, once its transaction has been applied."""
     op = request.op
@@ -213,26 +213,26 @@ def written(
     return _OK, b"" if result is None else result(changes[0])
 
 
-def _path(change: Change) -> bytes:
+def _path(change: TreeChange) -> bytes:
     return pack_string(change.path)
 
 
-def _stat(change: Change) -> bytes:
+def _stat(change: TreeChange) -> bytes:
     node = change.node
     assert node is not None  # made or changed, so it is there
     return node.packed_stat(change.children)
 
 
-def _path_and_stat(change: Change) -> bytes:
+def _path_and_stat(change: TreeChange) -> bytes:
     return pack_string(change.path) + _stat(change)
 
 
-def _data_and_stat(change: Change) -> bytes:
+def _data_and_stat(change: TreeChange) -> bytes:
     assert change.node is not None
     return pack_buffer(change.node.data) + _stat(change)
 
 
-_RESULTS: dict[Op, Callable[[Change], bytes]] = {
+_RESULTS: dict[Op, Callable[[TreeChange], bytes]] = {
     Op.CREATE: _path,
     Op.CREATE2: _path_and_stat,
     Op.CREATE_CONTAINER: _path_and_stat,
@@ -247,7 +247,7 @@ _MULTI, _OK = Op.MULTI, Code.OK
 
 
 def _multi_written(
-    record: MultiRequest | None, transaction: Transaction, changes: Sequence[Change]
+    record: MultiRequest | None, transaction: Transaction, changes: Sequence[TreeChange]
 ) -> tuple[Code, bytes]:
     if record is None or (transaction.error and not transaction.failed_at):
         return transaction.error, b""

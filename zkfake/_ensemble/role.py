@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from zkfake._database.log import Transaction
-from zkfake._database.tree import Change, Tree
+from zkfake._database.tree import Tree, TreeChange
 
 if TYPE_CHECKING:
     from random import Random
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from zkfake._settings import Settings
     from zkfake._timers import Timers
 
-Completion = Callable[[Transaction, Sequence[Change]], None]
+Completion = Callable[[Transaction, Sequence[TreeChange]], None]
 """Called once a request's transaction was applied where it came from, after the watch events it
 caused.
 """
@@ -120,7 +120,7 @@ class EnsembleReplica(Protocol):
         """Call ``done`` once everything committed so far has been applied."""
 
     def applied(
-        self, transaction: Transaction, changes: Sequence[Change], complete: Completion | None
+        self, transaction: Transaction, changes: Sequence[TreeChange], complete: Completion | None
     ) -> None:
         """The tree has changed: tell the watchers, and whoever asked for it."""
 
@@ -133,7 +133,7 @@ class EnsembleReplica(Protocol):
     def activate(self, config: Configuration) -> None:
         """``config`` is committed: be what it says, and reached where it says."""
 
-    def replace(self, tree: Tree, changes: Sequence[Change]) -> None:
+    def replace(self, tree: Tree, changes: Sequence[TreeChange]) -> None:
         """Go on from ``tree``, and tell the watchers of ``changes``."""
 
     def end_local(self, session: Session) -> None:

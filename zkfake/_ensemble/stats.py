@@ -1,6 +1,6 @@
-"""The figures of a server: what it counts, and what the four-letter words may ask of it.
+"""What a server counts, for the four-letter words.
 
-Plain numbers and two protocols, without sockets or trees. What the layers above count
+Plain numbers, without sockets or trees. What the layers above count
 (``ServerStats`` once for a server, ``ConnectionStats`` once for a connection):
 
 - A packet is *received* when it was read whole, the connect request and a four-letter word
@@ -16,19 +16,14 @@ Plain numbers and two protocols, without sockets or trees. What the layers above
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
 
 __all__ = [
     "DEFAULT_TRACE_MASK",
     "ConnectionStats",
-    "ConnectionView",
     "Latency",
     "Mode",
     "ServerStats",
-    "ServerView",
 ]
 
 Mode = Literal["standalone", "leader", "follower", "observer", "read-only"]
@@ -138,133 +133,3 @@ class ConnectionStats:
     def shown_minimum(self) -> int:
         """The smallest latency as ``cons`` prints it, in milliseconds."""
         return self.latency.minimum if self.was_reset else 0
-
-
-class ConnectionView(Protocol):
-    """What ``stat``, ``cons`` and ``crst`` need of one open connection."""
-
-    @property
-    def address(self) -> str:
-        """The peer as `zkfake._ensemble.addresses.java_address` writes it."""
-
-    @property
-    def interest(self) -> int:
-        """The select operations it waits for: 1 (read) for a client, 0 for a connection that is
-        about to be closed.
-        """
-
-    @property
-    def outstanding(self) -> int:
-        """Requests read and not answered yet."""
-
-    @property
-    def session_id(self) -> int:
-        """0 before the handshake and for a four-letter word."""
-
-    @property
-    def session_timeout(self) -> int:
-        """Milliseconds, as negotiated."""
-
-    @property
-    def established(self) -> int:
-        """When it connected, in milliseconds since the epoch."""
-
-    @property
-    def handshake_due(self) -> int:
-        """When it is dropped if it has no session by then, in milliseconds since the epoch."""
-
-    @property
-    def stats(self) -> ConnectionStats: ...
-
-
-class ServerView(Protocol):
-    """What the words need of one server.
-
-    The asking connection is already among ``connections()`` and counted as received.
-    """
-
-    trace_mask: int
-
-    @property
-    def version(self) -> str:
-        """The whole text, such as ``3.9.5-<hash>, built on 2026-02-11 20:18 UTC``."""
-
-    @property
-    def mode(self) -> Mode | None:
-        """None: no quorum, not serving."""
-
-    @property
-    def peer_state(self) -> str | None:
-        """Such as ``leading - broadcast``; None standalone and read-only."""
-
-    @property
-    def whitelist(self) -> frozenset[str]:
-        """See `zkfake._connection.four_letter.parse_whitelist`."""
-
-    @property
-    def stats(self) -> ServerStats: ...
-
-    @property
-    def zxid(self) -> int:
-        """The last one this server has processed."""
-
-    @property
-    def outstanding(self) -> int:
-        """Requests of all connections read and not answered yet."""
-
-    @property
-    def node_count(self) -> int:
-        """Znodes; the root counts twice, as it is known by two names (``""`` and ``/``)."""
-
-    @property
-    def proposal_sizes(self) -> tuple[int, int, int]:
-        """Last, smallest, greatest in bytes; -1 each before the first. Shown by a leader only."""
-
-    def connections(self) -> Iterable[ConnectionView]: ...
-
-    def data_watches(self) -> Mapping[int, Iterable[str]]:
-        """Session id -> paths in its data-watch table.
-
-        A connection whose watches all fired stays, with no path.
-        """
-
-    def session_sets(self) -> Sequence[tuple[int, Sequence[int]]]:
-        """(when they expire, in milliseconds since the epoch; the session ids) for each expiry
-        bucket, soonest first.
-        """
-
-    def local_session_sets(self) -> Sequence[tuple[int, Sequence[int]]] | None:
-        """The same for the sessions that only this server knows; None where there cannot be any."""
-
-    def global_sessions(self) -> Mapping[int, int]:
-        """Session id -> timeout in milliseconds: what a server that does not expire sessions itself
-        knows of them.
-        """
-
-    def connection_sets(self) -> Sequence[tuple[int, Sequence[tuple[str, int]]]]:
-        """(when it is dropped, in milliseconds since the epoch; the (address, session id) pairs),
-        soonest first.
-        """
-
-    def ephemerals(self) -> Mapping[int, Iterable[str]]:
-        """Session id -> paths of its ephemeral znodes, for each session that has some."""
-
-    def configuration(self) -> Iterable[tuple[str, object]]:
-        """The lines of ``conf`` in their order, ``clientPort`` first."""
-
-    def membership(self) -> str | None:
-        """The text of ``/zookeeper/config``; None standalone and read-only."""
-
-    def environment(self) -> Iterable[tuple[str, object]]:
-        """The lines of ``envi`` after ``zookeeper.version``."""
-
-    def metrics(self) -> Iterable[tuple[str, object]]:
-        """The lines of ``mntr`` (names without ``zk_``) that are not derived from the properties
-        above.
-        """
-
-    def directory_sizes(self) -> tuple[int, int]:
-        """Bytes under ``dataDir`` and ``dataLogDir``."""
-
-    def digests(self) -> Iterable[tuple[int, int]]:
-        """(zxid, digest of the tree at it), one in each 128 transactions."""

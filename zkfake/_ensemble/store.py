@@ -17,7 +17,7 @@ from collections.abc import Sequence
 
 from zkfake._database.log import Log, SetData, Transaction
 from zkfake._database.reconfig import Configuration, parse
-from zkfake._database.tree import Change, Tree
+from zkfake._database.tree import Tree, TreeChange
 from zkfake._protocol.records import SESSION_OPS, Code, Op
 
 Sessions = dict[int, int]
@@ -78,7 +78,7 @@ class Store:
         if not pending:
             self.seen = config
 
-    def apply(self, transaction: Transaction) -> Sequence[Change]:
+    def apply(self, transaction: Transaction) -> Sequence[TreeChange]:
         """Carries out the next transaction of the log."""
         if transaction.op in SESSION_OPS:
             fold(self.sessions, transaction)

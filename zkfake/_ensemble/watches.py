@@ -1,4 +1,4 @@
-"""Watches: who is told of which change, and in which order.
+"""WatchManager: who is told of which change, and in which order.
 
 A server has two tables. Data watches (getData, exists, also on a znode that is not there) are told
 of created, deleted and changed; child watches (getChildren) of deleted and of changed children. A
@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import Protocol
 
 from zkfake._database.paths import ancestors
-from zkfake._database.tree import Change, Tree
+from zkfake._database.tree import Tree, TreeChange
 from zkfake._protocol.records import Acls, Code, EventType, ZooKeeperError
 from zkfake._versions import Version
 
@@ -140,7 +140,7 @@ class WatchTable:
             yield watcher.session_id, list(paths)
 
 
-class Watches:
+class WatchManager:
     """The two tables of one server, and which event goes to which."""
 
     def __init__(self, version: Version) -> None:
@@ -233,7 +233,7 @@ class Watches:
         self.data.remove_watcher(watcher)
         self.child.remove_watcher(watcher)
 
-    def trigger(self, change: Change, zxid: int) -> None:
+    def trigger(self, change: TreeChange, zxid: int) -> None:
         """Tells whoever watches of one change; ``zxid``: of the transaction that made it."""
         type_, path = change.type, change.path
         if type_ is None:

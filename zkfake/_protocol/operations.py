@@ -197,7 +197,7 @@ MULTI_READS: dict[int, Callable[[Reader], Any]] = {
 }
 
 
-class Kind(Enum):
+class OperationKind(Enum):
     """Where an operation is carried out."""
 
     WRITE = "write"
@@ -218,7 +218,7 @@ class Operation:
 
     op: Op
     name: str
-    kind: Kind
+    kind: OperationKind
     label: str
     read: Callable[[Reader], Any]
 
@@ -226,39 +226,51 @@ class Operation:
 OPERATIONS: dict[int, Operation] = {
     row.op: row
     for row in (
-        Operation(Op.CREATE, "create", Kind.WRITE, "CREA", _read_create),
-        Operation(Op.CREATE2, "create2", Kind.WRITE, "CREA", _read_create),
-        Operation(Op.CREATE_CONTAINER, "createContainer", Kind.WRITE, "CREA", _read_create),
-        Operation(Op.CREATE_TTL, "createTTL", Kind.WRITE, "CREA", _read_create_ttl),
-        Operation(Op.DELETE, "delete", Kind.WRITE, "DELE", _read_versioned),
-        Operation(Op.DELETE_CONTAINER, "deleteContainer", Kind.WRITE, "DELE", _read_named_path),
-        Operation(Op.SET_DATA, "setData", Kind.WRITE, "SETD", _read_set_data),
-        Operation(Op.SET_ACL, "setACL", Kind.WRITE, "SETA", _read_set_acl),
-        Operation(Op.MULTI, "multi", Kind.WRITE, "MULT", read_multi),
-        Operation(Op.RECONFIG, "reconfig", Kind.WRITE, "RECO", _read_reconfig),
-        Operation(Op.CREATE_SESSION, "createSession", Kind.WRITE, "SESS", _read_create_session),
-        Operation(Op.CLOSE_SESSION, "closeSession", Kind.WRITE, "CLOS", _read_empty),
-        Operation(Op.CHECK, "check", Kind.WRITE, "CHEC", _read_versioned),
-        Operation(Op.EXISTS, "exists", Kind.READ, "EXIS", _read_watchable),
-        Operation(Op.GET_DATA, "getData", Kind.READ, "GETD", _read_watchable),
-        Operation(Op.GET_ACL, "getACL", Kind.READ, "GETA", _read_path),
-        Operation(Op.GET_CHILDREN, "getChildren", Kind.READ, "GETC", _read_watchable),
-        Operation(Op.GET_CHILDREN2, "getChildren2", Kind.READ, "GETC", _read_watchable),
+        Operation(Op.CREATE, "create", OperationKind.WRITE, "CREA", _read_create),
+        Operation(Op.CREATE2, "create2", OperationKind.WRITE, "CREA", _read_create),
         Operation(
-            Op.GET_ALL_CHILDREN_NUMBER, "getAllChildrenNumber", Kind.READ, "GETACN", _read_path
+            Op.CREATE_CONTAINER, "createContainer", OperationKind.WRITE, "CREA", _read_create
         ),
-        Operation(Op.GET_EPHEMERALS, "getEphemerals", Kind.READ, "GETE", _read_path),
-        Operation(Op.MULTI_READ, "multiRead", Kind.READ, "MLTR", read_multi),
-        Operation(Op.SYNC, "sync", Kind.READ, "SYNC", _read_path),
-        Operation(Op.PING, "ping", Kind.READ, "PING", _read_empty),
-        Operation(Op.SET_WATCHES, "setWatches", Kind.READ, "SETW", _watch_reader(3)),
-        Operation(Op.SET_WATCHES2, "setWatches2", Kind.READ, "STW2", _watch_reader(5)),
-        Operation(Op.ADD_WATCH, "addWatch", Kind.READ, "ADDW", _read_path_and_int),
-        Operation(Op.CHECK_WATCHES, "checkWatches", Kind.READ, "CHKW", _read_path_and_int),
-        Operation(Op.REMOVE_WATCHES, "removeWatches", Kind.READ, "REMW", _read_path_and_int),
-        Operation(Op.WHO_AM_I, "whoAmI", Kind.READ, "HOMI", _read_empty),
-        Operation(Op.AUTH, "auth", Kind.CONNECTION, "NA", _read_auth),
-        Operation(Op.SASL, "sasl", Kind.CONNECTION, "NA", _read_sasl),
+        Operation(Op.CREATE_TTL, "createTTL", OperationKind.WRITE, "CREA", _read_create_ttl),
+        Operation(Op.DELETE, "delete", OperationKind.WRITE, "DELE", _read_versioned),
+        Operation(
+            Op.DELETE_CONTAINER, "deleteContainer", OperationKind.WRITE, "DELE", _read_named_path
+        ),
+        Operation(Op.SET_DATA, "setData", OperationKind.WRITE, "SETD", _read_set_data),
+        Operation(Op.SET_ACL, "setACL", OperationKind.WRITE, "SETA", _read_set_acl),
+        Operation(Op.MULTI, "multi", OperationKind.WRITE, "MULT", read_multi),
+        Operation(Op.RECONFIG, "reconfig", OperationKind.WRITE, "RECO", _read_reconfig),
+        Operation(
+            Op.CREATE_SESSION, "createSession", OperationKind.WRITE, "SESS", _read_create_session
+        ),
+        Operation(Op.CLOSE_SESSION, "closeSession", OperationKind.WRITE, "CLOS", _read_empty),
+        Operation(Op.CHECK, "check", OperationKind.WRITE, "CHEC", _read_versioned),
+        Operation(Op.EXISTS, "exists", OperationKind.READ, "EXIS", _read_watchable),
+        Operation(Op.GET_DATA, "getData", OperationKind.READ, "GETD", _read_watchable),
+        Operation(Op.GET_ACL, "getACL", OperationKind.READ, "GETA", _read_path),
+        Operation(Op.GET_CHILDREN, "getChildren", OperationKind.READ, "GETC", _read_watchable),
+        Operation(Op.GET_CHILDREN2, "getChildren2", OperationKind.READ, "GETC", _read_watchable),
+        Operation(
+            Op.GET_ALL_CHILDREN_NUMBER,
+            "getAllChildrenNumber",
+            OperationKind.READ,
+            "GETACN",
+            _read_path,
+        ),
+        Operation(Op.GET_EPHEMERALS, "getEphemerals", OperationKind.READ, "GETE", _read_path),
+        Operation(Op.MULTI_READ, "multiRead", OperationKind.READ, "MLTR", read_multi),
+        Operation(Op.SYNC, "sync", OperationKind.READ, "SYNC", _read_path),
+        Operation(Op.PING, "ping", OperationKind.READ, "PING", _read_empty),
+        Operation(Op.SET_WATCHES, "setWatches", OperationKind.READ, "SETW", _watch_reader(3)),
+        Operation(Op.SET_WATCHES2, "setWatches2", OperationKind.READ, "STW2", _watch_reader(5)),
+        Operation(Op.ADD_WATCH, "addWatch", OperationKind.READ, "ADDW", _read_path_and_int),
+        Operation(Op.CHECK_WATCHES, "checkWatches", OperationKind.READ, "CHKW", _read_path_and_int),
+        Operation(
+            Op.REMOVE_WATCHES, "removeWatches", OperationKind.READ, "REMW", _read_path_and_int
+        ),
+        Operation(Op.WHO_AM_I, "whoAmI", OperationKind.READ, "HOMI", _read_empty),
+        Operation(Op.AUTH, "auth", OperationKind.CONNECTION, "NA", _read_auth),
+        Operation(Op.SASL, "sasl", OperationKind.CONNECTION, "NA", _read_sasl),
     )
 }
 """The operation table, by operation code."""

@@ -9,7 +9,7 @@ from zkfake._channel.connections import ConnectionFaults, Owner, RealTime
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from zkfake._proxy.hosts import Target
+    from zkfake._proxy.hosts import ServerAddress
 
 __all__ = ["ProxyFaults"]
 
@@ -18,7 +18,7 @@ class Proxy(Owner, Protocol):
     """The `ZooKeeperProxy`, as its faults see it."""
 
     @property
-    def targets(self) -> Sequence[Target]: ...
+    def targets(self) -> Sequence[ServerAddress]: ...
     def close_session(self, session_id: int) -> bool:
         """Ends a session on the servers."""
 

@@ -10,20 +10,20 @@ from zkfake._database.paths import is_valid
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["Target", "parse", "resolve"]
+__all__ = ["ServerAddress", "parse", "resolve"]
 
 _PORT = 2181
 """ZooKeeper's own."""
 
 
-class Target(NamedTuple):
+class ServerAddress(NamedTuple):
     """A server's address, as the connect string says it."""
 
     host: str
     port: int
 
 
-def parse(hosts: str) -> tuple[tuple[Target, ...], str]:
+def parse(hosts: str) -> tuple[tuple[ServerAddress, ...], str]:
     """The servers of a connect string such as ``"zk1:2181,[::1]:2182/base"``, and its chroot,
     ``""`` without one. Raises `ValueError` that shows what is wrong.
     """
@@ -36,7 +36,7 @@ def parse(hosts: str) -> tuple[tuple[Target, ...], str]:
     return tuple(_target(each.strip(), hosts) for each in listed.split(",")), chroot
 
 
-def _target(text: str, hosts: str) -> Target:
+def _target(text: str, hosts: str) -> ServerAddress:
     host, colon, port = text.rpartition(":")
     if not colon or text.endswith("]"):
         host, port = text, str(_PORT)
@@ -48,10 +48,10 @@ def _target(text: str, hosts: str) -> Target:
         )
     if not 0 < int(port) < 65536:
         raise ValueError(f"{text!r} in {hosts!r} has no valid port: expected 1 to 65535")
-    return Target(name, int(port))
+    return ServerAddress(name, int(port))
 
 
-def resolve(target: Target) -> tuple[socket.AddressFamily, Any]:
+def resolve(target: ServerAddress) -> tuple[socket.AddressFamily, Any]:
     """The address to connect to. May ask a name server. Raises `OSError` that names the host."""
     try:
         found = socket.getaddrinfo(*target, type=socket.SOCK_STREAM)

@@ -16,8 +16,8 @@ from zkfake._proxy.faults import ProxyFaults
 from zkfake._proxy.hosts import parse, resolve
 from zkfake._proxy.sessions import close_session
 from zkfake._proxy.upstream import Handshake, Upstream
-from zkfake._realtime.link import Link
-from zkfake._realtime.listener import Listener, address, one_each
+from zkfake._realtime.transport import Transport
+from zkfake._realtime.listener import PortListener, address, one_each
 from zkfake._realtime.loop import AtWork, Loop
 from zkfake._realtime.tls import Tls
 
@@ -85,7 +85,7 @@ class ZooKeeperProxy:
         self._server_tls = server_tls
         self._loop = Loop("ZooKeeperProxy", self)
         self._faults = self.faults_class(self, self._loop.now)
-        self._listeners: list[Listener] = []
+        self._listeners: list[PortListener] = []
         self._addresses: list[tuple[socket.AddressFamily, Any]] = []
         self._upstreams: dict[Upstream, None] = {}
         self._handshakes: dict[int, Handshake] = {}
@@ -106,7 +106,7 @@ class ZooKeeperProxy:
             loop.open()
             try:
                 for number, port in enumerate(self._ports, start=1):
-                    self._listeners.append(Listener(self._host, port))
+                    self._listeners.append(PortListener(self._host, port))
                     take = partial(self._serve, number)
                     self._listeners[-1].listen(loop.selector, number, take, self._call_later)
                 loop.start()
@@ -236,11 +236,11 @@ class ZooKeeperProxy:
         loop = self._loop
         server_tls = self._server_tls
 
-        def connect(link: Link, _ids: tuple[Id, ...]) -> Wire:
+        def connect(transport: Transport, _ids: tuple[Id, ...]) -> Wire:
             family, where = self._addresses[number - 1]
             name = self.targets[number - 1].host
             tls = None if server_tls is None else Tls(server_tls, name)
-            mark = partial(loop.mark, link)
+            mark = partial(loop.mark, transport)
             upstream = Upstream(
                 loop.selector, family, where, tls, mark, self._remember, self._forget
             )
@@ -249,13 +249,13 @@ class ZooKeeperProxy:
             return self._faults.wire(upstream, number, _LONGEST_FRAME, mark)
 
         try:
-            link = Link(loop.selector, loop.turns, accepted, connect, loop.links.pop, self._tls)
+            transport = Transport(loop.selector, loop.turns, accepted, connect, loop.transports.pop, self._tls)
         except OSError:
             accepted.close()  # gone already
             return
-        loop.links[link] = number
+        loop.transports[transport] = number
         if self._tls is not None:
-            link.handshake = self._call_later(_TLS_HANDSHAKE_TIMEOUT, link.give_up_handshake)
+            transport.handshake = self._call_later(_TLS_HANDSHAKE_TIMEOUT, transport.give_up_handshake)
 
     def _forget(self, upstream: Upstream) -> None:
         self._upstreams.pop(upstream, None)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Faults"]
 
 
-class Fake(Owner, Protocol):
+class RunningFake(Owner, Protocol):
     """The `FakeZooKeeper`, as its faults see it."""
 
     replicas: list[Replica]
@@ -33,12 +33,12 @@ class Fake(Owner, Protocol):
     def running(self) -> bool: ...
 
 
-class World(RealTime):
+class RealTimeDriver(RealTime):
     """A `FakeZooKeeper`: `zkfake._control.server_faults.ServerWorld` in real time."""
 
-    _owner: Fake
+    _owner: RunningFake
 
-    def __init__(self, owner: Fake, ensemble: Ensemble) -> None:
+    def __init__(self, owner: RunningFake, ensemble: Ensemble) -> None:
         super().__init__(owner, ensemble.now)
         self.ensemble = ensemble
         self.replicas = owner.replicas
@@ -61,10 +61,10 @@ class Faults(ConnectionFaults, ServerFaults):
     argument that is not valid.
     """
 
-    _world: World
+    _world: RealTimeDriver
 
-    def __init__(self, owner: Fake, ensemble: Ensemble) -> None:
-        super().__init__(World(owner, ensemble))
+    def __init__(self, owner: RunningFake, ensemble: Ensemble) -> None:
+        super().__init__(RealTimeDriver(owner, ensemble))
 
     @property
     def server_count(self) -> int:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from zkfake._timers import Timer
 
-__all__ = ["Listener", "address", "one_each"]
+__all__ = ["PortListener", "address", "one_each"]
 
 logger = logging.getLogger("zkfake")
 
@@ -36,7 +36,7 @@ _PAUSE = 100
 """Milliseconds until accept() is tried again then."""
 
 
-class Listener:
+class PortListener:
     """A port. It is bound when this is made, and listens from `listen` on."""
 
     def __init__(self, host: str, port: int) -> None:

@@ -25,7 +25,7 @@ from zkfake._realtime.turns import TurnQueue
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from zkfake._realtime.link import Link
+    from zkfake._realtime.transport import Transport
 
 __all__ = ["AtWork", "Loop"]
 
@@ -57,8 +57,8 @@ class Loop:
     def __init__(self, name: str, work: Work) -> None:
         """``name``: the class that it serves for, as error messages tell it."""
         self.selector: selectors.BaseSelector
-        self.turns: TurnQueue[Link] = TurnQueue()
-        self.links: dict[Link, int] = {}
+        self.turns: TurnQueue[Transport] = TurnQueue()
+        self.transports: dict[Transport, int] = {}
         """The open sockets, oldest first, and which server's they are."""
         self.life = threading.RLock()
         """Held while it starts and while it stops."""
@@ -72,7 +72,7 @@ class Loop:
         """The one that the thread and the sockets belong to, while it runs."""
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
-        self._dirty: dict[Link, None] = {}
+        self._dirty: dict[Transport, None] = {}
         self._failure: tuple[str, Exception] | None = None
         self._waker: socket.socket | None = None
 
@@ -137,8 +137,8 @@ class Loop:
 
     def close(self) -> None:
         """Closes the clients' sockets and the selector."""
-        for link in list(self.links):
-            link.close()
+        for transport in list(self.transports):
+            transport.close()
         self.turns.clear()
         self._dirty.clear()
         self._close_selector()
@@ -176,8 +176,8 @@ class Loop:
         selector, so nothing is unregistered; the thread may have held the locks.
         """
         self._thread = None
-        for link in self.links:
-            link.abandon()
+        for transport in self.transports:
+            transport.abandon()
         self._close_selector()
 
     # -- other threads
@@ -193,9 +193,9 @@ class Loop:
         """The clock of an idle loop stands where it was woken last."""
         self._work.advance(self.now)
 
-    def mark(self, link: Link) -> None:
+    def mark(self, transport: Transport) -> None:
         """There is something to send, or a socket to be closed."""
-        self._dirty[link] = None
+        self._dirty[transport] = None
 
     def failed(self, error: Exception, text: str = "zkfake failed; please report this") -> None:
         """Keeps what went wrong for `take_failure`."""
@@ -221,8 +221,8 @@ class Loop:
             self.failed(error)
             self._work.broken()
             with self._lock:
-                for link in list(self.links):
-                    link.close()  # or the clients would wait for ever
+                for transport in list(self.transports):
+                    transport.close()  # or the clients would wait for ever
 
     def _serve(self) -> None:
         work, selector, turns = self._work, self.selector, self.turns
@@ -259,23 +259,25 @@ class Loop:
         except Exception as error:
             self.failed(error)
 
-    def _take_turn(self, link: Link, may_go_on: Callable[[], bool]) -> bool:
-        """A turn of one link, whose answers leave at once; as `_call`. Whether there is more."""
+    def _take_turn(self, transport: Transport, may_go_on: Callable[[], bool]) -> bool:
+        """A turn of one transport, whose answers leave at once; as `_call`. Whether there is
+        more.
+        """
         try:
-            more = link.take_turn(may_go_on)
-            if link in self._dirty:
-                del self._dirty[link]
-                link.send()
+            more = transport.take_turn(may_go_on)
+            if transport in self._dirty:
+                del self._dirty[transport]
+                transport.send()
         except Exception as error:
             self.failed(error)
             return False
-        return more and not link.is_full
+        return more and not transport.is_full
 
     def _flush(self) -> None:
         while self._dirty:
-            link, _ = self._dirty.popitem()
-            if link in self.links:
-                link.send()
+            transport, _ = self._dirty.popitem()
+            if transport in self.transports:
+                transport.send()
 
     def _wake(self) -> None:
         # Full: it wakes up anyway. Closed: nobody is left to wake.

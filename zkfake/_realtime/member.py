@@ -10,7 +10,7 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from zkfake._realtime.listener import Listener, address
+from zkfake._realtime.listener import PortListener, address
 
 if TYPE_CHECKING:
     import selectors
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("zkfake")
 
 
-class Owner(Protocol):
+class MemberOwner(Protocol):
     """The fake that a server is one of."""
 
     tls: ssl.SSLContext | None
@@ -45,19 +45,19 @@ class Member:
     """One server of a `FakeZooKeeper`."""
 
     def __init__(
-        self, owner: Owner, server_id: int, host: str, port: int, secure_port: int
+        self, owner: MemberOwner, server_id: int, host: str, port: int, secure_port: int
     ) -> None:
         self._owner = owner
         self._server_id = server_id
         self._host = host
         self._closed = False
-        self._plain: Listener | None = Listener(host, port)
+        self._plain: PortListener | None = PortListener(host, port)
         """For connections without TLS; ``None`` where somebody else has the port."""
-        self._secure: Listener | None = None
+        self._secure: PortListener | None = None
         self.port = self._plain.port
         if owner.tls is not None:
             try:
-                self._secure = Listener(host, secure_port)
+                self._secure = PortListener(host, secure_port)
             except OSError:
                 self.abandon()
                 raise
@@ -159,13 +159,13 @@ class Member:
                     "not yet"
                 )
             if self._plain is None:
-                self._plain = Listener(self._host, self.port)
+                self._plain = PortListener(self._host, self.port)
             self._listen(self._plain, secure=False)
             if self._secure is not None:
                 self._listen(self._secure, secure=True)
             self._replica.start()  # it may hear at once of another port
 
-    def _listen(self, listener: Listener, *, secure: bool) -> None:
+    def _listen(self, listener: PortListener, *, secure: bool) -> None:
         take = partial(self._serve, secure)
         call_later = self._replica.call_later
         listener.listen(self._owner.selector, self._server_id, take, call_later)
@@ -180,7 +180,7 @@ class Member:
             self._closed = False
             self._plain = self._listener_if_free(self.port)
             if self.secure_port is not None:
-                self._secure = Listener(self._host, self.secure_port)
+                self._secure = PortListener(self._host, self.secure_port)
 
     def close(self) -> None:
         """Drops every connection and gives up the ports."""
@@ -211,9 +211,9 @@ class Member:
         if self._plain is not None and self.running:
             self._listen(self._plain, secure=False)
 
-    def _listener_if_free(self, port: int) -> Listener | None:
+    def _listener_if_free(self, port: int) -> PortListener | None:
         try:
-            return Listener(self._host, port)
+            return PortListener(self._host, port)
         except OSError as error:
             logger.error("server %d takes no new clients: %s", self._server_id, error)
             return None

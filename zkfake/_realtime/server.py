@@ -17,10 +17,10 @@ from zkfake._control import views as inspector
 from zkfake._ensemble.ensemble import Ensemble
 from zkfake._ensemble.replica import Replica
 from zkfake._realtime.faults import Faults
-from zkfake._realtime.link import Link
 from zkfake._realtime.listener import one_each
 from zkfake._realtime.loop import AtWork, Loop
 from zkfake._realtime.member import Member
+from zkfake._realtime.transport import Transport
 from zkfake._settings import Settings
 from zkfake._versions import DEFAULT, VERSIONS
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from zkfake._control.seeding import Snapshot
     from zkfake._protocol.records import Id
-    from zkfake._realtime.link import Carried
+    from zkfake._realtime.transport import Carried
 
 _TLS_HANDSHAKE_TIMEOUT = 10_000
 """Milliseconds after which a socket without a TLS handshake is closed."""
@@ -268,17 +268,19 @@ class FakeZooKeeper:
             with self.at_work():
                 if self._faults is None:
                     self._faults = Faults(self, self._ensemble)
-                    for link, number in self._loop.links.items():
-                        if isinstance(link.connection, Connection):
-                            link.connection = self._carried(link, link.connection, number)
+                    for transport, number in self._loop.transports.items():
+                        if isinstance(transport.connection, Connection):
+                            transport.connection = self._carried(
+                                transport, transport.connection, number
+                            )
         return self._faults
 
-    def _carried(self, link: Link, connection: Connection, number: int) -> Carried:
-        """What ``link`` is to carry: once faults are in use, they have a hand in it."""
+    def _carried(self, transport: Transport, connection: Connection, number: int) -> Carried:
+        """What ``transport`` is to carry: once faults are in use, they have a hand in it."""
         if self._faults is None:
             return connection
         longest = self._ensemble.settings.jute_max_buffer
-        on_output = partial(self._loop.mark, link)
+        on_output = partial(self._loop.mark, transport)
         return self._faults.wire(connection, number + 1, longest, on_output)
 
     def failed(self, error: Exception, text: str) -> None:
@@ -373,24 +375,26 @@ class FakeZooKeeper:
 
         loop = self._loop
 
-        def connect(link: Link, ids: tuple[Id, ...]) -> Carried:
+        def connect(transport: Transport, ids: tuple[Id, ...]) -> Carried:
 
             def mark(_connection: Connection) -> None:
-                loop.mark(link)
+                loop.mark(transport)
 
             connection = Connection(self.replicas[number], (peer[0], peer[1]), mark, ids)
-            return self._carried(link, connection, number)
+            return self._carried(transport, connection, number)
 
         tls = self.tls if secure else None
         try:
-            link = Link(loop.selector, loop.turns, accepted, connect, loop.links.pop, tls)
+            transport = Transport(
+                loop.selector, loop.turns, accepted, connect, loop.transports.pop, tls
+            )
         except OSError:
             accepted.close()  # gone already
             return
-        loop.links[link] = number
+        loop.transports[transport] = number
         if secure:
             due = self._ensemble.now + _TLS_HANDSHAKE_TIMEOUT
-            link.handshake = self._ensemble.timers.at(due, link.give_up_handshake)
+            transport.handshake = self._ensemble.timers.at(due, transport.give_up_handshake)
 
 
 def _earlier(one: int | None, other: int | None) -> int | None:

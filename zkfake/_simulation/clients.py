@@ -15,7 +15,7 @@ from kazoo.handlers.threading import KazooTimeoutError
 from zkfake._history.events import StateChange
 from zkfake._simulation import virtual_time
 from zkfake._simulation.errors import SimulationError
-from zkfake._simulation.handler import HandlerWorld, SimulationHandler
+from zkfake._simulation.handler import HandlerSimulation, SimulationHandler
 
 if TYPE_CHECKING:
     from kazoo.client import KazooClient
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Clients"]
 
 
-class ClientWorld(HandlerWorld, Protocol):
+class ClientSimulation(HandlerSimulation, Protocol):
     """The simulation, as its clients see it."""
 
     history: History
@@ -39,8 +39,8 @@ class ClientWorld(HandlerWorld, Protocol):
 class Clients:
     """The clients of one simulation."""
 
-    def __init__(self, world: ClientWorld) -> None:
-        self._world = world
+    def __init__(self, simulation: ClientSimulation) -> None:
+        self._simulation = simulation
         self._clients: list[KazooClient] = []
         self._named = 0
 
@@ -53,19 +53,19 @@ class Clients:
         self, name: str | None, start_timeout: float, arguments: dict[str, Any]
     ) -> KazooClient:
         """A started client; see `Simulation.client`."""
-        world = self._world
+        simulation = self._simulation
         if "handler" in arguments:
             raise SimulationError("a client in a simulation has the simulation's handler")
         for key in ("connection_retry", "command_retry"):
             if key in arguments:
                 arguments[key] = _virtual_retry(arguments[key])
-        arguments.setdefault("hosts", world.hosts)
+        arguments.setdefault("hosts", simulation.hosts)
         handler = self.handler(name)
         client = kazoo.client.KazooClient(handler=handler, **arguments)
         client.add_listener(
-            lambda state: world.history.append(
+            lambda state: simulation.history.append(
                 # Typed kazoos have an enumeration of strings, whose own str() names the class.
-                StateChange(world.now, handler.client_name, str.__str__(state))
+                StateChange(simulation.now, handler.client_name, str.__str__(state))
             )
         )
         self._clients.append(client)
@@ -74,15 +74,15 @@ class Clients:
 
     def _start(self, client: KazooClient, timeout: float) -> None:
         """Start, again if need be: kazoo gives up when the first connection breaks at once."""
-        deadline = self._world.now + timeout
+        deadline = self._simulation.now + timeout
         while not self._try_to_start(client, deadline):
             pass
 
     def _try_to_start(self, client: KazooClient, deadline: float) -> bool:
         try:
-            client.start(max(deadline - self._world.now, 0.0))
+            client.start(max(deadline - self._simulation.now, 0.0))
         except KazooTimeoutError:
-            if self._world.now >= deadline:
+            if self._simulation.now >= deadline:
                 raise
             return False
         except (ConnectionLoss, SessionExpiredError):
@@ -91,14 +91,14 @@ class Clients:
 
     def handler(self, name: str | None) -> SimulationHandler:
         """A handler for one client, with a name of its own."""
-        names = self._world.network.clients
+        names = self._simulation.network.clients
         if name is None:
             self._named += 1
             name = f"client-{self._named}"
         if name in names:
             raise SimulationError(f"there is a client {name!r} already")
         names[name] = None
-        return SimulationHandler(self._world, name)
+        return SimulationHandler(self._simulation, name)
 
 
 def _virtual_retry(retry: Any) -> Any:

@@ -10,10 +10,10 @@ if TYPE_CHECKING:
 
     from zkfake._simulation.scheduler import Scheduler
 
-__all__ = ["LOCAL", "World", "current", "enter"]
+__all__ = ["LOCAL", "CurrentSimulation", "current", "enter"]
 
 
-class World(Protocol):
+class CurrentSimulation(Protocol):
     """A simulation, as the patches see it."""
 
     scheduler: Scheduler
@@ -32,18 +32,18 @@ class World(Protocol):
 
 
 class _Local(threading.local):
-    world: World | None = None
+    simulation: CurrentSimulation | None = None
 
 
 LOCAL = _Local()
-"""``LOCAL.world`` is what `current` returns; read directly where every call counts."""
+"""``LOCAL.simulation`` is what `current` returns; read directly where every call counts."""
 
 
-def current() -> World | None:
+def current() -> CurrentSimulation | None:
     """The simulation that runs in this thread."""
-    return LOCAL.world
+    return LOCAL.simulation
 
 
-def enter(world: World | None) -> None:
-    """Make ``world`` this thread's simulation; ``None`` ends it."""
-    LOCAL.world = world
+def enter(simulation: CurrentSimulation | None) -> None:
+    """Make ``simulation`` this thread's simulation; ``None`` ends it."""
+    LOCAL.simulation = simulation

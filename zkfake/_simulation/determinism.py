@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["run_twice"]
 
 
-class Run(Protocol):
+class RecordedRun(Protocol):
     """A simulation that has not run yet."""
 
     history: History
@@ -29,7 +29,7 @@ class Run(Protocol):
     def run(self, program: Callable[[Any], Any]) -> Any: ...
 
 
-R = TypeVar("R", bound=Run)
+R = TypeVar("R", bound=RecordedRun)
 
 
 def run_twice(first: R, second: R, program: Callable[[R], Any]) -> Any:
@@ -55,7 +55,7 @@ def run_twice(first: R, second: R, program: Callable[[R], Any]) -> Any:
     return result
 
 
-def _difference(first: Run, second: Run) -> str | None:
+def _difference(first: RecordedRun, second: RecordedRun) -> str | None:
     """Where two runs differ, or ``None``."""
     steps, others = first.trace or [], second.trace or []
     for number, (one, other) in enumerate(zip(steps, others, strict=False), 1):
@@ -81,7 +81,7 @@ def _step(step: tuple[int, str]) -> str:
     return f"{step[1]} at {step[0] / MICROSECONDS:.6f} s"
 
 
-def _last_common_event(first: Run, second: Run) -> str:
+def _last_common_event(first: RecordedRun, second: RecordedRun) -> str:
     ones, others = list(map(repr, first.history)), list(map(repr, second.history))
     for number, (one, other) in enumerate(zip(ones, others, strict=False), 1):
         if one != other:

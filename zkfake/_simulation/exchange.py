@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import types
     from collections.abc import Callable, Iterator
 
-    from zkfake._simulation.current import World
+    from zkfake._simulation.current import CurrentSimulation
     from zkfake._simulation.scheduler import Scheduler
 
 __all__ = ["exchanges"]
@@ -45,16 +45,16 @@ class _Exchanged:
     def __init__(self, real: Any, make: Callable[[Scheduler, Any], Any]) -> None:
         self._real = real
         self._make = make
-        self._simulated: WeakKeyDictionary[World, Any] = WeakKeyDictionary()
+        self._simulated: WeakKeyDictionary[CurrentSimulation, Any] = WeakKeyDictionary()
 
     def here(self) -> Any:
         """The real object, or the one of this thread's simulation."""
-        world = LOCAL.world
-        if world is None:
+        simulation = LOCAL.simulation
+        if simulation is None:
             return self._real
-        found = self._simulated.get(world)
+        found = self._simulated.get(simulation)
         if found is None:
-            found = self._simulated[world] = self._make(world.scheduler, self._real)
+            found = self._simulated[simulation] = self._make(simulation.scheduler, self._real)
         return found
 
     def __getattr__(self, name: str) -> Any:

@@ -34,7 +34,7 @@ _STOP = object()
 log = logging.getLogger("zkfake.simulation")
 
 
-class HandlerWorld(Protocol):
+class HandlerSimulation(Protocol):
     """The simulation, as its handlers see it."""
 
     scheduler: Scheduler
@@ -52,10 +52,10 @@ class SimulationHandler:
     sleep_func = staticmethod(virtual_time.sleep)
     queue_empty = queue.Empty
 
-    def __init__(self, world: HandlerWorld, client_name: str) -> None:
+    def __init__(self, simulation: HandlerSimulation, client_name: str) -> None:
         self.client_name = client_name
-        self._world = world
-        self._scheduler: Scheduler = world.scheduler
+        self._simulation = simulation
+        self._scheduler: Scheduler = simulation.scheduler
         self.select = MethodType(select, self._scheduler)
         self.async_result = partial(AsyncResult, self, self._scheduler)
         self.running = False
@@ -111,7 +111,7 @@ class SimulationHandler:
             owner=self.client_name,
             **kwargs,
         )
-        self._world.task_started(task)
+        self._simulation.task_started(task)
         return task
 
     # -- what kazoo asks for
@@ -146,4 +146,4 @@ class SimulationHandler:
     ) -> Any:
         if options.get("use_ssl"):
             raise ValueError("the simulated network has no TLS; connect without use_ssl")
-        return self._world.network.connect(self.client_name, address, timeout)
+        return self._simulation.network.connect(self.client_name, address, timeout)

@@ -40,11 +40,11 @@ _real_pool_number = vars(ThreadPoolExecutor).get("_counter")
 
 
 def _pool_number() -> Any:
-    world = LOCAL.world
-    if world is None:
+    simulation = LOCAL.simulation
+    if simulation is None:
         assert _real_pool_number is not None
         return _real_pool_number()
-    return world.scheduler.count("thread pool") - 1
+    return simulation.scheduler.count("thread pool") - 1
 
 
 class _PoolLogger(logging.LoggerAdapter):  # type: ignore[type-arg]  # generic from 3.11 on
@@ -63,10 +63,10 @@ class _StartTime:
         self._unit = 1_000_000_000 if isinstance(real, int) else 1
 
     def __rsub__(self, created: float) -> float:
-        world = LOCAL.world
-        if world is None:
+        simulation = LOCAL.simulation
+        if simulation is None:
             return created - self._real
-        return self._unit * world.scheduler.now / 1e6
+        return self._unit * simulation.scheduler.now / 1e6
 
 
 def patches() -> list[tuple[Any, str, Any]]:
@@ -92,11 +92,12 @@ def patches() -> list[tuple[Any, str, Any]]:
 
 def _guarded_loop(real: Any) -> Any:
     def run_forever(self: Any) -> None:
-        world = LOCAL.world
-        if world is not None:
+        simulation = LOCAL.simulation
+        if simulation is not None:
             raise SimulationBlocked(
-                f"{world.scheduler.current.name} runs an event loop of asyncio, which would stop "
-                "every task: a simulation has none; use sim.spawn for what is to run concurrently"
+                f"{simulation.scheduler.current.name} runs an event loop of asyncio, which would "
+                "stop every task: a simulation has none; use sim.spawn for what is to run "
+                "concurrently"
             )
         real(self)
 

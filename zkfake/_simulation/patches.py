@@ -36,7 +36,7 @@ from importlib.abc import Loader, MetaPathFinder
 from typing import TYPE_CHECKING, Any
 
 from zkfake._simulation import library, supported
-from zkfake._simulation.current import World, current, enter
+from zkfake._simulation.current import CurrentSimulation, current, enter
 from zkfake._simulation.errors import SimulationError
 from zkfake._simulation.exchange import exchanges
 from zkfake._simulation.stand_ins import (
@@ -90,8 +90,8 @@ _collect_at = 0
 """Memory blocks in use at which the collector is told to look for old garbage."""
 
 
-def install(world: World, modules: Iterable[str]) -> None:
-    """Make ``world`` this thread's simulation and patch what is not patched yet.
+def install(simulation: CurrentSimulation, modules: Iterable[str]) -> None:
+    """Make ``simulation`` this thread's simulation and patch what is not patched yet.
 
     Raises `SimulationError` where the thread has a simulation already, `UnsupportedKazoo` for a
     kazoo that lacks something to patch, `ImportError` for an unknown module.
@@ -121,7 +121,7 @@ def install(world: World, modules: Iterable[str]) -> None:
                 _restore()
             raise
         _installed += 1
-    enter(world)
+    enter(simulation)
 
 
 def remove() -> None:

@@ -20,8 +20,10 @@ __all__ = ["REPLACED", "urandom"]
 
 def _chance(name: str) -> Callable[..., Any]:
     def draw(*args: Any, **kwargs: Any) -> Any:
-        world = LOCAL.world
-        return getattr(random if world is None else world.client_random, name)(*args, **kwargs)
+        simulation = LOCAL.simulation
+        return getattr(random if simulation is None else simulation.client_random, name)(
+            *args, **kwargs
+        )
 
     draw.__name__ = name
     return draw
@@ -29,14 +31,14 @@ def _chance(name: str) -> Callable[..., Any]:
 
 def _randint(a: int, b: int) -> int:
     """`random.randint`, with the same draws and fewer calls: kazoo has one for every wait."""
-    world = LOCAL.world
-    if world is None:
+    simulation = LOCAL.simulation
+    if simulation is None:
         return random.randint(a, b)
     if type(a) is not int or type(b) is not int or a > b:
-        return world.client_random.randint(a, b)
+        return simulation.client_random.randint(a, b)
     width = b - a + 1
     bits = width.bit_length()
-    draw = world.client_random.getrandbits
+    draw = simulation.client_random.getrandbits
     value = draw(bits)
     while value >= width:
         value = draw(bits)
@@ -52,17 +54,17 @@ _RANDOM_FUNCTIONS = (
 
 
 def _uuid1(*args: Any) -> uuid.UUID:
-    world = LOCAL.world
-    if world is None:
+    simulation = LOCAL.simulation
+    if simulation is None:
         return uuid.uuid1(*args)
-    return uuid.UUID(int=world.client_random.getrandbits(128), version=1)
+    return uuid.UUID(int=simulation.client_random.getrandbits(128), version=1)
 
 
 def _uuid4() -> uuid.UUID:
-    world = LOCAL.world
-    if world is None:
+    simulation = LOCAL.simulation
+    if simulation is None:
         return uuid.uuid4()
-    return uuid.UUID(int=world.client_random.getrandbits(128), version=4)
+    return uuid.UUID(int=simulation.client_random.getrandbits(128), version=4)
 
 
 class _RandomType(type):
@@ -74,9 +76,9 @@ class _Random(random.Random, metaclass=_RandomType):
     """`random.Random`, which draws its own seed from the simulation's where it is given none."""
 
     def seed(self, a: Any = None, version: int = 2) -> None:
-        world = LOCAL.world
-        if a is None and world is not None:
-            a = world.client_random.getrandbits(256)
+        simulation = LOCAL.simulation
+        if a is None and simulation is not None:
+            a = simulation.client_random.getrandbits(256)
         super().seed(a, version)
 
 
@@ -84,12 +86,16 @@ class _SystemRandom(random.SystemRandom):
     """`random.SystemRandom`, from the simulation's seed."""
 
     def random(self) -> float:
-        world = LOCAL.world
-        return super().random() if world is None else world.client_random.random()
+        simulation = LOCAL.simulation
+        return super().random() if simulation is None else simulation.client_random.random()
 
     def getrandbits(self, k: int, /) -> int:
-        world = LOCAL.world
-        return super().getrandbits(k) if world is None else world.client_random.getrandbits(k)
+        simulation = LOCAL.simulation
+        return (
+            super().getrandbits(k)
+            if simulation is None
+            else simulation.client_random.getrandbits(k)
+        )
 
     def randbytes(self, n: int) -> bytes:
         return urandom(n)
@@ -116,8 +122,8 @@ def _randbelow(exclusive_upper_bound: int) -> int:
 
 def urandom(size: int) -> bytes:
     """`os.urandom`."""
-    world = LOCAL.world
-    return os.urandom(size) if world is None else world.client_random.randbytes(size)
+    simulation = LOCAL.simulation
+    return os.urandom(size) if simulation is None else simulation.client_random.randbytes(size)
 
 
 REPLACED: dict[types.ModuleType, dict[str, Any]] = {

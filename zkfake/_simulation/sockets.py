@@ -116,7 +116,7 @@ class _Socket:
             self._scheduler.wake(task)
 
 
-class _Upstream(Protocol):
+class _ByteSink(Protocol):
     size: int
     """Bytes on their way to the server."""
 
@@ -129,7 +129,7 @@ class Carrier(Protocol):
     ip: str
 
     @property
-    def upstream(self) -> _Upstream: ...
+    def upstream(self) -> _ByteSink: ...
     @property
     def peer_address(self) -> tuple[str, int]: ...
     def send(self, data: bytes) -> None: ...

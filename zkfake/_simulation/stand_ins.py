@@ -55,30 +55,30 @@ _PROCESSORS = 4
 
 
 def _getpid() -> int:
-    world = LOCAL.world
-    return os.getpid() if world is None else world.process_id
+    simulation = LOCAL.simulation
+    return os.getpid() if simulation is None else simulation.process_id
 
 
 def _cpu_count(name: str) -> Callable[[], int | None]:
     def count() -> int | None:
-        return getattr(os, name)() if LOCAL.world is None else _PROCESSORS
+        return getattr(os, name)() if LOCAL.simulation is None else _PROCESSORS
 
     return count
 
 
 def _gethostname() -> str:
-    return socket.gethostname() if LOCAL.world is None else HOST_NAME
+    return socket.gethostname() if LOCAL.simulation is None else HOST_NAME
 
 
 def _getfqdn(name: str = "") -> str:
-    return socket.getfqdn(name) if LOCAL.world is None else name or HOST_NAME
+    return socket.getfqdn(name) if LOCAL.simulation is None else name or HOST_NAME
 
 
 def _getaddrinfo(host: Any, port: Any, *args: Any, **kwargs: Any) -> Any:
-    world = LOCAL.world
-    if world is None:
+    simulation = LOCAL.simulation
+    if simulation is None:
         return socket.getaddrinfo(host, port, *args, **kwargs)
-    address = world.resolve(host)
+    address = simulation.resolve(host)
     if address is None:
         raise socket.gaierror(
             socket.EAI_NONAME, f"the simulation has no host {host!r}; its servers are in sim.hosts"
@@ -91,10 +91,10 @@ def _getaddrinfo(host: Any, port: Any, *args: Any, **kwargs: Any) -> Any:
 
 def _primitive(real: Any, simulated: Callable[..., Any]) -> Callable[..., Any]:
     def make(*args: Any, **kwargs: Any) -> Any:
-        world = LOCAL.world
-        if world is None:
+        simulation = LOCAL.simulation
+        if simulation is None:
             return real(*args, **kwargs)
-        return simulated(world.scheduler, *args, **kwargs)
+        return simulated(simulation.scheduler, *args, **kwargs)
 
     make.__name__ = getattr(real, "__name__", simulated.__name__)
     return make
@@ -104,34 +104,34 @@ _real_wait = threading.Condition.wait
 
 
 def _guarded_wait(self: threading.Condition, timeout: float | None = None) -> bool:
-    world = LOCAL.world
-    if world is None or (timeout is not None and timeout <= 0):
+    simulation = LOCAL.simulation
+    if simulation is None or (timeout is not None and timeout <= 0):
         return _real_wait(self, timeout)
     raise SimulationBlocked(
-        f"{world.scheduler.current.name} waits for a real threading.Event, Condition or "
+        f"{simulation.scheduler.current.name} waits for a real threading.Event, Condition or "
         "queue.Queue, which would stop every task: make it inside the simulation, in a module "
         "named in Simulation(patch=[...]), or use those of client.handler"
     )
 
 
 def _guarded_sleep(seconds: float) -> None:
-    world = LOCAL.world
-    if world is None:
+    simulation = LOCAL.simulation
+    if simulation is None:
         return virtual_time.real_sleep(seconds)
     raise SimulationBlocked(
-        f"{world.scheduler.current.name} calls time.sleep({seconds}), which would stop every task: "
-        "use sim.sleep, or name the calling module in Simulation(patch=[...])"
+        f"{simulation.scheduler.current.name} calls time.sleep({seconds}), which would stop every "
+        "task: use sim.sleep, or name the calling module in Simulation(patch=[...])"
     )
 
 
 def _refused(name: str) -> Callable[..., Any]:
     def refuse(*args: Any, **kwargs: Any) -> Any:
-        world = LOCAL.world
-        if world is None:
+        simulation = LOCAL.simulation
+        if simulation is None:
             return getattr(select, name)(*args, **kwargs)
         raise SimulationBlocked(
-            f"{world.scheduler.current.name} calls select.{name}(), which waits for real sockets "
-            "and would stop every task: a simulation has none but those of its clients"
+            f"{simulation.scheduler.current.name} calls select.{name}(), which waits for real "
+            "sockets and would stop every task: a simulation has none but those of its clients"
         )
 
     return refuse
@@ -225,12 +225,12 @@ def stand_in_for_default(value: Any) -> Any:
 
 
 def make_set(*args: Any) -> Any:
-    return builtins.set(*args) if LOCAL.world is None else OrderedSet(*args)
+    return builtins.set(*args) if LOCAL.simulation is None else OrderedSet(*args)
 
 
 def plain_handler(real: Callable[[], Any]) -> Callable[[], Any]:
     def make() -> Any:
-        world = LOCAL.world
-        return real() if world is None else world.plain_handler()
+        simulation = LOCAL.simulation
+        return real() if simulation is None else simulation.plain_handler()
 
     return make

@@ -56,8 +56,10 @@ class Timer(SimulationThread):
         self.function = function
         self.args = args or ()
         self.kwargs = kwargs or {}
-        world = LOCAL.world
-        self.finished: Any = threading.Event() if world is None else sync.Event(world.scheduler)
+        simulation = LOCAL.simulation
+        self.finished: Any = (
+            threading.Event() if simulation is None else sync.Event(simulation.scheduler)
+        )
 
     def cancel(self) -> None:
         self.finished.set()
@@ -81,39 +83,39 @@ def _thread_of(task: Task, main: Task) -> threading.Thread:
 
 def _current_thread() -> threading.Thread:
     """`threading.current_thread`."""
-    world = LOCAL.world
-    if world is None:
+    simulation = LOCAL.simulation
+    if simulation is None:
         return threading.current_thread()
-    return _thread_of(world.scheduler.current, world.scheduler.main)
+    return _thread_of(simulation.scheduler.current, simulation.scheduler.main)
 
 
 def _main_thread() -> threading.Thread:
-    world = LOCAL.world
-    if world is None:
+    simulation = LOCAL.simulation
+    if simulation is None:
         return threading.main_thread()
-    return _thread_of(world.scheduler.main, world.scheduler.main)
+    return _thread_of(simulation.scheduler.main, simulation.scheduler.main)
 
 
 def _enumerate() -> list[threading.Thread]:
-    world = LOCAL.world
-    if world is None:
+    simulation = LOCAL.simulation
+    if simulation is None:
         return threading.enumerate()
-    return [_thread_of(task, world.scheduler.main) for task in world.scheduler.tasks]
+    return [_thread_of(task, simulation.scheduler.main) for task in simulation.scheduler.tasks]
 
 
 def _active_count() -> int:
-    world = LOCAL.world
-    return threading.active_count() if world is None else len(world.scheduler.tasks)
+    simulation = LOCAL.simulation
+    return threading.active_count() if simulation is None else len(simulation.scheduler.tasks)
 
 
 def _get_ident() -> int:
-    world = LOCAL.world
-    return threading.get_ident() if world is None else world.scheduler.current.number
+    simulation = LOCAL.simulation
+    return threading.get_ident() if simulation is None else simulation.scheduler.current.number
 
 
 def _get_native_id() -> int:
-    world = LOCAL.world
-    return threading.get_native_id() if world is None else world.scheduler.current.number
+    simulation = LOCAL.simulation
+    return threading.get_native_id() if simulation is None else simulation.scheduler.current.number
 
 
 def is_simulated(thread: threading.Thread) -> bool:
@@ -139,21 +141,21 @@ def _init(
     *args: Any,
     **kwargs: Any,
 ) -> None:
-    world = LOCAL.world
-    if world is not None and name is None:
-        name = world.scheduler.thread_name(getattr(target, "__name__", ""))
+    simulation = LOCAL.simulation
+    if simulation is not None and name is None:
+        name = simulation.scheduler.thread_name(getattr(target, "__name__", ""))
         self.__dict__["_simulation_named"] = True
     _real_init(self, group, target, name, *args, **kwargs)
 
 
 def _start(self: threading.Thread) -> None:
-    world = LOCAL.world
-    if world is None:
+    simulation = LOCAL.simulation
+    if simulation is None:
         return _real_start(self)
     kind = type(self)
-    if not issubclass(kind, SimulationThread) and not world.is_patched(kind.__module__):
+    if not issubclass(kind, SimulationThread) and not simulation.is_patched(kind.__module__):
         raise SimulationBlocked(
-            f"{world.scheduler.current.name} starts a real thread ({self.name}), which "
+            f"{simulation.scheduler.current.name} starts a real thread ({self.name}), which "
             "a simulation cannot run: use sim.spawn, or name the module that starts it in "
             "Simulation(patch=[...])"
         )
@@ -161,8 +163,8 @@ def _start(self: threading.Thread) -> None:
         raise RuntimeError("threads can only be started once")
     given = _GIVEN_NAME.fullmatch(self.name)
     if given and not self.__dict__.get("_simulation_named"):  # it was made before the simulation
-        self.name = world.scheduler.thread_name((given[1] or "")[2:-1])
-    task = world.scheduler.spawn(self.run, name=self.name, background=self.daemon)
+        self.name = simulation.scheduler.thread_name((given[1] or "")[2:-1])
+    task = simulation.scheduler.spawn(self.run, name=self.name, background=self.daemon)
     task.thread = self
     self.__dict__["_simulation_task"] = task
     return None

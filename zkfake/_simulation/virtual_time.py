@@ -29,43 +29,43 @@ real_sleep = time.sleep
 
 def sleep(seconds: float) -> None:
     """`time.sleep` in virtual time inside a simulation, in real time elsewhere."""
-    world = LOCAL.world
-    if world is None:
+    simulation = LOCAL.simulation
+    if simulation is None:
         real_sleep(seconds)
     else:
-        world.scheduler.sleep(seconds)
+        simulation.scheduler.sleep(seconds)
 
 
 def _monotonic() -> float:
-    world = LOCAL.world
-    if world is None:
+    simulation = LOCAL.simulation
+    if simulation is None:
         return time.monotonic()
-    return MONOTONIC_START + world.scheduler.now / 1e6
+    return MONOTONIC_START + simulation.scheduler.now / 1e6
 
 
 def _monotonic_ns() -> int:
-    world = LOCAL.world
-    if world is None:
+    simulation = LOCAL.simulation
+    if simulation is None:
         return time.monotonic_ns()
-    return int(MONOTONIC_START) * 1_000_000_000 + world.scheduler.now * 1000
+    return int(MONOTONIC_START) * 1_000_000_000 + simulation.scheduler.now * 1000
 
 
 def _perf_counter() -> float:
-    return time.perf_counter() if LOCAL.world is None else _monotonic()
+    return time.perf_counter() if LOCAL.simulation is None else _monotonic()
 
 
 def _perf_counter_ns() -> int:
-    return time.perf_counter_ns() if LOCAL.world is None else _monotonic_ns()
+    return time.perf_counter_ns() if LOCAL.simulation is None else _monotonic_ns()
 
 
 def _time() -> float:
-    world = LOCAL.world
-    return time.time() if world is None else world.epoch_time
+    simulation = LOCAL.simulation
+    return time.time() if simulation is None else simulation.epoch_time
 
 
 def _time_ns() -> int:
-    world = LOCAL.world
-    return time.time_ns() if world is None else round(world.epoch_time * 1e6) * 1000
+    simulation = LOCAL.simulation
+    return time.time_ns() if simulation is None else round(simulation.epoch_time * 1e6) * 1000
 
 
 def _gmtime(seconds: float | None = None) -> time.struct_time:
@@ -74,13 +74,13 @@ def _gmtime(seconds: float | None = None) -> time.struct_time:
 
 def localtime(seconds: float | None = None) -> time.struct_time:
     """`time.localtime`. A simulation is in UTC, as its histories are the same on every machine."""
-    if LOCAL.world is None:
+    if LOCAL.simulation is None:
         return time.localtime(seconds)
     return time.gmtime(_time() if seconds is None else seconds)
 
 
 def _mktime(when: Any) -> float:
-    return time.mktime(when) if LOCAL.world is None else float(calendar.timegm(when))
+    return time.mktime(when) if LOCAL.simulation is None else float(calendar.timegm(when))
 
 
 def _strftime(form: str, when: Any = None) -> str:
@@ -97,7 +97,7 @@ def _ctime(seconds: float | None = None) -> str:
 
 def _clock(name: str) -> Callable[[int], Any]:
     def clock(number: int) -> Any:
-        if LOCAL.world is None:
+        if LOCAL.simulation is None:
             return getattr(time, name)(number)
         if number == time.CLOCK_REALTIME:
             return _time_ns() if name.endswith("_ns") else _time()
@@ -113,12 +113,12 @@ def _clock(name: str) -> Callable[[int], Any]:
 
 def _no_processor_time(name: str) -> Callable[[], Any]:
     def measure() -> Any:
-        world = LOCAL.world
-        if world is None:
+        simulation = LOCAL.simulation
+        if simulation is None:
             return getattr(time, name)()
         raise SimulationBlocked(
-            f"{world.scheduler.current.name} calls time.{name}(): the processor's time differs "
-            "from run to run; use time.monotonic(), which is virtual"
+            f"{simulation.scheduler.current.name} calls time.{name}(): the processor's time "
+            "differs from run to run; use time.monotonic(), which is virtual"
         )
 
     return measure
@@ -141,7 +141,7 @@ class _Datetime(datetime.datetime, metaclass=_DatetimeType):
 
     @classmethod
     def fromtimestamp(cls, timestamp: float, tz: datetime.tzinfo | None = None) -> Any:
-        if tz is None and LOCAL.world is not None:
+        if tz is None and LOCAL.simulation is not None:
             return _utc(timestamp)
         return datetime.datetime.fromtimestamp(timestamp, tz)
 
@@ -180,7 +180,7 @@ class _Date(datetime.date, metaclass=_DateType):
 
     @classmethod
     def fromtimestamp(cls, timestamp: float) -> Any:
-        if LOCAL.world is None:
+        if LOCAL.simulation is None:
             return datetime.date.fromtimestamp(timestamp)
         return _utc(timestamp).date()
 

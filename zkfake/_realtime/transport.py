@@ -3,7 +3,7 @@ TLS.
 
 Nothing here blocks: a socket that cannot go on waits in the selector. Rules that live here:
 
-* What the selector finds is noted; the work is done when the link has its turn (`turns`).
+* What the selector finds is noted; the work is done when the transport has its turn (`turns`).
 * A peer that does not read is not read from either: while a megabyte waits to be sent, nothing
   more is carried out for it. Watch events are queued all the same, until its session expires for
   want of pings.
@@ -57,16 +57,16 @@ class Carried(Protocol):
     def lost(self) -> None: ...
 
 
-class Link:
+class Transport:
     """A socket and the connection it carries."""
 
     def __init__(
         self,
         selector: selectors.BaseSelector,
-        turns: TurnQueue[Link],
+        turns: TurnQueue[Transport],
         accepted: socket.socket,
-        connect: Callable[[Link, tuple[Id, ...]], Carried],
-        on_close: Callable[[Link], object],
+        connect: Callable[[Transport, tuple[Id, ...]], Carried],
+        on_close: Callable[[Transport], object],
         tls: ssl.SSLContext | None = None,
     ) -> None:
         """``connect`` makes the connection, given the identities that the socket proves. Raises
@@ -243,8 +243,8 @@ class Link:
                 if not self._socket.recv(_RECEIVE):
                     break
         self._socket.close()
-        # The connection knows the link: without this it would all stay until the garbage collector
-        # comes along.
+        # The connection knows the transport: without this it would all stay until the garbage
+        # collector comes along.
         self.connection = None
         self._unsent = bytearray()
         self._tls = None
