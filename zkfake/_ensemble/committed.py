@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from zkfake._database.tree import Tree
 
 
-class Past(Log):
+class CommittedLog(Log):
     """The committed transactions of an ensemble, in their one order."""
 
     def __init__(self, keep: int | None = None) -> None:

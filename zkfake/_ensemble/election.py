@@ -10,7 +10,7 @@ lost otherwise.
 Who may win has a vote, with a weight, in the configuration that it knows to be committed. If it has
 another one in its log, which may be committed or not, it needs a quorum of that one as well, of
 which some may be observers until then. A quorum that does not know of a committed configuration
-does not exist: one of its replicas has it in its log, ranks higher than those who have not, and
+does not exist: one of its members has it in its log, ranks higher than those who have not, and
 supports none of them.
 """
 

@@ -24,7 +24,7 @@ from zkfake._database.log import Transaction
 from zkfake._database.reconfig import Configuration
 from zkfake._database.rules import Rules
 from zkfake._database.tree import Tree, TreeChange
-from zkfake._ensemble.committed import Past
+from zkfake._ensemble.committed import CommittedLog
 from zkfake._ensemble.decisions import closing
 from zkfake._ensemble.election import elect
 from zkfake._ensemble.events import Tell, unheard
@@ -54,7 +54,7 @@ class Ensemble:
         """``now``: milliseconds since the epoch. ``random``: where chance comes from."""
         self.random = random or Random()
         self.now = now
-        self.log = Past(settings.keep_log)
+        self.log = CommittedLog(settings.keep_log)
         """What is committed."""
         self.timers = Timers()
         self.turns = Turns()

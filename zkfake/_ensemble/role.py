@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from zkfake._database.reconfig import Configuration
     from zkfake._database.rules import Rules
-    from zkfake._ensemble.committed import Past
+    from zkfake._ensemble.committed import CommittedLog
     from zkfake._ensemble.disk import Disk
     from zkfake._ensemble.events import Tell
     from zkfake._ensemble.links import Links, Range, Turns
@@ -177,7 +177,7 @@ class Surroundings(Protocol):
     timers: Timers
     random: Random
     rules: Rules
-    log: Past
+    log: CommittedLog
     election_time: Range
     read_only_delay: int
     local_sessions: SessionTracker
