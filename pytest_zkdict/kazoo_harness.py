@@ -263,7 +263,7 @@ class FakeCluster:
                 settings=self._settings,
                 tls=self._tls(),
             )
-            self._fake.replicas[0].ensemble.links.latency = (self._latency, self._latency)
+            self._fake.server_latency = (self._latency / 1000, self._latency / 1000)
             self._fake.start()
             for member in self._fake.members:
                 member.stop()

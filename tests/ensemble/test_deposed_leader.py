@@ -42,8 +42,7 @@ class Coup:
 
     @property
     def _leader(self) -> int:
-        leader = self.sim._world.ensemble.leader
-        return 0 if leader is None else leader.id
+        return self.sim.leader or 0
 
     def _host(self, number: int) -> str:
         return self.sim.hosts.split(",")[number - 1]

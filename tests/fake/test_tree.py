@@ -14,7 +14,7 @@ from zkfake._database.log import (
     Create,
     Delete,
     Log,
-    Operation,
+    Outcome,
     SetAcl,
     SetData,
     Transaction,
@@ -52,7 +52,7 @@ class TreeMachine(RuleBasedStateMachine):
         self.frozen: list[tuple[Tree, dict[str, object]]] = []
 
     def apply(
-        self, operations: Sequence[Operation], op: Op = Op.MULTI, session: int = 1
+        self, operations: Sequence[Outcome], op: Op = Op.MULTI, session: int = 1
     ) -> list[TreeChange]:
         self.zxid += 1
         self.time += 3

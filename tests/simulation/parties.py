@@ -145,7 +145,7 @@ class Party:
 
     @property
     def committed(self) -> int:
-        return self.sim._world.ensemble.log.last_zxid
+        return self.sim.last_zxid
 
     def look(self) -> Snapshot[Any]:
         """Take a snapshot, and see that nothing went back."""
@@ -218,7 +218,7 @@ class Party:
                 assert gone, f"{write} is not there; the server has {now}"
 
     def log(self) -> Iterator[Any]:
-        return iter(self.sim._world.ensemble.log)
+        return iter(self.sim.log)
 
     def _zxid_of(self, raw: bytes) -> int | None:
         for transaction in self.log():
@@ -481,7 +481,7 @@ class Judge:
     def __init__(self, sim: Simulation, parties: list[Party]) -> None:
         self.sim = sim
         self.parties = parties
-        self.log = list(sim._world.ensemble.log)
+        self.log = list(sim.log)
         self.stored: dict[bytes, list[int]] = {}
         for transaction in self.log:
             for operation in transaction.operations:

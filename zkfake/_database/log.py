@@ -53,7 +53,8 @@ class Check(NamedTuple):
     path: str
 
 
-Operation = Create | Delete | SetData | SetAcl | Check
+Outcome = Create | Delete | SetData | SetAcl | Check
+"""What a transaction does to one znode."""
 
 
 class Transaction(NamedTuple):
@@ -68,7 +69,7 @@ class Transaction(NamedTuple):
     time: int
     session_id: int
     op: Op
-    operations: tuple[Operation, ...] = ()
+    operations: tuple[Outcome, ...] = ()
     error: Code = Code.OK
     failed_at: int = 0
     timeout: int = 0

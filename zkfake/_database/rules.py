@@ -15,7 +15,7 @@ from zkfake._database.log import (
     Check,
     Create,
     Delete,
-    Operation,
+    Outcome,
     SetAcl,
     SetData,
     Transaction,
@@ -69,7 +69,7 @@ class _Pending:
     def child_count(self, path: str) -> int:
         return self._tree.child_count(path) + self._added.get(path, 0)
 
-    def accept(self, operation: Operation, owner: int) -> None:
+    def accept(self, operation: Outcome, owner: int) -> None:
         """``owner``: whose session a created znode would end with, going by its create mode. A
         container made with an ephemeral mode is none, but counts as one until it is there.
         """
@@ -147,7 +147,7 @@ class Rules:
         if any(sub.record.path is None for sub in record.operations):
             return Transaction(zxid, time, session_id, op, (), Code.MARSHALLING_ERROR)
         view = _Pending(tree)
-        operations: list[Operation] = []
+        operations: list[Outcome] = []
         for place, sub in enumerate(record.operations):
             prepare = self._prepare.get(sub.op)
             if prepare is None:  # getData or getChildren: reads have no place in a write
@@ -274,7 +274,7 @@ class Rules:
         self._access.check(node.acl, acl.WRITE, request.ids)
         return SetData(reconfig.CONFIG_PATH, new.render(), node.version)
 
-    _prepare: ClassVar[dict[Op, Callable[..., Operation]]] = {
+    _prepare: ClassVar[dict[Op, Callable[..., Outcome]]] = {
         Op.CREATE: _create,
         Op.CREATE2: _create,
         Op.CREATE_CONTAINER: _create,

@@ -52,13 +52,21 @@ class CommittedLog(Log):
             if self.on_append is not None:
                 self.on_append(transaction)
 
+    def whole(self) -> tuple[Transaction, ...]:
+        """Every transaction. Raises `ValueError` where the log was not kept."""
+        self._require_all()
+        return tuple(self._entries)
+
+    def _require_all(self) -> None:
+        if not self._complete:
+            raise ValueError("the log is not kept: make the FakeZooKeeper with keep_log=True")
+
     def at(self, zxid: int) -> Tree:
         """The tree right after the last transaction up to ``zxid``. Cost: linear in the log.
 
         Raises `ValueError` where the log was not kept.
         """
-        if not self._complete:
-            raise ValueError("the log was not kept, so there is no past to go back to")
+        self._require_all()
         tree = next(mark for mark in reversed(self._marks) if mark.zxid <= zxid).copy()
         for transaction in self.after(tree.zxid):
             if transaction.zxid > zxid:

@@ -25,8 +25,8 @@ __all__ = ["Faults"]
 class RunningFake(Owner, Protocol):
     """The `FakeZooKeeper`, as its faults see it."""
 
-    replicas: list[Replica]
-
+    @property
+    def replicas(self) -> Sequence[Replica]: ...
     @property
     def members(self) -> Sequence[Member]: ...
     @property
@@ -41,7 +41,10 @@ class RealTimeDriver(RealTime):
     def __init__(self, owner: RunningFake, ensemble: Ensemble) -> None:
         super().__init__(owner, ensemble.now)
         self.ensemble = ensemble
-        self.replicas = owner.replicas
+
+    @property
+    def replicas(self) -> Sequence[Replica]:
+        return self._owner.replicas
 
     def call(self, action: Callable[[], object]) -> None:
         action()

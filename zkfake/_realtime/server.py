@@ -8,12 +8,12 @@ works.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from zkfake._connection.connection import Connection
-from zkfake._control import seeding as state
-from zkfake._control import views as inspector
+from zkfake._control.control import EnsembleControl
 from zkfake._ensemble.ensemble import Ensemble
 from zkfake._ensemble.replica import Replica
 from zkfake._realtime.faults import Faults
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from zkfake._control.seeding import Snapshot
     from zkfake._protocol.records import Id
     from zkfake._realtime.transport import Carried
 
@@ -41,7 +40,7 @@ _TLS_HANDSHAKE_TIMEOUT = 10_000
 """Milliseconds after which a socket without a TLS handshake is closed."""
 
 
-class FakeZooKeeper:
+class FakeZooKeeper(EnsembleControl):
     """A fake ZooKeeper on real sockets.
 
     >>> from kazoo.client import KazooClient
@@ -67,13 +66,15 @@ class FakeZooKeeper:
         version: str = DEFAULT,
         settings: Mapping[str, object] | None = None,
         tls: ssl.SSLContext | None = None,
+        keep_log: bool = False,
     ) -> None:
         """``host``: an address to listen on, ``::1`` for IPv6. ``port``: of the first server, 0 for
         any free one; the others take free ones. A sequence has one for each server.
         ``secure_port``: the same for TLS. ``servers``: how many have a vote; ``observers`` come
         after them and have none. ``version``: ``"3.9"`` or ``"3.8"``. ``settings``: by ZooKeeper's
         own names, such as ``{"tickTime": 500}``. ``tls``: a server-side context; every server then
-        has a TLS port as well.
+        has a TLS port as well. ``keep_log``: whether all that is committed is remembered, for `log`
+        and `at`; each write takes memory then.
 
         Raises `ValueError` for settings that cannot be, `OSError` where a port cannot be had. The
         state lives as long as the object: stopping and starting keeps it.
@@ -84,12 +85,12 @@ class FakeZooKeeper:
             raise ValueError(f"observers = {observers}: expected 0 to {254 - servers}")
         self.tls = tls
         parsed = Settings.parse(settings, version, tls=tls is not None)
+        if keep_log:
+            parsed = replace(parsed, keep_log=None)
         self._loop = Loop("FakeZooKeeper", self)
         self._ensemble = Ensemble(parsed, self._loop.now)
-        self.replicas = [
+        for number in range(servers + observers):
             Replica(self._ensemble, number + 1, observer=number >= servers)
-            for number in range(servers + observers)
-        ]
         self._host = host
         self._ports = one_each("port", port, len(self.replicas))
         self._secure_ports = one_each("secure_port", secure_port, len(self.replicas))
@@ -198,66 +199,15 @@ class FakeZooKeeper:
             before, ensemble = self.members, self._ensemble
             ensemble.check_may_join()
             replica = Replica(ensemble, len(self.replicas) + 1)
-            self.replicas.append(replica)
             try:
                 member = Member(self, replica.id, self._host, 0, 0)
             except BaseException:
-                self.replicas.remove(replica)
                 ensemble.withdraw(replica)
                 raise
             self._secure_ports.append(member.secure_port or 0)
             self._members = (*before, member)
             member.start()
             return member
-
-    # -- the state in hand
-
-    def snapshot(self) -> Snapshot:
-        """The whole tree as it is now. Cost: a reference a znode."""
-        with self.at_work():
-            return state.take(self._ensemble)
-
-    def restore(self, snapshot: Snapshot) -> None:
-        """Back to a snapshot of this fake or of another one. Cost: as `snapshot`.
-
-        `zkfake._control.seeding` tells what clients that are connected see of it. Raises
-        `RuntimeError` unless running.
-        """
-        with self.at_work():
-            state.restore(self._ensemble, snapshot)
-
-    def load(self, znodes: Mapping[str, bytes | None]) -> None:
-        """Makes or overwrites znodes, parents included, with open ACLs.
-
-        Raises `ValueError` for a path that cannot be, `TypeError` for data that is not bytes,
-        `RuntimeError` unless running; nothing is changed then.
-        """
-        with self.at_work():
-            state.load(self._ensemble, znodes)
-
-    def dump(self) -> dict[str, bytes | None]:
-        """The data of every znode by path, parents first; ``/`` and ``/zookeeper`` are left out."""
-        with self.at_work():
-            return state.dump(self._ensemble)
-
-    def remove(self, path: str) -> None:
-        """Removes a znode with all below it, whatever its ACL; does nothing where there is none.
-
-        To clients it looks like one transaction. Cost: linear in the tree. Raises `RuntimeError`
-        unless running, `ValueError` for ``/`` and for what is below ``/zookeeper``.
-        """
-        with self.at_work():
-            state.remove(self._ensemble, path)
-
-    def expire(self, session_id: int) -> None:
-        """Ends a session as if it had not been heard of for its timeout. Raises `KeyError` if there
-        is none.
-        """
-        with self.at_work():
-            session = self._ensemble.sessions.get(session_id)
-            if session is None:
-                raise KeyError(session_id)
-            self._ensemble.expire(session)
 
     # -- faults
 
@@ -294,30 +244,6 @@ class FakeZooKeeper:
     # -- looking in
 
     @property
-    def sessions(self) -> tuple[inspector.SessionView, ...]:
-        """The open sessions, oldest first."""
-        with self.at_work():
-            return inspector.sessions(self._ensemble)
-
-    @property
-    def watches(self) -> tuple[inspector.WatchView, ...]:
-        """Every watch that is set."""
-        with self.at_work():
-            return inspector.watches(self.replicas)
-
-    @property
-    def connections(self) -> tuple[inspector.ConnectionView, ...]:
-        """Every open connection, oldest first."""
-        with self.at_work():
-            return inspector.connections(self.replicas)
-
-    @property
-    def znodes(self) -> Mapping[str, inspector.ZnodeView]:
-        """Every znode by path, ``/zookeeper`` included. Cost: linear in the tree."""
-        with self.at_work():
-            return inspector.znodes(self._ensemble.tip)
-
-    @property
     def hosts(self) -> str:
         """The connect string: every server, with commas between them. Raises `RuntimeError` unless
         running.
@@ -349,6 +275,12 @@ class FakeZooKeeper:
         did. Raises `RuntimeError` in a forked child.
         """
         return self._loop.at_work()
+
+    def _acting(self) -> AtWork:
+        return self.at_work()
+
+    def _looking(self) -> AtWork:
+        return self.at_work()
 
     # -- called by the loop
 

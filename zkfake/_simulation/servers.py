@@ -12,6 +12,7 @@ Rules that live here:
 from __future__ import annotations
 
 from collections import deque
+from contextlib import contextmanager
 from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING, Protocol
@@ -24,7 +25,7 @@ from zkfake._history.events import ServerEvent
 from zkfake._simulation.tasks import MICROSECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from zkfake._ensemble.events import Name
     from zkfake._history.recorder import History
@@ -181,6 +182,16 @@ class Servers:
             return
         self._tell_time()
         action()
+        self.flush()
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """As `call`, for the length of a ``with`` block."""
+        if self._flushing:
+            yield
+            return
+        self._tell_time()
+        yield
         self.flush()
 
     def flush(self) -> None:

@@ -16,10 +16,11 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from contextlib import nullcontext
 from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from zkfake._control import seeding as state
+from zkfake._control.control import EnsembleControl
 from zkfake._history.events import TaskEnded
 from zkfake._history.recorder import History
 from zkfake._settings import Settings
@@ -42,12 +43,12 @@ from zkfake._versions import DEFAULT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from contextlib import AbstractContextManager
     from types import TracebackType
 
     from kazoo.client import KazooClient
     from typing_extensions import Self
 
-    from zkfake._database.tree import Tree
     from zkfake._ensemble.replica import Replica
     from zkfake._simulation.handler import SimulationHandler
 
@@ -61,7 +62,7 @@ _PROGRAM_ID = 4242
 T = TypeVar("T")
 
 
-class Simulation:
+class Simulation(EnsembleControl):
     """A ZooKeeper ensemble, its network and its clients in virtual time.
 
     >>> with Simulation(seed=7) as sim:
@@ -171,22 +172,23 @@ class Simulation:
         self.scheduler.on_task_end = self._task_ended
         self.client_random = self._stream("program")
         self.history = History(lambda: self.now, lambda: self.scheduler.current.name)
-        self._world = Servers(
+        self._servers = Servers(
             self.scheduler,
             self.history,
             self._settings,
             self._stream("servers"),
             **self._counts,
         )
+        self._ensemble = self._servers.ensemble
         self.history.log = []
-        self._world.ensemble.log.on_append = self.history.committed
+        self._ensemble.log.on_append = self.history.committed
         self.network = Network(
-            self.scheduler, self._stream("network"), self.profile, self.history, self._world
+            self.scheduler, self._stream("network"), self.profile, self.history, self._servers
         )
         self.faults = Faults(self.scheduler, self.network, self.profile, self._stream)
         self.network.gate = self.faults
         self._clients = Clients(self)
-        self._world.begin(self.profile)
+        self._servers.begin(self.profile)
         self._watchdog = (
             None if self._watchdog_limit is None else Watchdog(self.scheduler, self._watchdog_limit)
         )
@@ -375,31 +377,21 @@ class Simulation:
 
     def _is_settled(self) -> bool:
         return (
-            self._world.quiet
+            self._servers.quiet
             and all(link.quiet for link in self.network.links)
             and self._clients.at_rest
             and self.scheduler.is_quiet
         )
+
+    def _begun(self) -> None:
+        if self._state == "new":
+            raise SimulationError("this simulation is new: it has no servers before it begins")
 
     def _running(self) -> None:
         if self._state != "running":
             raise SimulationError(f"this simulation is {self._state}")
 
     # -- servers
-
-    @property
-    def leader(self) -> int | None:
-        """The number of the server that leads, from 1; ``None`` while none does."""
-        return self._world.leader
-
-    def at(self, zxid: int) -> Tree:
-        """The tree right after the last transaction up to ``zxid``. Cost: linear in the log."""
-        return self._world.ensemble.log.at(zxid)
-
-    @property
-    def replicas(self) -> tuple[Replica, ...]:
-        """The servers, as `zkfake._ensemble.replica` has them: ``zxid``, ``mode``, ``tree``, ..."""
-        return tuple(self._world.replicas)
 
     def add_server(self) -> Replica:
         """One more server, ``zk<n>:2181`` with the next number *n*. It follows without a vote, and
@@ -408,17 +400,15 @@ class Simulation:
         Raises ``RuntimeError`` for one server alone, and without the setting ``reconfigEnabled``.
         """
         self._running()
-        return self._world.add()
+        return self._servers.add()
 
-    def load(self, znodes: Mapping[str, bytes | None]) -> None:
-        """Make or overwrite znodes, parents included, with open ACLs. Takes no virtual time where
-        the network is calm.
-
-        Raises `ValueError` for a path that cannot be, `TypeError` for data that is not bytes,
-        `RuntimeError` while no server leads; nothing is changed then.
-        """
+    def _acting(self) -> AbstractContextManager[object]:
         self._running()
-        self._world.call(lambda: state.load(self._world.ensemble, znodes))
+        return self._servers.at_work()
+
+    def _looking(self) -> AbstractContextManager[object]:
+        self._begun()
+        return nullcontext()  # there is one thread
 
     # -- clients
 
@@ -430,7 +420,7 @@ class Simulation:
     @property
     def hosts(self) -> str:
         """The connect string for the simulated servers."""
-        return self._world.hosts if hasattr(self, "_world") else ""
+        return self._servers.hosts if hasattr(self, "_servers") else ""
 
     def client(
         self, name: str | None = None, *, start_timeout: float = 300.0, **kazoo_arguments: Any
@@ -462,7 +452,7 @@ class Simulation:
 
     @property
     def epoch_time(self) -> float:
-        return self._world.time
+        return self._servers.time
 
     @property
     def process_id(self) -> int:
@@ -472,7 +462,7 @@ class Simulation:
         return _PROGRAM_ID + (names.index(owner) + 1 if owner in names else 0)
 
     def resolve(self, host: str) -> str | None:
-        return self._world.resolve(host)
+        return self._servers.resolve(host)
 
     def _stream(self, name: str) -> Random:
         return Random(f"{self.seed}/{name}")

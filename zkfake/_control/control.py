@@ -1,0 +1,185 @@
+"""What `FakeZooKeeper` and `Simulation` have in common: an ensemble in the hands of a test.
+
+Rules that live here: whoever changes something excludes the driver for as long, and the driver then
+sees to what came of it. Whoever only looks gets plain copies, or what never changes.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, cast
+
+from zkfake._channel.outages import milliseconds
+from zkfake._control import seeding, views
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from contextlib import AbstractContextManager
+
+    from zkfake._control.seeding import Snapshot
+    from zkfake._control.views import ConnectionView, SessionView, WatchView, ZnodeView
+    from zkfake._database.log import Transaction
+    from zkfake._database.tree import Tree
+    from zkfake._ensemble.ensemble import Ensemble
+    from zkfake._ensemble.replica import Replica
+
+__all__ = ["EnsembleControl"]
+
+
+class EnsembleControl(ABC):
+    """The state of an ensemble: to look at, to set, to go back to.
+
+    Where nothing runs, everything here raises `RuntimeError` in real time, and
+    `zkfake.simulation.SimulationError` in virtual time.
+    """
+
+    _ensemble: Ensemble
+
+    @abstractmethod
+    def _acting(self) -> AbstractContextManager[object]:
+        """Excludes the driver while the block lasts, and lets it see to what the block did."""
+
+    @abstractmethod
+    def _looking(self) -> AbstractContextManager[object]:
+        """Excludes the driver while the block lasts."""
+
+    # -- the state
+
+    def load(self, znodes: Mapping[str, bytes | None]) -> None:
+        """Makes or overwrites znodes, parents included, with open ACLs.
+
+        In a simulation it takes no virtual time where the network is calm. Raises `ValueError` for
+        an invalid path, `TypeError` for data that is not bytes, `RuntimeError` while no server
+        leads; nothing is changed then.
+        """
+        with self._acting():
+            seeding.load(self._ensemble, znodes)
+
+    def dump(self) -> dict[str, bytes | None]:
+        """The data of every znode by path, parents first; ``/`` and ``/zookeeper`` are left out."""
+        with self._looking():
+            return seeding.dump(self._ensemble)
+
+    def snapshot(self) -> Snapshot:
+        """The whole tree as it is now. Cost: a reference a znode."""
+        with self._looking():
+            return seeding.take(self._ensemble)
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Back to a snapshot, of this ensemble or of another one. Cost: as `snapshot`.
+
+        `zkfake._control.seeding` tells what clients that are connected see of it. Raises
+        `RuntimeError` while no server leads.
+        """
+        with self._acting():
+            seeding.restore(self._ensemble, snapshot)
+
+    def remove(self, path: str) -> None:
+        """Removes a znode with all below it, whatever its ACL; does nothing where there is none.
+
+        To clients it looks like one transaction. Cost: linear in the tree. Raises `RuntimeError`
+        while no server leads, `ValueError` for ``/`` and for what is below ``/zookeeper``.
+        """
+        with self._acting():
+            seeding.remove(self._ensemble, path)
+
+    def expire(self, session_id: int) -> None:
+        """Ends a session as if it had not been heard of for its timeout. Raises `KeyError` if there
+        is none.
+        """
+        with self._acting():
+            session = self._ensemble.sessions.get(session_id)
+            if session is None:
+                raise KeyError(session_id)
+            self._ensemble.expire(session)
+
+    # -- looking in
+
+    @property
+    def sessions(self) -> tuple[SessionView, ...]:
+        """The open sessions, oldest first."""
+        with self._looking():
+            return views.sessions(self._ensemble)
+
+    @property
+    def watches(self) -> tuple[WatchView, ...]:
+        """Every watch that is set."""
+        with self._looking():
+            return views.watches(self.replicas)
+
+    @property
+    def connections(self) -> tuple[ConnectionView, ...]:
+        """Every open connection, by server, oldest first."""
+        with self._looking():
+            return views.connections(self.replicas)
+
+    @property
+    def znodes(self) -> Mapping[str, ZnodeView]:
+        """Every znode by path, ``/zookeeper`` included. Cost: linear in the tree."""
+        with self._looking():
+            return views.znodes(self._ensemble.tip)
+
+    @property
+    def log(self) -> tuple[Transaction, ...]:
+        """Every committed transaction, oldest first. Cost: linear in them. Raises `ValueError`
+        where the log is not kept: see ``keep_log`` of `zkfake.FakeZooKeeper`.
+        """
+        with self._looking():
+            return self._ensemble.log.whole()
+
+    @property
+    def last_zxid(self) -> int:
+        """The zxid up to which everything is committed."""
+        with self._looking():
+            return self._ensemble.log.last_zxid
+
+    def at(self, zxid: int) -> Tree:
+        """The tree right after the last transaction up to ``zxid``. Cost: linear in the log. Raises
+        `ValueError` where the log is not kept.
+        """
+        with self._looking():
+            return self._ensemble.log.at(zxid)
+
+    # -- the servers
+
+    @property
+    def replicas(self) -> tuple[Replica, ...]:
+        """The servers, stopped ones included: ``zxid``, ``mode``, ``tree`` and so on of each, as
+        `zkfake._ensemble.replica` has them.
+        """
+        # The core knows them by what its own part is; what has joined is a `Replica`.
+        return tuple(cast("list[Replica]", self._ensemble.replicas))
+
+    @property
+    def leader(self) -> int | None:
+        """The number of the server that leads, from 1; ``None`` while none does."""
+        with self._looking():
+            leader = self._ensemble.leader
+            return None if leader is None else leader.id
+
+    @property
+    def server_latency(self) -> tuple[float, float]:
+        """The shortest and the longest time of a message between two servers, in seconds. May be
+        set at any time. Raises `ValueError` for an invalid range.
+        """
+        low, high = self._ensemble.links.latency
+        return low / 1000, high / 1000
+
+    @server_latency.setter
+    def server_latency(self, seconds: tuple[float, float]) -> None:
+        with self._acting():
+            self._ensemble.links.latency = milliseconds(seconds)
+
+    @property
+    def election_time(self) -> tuple[float, float]:
+        """The shortest and the longest time from the loss of a leader until a server takes part in
+        the next election, in seconds. May be set at any time. Raises `ValueError` for an invalid
+        range.
+        """
+        low, high = self._ensemble.election_time
+        return low / 1000, high / 1000
+
+    @election_time.setter
+    def election_time(self, seconds: tuple[float, float]) -> None:
+        with self._acting():
+            self._ensemble.election_time = milliseconds(seconds)
