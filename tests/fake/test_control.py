@@ -48,6 +48,10 @@ def test_state_is_set_and_put_back(driver: Driver, servers: int) -> None:
     with driver(servers) as (control, client):
         control.load({"/app/a": b"1", "/app/b": None})
         assert control.dump() == {"/app": b"", "/app/a": b"1", "/app/b": None}
+        assert control.dump("/app/a") == {"/app/a": b"1"}
+        assert control.dump("/zookeeper/quota") == {"/zookeeper/quota": b""}
+        with pytest.raises(KeyError):
+            control.dump("/ap")
         before = control.snapshot()
         client.sync("/")
         client.get("/app/a", watch=lambda _event: None)

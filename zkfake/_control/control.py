@@ -55,10 +55,13 @@ class EnsembleControl(ABC):
         with self._acting():
             seeding.load(self._ensemble, znodes)
 
-    def dump(self) -> dict[str, bytes | None]:
-        """The data of every znode by path, parents first; ``/`` and ``/zookeeper`` are left out."""
+    def dump(self, path: str = "/") -> dict[str, bytes | None]:
+        """The data of a znode and of all below it by path, parents first. From the root it leaves
+        out ``/`` itself and ``/zookeeper``. Cost: O(n log n) in what it returns. Raises `KeyError`
+        where there is no such znode.
+        """
         with self._looking():
-            return seeding.dump(self._ensemble)
+            return seeding.dump(self._ensemble, path)
 
     def snapshot(self) -> Snapshot:
         """The whole tree as it is now. Cost: a reference a znode."""

@@ -89,10 +89,9 @@ def remove(ensemble: Ensemble, path: str) -> None:
         raise ValueError(f"{path} cannot be removed")
     _check_leader(ensemble)
     tree = ensemble.tip.copy()
-    below = path + "/"
-    gone = sorted(name for name in tree.nodes if name == path or name.startswith(below))
-    if not gone:
+    if path not in tree.nodes:
         return
+    gone = sorted((path, *tree.below(path)))
     zxid = ensemble.log.last_zxid + 1
     deletes = tuple(Delete(name) for name in reversed(gone))
     tree.apply(Transaction(tree.zxid, ensemble.now, 0, Op.DELETE, deletes))
@@ -156,12 +155,18 @@ def _make(ensemble: Ensemble, path: str, data: bytes | None) -> None:
     ensemble.submit(Request(0, 0, op, record, (SUPER,)), None, None)
 
 
-def dump(ensemble: Ensemble) -> dict[str, bytes | None]:
-    """The data of every znode by path, parents before children; ``/`` and ``/zookeeper`` are left
-    out.
+def dump(ensemble: Ensemble, path: str = ROOT) -> dict[str, bytes | None]:
+    """The data of the znode ``path`` and all below it, by path, parents before children; ``/`` and
+    ``/zookeeper`` are left out. Raises `KeyError` where there is no such znode.
     """
+    tree = ensemble.tip
+    own = tree.nodes[path]
+    below = {each: tree.nodes[each].data for each in sorted(tree.below(path))}
+    if path != ROOT:
+        return {path: own.data, **below}
+    system = _SYSTEM + "/"
     return {
-        path: node.data
-        for path, node in sorted(ensemble.tip.nodes.items())
-        if path != ROOT and path != _SYSTEM and not path.startswith(_SYSTEM + "/")
+        each: data
+        for each, data in below.items()
+        if each != _SYSTEM and not each.startswith(system)
     }
