@@ -16,10 +16,10 @@ from zkfake._proxy.faults import ProxyFaults
 from zkfake._proxy.hosts import parse, resolve
 from zkfake._proxy.sessions import close_session
 from zkfake._proxy.upstream import Handshake, Upstream
-from zkfake._realtime.transport import Transport
 from zkfake._realtime.listener import PortListener, address, one_each
 from zkfake._realtime.loop import AtWork, Loop
 from zkfake._realtime.tls import Tls
+from zkfake._realtime.transport import Transport
 
 if TYPE_CHECKING:
     import socket
@@ -249,13 +249,17 @@ class ZooKeeperProxy:
             return self._faults.wire(upstream, number, _LONGEST_FRAME, mark)
 
         try:
-            transport = Transport(loop.selector, loop.turns, accepted, connect, loop.transports.pop, self._tls)
+            transport = Transport(
+                loop.selector, loop.turns, accepted, connect, loop.transports.pop, self._tls
+            )
         except OSError:
             accepted.close()  # gone already
             return
         loop.transports[transport] = number
         if self._tls is not None:
-            transport.handshake = self._call_later(_TLS_HANDSHAKE_TIMEOUT, transport.give_up_handshake)
+            transport.handshake = self._call_later(
+                _TLS_HANDSHAKE_TIMEOUT, transport.give_up_handshake
+            )
 
     def _forget(self, upstream: Upstream) -> None:
         self._upstreams.pop(upstream, None)
