@@ -421,7 +421,7 @@ def outcomes() -> dict[str, str]:
     """What became of the heavy attempts, as far as the process that tries them came."""
     try:
         done = subprocess.run(
-            [sys.executable, "-c", TRY], stdout=subprocess.PIPE, timeout=60, check=False
+            [sys.executable, "-c", TRY], stdout=subprocess.PIPE, timeout=240, check=False
         ).stdout
     except subprocess.TimeoutExpired as error:
         done = error.stdout or b""

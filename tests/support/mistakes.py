@@ -154,8 +154,9 @@ class _Listening(logging.Handler):
 
 
 def _with_causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        for each in getattr(error, "exceptions", ()):  # of a group
-            yield from _with_causes(each)
-        error = error.__cause__
+    todo, seen = [error], set[int]()
+    for each in todo:  # grows
+        if each is not None and id(each) not in seen:  # they may go in a circle
+            seen.add(id(each))
+            yield each
+            todo += [each.__cause__, *getattr(each, "exceptions", ())]  # of a group

@@ -29,6 +29,16 @@ def test_what_does_not_fit_the_code_is_not(kind: type[Exception]) -> None:
         caught(lambda: raising(error))
 
 
+def test_causes_may_go_in_a_circle() -> None:
+    one, two = ValueError(), KeyError()
+    one.__cause__, two.__cause__ = two, one
+
+    def check() -> None:
+        raise one
+
+    assert caught(check)
+
+
 def test_what_a_callback_raised_was_logged() -> None:
     def log(error: Exception) -> None:
         try:
