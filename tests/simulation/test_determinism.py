@@ -83,6 +83,33 @@ def test_the_first_step_that_differs_is_named() -> None:
     )
 
 
+@pytest.mark.parametrize("longer", ["first", "second"])
+@pytest.mark.parametrize("steps", [True, False], ids=["steps", "events"])
+def test_what_one_run_has_alone_is_told(longer: str, steps: bool) -> None:
+    runs: list[int] = []
+
+    def program(sim: Simulation) -> None:
+        runs.append(1)
+        sim.sleep(1)
+        if (len(runs) == 1) is (longer == "first"):
+            sim.history.note("more")
+            if steps:
+                sim.sleep(1)
+
+    with pytest.raises(NondeterministicProgram) as caught:
+        Simulation(check_determinism=True).run(program)
+    first, second = str(caught.value).split("\n", 1)
+    assert second == (
+        "the history of one run ends after event 1, the other goes on with\n"
+        "  Note(time=1.0, task='main', text='more')"
+    )
+    assert first == (
+        f"step 2 (main at 2.000000 s) was made in the {longer} run alone"
+        if steps
+        else "the steps are the same, the history is not"
+    )
+
+
 def test_a_deterministic_failure_is_the_programs_own() -> None:
     def program(sim: Simulation) -> None:
         sim.sleep(1)
