@@ -1,10 +1,10 @@
-"""What the constructor's arguments may be.
+"""Checks the constructor's arguments.
 
 The rules that live here:
 
-- What cannot be is refused at once, with a text that says what can.
-- kazoo turns paths and ACLs into bytes on its connection's task, which ends where it cannot: they
-  are checked before it has them.
+- An invalid argument is refused at once, with a text that says what is valid.
+- kazoo turns paths and ACLs into bytes on its connection's task, and an error ends that task. So
+  they are checked before kazoo gets them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,11 @@ __all__ = ["acl_list", "one_of", "root_path"]
 
 
 def root_path(keyspace: str) -> str:
-    """The path of a keyspace, with one slash in front and none behind. Raises InvalidKey."""
+    """The path of a keyspace: it begins with one slash, and does not end with one.
+
+    Raises:
+        InvalidKey: it has an empty component, or one that cannot be the name of a znode.
+    """
     stripped = keyspace.strip("/")
     parts = stripped.split("/") if stripped else []
     if not all(parts):
@@ -39,11 +43,11 @@ def acl_list(acl: Any) -> list[ACL] | None:
     if acl is None:
         return None
     if not isinstance(acl, list | tuple) or not all(isinstance(each, ACL) for each in acl):
-        raise TypeError(f"acl is a list of kazoo.security.ACL, not {acl!r}")
+        raise TypeError(f"acl must be a list of kazoo.security.ACL, not {acl!r}")
     return list(acl)
 
 
 def one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
-    """Raise ValueError where `value` is none of the `allowed` ones."""
+    """Raise ValueError unless `value` is one of the `allowed` ones."""
     if value not in allowed:
-        raise ValueError(f"{name} is one of {', '.join(map(repr, allowed))}, not {value!r}")
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, not {value!r}")

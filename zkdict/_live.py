@@ -99,16 +99,16 @@ class LiveDict(ConnectionStorageDict[V]):
             on_bad_value: "raise": a key whose value does not decode is in the dict, and reading it
                 raises DecodeError; "omit": it is not there, but in `bad_keys`.
             key_encoding: "plain" keys are znode names as they are; "quote" allows any text.
-            max_value_bytes: the largest encoded value, and the largest multi. Below the servers'
-                `jute.maxbuffer` by some room for the path.
+            max_value_bytes: the largest encoded value, and the largest multi. Less than the
+                servers' `jute.maxbuffer`, as the path is part of a request, too.
             write_timeout: seconds any write may take; of `modify`, `atomically` and `replace_all`
                 each attempt.
             read_only: refuse every write with TypeError, and create nothing.
 
         Raises:
-            InvalidKey, TypeError, ValueError: an argument is no such thing.
+            InvalidKey, TypeError, ValueError: an argument is invalid.
             Timeout: it was not loaded within `wait`.
-            RootMissing: there is no such znode, and it was not to be made.
+            RootMissing: the znode does not exist, and `create` is False.
             KazooException: the server refused to show or make the root, for example NoAuthError.
         """
         one_of("on_outage", on_outage, ("serve", "raise", "block"))
@@ -407,7 +407,10 @@ class LiveDict(ConnectionStorageDict[V]):
         return self._dispatcher.on_state(fn)
 
     def on_error(self, fn: Callable[[Exception], Any]) -> Subscription:
-        """Call `fn(error)` for what nobody waits for: bad values, and errors of callbacks."""
+        """Call `fn(error)` for errors that no caller waits for: bad values, errors of callbacks.
+
+        Raises Closed, ForkedDict.
+        """
         self._feed.check_usable()
         return self._dispatcher.on_error(fn)
 
@@ -434,8 +437,8 @@ class LiveDict(ConnectionStorageDict[V]):
         requests: sent to the server. events: watch events. reloads: connections the copy was
         (re)validated on. published: states shown or ready to be. forced: published states that need
         not have existed (see `max_staleness`). missed: changes that no event told of, found by
-        `sync()`. conflicts: attempts that somebody came between.
-        bytes: of values fetched. behind: queued calls of callbacks.
+        `sync()`. conflicts: attempts that conflicted with another write.
+        bytes: of values fetched. behind: calls of callbacks that are still queued.
         """
         feed = self._feed
         return MappingProxyType(

@@ -53,8 +53,8 @@ class Pickle:
 
     Raises:
         EncodeError: the value cannot be pickled, or not be read again under this allow-list.
-        DecodeError: no base64 of a pickle, or it names something that is not allowed, or it would
-            cost too much.
+        DecodeError: the bytes are not base64 of a pickle, or the pickle names something that is not
+            allowed, or reading it would cost too much.
     """
 
     __slots__ = ("_allowed", "_encoding", "_protocol")
@@ -73,11 +73,11 @@ class Pickle:
         try:
             pickled = pickle.dumps(value, self._protocol)
         except Exception as error:  # a class's own __reduce__ may raise anything
-            raise EncodeError(f"cannot be pickled: {error}") from error
+            raise EncodeError(f"it cannot be pickled: {error}") from error
         try:
             self._load(pickled)
         except DecodeError as error:
-            raise EncodeError(f"would not be readable again: {error.reason}") from error
+            raise EncodeError(f"it could not be read back: {error.reason}") from error
         return base64.encodebytes(pickled)
 
     def decode(self, data: bytes) -> Any:
@@ -85,14 +85,14 @@ class Pickle:
         try:
             pickled = base64.b64decode(b"".join(data.split()), validate=True)
         except binascii.Error as error:
-            raise DecodeError(f"no base64: {error}") from error
+            raise DecodeError(f"it is not base64: {error}") from error
         return self._load(pickled)
 
     def _load(self, pickled: bytes) -> Any:
         try:
             return Machine(self._find, self._encoding).load(pickled)
         except Exception as error:  # damaged pickles raise nearly anything
-            raise DecodeError(f"no readable pickle: {error}") from error
+            raise DecodeError(f"it is not a readable pickle: {error}") from error
 
     def _find(self, module: str, name: str, protocol: int) -> tuple[Any, Callable[..., Any] | None]:
         """What a pickle names, if it is plain or allowed (see `unpickling.Find`)."""
@@ -124,7 +124,7 @@ def _bytearray(data: bytes | str = b"", encoding: str = "latin-1") -> bytearray:
 
 def _latin1(text: str, encoding: str = "latin-1") -> bytes:
     if encoding not in ("latin1", "latin-1"):
-        raise pickle.UnpicklingError(f"bytes as {encoding!r}")
+        raise pickle.UnpicklingError(f"it has bytes in the encoding {encoding!r}")
     return _only(str, text).encode("latin-1")
 
 
@@ -146,7 +146,9 @@ def _frozenset(items: list[Any] | None = None) -> frozenset[Any]:
 
 def _only(kind: type[T], value: object) -> T:
     if not isinstance(value, kind):
-        raise pickle.UnpicklingError(f"{type(value).__name__} where pickle has {kind.__name__}")
+        raise pickle.UnpicklingError(
+            f"it has {type(value).__name__} where pickle writes {kind.__name__}"
+        )
     return value
 
 

@@ -97,7 +97,7 @@ class Machine:
         for _ in range(MAX_OPCODES):
             code = file.read(1)
             if not code:
-                raise pickle.UnpicklingError("it is cut off")
+                raise pickle.UnpicklingError("it is truncated")
             name, argument = _ARGUMENTS.get(code[0], (repr(code), None))
             if name == "STOP":
                 return self._pop().value
@@ -110,7 +110,7 @@ class Machine:
             elif (step := self._STEPS.get(name)) is not None:
                 step(self, given)
             else:
-                raise pickle.UnpicklingError(f"the opcode {name} is not read here")
+                raise pickle.UnpicklingError(f"the opcode {name} is not supported")
         raise pickle.UnpicklingError(f"it has more than {MAX_OPCODES:,} opcodes")
 
     # -- the stack
@@ -125,12 +125,12 @@ class Machine:
 
     def _pop(self) -> _Item:
         if not self._stack:
-            raise pickle.UnpicklingError("it takes more than there is")
+            raise pickle.UnpicklingError("it takes more from its stack than is there")
         return self._stack.pop()
 
     def _top(self) -> _Item:
         if not self._stack:
-            raise pickle.UnpicklingError("it takes more than there is")
+            raise pickle.UnpicklingError("it takes more from its stack than is there")
         return self._stack[-1]
 
     def _mark(self) -> None:
@@ -139,7 +139,7 @@ class Machine:
 
     def _pop_mark(self) -> list[_Item]:
         if not self._marks:
-            raise pickle.UnpicklingError("it goes back to a mark that is not there")
+            raise pickle.UnpicklingError("it refers to a mark that does not exist")
         items, self._stack = self._stack, self._marks.pop()
         return items
 
@@ -154,7 +154,7 @@ class Machine:
 
     def _get(self, index: int) -> None:
         if index not in self._memo:
-            raise pickle.UnpicklingError(f"it remembers nothing as {index}")
+            raise pickle.UnpicklingError(f"it refers to memo {index}, which does not exist")
         self._stack.append(self._memo[index])
 
     def _set_protocol(self, protocol: int) -> None:
@@ -173,7 +173,7 @@ class Machine:
         if container.depth > MAX_DEPTH:
             raise pickle.UnpicklingError(f"it nests deeper than {MAX_DEPTH} levels")
         if container.size > MAX_SIZE:
-            raise pickle.UnpicklingError(f"unshared it would be larger than {MAX_SIZE:,}")
+            raise pickle.UnpicklingError(f"without sharing it would be larger than {MAX_SIZE:,}")
 
     def _hash(self, container: _Item, keys: list[_Item]) -> None:
         """Account for keys that are about to be put into a container."""
@@ -189,7 +189,9 @@ class Machine:
     def _spend(self, cost: int) -> None:
         self._spent += cost
         if self._spent > MAX_SIZE:
-            raise pickle.UnpicklingError("its calls and keys take too long, or its keys collide")
+            raise pickle.UnpicklingError(
+                "its calls and keys would take too long, or too many of its keys have the same hash"
+            )
 
     # -- containers
 
@@ -237,7 +239,7 @@ class Machine:
 
     def _set_items(self, parts: list[_Item]) -> None:
         if len(parts) % 2:
-            raise pickle.UnpicklingError("a key without a value")
+            raise pickle.UnpicklingError("it has a key without a value")
         container = self._fill(parts)
         self._hash(container, parts[::2])
         for key, value in zip(parts[::2], parts[1::2], strict=True):
@@ -278,7 +280,7 @@ class Machine:
     def _stack_global(self) -> None:
         name, module = self._pop().value, self._pop().value
         if type(name) is not str or type(module) is not str:
-            raise pickle.UnpicklingError("a name that is not a str")
+            raise pickle.UnpicklingError("it has a name that is not a str")
         self._stack.append(self._name(module, name))
 
     def _reduce(self) -> None:
@@ -321,7 +323,7 @@ class Machine:
     def _new_of(self, made: _Item, arguments: _Item, keywords: dict[str, Any]) -> None:
         kind = made.value
         if not made.named or made.checked is not None or not isinstance(kind, type):
-            raise pickle.UnpicklingError(f"it makes {_shown(kind)} past its constructor")
+            raise pickle.UnpicklingError(f"it makes {_shown(kind)} without its constructor")
         _check_arguments(arguments)
         new = functools.partial(kind.__new__, kind, *arguments.value, **keywords)
         self._make(arguments, new, _always_new(kind))
@@ -333,7 +335,7 @@ class Machine:
     def _obj(self) -> None:
         parts = self._pop_mark()
         if not parts:
-            raise pickle.UnpicklingError("it makes an object of nothing")
+            raise pickle.UnpicklingError("it makes an object without naming a class")
         self._instance(parts[0], parts[1:])
 
     def _instance(self, made: _Item, parts: list[_Item]) -> None:
@@ -412,7 +414,7 @@ def _read_string(file: io.BytesIO) -> bytes:
     quoted = line[:-1].strip()
     quotes = quoted[:1] + quoted[-1:]
     if not line.endswith(b"\n") or len(quoted) < 2 or quotes not in (b"''", b'""'):
-        raise pickle.UnpicklingError("a string without its quotes")
+        raise pickle.UnpicklingError("it has a string without quotes")
     return codecs.escape_decode(quoted[1:-1])[0]
 
 
@@ -436,7 +438,7 @@ def _check_changeable(item: _Item) -> None:
 def _set_attributes(value: Any, attributes: Any) -> None:
     own = getattr(value, "__dict__", None)
     if type(own) is not dict or type(attributes) is not dict:
-        raise pickle.UnpicklingError(f"{_shown(value)} cannot have such a state")
+        raise pickle.UnpicklingError(f"{_shown(value)} does not accept this state")
     for name in attributes:
         if type(name) is not str:
             raise pickle.UnpicklingError("the name of an attribute is not a str")
@@ -445,7 +447,7 @@ def _set_attributes(value: Any, attributes: Any) -> None:
 
 def _set_slots(value: Any, slots: Any) -> None:
     if type(slots) is not dict:
-        raise pickle.UnpicklingError(f"{_shown(value)} cannot have such a state")
+        raise pickle.UnpicklingError(f"{_shown(value)} does not accept this state")
     for name, found in slots.items():
         slot = next((vars(base)[name] for base in type(value).__mro__ if name in vars(base)), None)
         if not isinstance(slot, MemberDescriptorType):

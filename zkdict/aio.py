@@ -7,7 +7,7 @@ The rules that live here:
 - `set` sends its request from the event loop, and is woken once the copy holds it. Only where that
   does not come about (no connection, another attempt is needed) the same call goes on in a thread:
   it knows what was sent, and by when it has to be done. Everything else runs in a thread (see
-  `threads`); asyncio's own pool is no place for waits without end, and `asyncio.run` would wait for
+  `threads`); asyncio's own pool is not made for waits without end, and `asyncio.run` would wait for
   them.
 - Changes reach the event loop through `call_soon_threadsafe`, in order.
 - Cancelling a call stops waiting for it; what was sent may still be applied.
@@ -46,7 +46,7 @@ T = TypeVar("T")
 
 _UNSET: Any = object()
 _PATIENCE = 1.0  # seconds for a round trip, beside `max_staleness`
-_TURN = 0.005  # seconds of sending before the loop has its turn
+_TURN = 0.005  # seconds of sending at a time; then the event loop runs its other callbacks
 
 
 async def in_thread(call: Callable[..., T], *arguments: Any, **options: Any) -> T:
@@ -74,7 +74,7 @@ async def in_thread(call: Callable[..., T], *arguments: Any, **options: Any) -> 
             result = context.run(call, *arguments, **options)
         except BaseException as raised:
             error = raised
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nothing waits for this
             loop.call_soon_threadsafe(settle, result, error)
 
     def refuse(error: NoThreadError) -> None:
@@ -128,7 +128,7 @@ class _Arrivals:
         while self._to_send and clock.monotonic() < end:
             arrival = self._to_send[0]
             try:
-                if not arrival.future.done():  # else nobody waits for it any more
+                if not arrival.future.done():  # else it was cancelled
                     self._start(arrival)
             except Exception as error:
                 arrival.future.set_exception(error)
@@ -162,7 +162,7 @@ class _Arrivals:
             feed.unfollow(self._look)
         if arrived:
             self._writer.view.refresh()
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nothing waits for this
                 self.loop.call_soon_threadsafe(_settle, arrived)
 
 
@@ -244,7 +244,7 @@ class AsyncZooKeeperDict(Generic[V]):
     async def set(self, key: str, value: V) -> None:
         """`d[key] = value`."""
         writer, loop = self._dict._writer, asyncio.get_running_loop()  # noqa: SLF001  the same dict
-        # What a loop left behind when it was closed is not sent, and holds up no other loop.
+        # What was queued for a loop that is closed is not sent, and does not delay another loop.
         if self._arrivals is None or self._arrivals.loop is not loop:
             self._arrivals = _Arrivals(writer, loop)
         shown, call = await self._arrivals.of(lambda: writer.start_set(key, value))

@@ -52,7 +52,7 @@ class ZooKeeperDict(LiveDict[V]):
     in place, store a new one.
 
     Loading N keys takes N + 2 pipelined requests; another client's change of one key costs one, a
-    new key two; an own write costs one to wait for and one or two behind it for the watches. After
+    new key two; an own write costs one to wait for and one or two after it for the watches. After
     a lost connection, N + 2 requests revalidate the copy, and only changed values are fetched.
     """
 
@@ -106,15 +106,16 @@ class ZooKeeperDict(LiveDict[V]):
     def pop(self, key: str, default: Any = _UNSET) -> Any:
         """Delete `key` and return its value: of many poppers exactly one gets it.
 
-        A delete of the version that was read, tried again while others change the key. One round
-        trip, and none for a key that is not there. A set goes with the delete, in one transaction,
-        as only its answer tells which znode it was: on the server it takes both permissions.
+        A delete of the version that was read; tried again if others change the key meanwhile. One
+        round trip, and none for a key that does not exist. A set goes with the delete, in one
+        transaction, as only its answer tells which znode it was: the server asks for both
+        permissions, WRITE and DELETE.
 
         Raises:
             KeyError: no such key, and no default given.
             DecodeError: its value does not decode; it is left where it is.
             VersionConflict: with `applied`: the key was made again in that moment, its new znode
-                was deleted, and nobody knows what it held.
+                was deleted, and its value is not known.
             WriteUncertain, Timeout, KazooException.
         """
         try:
@@ -139,10 +140,10 @@ class ZooKeeperDict(LiveDict[V]):
         raise KeyError("popitem(): the dict is empty")
 
     def setdefault(self, key: str, default: Any = None) -> V:
-        """The value of `key`; where there is none, create it with `default`.
+        """The value of `key`; if it does not exist, create it with `default`.
 
-        From memory where the key is there; else a create, which exactly one of many callers wins:
-        the others get the winner's value.
+        From memory if the key exists. Otherwise one round trip: of several callers who create it
+        one succeeds, and the others get its value.
 
         Raises:
             StaleRead: the copy may not be read (see the constructor).
@@ -156,7 +157,7 @@ class ZooKeeperDict(LiveDict[V]):
     def update(
         self, other: SupportsKeysAndGetItem[str, V] | Iterable[tuple[str, V]] = (), /, **items: V
     ) -> None:
-        """Store all items in one transaction: others see all of them or none.
+        """Store all items in one transaction: others see all of them or none. One round trip.
 
         Raises:
             ValueTooLarge: they do not fit into one request; see `update_chunked`.
@@ -186,7 +187,7 @@ class ZooKeeperDict(LiveDict[V]):
         self.update(chunk)
 
     def clear(self) -> None:
-        """Delete every key the copy has, in one transaction.
+        """Delete every key the copy has, in one transaction. One round trip.
 
         Raises:
             ValueTooLarge: too many for one request.
@@ -261,17 +262,17 @@ class ZooKeeperDict(LiveDict[V]):
     def modify(
         self, key: str, fn: Callable[[V], V], *, default: Any = _UNSET, attempts: int = 100
     ) -> Entry[V]:
-        """Store `fn(value)`, computed again from the newer value when somebody came in between.
+        """Store `fn(value)`; compute it again from the newer value after a conflict.
 
         Args:
             key: the key.
             fn: gets the value and returns the new one; called once per attempt.
-            default: what `fn` gets where there is no such key, which is then created.
-            attempts: how often to try, with a pause by chance in between, of up to 0.25 s.
+            default: what `fn` gets if the key does not exist; it is then created.
+            attempts: how often to try, with a random pause of up to 0.25 s before each new attempt.
 
         Raises:
             KeyError: no such key, and no default given.
-            VersionConflict: somebody came in between in every attempt. (With `applied`: as `cas`.)
+            VersionConflict: every attempt conflicted with another write. (`applied`: as for `cas`.)
             and what `d[key] = value` raises.
         """
         return compare.modify(self._writer, key, fn, default, attempts, _UNSET)
@@ -321,11 +322,13 @@ class ZooKeeperDict(LiveDict[V]):
     def sync(self, timeout: float | None = None) -> int:
         """See everything that was committed anywhere before this call. One round trip.
 
-        A transaction that changes nothing, so that a quorum has to commit it, and every watch event
-        and read that came of what was before it. (kazoo's `client.sync()` asks no quorum: after a
-        change of leader the old one may answer, and show what was true before.) Behind it go one
-        read of the root and one of each key, of 100 at most and then in turn: they tell of changes
-        that were made while the session might not read a znode, which no watch tells of.
+        It sends a transaction that changes nothing, so that a quorum has to commit it, and waits
+        for every watch event and read that follows from what was committed before it. (kazoo's
+        `client.sync()` asks no quorum: after a change of leader the old one may answer, and show
+        what was true before.) After it go one read of the root and one of each key (of 100 keys at
+        most, of a larger dict in turn). They
+        show changes that were made while the session was not allowed to read a znode: no watch
+        tells of those.
 
         Args:
             timeout: seconds to wait for it; None waits as long as it takes.
@@ -382,7 +385,7 @@ class ZooKeeperDict(LiveDict[V]):
                 return feed.cache.published != seen or given_up()
 
             if not feed.signal.wait_for(newer, deadline) or given_up():
-                raise Timeout(f"no state of the dict was as wanted within {timeout} s")
+                raise Timeout(f"the condition was not true of any state within {timeout} s")
 
     def fetch(self, key: str, *, sync: bool = False) -> Entry[V]:
         """The entry of `key` from the server, past the copy. One round trip.

@@ -3,11 +3,11 @@
 The rules that live here:
 
 - No envelope: the bytes are the value, as zkCli, Java or any other client would write and read it.
-- An encoding is strict when it writes: what would come back different raises EncodeError, before
-  anything is sent.
-- An encoding says no when it cannot read: DecodeError and nothing else, whatever the bytes.
-- Bytes from a znode are not trusted: no code runs, no size is taken on faith, and what decoding
-  may cost is bounded, in memory as in time.
+- An encoding is strict when it writes: a value that would be read back as a different one raises
+  EncodeError, before anything is sent.
+- An encoding raises DecodeError, and nothing else, for any bytes that it cannot read.
+- Bytes from a znode are not trusted. Decoding runs no code that they name, checks every size that
+  they state, and has limits for memory and time.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ JSON_MAX_DEPTH: Final = 200
 """How deep lists and dicts may nest in a JSON value. A fixed number, below the recursion limit of
 every Python and of the parsers other languages use, so what one process wrote another can read."""
 JSON_MAX_VALUES: Final = 1_000_000
-"""How many values and keys a JSON text may hold: more than a znode of 1 MB has room for, but 16 KB
-of gzip have room for five millions. A list takes some thirty times the memory of its text, so this
-bounds a value to about 120 MB."""
+"""How many values and keys a JSON text may hold. A znode of 1 MB cannot hold as many, but 16 KB of
+gzip can hold five millions. A list takes about thirty times the memory of its text, so this limits
+a value to about 120 MB."""
 
 
 class Encoding(Protocol[V]):
-    """What an encoding has to offer; any object with these two methods is one."""
+    """An encoding: any object with these two methods."""
 
     def encode(self, value: V) -> bytes:
         """The bytes for `value`.
 
         Raises:
-            EncodeError: it cannot be written, or would come back different.
+            EncodeError: it cannot be written, or would be read back as a different value.
         """
 
     def decode(self, data: bytes) -> V:
@@ -62,9 +62,11 @@ class _Json:
             text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
             data = text.encode()
         except UnicodeEncodeError as error:
-            raise EncodeError("a str with a lone surrogate cannot be written as UTF-8") from error
+            raise EncodeError(
+                "the str contains a lone surrogate, which UTF-8 cannot encode"
+            ) from error
         except ValueError as error:  # an int of more digits than sys.set_int_max_str_digits()
-            raise EncodeError(f"not writable as JSON: {error}") from error
+            raise EncodeError(f"it cannot be written as JSON: {error}") from error
         if _holds_too_much(data):
             raise EncodeError(_TOO_MUCH)
         return data
@@ -86,19 +88,19 @@ class _Json:
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON value")
+    raise ValueError(f"{name} is not a JSON value")
 
 
 def _finite(text: str) -> float:
     number = float(text)
     if number in (float("inf"), float("-inf")):
-        raise ValueError(f"the number {text} is beyond what a float holds")
+        raise ValueError(f"the number {text} does not fit into a float")
     return number
 
 
 _json_decoder = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite)
 
-_TOO_MUCH = f"more than {JSON_MAX_VALUES:,} values and keys: store them under several keys"
+_TOO_MUCH = f"it has more than {JSON_MAX_VALUES:,} values and keys: store it under several keys"
 
 
 def _holds_too_much(data: bytes) -> bool:
@@ -132,16 +134,18 @@ def _check_json(value: Any) -> None:
             continue
         if kind is float:
             if item - item != 0:  # nan or an infinity
-                raise _refused(where, f"{item} is no JSON number")
+                raise _refused(where, f"{item} is not a JSON number")
         elif len(where) >= JSON_MAX_DEPTH and kind in (list, dict):
-            raise _refused(where[:3], f"nested deeper than {JSON_MAX_DEPTH} levels, or in itself")
+            raise _refused(
+                where[:3], f"it nests deeper than {JSON_MAX_DEPTH} levels, or contains itself"
+            )
         elif kind is list:
             pending.extend((element, (*where, index)) for index, element in enumerate(item))
         elif kind is dict:
             for key, element in item.items():
                 if type(key) is not str:
                     shown = f"the key {key!r} is {_named(type(key))}"
-                    raise _refused(where, f"{shown}, JSON has only str keys")
+                    raise _refused(where, f"{shown}: in JSON every key is a str")
                 pending.append((element, (*where, key)))
         else:
             raise _refused(where, _why_not(kind))
@@ -175,7 +179,9 @@ class _Text:
         try:
             return value.encode()
         except UnicodeEncodeError as error:
-            raise EncodeError("a str with a lone surrogate cannot be written as UTF-8") from error
+            raise EncodeError(
+                "the str contains a lone surrogate, which UTF-8 cannot encode"
+            ) from error
 
     def decode(self, data: bytes) -> str:
         try:
@@ -220,7 +226,7 @@ class Fallback(Generic[V]):
     """Writes one encoding and reads several, for moving from one to another while both are in use.
 
     Reading tries `new`, then each of `old` in turn; the first that can read the bytes wins, so the
-    pickiest has to come first: TEXT reads nearly everything and BYTES everything.
+    strictest has to come first: TEXT reads nearly everything, and BYTES everything.
 
     Args:
         new: the encoding to write, and to try first.
@@ -312,13 +318,13 @@ class Compressed(Generic[V]):
         try:
             unpacked = inflate.decompress(data, self._max_size + 1)
         except zlib.error as error:
-            raise DecodeError(f"damaged gzip data: {error}") from error
+            raise DecodeError(f"the gzip data is damaged: {error}") from error
         if len(unpacked) > self._max_size:
-            raise DecodeError(f"more than {self._max_size} bytes when unpacked")
+            raise DecodeError(f"it unpacks to more than {self._max_size} bytes")
         if not inflate.eof:
-            raise DecodeError("gzip data that is cut off")
+            raise DecodeError("the gzip data is truncated")
         if inflate.unused_data:
-            raise DecodeError(f"{len(inflate.unused_data)} bytes after the end of the gzip data")
+            raise DecodeError(f"{len(inflate.unused_data)} bytes follow the end of the gzip data")
         return self._inner.decode(unpacked)
 
     def __repr__(self) -> str:
@@ -338,7 +344,8 @@ class Model(Generic[V]):
     Raises:
         ImportError: pydantic 2 is not installed.
         EncodeError: the value is not of this type, or would not come back equal.
-        DecodeError: the bytes are no JSON of this type, or more than 1,000,000 values and keys.
+        DecodeError: the bytes are not JSON of this type, or hold more than 1,000,000 values and
+            keys.
     """
 
     __slots__ = ("_adapter", "_type")
@@ -361,12 +368,14 @@ class Model(Generic[V]):
             data = adapter.dump_json(value, by_alias=True, warnings="error")
             back = adapter.validate_json(data)
         except ValueError as error:  # pydantic's errors are ValueErrors
-            raise EncodeError(f"no {self._name}: {error}") from error
+            raise EncodeError(f"it is not a valid {self._name}: {error}") from error
         if _holds_too_much(data):
             raise EncodeError(_TOO_MUCH)
         widened = type(value) is int and type(back) is float  # 1 is a fine value for a float
         if back != value or (type(back) is not type(value) and not widened):
-            raise EncodeError(f"this {self._name} would come back different, as {back!r}")
+            raise EncodeError(
+                f"this {self._name} would be read back as a different value: {back!r}"
+            )
         return data
 
     def decode(self, data: bytes) -> V:
@@ -376,7 +385,7 @@ class Model(Generic[V]):
         try:
             return self._adapter.validate_json(data)
         except ValueError as error:
-            raise DecodeError(f"no {self._name}: {error}") from error
+            raise DecodeError(f"it is not a valid {self._name}: {error}") from error
 
     @property
     def _name(self) -> str:

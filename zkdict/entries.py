@@ -11,7 +11,7 @@ __all__ = ["ABSENT", "ANY", "Change", "Entry", "State", "check_version"]
 V = TypeVar("V")
 
 ANY: Final = -1
-"""For `version=`: whatever version the key has, or none."""
+"""For `version=`: any version, also of a key that does not exist."""
 ABSENT: Final = -2
 """For `version=`: the key must not exist."""
 
@@ -20,7 +20,7 @@ _GREATEST: Final = 2**31 - 1
 
 
 def check_version(version: int) -> None:
-    """Refuse what is no version before kazoo does, whose connection would not survive it.
+    """Refuse an invalid version before kazoo sees it: its connection would end over it.
 
     Raises:
         TypeError, ValueError.
@@ -28,7 +28,9 @@ def check_version(version: int) -> None:
     if not isinstance(version, int):
         raise TypeError(f"a version is an int, not {type(version).__name__}")
     if not ABSENT <= version <= _GREATEST:
-        raise ValueError(f"{version} is no version: they go from 0 to {_GREATEST}, or ANY, ABSENT")
+        raise ValueError(
+            f"{version} is not a version: versions are 0 to {_GREATEST}, or ANY, or ABSENT"
+        )
 
 
 class State(Enum):
@@ -80,12 +82,12 @@ class Entry(Generic[V]):
 class Change(Generic[V]):
     """One key's difference between two published states.
 
-    States, not a log: what happened between two of them is not told, so a key that was set twice
-    may give one change, and one that was removed and made again a "changed" whose czxid differ.
+    It compares states, and is not a log. A key that was set twice between two states may give one
+    change. A key that was removed and made again may give a "changed" whose two czxid differ.
 
     Attributes:
         kind: what happened to the key. "resynced" has the key "" and neither `old` nor `new`: the
-            copy was just revalidated after an outage, whose steps nobody saw.
+            copy was revalidated after an outage; the steps during the outage are not known.
         key: the key.
         old: the entry before; None for a new key, or where the old value did not decode.
         new: the entry after; None for a removed key, or where the new value does not decode.

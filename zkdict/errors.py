@@ -45,7 +45,7 @@ class ZkDictError(Exception):
 
 
 class KeyExists(ZkDictError, KeyError):
-    """`add()` found the key taken. Nothing was written.
+    """`add()` found that the key exists already. Nothing was written.
 
     Attributes:
         key: the key that exists.
@@ -100,7 +100,7 @@ class VersionConflict(ZkDictError):
 
 
 class TransactionFailed(ZkDictError):
-    """One operation of a multi failed, so none of the multi was applied.
+    """One operation of a multi failed, so nothing of the multi was applied.
 
     Attributes:
         index: which operation, counted from 0 in the order they were sent.
@@ -159,13 +159,13 @@ class WriteUncertain(ZkDictError):
     def resolve(self, timeout: float | None = None, *, unique: bool = False) -> bool:
         """Read back from the server whether the write was applied.
 
-        Costs N + 2 requests for N keys in one round trip, none where the answer came after all, and
-        waits for the connection to come back.
+        Costs N + 2 requests for N keys in one round trip, and nothing if the answer came after all.
+        Waits for the connection to come back.
 
         Args:
             timeout: seconds to wait for an answer; None waits as long as it takes.
-            unique: True where nobody else, and no other call, writes these bytes: the value says
-                whose it is. Then that they are there is a proof.
+            unique: True if no other client, and no other call, writes these bytes: the value says
+                whose it is. Then it is a proof that they are there.
 
         Returns:
             True where it is proven that this very write was applied. Where all it wanted was that
@@ -248,11 +248,11 @@ class ValueTooLarge(ZkDictError, ValueError):
     def __str__(self) -> str:
         if self.key is None:
             return (
-                f"the write takes {self.size} bytes, at most {self.limit} fit into one request: "
+                f"the write takes {self.size} bytes; at most {self.limit} fit into one request: "
                 "split it (update_chunked() does, without being atomic)"
             )
         return (
-            f"the value of {self.key!r} takes {self.size} bytes, at most {self.limit} are allowed: "
+            f"the value of {self.key!r} takes {self.size} bytes; at most {self.limit} are allowed: "
             "store less, use Compressed(...), or raise max_value_bytes together with the "
             "jute.maxbuffer of the servers"
         )
@@ -305,12 +305,11 @@ class DecodeError(ZkDictError, ValueError):
 
 
 class RootMissing(ZkDictError):
-    """The znode the dict lives under does not exist, and the dict was told not to make it.
+    """The dict's own znode does not exist, and the dict may not make it (`create=False`).
 
     Attributes:
         path: that znode's path, as the client sees it.
-        chroot: the client's chroot, where it is that which is missing and cannot be made; else
-            None.
+        chroot: the client's chroot, if that is what is missing; else None.
     """
 
     def __init__(self, path: str, chroot: str | None = None) -> None:
@@ -322,15 +321,15 @@ class RootMissing(ZkDictError):
         if self.chroot is not None:
             return (
                 f"the client's chroot {self.chroot} does not exist, and a client cannot make what "
-                "lies above its own chroot: make it with a client that has none, by "
+                "lies above its own chroot: make it with a client without a chroot, by "
                 f"ensure_path({self.chroot!r})"
             )
         return f"the znode {self.path} does not exist: create it, or open the dict with create=True"
 
 
 class Timeout(ZkDictError, TimeoutError):
-    """A deadline passed. What was being waited for may still happen; a write that may have is
-    `WriteUncertain`.
+    """A deadline passed. What was waited for may still happen. A write that may have been applied
+    raises `WriteUncertain` instead.
     """
 
 

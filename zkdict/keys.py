@@ -79,7 +79,7 @@ def validate_key(key: Any, /, *, at_root: bool = False) -> Any:
 
 def _check(key: str, at_root: bool) -> None:
     if not key:
-        raise InvalidKey(key, f"it is empty, and would name the dict's own znode; {_QUOTE_HINT}")
+        raise InvalidKey(key, f"it is empty, which is the dict's own znode; {_QUOTE_HINT}")
     if key in _DOTS:
         raise InvalidKey(key, f"ZooKeeper allows no path component {key!r}; {_QUOTE_HINT}")
     if at_root and key == _SERVERS_OWN:
@@ -104,23 +104,23 @@ def _validating(
 
 
 def _not_a_str(key: object) -> InvalidKey:
-    return InvalidKey(key, f"keys are str, not {type(key).__name__}: convert it first")
+    return InvalidKey(key, f"a key is a str, not {type(key).__name__}: convert it first")
 
 
 def _what_is(character: str) -> str:
     code = ord(character)
     named = f"U+{code:04X}"
     if character == "/":
-        return "a slash, which separates znodes,"
+        return "it has a slash, which separates znodes,"
     if code > 0xFFFF:
-        return f"{named}, beyond U+FFFF (ZooKeeper sees its surrogates and refuses them),"
+        return f"it has {named}, beyond U+FFFF (ZooKeeper sees its surrogates and refuses them),"
     if 0xD800 <= code <= 0xDFFF:
-        return f"{named}, a lone surrogate,"
+        return f"it has {named}, a lone surrogate,"
     if 0xE000 <= code <= 0xF8FF:
-        return f"{named}, a private-use character ZooKeeper refuses,"
+        return f"it has {named}, a private-use character that ZooKeeper refuses,"
     if code >= 0xFFF0:
-        return f"{named}, a special character ZooKeeper refuses,"
-    return f"{named}, a control character,"
+        return f"it has {named}, a special character that ZooKeeper refuses,"
+    return f"it has {named}, a control character,"
 
 
 def _check_length(key: str, name: str) -> None:
@@ -129,7 +129,7 @@ def _check_length(key: str, name: str) -> None:
         size = len(name.encode())
         if size > MAX_NAME_BYTES:
             raise InvalidKey(
-                key, f"its znode's name takes {size} bytes, at most {MAX_NAME_BYTES} are allowed"
+                key, f"its znode's name takes {size} bytes; at most {MAX_NAME_BYTES} are allowed"
             )
 
 

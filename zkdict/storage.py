@@ -38,7 +38,7 @@ _MISSING: Any = object()
 
 
 class StorageDict(MutableMapping[str, V], ABC):
-    """A dict over a store, which is behind `persist`, `depersist`, `durables` and `last_updated`.
+    """A dict over a store that has the methods `persist`, `depersist`, `durables`, `last_updated`.
 
     A subclass sets up its store and then calls this constructor. It turns values into bytes and
     back with `_encode` and `_decode`. It overrides `pop` and `setdefault` where its store can do
@@ -209,7 +209,7 @@ class StorageDict(MutableMapping[str, V], ABC):
     @overload
     def pop(self, key: str, default: T) -> V | T: ...
     def pop(self, key: str, default: Any = _MISSING) -> Any:
-        """Remove `key` and return its value, or `default`, whatever that is, where there is none.
+        """Remove `key` and return its value; return `default`, if given, when it does not exist.
 
         Costs a load and one `depersist`. Two steps: of two processes popping one key, the slower
         one's `depersist` raises KeyError where the store reports the missing key.
@@ -230,7 +230,7 @@ class StorageDict(MutableMapping[str, V], ABC):
         return value
 
     def setdefault(self, key: str, default: Any = None) -> V:
-        """The value of `key`; where there is none, store `default` and return what was stored.
+        """The value of `key`; if it does not exist, store `default` and return what was stored.
 
         Costs a load, and where the key is new one `persist` and another load. Two steps: another
         process may store the key in between, and is overwritten.

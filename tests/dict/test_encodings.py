@@ -92,11 +92,11 @@ def nested(depth: int) -> list[Any]:
         ((1, 2), "tuple would come back as a list"),
         ({"a": [0, (1,)]}, "at value['a'][1], tuple would come back as a list"),
         (Point(1, 2), "Point would come back as a list"),
-        ({1: "a"}, "the key 1 is int, JSON has only str keys"),
+        ({1: "a"}, "the key 1 is int: in JSON every key is a str"),
         ({"a": {None: 1}}, "at value['a'], the key None is NoneType"),
         ({Text("a"): 1}, "Text"),
-        (float("nan"), "nan is no JSON number"),
-        ([float("-inf")], "at value[0], -inf is no JSON number"),
+        (float("nan"), "nan is not a JSON number"),
+        ([float("-inf")], "at value[0], -inf is not a JSON number"),
         (Colour.RED, "Colour would come back as int"),
         (Name.A, "JSON has no"),
         (Text("a"), "Text would come back as str"),
@@ -107,7 +107,7 @@ def nested(depth: int) -> list[Any]:
         ("\ud800", "lone surrogate"),
         ({"\udc00": 1}, "lone surrogate"),
         ("\ud83d\ude00", "lone surrogate"),  # json would join the two into one character
-        (in_itself, "or in itself"),
+        (in_itself, "or contains itself"),
         (nested(JSON_MAX_DEPTH + 1), f"deeper than {JSON_MAX_DEPTH}"),
     ],
 )
@@ -310,8 +310,8 @@ def test_compressed_writes_nothing_it_would_not_read() -> None:
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        (lambda data: data[:-3], "cut off"),
-        (lambda data: data + b"x", "1 bytes after the end"),
+        (lambda data: data[:-3], "truncated"),
+        (lambda data: data + b"x", "1 bytes follow the end"),
         (lambda data: data[:2] + b"\x00" + data[3:], "damaged"),
         (lambda data: data[:-8] + bytes(4) + data[-4:], "damaged"),
     ],

@@ -53,7 +53,7 @@ EXAMPLES: list[tuple[ZkDictError, type[Exception], str]] = [
     (WriteUncertain("update"), ZkDictError, "the update may or may not have been applied"),
     (StaleRead(1.5, State.STALE), ZkDictError, "1.500 s ago; the dict is STALE"),
     (InvalidKey("a/b", "a slash"), ValueError, "'a/b' cannot be a key: a slash"),
-    (ValueTooLarge(2, 1, "a"), ValueError, "the value of 'a' takes 2 bytes, at most 1 are allowed"),
+    (ValueTooLarge(2, 1, "a"), ValueError, "the value of 'a' takes 2 bytes; at most 1 are allowed"),
     (ValueTooLarge(2, 1), ValueError, "update_chunked()"),
     (EncodeError("a reason"), ValueError, "a reason"),
     (EncodeError("a reason", "a"), ValueError, "the value of 'a': a reason"),

@@ -64,9 +64,9 @@ def test_every_single_character_is_judged_as_the_server_judges_it() -> None:
         ("\ue000", "U+E000, a private-use character"),
         ("\uffff", "U+FFFF, a special character"),
         ("ab😀", "U+1F600, beyond U+FFFF"),
-        (1, "keys are str, not int"),
-        (b"a", "keys are str, not bytes"),
-        (None, "keys are str, not NoneType"),
+        (1, "a key is a str, not int"),
+        (b"a", "a key is a str, not bytes"),
+        (None, "a key is a str, not NoneType"),
         ("é" * MAX_NAME_BYTES, f"{2 * MAX_NAME_BYTES} bytes"),
     ],
 )

@@ -5,13 +5,13 @@ The modules, from the bottom:
 | module | role |
 | --- | --- |
 | `clock`, `locks`, `waiting` | time; the dict's lock; waiting for a condition with a deadline |
-| `client_tasks` | the client's own tasks, on which nothing may wait |
-| `cache` | the copy as a pure state machine: when readers may see a state |
-| `replies` | what kazoo answers, in the package's own words |
-| `watches` | the watch callbacks that are left with kazoo |
-| `feed` | the connection: sends the cache's reads, brings their answers and the events |
-| `lookup` | what a read looks into |
-| `backlog`, `events` | changes that nobody has fetched yet; who is told of changes |
-| `view` | what readers see: keys and decoded values |
-| `dict_views` | `keys()`, `values()` and `items()` |
+| `items` | the values that the cache deals with: items, requests, published states |
+| `reads`, `cache` | which reads are wanted or under way; when readers may see a state (no I/O) |
+| `replies` | kazoo's answers, in the package's own words |
+| `client_tasks`, `callbacks`, `watches` | kazoo's own tasks; the callbacks that kazoo holds |
+| `effects` | what a write does to the children, and what its answer shows |
+| `shared` | the copy as all tasks share it: lock, state, waiters, publishing |
+| `feed` | drives the copy through kazoo |
+| `lookup`, `snapshot`, `view`, `dict_views` | what readers see: values, snapshots, `items()` |
+| `backlog`, `events` | changes that were not fetched yet; who is told of changes |
 """

@@ -1,4 +1,4 @@
-"""Batches of changes that nobody has fetched yet.
+"""Batches of changes that were not fetched yet.
 
 The rules that live here:
 

@@ -33,10 +33,10 @@ Everything that decides when readers may see a state lives in this file. The rul
   position.
 - **Troubles**: a read that the server refuses, or answers with an error, leaves no watch. The item
   is read again at the next `retry()`. Until then a child that is refused has no value, and is not
-  pending: nobody tells when it may be read again, and it holds up no other. An item whose answer
+  pending: no event tells when it may be read again, and it delays no other. An item whose answer
   says nothing stays pending.
 - **Looks**: a server may drop a watch without an event: one that fires while the session may not
-  read the znode. A Stat that is looked at behind a caller's sync tells (`look`): an item that is
+  read the znode. A Stat that is read after a caller's sync shows it (`look`): an item that is
   clean by all events, and is not what the server has, is read again.
 - **Bounded waits**: `force()` publishes a copy with pending items, for the callers who may not wait
   any longer. Such a state need not have existed; it is marked inexact and counted. It holds the
@@ -133,7 +133,9 @@ class Cache(Reads):
         self._online = True
         self._first = self._sent + 1
         self._live = False
-        self._behind = bool(self._overlaid)  # by what nobody has confirmed, unless it can sync
+        self._behind = bool(
+            self._overlaid
+        )  # by own writes that were not confirmed, unless it can sync
         self._synced = False
         self._resynced = self.published > 0
         self._want_sync = self._syncing = True
@@ -149,7 +151,7 @@ class Cache(Reads):
     # -- own writes
 
     def expect(self, reads: Mapping[str, Kind | None]) -> None:
-        """A write was just sent that will make these items stale: read them right behind it.
+        """A write was just sent that will make these items stale: read them right after it.
 
         A deleted child (None) needs no read of its own: the list of children (ROOT) tells.
         """
@@ -413,6 +415,14 @@ class Cache(Reads):
         return held
 
     def _settle(self, request: SentRequest) -> Publication | None:
+        """A reply was processed: publish the copy if it is the state at that reply's place.
+
+        It is when nothing is pending. Each item was read before that place. Had it changed since,
+        the event of its watch would have come before this reply, and would have made it pending.
+        Only a reply proves that: after an event, more events of the same transaction may still
+        come. Two cases are held back: a connection that has not synced may show less than was
+        published, and a root that was never looked at is not an empty one.
+        """
         if request.epoch != self._epoch:
             return None
         if request.position > self._replied.position:

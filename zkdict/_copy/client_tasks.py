@@ -33,7 +33,7 @@ class ClientTasks:
 
     def __init__(self, client: Any) -> None:
         self.starting = client.handler.lock_object()
-        """Held by whoever starts the client, if nobody has."""
+        """Held while a dict starts the client, unless it was started."""
         self._client = weakref.ref(client)
         self._outermost: dict[str, FrameType | None] = {
             "watch callback": None,

@@ -3,7 +3,8 @@
 The rules that live here:
 
 - Callbacks run one after the other, in the order of the changes, on a task that exists only while
-  there is something to tell. They may call any method of the dict, and be slow: nobody waits.
+  there is something to tell. They may call any method of the dict, and be slow: nothing waits for
+  them.
 - What a callback raises goes to the `on_error` callbacks, or to the log where there are none; what
   those raise goes to the log. It stops nothing.
 - A subscription begins and ends between two published states: what is already queued for it when
@@ -127,7 +128,7 @@ class Dispatcher(Generic[V]):
         return subscription
 
     def on_error(self, function: Callable[[Exception], Any]) -> Subscription:
-        """Tell of errors that nobody called for."""
+        """Tell of errors that no caller is waiting for."""
         subscription = Subscription(function, self._cancel)
         with self._lock:
             self._on_error[subscription] = None

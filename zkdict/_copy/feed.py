@@ -4,21 +4,21 @@ Everything that knows how kazoo delivers things lives in this file. The rules:
 
 - kazoo reads one socket, but hands watch events and completions to two different tasks, so their
   order is lost. Here a completion is sent on through `handler.dispatch_callback`, the queue of the
-  events: it arrives there behind every event that was read before it. So the `cache` gets each
+  events: it arrives there after every event that was read before it. So the `cache` gets each
   reply after all events that came before it, which is what its rules ask for.
 - Reads are sent in batches, and a batch comes back as one: kazoo answers the requests of one
   connection in their order, so once the last of a batch has its answer all have. One trip through
   both queues serves the whole batch, where a trip of each answer would double what a load costs.
-  The earlier replies are handed over later than they could be, behind more events, which only
+  The earlier replies are handed over later than they could be, after more events. That only
   delays publishing.
 - State changes go through the same queue. kazoo drops every watch when a connection is lost and
-  never sets one again: the cache starts anew with each connection. But that the connection is gone
-  is shown (`state`, `age`) at once, not behind somebody's slow callback.
+  never sets one again: the cache starts anew with each connection. But `state` and `age`
+  tell at once that the connection is lost: they do not wait for another user's slow callback.
 - kazoo holds its listeners and watch callbacks strongly, and offers no way to take a watch back:
   they hold this feed weakly, so a dict that is dropped is collected.
 - The last zxid kazoo saw is public (`client.last_zxid`), the zxid of a reply is not: requests carry
   the former, noted when they are sent (see the rules of `cache`).
-- A read that the server refuses or answers with an error leaves no watch: nobody will tell when
+- A read that the server refuses or answers with an error leaves no watch: no event will tell when
   it could be answered. It is sent again after a pause, which doubles up to `LONGEST_PAUSE`, on a
   task that exists only while something is to be sent again. The first error of a row is told. A
   child's read that is answered with errors which are not passing is given up after `PATIENCE` of
@@ -132,7 +132,7 @@ class Feed(SharedCopy):
     # -- life
 
     def start(self) -> None:
-        """Listen to the client, start it if nobody has, and begin to load."""
+        """Listen to the client, start it unless it was started, and begin to load."""
         client = self.client
         client.add_listener(self._told_listener)
         self.later(self._told_tasks)
@@ -192,7 +192,7 @@ class Feed(SharedCopy):
         return f"{self._prefix}/{name}"
 
     def later(self, function: Callable[..., None], *arguments: Any) -> None:
-        """Call a function in the queue of watch events, behind those which are in it now."""
+        """Call a function in the queue of watch events, after those which are in it now."""
         self.client.handler.dispatch_callback(Callback("watch", function, arguments))
 
     # -- what kazoo brings; all of it in the order of the callback queue
@@ -367,7 +367,7 @@ class Feed(SharedCopy):
             send: calls one of kazoo's `_async` methods and returns its result.
             effects: what it does to the children.
             looks: `exists` of items, which `send` sends too. Where they tell that the copy missed
-                something, or something could not be read before, it is read behind them.
+                something, or something could not be read before, it is read after them.
 
         Raises:
             Closed, ForkedDict: see `check_usable`.
@@ -380,7 +380,7 @@ class Feed(SharedCopy):
             result = send()
             self._submitted[request.position] = submitted
             last = submitted.sent = looks[-1][1] if looks else result  # when it is answered all are
-            # Before any read is sent behind it: its answer is handed over before theirs.
+            # Before any read is sent after it: its answer is handed over before theirs.
             last.rawlink(Completion([(request, result)], self._told_completed))
             last.rawlink(lambda _: submitted.completed(result))
             self.requests += 1 + len(looks or ())
@@ -413,7 +413,7 @@ class Feed(SharedCopy):
             return cache.reply(request)
         answer = answer_of(result, kind)
         if answer is LOST:
-            # Of a connection that is gone, whose end comes behind this; or the server's own word.
+            # The connection was lost, which the queue tells later; or the server answered so.
             if self.connected and self._turn == self._digested:
                 return self._no_answer(request, result.exception)
             return None
@@ -440,7 +440,9 @@ class Feed(SharedCopy):
             names, stat = answer
             wrong = next((name for name in names if name in _NO_NAMES or "/" in name), None)
             if wrong is not None:
-                error = ZkDictError(f"the server lists {wrong!r} as a child of {self.path}")
+                error = ZkDictError(
+                    f"the server lists a child of {self.path} with the impossible name {wrong!r}"
+                )
                 return self._no_answer(request, error)
             return cache.children_reply(request, names, stat.pzxid)
         if kind is Kind.ROOT_EXISTS:

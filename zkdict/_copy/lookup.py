@@ -37,7 +37,7 @@ class BadEntry:
         self.czxid = znode.czxid
         self.error = error
         self.refused = znode.error is not None
-        """Whether the server did not show it: nobody tells when it would."""
+        """Whether the server refused to show it: no event will tell when it may be read."""
 
     def fresh_error(self) -> Exception:
         """A copy of the error to raise: an exception that is raised twice drags its past along."""

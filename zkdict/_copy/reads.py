@@ -13,8 +13,8 @@ from zkdict._copy.items import ROOT, Kind, SentRequest
 __all__ = ["WINDOW", "Reads"]
 
 WINDOW: Final = 1000
-"""Reads under way at a time: enough to fill the link, few enough that a user's own request does not
-queue behind a whole load."""
+"""Reads under way at a time: enough to fill the link, and few enough that a user's own request does
+not wait for a whole load."""
 
 
 class Reads:

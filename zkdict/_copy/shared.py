@@ -82,7 +82,7 @@ class SharedCopy:
     def forked(self) -> None:
         """This is a child process now: the lock may be held for ever, so replace it."""
         self._forked = True
-        self.state = State.CLOSED  # nobody is told: the subscribers are the parent's
+        self.state = State.CLOSED  # no subscriber is told: they are the parent's
         self._lost_at = clock.monotonic()
         self.signal = Signal(self._handler)
         self.lock = self.signal.lock
@@ -130,9 +130,9 @@ class SharedCopy:
         self.signal.notify()
 
     def _watch_staleness(self) -> None:
-        """Publish what there is when unending changes held it back for too long.
+        """Publish the copy as it is when unending changes have held it back for too long.
 
-        As long as they do not end, that is done again after a quarter of the time: callers wait.
+        While they last, it is published again after each quarter of that time: callers wait for it.
         """
         if self.cache.settled or not self._connected:
             return

@@ -45,7 +45,7 @@ class _Claims:
         self.session: int | None = None
         self.asked: dict[str, _Asked] = {}  # in this session, by the paths of the znodes
         self.unknown = _Asked()
-        """In a session that nobody knows. That is so rare that each is a rival of all."""
+        """Those whose session is not known. That is rare: each counts as a rival of all others."""
 
     def of(self, session: int | None, path: str) -> _Asked:
         """Those of a znode in this session. Earlier ones are over, with all that they made."""
@@ -77,8 +77,8 @@ class Claim:
         claims = self._claims
         with claims.lock:
             session = self._client.client_id
-            # None where the connection went at this moment: kazoo keeps the request for the next
-            # one, and nobody can tell which session made the znode.
+            # None where the connection was lost at this moment: kazoo keeps the request for the
+            # next one, so it is not known which session made the znode.
             self.session = None if session is None else session[0]
             asked = self._asked = claims.of(self.session, self._path)
             self._rivals = bool(asked.open or claims.unknown.open)

@@ -1,4 +1,4 @@
-"""Compare and set: writes that happen only where a key is as the caller saw it.
+"""Compare and set: writes that are applied only where a key is as the caller saw it.
 
 The rules that live here:
 
@@ -107,7 +107,7 @@ def _put_ephemeral(writer: Writer[V], key: str, value: V, version: int) -> Entry
             multi = Multi(writer)
             multi.delete(name, known.version)
             multi.create(name, b"", ephemeral=True)
-            multi.set(name, raw)  # nobody sees the step before, and its answer has the Stat
+            multi.set(name, raw)  # no reader sees the empty value, and its answer has the Stat
             with (claim := Claim(writer.feed.client, writer.feed.child(name))):
                 stat = multi.commit(deadline, before=claim.begin)[-1]
         except NodeExistsError:
@@ -126,7 +126,7 @@ def _put_ephemeral(writer: Writer[V], key: str, value: V, version: int) -> Entry
 
 
 def cas(writer: Writer[V], entry: Entry[V], value: V) -> Entry[V]:
-    """Set the very znode that `entry` describes, if nobody set it since."""
+    """Set the very znode that `entry` describes, unless it was set since."""
     return replace(writer, entry.key, entry, value)
 
 
@@ -178,7 +178,7 @@ def remove(writer: Writer[V], key: str, version: int) -> Entry[V]:
 def modify(
     writer: Writer[V], key: str, function: Callable[[V], V], default: Any, attempts: int, unset: Any
 ) -> Entry[V]:
-    """Set a key to `function(value)`, again until nobody came in between."""
+    """Set a key to `function(value)`; after a conflict again with the newer value."""
     deadline = writer.begin(loaded=True)
     for attempt in range(max(1, attempts)):
         if attempt:

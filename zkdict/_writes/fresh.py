@@ -51,7 +51,7 @@ def sync(sender: Sender[Any], timeout: float | None) -> None:
 
 
 def confirm(sender: Sender[Any], most: int, deadline: float | None) -> None:
-    """A barrier, and behind it looks at the root and at so many keys, each in its turn."""
+    """Send a barrier, then look at the root and at `most` keys, each call at the next ones."""
     feed = sender.feed
     looks: Looks = []
 
@@ -76,7 +76,7 @@ def _ask(
     """Send something harmless until it is answered and the copy is at least as new (unless
     `answer_only`).
 
-    What could not be read before is read again behind it, and `looks` are compared.
+    What could not be read before is read again after it, and `looks` are compared.
     """
     feed = sender.feed
     pause, attempts = RETRY_PAUSE, 0
@@ -90,7 +90,7 @@ def _ask(
             why = error
         except NotReadOnlyCallError:
             raise
-        except KazooException as error:  # once, or on and on?
+        except KazooException as error:  # it may pass
             attempts += 1
             if attempts == _ATTEMPTS:
                 raise
@@ -98,7 +98,7 @@ def _ask(
         else:
             return
         if remaining(deadline) == 0:
-            raise Timeout("no answer until the deadline") from why
+            raise Timeout("no answer came before the deadline") from why
         if feed.connected:
             feed.client.handler.sleep_func(min(pause, remaining(deadline) or pause))
             pause *= 2
@@ -117,7 +117,7 @@ def wait_until(sender: Sender[Any], zxid: int, timeout: float | None) -> None:
             return feed.cache.troubles > 0
 
     while sender.view.zxid < zxid or troubled():
-        # The zxid of an answer is hidden; the next request knows it as the last one seen.
+        # kazoo hides the zxid of an answer, but the next request knows it as the last one seen.
         for answer_only in (True, False):
             _ask(
                 sender,
@@ -151,7 +151,7 @@ def fetch(sender: Sender[Any], key: str, *, sync: bool, timeout: float | None) -
 
 
 def read(sender: Sender[Any], send: Callable[[], list[Any]], deadline: float | None) -> list[Any]:
-    """Send several reads until all of them are answered; None where there is no such znode.
+    """Send several reads until all of them are answered; None for a znode that does not exist.
 
     Raises:
         Timeout, KazooException: the first that the server answered with. (A server without a
@@ -174,7 +174,7 @@ def read(sender: Sender[Any], send: Callable[[], list[Any]], deadline: float | N
         if reads and LOST not in answers:
             return answers
         if remaining(deadline) == 0:
-            raise Timeout("no answer until the deadline")
+            raise Timeout("no answer came before the deadline")
 
 
 def sight(sender: Sender[Any], names: Iterable[str], deadline: float | None) -> dict[str, Sighting]:

@@ -1,4 +1,4 @@
-"""Leases: ephemeral keys that come back after the session was lost.
+"""Leases: ephemeral keys that are made again after the session was lost.
 
 The rules that live here:
 
@@ -10,9 +10,10 @@ The rules that live here:
   Every failure but the end of the dict is told, and tried again after a pause that grows.
 - A release is not forgotten: where it failed, or the answer to a create is missing, the same task
   removes the key as soon as it can be.
-- `held` says what is known for certain: a connection that is suspended may have lost its session.
-- So whether the key is this session's is looked at on the connection that the set or the delete
-  goes to: another client may have made it in an outage, and its versions begin at 0, too.
+- `held` is True only while that is certain: a connection that is suspended may have lost its
+  session.
+- Another client may have made the key in an outage, and its versions begin at 0, too. So whether
+  the key is this session's is checked on the very connection that the set or the delete is sent on.
 """
 
 from __future__ import annotations
@@ -189,7 +190,7 @@ class Lease(Generic[V]):
             return not self._running
 
         if not self._writer.feed.signal.wait_for(ended, deadline):
-            raise Timeout(f"the key {self.key!r} was still being made at the deadline")
+            raise Timeout(f"the key {self.key!r} was still being created at the deadline")
 
     def _remove(self, deadline: float | None) -> None:
         while (own := self._own(deadline)) is not None:
@@ -224,7 +225,9 @@ class Lease(Generic[V]):
 
         while True:
             if not feed.signal.wait_for(told, deadline):
-                raise Timeout("no connection to ZooKeeper until the deadline; nothing was sent")
+                raise Timeout(
+                    "there was no connection to ZooKeeper before the deadline; nothing was sent"
+                )
             epoch = feed.cache.epoch
             known = feed.cache.peek(self._name)
             refused = known is not None and known.error is not None

@@ -5,8 +5,7 @@ The rules that live here:
 - All of a multi is applied, in one transaction with one zxid, or nothing of it. kazoo returns the
   failures of a multi instead of raising them: `Multi.commit` raises.
 - A multi larger than the server takes would cost the connection: its size is checked first.
-- Where the copy says that it will be applied, what it changes is read right behind it, so that it
-  is seen after one round trip.
+- How it is seen after one round trip: see `effects`.
 """
 
 from __future__ import annotations
@@ -41,11 +40,11 @@ __all__ = ["CONFLICTS", "OP_BYTES", "Multi"]
 V = TypeVar("V")
 
 CONFLICTS: Final = (BadVersionError, NoNodeError, NodeExistsError)
-"""Why a multi fails when somebody came in between."""
+"""The errors of a multi that conflicts with another client's write."""
 OP_BYTES: Final = 80
-"""The header, the ACL and the lengths of one operation, generously."""
+"""An upper bound for the header, the ACL and the lengths of one operation, in bytes."""
 _CHECK_BYTES: Final = 20
-"""The same of one that has no ACL and no data: `replace_all` sends many."""
+"""The same for an operation without ACL and data: `replace_all` sends many."""
 
 
 class Multi(Generic[V]):
@@ -112,7 +111,7 @@ class Multi(Generic[V]):
     ) -> list[Any]:
         """Send it, once; the answers, one for each operation.
 
-        `before` sends something right in front of it.
+        `before` is called right before it is sent, and may send something itself.
 
         Raises:
             ValueTooLarge: nothing was sent.

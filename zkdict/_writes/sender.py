@@ -1,18 +1,18 @@
-"""How a caller's request reaches the server, when it may be sent again, when it is visible.
+"""Sends a caller's request: when it may be sent again, and when its effects are visible.
 
 The rules that live here:
 
 - Everything is checked before anything is sent: keys, values, sizes.
-- A write waits for the connection first. A deadline that passes there is a `Timeout`: nothing was
-  sent.
-- A write that was sent and whose answer never came is sent again only where that is harmless (set
-  this value, whatever is there). Any other is `WriteUncertain`, and so is a deadline, or any other
-  failure, that comes after sending. `proof` judges what is found afterwards.
+- A write first waits for the connection. If the deadline passes meanwhile it is a `Timeout`:
+  nothing was sent.
+- A write whose answer never came is sent again only where that is harmless (set this value,
+  whatever is there). Any other raises `WriteUncertain`. So does any write whose deadline passes, or
+  that fails otherwise, after it was sent. `proof` judges what is found afterwards.
 - A write returns when the local copy holds it: the reads that its watches make necessary are sent
-  right behind it, so this takes one round trip. Where the copy cannot be confirmed within
-  `max_staleness`, the write is laid over it; what the answer of a multi does not show (its creates)
+  right after it, so this takes one round trip. Where the copy cannot be confirmed within
+  `max_staleness`, the write is laid over it; what the answer to a multi does not show (its creates)
   is read for that.
-- A reply that cannot be read is no answer: what was sent may be applied.
+- A reply that cannot be read is not an answer: the write may have been applied.
 - A write that is decided by the copy (which key? which version?) waits until there is one.
 """
 
@@ -66,7 +66,7 @@ RETRY_PAUSE = 0.05  # seconds, after an answer that was an error
 
 
 class UnansweredError(Exception):
-    """A request was sent, and its answer did not come in time, or never will, or cannot be read.
+    """A request was sent, and its answer did not come in time, never will, or cannot be read.
 
     Args:
         text: what happened.
@@ -86,7 +86,7 @@ class UnansweredError(Exception):
 
     @property
     def unreadable(self) -> UnreadableReply | None:
-        """Why the answer cannot be read, if one came: the next one may be no better."""
+        """Why the answer cannot be read, if one came: the next one may be as bad."""
         return self.__cause__ if isinstance(self.__cause__, UnreadableReply) else None
 
     def late(self) -> bool | None:
@@ -168,12 +168,14 @@ class Sender(Generic[V]):
             Closed, ForkedDict, KazooException.
         """
         if self._read_only:
-            raise TypeError("this dict was made with read_only=True")
+            raise TypeError("this dict is read-only: it was made with read_only=True")
         self.feed.check_usable()
         self.feed.tasks.check()
         deadline = deadline_after(self.write_timeout)
         if loaded and not self.feed.signal.wait_for(self._loaded, deadline):
-            raise Timeout(f"nothing was loaded within {self.write_timeout} s; nothing was sent")
+            raise Timeout(
+                f"the dict was not loaded within {self.write_timeout} s; nothing was sent"
+            )
         return deadline
 
     def _loaded(self) -> bool:
@@ -207,13 +209,13 @@ class Sender(Generic[V]):
             deadline: for all of it.
             effects: what it does to the children.
             check: raises UnreadableReply for an answer that is not one.
-            strict: wait for such a state until the deadline, and count none as no answer.
+            strict: wait for such a state until the deadline; raise UnansweredError if none comes.
             answer_only: wait for no such state.
             looks: see `Feed.submit`.
 
         Raises:
             Timeout: no connection until the deadline; nothing was sent.
-            UnansweredError: it was sent, and no answer came, or one that nobody can read.
+            UnansweredError: it was sent, and no answer came, or one that cannot be read.
             KazooException: the server's answer. The copy then holds what made it answer so. With
                 `strict` also: the root may not be read.
         """
@@ -221,7 +223,9 @@ class Sender(Generic[V]):
         feed.check_usable()
         feed.tasks.check()
         if not feed.signal.wait_for(self._connected, deadline) or remaining(deadline) == 0:
-            raise Timeout("no connection to ZooKeeper until the deadline; nothing was sent")
+            raise Timeout(
+                "there was no connection to ZooKeeper before the deadline; nothing was sent"
+            )
         submitted = feed.submit(send, effects=effects, looks=looks)
         return self.answer(submitted, deadline, check=check, strict=strict, answer_only=answer_only)
 
@@ -242,14 +246,14 @@ class Sender(Generic[V]):
         feed = self.feed
         submitted.done.wait(remaining(deadline))
         if submitted.result is None or not submitted.result.ready():
-            raise UnansweredError("no answer until the deadline", submitted, check)
+            raise UnansweredError("no answer came before the deadline", submitted, check)
         try:
             answer = submitted.result.get_nowait()
             check(answer)
         except CONNECTION_ERRORS as error:
             raise UnansweredError("the connection was lost") from error
         except UnreadableReply as error:
-            raise UnansweredError("a reply that is not one") from error
+            raise UnansweredError("the reply cannot be read") from error
         except KazooException:
             self._await_position(submitted.request.position, deadline, patient=False)
             self.refresh()
@@ -260,7 +264,7 @@ class Sender(Generic[V]):
             return answer
         if not self._await_position(submitted.request.position, deadline, patient=strict):
             if strict:
-                raise UnansweredError("no state to show until the deadline")
+                raise UnansweredError("no state of the copy was new enough before the deadline")
             effects = submitted.effects
             if effects.leaves and applied(answer):
                 try:
@@ -270,7 +274,7 @@ class Sender(Generic[V]):
                 except (
                     Closed,
                     ForkedDict,
-                ) as error:  # it was sent: this says not what became of it
+                ) as error:  # it was sent: this does not say whether it was applied
                     raise UnansweredError("the dict was closed", submitted, check) from error
                 feed.overlay(written, submitted.request.position)
         if strict:
@@ -321,14 +325,16 @@ class Sender(Generic[V]):
 
         while names:
             if not feed.signal.wait_for(self._connected, deadline):
-                raise UnansweredError("nothing to show until the deadline")
+                raise UnansweredError("what was written could not be read before the deadline")
             submitted = feed.submit(send)
             submitted.done.wait(remaining(deadline))
             if submitted.result is None:
-                raise UnansweredError("nothing to show until the deadline")
+                raise UnansweredError("what was written could not be read before the deadline")
             synced, *answers = [answer_of(read) for read in reads]
             if isinstance(synced, NotReadOnlyCallError):
-                raise UnansweredError("a server without a quorum does not show it") from synced
+                raise UnansweredError(
+                    "a server without a quorum does not show what was written"
+                ) from synced
             confirmed = synced is not LOST and not isinstance(synced, Exception)
             for name, answer in zip(names, answers if confirmed else (), strict=confirmed):
                 if isinstance(answer, tuple):
@@ -338,7 +344,7 @@ class Sender(Generic[V]):
                 elif answer is None:  # gone again
                     removed[name] = None
             names = [name for name in names if name not in shows and name not in removed]
-            if names and feed.connected:  # an error, or none: once, or on and on?
+            if names and feed.connected:  # the error may come again at once
                 feed.client.handler.sleep_func(RETRY_PAUSE)
         return {**removed, **shows}
 
@@ -376,7 +382,7 @@ class Sender(Generic[V]):
                     return done
 
     def back_off(self, conflicts: int) -> None:
-        """Let others have their turn, after so many attempts that somebody came between."""
+        """Pause after so many attempts that conflicted, so that others can finish theirs."""
         self.conflicts += 1
         self.feed.client.handler.sleep_func(pause_after(conflicts, _FIRST_PAUSE, _LONGEST_PAUSE))
 

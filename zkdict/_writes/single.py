@@ -4,10 +4,9 @@ The rules that live here:
 
 - The copy only guides the first attempt (set or create? which version?). The server decides, and
   its answer corrects the next attempt.
-- No write answers with what its caller could not have read: what it returns or raises KeyError for
-  is what readers are shown by then, at the latest after `max_staleness`.
-- A key that is taken (`pop`, `remove`) is given out with the value of the very znode that was
-  deleted, or not at all.
+- A write returns, or raises KeyError for, nothing but what readers are shown by then; it waits for
+  that, for `max_staleness` at most.
+- `pop` and `remove` return the value of the very znode that was deleted, or raise.
 """
 
 from __future__ import annotations
@@ -131,7 +130,7 @@ class Writer(Sender[V]):
         return self.resend(attempt, deadline, lambda: self.uncertain_set(call))
 
     def uncertain_set(self, call: SetCall) -> WriteUncertain:
-        """The exception for a `set` that was sent, and of which nobody knows what became."""
+        """The exception for a `set` that was sent and may or may not have been applied."""
         judges = {call.name: proof.stored(call.raw, call.floor)}
         return write_uncertain(self, "set", call.key, judges, wants="stored")
 
@@ -314,13 +313,13 @@ class Writer(Sender[V]):
     ) -> Znode:
         """Delete a key, if it has this version, and return what it held. `before`: see `send_set`.
 
-        The answer to a delete does not tell which znode it was, and versions start again with a key
-        that is made again. The answer to a set does: it goes right in front, in the same
-        transaction. What that znode held is known from the copy, or from a read in front of both.
+        The answer to a delete does not tell which znode it was, and a key that is made again begins
+        with version 0 again. The answer to a set does tell: so a set goes before the delete, in the
+        same transaction. What that znode held is known from the copy, or from a read before both.
 
         Raises:
             NoNodeError, BadVersionError: the key has not; nothing was deleted.
-            VersionConflict: it had, but was another znode, and nobody knows what it held.
+            VersionConflict: it had, but it was another znode, whose value is not known.
             WriteUncertain, Timeout, KazooException.
         """
         name, client = self.codec.to_name(key), self.feed.client

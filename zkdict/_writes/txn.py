@@ -211,7 +211,7 @@ class Txn(MutableMapping[str, V]):
 
     def _note(self, key: str) -> None:
         if key not in self._read:
-            with contextlib.suppress(InvalidKey):  # what cannot be a key is not there, for ever
+            with contextlib.suppress(InvalidKey):  # an invalid key will never exist
                 self._writer.codec.to_name(key)
                 self._read[key] = self.base.version(key)
 
