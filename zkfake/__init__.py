@@ -6,8 +6,7 @@ these have in their `__all__`: every other module and package has a leading unde
 """
 
 from zkfake._auth.providers import AuthProvider
-from zkfake._channel.connections import Hold
-from zkfake._channel.outages import Outage
+from zkfake._channel.outages import Hold, Outage
 from zkfake._channel.rules import Rule
 from zkfake._control.seeding import Snapshot
 from zkfake._realtime.faults import Faults

@@ -16,6 +16,7 @@ import signal
 from typing import TYPE_CHECKING
 
 from zkfake import Hold, Outage
+from zkfake._channel.conditions import Stop
 from zkfake._channel.outages import check_server
 from zkfake.proxy import ProxyFaults, ZooKeeperProxy
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from pytest_zkdict.live._member import LiveMember
-    from zkfake._channel.wire import Wire
 
 __all__ = ["ExternalFaults", "ExternalProxy", "LiveFaults", "LiveProxy"]
 
@@ -111,16 +111,14 @@ class LiveFaults(ExternalFaults):
             raise RuntimeError("pause_server() needs SIGSTOP, which this system does not have")
         number = self._number(server)
         with self._world.acting():
-
-            def stops(wire: Wire, way: str, _tag: object) -> bool:
-                return way == "to_server" and wire.server == number
+            stop = Stop(lambda channel: bool(channel.server == number), ("to_server",))
 
             def begin() -> None:
                 self._signal(number, signal.SIGSTOP)
                 self._paused.append(number)
                 # Held by the proxy as well: so it is told, and no request passes while the signal
                 # is on its way to the process's threads.
-                self._stops[hold] = stops
+                self._stop(hold, stop)
 
             def end() -> None:
                 self._paused.remove(number)

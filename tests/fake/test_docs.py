@@ -7,6 +7,7 @@ import pytest
 
 from zkfake._channel.connections import ConnectionFaults
 from zkfake._channel.requests import RequestFaults
+from zkfake._control.faults import EnsembleFaults
 from zkfake._control.server_faults import ServerFaults
 from zkfake._realtime.faults import Faults
 
@@ -33,7 +34,7 @@ def test_examples_for_pytest(number: int, pytester: pytest.Pytester) -> None:
 
 
 def test_every_fault_is_on_the_page() -> None:
-    parts = (RequestFaults, ConnectionFaults, ServerFaults, Faults)
+    parts = (RequestFaults, ConnectionFaults, ServerFaults, EnsembleFaults, Faults)
     for name in [name for part in parts for name in vars(part)]:
         internal = name.startswith("_") or not callable(getattr(Faults, name))
         assert internal or name in CALLED_BY_THE_DRIVER or f"`{name}(" in TEXT, name

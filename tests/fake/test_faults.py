@@ -14,7 +14,6 @@ from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from kazoo.client import KazooClient
 from kazoo.exceptions import ConnectionLoss, KazooException, SessionExpiredError
 
 from zkfake import FakeZooKeeper
@@ -26,7 +25,7 @@ from ..support.faulty import PATIENCE, Faulty
 from ..support.wire import SocketChannel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from kazoo.client import KazooClient
 
 # -- rules
 
@@ -235,51 +234,13 @@ def test_an_idle_server_sleeps_whatever_waits(faulty: Faulty) -> None:
     assert all(timeout is None or timeout == 0 or timeout > 0.05 for timeout in turns)
 
 
-# -- what cannot be
-
-
-@pytest.mark.parametrize(
-    ("misuse", "error", "said"),
-    [
-        (lambda f: f.partition(direction="sideways"), ValueError, "both, to_server, to_client"),
-        (lambda f: f.partition(server=2), ValueError, "there is no server 2, only 1 to 1"),
-        (lambda f: f.partition(server="1"), TypeError, "they go by their numbers"),
-        (lambda f: f.partition(duration=-1), ValueError, "duration=-1"),
-        (lambda f: f.partition("client"), TypeError, "session id or a KazooClient"),
-        (lambda f: f.partition(KazooClient()), ValueError, "has no session"),
-        (lambda f: f.drop(None), TypeError, "session id or a KazooClient"),
-        (lambda f: f.slow(latency=(2, 1)), ValueError, "no range of seconds"),
-        (lambda f: f.lag(1, (-1, 1)), ValueError, "no range of seconds"),
-        (lambda f: f.isolate(1, way="up"), ValueError, "both, out, in"),
-        (lambda f: f.drop_before_request(operation="getdata"), ValueError, "getData"),
-        (lambda f: f.drop_before_request(operation="ping"), ValueError, "closeSession"),
-        (lambda f: f.drop_before_request(path=b"/a"), TypeError, "expected a str"),
-        (lambda f: f.drop_before_request(nth=0), ValueError, "count from 1"),
-        (lambda f: f.drop_before_request(times=0), ValueError, "count from 1"),
-        (lambda f: f.drop_after_commit(), AttributeError, "drop_after_commit"),
-        (lambda f: f.upon(print, point="never"), ValueError, "before_request"),
-        (lambda f: f.upon(), TypeError, "action"),
-    ],
-)
-def test_misuse(
-    faulty: Faulty, misuse: Callable[[Any], object], error: type[Exception], said: str
-) -> None:
-    with pytest.raises(error, match=said):
-        misuse(faulty.faults)
-    assert faulty.faults.outages == ()
-
-
 # -- real time and virtual time
 
 
 ONLY_IN_VIRTUAL_TIME = {"pause", "hold_watches", "stop_chance", "resume_chance"}
 """What needs a hand inside the client's process, and the faults that a profile brings."""
 
-CALLED_BY_THE_DRIVER = {
-    *("active", "task_started", "note", "at_request", "at_reply"),
-    *("wire", "advance", "broken", "stopped", "timers", "now", "count_request"),
-    *("delay", "stops", "loses_ping", "forget"),
-}
+CALLED_BY_THE_DRIVER = {"task_started", "note", "channel", "advance", "broken", "stopped", "timers"}
 
 
 def actions(faults: type) -> dict[str, Any]:

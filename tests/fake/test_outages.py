@@ -4,7 +4,6 @@ clients and servers, and what happens to servers. How faults begin and end is in
 
 from __future__ import annotations
 
-import socket
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -34,20 +33,6 @@ def test_a_partition_from_one_server_moves_the_session_to_another(ensemble: Faul
 
 
 # -- servers
-
-
-def test_a_stopped_server_refuses_and_remembers(faulty: Faulty) -> None:
-    client = faulty.client()
-    session = session_of(client)
-    client.create("/a")
-    states = States(client)
-    with faulty.faults.stop_server():
-        states.expect("SUSPENDED")
-        with pytest.raises(ConnectionRefusedError):
-            socket.create_connection(("127.0.0.1", faulty.server.members[0].port), PATIENCE)
-    states.expect("CONNECTED")
-    assert client.exists("/a")
-    assert session_of(client) == session
 
 
 def test_without_a_quorum_nobody_writes(ensemble: Faulty) -> None:

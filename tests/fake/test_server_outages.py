@@ -19,21 +19,6 @@ if TYPE_CHECKING:
 HOURS = (7200.0, 7200.0)
 
 
-def test_a_server_that_stands_still_keeps_what_is_sent_to_it(faulty: Faulty) -> None:
-    client = faulty.client(timeout=30.0)
-    client.create("/a")
-    with faulty.faults.pause_server() as outage:
-        write = client.set_async("/a", b"1")
-        assert outage.wait(PATIENCE)
-        new = faulty.client(start=False, timeout=30.0)
-        started = new.start_async()
-        assert faulty.server.dump() == {"/a": b""}
-        assert not write.ready()
-        assert not started.is_set()
-    assert write.get(timeout=PATIENCE).version == 1
-    assert started.wait(PATIENCE)
-
-
 def test_a_leader_that_stands_still_is_replaced_and_follows_when_it_goes_on(
     ensemble: Faulty,
 ) -> None:
@@ -54,18 +39,6 @@ def test_a_leader_that_stands_still_is_replaced_and_follows_when_it_goes_on(
     loyal.retry(loyal.sync, "/a")
     assert loyal.retry(loyal.get, "/a")[0] == b"new"
     assert leader.mode == "follower"
-
-
-def test_a_mute_server_serves_the_connections_that_it_has(faulty: Faulty) -> None:
-    client = faulty.client()
-    with faulty.faults.mute_server() as outage:
-        new = faulty.client(start=False, timeout=30.0)
-        started = new.start_async()
-        assert outage.wait(PATIENCE)
-        assert client.create("/a") == "/a"
-        assert not started.is_set()
-    assert started.wait(PATIENCE)
-    assert new.exists("/a")
 
 
 def test_a_slow_disk_keeps_a_write_from_being_answered(faulty: Faulty) -> None:

@@ -1,4 +1,6 @@
-"""A wire keeps its order through cuts, holds and latencies, and loses nothing but by breaking."""
+"""A channel on a socket keeps its order through cuts, holds and latencies, and loses nothing but by
+breaking.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zkfake._channel.wire import EVENT, Wire
+from zkfake._channel.conditions import Conditions, Stop
+from zkfake._realtime.channel import RealTimeChannel
 from zkfake._timers import Timers
 
 if TYPE_CHECKING:
-    from zkfake._channel.wire import Request
+    from zkfake._channel.rules import ChannelRequest, Point
 
 GET_DATA = 4
 
@@ -58,47 +61,61 @@ class Core:
         self.closing = True
 
 
-class Present:
+class Cut:
+    """A hold that nobody waits for."""
+
+    def __init__(self) -> None:
+        self.struck = False
+
+    def strike(self) -> None:
+        self.struck = True
+
+
+CUTS: dict[str, Stop] = {
+    "to_server": Stop(lambda _: True, ("to_server",)),
+    "to_client": Stop(lambda _: True, ("to_client",)),
+    "events": Stop(lambda _: True, ("to_client",), events=True),
+}
+
+
+class Present(Conditions[RealTimeChannel]):
     """What there is at present."""
 
     def __init__(self) -> None:
+        super().__init__(self, 1000, lambda low, _high: low)
         self.timers = Timers()
         self.now = 0
-        self.latency = 0
-        self.cut: set[str] = set()
-        self.holding = False
-        self.lost: tuple[str, int] | None = None
+        self.cuts = {name: Cut() for name in CUTS}
+        self.lost: tuple[Point, int] | None = None
         self.forgotten = False
 
-    def count_request(self) -> int:
-        return 1
+    active = True
 
-    def at_request(self, request: Request) -> bool:
-        request.wire.resume()  # an action of a rule may heal something, in the middle of it all
-        return ("before_request", request.head.xid) == self.lost
+    def consider(self, point: Point, request: ChannelRequest) -> bool:
+        request.channel.resume()  # an action of a rule may heal something, in the middle of it all
+        return (point, request.head.xid) == self.lost
 
-    def at_reply(self, request: Request) -> tuple[bool, bool]:
-        xid = request.head.xid
-        request.wire.resume()
-        return ("before_reply", xid) == self.lost, ("after_reply", xid) == self.lost
+    def cut(self, name: str) -> None:
+        hold: Any = self.cuts[name]
+        self.stops[hold] = CUTS[name]
 
-    def delay(self, _wire: Wire) -> int:
-        return self.latency
+    def cuts_off(self, name: str) -> bool:
+        return self.cuts[name] in self.stops
 
-    def stops(self, _wire: Wire, direction: str, tag: object) -> bool:
-        return direction in self.cut or (tag is EVENT and self.holding)
-
-    def forget(self, _wire: Wire) -> None:
+    def forget(self, channel: RealTimeChannel) -> None:
+        super().forget(channel)
         self.forgotten = True
 
 
 class Run:
-    """A wire between a socket and a core, and what has gone in and come out."""
+    """A channel between a socket and a core, and what has gone in and come out."""
 
     def __init__(self) -> None:
         self.core, self.present = Core(), Present()
         core: Any = self.core
-        self.wire = Wire(self.present, core, 1, 1 << 20, lambda: None)
+        self.channel = RealTimeChannel(
+            self.present, self.present.timers, core, 1, 1 << 20, lambda: None
+        )
         self.asked: list[bytes] = []
         self.answered: list[bytes] = []
         self.arrived = b""
@@ -107,8 +124,8 @@ class Run:
         frame = _frame(len(self.asked) + 1, GET_DATA, 0)
         self.asked.append(frame)
         # In two pieces: frames have to be put together again.
-        self.wire.receive(frame[:6])
-        self.wire.receive(frame[6:])
+        self.channel.receive(frame[:6])
+        self.channel.receive(frame[6:])
 
     def answer(self) -> None:
         """The core answers the next request that it has heard."""
@@ -125,12 +142,11 @@ class Run:
             self.core.said.append(frame)
 
     def take(self) -> None:
-        self.arrived += b"".join(self.wire.take_packets())
+        self.arrived += b"".join(self.channel.take_packets())
 
     def heal(self) -> None:
-        self.present.cut.clear()
-        self.present.holding = False
-        self.wire.resume()
+        self.present.stops.clear()
+        self.channel.resume()
 
     def wait(self, time: int) -> None:
         self.present.now += time
@@ -151,14 +167,14 @@ def go(run: Run, steps: list[Any]) -> None:
         heard, arrived = list(run.core.heard), len(run.arrived)
         match step:
             case "cut up":
-                present.cut.add("to_server")
+                present.cut("to_server")
             case "cut down":
                 run.take()
-                present.cut.add("to_client")
+                present.cut("to_client")
                 arrived = len(run.arrived)
             case "hold":
                 run.take()
-                present.holding = True
+                present.cut("events")
                 arrived = len(run.arrived)
             case ("latency", time):
                 present.latency = time
@@ -166,9 +182,9 @@ def go(run: Run, steps: list[Any]) -> None:
                 run.wait(time)
             case _:
                 getattr(run, step)()
-        assert "to_server" not in present.cut or run.core.heard == heard
-        assert "to_client" not in present.cut or len(run.arrived) == arrived
-        assert not present.holding or b"\xff\xff\xff\xff" not in run.arrived[arrived:]
+        assert not present.cuts_off("to_server") or run.core.heard == heard
+        assert not present.cuts_off("to_client") or len(run.arrived) == arrived
+        assert not present.cuts_off("events") or b"\xff\xff\xff\xff" not in run.arrived[arrived:]
         assert b"".join(run.asked).startswith(b"".join(run.core.heard))
         assert b"".join(run.answered).startswith(run.arrived)
 
@@ -185,12 +201,12 @@ def test_everything_arrives_in_order_once_all_is_healed(steps: list[Any]) -> Non
     run.wait(1000)
     run.take()
     assert run.arrived == b"".join(run.answered)
-    assert run.wire.open
+    assert run.channel.open
     assert run.present.timers.next() is None
 
 
 @given(STEPS, st.integers(1, 8), st.sampled_from(["before_request", "before_reply", "after_reply"]))
-def test_a_connection_breaks_where_it_is_told_to(steps: list[Any], xid: int, point: str) -> None:
+def test_a_connection_breaks_where_it_is_told_to(steps: list[Any], xid: int, point: Point) -> None:
     run = Run()
     run.present.lost = point, xid
     steps = [step for step in steps if step != "tell"]
@@ -204,7 +220,7 @@ def test_a_connection_breaks_where_it_is_told_to(steps: list[Any], xid: int, poi
     run.wait(1000)
     run.take()
     if len(run.asked) < xid:
-        assert run.wire.open
+        assert run.channel.open
         return
     # The core hears what comes before a reply is on its way; the client hears the replies before.
     if point == "before_request":
@@ -216,8 +232,8 @@ def test_a_connection_breaks_where_it_is_told_to(steps: list[Any], xid: int, poi
     assert len(run.arrived) // 20 <= replies
     if point != "before_request":
         assert len(run.arrived) // 20 == replies
-    assert not run.wire.open
-    assert run.wire.closing, "the client hears of the end"
+    assert not run.channel.open
+    assert run.channel.closing, "the client hears of the end"
     assert run.present.forgotten
     assert run.present.timers.next() is None
 
@@ -226,12 +242,12 @@ def test_a_connection_breaks_where_it_is_told_to(steps: list[Any], xid: int, poi
 def test_a_peer_that_goes_is_missed_behind_what_it_sent(steps: list[Any]) -> None:
     run = Run()
     go(run, steps)
-    run.wire.lost()
-    assert "to_server" not in run.present.cut or run.wire.open
+    run.channel.lost()
+    assert not run.present.cuts_off("to_server") or run.channel.open
     run.heal()
     run.wait(1000)
     assert run.core.heard == run.asked
-    assert not run.wire.open
+    assert not run.channel.open
     assert run.core.closing
     assert run.present.forgotten
     assert run.present.timers.next() is None
@@ -245,11 +261,11 @@ def test_a_core_that_closes_is_heard_out() -> None:
     run.answer()
     run.core.closing = True
     run.take()
-    assert not run.wire.closing
+    assert not run.channel.closing
     run.wait(5)
     run.take()
     assert run.arrived == reply(1)
-    assert run.wire.closing
+    assert run.channel.closing
 
 
 def test_no_timer_is_left_of_what_is_lost() -> None:
@@ -258,7 +274,7 @@ def test_no_timer_is_left_of_what_is_lost() -> None:
     run.ask()
     run.tell()
     run.take()
-    run.wire.lose()
-    run.wire.lost()
+    run.channel.lose()
+    run.channel.lost()
     assert run.present.timers.next() is None
     assert run.present.forgotten

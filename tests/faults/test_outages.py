@@ -18,10 +18,10 @@ from kazoo.exceptions import ConnectionLoss
 
 from ..support import wire
 from ..support.faulty import PATIENCE, States, session_of
-from ..support.wire import SocketChannel
 
 if TYPE_CHECKING:
     from ..support.faulty import Clients
+    from ..support.wire import SocketChannel
 
 
 @pytest.mark.parametrize("direction", ["both", "to_server", "to_client"])
@@ -150,8 +150,7 @@ def test_no_client_sees_the_new_data_before_a_held_event(faulty: Clients) -> Non
 
 def raw(faulty: Clients) -> tuple[SocketChannel, int]:
     """A connection and its session's id."""
-    host, _, port = faulty.hosts.rpartition(":")
-    channel = SocketChannel((host, int(port)), patience=PATIENCE)
+    channel = faulty.raw()
     channel.send(wire.frame(wire.connect(timeout=30_000)))
     (response,), _ = channel.read_frame()
     return channel, struct.unpack_from(">q", response, 8)[0]
@@ -172,6 +171,14 @@ def test_dropping_a_connection_by_hand(faulty: Clients) -> None:
     client.retry(client.get, "/")
     assert session_of(client) == session
     assert faulty.faults.drop(12345) == 0
+
+
+def test_dropping_every_connection(faulty: Clients) -> None:
+    clients = [faulty.client() for _ in range(3)]
+    states = [States(client) for client in clients]
+    assert faulty.faults.drop() == 3
+    for each in states:
+        each.expect("SUSPENDED", "CONNECTED")
 
 
 def test_expiring_a_session(faulty: Clients) -> None:

@@ -147,7 +147,7 @@ def test_lines_on_a_client(quiet: None) -> None:
         ("upon action=1", "'upon' is not a fault"),
         ("hits", "'' is not the number of a fault: there were 0"),
         ("heal 1", "'1' is not the number of a fault: there were 0"),
-        ("drop", "drop needs client=, a session id, such as 0x100000001"),
+        ("hold_events", "hold_events needs client=, a session id, such as 0x100000001"),
         ("drop client=me", "'client=me': expected a session id"),
         ("partition 1", "'1' is not an argument of partition: expected client, server, direction"),
         ("partition nth=2", "'nth=2' is not an argument of partition"),

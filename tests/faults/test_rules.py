@@ -19,17 +19,19 @@ from kazoo.exceptions import ConnectionLoss
 from ..support.faulty import PATIENCE, States, session_of
 
 if TYPE_CHECKING:
+    from kazoo.client import KazooClient
+
     from ..support.faulty import Clients
 
 
 def test_a_request_dropped_on_its_way_is_not_carried_out(faulty: Clients) -> None:
     client = faulty.client()
-    session = session_of(client)
+    title = faulty.title(client)
     rule = faulty.faults.drop_before_request(client, operation="create", path="/a")
     with rule, pytest.raises(ConnectionLoss):
         client.create("/a")
     assert faulty.dump() == {}
-    assert rule.hits == [f"request 2 of session {session:#x}: create /a"]
+    assert rule.hits == [f"request 2 of {title}: create /a"]
     assert client.retry(client.create, "/a") == "/a"
 
 
@@ -43,6 +45,35 @@ def test_a_request_whose_reply_is_dropped_is_carried_out(faulty: Clients) -> Non
     assert faulty.dump() == {"/a": b"1"}
     assert client.retry(client.get, "/a")[0] == b"1"
     assert session_of(client) == session
+
+
+def place(client: KazooClient, order: bytes, *, look: bool) -> None:
+    """Append an order. Without a look at what is there it is appended once more when a reply is
+    lost.
+    """
+    while not (look and order in orders(client)):
+        try:
+            client.create("/orders/", order, sequence=True)
+        except ConnectionLoss:
+            continue  # it may be there, or not
+        return
+
+
+def orders(client: KazooClient) -> list[bytes]:
+    names = sorted(client.retry(client.get_children, "/orders"))
+    return [client.retry(client.get, f"/orders/{name}")[0] for name in names]
+
+
+@pytest.mark.parametrize("look", [True, False])
+def test_a_lost_reply_finds_who_tries_again_without_a_look(faulty: Clients, look: bool) -> None:
+    client = faulty.client()
+    client.ensure_path("/orders")
+    with faulty.faults.drop_before_reply(client, operation="create", path="/orders/*") as rule:
+        place(client, b"tea", look=look)
+    place(client, b"milk", look=look)
+    assert len(rule.hits) == 1
+    placed = orders(client)
+    assert placed == ([b"tea", b"milk"] if look else [b"tea", b"tea", b"milk"])
 
 
 def test_a_connection_can_break_behind_a_reply(faulty: Clients) -> None:
@@ -101,7 +132,7 @@ def test_a_rule_for_one_request_of_the_run(faulty: Clients) -> None:
     with pytest.raises(ConnectionLoss):
         client.create("/b")
     client.retry(client.create, "/c")
-    assert rule.hits == [f"request 3 of session {session_of(client):#x}: create /b"]
+    assert rule.hits == [f"request 3 of {faulty.title(client)}: create /b"]
 
 
 def test_a_client_cannot_even_connect(faulty: Clients) -> None:
@@ -162,8 +193,8 @@ def test_waiting_ends_when_the_rule_is_over(faulty: Clients) -> None:
         assert [each.result(PATIENCE) for each in waiting] == [False, False]
 
 
-def test_who_waits_for_a_rule_finds_its_work_done(faulty: Clients) -> None:
-    client = faulty.client()
+def test_who_waits_for_a_rule_finds_its_work_done(on_sockets: Clients) -> None:
+    client = on_sockets.client()
     at_it, release = threading.Event(), threading.Event()
     done: list[str] = []
 
@@ -172,7 +203,7 @@ def test_who_waits_for_a_rule_finds_its_work_done(faulty: Clients) -> None:
         release.wait(PATIENCE)
         done.append("done")
 
-    rule = faulty.faults.upon(act, operation="create")
+    rule = on_sockets.faults.upon(act, operation="create")
     with ThreadPoolExecutor(1) as pool:
         client.create_async("/a")
         assert at_it.wait(PATIENCE)
@@ -221,3 +252,46 @@ def test_partitions_may_overlap(faulty: Clients) -> None:
 def test_four_letter_words_go_through(faulty: Clients) -> None:
     client = faulty.client()
     assert client.command(b"srvr").startswith("Zookeeper version")
+
+
+def test_an_action_of_ones_own_upon_a_request(faulty: Clients) -> None:
+    client, other = faulty.client(timeout=30.0), faulty.client()
+    client.ensure_path("/a")
+    faulty.faults.upon(
+        lambda: faulty.faults.partition(client, duration=0.2),
+        client,
+        operation="setData",
+        point="after_reply",
+    )
+    before = time.monotonic()
+    client.set("/a", b"1")
+    assert time.monotonic() - before >= 0.2, "its reply waited"
+    assert other.get("/a")[0] == b"1"
+
+
+MISUSES: list[tuple[Any, type[Exception], str]] = [
+    (lambda f: f.partition(direction="sideways"), ValueError, "both, to_server, to_client"),
+    (lambda f: f.partition(server=2), ValueError, "there is no server 2, only 1 to 1"),
+    (lambda f: f.partition(server="1"), TypeError, "they go by their numbers"),
+    (lambda f: f.partition(duration=-1), ValueError, "duration=-1"),
+    (lambda f: f.partition(object()), TypeError, "is not a client"),
+    (lambda f: f.partition(True), TypeError, "is not a client"),
+    (lambda f: f.hold_events(None), TypeError, "is not a client"),
+    (lambda f: f.slow(latency=(2, 1)), ValueError, "no range of seconds"),
+    (lambda f: f.slow(latency=(-1, 1)), ValueError, "no range of seconds"),
+    (lambda f: f.drop_before_request(operation="getdata"), ValueError, "getData"),
+    (lambda f: f.drop_before_request(operation="ping"), ValueError, "closeSession"),
+    (lambda f: f.drop_before_request(path=b"/a"), TypeError, "expected a str"),
+    (lambda f: f.drop_before_request(nth=0), ValueError, "count from 1"),
+    (lambda f: f.drop_before_request(times=0), ValueError, "count from 1"),
+    (lambda f: f.drop_after_commit(), AttributeError, "drop_after_commit"),
+    (lambda f: f.upon(print, point="never"), ValueError, "before_request"),
+    (lambda f: f.upon(), TypeError, "action"),
+]
+
+
+def test_misuse(faulty: Clients) -> None:
+    for misuse, error, said in MISUSES:
+        with pytest.raises(error, match=said):
+            misuse(faulty.faults)
+        assert faulty.faults.outages == ()

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from kazoo.exceptions import KazooException, NoNodeError
 from kazoo.security import OPEN_ACL_UNSAFE, make_acl
 
-from zkfake._simulation.links import Request, Stream
+from zkfake._channel.channel import Stream
+from zkfake._channel.rules import ChannelRequest
 
 if TYPE_CHECKING:
     import random
@@ -117,9 +118,9 @@ def unexpected_answers(
     def tamper(stream: Stream, data: bytes, tag: Any = None) -> None:
         if (
             going
-            and isinstance(tag, Request)
-            and stream is tag.link.downstream
-            and tag.link.client in clients
+            and isinstance(tag, ChannelRequest)
+            and stream is tag.channel.downstream
+            and tag.channel.client in clients
             and tag.head.operation in READS
             and dice.random() < chance
         ):

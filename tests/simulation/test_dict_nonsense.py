@@ -19,7 +19,8 @@ from kazoo.exceptions import KazooException
 from kazoo.protocol.states import KeeperState
 
 from zkdict import State, VersionConflict, WriteUncertain, ZkDictError, ZooKeeperDict
-from zkfake._simulation.links import Request, Stream
+from zkfake._channel.channel import Stream
+from zkfake._channel.rules import ChannelRequest
 from zkfake.simulation import Simulation
 
 if TYPE_CHECKING:
@@ -101,9 +102,9 @@ class Tampering:
 
         def tamper(stream: Stream, data: bytes, tag: Any = None) -> None:
             if (
-                isinstance(tag, Request)
-                and stream is tag.link.downstream
-                and tag.link.client == client
+                isinstance(tag, ChannelRequest)
+                and stream is tag.channel.downstream
+                and tag.channel.client == client
                 and tag.head.operation == self.operation
             ):
                 self.spare -= 1

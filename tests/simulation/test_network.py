@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from zkfake._channel.channel import EVENT, Stream
+from zkfake._channel.conditions import Conditions, Stop
 from zkfake._protocol.frames import FrameSplitter, read_request
-from zkfake._simulation.links import Stream
 from zkfake._simulation.scheduler import Scheduler
 from zkfake._simulation.sockets import select, socket_pair
 from zkfake.simulation import Simulation
@@ -49,45 +50,69 @@ def test_no_bytes_keep_a_request_from_being_read(payload: bytes) -> None:
     read_request(_frame(payload), first=False)
 
 
+class Cut:
+    """A hold that nobody waits for."""
+
+    struck = False
+
+    def strike(self) -> None:
+        self.struck = True
+
+
+STOPS = {
+    "cut": Stop(lambda _: True, ("to_client",)),
+    "other way": Stop(lambda _: True, ("to_server",)),
+    "hold events": Stop(lambda _: True, ("to_client",), events=True),
+}
+
+
 @given(
     st.integers(0, 2**32),
-    st.lists(st.tuples(st.integers(0, 50), st.sampled_from("sbuhr")), max_size=40),
+    st.lists(
+        st.tuples(
+            st.integers(0, 50), st.sampled_from(["send", "send event", "heal", *STOPS, *STOPS])
+        ),
+        max_size=40,
+    ),
 )
 def test_a_stream_keeps_its_order_through_cuts_and_holds(
     seed: int, steps: list[tuple[int, str]]
 ) -> None:
     scheduler = Scheduler(Random(0))
-    random = Random(seed)
+    conditions = Conditions[Any](scheduler, 1_000_000, Random(seed).randint, (0, 0.0001))
     arrived: list[bytes] = []
+    nobody: Any = None
     stream = Stream(
-        scheduler, lambda: random.randrange(100), lambda item, _tag: arrived.append(item)
+        conditions,
+        nobody,
+        "to_client",
+        lambda item, _tag: arrived.append(item),
+        scheduler.call_at,
     )
     sent: list[bytes] = []
-    blocked = holding = 0
+    stops: Any = conditions.stops
     for delay, step in steps:
         scheduler.sleep(delay / 1e6)
         before = len(arrived)
-        if step == "s":
-            sent.append(b"%d" % len(sent))
-            stream.send(sent[-1])
-        elif step == "b":
-            stream.block()
-            blocked += 1
-        elif step == "u" and blocked:
-            stream.unblock()
-            blocked -= 1
-        elif step == "h":
-            stream.hold_events()
-            holding += 1
-        elif step == "r" and holding:
-            stream.release_events()
-            holding -= 1
+        waits = not stream.idle
+        if step.startswith("send"):
+            event = step == "send event"
+            sent.append(b"event" if event else b"%d" % len(sent))
+            stream.send(sent[-1], EVENT if event else None)
+        elif step == "heal" and stops:
+            stops.pop(next(iter(stops)))
+            stream.resume()
+        elif step in STOPS:
+            stops[Cut()] = STOPS[step]
         assert len(arrived) == before, "nothing arrives in no time"
-        if blocked:
+        if STOPS["cut"] in stops.values():
             scheduler.sleep(0.001)
             assert len(arrived) == before, "nothing arrives through a cut"
-    for _ in range(blocked):
-        stream.unblock()
+            assert not waits or any(stop.struck for stop in stops)
+        if STOPS["hold events"] in stops.values():
+            assert b"event" not in arrived[before:]
+    stops.clear()
+    stream.resume()
     scheduler.sleep(1)
     assert arrived == sent
     assert stream.idle
@@ -148,5 +173,5 @@ def test_a_client_cannot_have_more_on_the_way_than_a_window() -> None:
         with sim.faults.partition(client):
             results = [client.set_async("/big", b"x" * 400_000) for _ in range(6)]
             sim.sleep(1)
-            assert sim.network.links_of("client-1")[0].upstream.size < 2_000_000
+            assert sim.network.channels_of("client-1")[0].upstream.size < 2_000_000
         assert [result.get().version for result in results] == [1, 2, 3, 4, 5, 6]

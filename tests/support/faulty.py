@@ -1,5 +1,5 @@
-"""Servers whose faults are tried on unmodified clients: the fake's own, and those of a proxy in
-front of a server.
+"""Servers whose faults are tried on unmodified clients: the simulation's, the fake's own, and those
+of a proxy in front of a server.
 """
 
 from __future__ import annotations
@@ -14,8 +14,11 @@ from pytest_zkdict.live import four_letter_word
 from zkfake import FakeZooKeeper
 from zkfake.proxy import ZooKeeperProxy
 
+from .wire import SocketChannel
+
 if TYPE_CHECKING:
     from zkfake._channel.connections import ConnectionFaults
+    from zkfake.simulation import Simulation
 
 PATIENCE = 60.0
 """Seconds; nobody waits as long unless something is broken."""
@@ -46,11 +49,49 @@ class Clients:
         """Those that are open."""
         raise NotImplementedError
 
+    def title(self, client: KazooClient) -> str:
+        """What the hits of rules call the client."""
+        return f"session {session_of(client):#x}"
+
+    def raw(self) -> SocketChannel:
+        """A connection without a client."""
+        host, _, port = self.hosts.rpartition(":")
+        return SocketChannel((host, int(port)), patience=PATIENCE)
+
     def close(self) -> None:
         self.faults.heal()
         for client in self._clients:
             client.stop()
             client.close()
+
+
+class Virtual(Clients):
+    """A simulation that has begun."""
+
+    def __init__(self, sim: Simulation) -> None:
+        super().__init__()
+        self._sim = sim
+        self.hosts = sim.hosts
+        self.faults = sim.faults
+
+    def title(self, client: KazooClient) -> str:
+        return str(client.handler.client_name)
+
+    def raw(self) -> SocketChannel:
+        network = self._sim.network
+        plain: Any = network.connect("raw", (self._sim.replicas[0].host, 2181), PATIENCE)
+        return SocketChannel.over(plain, patience=PATIENCE)
+
+    def dump(self) -> dict[str, bytes | None]:
+        nodes = self._sim.replicas[0].tree.nodes
+        return {
+            path: node.data
+            for path, node in nodes.items()
+            if path != "/" and not path.startswith("/zookeeper")
+        }
+
+    def session_ids(self) -> set[int]:
+        return {session.id for session in self._sim.network.servers.ensemble.sessions}
 
 
 class Faulty(Clients):

@@ -248,7 +248,18 @@ class SocketChannel:
     """A `Channel` over TCP."""
 
     def __init__(self, address: tuple[str, int], patience: float = 5.0) -> None:
-        self._socket = socket.create_connection(address, timeout=patience)
+        self._begin(socket.create_connection(address, timeout=patience))
+
+    @classmethod
+    def over(cls, plain: socket.socket, patience: float) -> SocketChannel:
+        """One over a socket that is connected already."""
+        channel = cls.__new__(cls)
+        plain.settimeout(patience)
+        channel._begin(plain)
+        return channel
+
+    def _begin(self, plain: socket.socket) -> None:
+        self._socket = plain
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._buffer = bytearray()
         self.port: int = self._socket.getsockname()[1]

@@ -16,12 +16,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Direction",
+    "Hold",
     "Outage",
     "Outages",
     "World",
     "check_choice",
     "check_server",
     "milliseconds",
+    "ticks",
 ]
 
 Direction = Literal["both", "to_server", "to_client"]
@@ -48,6 +50,9 @@ class World(Protocol):
 
     def tell(self) -> None:
         """What somebody waits for may have happened."""
+
+    def act(self, action: Callable[[], object]) -> None:
+        """What a rule calls."""
 
 
 class Outage:
@@ -84,6 +89,26 @@ class Outage:
 
     def __repr__(self) -> str:
         return f"<{self.name} of {self.text}{', over' if self.over else ''}>"
+
+
+class Hold(Outage):
+    """An outage that holds back what a client and a server send each other."""
+
+    struck = False
+    """Whether it has held anything back so far."""
+
+    def strike(self) -> None:
+        """It holds something back."""
+        if not self.struck:
+            self.struck = True
+            self._world.tell()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until it has held something back, or is over, or until ``timeout`` seconds have
+        passed. Whether it has.
+        """
+        self._world.wait_for(lambda: self.struck or self.over, timeout)
+        return self.struck
 
 
 Kind = TypeVar("Kind", bound=Outage)
@@ -136,9 +161,14 @@ def check_choice(name: str, value: object, choices: Sequence[str]) -> None:
         raise ValueError(f"{name}={value!r}; there are {', '.join(choices)}")
 
 
-def milliseconds(seconds: tuple[float, float]) -> tuple[int, int]:
-    """A range of seconds, as the core has it. Raises `ValueError` where it is none."""
+def ticks(seconds: tuple[float, float], second: int) -> tuple[int, int]:
+    """A range of seconds, in ticks. Raises `ValueError` where it is none."""
     low, high = seconds
     if not 0 <= low <= high:
         raise ValueError(f"{seconds!r} is no range of seconds")
-    return round(low * 1000), round(high * 1000)
+    return round(low * second), round(high * second)
+
+
+def milliseconds(seconds: tuple[float, float]) -> tuple[int, int]:
+    """A range of seconds, as the core has it. Raises `ValueError` where it is none."""
+    return ticks(seconds, 1000)

@@ -8,26 +8,26 @@ all. A rule ends with ``cancel()``, with its ``with`` block, or with `RequestFau
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic
+from typing import TYPE_CHECKING, Any
 
 from zkfake._channel.outages import Outages
-from zkfake._channel.rules import Match, R, Rules
+from zkfake._channel.rules import Match, Rules
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from zkfake._channel.outages import World
-    from zkfake._channel.rules import Point, Rule
+    from zkfake._channel.conditions import ConnectionWorld
+    from zkfake._channel.rules import ChannelRequest, Point, Rule
 
 __all__ = ["RequestFaults"]
 
 
-class RequestFaults(Outages, Generic[R]):
+class RequestFaults(Outages):
     """The part of the faults that concerns single requests."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: ConnectionWorld) -> None:
         super().__init__(world)
-        self._rules: Rules[R] = Rules(world)
+        self._rules = Rules(world, world.conditions.rules)
 
     def drop_before_request(
         self,
@@ -91,8 +91,8 @@ class RequestFaults(Outages, Generic[R]):
         """
         match = Match(self._owner(client), operation, path, number)
 
-        def act(_request: R) -> bool:
-            self._act(action)
+        def act(_request: ChannelRequest) -> bool:
+            self._world.act(action)
             return False
 
         name = getattr(action, "__name__", "action")
@@ -104,12 +104,9 @@ class RequestFaults(Outages, Generic[R]):
             self._rules.clear()
             super().heal()
 
-    def _owner(self, client: Any) -> Callable[[R], bool] | None:
+    def _owner(self, client: Any) -> Callable[[ChannelRequest], bool] | None:
         """Tells the requests of a client; ``None`` where all are meant."""
         raise NotImplementedError
-
-    def _act(self, action: Callable[[], object]) -> None:
-        action()
 
 
 def _lose(_request: object) -> bool:

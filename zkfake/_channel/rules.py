@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 
 from zkfake._channel.outages import check_choice
 from zkfake._protocol.frames import OPERATION_NAMES
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from zkfake._channel.outages import World
     from zkfake._protocol.frames import RequestHead
 
-__all__ = ["Match", "Point", "Request", "Rule", "Rules"]
+__all__ = ["ChannelRequest", "Match", "Point", "Rule", "Rules"]
 
 Point = Literal["before_request", "before_reply", "after_reply"]
 """Where a request is: about to reach the server; carried out, with its reply about to leave; and
@@ -32,25 +32,28 @@ right behind that reply.
 _POINTS = ("before_request", "before_reply", "after_reply")
 
 
-class Request(Protocol):
-    """One request on its way from a client to a server. ``str()`` of it tells whose and what."""
+class ChannelRequest:
+    """One request on its way through a channel."""
 
-    @property
-    def number(self) -> int:
-        """Its place among all requests of the run, from 1; 0 for pings."""
+    __slots__ = ("channel", "head", "number")
 
-    @property
-    def head(self) -> RequestHead: ...
+    def __init__(self, channel: Any, number: int, head: RequestHead) -> None:
+        self.channel = channel
+        """Typed by whoever has a driver's own."""
+        self.number = number
+        """Its place among all requests, from 1; 0 for pings."""
+        self.head = head
 
-
-R = TypeVar("R", bound=Request)
+    def __str__(self) -> str:
+        operation, paths = self.head.operation, " ".join(self.head.paths)
+        return f"request {self.number} of {self.channel.client}: {operation} {paths}".rstrip()
 
 
 @dataclass(frozen=True, slots=True)
-class Match(Generic[R]):
+class Match:
     """Which requests a rule is for. ``client`` tells whether a request is one of its client's."""
 
-    client: Callable[[R], bool] | None
+    client: Callable[[ChannelRequest], bool] | None
     operation: str | None
     path: str | None
     number: int | None
@@ -61,7 +64,7 @@ class Match(Generic[R]):
         if self.path is not None and not isinstance(self.path, str):
             raise TypeError(f"path={self.path!r}; expected a str")
 
-    def __call__(self, request: R) -> bool:
+    def __call__(self, request: ChannelRequest) -> bool:
         head = request.head
         return (
             (self.client is None or self.client(request))
@@ -76,13 +79,13 @@ class Rule:
 
     def __init__(
         self,
-        rules: Rules[Any],
+        rules: Rules,
         name: str,
         point: Point,
-        match: Match[Any],
+        match: Match,
         nth: int,
         times: int | None,
-        action: Callable[[Any], bool],
+        action: Callable[[ChannelRequest], bool],
     ) -> None:
         check_choice("point", point, _POINTS)
         if nth < 1 or (times is not None and times < 1):
@@ -96,7 +99,7 @@ class Rule:
         self.point = point
         self.hits: list[str] = []
 
-    def consider(self, request: Any) -> bool:
+    def consider(self, request: ChannelRequest) -> bool:
         """Whether the connection is to be lost."""
         if not self._match(request):
             return False
@@ -138,16 +141,14 @@ class Rule:
         return f"<{self.name}, {len(self.hits)} hits{', over' if self.over else ''}>"
 
 
-class Rules(Generic[R]):
-    """The rules of one fake."""
+class Rules:
+    """The rules of one driver."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, rules: dict[Rule, None]) -> None:
+        """``rules``: where they are kept."""
         self._world = world
-        self._rules: dict[Rule, None] = {}
+        self._rules = rules
         self.wait_for = world.wait_for
-
-    def __len__(self) -> int:
-        return len(self._rules)
 
     def __contains__(self, rule: Rule) -> bool:
         return rule in self._rules
@@ -156,10 +157,10 @@ class Rules(Generic[R]):
         self,
         name: str,
         point: Point,
-        match: Match[R],
+        match: Match,
         nth: int,
         times: int | None,
-        action: Callable[[R], bool],
+        action: Callable[[ChannelRequest], bool],
     ) -> Rule:
         """``action`` says whether the request's connection is to be lost."""
         rule = Rule(self, name, point, match, nth, times, action)
@@ -167,15 +168,7 @@ class Rules(Generic[R]):
             self._rules[rule] = None
         return rule
 
-    def consider(self, point: Point, request: R) -> bool:
-        """Whether a rule has the request's connection lost."""
-        lost = False
-        for rule in list(self._rules):
-            if rule.point == point and not rule.over and rule.consider(request):
-                lost = True
-        return lost
-
-    def struck(self, rule: Rule, request: R) -> None:
+    def struck(self, rule: Rule, request: ChannelRequest) -> None:
         """A rule hits a request."""
         self._world.note(rule.name, str(request))
         self._world.tell()

@@ -17,7 +17,7 @@ import inspect
 import shlex
 from typing import TYPE_CHECKING, Any
 
-from zkfake._channel.connections import Hold
+from zkfake._channel.outages import Hold
 from zkfake._channel.rules import Rule
 from zkfake._proxy.faults import ProxyFaults
 

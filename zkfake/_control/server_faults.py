@@ -9,14 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from zkfake._channel.outages import (
-    Outage,
-    Outages,
-    World,
-    check_choice,
-    check_server,
-    milliseconds,
-)
+from zkfake._channel.outages import Outage, Outages, World, check_choice, check_server, milliseconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

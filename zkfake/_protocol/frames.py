@@ -10,7 +10,7 @@ from __future__ import annotations
 from struct import Struct
 from typing import NamedTuple
 
-from zkfake._protocol.jute import JuteError, Reader
+from zkfake._protocol.jute import JuteError, Reader, pack_buffer
 from zkfake._protocol.operations import OPERATIONS
 from zkfake._protocol.records import EVENT_XID, PING_XID, EventType, MultiRequest, Op
 
@@ -19,15 +19,32 @@ __all__ = [
     "OPERATION_NAMES",
     "PING_XID",
     "FrameSplitter",
+    "Handshake",
     "RequestHead",
     "event_of",
+    "handshake_of",
+    "read_length_and_xid",
+    "read_reply",
     "read_request",
+    "request_frame",
+    "resuming_frame",
+    "session_asked_for",
+    "session_given",
 ]
 
 _LENGTH = Struct(">i")
 _REQUEST = Struct(">iii")
 _REPLY = Struct(">iiqi")
 _EVENT = Struct(">iiqiiii")
+_CONNECT_REQUEST = Struct(">iiqiq")
+_CONNECT_RESPONSE = Struct(">iiiqi")
+_CONNECT_BODY = Struct(">iqiq")
+_HEADER = Struct(">ii")
+
+read_length_and_xid = Struct(">Ii").unpack_from
+"""The length of a frame, unsigned, and the xid of a reply or an event: of ``(data, start)``, where
+there are 8 bytes at least.
+"""
 
 _LARGEST_LENGTH = 0x10000000
 """Every four-letter word, read as a length, is above it."""
@@ -106,6 +123,57 @@ def read_reply(frame: bytes) -> tuple[int, int, int]:
         return 0, 0, 0
     _, xid, zxid, error = _REPLY.unpack_from(frame)
     return xid, zxid, error
+
+
+class Handshake(NamedTuple):
+    """What a server says when a session is opened or taken up again."""
+
+    session_id: int
+    timeout: int
+    """Milliseconds."""
+    password: bytes
+
+
+def session_asked_for(frame: bytes) -> int:
+    """The session that a connect request names; 0 for a new one, and where it cannot be read."""
+    if len(frame) < _CONNECT_REQUEST.size:
+        return 0
+    session_id: int = _CONNECT_REQUEST.unpack_from(frame)[4]
+    return session_id
+
+
+def handshake_of(frame: bytes) -> Handshake | None:
+    """What the reply to a connect request says. ``None`` where it gives no session."""
+    start = _CONNECT_RESPONSE.size
+    if len(frame) < start:
+        return None  # an error
+    _, _, timeout, session_id, length = _CONNECT_RESPONSE.unpack_from(frame)
+    if not session_id or length < 0 or len(frame) < start + length:
+        return None
+    return Handshake(session_id, timeout, frame[start : start + length])
+
+
+def resuming_frame(handshake: Handshake) -> bytes:
+    """The connect request of somebody who takes a session up. No server is behind what it has
+    seen, which is nothing.
+    """
+    body = _CONNECT_BODY.pack(0, 0, handshake.timeout, handshake.session_id)
+    return _framed(body + pack_buffer(handshake.password) + b"\0")
+
+
+def request_frame(xid: int, op: Op, body: bytes = b"") -> bytes:
+    """A request, whole."""
+    return _framed(_HEADER.pack(xid, op) + body)
+
+
+def _framed(payload: bytes) -> bytes:
+    return _LENGTH.pack(len(payload)) + payload
+
+
+def session_given(frame: bytes) -> int:
+    """The session that the reply to a connect request gives; 0 where it gives none."""
+    handshake = handshake_of(frame)
+    return 0 if handshake is None else handshake.session_id
 
 
 def event_of(frame: bytes) -> tuple[str, str]:

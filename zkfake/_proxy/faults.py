@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from zkfake._channel.connections import ConnectionFaults, Owner, RealTime
+from zkfake._realtime.connection_faults import Owner, RealTime, SocketFaults
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +23,7 @@ class Proxy(Owner, Protocol):
         """Ends a session on the servers."""
 
 
-class ProxyFaults(ConnectionFaults):
+class ProxyFaults(SocketFaults):
     """The faults of one `ZooKeeperProxy`: ``proxy.faults``.
 
     The methods are those of ``FakeZooKeeper.faults`` that concern clients and their connections.

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from zkfake._proxy.faults import ProxyFaults
 from zkfake._proxy.hosts import parse, resolve
 from zkfake._proxy.sessions import close_session
-from zkfake._proxy.upstream import Handshake, Upstream
+from zkfake._proxy.upstream import Upstream
 from zkfake._realtime.listener import PortListener, address, one_each
 from zkfake._realtime.loop import AtWork, Loop
 from zkfake._realtime.tls import Tls
@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from zkfake._channel.wire import Wire
+    from zkfake._protocol.frames import Handshake
     from zkfake._protocol.records import Id
+    from zkfake._realtime.channel import RealTimeChannel
     from zkfake._timers import Timer
 
 __all__ = ["ZooKeeperProxy"]
@@ -236,7 +237,7 @@ class ZooKeeperProxy:
         loop = self._loop
         server_tls = self._server_tls
 
-        def connect(transport: Transport, _ids: tuple[Id, ...]) -> Wire:
+        def connect(transport: Transport, _ids: tuple[Id, ...]) -> RealTimeChannel:
             family, where = self._addresses[number - 1]
             name = self.targets[number - 1].host
             tls = None if server_tls is None else Tls(server_tls, name)
@@ -246,7 +247,7 @@ class ZooKeeperProxy:
             )
             if not upstream.closing:
                 self._upstreams[upstream] = None
-            return self._faults.wire(upstream, number, _LONGEST_FRAME, mark)
+            return self._faults.channel(upstream, number, _LONGEST_FRAME, mark)
 
         try:
             transport = Transport(

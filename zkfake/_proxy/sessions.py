@@ -12,7 +12,7 @@ from contextlib import suppress
 from struct import Struct
 from typing import TYPE_CHECKING
 
-from zkfake._protocol.jute import pack_buffer
+from zkfake._protocol.frames import request_frame, resuming_frame, session_given
 from zkfake._protocol.records import Op
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from zkfake._proxy.upstream import Handshake
+    from zkfake._protocol.frames import Handshake
 
 __all__ = ["close_session"]
 
@@ -28,9 +28,6 @@ _PATIENCE = 5.0
 """Seconds that a server has for each answer."""
 
 _LENGTH = Struct(">i")
-_CONNECT = Struct(">iqiq")
-_HEADER = Struct(">ii")
-_SESSION_ID = slice(8, 16)
 
 
 def close_session(
@@ -64,24 +61,19 @@ def _close(
         plain.connect(address)
         channel = plain if tls is None else tls.wrap_socket(plain, server_hostname=name)
         with channel:
-            # The last zxid seen is 0: no server is behind that.
-            request = _CONNECT.pack(0, 0, handshake.timeout, handshake.session_id)
-            _send(channel, request + pack_buffer(handshake.password) + b"\0")
-            if not int.from_bytes(_receive(channel)[_SESSION_ID], "big", signed=True):
+            channel.sendall(resuming_frame(handshake))
+            if not session_given(_receive(channel)):
                 return False
-            _send(channel, _HEADER.pack(1, Op.CLOSE_SESSION))
+            channel.sendall(request_frame(1, Op.CLOSE_SESSION))
             with suppress(ConnectionError):  # the server may close before it has answered
                 _receive(channel)
     return True
 
 
-def _send(channel: socket.socket, frame: bytes) -> None:
-    channel.sendall(_LENGTH.pack(len(frame)) + frame)
-
-
 def _receive(channel: socket.socket) -> bytes:
-    (length,) = _LENGTH.unpack(_read(channel, _LENGTH.size))
-    return _read(channel, length)
+    """The next frame, with its length in front."""
+    head = _read(channel, _LENGTH.size)
+    return head + _read(channel, *_LENGTH.unpack(head))
 
 
 def _read(channel: socket.socket, size: int) -> bytes:

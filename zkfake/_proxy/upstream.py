@@ -2,8 +2,8 @@
 
 Rules that live here:
 
-- It stands in the place of a fake's `Connection`: what a client's stream brings is sent
-  to the server, and what the server says goes to the client in whole frames.
+- It stands in the place of a fake's `Connection`: what a client's stream brings is sent to the
+  server, and what the server says goes to the client in whole frames.
 - A client that has gone takes its connection to the server with it, after what the client had sent.
 - Nothing here blocks. What waits to be sent is kept in memory, without a bound.
 """
@@ -13,17 +13,18 @@ from __future__ import annotations
 import errno
 import selectors
 import socket
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from zkfake._protocol.frames import FrameSplitter
+from zkfake._protocol.frames import FrameSplitter, handshake_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from zkfake._protocol.frames import Handshake
     from zkfake._realtime.tls import Tls
 
-__all__ = ["Handshake", "Upstream"]
+__all__ = ["Upstream"]
 
 _RECEIVE = 1 << 16
 """Bytes read at a time."""
@@ -32,21 +33,9 @@ _WOULD_BLOCK = (BlockingIOError, InterruptedError)
 _UNDER_WAY = (0, errno.EINPROGRESS, errno.EWOULDBLOCK, getattr(errno, "WSAEWOULDBLOCK", 0))
 """What `connect_ex` says of a connection that comes about."""
 
-_SHORTEST_RESPONSE = 40
-"""Bytes of the handshake's reply up to the end of the password."""
-
-
-class Handshake(NamedTuple):
-    """What a server said when a session was opened or taken up again."""
-
-    session_id: int
-    timeout: int
-    """Milliseconds."""
-    password: bytes
-
 
 class Upstream:
-    """One connection to a server: `zkfake._channel.wire.Served`."""
+    """One connection to a server: `zkfake._realtime.channel.SocketServed`."""
 
     interest = 0
     queued = 0
@@ -150,7 +139,9 @@ class Upstream:
         frames = self._splitter.feed(data)
         if self._first and frames:
             self._first = False
-            self._note_handshake(frames[0])
+            handshake = None if self._splitter.raw else handshake_of(frames[0])
+            if handshake is not None:
+                self._on_handshake(handshake)
         self._frames += frames
 
     def _shake(self, data: bytes) -> bytes | None:
@@ -169,12 +160,6 @@ class Upstream:
             self._over()
             return None
         return clear
-
-    def _note_handshake(self, frame: bytes) -> None:
-        session_id = int.from_bytes(frame[12:20], "big", signed=True)
-        if session_id and not self._splitter.raw and len(frame) >= _SHORTEST_RESPONSE:
-            timeout = int.from_bytes(frame[8:12], "big", signed=True)
-            self._on_handshake(Handshake(session_id, timeout, frame[24:40]))
 
     def _say(self, packets: list[bytes]) -> None:
         if self._tls is None:

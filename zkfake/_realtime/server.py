@@ -231,7 +231,7 @@ class FakeZooKeeper(EnsembleControl):
             return connection
         longest = self._ensemble.settings.jute_max_buffer
         on_output = partial(self._loop.mark, transport)
-        return self._faults.wire(connection, number + 1, longest, on_output)
+        return self._faults.channel(connection, number + 1, longest, on_output)
 
     def failed(self, error: Exception, text: str) -> None:
         """Keeps what went wrong for `stop`."""

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from random import Random
 
     from zkfake._channel.outages import Outage
+    from zkfake._channel.rules import ChannelRequest, Point
     from zkfake._simulation.kinds import Strikes
-    from zkfake._simulation.links import Request
     from zkfake._simulation.profiles import Profile
 
 __all__ = ["Chance"]
@@ -85,16 +85,25 @@ class Chance:
 
     # -- by request
 
-    def drops(self, knob: str, request: Request) -> bool:
-        """Whether the request's connection is lost at this point."""
+    def consider(self, point: Point, request: ChannelRequest, lost: bool) -> bool:
+        """Whether the request's connection is lost at this point; ``lost``: it is already."""
+        if not self.on:
+            return lost
+        if point == "before_request":
+            self._strike(request)
+            return self._loses(point, request) or lost
+        return lost or self._loses(point, request)
+
+    def _loses(self, point: Point, request: ChannelRequest) -> bool:
+        knob = f"drop_{point}"
         if not self._happens(knob, self._early):
             return False
         self._faults.note(knob.replace("_", " "), str(request))
         return True
 
-    def strike(self, request: Request) -> None:
+    def _strike(self, request: ChannelRequest) -> None:
         """Begin what the rates say."""
-        client = request.link.client
+        client = request.channel.client
         for kind, dice in self._clients:
             if self._happens(kind.rate, dice):
                 self._strike_client(kind, dice, client)

@@ -186,7 +186,6 @@ class Simulation(EnsembleControl):
             self.scheduler, self._stream("network"), self.profile, self.history, self._servers
         )
         self.faults = Faults(self.scheduler, self.network, self.profile, self._stream)
-        self.network.gate = self.faults
         self._clients = Clients(self)
         self._servers.begin(self.profile)
         self._watchdog = (
@@ -378,7 +377,7 @@ class Simulation(EnsembleControl):
     def _is_settled(self) -> bool:
         return (
             self._servers.quiet
-            and all(link.quiet for link in self.network.links)
+            and all(channel.quiet for channel in self.network.channels)
             and self._clients.at_rest
             and self.scheduler.is_quiet
         )

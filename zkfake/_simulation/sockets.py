@@ -1,4 +1,4 @@
-"""Sockets as kazoo sees them: the client's end of a link, socket pairs, and `select` over both.
+"""Sockets as kazoo sees them: the client's end of a channel, socket pairs, and `select` over both.
 
 Rules that live here: a read waits for bytes, the end or the time-out; a write waits while too many
 bytes are on their way; an end that was closed cannot be used or selected any more.
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from zkfake._simulation.scheduler import Scheduler
     from zkfake._simulation.tasks import Task
 
-__all__ = ["LinkSocket", "select", "socket_pair"]
+__all__ = ["ChannelSocket", "select", "socket_pair"]
 
 _WINDOW = 1 << 20
 """How many bytes a client may have on the way before its socket is no longer writable."""
@@ -122,7 +122,7 @@ class _ByteSink(Protocol):
 
 
 class Carrier(Protocol):
-    """A link, as its socket sees it."""
+    """A channel, as its socket sees it."""
 
     number: int
     server: int
@@ -136,42 +136,42 @@ class Carrier(Protocol):
     def client_closes(self) -> None: ...
 
 
-class LinkSocket(_Socket):
-    """The client's end of a link."""
+class ChannelSocket(_Socket):
+    """The client's end of a channel."""
 
-    def __init__(self, scheduler: Scheduler, link: Carrier) -> None:
+    def __init__(self, scheduler: Scheduler, channel: Carrier) -> None:
         super().__init__(scheduler)
-        self.link = link
+        self.channel = channel
 
     def __str__(self) -> str:
-        return f"data on connection {self.link.number} to server {self.link.server}"
+        return f"data on connection {self.channel.number} to server {self.channel.server}"
 
     @property
     def writable(self) -> bool:
-        return self.link.upstream.size < _WINDOW and not self.closed
+        return self.channel.upstream.size < _WINDOW and not self.closed
 
     def send(self, data: bytes | bytearray | memoryview, _flags: int = 0) -> int:
         if self.closed:
             raise OSError(errno.EBADF, "Bad file descriptor")
         if self._ended:
             raise BrokenPipeError(errno.EPIPE, "Broken pipe")
-        link = self.link
-        if link.upstream.size >= _WINDOW:
+        channel = self.channel
+        if channel.upstream.size >= _WINDOW:
             raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
         sent = bytes(data)
-        link.send(sent)
+        channel.send(sent)
         return len(sent)
 
     def close(self) -> None:
         if not self.closed:
             super().close()
-            self.link.client_closes()
+            self.channel.client_closes()
 
     def getpeername(self) -> tuple[str, int]:
-        return self.link.peer_address
+        return self.channel.peer_address
 
     def getsockname(self) -> tuple[str, int]:
-        return self.link.ip, 40_000 + self.link.number
+        return self.channel.ip, 40_000 + self.channel.number
 
 
 class _PipeEnd(_Socket):

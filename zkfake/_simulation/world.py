@@ -29,7 +29,7 @@ class World:
 
     def __init__(self, scheduler: Scheduler, network: Network) -> None:
         self._scheduler = scheduler
-        self._network = network
+        self._network = self.conditions = network
         self._servers = network.servers
         self._waiting: dict[Task, None] = {}
         self.call = self._servers.call
@@ -71,6 +71,9 @@ class World:
             finally:
                 self._waiting.pop(task, None)
         return True
+
+    def act(self, action: Callable[[], object]) -> None:
+        action()
 
     def tell(self) -> None:
         for task in self._waiting:

@@ -1,0 +1,198 @@
+"""The faults of clients' connections on real sockets, in real time: of a fake, or of a proxy.
+
+Rules that live here:
+
+- An action may be called from any thread; it is in force when it returns. What waits for a request
+  happens on the thread that serves the sockets.
+- A client is named by its session id, or by its `KazooClient` (anything with kazoo's
+  ``client_id``), which goes from session to session.
+- Requests are known from the moment at which faults are first used; their numbers count from there,
+  or from the start of the server, whichever is later.
+- What cannot be done to a real process from the outside is not here: `Faults` of the simulation can
+  pause a client and hold its callbacks.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol
+from weakref import WeakKeyDictionary
+
+from zkfake._channel.channel import session_text
+from zkfake._channel.conditions import Conditions
+from zkfake._channel.connections import ConnectionFaults
+from zkfake._realtime.channel import RealTimeChannel
+from zkfake._timers import Timers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+    from zkfake._channel.channel import Listener
+    from zkfake._realtime.channel import SocketServed
+
+__all__ = ["RealTime", "SocketFaults"]
+
+logger = logging.getLogger("zkfake")
+
+_FOR_EVER = 10**9
+"""Seconds: 30 years."""
+
+
+class Owner(Protocol):
+    """The fake or the proxy, as the faults of its connections see it."""
+
+    def check_running(self) -> None:
+        """Raises `RuntimeError` unless it runs."""
+
+    def at_work(self) -> AbstractContextManager[None]: ...
+    def failed(self, error: Exception, text: str) -> None:
+        """Keeps what went wrong for ``stop()``."""
+
+
+class RealTime:
+    """Real time and one thread that serves: `zkfake._channel.outages.World`."""
+
+    def __init__(self, owner: Owner, now: int) -> None:
+        """``now``: milliseconds since the epoch."""
+        self._owner = owner
+        self._news = threading.Condition()
+        self._actor = 0
+        self.broken = False
+        """Whether nothing that somebody waits for will happen any more."""
+        self.now = now
+        self.at_work = owner.at_work
+        self.timers = Timers()
+        self.conditions: Conditions[RealTimeChannel] = Conditions(self, 1000, random.randint)
+
+    @contextmanager
+    def acting(self) -> Iterator[None]:
+        with self.at_work():
+            self._owner.check_running()
+            yield
+
+    def advance(self, now: int) -> None:
+        """Time has passed: what ends by itself ends."""
+        self.now = now
+        self.timers.run_due(now)
+
+    def later(self, seconds: float, action: Callable[[], None]) -> Callable[[], None]:
+        # `now` is rounded down: one more, so that no time is cut short.
+        after = round(min(seconds, _FOR_EVER) * 1000) + 1
+        return self.timers.at(self.now + after, action).cancel
+
+    def note(self, name: str, text: str) -> None:
+        logger.debug("fault: %s: %s", name, text)
+
+    def wait_for(self, condition: Callable[[], bool], timeout: float | None) -> bool:
+        if threading.get_ident() == self._actor:
+            raise RuntimeError("an action of a rule cannot wait: nothing happens meanwhile")
+        with self._news:
+            met = self._news.wait_for(lambda: condition() or self.broken, timeout)
+        if not self.broken:
+            with self.at_work():
+                pass  # what it was waited for is carried out by now
+        return met
+
+    def tell(self) -> None:
+        with self._news:
+            self._news.notify_all()
+
+    def act(self, action: Callable[[], object]) -> None:
+        """What a rule calls; an error in it is kept for `FakeZooKeeper.stop`."""
+        before, self._actor = self._actor, threading.get_ident()
+        try:
+            action()
+        except Exception as error:
+            self._owner.failed(error, "an action of server.faults.upon() failed")
+        finally:
+            self._actor = before
+
+
+class _Client:
+    """A client that is named by its `KazooClient`."""
+
+    def __init__(self, client: Any, known: WeakKeyDictionary[Any, int]) -> None:
+        self._client = client
+        self._known = known
+        if not hasattr(client, "client_id"):
+            raise TypeError(f"{client!r} is not a client: expected a session id or a KazooClient")
+        if not self.session_id:
+            raise ValueError(
+                f"{client!r} has no session at present; it can be named by its session id"
+            )
+
+    @property
+    def session_id(self) -> int:
+        """Its present session, or while it has none, the last one that was seen."""
+        present = self._client.client_id
+        if present is not None and present[0]:
+            self._known[self._client] = present[0]
+        return self._known.get(self._client, 0)
+
+    def __str__(self) -> str:
+        return session_text(self.session_id)
+
+    def owns(self, channel: RealTimeChannel) -> bool:
+        return channel.session_id != 0 and channel.session_id == self.session_id
+
+
+class SocketFaults(ConnectionFaults):
+    """The faults of clients' connections on sockets.
+
+    Every action raises `RuntimeError` unless the server runs, `ValueError` or `TypeError` for an
+    argument that is not valid.
+    """
+
+    _world: RealTime
+
+    def __init__(self, world: RealTime) -> None:
+        super().__init__(world)
+        self.timers = world.timers
+        self._known: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
+
+    def _client(self, client: Any) -> _Client:
+        return _Client(client, self._known)
+
+    # -- called by the server
+
+    def advance(self, now: int) -> None:
+        """Time has passed: what is due arrives, and what ends by itself ends."""
+        self._world.advance(now)
+
+    def channel(
+        self,
+        connection: SocketServed,
+        server: int,
+        longest: int,
+        on_output: Callable[[], None],
+        listener: Listener | None = None,
+    ) -> RealTimeChannel:
+        """What a socket of server ``server`` is to have in the place of its connection.
+        ``longest``: frame that the server takes, bytes. ``on_output`` is called when there is
+        something to send or the socket is to be closed.
+        """
+        conditions, timers = self._conditions, self.timers
+        channel = RealTimeChannel(
+            conditions, timers, connection, server, longest, on_output, listener
+        )
+        conditions.add(channel)
+        return channel
+
+    def stopped(self) -> None:
+        """The server has stopped: nothing is left of any fault."""
+        conditions = self._conditions
+        for channel in conditions.channels:
+            channel.clear()
+        conditions.channels.clear()
+        self.heal()
+        conditions.requests = 0
+        self._world.broken = False
+
+    def broken(self) -> None:
+        """The server has failed: whoever waits goes on."""
+        self._world.broken = True
+        self._world.tell()
