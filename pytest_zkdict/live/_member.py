@@ -15,6 +15,7 @@ import contextlib
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -131,7 +132,7 @@ class LiveMember:
 
     @property
     def pid(self) -> int:
-        """Its process, for a test that sends signals. Raises `RuntimeError` unless it runs."""
+        """Its process. Raises `RuntimeError` unless it runs."""
         if not self.running:
             raise RuntimeError("the server does not run")
         return int((self._directory / "pid").read_text("utf-8"))
@@ -191,6 +192,21 @@ class LiveMember:
             _end(self._supervisor, b"kill" if kill else b"stop")
             self._supervisor = None
             self._arm(None)
+
+    def pause(self) -> None:
+        """Stop its process where it stands (SIGSTOP): its connections stay open. Its threads stop
+        one after the other, so a request that is on its way may still be carried out.
+
+        Raises `RuntimeError` unless it runs, and on a system without SIGSTOP.
+        """
+        if not hasattr(signal, "SIGSTOP"):
+            raise RuntimeError("pausing a server needs SIGSTOP, which this system does not have")
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let its process go on after `pause`. Does nothing when it does not run."""
+        if self.running:
+            os.kill(self.pid, signal.SIGCONT)
 
     def wait(self) -> bool:
         """Wait until it serves: True. False: it has ended, as a port belongs to somebody else.

@@ -11,8 +11,6 @@ The rules that live here:
 
 from __future__ import annotations
 
-import os
-import signal
 from typing import TYPE_CHECKING
 
 from zkfake import Hold, Outage
@@ -107,14 +105,12 @@ class LiveFaults(ExternalFaults):
         them, and elect a new leader. Raises `RuntimeError` on a system without ``SIGSTOP``, and
         where the server does not run.
         """
-        if not hasattr(signal, "SIGSTOP"):
-            raise RuntimeError("pause_server() needs SIGSTOP, which this system does not have")
         number = self._number(server)
         with self._world.acting():
             stop = Stop(lambda channel: bool(channel.server == number), ("to_server",))
 
             def begin() -> None:
-                self._signal(number, signal.SIGSTOP)
+                self._at(number).pause()
                 self._paused.append(number)
                 # Held by the proxy as well: so it is told, and no request passes while the signal
                 # is on its way to the process's threads.
@@ -122,8 +118,8 @@ class LiveFaults(ExternalFaults):
 
             def end() -> None:
                 self._paused.remove(number)
-                if number not in self._paused and self._at(number).running:
-                    self._signal(number, signal.SIGCONT)
+                if number not in self._paused:
+                    self._at(number).resume()
                 self._release(hold)
 
             hold = Hold(self._world, "pause server", str(number), end)
@@ -142,9 +138,6 @@ class LiveFaults(ExternalFaults):
 
         with self._world.acting():
             return self._begin(Outage(self._world, name, text, end), begin, duration)
-
-    def _signal(self, number: int, what: signal.Signals) -> None:
-        os.kill(self._at(number).pid, what)
 
     def _at(self, number: int) -> LiveMember:
         return self._members[number - 1]

@@ -7,8 +7,6 @@ the dict calls `sync()`, and what `resolve()` and `fetch(sync=True)` go by, has 
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -137,14 +135,14 @@ def test_sync_sees_what_the_new_leader_of_live_servers_committed(live: LiveZooKe
         before = _leader([*live.members])
         items = exits.enter_context(ZooKeeperDict[Any](start(before), "/dict"))
         items["x"] = OLD
-        os.kill(before.pid, signal.SIGSTOP)
-        exits.callback(os.kill, before.pid, signal.SIGCONT)
+        before.pause()
+        exits.callback(before.resume)
         after = _leader([member for member in live.members if member is not before])
         start(after).set("/dict/x", b'"new"')
         synced = threading.Thread(target=items.sync)
         synced.start()  # its request waits in the socket of the server that stands still
         assert items["x"] == OLD
-        os.kill(before.pid, signal.SIGCONT)
+        before.resume()
         synced.join(60)
         assert not synced.is_alive()
         assert items["x"] == NEW

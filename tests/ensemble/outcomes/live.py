@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import socket
 import time
 from contextlib import contextmanager
@@ -60,15 +58,15 @@ class LiveWorld(World):
             self._clients.append(Client(self._line(server)))
 
     def _signal(self, server: int, *, stop: bool) -> None:
-        pid = self._servers.members[server - 1].pid
-        os.kill(pid, signal.SIGSTOP if stop else signal.SIGCONT)
+        member = self._servers.members[server - 1]
         if stop:
-            self.wait(lambda: _stands_still(pid))
+            member.pause()
+            self.wait(lambda: _stands_still(member.pid))
+        else:
+            member.resume()
 
     def _kill(self, server: int) -> None:
-        member = self._servers.members[server - 1]
-        os.kill(member.pid, signal.SIGKILL)
-        member.stop(kill=True)
+        self._servers.members[server - 1].stop(kill=True)
 
     def _restart(self, server: int) -> None:
         self._servers.members[server - 1].start(wait=False)
