@@ -37,7 +37,7 @@ class Recording:
         ensemble.tell = self._tell
 
     def _tell(self, server: int, name: Name, text: str) -> None:
-        epoch = self._ensemble.members[server - 1].store.accepted_epoch
+        epoch = self._ensemble.replicas[server - 1].store.accepted_epoch
         self.history.append(ServerEvent(self.clock(), server, epoch, name, text))
 
     def open(self, client: str, server: int) -> Line:
