@@ -193,12 +193,22 @@ def test_dicts_tell_the_truth_in_a_hostile_world(servers: int, seed: int) -> Non
 def released(seed: int, servers: int) -> list[Party]:
     """The same, and what was released is gone in the end."""
     parties = hostile(seed, servers, releases=True)
-    log = parties[0].sim._world.ensemble.log
-    left = {raw for raw, *_ in contents(parties[0].sim, log.last_zxid).values()}
+    sim = parties[0].sim
+    left = {raw for raw, *_ in contents(sim, list(sim.log)[-1].zxid).values()}
     for party in parties:
         for write in party.writes:
-            assert write.name != "lease" or not left & {*write.values.values()}, write
+            # One that raised WriteUncertain is nobody's to release: its key goes with the session.
+            if write.name == "lease" and write.outcome == "returned":
+                assert not left & {*write.values.values()}, write
     return parties
+
+
+@pytest.mark.parametrize(
+    ("seed", "servers"), [(3580300109, 3), (4226848722, 3), (2826678563, 1), (701694201, 3)]
+)
+def test_a_release_goes_on_beside_other_writes(seed: int, servers: int) -> None:
+    """Found by `make hunt`: what it deletes is not theirs; and a lease() may be uncertain, too."""
+    released(seed, servers)
 
 
 @pytest.mark.parametrize("servers", [1, 3])
