@@ -25,7 +25,7 @@ from ..programs import program
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from zkfake._ensemble.role import Member
+    from zkfake._ensemble.role import EnsembleReplica
 
 PROGRAMS = 6
 STEPS = 100
@@ -51,9 +51,11 @@ class OneOfFour(FakeServer):
 def _epoch_zero(monkeypatch: pytest.MonkeyPatch) -> None:
     lead = Leading.__init__
 
-    def lead_epoch_zero(self: Leading, ensemble: Ensemble, member: Member, epoch: int) -> None:
-        lead(self, ensemble, member, 0)
-        for each in ensemble.members:
+    def lead_epoch_zero(
+        self: Leading, ensemble: Ensemble, replica: EnsembleReplica, epoch: int
+    ) -> None:
+        lead(self, ensemble, replica, 0)
+        for each in ensemble.replicas:
             each.store.accepted_epoch = 0
 
     monkeypatch.setattr(Leading, "__init__", lead_epoch_zero)
