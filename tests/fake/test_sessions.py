@@ -209,6 +209,16 @@ def test_a_request_that_arrives_for_a_session_that_is_gone_is_dropped(world: Wor
     assert client.closed
 
 
+def test_a_session_that_goes_on_leaves_no_bucket_behind() -> None:
+    tracker = SessionTracker(2000)
+    session = tracker.open(1, 10_000, 1, 0)
+    for now in range(0, 1_000_000, 1000):
+        tracker.touch(session, now)
+    assert [*tracker._buckets] == [session.expires] == [tracker.next_expiry()]
+    tracker.start_closing(session)
+    assert [*tracker._buckets] == []
+
+
 def test_expiry_order_of_many(world: World) -> None:
     timeouts = random.Random(1).sample(range(4000, 40_000), 50)
     clients = [world.client(timeout=timeout) for timeout in timeouts]

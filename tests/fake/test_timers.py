@@ -23,6 +23,7 @@ def test_timers_run_in_order_unless_cancelled(wanted: list[tuple[int, bool]], no
             timer.cancel()
     live = [(when, number) for number, (when, cancelled) in enumerate(wanted) if not cancelled]
     assert timers.next() == min((when for when, _ in live), default=None)
+    assert len(timers) == len(live), "nothing stays of a timer that is cancelled"
     timers.run_due(now)
     assert ran == sorted(item for item in live if item[0] <= now)
     assert timers.next() == min((when for when, _ in live if when > now), default=None)

@@ -8,7 +8,8 @@ restarted one, knows it.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from heapq import heappop, heappush
+
+from sortedcontainers import SortedDict
 
 from zkfake._protocol.records import PASSWORD_LENGTH
 
@@ -53,14 +54,13 @@ class Session:
 
 class SessionTracker:
     """The sessions of an ensemble; all of its methods are O(1) but for a logarithm of the number of
-    buckets.
+    buckets. A bucket that is empty is gone.
     """
 
     def __init__(self, tick_time: int) -> None:
         self._tick = tick_time
         self._sessions: dict[int, Session] = {}
-        self._buckets: dict[int, dict[int, Session]] = {}
-        self._order: list[int] = []
+        self._buckets: SortedDict[int, dict[int, Session]] = SortedDict()
 
     def __iter__(self) -> Iterator[Session]:
         return iter(self._sessions.values())
@@ -95,7 +95,6 @@ class SessionTracker:
         bucket = self._buckets.get(expires)
         if bucket is None:
             bucket = self._buckets[expires] = {}
-            heappush(self._order, expires)
         bucket[session.id] = session
 
     def start_closing(self, session: Session) -> None:
@@ -110,25 +109,22 @@ class SessionTracker:
 
     def next_expiry(self) -> int | None:
         """When the next bucket is due; ``None`` where there is no session."""
-        while self._order and not self._buckets.get(self._order[0]):
-            self._buckets.pop(heappop(self._order), None)
-        return self._order[0] if self._order else None
+        return next(iter(self._buckets), None)
 
     def expired(self, now: int) -> list[Session]:
         """The sessions whose bucket is due, bucket by bucket. They stay until closed."""
         due: list[Session] = []
         while (bucket := self.next_expiry()) is not None and bucket <= now:
-            heappop(self._order)
             due += self._buckets.pop(bucket).values()
         return due
 
     def buckets(self) -> dict[int, list[int]]:
         """The ids of the sessions that expire together, by when."""
-        return {
-            when: list(self._buckets[when]) for when in sorted(self._buckets) if self._buckets[when]
-        }
+        return {when: list(bucket) for when, bucket in self._buckets.items()}
 
     def _leave_bucket(self, session: Session) -> None:
         bucket = self._buckets.get(session.expires)
         if bucket is not None:
             bucket.pop(session.id, None)
+            if not bucket:
+                del self._buckets[session.expires]
