@@ -6,6 +6,7 @@ import os
 import re
 import socket
 import ssl
+import struct
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -131,6 +132,22 @@ def ends(hosts: str) -> bool:
     channel = SocketChannel((host, int(port)), patience=PATIENCE)
     channel.send(wire.frame(wire.connect()))
     return channel.read_frame() == ([], True)
+
+
+def test_a_server_that_resets_its_connections() -> None:
+    """The client's connection ends, and the proxy goes on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        with ZooKeeperProxy(f"127.0.0.1:{port}") as proxy:
+            host, _, own = proxy.hosts.rpartition(":")
+            for _ in range(2):
+                channel = SocketChannel((host, int(own)), patience=PATIENCE)
+                channel.send(wire.frame(wire.connect()))
+                server, _ = listener.accept()
+                server.recv(1)  # it is connected, and has more to read
+                server.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                server.close()
+                assert channel.read_frame() == ([], True)
 
 
 def test_a_server_that_is_not_there_yet(connect: Callable[..., KazooClient]) -> None:

@@ -16,12 +16,17 @@ import shutil
 import subprocess
 import sys
 import time
+from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .equivalent import reason
 from .nearest import nearest
-from .sites import PACKAGES, Mutant, sample
+from .sites import PACKAGES, Mutant, drawn
 from .trial import LATE, trial
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 ROOT = Path(__file__).parents[2]
 FEW = 5
@@ -43,14 +48,16 @@ def main() -> int:
     copy = options.work.resolve() / "copy"
     _make_copy(copy)
     if options.only:
-        mutants = [Mutant.parse(text) for text in options.only]
+        source: Iterable[Mutant] = map(Mutant.parse, options.only)
     else:
-        mutants = sample(copy, options.sample, options.seed)
+        source = islice(drawn(copy, options.seed), options.sample)
     without = trial(copy, ["tests/fake/test_tree.py"], "fake", *times)
     assert not without, f"without a mutant, too: {without}"
     known = options.work / f"{_digest(copy)}.jsonl"
     tried = {} if options.only else _read(known)
-    for number, mutant in enumerate(mutants, 1):
+    mutants = []
+    for number, mutant in enumerate(source, 1):
+        mutants.append(mutant)
         name = str(mutant)
         if name in tried:
             continue

@@ -54,6 +54,7 @@ class Mutant:
         path, line, column = place.rsplit(":", 2)
         return cls(path, int(line), int(column), operator, int(occurrence))
 
+    @cache  # noqa: B019 - there are few
     def code(self, root: Path) -> str | None:
         """The file's text with the change; None where it does not compile."""
         operator = get_operator(f"core/{self.operator}")()
@@ -67,22 +68,18 @@ class Mutant:
         return code
 
 
-def sample(root: Path, number: int, seed: int) -> list[Mutant]:
-    """So many mutants, in the order in which they were drawn."""
+def drawn(root: Path, seed: int) -> Iterator[Mutant]:
+    """Mutants of all places, in the order in which they are drawn."""
     places: dict[tuple[str, int, int], list[Mutant]] = {}
     for package in PACKAGES:
         for path in sorted((root / package).rglob("*.py")):
             for mutant in _of_file(root, path.relative_to(root)):
                 places.setdefault((mutant.path, mutant.line, mutant.column), []).append(mutant)
     dice = random.Random(seed)
-    drawn = []
     for place in dice.sample(sorted(places), len(places)):
         mutant = dice.choice(places[place])
         if mutant.code(root) is not None:
-            drawn.append(mutant)
-        if len(drawn) == number:
-            break
-    return drawn
+            yield mutant
 
 
 def _of_file(root: Path, path: Path) -> Iterator[Mutant]:
