@@ -35,6 +35,18 @@ def filled(zk_client: KazooClient) -> Iterator[Callable[[int], KazooClient]]:
         multi.commit()
 
 
+def test_a_fetch_is_one_round_trip(
+    proxy: Any, client_behind: Callable[..., KazooClient], open_dict: Open
+) -> None:
+    items = open_dict(client_behind(proxy), encoding=BYTES)
+    items["a"] = b""
+    items.sync()
+    for arguments, requests in (({}, {"getData": 1}), ({"sync": True}, {"multi": 1, "getData": 1})):
+        proxy.reset()
+        assert items.fetch("a", **arguments).value == b""
+        assert dict(proxy.counts) == requests
+
+
 @pytest.mark.parametrize("size", SIZES)
 def test_requests(
     size: int,

@@ -202,6 +202,11 @@ def test_refused_authentication_ends_the_connection(
     assert client.closed
 
 
+def test_authentication_that_is_accepted(world: World) -> None:
+    reply = world.client().call("auth", wire.auth("digest", b"user:password"), xid=-4)
+    assert (reply.xid, reply.zxid, reply.error, reply.body) == (-4, 0, OK, b"")
+
+
 def test_unreadable_authentication_ends_the_connection_without_a_word(world: World) -> None:
     client = world.client()
     assert client.ask("auth", b"\0") == []

@@ -117,9 +117,11 @@ def test_a_server_that_stops_ends_every_fault() -> None:
     assert faulty.server.faults is faults
     client.retry(client.create, "/a")
     assert all(member.running for member in faulty.server.members)
-    with faults.drop_before_reply(operation="delete") as rule, pytest.raises(ConnectionLoss):
-        client.delete("/a")
-    assert rule.hits
+    with faults.drop_before_reply(operation="delete") as rule, ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(rule.wait, PATIENCE)
+        with pytest.raises(ConnectionLoss):
+            client.delete("/a")
+        assert waiting.result(PATIENCE)
     faulty.close()
 
 

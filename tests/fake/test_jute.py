@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from zkfake._protocol.jute import (
@@ -100,7 +100,8 @@ def test_a_count_without_elements_is_an_error_at_once() -> None:
         Reader(pack_int(2**31 - 1)).read_vector(Reader(b"").read_int)
 
 
-@given(st.binary())
+@given(st.binary() | st.lists(st.sampled_from(b"a\x80\x9f\xa0\xbf\xc0\xed\xef")).map(bytes))
+@example(b"\xed\xbf\xbf")
 def test_any_bytes_are_some_string(data: bytes) -> None:
     text = Reader(pack_buffer(data)).read_string()
     assert text is not None

@@ -20,8 +20,10 @@ def silent_places(tree: ast.AST) -> Iterator[Span]:
                 yield _span(found)
             case ast.FunctionDef(returns=ast.expr() as found):
                 yield _span(found)
-            case ast.If(test=ast.Name("TYPE_CHECKING"), body=[first, *_] as body):
-                yield (first.lineno, 0), _span(body[-1])[1]
+            case ast.If(test=ast.Name("TYPE_CHECKING"), body=body):
+                yield (node.lineno, 0), _span(body[-1])[1]
+            case ast.keyword("slots"):  # of a dataclass: what it takes of memory
+                yield _span(node)
             case ast.ClassDef(bases=bases) if any("Protocol" in ast.dump(base) for base in bases):
                 yield _span(node)
             case ast.Assign(targets=[ast.Name(name)]) if _is_a_type(name, node.value):

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import zkdict + 1
 class Reads(Protocol):
     def read(self, n: int = 1) -> int: ...
+@dataclass(slots=True, order=True)
 class Real:
     size: int | None = 5
     @overload
@@ -25,8 +26,27 @@ class Real:
             return n + 1
         return None
 """.replace("import zkdict + 1", "zkdict + 1")
-RUNS = ["2 * 3", "= 5", "@property", "None, *", "-1", "not key", "n + 1", "return None"]
-SILENT = ['"a" + "b"', "int] | None", "zkdict + 1", "n: int = 1", "int | None = 5", "@overload"]
+RUNS = [
+    "order=True",
+    "2 * 3",
+    "= 5",
+    "@property",
+    "None, *",
+    "-1",
+    "not key",
+    "n + 1",
+    "return None",
+]
+SILENT = [
+    "if TYPE_CHECKING:",
+    "slots=True",
+    '"a" + "b"',
+    "int] | None",
+    "zkdict + 1",
+    "n: int = 1",
+    "int | None = 5",
+    "@overload",
+]
 SILENT += ["int = 3", "int | None: ...", "str | None = None", "int | None:\n"]
 
 

@@ -110,6 +110,13 @@ def test_a_client_in_real_time_is_told_of(pytester: pytest.Pytester) -> None:
     )
 
 
+def test_who_has_no_client_in_real_time_is_not_told_of_one(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_fails(zk_simulation): assert False")
+    result = pytester.runpytest_inprocess()
+    result.assert_outcomes(failed=1)
+    assert "in real time" not in result.stdout.str()
+
+
 def test_what_fails_only_at_the_end_tells_the_seed_too(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """

@@ -255,11 +255,21 @@ def test_a_program_that_waits_with_a_timeout_is_not_stalled() -> None:
         assert sim.now == pytest.approx(5000, abs=1)
 
 
+def test_the_limits_of_a_program_that_names_none() -> None:
+    """Three hours with heartbeats alone, and two days."""
+    with pytest.raises(SimulationDeadlock, match="stall_limit"), Simulation() as sim:
+        sim.client().handler.event_object().wait()
+    assert 3 * 3_600 - 10 < sim.now <= 3 * 3_600
+    with pytest.raises(SimulationLimit, match="max_time"), Simulation() as sim:
+        while True:
+            sim.sleep(60)
+    assert sim.now == 2 * 86_400
+
+
 def test_the_step_limit() -> None:
-    with (
-        pytest.raises(SimulationLimit, match=r"more than 1000 steps .*main"),
-        Simulation(max_steps=1000) as sim,
-    ):
+    told = r"more than 1000 steps \(max_steps\) at virtual second 2\.5\d+, the last one by main"
+    with pytest.raises(SimulationLimit, match=told), Simulation(max_steps=1000) as sim:
+        sim.sleep(2.5)
         while True:
             sim.sleep(0)
 

@@ -36,7 +36,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from random import Random
 
-__all__ = ["Scheduler"]
+__all__ = ["MAX_STEPS", "MAX_TIME", "STALL_LIMIT", "Scheduler"]
+
+MAX_STEPS = 10_000_000
+MAX_TIME = 2 * 86_400.0
+"""Virtual seconds."""
+STALL_LIMIT = 3 * 3_600.0
+"""Virtual seconds."""
 
 _COMPACT_AT = 1024
 _COLLECT_EVERY = 50
@@ -56,9 +62,9 @@ class Scheduler:
         *,
         reorder: float = 0.0,
         preemption: float = 0.0,
-        max_steps: int = 10_000_000,
-        max_time: float = 2 * 86_400.0,
-        stall_limit: float = 3 * 3_600.0,
+        max_steps: int = MAX_STEPS,
+        max_time: float = MAX_TIME,
+        stall_limit: float = STALL_LIMIT,
         trace: list[tuple[int, str]] | None = None,
     ) -> None:
         """``trace``: every step is added to it, the time and the task's name."""

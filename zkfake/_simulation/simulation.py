@@ -35,7 +35,7 @@ from zkfake._simulation.errors import (
 from zkfake._simulation.faults import Faults
 from zkfake._simulation.network import Network
 from zkfake._simulation.profiles import Profile, profile_of
-from zkfake._simulation.scheduler import Scheduler
+from zkfake._simulation.scheduler import MAX_STEPS, MAX_TIME, STALL_LIMIT, Scheduler
 from zkfake._simulation.servers import Servers
 from zkfake._simulation.tasks import MICROSECONDS, Task
 from zkfake._simulation.watchdog import TaskInterrupted, Watchdog
@@ -86,9 +86,9 @@ class Simulation(EnsembleControl):
         settings: Mapping[str, object] | None = None,
         patch: Iterable[str] = (),
         check_determinism: bool = False,
-        max_steps: int = 10_000_000,
-        max_time: float = 2 * 86_400.0,
-        stall_limit: float = 3 * 3_600.0,
+        max_steps: int = MAX_STEPS,
+        max_time: float = MAX_TIME,
+        stall_limit: float = STALL_LIMIT,
         watchdog: float | None = 30.0,
         **knobs: Any,
     ) -> None:
@@ -277,9 +277,9 @@ class Simulation(EnsembleControl):
             "version": DEFAULT,
             "settings": None,
             "patch": (),
-            "max_steps": 10_000_000,
-            "max_time": 2 * 86_400.0,
-            "stall_limit": 3 * 3_600.0,
+            "max_steps": MAX_STEPS,
+            "max_time": MAX_TIME,
+            "stall_limit": STALL_LIMIT,
             "watchdog": 30.0,
         }
         given = ", ".join(
