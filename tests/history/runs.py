@@ -34,12 +34,12 @@ def hostile(seed: int, servers: int = 1, **knobs: object) -> Simulation:
 def _work(sim: Simulation, client: KazooClient, number: int) -> None:
     for turn in range(8):
         try:
-            _step(client, f"{number}.{turn}".encode(), (turn + number) % 4)
+            step(client, f"{number}.{turn}".encode(), (turn + number) % 4)
         except KazooException:  # noqa: PERF203
             sim.sleep(1)
 
 
-def _step(client: KazooClient, value: bytes, kind: int) -> None:
+def step(client: KazooClient, value: bytes, kind: int) -> None:
     client.ensure_path("/queue")
     for path in PATHS:
         client.ensure_path(path)

@@ -18,6 +18,7 @@ from zkfake._proxy.sessions import close_session
 from zkfake._proxy.upstream import Upstream
 from zkfake._realtime.listener import PortListener, address, one_each
 from zkfake._realtime.loop import AtWork, Loop
+from zkfake._realtime.recording import Recording
 from zkfake._realtime.tls import Tls
 from zkfake._realtime.transport import Transport
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from zkfake._history.recorder import History
     from zkfake._protocol.frames import Handshake
     from zkfake._protocol.records import Id
     from zkfake._realtime.channel import RealTimeChannel
@@ -70,12 +72,14 @@ class ZooKeeperProxy:
         port: int | Sequence[int] = 0,
         tls: ssl.SSLContext | None = None,
         server_tls: ssl.SSLContext | None = None,
+        history: bool = False,
     ) -> None:
         """``hosts``: the servers, as a client's connect string names them, chroot included.
         ``host``: the address to listen on. ``port``: the one in front of the first server, 0 for
         any free one; the others take free ones. A sequence has one for each server. ``tls``: a
         server-side context, with which clients are served over TLS; ``server_tls``: a client-side
-        one for the connections to the servers. Each may be given without the other.
+        one for the connections to the servers. Each may be given without the other. ``history``:
+        whether all that passes is recorded.
 
         Raises `ValueError` for a connect string that is not valid.
         """
@@ -86,6 +90,9 @@ class ZooKeeperProxy:
         self._server_tls = server_tls
         self._loop = Loop("ZooKeeperProxy", self)
         self._faults = self.faults_class(self, self._loop.now)
+        self._recording = Recording() if history else None
+        if self._recording is not None:
+            self._faults.record(self._recording)
         self._listeners: list[PortListener] = []
         self._addresses: list[tuple[socket.AddressFamily, Any]] = []
         self._upstreams: dict[Upstream, None] = {}
@@ -165,6 +172,13 @@ class ZooKeeperProxy:
         self.check_running()
         listed = (address(self._host, listener.port) for listener in self._listeners)
         return ",".join(listed) + self._chroot
+
+    @property
+    def history(self) -> History | None:
+        """All that passed since the proxy was made: `zkfake.history.History`, without the log of
+        what was committed. ``None`` unless it was made with ``history=True``.
+        """
+        return None if self._recording is None else self._recording.history
 
     @property
     def faults(self) -> ProxyFaults:

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
-    from zkfake._channel.channel import Listener
     from zkfake._realtime.channel import SocketServed
+    from zkfake._realtime.recording import Recording
 
 __all__ = ["RealTime", "SocketFaults"]
 
@@ -64,6 +64,8 @@ class RealTime:
         self.broken = False
         """Whether nothing that somebody waits for will happen any more."""
         self.now = now
+        self.recording: Recording | None = None
+        """Hears of every fault, if there is one."""
         self.at_work = owner.at_work
         self.timers = Timers()
         self.conditions: Conditions[RealTimeChannel] = Conditions(self, 1000, random.randint)
@@ -86,6 +88,8 @@ class RealTime:
 
     def note(self, name: str, text: str) -> None:
         logger.debug("fault: %s: %s", name, text)
+        if self.recording is not None:
+            self.recording.fault(name, text)
 
     def wait_for(self, condition: Callable[[], bool], timeout: float | None) -> bool:
         if threading.get_ident() == self._actor:
@@ -153,11 +157,17 @@ class SocketFaults(ConnectionFaults):
         super().__init__(world)
         self.timers = world.timers
         self._known: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
+        self._recording: Recording | None = None
 
     def _client(self, client: Any) -> _Client:
         return _Client(client, self._known)
 
     # -- called by the server
+
+    def record(self, recording: Recording) -> None:
+        """Let a history hear of every connection, from the next one on, and of every fault."""
+        self._recording = recording
+        self._world.recording = recording
 
     def advance(self, now: int) -> None:
         """Time has passed: what is due arrives, and what ends by itself ends."""
@@ -169,17 +179,19 @@ class SocketFaults(ConnectionFaults):
         server: int,
         longest: int,
         on_output: Callable[[], None],
-        listener: Listener | None = None,
     ) -> RealTimeChannel:
         """What a socket of server ``server`` is to have in the place of its connection.
         ``longest``: frame that the server takes, bytes. ``on_output`` is called when there is
         something to send or the socket is to be closed.
         """
         conditions, timers = self._conditions, self.timers
+        listener = None if self._recording is None else self._recording.channels
         channel = RealTimeChannel(
             conditions, timers, connection, server, longest, on_output, listener
         )
         conditions.add(channel)
+        if listener is not None:
+            listener.connected(channel)
         return channel
 
     def stopped(self) -> None:

@@ -20,6 +20,7 @@ from zkfake._realtime.faults import Faults
 from zkfake._realtime.listener import one_each
 from zkfake._realtime.loop import AtWork, Loop
 from zkfake._realtime.member import Member
+from zkfake._realtime.recording import Recording
 from zkfake._realtime.transport import Transport
 from zkfake._settings import Settings
 from zkfake._versions import DEFAULT, VERSIONS
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from zkfake._history.recorder import History
     from zkfake._protocol.records import Id
     from zkfake._realtime.transport import Carried
 
@@ -67,6 +69,7 @@ class FakeZooKeeper(EnsembleControl):
         settings: Mapping[str, object] | None = None,
         tls: ssl.SSLContext | None = None,
         keep_log: bool = False,
+        history: bool = False,
     ) -> None:
         """``host``: an address to listen on, ``::1`` for IPv6. ``port``: of the first server, 0 for
         any free one; the others take free ones. A sequence has one for each server.
@@ -74,7 +77,8 @@ class FakeZooKeeper(EnsembleControl):
         after them and have none. ``version``: ``"3.9"`` or ``"3.8"``. ``settings``: by ZooKeeper's
         own names, such as ``{"tickTime": 500}``. ``tls``: a server-side context; every server then
         has a TLS port as well. ``keep_log``: whether all that is committed is remembered, for `log`
-        and `at`; each write takes memory then.
+        and `at`; each write takes memory then. ``history``: whether all that happens is recorded,
+        from now on.
 
         Raises `ValueError` for settings that cannot be, `OSError` where a port cannot be had. The
         state lives as long as the object: stopping and starting keeps it.
@@ -98,6 +102,12 @@ class FakeZooKeeper(EnsembleControl):
             raise ValueError(f"secure_port = {secure_port}: TLS needs a context, tls=")
         self._members: tuple[Member, ...] = ()
         self._faults: Faults | None = None
+        self._recording: Recording | None = None
+        if history:
+            self._recording = Recording()
+            self._recording.hear(self._ensemble)
+            self._faults = Faults(self, self._ensemble)
+            self._faults.record(self._recording)
 
     # -- life
 
@@ -209,6 +219,15 @@ class FakeZooKeeper(EnsembleControl):
             member.start()
             return member
 
+    # -- what happened
+
+    @property
+    def history(self) -> History | None:
+        """All that happened since the fake was made: `zkfake.history.History`. ``None`` unless it
+        was made with ``history=True``.
+        """
+        return None if self._recording is None else self._recording.history
+
     # -- faults
 
     @property
@@ -226,7 +245,7 @@ class FakeZooKeeper(EnsembleControl):
         return self._faults
 
     def _carried(self, transport: Transport, connection: Connection, number: int) -> Carried:
-        """What ``transport`` is to carry: once faults are in use, they have a hand in it."""
+        """What ``transport`` is to carry: faults or a history, once in use, have a hand in it."""
         if self._faults is None:
             return connection
         longest = self._ensemble.settings.jute_max_buffer

@@ -182,6 +182,7 @@ class Simulation(EnsembleControl):
         self._ensemble = self._servers.ensemble
         self.history.log = []
         self._ensemble.log.on_append = self.history.committed
+        self._ensemble.log.on_mark = self.history.restored
         self.network = Network(
             self.scheduler, self._stream("network"), self.profile, self.history, self._servers
         )
