@@ -52,7 +52,7 @@ class Recording:
         ensemble.log.on_mark = history.restored
 
         def tell(server: int, name: Name, text: str) -> None:
-            epoch = ensemble.members[server - 1].store.accepted_epoch
+            epoch = ensemble.replicas[server - 1].store.accepted_epoch
             history.append(ServerEvent(self._seconds(), server, epoch, name, text))
 
         ensemble.tell = tell

@@ -1,0 +1,88 @@
+"""Which judge sees which mistake that is planted in the ensemble.
+
+Each stands here with a world in which it shows, of those of `tests.ensemble.worlds`, and the judge
+that has to see it. What is not here shows in the ensemble's inside alone: see the page.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..ensemble import worlds
+from ..ensemble.mistakes import MISTAKES, OF_MEMBERS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from zkfake.history import Finding
+
+    from ..ensemble.run import Run
+    from ..support.mistakes import Mistake
+
+__all__ = ["SEEDS", "SEEN", "Seen", "find"]
+
+SEEDS = 30
+
+
+class Seen(NamedTuple):
+    """Where a mistake shows, and to whom."""
+
+    world: Callable[[int], Run]
+    judge: str
+
+
+SEEN = {
+    "elects_the_least_complete_log": Seen(worlds.relapsing, "states are true"),
+    "ignores_last_zxid_seen": Seen(worlds.wandering, "never back"),
+    "keeps_ephemerals": Seen(worlds.troubled, "ephemerals end with their session"),
+    "tells_of_events_late": Seen(worlds.calm, "watches are told"),
+    "applies_half_a_multi": Seen(worlds.troubled, "states are true"),
+    "commits_without_a_quorum": Seen(worlds.deposed, "states are true"),
+    "answers_syncs_itself": Seen(worlds.calm, "sync is a barrier"),
+    "keeps_lost_proposals": Seen(worlds.cornered, "states are true"),
+    "goes_on_with_the_old_epoch": Seen(worlds.troubled, "one leader an epoch"),
+    "expires_too_early": Seen(worlds.wandering, "not expired early"),
+    "expires_by_the_wall_clock": Seen(worlds.lingering, "not expired early"),
+    "answers_before_it_applies": Seen(worlds.troubled, "acknowledged writes are in the log"),
+    "crash_forgets_promise": Seen(worlds.lingering, "one leader an epoch"),
+    "promise_ignored": Seen(worlds.relapsing, "states are true"),
+    "forgets_sessions_of_proposals": Seen(worlds.lingering, "told of an end that was"),
+    "serves_before_it_caught_up": Seen(worlds.lingering, "states are true"),
+    "snapshot_without_sessions": Seen(worlds.rotating, "told of an end that was"),
+    "deposed_leader_commits": Seen(worlds.deposed, "states are true"),
+    "counts_who_has_no_vote": Seen(worlds.torn, "ephemerals end with their session"),
+}
+
+
+def find(name: str) -> Finding | None:
+    """The first finding of the judge that has to see the mistake."""
+    seen = SEEN[name]
+    with mistake(name).planted():
+        for seed in range(SEEDS):
+            try:
+                run = seen.world(seed)
+            except AssertionError:  # the code itself stumbles over it
+                continue
+            for finding in run.recording.history.check().broken:
+                if finding.judge == seen.judge:
+                    return finding
+    return None
+
+
+def mistake(name: str) -> Mistake:
+    return MISTAKES.get(name) or OF_MEMBERS[name]
+
+
+def table() -> str:
+    """The table of the page. Takes half a minute."""
+    lines = ["| planted mistake | seen by | evidence, events |", "| --- | --- | --- |"]
+    for name, seen in SEEN.items():
+        finding = find(name)
+        assert finding is not None, name
+        words = (mistake(name).plant.__doc__ or name.replace("_", " ")).strip().rstrip(".")
+        lines.append(f"| {words[0].upper()}{words[1:]} | {seen.judge} | {len(finding.evidence)} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(table())  # noqa: T201
