@@ -242,7 +242,16 @@ def test_an_idle_server_sleeps_whatever_waits(faulty: Faulty) -> None:
 ONLY_IN_VIRTUAL_TIME = {"pause", "hold_watches", "stop_chance", "resume_chance"}
 """What needs a hand inside the client's process, and the faults that a profile brings."""
 
-CALLED_BY_THE_DRIVER = {"task_started", "note", "channel", "advance", "broken", "stopped", "timers"}
+CALLED_BY_THE_DRIVER = {
+    "task_started",
+    "note",
+    "channel",
+    "advance",
+    "broken",
+    "stopped",
+    "timers",
+    "record",
+}
 
 
 def actions(faults: type) -> dict[str, Any]:
