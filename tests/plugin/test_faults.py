@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import pytest
 from kazoo.exceptions import ConnectionLoss
 
 from pytest_zkdict.live.faults import _MISSING, ExternalFaults, LiveFaults
+from pytest_zkdict.servers import FakeServer
 from zkfake import Faults
 
 from .test_docs import EXAMPLES
@@ -232,6 +234,22 @@ def test_faults_of_servers_end_with_their_test(
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
     assert set(threading.enumerate()) <= threads
+
+
+def test_a_fake_is_put_back_when_one_server_leads_all_others() -> None:
+    """One that stood still takes itself for the leader until it notices."""
+    settings = {"tickTime": 100, "syncLimit": 2, "initLimit": 20}
+    with closing(FakeServer(settings, servers=3)) as server:
+        (paused,) = [member for member in server.members if member.mode == "leader"]
+        server.faults.pause_server(None)
+        others = [member for member in server.members if member is not paused]
+        while "leader" not in {member.mode for member in others}:
+            pass
+        assert paused.mode == "leader"
+        server.put_back()
+        assert sorted(str(member.mode) for member in server.members) == [
+            *("follower", "follower", "leader")
+        ]
 
 
 # -- what a test is told
