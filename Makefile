@@ -42,7 +42,7 @@ demo: $(VENV)/.demo
 test: dev live
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-# Slower than `make test`: every line is traced. A process that is killed leaves no data, so what only such processes run is listed.
+# Twice the time of `make test`. A process that is killed leaves no data, so what only such processes run is listed.
 coverage: dev live
 	@$(BIN)/python -m coverage erase
 	@status=0; $(BIN)/python -m coverage run -m pytest $(PYTEST_ARGS) || status=$$?; \

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-__all__ = ["Admin", "Znode", "super_digest"]
+__all__ = ["Admin", "ListedZnode", "super_digest"]
 
 #: Seconds that a server may be away before a test is told so.
 PATIENCE = 20.0
@@ -48,7 +48,7 @@ _OPEN = pack_int(1) + Acl(31, "world", "anyone").pack()
 _VERSION_AND_OWNER = struct.Struct(">32xi8xq16x")
 
 
-class Znode(NamedTuple):
+class ListedZnode(NamedTuple):
     """What a znode has. ``owner``: the session of an ephemeral one, else 0."""
 
     data: bytes | None
@@ -127,12 +127,12 @@ class Admin:
         reply = self._call(Op.GET_CHILDREN, pack_string(path) + pack_bool(False))
         return [name or "" for name in reply.read_vector(reply.read_string) or ()]
 
-    def get(self, path: str) -> Znode:
+    def get(self, path: str) -> ListedZnode:
         """What a znode has. Raises `ZooKeeperError`."""
         reply = self._call(Op.GET_DATA, pack_string(path) + pack_bool(False))
         data = reply.read_buffer()
         version, owner = _VERSION_AND_OWNER.unpack(reply.rest()[: _VERSION_AND_OWNER.size])
-        return Znode(data, version, owner)
+        return ListedZnode(data, version, owner)
 
     def remove(self, path: str) -> bool:
         """Remove a znode with all below it. False where that takes a right that we do not have."""

@@ -16,7 +16,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from pytest_zkdict.admin import Admin, Znode
+from pytest_zkdict.admin import Admin, ListedZnode
 from pytest_zkdict.live import LiveZooKeeper, Proxied, four_letter_word
 from pytest_zkdict.servers import ExternalServer, FakeServer
 from zkfake._protocol.records import ZooKeeperError
@@ -38,7 +38,7 @@ _LOG_LINES = 30
 _PATIENCE = 1.0
 
 
-def _shown(node: Znode) -> str:
+def _shown(node: ListedZnode) -> str:
     data = repr(node.data)
     if len(data) > _DATA:
         data = f"{data[:_DATA]}... ({len(node.data or b'')} bytes)"
@@ -144,15 +144,15 @@ class Witness:
                 found = self._walk(admin)
         return [f"{self._short(path)}  {_shown(node)}" for path, node in found]
 
-    def _of_fake(self, server: FakeServer) -> list[tuple[str, Znode]]:
+    def _of_fake(self, server: FakeServer) -> list[tuple[str, ListedZnode]]:
         return [
-            (path, Znode(view.data, view.stat.version, view.stat.ephemeral_owner))
+            (path, ListedZnode(view.data, view.stat.version, view.stat.ephemeral_owner))
             for path, view in sorted(server.znodes.items())
             if self._is_ours(path) and path not in ("/", *self.roots)
         ]
 
-    def _walk(self, admin: Admin) -> list[tuple[str, Znode]]:
-        found: list[tuple[str, Znode]] = []
+    def _walk(self, admin: Admin) -> list[tuple[str, ListedZnode]]:
+        found: list[tuple[str, ListedZnode]] = []
         waiting = sorted(self.roots, reverse=True) or ["/"]
         while waiting and len(found) <= _SHOWN:
             path = waiting.pop()

@@ -43,7 +43,7 @@ from zkfake import FakeZooKeeper
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["FakeCluster", "FakeServer"]
+__all__ = ["FakeCluster", "FakeClusterMember"]
 
 _SUPPORTED = "2.8 to 2.11"
 _DEFAULT_VERSION = "3.9.5"
@@ -65,7 +65,7 @@ _NO_TLS = (
 )
 
 
-class FakeServer:
+class FakeClusterMember:
     """One member, as ``kazoo.testing.common.ManagedZooKeeper`` shows it to tests."""
 
     def __init__(self, cluster: FakeCluster, number: int) -> None:
@@ -160,12 +160,12 @@ class FakeCluster:
         self._lock = threading.RLock()
         self._fake: FakeZooKeeper | None = None
         self._wiped: set[int] = set()
-        self._servers = [FakeServer(self, number) for number in range(size)]
+        self._servers = [FakeClusterMember(self, number) for number in range(size)]
 
-    def __getitem__(self, number: int) -> FakeServer:
+    def __getitem__(self, number: int) -> FakeClusterMember:
         return self._servers[number]
 
-    def __iter__(self) -> Iterator[FakeServer]:
+    def __iter__(self) -> Iterator[FakeClusterMember]:
         return iter(self._servers)
 
     def start(self) -> None:

@@ -102,7 +102,7 @@ class RequestLog:
             yield f"{moment - self._began:8.3f} s  {client}: {text}"
 
 
-class _Text(str):
+class _LogText(str):
     """Its ``repr`` is the text itself."""
 
     __slots__ = ()
@@ -119,8 +119,8 @@ def _inert(argument: object) -> object:
         watcher = getattr(argument, "watcher", None)
         if watcher is None:
             return argument  # a request, or the values of a reply
-        return argument._replace(watcher=_Text("yes"))  # type: ignore[union-attr]
-    return _Text(repr(argument))
+        return argument._replace(watcher=_LogText("yes"))  # type: ignore[union-attr]
+    return _LogText(repr(argument))
 
 
 class _Recorder:

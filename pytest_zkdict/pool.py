@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from pytest_zkdict.servers import Backend, ZooKeeperServer
 
-__all__ = ["ServerPool", "ServerSpec", "UnsuitableServerError"]
+__all__ = ["ServerPool", "UnsuitableServerError", "WantedServer"]
 
 
 class UnsuitableServerError(Exception):
@@ -41,7 +41,7 @@ class UnsuitableServerError(Exception):
 
 
 @dataclass(frozen=True)
-class ServerSpec:
+class WantedServer:
     """What one server of a run is to be."""
 
     backend: Backend
@@ -88,7 +88,7 @@ class ServerPool:
         """Whether the live server is somebody else's."""
         return bool(self._hosts)
 
-    def get(self, spec: ServerSpec) -> ZooKeeperServer:
+    def get(self, spec: WantedServer) -> ZooKeeperServer:
         """The server that is so. Raises, again and again, what its start raised."""
         if spec.key not in self._running:
             before = set(threading.enumerate())
@@ -107,7 +107,7 @@ class ServerPool:
             raise found
         return cast("ZooKeeperServer", found.server)
 
-    def _start(self, spec: ServerSpec) -> Held:
+    def _start(self, spec: WantedServer) -> Held:
         if spec.backend == "fake":
             return HeldFake(self._own_fake(spec), spec.load)
         if self._hosts:
@@ -126,13 +126,13 @@ class ServerPool:
             live.close()
             raise
 
-    def _check_external(self, spec: ServerSpec) -> None:
+    def _check_external(self, spec: WantedServer) -> None:
         if spec.servers != 1 or spec.settings or spec.tls is not None:
             raise UnsuitableServerError(
                 "needs a server of its own, and --zk-hosts names somebody else's"
             )
 
-    def own(self, spec: ServerSpec) -> FakeServer | LiveZooKeeper:
+    def own(self, spec: WantedServer) -> FakeServer | LiveZooKeeper:
         """A further server, which the caller has to close."""
         if spec.backend == "fake":
             return self._own_fake(spec)
@@ -145,11 +145,11 @@ class ServerPool:
             raise
         return live
 
-    def _own_fake(self, spec: ServerSpec) -> FakeServer:
+    def _own_fake(self, spec: WantedServer) -> FakeServer:
         return FakeServer(spec.settings, servers=spec.servers, version=spec.version, tls=spec.tls)
 
     def _own_live(
-        self, spec: ServerSpec, more: Mapping[str, object] | None = None
+        self, spec: WantedServer, more: Mapping[str, object] | None = None
     ) -> LiveZooKeeper:
         """``more``: further settings."""
         if self._hosts:
@@ -177,7 +177,7 @@ class ServerPool:
         with Admin(server.direct_hosts) as admin:
             admin.load(znodes)
 
-    def end(self, spec: ServerSpec) -> None:
+    def end(self, spec: WantedServer) -> None:
         """End a server that was had from `get`."""
         held = self._running.pop(spec.key, None)
         if held is not None and not isinstance(held, Exception):
@@ -249,7 +249,7 @@ class ServerPool:
         return [held for held in self._running.values() if not isinstance(held, Exception)]
 
 
-def _check_version(spec: ServerSpec, version: str) -> None:
+def _check_version(spec: WantedServer, version: str) -> None:
     wanted = spec.version
     if wanted is not None and version != wanted and not version.startswith(f"{wanted}."):
         raise UnsuitableServerError(

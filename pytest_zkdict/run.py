@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pytest_zkdict.isolation import Isolation
     from pytest_zkdict.marks import Marked
     from pytest_zkdict.options import Options
-    from pytest_zkdict.pool import ServerPool, ServerSpec
+    from pytest_zkdict.pool import ServerPool, WantedServer
     from pytest_zkdict.servers import ZooKeeperServer
 
 __all__ = ["Run", "Target"]
@@ -112,9 +112,9 @@ class Run:
             reason = f"needs --zk-backend {backends[0]}"
         return [self.target(backend, marked) for backend in backends], reason
 
-    def spec(self, target: Target, name: str = "zk_server", **factory: Any) -> ServerSpec:
+    def spec(self, target: Target, name: str = "zk_server", **factory: Any) -> WantedServer:
         """What a server is to be: a mark beats the factory, which beats the run's settings."""
-        from pytest_zkdict.pool import ServerSpec
+        from pytest_zkdict.pool import WantedServer
 
         options = self.options
         found: dict[str, Any] = {"servers": options.servers or 1, "version": options.version}
@@ -125,7 +125,7 @@ class Run:
             **(factory.get("settings") or {}),
             **target.server.get("settings", {}),
         }
-        return ServerSpec(backend=target.backend, name=name, **found)  # type: ignore[arg-type]
+        return WantedServer(backend=target.backend, name=name, **found)  # type: ignore[arg-type]
 
     # -- for the fixtures
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 __all__ = ["four_letter_word", "is_whole"]
 
 
-class Member(Protocol):
+class EnsembleMember(Protocol):
     """A server of an ensemble."""
 
     @property
@@ -36,7 +36,7 @@ def four_letter_word(host: str, port: int, word: str, timeout: float = 5.0) -> s
     return answer.decode("utf-8", "replace")
 
 
-def is_whole(members: Sequence[Member]) -> bool:
+def is_whole(members: Sequence[EnsembleMember]) -> bool:
     """Whether one server of an ensemble leads and has all others in sync. One that stood still may
     take itself for the leader, or for its follower, until it notices. Cost: some connections.
     """

@@ -106,7 +106,7 @@ class LiveFaults(ExternalFaults):
         where the server does not run.
         """
         number = self._number(server)
-        with self._world.acting():
+        with self._driver.acting():
             stop = Stop(lambda channel: bool(channel.server == number), ("to_server",))
 
             def begin() -> None:
@@ -122,7 +122,7 @@ class LiveFaults(ExternalFaults):
                     self._at(number).resume()
                 self._release(hold)
 
-            hold = Hold(self._world, "pause server", str(number), end)
+            hold = Hold(self._driver, "pause server", str(number), end)
             return self._begin(hold, begin, duration)
 
     def _kill(self, name: str, text: str, numbers: Sequence[int], duration: float | None) -> Outage:
@@ -136,8 +136,8 @@ class LiveFaults(ExternalFaults):
                 self._stopped.remove(number)
                 self._at(number).start(wait=False)
 
-        with self._world.acting():
-            return self._begin(Outage(self._world, name, text, end), begin, duration)
+        with self._driver.acting():
+            return self._begin(Outage(self._driver, name, text, end), begin, duration)
 
     def _at(self, number: int) -> LiveMember:
         return self._members[number - 1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from zkdict._copy.cache import Cache
-from zkdict._copy.items import ROOT, Publication, SentRequest, Znode
+from zkdict._copy.items import ROOT, Publication, ReadZnode, SentRequest
 
 from ..support.mistakes import Mistakes
 from . import cache_world
@@ -95,7 +95,7 @@ class TrustsTheCopyAfterReconnect(Cache):
 
 @MISTAKES.instead_of(cache_world, "Cache")
 class BelievesOffers(Cache):
-    def stat_reply(self, request: SentRequest, stat: Znode | None) -> Publication | None:
+    def stat_reply(self, request: SentRequest, stat: ReadZnode | None) -> Publication | None:
         offer = self._offers.get(request.name)
         return super().stat_reply(request, stat if stat is None or offer is None else offer)
 
@@ -116,7 +116,7 @@ class ClaimsWritesEarly(Cache):
 
 @MISTAKES.instead_of(cache_world, "Cache")
 class ComparesVersionsOnly(Cache):
-    def stat_reply(self, request: SentRequest, stat: Znode | None) -> Publication | None:
+    def stat_reply(self, request: SentRequest, stat: ReadZnode | None) -> Publication | None:
         known = self._znodes.get(request.name)
         if stat is not None and known is not None and known.version == stat.version:
             stat = known
@@ -131,7 +131,7 @@ class MissesTheRootsReturn(Cache):
 
 @MISTAKES.instead_of(cache_world, "Cache")
 class LaysOverForGood(Cache):
-    def force(self, overlay: Mapping[str, Znode | None] | None = None) -> Publication | None:
+    def force(self, overlay: Mapping[str, ReadZnode | None] | None = None) -> Publication | None:
         publication = super().force(overlay)
         for name in overlay or {}:
             self._wanted.pop(name, None)
@@ -161,7 +161,7 @@ class TakesAnErrorForNothing(Cache):
 
 @MISTAKES.instead_of(cache_world, "Cache")
 class TrustsEveryWatch(Cache):
-    def look(self, name: str, stat: Znode | None) -> None:
+    def look(self, name: str, stat: ReadZnode | None) -> None:
         pass
 
 
@@ -179,7 +179,7 @@ class ClaimsWhatIsPending(Cache):
 
 @MISTAKES.instead_of(cache_world, "Cache")
 class ClaimsWhatWasOnlyLookedAt(Cache):
-    def stat_reply(self, request: SentRequest, stat: Znode | None) -> Publication | None:
+    def stat_reply(self, request: SentRequest, stat: ReadZnode | None) -> Publication | None:
         publication = super().stat_reply(request, stat)
         if request.name in self._read and request.epoch == self._epoch:
             self._read[request.name] = request

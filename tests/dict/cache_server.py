@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from zkdict._copy.items import ROOT, Znode
+from zkdict._copy.items import ROOT, ReadZnode
 
-Tree = dict[str, Znode]
+Tree = dict[str, ReadZnode]
 
 
 @dataclass
@@ -53,9 +53,9 @@ class Server:
                 tree = None
                 closed.clear()
             elif operation == "create" and tree is not None and known is None:
-                tree[name], pzxid = Znode(raw, 0, zxid, zxid, 0, 0, 0), zxid
+                tree[name], pzxid = ReadZnode(raw, 0, zxid, zxid, 0, 0, 0), zxid
             elif operation == "set" and tree is not None and known is not None:
-                tree[name] = Znode(raw, known.version + 1, known.czxid, zxid, 0, 0, 0)
+                tree[name] = ReadZnode(raw, known.version + 1, known.czxid, zxid, 0, 0, 0)
             elif operation == "delete" and tree is not None and known is not None:
                 del tree[name]
                 pzxid = zxid

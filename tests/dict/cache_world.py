@@ -11,7 +11,7 @@ from collections import Counter, deque
 from typing import TYPE_CHECKING, Any
 
 from zkdict._copy.cache import Cache
-from zkdict._copy.items import ROOT, Kind, Publication, SentRequest, Znode
+from zkdict._copy.items import ROOT, Kind, Publication, ReadZnode, SentRequest
 
 from .cache_server import Server, State
 
@@ -22,7 +22,7 @@ NAMES = ["a", "b", "c"]
 BATCH = 2  # reads that come back together
 READS = {Kind.CHILDREN, Kind.ROOT_EXISTS, Kind.STAT, Kind.DATA}
 NO_ANSWER = "an error that says nothing"
-REFUSED = Znode(b"", -1, 0, 0, 0, 0, 0, PermissionError())
+REFUSED = ReadZnode(b"", -1, 0, 0, 0, 0, 0, PermissionError())
 _REFUSED = (REFUSED.raw, REFUSED.mzxid)
 
 
@@ -47,7 +47,9 @@ class World:
         self.zxid = self.updated = self.position = 0
         self.looks: set[int] = set()  # positions of syncs behind which everything is looked at
         self.own: dict[int, int] = {}  # position of an own write -> its zxid
-        self.impatient: deque[tuple[int, str, Znode | None]] = deque()  # answered, and not seen yet
+        self.impatient: deque[tuple[int, str, ReadZnode | None]] = (
+            deque()
+        )  # answered, and not seen yet
         self.data_reads = 0
         self.misled = False  # the last exact state need not be the one at its zxid
         self.refusals = 0.0  # the chance that an answer says nothing
@@ -419,7 +421,7 @@ def _without(
     return {name: node for name, node in (shown or {}).items() if name not in names}
 
 
-def _content(znode: Znode | None) -> tuple[bytes, int] | None:
+def _content(znode: ReadZnode | None) -> tuple[bytes, int] | None:
     return None if znode is None else (znode.raw, znode.mzxid)
 
 

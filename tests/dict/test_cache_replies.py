@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zkdict._copy.cache import Cache
-from zkdict._copy.items import Kind, SentRequest, Znode
+from zkdict._copy.items import Kind, ReadZnode, SentRequest
 from zkdict._copy.reads import WINDOW
 
 
@@ -31,8 +31,8 @@ def test_force_shows_what_is_known() -> None:
     """A bounded wait ran out: the newest values that were read, with own writes, not exact."""
     cache = Cache()
 
-    def node(raw: bytes, zxid: int) -> Znode:
-        return Znode(raw, 0, zxid, zxid, 0, 0, 0)
+    def node(raw: bytes, zxid: int) -> ReadZnode:
+        return ReadZnode(raw, 0, zxid, zxid, 0, 0, 0)
 
     def next_request() -> SentRequest:
         request = cache.next_request(0)
@@ -75,7 +75,7 @@ def test_a_reply_that_comes_behind_its_watchs_event_brings_the_copy_forward() ->
         for read in reads:
             cache.event(read, deleted=False)
         for read in reads:
-            znode = Znode(b"", round_, 1, read.position, 0, 0, 0)
+            znode = ReadZnode(b"", round_, 1, read.position, 0, 0, 0)
             assert cache.data_reply(read, znode) is None, "it is pending"
         forced = cache.force()
         assert forced is not None
@@ -83,7 +83,7 @@ def test_a_reply_that_comes_behind_its_watchs_event_brings_the_copy_forward() ->
         assert forced.position == reads[0].position
         assert {delta.new.version for delta in forced.deltas if delta.new} == {round_}
     cache.connected()
-    late = Znode(b"of an older connection", 9, 1, 9, 0, 0, 0)
+    late = ReadZnode(b"of an older connection", 9, 1, 9, 0, 0, 0)
     cache.data_reply(reads[0], late)
     assert cache.peek(reads[0].name) != late
 
@@ -99,7 +99,7 @@ def test_a_list_that_is_overtaken_brings_the_copy_forward() -> None:
         names = [f"new {each}" for each in range(number)]
         assert cache.children_reply(listing, names, number) is None, "it is pending"
         newer, data = taken(cache)
-        assert cache.data_reply(data, Znode(b"", 0, number, number, 0, 0, 0)) is None
+        assert cache.data_reply(data, ReadZnode(b"", 0, number, number, 0, 0, 0)) is None
         forced = cache.force()
         assert forced is not None
         assert [delta.name for delta in forced.deltas] == names[-1:]
@@ -116,22 +116,22 @@ def test_a_list_that_is_overtaken_does_not_undo_a_later_read() -> None:
     cache.expect({"own": Kind.DATA, "": Kind.CHILDREN})
     data, newer = taken(cache)
     assert cache.children_reply(older, [], 1) is None
-    assert cache.data_reply(data, Znode(b"", 0, 2, 2, 0, 0, 0)) is None
+    assert cache.data_reply(data, ReadZnode(b"", 0, 2, 2, 0, 0, 0)) is None
     assert cache.children_reply(newer, ["own"], 2) is not None
 
 
 def test_an_own_write_is_not_taken_back_by_the_reply_to_an_earlier_read() -> None:
     """The caller was woken, and lost patience, before that was handed over."""
-    for mine in (Znode(b"mine", 1, 1, 5, 0, 0, 0), None):
+    for mine in (ReadZnode(b"mine", 1, 1, 5, 0, 0, 0), None):
         cache = Cache()
         loading(cache, 1)
         read = taken(cache)[0]
         name = read.name
-        assert cache.data_reply(read, Znode(b"1", 0, 1, 1, 0, 0, 0)) is not None
+        assert cache.data_reply(read, ReadZnode(b"1", 0, 1, 1, 0, 0, 0)) is not None
         cache.event(read, deleted=False)
         read = taken(cache)[0]
         assert cache.force({name: mine}) is not None
-        assert cache.data_reply(read, Znode(b"2", 0, 1, 2, 0, 0, 0)) is None
+        assert cache.data_reply(read, ReadZnode(b"2", 0, 1, 2, 0, 0, 0)) is None
         assert cache.peek(name) == mine
 
 
@@ -147,7 +147,7 @@ def test_what_was_laid_over_the_copy_is_not_taken_back_by_a_server_that_lags() -
     cache.connected()
     cache.sync_reply(request(), synced=True)
     assert cache.children_reply(request(), [], 2) is not None
-    assert cache.force({"own": Znode(b"mine", 0, 5, 5, 0, 0, 0)}) is not None
+    assert cache.force({"own": ReadZnode(b"mine", 0, 5, 5, 0, 0, 0)}) is not None
     for synced in (False, True):
         cache.connected()
         cache.sync_reply(request(), synced=synced)
@@ -186,7 +186,7 @@ def test_no_more_reads_are_under_way_than_the_window_has_room_for(steps: list[st
         elif step == "reply" and under_way:
             request = under_way.popleft()
             zxid += 1
-            znode = Znode(b"", 0, zxid, zxid, 0, 0, 0)
+            znode = ReadZnode(b"", 0, zxid, zxid, 0, 0, 0)
             if request.kind is Kind.STAT:
                 cache.stat_reply(request, znode)
             else:

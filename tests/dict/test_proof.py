@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from zkdict._copy.items import Znode
+from zkdict._copy.items import ReadZnode
 from zkdict._writes import proof
-from zkdict._writes.proof import Judge, Sighting
+from zkdict._writes.proof import Sighting, WriteJudge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -75,7 +75,7 @@ class World(NamedTuple):
         zxids = {FLOOR, self.pzxid, *((key.czxid, key.mzxid) if key else ())}
         ranks = {zxid: rank for rank, zxid in enumerate(sorted(zxids))}
         place = {zxid: FLOOR + rank - ranks[FLOOR] for zxid, rank in ranks.items()}
-        found = key and Znode(
+        found = key and ReadZnode(
             key.raw, key.version, place[key.czxid], place[key.mzxid], 0, 0, key.owner
         )
         return Sighting(found, place[self.pzxid])
@@ -119,7 +119,7 @@ class Write(NamedTuple):
     """What the client asks for, and who judges what became of it."""
 
     apply: Callable[[World], World]
-    judge: Judge
+    judge: WriteJudge
     rivals: bool = False
 
 

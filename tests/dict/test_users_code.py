@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from zkdict import DecodeError, ZooKeeperDict
 from zkdict._copy.events import Dispatcher
-from zkdict._copy.items import Delta, Publication, Znode
-from zkdict._copy.locks import Lock
+from zkdict._copy.items import Delta, Publication, ReadZnode
+from zkdict._copy.locks import HandlerLock
 from zkdict._copy.view import View
 from zkdict.keys import KeyCodec
 
@@ -77,7 +77,7 @@ def test_a_value_that_is_freed_sees_all_of_the_step_or_nothing(
     view.gate(gated=False)
     seen: list[dict[str, int | None]] = []
     model: dict[str, int | None] = {}
-    znodes: dict[str, Znode] = {}
+    znodes: dict[str, ReadZnode] = {}
 
     def look() -> None:
         now: dict[str, int | None] = {}
@@ -102,7 +102,7 @@ def test_a_value_that_is_freed_sees_all_of_the_step_or_nothing(
                 if raw is not None:
                     # Each value is another number: its zxid.
                     raw = b"%d" % zxid if raw == b"1" else raw
-                    new = znodes[key] = Znode(raw, 0, zxid, zxid, 0, 0, 0)
+                    new = znodes[key] = ReadZnode(raw, 0, zxid, zxid, 0, 0, 0)
                     model[key] = zxid if raw != b"x" else None
                 if old is not None or new is not None:
                     deltas.append(Delta(key, old, new))
@@ -263,7 +263,7 @@ def test_what_ends_the_task_that_decodes_goes_on_to_it(
 
 
 def test_the_lock_can_be_taken_again_after_it_was_refused() -> None:
-    lock = Lock(RLocks())
+    lock = HandlerLock(RLocks())
     with lock, pytest.raises(RuntimeError, match="wait for itself"), lock:
         pass
     with lock:

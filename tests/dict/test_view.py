@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import zkdict._copy.view
 from zkdict import DecodeError, Snapshot, State
 from zkdict._copy.events import Dispatcher
-from zkdict._copy.items import Delta, Publication, Znode
+from zkdict._copy.items import Delta, Publication, ReadZnode
 from zkdict._copy.lookup import GATED, GatedRead
 from zkdict._copy.view import View
 from zkdict.keys import KeyCodec
@@ -43,8 +43,8 @@ def new_view(decode: Callable[[bytes], str] = decode, **options: Any) -> View[st
     return View(KeyCodec(), decode, Dispatcher(Handler()), show, keep, **options)
 
 
-def node(zxid: int, raw: bytes = b"", *, made: int | None = None) -> Znode:
-    return Znode(raw, 0, zxid if made is None else made, zxid, 0, 0, 0)
+def node(zxid: int, raw: bytes = b"", *, made: int | None = None) -> ReadZnode:
+    return ReadZnode(raw, 0, zxid if made is None else made, zxid, 0, 0, 0)
 
 
 def publish(view: View[str], zxid: int, *deltas: Delta, exact: bool = True) -> None:
@@ -195,7 +195,7 @@ def test_every_look_is_at_one_state(steps: Steps, omit: bool, again: bool, backw
     readers = Readers()
     view = new_view(omit=omit, show=readers.show)
     view.gate(gated=False)
-    znodes: dict[str, Znode] = {}
+    znodes: dict[str, ReadZnode] = {}
     model: dict[str, bytes] = {}
     for zxid, step in enumerate(steps, 1):
         before = expected(model, omit)

@@ -13,7 +13,7 @@ from kazoo.security import make_digest_acl
 from pytest_zkdict import clients
 from pytest_zkdict.clients import ClientFactory, ServerFactory
 from pytest_zkdict.live import free_port
-from pytest_zkdict.pool import ServerPool, ServerSpec
+from pytest_zkdict.pool import ServerPool, WantedServer
 from pytest_zkdict.servers import ExternalServer, ZooKeeperServer
 from zkdict import ZooKeeperDict
 from zkfake import FakeZooKeeper
@@ -162,7 +162,7 @@ def test_locked_znodes_go_too_where_the_server_is_the_runs_own(
     zk_server: ZooKeeperServer, pytestconfig: pytest.Config
 ) -> None:
     with closing(ServerPool(hosts=None, home=pytestconfig.getoption("--zk-home"))) as pool:
-        server = pool.get(ServerSpec(zk_server.backend))
+        server = pool.get(WantedServer(zk_server.backend))
         with pool.chroot(server) as path, closing(ClientFactory(server.hosts + path)) as factory:
             lock(factory())
         with closing(ClientFactory(server.hosts)) as factory:
@@ -191,7 +191,7 @@ def test_locked_znodes_on_somebody_elses_server_stay_with_a_warning(
 def test_a_client_that_still_writes_does_not_keep_the_znodes(zk_server: ZooKeeperServer) -> None:
     """A thread the test forgot: it ends when its znodes are gone, so the removal has to win."""
     with closing(ServerPool(hosts=zk_server.hosts, home=None)) as pool:
-        server = pool.get(ServerSpec("live"))
+        server = pool.get(WantedServer("live"))
         with ExitStack() as exits:
             path = exits.enter_context(pool.chroot(server))
             with closing(ClientFactory(server.hosts + path)) as factory:

@@ -17,7 +17,7 @@ from zkfake._simulation import supported
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pytest_zkdict.kazoo_harness import FakeServer
+    from pytest_zkdict.kazoo_harness import FakeClusterMember
 
 PLUGIN = ("-p", "pytest_zkdict.kazoo_harness")
 
@@ -174,7 +174,7 @@ def cluster() -> Iterator[FakeCluster]:
     cluster.terminate()
 
 
-def accepts(server: FakeServer) -> bool:
+def accepts(server: FakeClusterMember) -> bool:
     try:
         socket.create_connection((server.host, server.client_port), timeout=5).close()
     except ConnectionRefusedError:
@@ -297,7 +297,7 @@ def test_observers() -> None:
         cluster.terminate()
 
 
-def _mode(server: FakeServer) -> str:
+def _mode(server: FakeClusterMember) -> str:
     with socket.create_connection((server.host, server.client_port), timeout=5) as connection:
         connection.sendall(b"srvr")
         said = connection.makefile().read()

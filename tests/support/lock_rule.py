@@ -16,8 +16,8 @@ import greenlet
 import pytest
 
 from zkdict._copy.cache import Cache
-from zkdict._copy.locks import Lock
-from zkdict._copy.reads import Reads
+from zkdict._copy.locks import HandlerLock
+from zkdict._copy.reads import CopyReads
 from zkdict._copy.shared import SharedCopy
 from zkdict._copy.view import View
 from zkdict._writes.sender import Sender
@@ -60,21 +60,21 @@ def held() -> Iterator[list[str]]:
 
         patch.setattr(class_, name, functools.wraps(call)(noted))
 
-    def enter(self: Lock) -> None:
+    def enter(self: HandlerLock) -> None:
         acquire(self)
         owners[id(self)] = this_task()
 
-    def leave(self: Lock, *error: Any) -> None:
+    def leave(self: HandlerLock, *error: Any) -> None:
         owners.pop(id(self), None)
         release(self, *error)
 
-    acquire, release = Lock.__enter__, Lock.__exit__
+    acquire, release = HandlerLock.__enter__, HandlerLock.__exit__
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Lock, "__enter__", enter)
-        patch.setattr(Lock, "__exit__", leave)
+        patch.setattr(HandlerLock, "__enter__", enter)
+        patch.setattr(HandlerLock, "__exit__", leave)
         after(patch, SharedCopy, "__init__", lambda copy: copies.update({copy.cache: copy}))
         after(patch, Sender, "__init__", lambda sender: copies.update({sender.view: sender.feed}))
-        for class_ in (Cache, Reads, View):
+        for class_ in (Cache, CopyReads, View):
             for name, member in vars(class_).items():
                 if name.startswith("_") or not (callable(member) or isinstance(member, property)):
                     continue

@@ -50,8 +50,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zkdict._copy.items import NOTHING, ROOT, Delta, Kind, Publication, SentRequest, Znode
-from zkdict._copy.reads import WINDOW, Reads
+from zkdict._copy.items import NOTHING, ROOT, Delta, Kind, Publication, ReadZnode, SentRequest
+from zkdict._copy.reads import WINDOW, CopyReads
 from zkdict.entries import ABSENT, ANY
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ if TYPE_CHECKING:
 __all__ = ["Cache"]
 
 
-class Cache(Reads):
+class Cache(CopyReads):
     """See the module's rules.
 
     Not thread-safe: the caller holds the dict's lock around every call, but for those that say
@@ -77,10 +77,10 @@ class Cache(Reads):
         self._looked = 0  # where the next look begins
         self.missed = 0
         """How many changes were found by looking, and told by no event."""
-        self._offers: dict[str, Znode] = {}  # what own writes put there, by their replies
+        self._offers: dict[str, ReadZnode] = {}  # what own writes put there, by their replies
         self._overlaid: set[str] = set()  # own writes laid over the copy, and not read since
-        self._znodes: dict[str, Znode] = {}  # the working copy
-        self._before: dict[str, Znode | None] = {}  # of each name touched: as it was published
+        self._znodes: dict[str, ReadZnode] = {}  # the working copy
+        self._before: dict[str, ReadZnode | None] = {}  # of each name touched: as it was published
         self._root_exists: bool | None = None
         self._pzxid = 0
         self._content = 0  # the greatest zxid of a Stat that was ever published
@@ -103,7 +103,7 @@ class Cache(Reads):
         """Whether the root existed when it was last looked at; None before. Needs no lock."""
         return self._root_exists
 
-    def peek(self, name: str) -> Znode | None:
+    def peek(self, name: str) -> ReadZnode | None:
         """The child as last read, published or not. Needs no lock: it is one lookup."""
         return self._znodes.get(name)
 
@@ -163,12 +163,14 @@ class Cache(Reads):
                     self._read.setdefault(name, self._read.get(ROOT, NOTHING))  # not there then
                     self._want(name, kind)
 
-    def wrote(self, name: str, znode: Znode) -> None:
+    def wrote(self, name: str, znode: ReadZnode) -> None:
         """The reply of an own write: this data, if it is still there, need not be fetched."""
         if name in self._pending:
             self._offers[name] = znode
 
-    def applied(self, request: SentRequest, name: str, znode: Znode | None, *, gone: bool) -> None:
+    def applied(
+        self, request: SentRequest, name: str, znode: ReadZnode | None, *, gone: bool
+    ) -> None:
         """An own write of a child, in its place, was applied: it set `znode`, where that is told.
 
         The event of a change comes before the reply to what made it, so the child is to be read by
@@ -281,7 +283,7 @@ class Cache(Reads):
                 self._want_sync = self._syncing = True
         return self._settle(request)
 
-    def stat_reply(self, request: SentRequest, stat: Znode | None) -> Publication | None:
+    def stat_reply(self, request: SentRequest, stat: ReadZnode | None) -> Publication | None:
         """A child's Stat (in a Znode without its data); None: it does not exist."""
         name = request.name
         before = self._read.get(name, NOTHING)
@@ -307,7 +309,7 @@ class Cache(Reads):
             self._read[name] = request
         return self._settle(request)
 
-    def data_reply(self, request: SentRequest, znode: Znode | None) -> Publication | None:
+    def data_reply(self, request: SentRequest, znode: ReadZnode | None) -> Publication | None:
         """A child's data and Stat; None: it does not exist."""
         if self._accept(request):
             self._offers.pop(request.name, None)
@@ -322,7 +324,7 @@ class Cache(Reads):
 
     # -- troubles
 
-    def refused_reply(self, request: SentRequest, znode: Znode) -> Publication | None:
+    def refused_reply(self, request: SentRequest, znode: ReadZnode) -> Publication | None:
         """The server does not show a child; `znode` says why."""
         name = request.name
         if self._accept(request, answered=False):
@@ -333,7 +335,7 @@ class Cache(Reads):
             self._troubles[name] = self._troubles.get(name, 0) + 1
         return self._settle(request)
 
-    def give_up(self, request: SentRequest, znode: Znode) -> Publication | None:
+    def give_up(self, request: SentRequest, znode: ReadZnode) -> Publication | None:
         """After `no_reply`: show the child as refused; it is read again all the same."""
         self._pending.discard(request.name)
         self._read[request.name] = request
@@ -349,7 +351,7 @@ class Cache(Reads):
         self._looked = begin + most
         return (names[begin:] + names[:begin])[:most]
 
-    def look(self, name: str, stat: Znode | None) -> None:
+    def look(self, name: str, stat: ReadZnode | None) -> None:
         """What the server has of a child at this place in the stream; None: nothing.
 
         Call it before the `reply` that stands for the look.
@@ -376,7 +378,7 @@ class Cache(Reads):
 
     # -- publishing
 
-    def force(self, overlay: Mapping[str, Znode | None] | None = None) -> Publication | None:
+    def force(self, overlay: Mapping[str, ReadZnode | None] | None = None) -> Publication | None:
         """Publish now, whatever is pending, with these own writes laid over the copy.
 
         None where that shows nothing new, or less than everything.
@@ -500,7 +502,7 @@ class Cache(Reads):
         if name not in self._before:
             self._before[name] = self._znodes.get(name)
 
-    def _store(self, name: str, znode: Znode) -> None:
+    def _store(self, name: str, znode: ReadZnode) -> None:
         self._touch(name)
         self._znodes[name] = znode
 

@@ -13,7 +13,7 @@ __all__ = ["Items", "Keys", "Values"]
 V = TypeVar("V")
 
 
-class _Owner(Protocol[V]):
+class _ViewedDict(Protocol[V]):
     def snapshot(self) -> Snapshot[V]: ...
 
 
@@ -22,7 +22,7 @@ class Keys(KeysView[str]):
 
     def __init__(self, owner: Any) -> None:
         super().__init__(owner)
-        self._owner: _Owner[Any] = owner
+        self._owner: _ViewedDict[Any] = owner
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._owner.snapshot())
@@ -36,7 +36,7 @@ class Items(ItemsView[str, V]):
 
     def __init__(self, owner: Any) -> None:
         super().__init__(owner)
-        self._owner: _Owner[V] = owner
+        self._owner: _ViewedDict[V] = owner
 
     def __iter__(self) -> Iterator[tuple[str, V]]:
         return iter(self._owner.snapshot().items())
@@ -51,7 +51,7 @@ class Values(ValuesView[V]):
 
     def __init__(self, owner: Any) -> None:
         super().__init__(owner)
-        self._owner: _Owner[V] = owner
+        self._owner: _ViewedDict[V] = owner
 
     def __contains__(self, value: object) -> bool:
         return any(found is value or found == value for found in self)

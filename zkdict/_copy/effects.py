@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from zkdict._copy.items import ROOT, Kind, SentRequest, Znode
+from zkdict._copy.items import ROOT, Kind, ReadZnode, SentRequest
 from zkdict._copy.replies import applied, znode
 from zkdict.entries import ABSENT, ANY
 
@@ -90,7 +90,7 @@ class Effects:
         foreseen = all(cache.foresees(name, version) for name, version in self._wants)
         return self._reads if foreseen and all(map(cache.predicts, self.leaves)) else {}
 
-    def shown(self, answer: Any) -> dict[str, Znode]:
+    def shown(self, answer: Any) -> dict[str, ReadZnode]:
         """The children it left, where its answer has their Stat. `answer`: kazoo's, of one
         operation, or the list of a multi, which may be shorter or longer than it should be.
         """

@@ -47,7 +47,7 @@ from kazoo.protocol.states import Callback, EventType, KazooState, KeeperState
 from zkdict._copy.callbacks import Completion, Pause, weakly
 from zkdict._copy.client_tasks import tasks_of
 from zkdict._copy.effects import Effects, Submitted
-from zkdict._copy.items import ROOT, Kind, Publication, SentRequest, Znode
+from zkdict._copy.items import ROOT, Kind, Publication, ReadZnode, SentRequest
 from zkdict._copy.replies import (
     CONNECTION_ERRORS,
     LOST,
@@ -57,7 +57,7 @@ from zkdict._copy.replies import (
     znode,
 )
 from zkdict._copy.shared import SharedCopy
-from zkdict._copy.watches import Watches
+from zkdict._copy.watches import FeedWatches
 from zkdict.entries import ANY, State
 from zkdict.errors import RootMissing, ZkDictError
 
@@ -123,7 +123,7 @@ class Feed(SharedCopy):
         self._told_tasks = weakly(self._note_tasks, None)
         self._told_completion_task = weakly(self._note_completion_task, None)
         self._pause = Pause(client.handler, weakly(self.retry, None))
-        self._watches = Watches(client)
+        self._watches = FeedWatches(client)
         self._ended: list[Submitted] = []  # those under way when the session was lost
         self._turn = 0  # how often kazoo's listener was called
         self._digested = 0  # the last of these turns that had its place among replies and events
@@ -513,7 +513,7 @@ class Feed(SharedCopy):
             if delta.new is None:
                 self._watches.forget(self.child(delta.name))
 
-    def overlay(self, written: Mapping[str, Znode | None], position: int) -> bool:
+    def overlay(self, written: Mapping[str, ReadZnode | None], position: int) -> bool:
         """See `SharedCopy.overlay`; sends the reads that look at these writes again."""
         laid = super().overlay(written, position)
         if laid:
@@ -534,7 +534,9 @@ _UNEXPECTED: Final = (
 _NO_NAMES: Final = frozenset(["", ".", ".."])
 
 
-def _forget(client: Any, listener: Callable[[str], bool], pause: Pause, watches: Watches) -> None:
+def _forget(
+    client: Any, listener: Callable[[str], bool], pause: Pause, watches: FeedWatches
+) -> None:
     client.remove_listener(listener)
     pause.stop()
     watches.retire()

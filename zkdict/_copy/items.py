@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final, NamedTuple
 
-__all__ = ["NOTHING", "ROOT", "Delta", "Kind", "Publication", "SentRequest", "Znode"]
+__all__ = ["NOTHING", "ROOT", "Delta", "Kind", "Publication", "ReadZnode", "SentRequest"]
 
 ROOT: Final = ""
 """The item that stands for the root and its list of children; no child has an empty name."""
@@ -48,7 +48,7 @@ class SentRequest(NamedTuple):
 NOTHING: Final = SentRequest(0, 0, Kind.OTHER, ROOT, 0)
 
 
-class Znode(NamedTuple):
+class ReadZnode(NamedTuple):
     """A child znode as it was read. `error` is set where the server refused to show the data."""
 
     raw: bytes
@@ -60,7 +60,7 @@ class Znode(NamedTuple):
     ephemeral_owner: int
     error: Exception | None = None
 
-    def same_data(self, other: Znode) -> bool:
+    def same_data(self, other: ReadZnode) -> bool:
         """Whether both Stats belong to the same data of the same znode."""
         return (self.mzxid, self.version, self.czxid) == (other.mzxid, other.version, other.czxid)
 
@@ -69,8 +69,8 @@ class Delta(NamedTuple):
     """One child's difference between two published states."""
 
     name: str
-    old: Znode | None
-    new: Znode | None
+    old: ReadZnode | None
+    new: ReadZnode | None
 
 
 @dataclass(frozen=True, slots=True)

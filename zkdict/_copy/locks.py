@@ -13,10 +13,10 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["Lock"]
+__all__ = ["HandlerLock"]
 
 
-class Lock:
+class HandlerLock:
     """A lock of a handler's, as a context manager."""
 
     __slots__ = ("_held", "_kept", "_lock")

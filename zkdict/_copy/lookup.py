@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from zkdict._copy.items import Znode
+    from zkdict._copy.items import ReadZnode
 
 __all__ = ["GATED", "BadEntry", "GatedRead", "WithBadKeys"]
 
@@ -31,7 +31,7 @@ class BadEntry:
 
     __slots__ = ("czxid", "error", "raw", "refused", "version")
 
-    def __init__(self, znode: Znode, error: Exception) -> None:
+    def __init__(self, znode: ReadZnode, error: Exception) -> None:
         self.raw = znode.raw
         self.version = znode.version
         self.czxid = znode.czxid

@@ -10,14 +10,14 @@ from typing import Final
 
 from zkdict._copy.items import ROOT, Kind, SentRequest
 
-__all__ = ["WINDOW", "Reads"]
+__all__ = ["WINDOW", "CopyReads"]
 
 WINDOW: Final = 1000
 """Reads under way at a time: enough to fill the link, and few enough that a user's own request does
 not wait for a whole load."""
 
 
-class Reads:
+class CopyReads:
     """The reads of one copy. The caller holds the dict's lock, as for `Cache`."""
 
     def __init__(self, window: int) -> None:

@@ -24,7 +24,7 @@ from kazoo.exceptions import (
     SessionExpiredError,
 )
 
-from zkdict._copy.items import Kind, Znode
+from zkdict._copy.items import Kind, ReadZnode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,9 +52,9 @@ CONNECTION_ERRORS: Final = (
 """What kazoo sets on a request whose answer will never come."""
 
 
-def znode(raw: bytes | None, stat: Any) -> Znode:
+def znode(raw: bytes | None, stat: Any) -> ReadZnode:
     """A Znode of kazoo's data and ZnodeStat. kazoo gives None for a znode made with null data."""
-    return Znode(
+    return ReadZnode(
         raw or b"",
         stat.version,
         stat.czxid,
@@ -65,9 +65,9 @@ def znode(raw: bytes | None, stat: Any) -> Znode:
     )
 
 
-def unreadable(error: Exception) -> Znode:
+def unreadable(error: Exception) -> ReadZnode:
     """A Znode that the server refused to show."""
-    return Znode(b"", -1, 0, 0, 0, 0, 0, error)
+    return ReadZnode(b"", -1, 0, 0, 0, 0, 0, error)
 
 
 class UnreadableReply(MarshallingError):  # type: ignore[misc]  # noqa: N818

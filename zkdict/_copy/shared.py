@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from zkdict._copy.effects import Submitted
-    from zkdict._copy.items import Publication, Znode
+    from zkdict._copy.items import Publication, ReadZnode
 
 __all__ = ["SharedCopy"]
 
@@ -145,7 +145,7 @@ class SharedCopy:
                 self._unsettled_since = now - 0.75 * self._max_staleness
                 self._publish(publication)
 
-    def overlay(self, written: Mapping[str, Znode | None], position: int) -> bool:
+    def overlay(self, written: Mapping[str, ReadZnode | None], position: int) -> bool:
         """Show own writes, sent at `position`, without waiting for a state that holds them.
 
         False where there is one by now.

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from zkdict._copy.events import Dispatcher
-    from zkdict._copy.items import Publication, Znode
+    from zkdict._copy.items import Publication, ReadZnode
     from zkdict.keys import KeyCodec
 
 __all__ = ["View"]
@@ -82,7 +82,7 @@ class View(Generic[V]):
         self._dispatcher = dispatcher
         self._show = show
         self._keep = keep
-        self._held: dict[str, Znode | None] = {}  # published, not shown yet
+        self._held: dict[str, ReadZnode | None] = {}  # published, not shown yet
         self._held_local: dict[str, bytes | None] = {}
         self._resynced = False
         self._latest: Publication | None = None  # not shown yet without autosync
@@ -175,7 +175,7 @@ class View(Generic[V]):
         self._dispatcher.changed(changes)
 
     def _step(
-        self, znodes: Mapping[str, Znode | None], zxid: int, local: Mapping[str, bytes | None]
+        self, znodes: Mapping[str, ReadZnode | None], zxid: int, local: Mapping[str, bytes | None]
     ) -> list[Change[V]]:
         """Take over these znodes (None: gone); what that changed, where anybody listens."""
         changes: list[Change[V]] = []
@@ -260,13 +260,13 @@ class View(Generic[V]):
         except InvalidKey:
             return None  # another's znode: no key of this dict has such a name
 
-    def _decoded(self, key: str, znode: Znode) -> Entry[V] | BadEntry:
+    def _decoded(self, key: str, znode: ReadZnode) -> Entry[V] | BadEntry:
         entry = self.entry(key, znode)
         if isinstance(entry, BadEntry):
             self._dispatcher.failed(entry.error)
         return entry
 
-    def entry(self, key: str, znode: Znode) -> Entry[V] | BadEntry:
+    def entry(self, key: str, znode: ReadZnode) -> Entry[V] | BadEntry:
         """The entry of a znode. Needs no lock: it reads nothing of this view."""
         if znode.error is not None:
             return BadEntry(znode, znode.error)
@@ -297,7 +297,7 @@ def _is_for_the_task(error: BaseException) -> bool:
     return not packages.isdisjoint(("greenlet", "gevent", "eventlet"))
 
 
-def _make_entry(key: str, value: V, znode: Znode) -> Entry[V]:
+def _make_entry(key: str, value: V, znode: ReadZnode) -> Entry[V]:
     """The entry of a decoded znode."""
     return Entry(
         key,

@@ -13,7 +13,7 @@ import random
 from typing import TYPE_CHECKING, Any
 
 from zkdict._copy import clock
-from zkdict._copy.locks import Lock
+from zkdict._copy.locks import HandlerLock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,7 +53,7 @@ class Signal:
     def __init__(self, handler: Any) -> None:
         self._handler = handler
         self._waiters: dict[Any, None] = {}  # woken in the order in which they came
-        self.lock = Lock(handler)
+        self.lock = HandlerLock(handler)
 
     def notify(self) -> None:
         """Let every waiter look again. Call it with the lock held."""

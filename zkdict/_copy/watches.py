@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     """Is told which request's watch has fired, and the type of the event; does not keep the dict
     alive."""
 
-__all__ = ["Watches"]
+__all__ = ["FeedWatches"]
 
 
 class _Watch:
@@ -63,7 +63,7 @@ _idle_of: weakref.WeakKeyDictionary[Any, dict[tuple[str, bool], list[_Watch]]]
 _idle_of = weakref.WeakKeyDictionary()  # client -> (path, whether of its children) -> idle ones
 
 
-class Watches:
+class FeedWatches:
     """The watches of one feed, and the idle ones of its client."""
 
     def __init__(self, client: Any) -> None:

@@ -27,7 +27,7 @@ from zkdict.errors import KeyExists, TransactionFailed, VersionConflict
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from zkdict._copy.items import Znode
+    from zkdict._copy.items import ReadZnode
     from zkdict._writes.single import Writer
     from zkdict.entries import Entry
 
@@ -133,7 +133,7 @@ def cas(writer: Writer[V], entry: Entry[V], value: V) -> Entry[V]:
 def replace(
     writer: Writer[V],
     key: str,
-    seen: Entry[V] | Znode,
+    seen: Entry[V] | ReadZnode,
     value: V,
     deadline: float | None = None,
     *,

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from kazoo.exceptions import KazooException, NoNodeError, NotReadOnlyCallError
 
-from zkdict._copy.items import ROOT, Znode
+from zkdict._copy.items import ROOT, ReadZnode
 from zkdict._copy.replies import LOST, answer_of, znode
 from zkdict._copy.waiting import deadline_after, earlier, remaining
 from zkdict._writes.proof import Sighting
@@ -135,7 +135,7 @@ def wait_until(sender: Sender[Any], zxid: int, timeout: float | None) -> None:
             raise Timeout(f"zxid {zxid} was not reached within {timeout} s")
 
 
-def fetch(sender: Sender[Any], key: str, *, sync: bool, timeout: float | None) -> Znode | None:
+def fetch(sender: Sender[Any], key: str, *, sync: bool, timeout: float | None) -> ReadZnode | None:
     """Read one znode past the copy; None where it does not exist. Sent until answered.
 
     Raises:

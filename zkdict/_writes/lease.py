@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from zkdict._copy.events import Dispatcher
-    from zkdict._copy.items import Znode
+    from zkdict._copy.items import ReadZnode
     from zkdict._writes.single import Writer
 
 __all__ = ["Lease", "LeaseState"]
@@ -203,7 +203,7 @@ class Lease(Generic[V]):
                 break  # it was made again in that moment, and is gone
         self._in_doubt = False
 
-    def _own(self, deadline: float | None) -> tuple[Znode, Callable[[], None]] | None:
+    def _own(self, deadline: float | None) -> tuple[ReadZnode, Callable[[], None]] | None:
         """The key's znode, if it is this session's. And what is to be called right before a request
         that goes by it: raises _Reconnected, so that nothing is sent, on another connection.
 

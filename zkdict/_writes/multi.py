@@ -31,7 +31,7 @@ from zkdict.errors import TransactionFailed, ValueTooLarge
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from zkdict._writes.proof import Judge
+    from zkdict._writes.proof import WriteJudge
     from zkdict._writes.sender import Sender, UnansweredError
     from zkdict.errors import WriteUncertain
 
@@ -55,7 +55,7 @@ class Multi(Generic[V]):
         self._request = writer.feed.client.transaction()
         self._effects = Effects()
         self._answers: list[type] = []  # the kinds of answers to its operations
-        self._judges: dict[str, Judge] = {}  # of what it leaves
+        self._judges: dict[str, WriteJudge] = {}  # of what it leaves
         self._size = 0
         self.floor = writer.floor
 

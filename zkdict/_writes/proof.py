@@ -20,16 +20,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from zkdict._copy.items import Znode
+    from zkdict._copy.items import ReadZnode
     from zkdict._writes.claims import Claim
 
-__all__ = ["Judge", "Sighting", "created", "deleted", "made", "stored", "updated", "written"]
+__all__ = ["Sighting", "WriteJudge", "created", "deleted", "made", "stored", "updated", "written"]
 
 
 class Sighting(NamedTuple):
     """What was found: a key's znode, and after it the root's pzxid (None: there is no root)."""
 
-    found: Znode | None
+    found: ReadZnode | None
     pzxid: int | None
 
     def no_child_came_or_went(self, floor: int) -> bool:
@@ -37,7 +37,7 @@ class Sighting(NamedTuple):
         return self.pzxid is not None and self.pzxid <= floor
 
 
-class Judge(Protocol):
+class WriteJudge(Protocol):
     """Whether a write was applied; None where what was found does not prove it.
 
     With `unique` nobody and nothing else writes these bytes.
@@ -46,7 +46,7 @@ class Judge(Protocol):
     def __call__(self, seen: Sighting, *, unique: bool) -> bool | None: ...
 
 
-def stored(raw: bytes, floor: int) -> Judge:
+def stored(raw: bytes, floor: int) -> WriteJudge:
     """These bytes were to be there, whatever was there, and whoever stored them."""
 
     def judge(seen: Sighting, *, unique: bool) -> bool | None:  # noqa: ARG001
@@ -55,7 +55,7 @@ def stored(raw: bytes, floor: int) -> Judge:
     return judge
 
 
-def written(raw: bytes, floor: int) -> Judge:
+def written(raw: bytes, floor: int) -> WriteJudge:
     """A key was to be set, whatever version it has."""
 
     def judge(seen: Sighting, *, unique: bool) -> bool | None:
@@ -72,7 +72,7 @@ def written(raw: bytes, floor: int) -> Judge:
     return judge
 
 
-def updated(raw: bytes, version: int, floor: int) -> Judge:
+def updated(raw: bytes, version: int, floor: int) -> WriteJudge:
     """A key that has this version was to be set."""
 
     def judge(seen: Sighting, *, unique: bool) -> bool | None:
@@ -92,7 +92,7 @@ def updated(raw: bytes, version: int, floor: int) -> Judge:
     return judge
 
 
-def created(raw: bytes, floor: int) -> Judge:
+def created(raw: bytes, floor: int) -> WriteJudge:
     """A key that is not there was to be made."""
 
     def judge(seen: Sighting, *, unique: bool) -> bool | None:
@@ -106,7 +106,7 @@ def created(raw: bytes, floor: int) -> Judge:
     return judge
 
 
-def made(floor: int, claim: Claim) -> Judge:
+def made(floor: int, claim: Claim) -> WriteJudge:
     """An ephemeral key was to be made, in place of whatever was there."""
 
     def judge(seen: Sighting, *, unique: bool) -> bool | None:  # noqa: ARG001
@@ -120,7 +120,7 @@ def made(floor: int, claim: Claim) -> Judge:
     return judge
 
 
-def deleted(floor: int) -> Judge:
+def deleted(floor: int) -> WriteJudge:
     """A key was to be deleted. A key that is gone does not tell by whom."""
 
     def judge(seen: Sighting, *, unique: bool) -> bool | None:  # noqa: ARG001

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
     from zkdict._copy.effects import Effects, Looks, Submitted
     from zkdict._copy.feed import Feed
-    from zkdict._copy.items import Znode
+    from zkdict._copy.items import ReadZnode
     from zkdict._copy.view import View
     from zkdict.entries import Entry
     from zkdict.keys import KeyCodec
@@ -305,8 +305,11 @@ class Sender(Generic[V]):
         return feed.signal.wait_for(reached, deadline)
 
     def _read_effects(
-        self, leaves: Mapping[str, bytes | None], shows: dict[str, Znode], deadline: float | None
-    ) -> Mapping[str, Znode | None]:
+        self,
+        leaves: Mapping[str, bytes | None],
+        shows: dict[str, ReadZnode],
+        deadline: float | None,
+    ) -> Mapping[str, ReadZnode | None]:
         """What a write did, to be laid over the copy: what its answer `shows`, and the rest read.
 
         Raises:
@@ -386,7 +389,7 @@ class Sender(Generic[V]):
         self.conflicts += 1
         self.feed.client.handler.sleep_func(pause_after(conflicts, _FIRST_PAUSE, _LONGEST_PAUSE))
 
-    def decode(self, key: str, found: Znode) -> Entry[V]:
+    def decode(self, key: str, found: ReadZnode) -> Entry[V]:
         """The entry of a znode. Raises DecodeError."""
         entry = self.view.entry(key, found)
         if isinstance(entry, BadEntry):

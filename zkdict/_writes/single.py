@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from zkdict._copy.effects import Submitted
-    from zkdict._copy.items import Znode
+    from zkdict._copy.items import ReadZnode
     from zkdict.entries import Entry
 
 __all__ = ["SetCall", "Writer"]
@@ -72,7 +72,7 @@ class Writer(Sender[V]):
             names = list(self.feed.cache.working_names())
         return [name for name in names if self.view.key(name) is not None]
 
-    def set(self, key: str, value: V) -> Znode:
+    def set(self, key: str, value: V) -> ReadZnode:
         """Set, or create: whatever is there. Sent again when its answer was lost.
 
         Raises:
@@ -100,7 +100,7 @@ class Writer(Sender[V]):
             call.submitted = self.feed.submit(send, effects=effects)
         return call
 
-    def finish_set(self, call: SetCall) -> Znode:
+    def finish_set(self, call: SetCall) -> ReadZnode:
         """The rest of `set`: wait for what was sent, and send it again where that is needed.
 
         Raises as `set`.
@@ -116,7 +116,7 @@ class Writer(Sender[V]):
                 return self.send_set(name, raw, ANY, deadline)
             return self.send_create(name, raw, deadline)
 
-        def attempt() -> Znode | None:
+        def attempt() -> ReadZnode | None:
             try:
                 return znode(raw, sent())
             except NoNodeError:
@@ -310,7 +310,7 @@ class Writer(Sender[V]):
         operation: str,
         *,
         before: Callable[[], object] = lambda: None,
-    ) -> Znode:
+    ) -> ReadZnode:
         """Delete a key, if it has this version, and return what it held. `before`: see `send_set`.
 
         The answer to a delete does not tell which znode it was, and a key that is made again begins
@@ -350,7 +350,7 @@ class Writer(Sender[V]):
                 return held
         raise VersionConflict(key, version, version, applied=True)
 
-    def taken(self, seen: Entry[V], held: Znode) -> Entry[V]:
+    def taken(self, seen: Entry[V], held: ReadZnode) -> Entry[V]:
         """The entry of a znode that was deleted, where `seen` was decoded before that.
 
         Raises:
@@ -372,7 +372,7 @@ class Writer(Sender[V]):
         ephemeral: bool = False,
         operation: str = "add",
         deadline: float | None = None,
-    ) -> Znode:
+    ) -> ReadZnode:
         """Create a key that does not exist, once. Makes the root where that is missing.
 
         Raises:

@@ -17,7 +17,7 @@ from zkdict.errors import WriteUncertain
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from zkdict._writes.proof import Judge
+    from zkdict._writes.proof import WriteJudge
     from zkdict._writes.sender import Sender, UnansweredError
 
 __all__ = ["write_uncertain"]
@@ -27,7 +27,7 @@ def write_uncertain(
     sender: Sender[Any],
     operation: str,
     key: str | None,
-    judges: Mapping[str, Judge],
+    judges: Mapping[str, WriteJudge],
     unanswered: UnansweredError | None = None,
     *,
     wants: Literal["proof", "stored", "gone"] = "proof",

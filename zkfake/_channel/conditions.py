@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, Protocol, TypeVar
 
-from zkfake._channel.outages import World, ticks
+from zkfake._channel.outages import Driver, ticks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from zkfake._channel.outages import Hold
     from zkfake._channel.rules import ChannelRequest, Point, Rule
 
-__all__ = ["Clock", "Conditions", "ConnectionWorld", "Stop", "Way"]
+__all__ = ["Clock", "Conditions", "ConnectionDriver", "Stop", "Way"]
 
 C = TypeVar("C")
 """A driver's channel."""
@@ -148,7 +148,7 @@ class Conditions(Generic[C]):
         return bool(losing)
 
 
-class ConnectionWorld(World, Protocol):
+class ConnectionDriver(Driver, Protocol):
     """A driver that has clients' connections."""
 
     @property

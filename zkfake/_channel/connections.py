@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from zkfake._channel.channel import Channel
-    from zkfake._channel.conditions import ConnectionWorld, Way
+    from zkfake._channel.conditions import ConnectionDriver, Way
     from zkfake._channel.outages import Direction
     from zkfake._channel.rules import ChannelRequest
 
@@ -43,7 +43,7 @@ class NamedClient(Protocol):
         """Whether a channel, or an attempt to have one, is this client's."""
 
 
-class _Session:
+class _ClientBySession:
     """A client that is named by its session id."""
 
     def __init__(self, session_id: int) -> None:
@@ -59,9 +59,9 @@ class _Session:
 class ConnectionFaults(RequestFaults):
     """The part of the faults that concerns clients' connections."""
 
-    def __init__(self, world: ConnectionWorld) -> None:
-        super().__init__(world)
-        self._conditions = world.conditions
+    def __init__(self, driver: ConnectionDriver) -> None:
+        super().__init__(driver)
+        self._conditions = driver.conditions
 
     @property
     def server_count(self) -> int:
@@ -72,11 +72,11 @@ class ConnectionFaults(RequestFaults):
         """Break the client's connection now, ``None``: every connection. Returns how many that
         were.
         """
-        with self._world.acting():
+        with self._driver.acting():
             covers, _ = self._covered(client, None)
             channels = [each for each in self._conditions.channels if each.open and covers(each)]
             for channel in channels:
-                self._world.note("drop", str(channel))
+                self._driver.note("drop", str(channel))
                 channel.lose()
         return len(channels)
 
@@ -94,7 +94,7 @@ class ConnectionFaults(RequestFaults):
         is made meanwhile gets no answer.
         """
         check_choice("direction", direction, tuple(_WAYS))
-        with self._world.acting():
+        with self._driver.acting():
             covers, text = self._covered(client, server)
             stop = Stop(covers, _WAYS[direction], network=True)
             return self._hold("partition", f"{text}, {direction}", stop, duration)
@@ -109,10 +109,10 @@ class ConnectionFaults(RequestFaults):
         """Give a client's connections another latency: a range of seconds for one way."""
         slow = self._conditions.slow
         between = ticks(latency, self._conditions.second)
-        with self._world.acting():
+        with self._driver.acting():
             covers, _ = self._covered(client, None)
             text = f"{self._title(client)}, {latency[0]} to {latency[1]} s"
-            hold = Hold(self._world, "slow link", text, lambda: slow.pop(hold))
+            hold = Hold(self._driver, "slow link", text, lambda: slow.pop(hold))
 
             def begin() -> None:
                 slow[hold] = covers, between
@@ -123,7 +123,7 @@ class ConnectionFaults(RequestFaults):
         """Hold back what servers send to a client from the next watch event on: replies after it
         wait too.
         """
-        with self._world.acting():
+        with self._driver.acting():
             one = self._named(client)
             stop = Stop(one.owns, ("to_client",), events=True)
             return self._hold("hold events", str(one), stop, duration)
@@ -135,9 +135,9 @@ class ConnectionFaults(RequestFaults):
         broken. Who asks for something is answered; who only listens takes the connection for dead.
         """
         lost_pings = self._conditions.lost_pings
-        with self._world.acting():
+        with self._driver.acting():
             covers, text = self._covered(client, server)
-            hold = Hold(self._world, "lose pings", text, lambda: lost_pings.pop(hold))
+            hold = Hold(self._driver, "lose pings", text, lambda: lost_pings.pop(hold))
 
             def begin() -> None:
                 lost_pings[hold] = covers
@@ -146,7 +146,7 @@ class ConnectionFaults(RequestFaults):
 
     def _hold(self, name: str, text: str, stop: Stop, duration: float | None) -> Hold:
         """An outage that has something stand still."""
-        hold = Hold(self._world, name, text, lambda: self._release(hold))
+        hold = Hold(self._driver, name, text, lambda: self._release(hold))
         return self._begin(hold, lambda: self._stop(hold, stop), duration)
 
     def _stop(self, hold: Hold, stop: Stop) -> None:
@@ -166,7 +166,7 @@ class ConnectionFaults(RequestFaults):
     def _named(self, client: Any) -> NamedClient:
         """The client of that name. Raises what `_client` raises."""
         if isinstance(client, int) and not isinstance(client, bool):
-            return _Session(client)
+            return _ClientBySession(client)
         return self._client(client)
 
     def _client(self, client: Any) -> NamedClient:
@@ -190,6 +190,6 @@ class ConnectionFaults(RequestFaults):
     def _owner(self, client: Any) -> Callable[[ChannelRequest], bool] | None:
         if client is None:
             return None
-        with self._world.at_work():
+        with self._driver.at_work():
             owns = self._named(client).owns
         return lambda request: owns(request.channel)

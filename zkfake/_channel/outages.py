@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Direction",
+    "Driver",
     "Hold",
     "Outage",
     "Outages",
-    "World",
     "check_choice",
     "check_server",
     "milliseconds",
@@ -30,7 +30,7 @@ Direction = Literal["both", "to_server", "to_client"]
 """Of what a partition between clients and servers stops."""
 
 
-class World(Protocol):
+class Driver(Protocol):
     """The driver of a fake or a proxy, as its faults see it."""
 
     def acting(self) -> AbstractContextManager[None]:
@@ -58,9 +58,9 @@ class World(Protocol):
 class Outage:
     """A fault that lasts until it is healed. Healing twice does nothing."""
 
-    def __init__(self, world: World, name: str, text: str, end: Callable[[], object]) -> None:
+    def __init__(self, driver: Driver, name: str, text: str, end: Callable[[], object]) -> None:
         """``end`` is called when it is healed."""
-        self._world = world
+        self._driver = driver
         self._end = end
         self._forget_time = _nothing
         self.name = name
@@ -69,17 +69,17 @@ class Outage:
 
     def heal(self) -> None:
         """End it."""
-        with self._world.at_work():
+        with self._driver.at_work():
             if not self.over:
                 self.over = True
                 self._forget_time()
                 self._end()
-                self._world.note(f"{self.name} healed", self.text)
-                self._world.tell()
+                self._driver.note(f"{self.name} healed", self.text)
+                self._driver.tell()
 
     def heal_after(self, seconds: float) -> None:
         """Let it end by itself."""
-        self._forget_time = self._world.later(seconds, self.heal)
+        self._forget_time = self._driver.later(seconds, self.heal)
 
     def __enter__(self) -> Self:
         return self
@@ -101,13 +101,13 @@ class Hold(Outage):
         """It holds something back."""
         if not self.struck:
             self.struck = True
-            self._world.tell()
+            self._driver.tell()
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until it has held something back, or is over, or until ``timeout`` seconds have
         passed. Whether it has.
         """
-        self._world.wait_for(lambda: self.struck or self.over, timeout)
+        self._driver.wait_for(lambda: self.struck or self.over, timeout)
         return self.struck
 
 
@@ -117,8 +117,8 @@ Kind = TypeVar("Kind", bound=Outage)
 class Outages:
     """The outages of one fake."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
         self._begun: tuple[Outage, ...] = ()
 
     @property
@@ -136,7 +136,7 @@ class Outages:
             raise ValueError(f"duration={duration!r}; expected seconds, 0 or more")
         begin()
         self._begun = (*self.outages, outage)
-        self._world.note(outage.name, outage.text)
+        self._driver.note(outage.name, outage.text)
         if duration is not None:
             outage.heal_after(duration)
         return outage

@@ -11,12 +11,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from zkfake._channel.outages import Outages
-from zkfake._channel.rules import Match, Rules
+from zkfake._channel.rules import FaultRules, Match
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from zkfake._channel.conditions import ConnectionWorld
+    from zkfake._channel.conditions import ConnectionDriver
     from zkfake._channel.rules import ChannelRequest, Point, Rule
 
 __all__ = ["RequestFaults"]
@@ -25,9 +25,9 @@ __all__ = ["RequestFaults"]
 class RequestFaults(Outages):
     """The part of the faults that concerns single requests."""
 
-    def __init__(self, world: ConnectionWorld) -> None:
-        super().__init__(world)
-        self._rules = Rules(world, world.conditions.rules)
+    def __init__(self, driver: ConnectionDriver) -> None:
+        super().__init__(driver)
+        self._rules = FaultRules(driver, driver.conditions.rules)
 
     def drop_before_request(
         self,
@@ -92,7 +92,7 @@ class RequestFaults(Outages):
         match = Match(self._owner(client), operation, path, number)
 
         def act(_request: ChannelRequest) -> bool:
-            self._world.act(action)
+            self._driver.act(action)
             return False
 
         name = getattr(action, "__name__", "action")
@@ -100,7 +100,7 @@ class RequestFaults(Outages):
 
     def heal(self) -> None:
         """End every outage and every rule."""
-        with self._world.at_work():
+        with self._driver.at_work():
             self._rules.clear()
             super().heal()
 

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from zkfake._channel.outages import World
+    from zkfake._channel.outages import Driver
     from zkfake._protocol.frames import RequestHead
 
-__all__ = ["ChannelRequest", "Match", "Point", "Rule", "Rules"]
+__all__ = ["ChannelRequest", "FaultRules", "Match", "Point", "Rule"]
 
 Point = Literal["before_request", "before_reply", "after_reply"]
 """Where a request is: about to reach the server; carried out, with its reply about to leave; and
@@ -79,7 +79,7 @@ class Rule:
 
     def __init__(
         self,
-        rules: Rules,
+        rules: FaultRules,
         name: str,
         point: Point,
         match: Match,
@@ -141,14 +141,14 @@ class Rule:
         return f"<{self.name}, {len(self.hits)} hits{', over' if self.over else ''}>"
 
 
-class Rules:
+class FaultRules:
     """The rules of one driver."""
 
-    def __init__(self, world: World, rules: dict[Rule, None]) -> None:
+    def __init__(self, driver: Driver, rules: dict[Rule, None]) -> None:
         """``rules``: where they are kept."""
-        self._world = world
+        self._driver = driver
         self._rules = rules
-        self.wait_for = world.wait_for
+        self.wait_for = driver.wait_for
 
     def __contains__(self, rule: Rule) -> bool:
         return rule in self._rules
@@ -164,19 +164,19 @@ class Rules:
     ) -> Rule:
         """``action`` says whether the request's connection is to be lost."""
         rule = Rule(self, name, point, match, nth, times, action)
-        with self._world.acting():
+        with self._driver.acting():
             self._rules[rule] = None
         return rule
 
     def struck(self, rule: Rule, request: ChannelRequest) -> None:
         """A rule hits a request."""
-        self._world.note(rule.name, str(request))
-        self._world.tell()
+        self._driver.note(rule.name, str(request))
+        self._driver.tell()
 
     def forget(self, rule: Rule) -> None:
-        with self._world.at_work():
+        with self._driver.at_work():
             if self._rules.pop(rule, self) is None:
-                self._world.tell()
+                self._driver.tell()
 
     def clear(self) -> None:
         for rule in list(self._rules):

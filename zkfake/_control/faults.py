@@ -6,22 +6,22 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from zkfake._channel.conditions import ConnectionWorld, Stop
+from zkfake._channel.conditions import ConnectionDriver, Stop
 from zkfake._channel.connections import ConnectionFaults
 from zkfake._channel.outages import Hold
-from zkfake._control.server_faults import ServerFaults, ServerWorld
+from zkfake._control.server_faults import ServerDriver, ServerFaults
 
 __all__ = ["EnsembleFaults"]
 
 
-class EnsembleWorld(ServerWorld, ConnectionWorld, Protocol):
+class EnsembleDriver(ServerDriver, ConnectionDriver, Protocol):
     """The driver of a fake."""
 
 
 class EnsembleFaults(ServerFaults, ConnectionFaults):
     """The faults of clients, connections and servers."""
 
-    _world: EnsembleWorld
+    _driver: EnsembleDriver
 
     def pause_server(self, server: int | None = None, *, duration: float | None = None) -> Hold:
         """Stop a server's process where it stands, ``None``: the leader's. Its connections stay
@@ -30,21 +30,21 @@ class EnsembleFaults(ServerFaults, ConnectionFaults):
         The others give it up after ``syncLimit`` ticks of silence, and elect a new leader. When it
         goes on it serves what it had, syncs included, until it notices.
         """
-        world = self._world
-        with world.acting():
+        driver = self._driver
+        with driver.acting():
             number = self._number(server)
-            replica = world.replicas[number - 1]
+            replica = driver.replicas[number - 1]
             stop = Stop(lambda channel: bool(channel.server == number), ("to_server",))
 
             def begin() -> None:
                 self._stop(hold, stop)
-                world.call(replica.pause)
+                driver.call(replica.pause)
 
             def end() -> None:
-                world.call(replica.resume)
+                driver.call(replica.resume)
                 self._release(hold)
 
-            hold = Hold(world, "pause server", str(number), end)
+            hold = Hold(driver, "pause server", str(number), end)
             return self._begin(hold, begin, duration)
 
     def mute_server(self, server: int | None = None, *, duration: float | None = None) -> Hold:
@@ -54,19 +54,19 @@ class EnsembleFaults(ServerFaults, ConnectionFaults):
         As with a server whose system takes connections while its own thread for that is stuck. What
         clients have sent is read when it heals.
         """
-        with self._world.acting():
+        with self._driver.acting():
             number = self._number(server)
             stop = Stop(lambda channel: bool(channel.server == number), ("to_server",), since={})
             return self._hold("mute server", str(number), stop, duration)
 
     def expire(self, client: Any) -> bool:
         """Close the client's present session on the servers. False where it has none any more."""
-        world = self._world
-        with world.acting():
+        driver = self._driver
+        with driver.acting():
             one = self._named(client)
-            world.note("expire", str(one))
-            session = world.ensemble.sessions.get(one.session_id)
+            driver.note("expire", str(one))
+            session = driver.ensemble.sessions.get(one.session_id)
             if session is None:
                 return False
-            world.call(lambda: world.ensemble.expire(session))
+            driver.call(lambda: driver.ensemble.expire(session))
             return True

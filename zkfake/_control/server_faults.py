@@ -9,7 +9,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from zkfake._channel.outages import Outage, Outages, World, check_choice, check_server, milliseconds
+from zkfake._channel.outages import (
+    Driver,
+    Outage,
+    Outages,
+    check_choice,
+    check_server,
+    milliseconds,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -17,13 +24,13 @@ if TYPE_CHECKING:
     from zkfake._ensemble.ensemble import Ensemble
     from zkfake._ensemble.replica import Replica
 
-__all__ = ["ServerFaults", "ServerWorld", "Way"]
+__all__ = ["ServerDriver", "ServerFaults", "Way"]
 
 Way = Literal["both", "out", "in"]
 """Both ways, or only what goes out of the server named first, or only what comes in to it."""
 
 
-class ServerWorld(World, Protocol):
+class ServerDriver(Driver, Protocol):
     """The driver of a fake: it has servers that can be told what to do."""
 
     @property
@@ -40,27 +47,27 @@ class ServerWorld(World, Protocol):
 class ServerFaults(Outages):
     """The part of the faults that concerns servers."""
 
-    _world: ServerWorld
+    _driver: ServerDriver
 
-    def __init__(self, world: ServerWorld) -> None:
-        super().__init__(world)
+    def __init__(self, driver: ServerDriver) -> None:
+        super().__init__(driver)
         self._changes: dict[tuple[object, str], list[list[tuple[int, int]]]] = {}
         """What attributes were before, and are by each outage that changes them."""
 
     @property
     def server_count(self) -> int:
         """How many servers there are, stopped ones and observers included."""
-        return len(self._world.replicas)
+        return len(self._driver.replicas)
 
     def stop_server(self, server: int | None = None, *, duration: float | None = None) -> Outage:
         """Stop a server: its connections break, new ones are refused. It comes back with the log it
         had.
         """
-        world = self._world
-        with world.acting():
+        driver = self._driver
+        with driver.acting():
             number = self._number(server)
-            outage = Outage(world, "stop server", str(number), lambda: world.start_server(number))
-            return self._begin(outage, lambda: world.stop_server(number), duration)
+            outage = Outage(driver, "stop server", str(number), lambda: driver.start_server(number))
+            return self._begin(outage, lambda: driver.stop_server(number), duration)
 
     def cut_power(self, server: int | None = None, *, duration: float | None = None) -> Outage:
         """Stop a server as a loss of power does: what it had accepted and its disk had not synced
@@ -68,36 +75,36 @@ class ServerFaults(Outages):
 
         A server acknowledges what its disk has synced, so nothing is lost that was acknowledged.
         """
-        world = self._world
-        with world.acting():
+        driver = self._driver
+        with driver.acting():
             number = self._number(server)
 
             def cut() -> None:
-                world.stop_server(number)
-                world.call(world.replicas[number - 1].lose_power)
+                driver.stop_server(number)
+                driver.call(driver.replicas[number - 1].lose_power)
 
-            outage = Outage(world, "cut power", str(number), lambda: world.start_server(number))
+            outage = Outage(driver, "cut power", str(number), lambda: driver.start_server(number))
             return self._begin(outage, cut, duration)
 
     def lose_quorum(self, *, duration: float | None = None) -> Outage:
         """Stop servers, those with the highest numbers first, until the rest is no quorum."""
-        world = self._world
-        with world.acting():
-            config = world.ensemble.config
-            left = [r.id for r in world.replicas if r.running and r.id in config.voters]
+        driver = self._driver
+        with driver.acting():
+            config = driver.ensemble.config
+            left = [r.id for r in driver.replicas if r.running and r.id in config.voters]
             stopped: list[int] = []
             while left and config.has_quorum(left):
                 stopped.append(left.pop())
 
             def stop() -> None:
                 for number in stopped:
-                    world.stop_server(number)
+                    driver.stop_server(number)
 
             def start() -> None:
                 for number in stopped:
-                    world.start_server(number)
+                    driver.start_server(number)
 
-            outage = Outage(world, "lose quorum", f"servers {stopped}", start)
+            outage = Outage(driver, "lose quorum", f"servers {stopped}", start)
             return self._begin(outage, stop, duration)
 
     def isolate(
@@ -107,7 +114,7 @@ class ServerFaults(Outages):
 
         Its clients still reach it, and read what it knew, until it notices.
         """
-        with self._world.acting():
+        with self._driver.acting():
             number = self._number(server)
             others = [other for other in range(1, self.server_count + 1) if other != number]
             text = f"{number}, {way}"
@@ -119,7 +126,7 @@ class ServerFaults(Outages):
         """Cut the link between two servers: both ways, or only what goes ``"out"`` of ``one`` or
         ``"in"``.
         """
-        with self._world.acting():
+        with self._driver.acting():
             one, other = self._number(one), self._number(other)
             text = f"{one} and {other}, {way}"
             return self._cut("partition servers", text, one, [other], way, duration)
@@ -136,27 +143,27 @@ class ServerFaults(Outages):
         check_choice("way", way, ("both", "out", "in"))
         cuts = [(one, other) for other in others] if way != "in" else []
         cuts += [(other, one) for other in others] if way != "out" else []
-        world = self._world
+        driver = self._driver
 
         def cut() -> None:
             for source, target in cuts:
-                world.ensemble.cut(source, target)
+                driver.ensemble.cut(source, target)
 
         def mend() -> None:
             for source, target in cuts:
-                world.ensemble.mend(source, target)
+                driver.ensemble.mend(source, target)
 
-        outage = Outage(world, name, text, lambda: world.call(mend))
-        return self._begin(outage, lambda: world.call(cut), duration)
+        outage = Outage(driver, name, text, lambda: driver.call(mend))
+        return self._begin(outage, lambda: driver.call(cut), duration)
 
     def freeze(self, server: int | None = None, *, duration: float | None = None) -> Outage:
         """Let a server apply nothing more: it goes on to serve reads, of what it had applied."""
-        world = self._world
-        with world.acting():
+        driver = self._driver
+        with driver.acting():
             number = self._number(server)
-            applying = world.replicas[number - 1].applying
+            applying = driver.replicas[number - 1].applying
             outage = Outage(
-                world, "freeze server", str(number), lambda: world.call(applying.unfreeze)
+                driver, "freeze server", str(number), lambda: driver.call(applying.unfreeze)
             )
             return self._begin(outage, applying.freeze, duration)
 
@@ -169,9 +176,9 @@ class ServerFaults(Outages):
     ) -> Outage:
         """Let a server apply each transaction a range of seconds after its commit."""
         milli = milliseconds(lag)
-        with self._world.acting():
+        with self._driver.acting():
             number = self._number(server)
-            applying = self._world.replicas[number - 1].applying
+            applying = self._driver.replicas[number - 1].applying
             text = f"server {number}, {lag[0]} to {lag[1]} s"
             return self._change("lag", text, applying, "lag", milli, duration)
 
@@ -187,9 +194,9 @@ class ServerFaults(Outages):
         A write is slow when a quorum needs that server, or when it is the only one there is.
         """
         milli = milliseconds(sync_time)
-        with self._world.acting():
+        with self._driver.acting():
             number = self._number(server)
-            disk = self._world.replicas[number - 1].disk
+            disk = self._driver.replicas[number - 1].disk
             text = f"server {number}, {sync_time[0]} to {sync_time[1]} s"
             return self._change("slow disk", text, disk, "sync_time", milli, duration)
 
@@ -218,9 +225,9 @@ class ServerFaults(Outages):
             if len(changes) == 1:
                 changes.clear()
 
-        world = self._world
-        outage = Outage(world, name, text, lambda: world.call(restore))
-        return self._begin(outage, lambda: world.call(change), duration)
+        driver = self._driver
+        outage = Outage(driver, name, text, lambda: driver.call(restore))
+        return self._begin(outage, lambda: driver.call(change), duration)
 
     def skew_clock(
         self, server: int | None, seconds: float, *, duration: float | None = None
@@ -230,9 +237,9 @@ class ServerFaults(Outages):
         While it leads, znodes get their times from it, and the age of TTL znodes goes by it.
         Sessions do not: they go by the time that passes.
         """
-        with self._world.acting():
+        with self._driver.acting():
             number = self._number(server)
-            replica = self._world.replicas[number - 1]
+            replica = self._driver.replicas[number - 1]
             offset = round(seconds * 1000)
 
             def change() -> None:
@@ -242,16 +249,16 @@ class ServerFaults(Outages):
                 replica.clock_offset -= offset
 
             text = f"server {number}, {seconds:+} s"
-            return self._begin(Outage(self._world, "skew clock", text, restore), change, duration)
+            return self._begin(Outage(self._driver, "skew clock", text, restore), change, duration)
 
     def slow_servers(
         self, one: int, other: int, latency: tuple[float, float], *, duration: float | None = None
     ) -> Outage:
         """Give the link between two servers another latency, a range of seconds one way."""
         milli = milliseconds(latency)
-        with self._world.acting():
+        with self._driver.acting():
             one, other = self._number(one), self._number(other)
-            links = self._world.ensemble.links
+            links = self._driver.ensemble.links
 
             def change() -> None:
                 links.set_latency(one, other, milli)
@@ -262,13 +269,13 @@ class ServerFaults(Outages):
                 links.set_latency(other, one, None)
 
             text = f"{one} and {other}, {latency[0]} to {latency[1]} s"
-            outage = Outage(self._world, "slow servers", text, restore)
+            outage = Outage(self._driver, "slow servers", text, restore)
             return self._begin(outage, change, duration)
 
     def _number(self, server: int | None) -> int:
         """A server's number; ``None`` is the leader."""
         if server is None:
-            leader = self._world.ensemble.leader
+            leader = self._driver.ensemble.leader
             if leader is None:
                 raise RuntimeError("no server leads at the moment")
             return leader.id

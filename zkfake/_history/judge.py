@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         ServerEvent,
         WatchEvent,
     )
-    from zkfake._history.reading import Connection, Exchange, Reading
+    from zkfake._history.reading import ConnectionSeen, Exchange, Reading
     from zkfake._history.states import Changed
 
 __all__ = ["Judge"]
@@ -110,14 +110,14 @@ class Judge:
 
     # -- what happens
 
-    def on_connected(self, connection: Connection) -> None:
+    def on_connected(self, connection: ConnectionSeen) -> None:
         """A connection was made."""
 
-    def on_disconnected(self, connection: Connection) -> None:
+    def on_disconnected(self, connection: ConnectionSeen) -> None:
         """A client saw the end of a connection."""
 
     def on_handshake(
-        self, connection: Connection, exchange: Exchange, reply: Reply, session_id: int
+        self, connection: ConnectionSeen, exchange: Exchange, reply: Reply, session_id: int
     ) -> None:
         """The first request was answered; ``session_id`` is 0 where the session is over."""
 
@@ -130,7 +130,7 @@ class Judge:
     def on_reply(self, exchange: Exchange, reply: Reply) -> None:
         """A client got a reply. What its connection and session have seen is as before it."""
 
-    def on_watch_event(self, connection: Connection, event: WatchEvent) -> None:
+    def on_watch_event(self, connection: ConnectionSeen, event: WatchEvent) -> None:
         """A client got a watch event."""
 
     def on_committed(self, entry: Committed, changes: list[Changed]) -> None:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from zkfake._history.events import Event, Logged
 
-__all__ = ["WRITES", "Connection", "Exchange", "Reading", "Session", "is_acknowledged"]
+__all__ = ["WRITES", "ConnectionSeen", "Exchange", "Reading", "SessionSeen", "is_acknowledged"]
 
 _OPS = {row.name: row for row in OPERATIONS.values()}
 
@@ -52,7 +52,7 @@ WRITES = frozenset(
 SESSIONS_KEPT = 10_000
 
 
-class Session:
+class SessionSeen:
     """One session, as its client knows it."""
 
     __slots__ = ("client", "heard", "id", "password", "seen", "seen_by", "sent", "timeout")
@@ -80,7 +80,7 @@ class Exchange:
     __slots__ = ("_record", "acknowledged", "by", "connection", "sent")
 
     def __init__(
-        self, sent: Sent, connection: Connection, acknowledged: int, by: Event | None
+        self, sent: Sent, connection: ConnectionSeen, acknowledged: int, by: Event | None
     ) -> None:
         self.sent = sent
         self.connection = connection
@@ -109,7 +109,7 @@ class Exchange:
 _UNREAD: Any = object()
 
 
-class Connection:
+class ConnectionSeen:
     """One connection of a client to a server."""
 
     __slots__ = ("client", "number", "opened", "pending", "seen", "seen_by", "server", "session")
@@ -119,7 +119,7 @@ class Connection:
         self.client = opened.client
         self.number = opened.connection
         self.server = opened.server
-        self.session: Session | None = None
+        self.session: SessionSeen | None = None
         self.pending: deque[Exchange] = deque()
         self.seen = 0
         """The highest zxid that came through it."""
@@ -136,9 +136,9 @@ class Reading:
         self.has_log = has_log
         self.complete = complete
         self.states = States(window)
-        self.connections: dict[int, Connection] = {}
+        self.connections: dict[int, ConnectionSeen] = {}
         """By their numbers: a client may be called by its session, before it has one."""
-        self.sessions: dict[int, Session] = {}
+        self.sessions: dict[int, SessionSeen] = {}
         self.events = 0
         self.time = 0.0
         """Of the last event."""
@@ -193,7 +193,7 @@ class Reading:
     # -- connections
 
     def _connected(self, event: Connected) -> None:
-        connection = Connection(event)
+        connection = ConnectionSeen(event)
         self.connections[event.connection] = connection
         self._tell("on_connected", connection)
 
@@ -229,7 +229,7 @@ class Reading:
             self.acknowledged, self.acknowledged_by = event.zxid, event
         self._saw(connection, event)
 
-    def _answered(self, connection: Connection, event: Reply) -> Exchange | None:
+    def _answered(self, connection: ConnectionSeen, event: Reply) -> Exchange | None:
         pending = connection.pending
         for place, exchange in enumerate(pending):
             if exchange.sent.number == event.number:
@@ -239,7 +239,7 @@ class Reading:
                 return exchange
         return None
 
-    def _saw(self, connection: Connection, event: Reply | WatchEvent) -> None:
+    def _saw(self, connection: ConnectionSeen, event: Reply | WatchEvent) -> None:
         zxid = event.zxid
         if zxid > connection.seen:
             connection.seen, connection.seen_by = zxid, event
@@ -247,7 +247,7 @@ class Reading:
         if session is not None and zxid > session.seen and type(event) is Reply:
             session.seen, session.seen_by = zxid, event
 
-    def _shake(self, connection: Connection, exchange: Exchange, event: Reply) -> None:
+    def _shake(self, connection: ConnectionSeen, exchange: Exchange, event: Reply) -> None:
         """The handshake is answered."""
         try:
             reader = Reader(event.frame, 8)
@@ -258,7 +258,7 @@ class Reading:
         if session_id:
             session = self.sessions.get(session_id)
             if session is None:
-                session = self.sessions[session_id] = Session(session_id, event.client)
+                session = self.sessions[session_id] = SessionSeen(session_id, event.client)
                 if len(self.sessions) > SESSIONS_KEPT:
                     self._forget_a_session()
             connection.session = session

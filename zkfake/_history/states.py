@@ -19,13 +19,13 @@ from zkfake._protocol.records import Acls, EventType
 if TYPE_CHECKING:
     from zkfake._history.events import Committed, Logged, Restored
 
-__all__ = ["CHILD", "DATA", "FORGOTTEN", "Changed", "States", "Version", "is_judged"]
+__all__ = ["CHILD", "DATA", "FORGOTTEN", "Changed", "PathVersion", "States", "is_judged"]
 
 DATA, CHILD = "data", "child"
 """The two tables that watches stand in."""
 
 
-class Version(NamedTuple):
+class PathVersion(NamedTuple):
     """What a path holds from one zxid on. ``type`` is ``None`` where nobody is told of it."""
 
     zxid: int
@@ -59,7 +59,7 @@ class _Forgotten:
 FORGOTTEN = _Forgotten()
 """Asked for what is further back than the window."""
 
-_ROOT = Version(0, True, b"", 0, 0, 0, 0, True, None, None)
+_ROOT = PathVersion(0, True, b"", 0, 0, 0, 0, True, None, None)
 
 
 class _Children:
@@ -79,7 +79,7 @@ class States:
     def __init__(self, window: int) -> None:
         """``window``: transactions."""
         self._window = window
-        self._versions: dict[str, list[Version]] = {"/": [_ROOT]}
+        self._versions: dict[str, list[PathVersion]] = {"/": [_ROOT]}
         self._children: dict[str, _Children] = {"/": _Children()}
         self._touched: deque[tuple[int, tuple[str, ...]]] = deque()
         self._entries: dict[int, Logged] = {}
@@ -127,7 +127,7 @@ class States:
             readable = _is_readable(acl)
             self._put(
                 path,
-                Version(zxid, True, data, czxid, mzxid, version, owner, readable, None, entry),
+                PathVersion(zxid, True, data, czxid, mzxid, version, owner, readable, None, entry),
             )
             children = self._children.setdefault(parent, _Children())
             children.names.add(name)
@@ -144,7 +144,7 @@ class States:
         parent, name = split(path)
         self._put(
             path,
-            Version(
+            PathVersion(
                 zxid, True, done.data, zxid, zxid, 0, done.owner, readable, EventType.CREATED, entry
             ),
         )
@@ -160,7 +160,7 @@ class States:
         path = done.path
         parent, name = split(path)
         hidden = not self._now(path).readable
-        gone = Version(zxid, False, None, 0, 0, 0, 0, True, EventType.DELETED, entry)
+        gone = PathVersion(zxid, False, None, 0, 0, 0, 0, True, EventType.DELETED, entry)
         self._put(path, gone)
         above = not self._now(parent).readable
         self._child(parent, zxid, name, False, above, entry)
@@ -183,10 +183,10 @@ class States:
         readable = _is_readable(done.acl)
         self._put(done.path, old._replace(zxid=zxid, readable=readable, type=None, entry=entry))
 
-    def _put(self, path: str, version: Version) -> None:
+    def _put(self, path: str, version: PathVersion) -> None:
         self._versions.setdefault(path, []).append(version)
 
-    def _now(self, path: str) -> Version:
+    def _now(self, path: str) -> PathVersion:
         versions = self._versions.get(path)
         return versions[-1] if versions else _ROOT
 
@@ -223,12 +223,12 @@ class States:
 
     # -- asking
 
-    def now(self, path: str) -> Version | None:
+    def now(self, path: str) -> PathVersion | None:
         """What is committed there at present; ``None`` for nothing."""
         versions = self._versions.get(path)
         return versions[-1] if versions and versions[-1].present else None
 
-    def at(self, path: str, zxid: int) -> Version | _Forgotten | None:
+    def at(self, path: str, zxid: int) -> PathVersion | _Forgotten | None:
         """What was there right after the last transaction up to ``zxid``: a version that may say
         that nothing was, or ``None`` where nothing ever was.
         """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from zkfake._realtime.connection_faults import Owner, RealTime, SocketFaults
+from zkfake._realtime.connection_faults import ConnectionsOwner, RealTime, SocketFaults
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["ProxyFaults"]
 
 
-class Proxy(Owner, Protocol):
+class Proxy(ConnectionsOwner, Protocol):
     """The `ZooKeeperProxy`, as its faults see it."""
 
     @property
@@ -48,9 +48,9 @@ class ProxyFaults(SocketFaults):
         Raises `OSError` where none answers, `ValueError` for a session that has not passed through
         this proxy.
         """
-        with self._world.acting():
+        with self._driver.acting():
             session_id = self._named(client).session_id
-            self._world.note("expire", f"session {session_id & 0xFFFFFFFFFFFFFFFF:#x}")
+            self._driver.note("expire", f"session {session_id & 0xFFFFFFFFFFFFFFFF:#x}")
         # Nobody hears of it before the connection breaks: a request would be answered by an error
         # that no client gets when its session expires.
         with self.partition(session_id):

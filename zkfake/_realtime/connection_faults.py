@@ -42,7 +42,7 @@ _FOR_EVER = 10**9
 """Seconds: 30 years."""
 
 
-class Owner(Protocol):
+class ConnectionsOwner(Protocol):
     """The fake or the proxy, as the faults of its connections see it."""
 
     def check_running(self) -> None:
@@ -54,9 +54,9 @@ class Owner(Protocol):
 
 
 class RealTime:
-    """Real time and one thread that serves: `zkfake._channel.outages.World`."""
+    """Real time and one thread that serves: `zkfake._channel.outages.Driver`."""
 
-    def __init__(self, owner: Owner, now: int) -> None:
+    def __init__(self, owner: ConnectionsOwner, now: int) -> None:
         """``now``: milliseconds since the epoch."""
         self._owner = owner
         self._news = threading.Condition()
@@ -116,7 +116,7 @@ class RealTime:
             self._actor = before
 
 
-class _Client:
+class _KnownClient:
     """A client that is named by its `KazooClient`."""
 
     def __init__(self, client: Any, known: WeakKeyDictionary[Any, int]) -> None:
@@ -151,16 +151,16 @@ class SocketFaults(ConnectionFaults):
     argument that is not valid.
     """
 
-    _world: RealTime
+    _driver: RealTime
 
-    def __init__(self, world: RealTime) -> None:
-        super().__init__(world)
-        self.timers = world.timers
+    def __init__(self, driver: RealTime) -> None:
+        super().__init__(driver)
+        self.timers = driver.timers
         self._known: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
         self._recording: Recording | None = None
 
-    def _client(self, client: Any) -> _Client:
-        return _Client(client, self._known)
+    def _client(self, client: Any) -> _KnownClient:
+        return _KnownClient(client, self._known)
 
     # -- called by the server
 
@@ -171,7 +171,7 @@ class SocketFaults(ConnectionFaults):
 
     def advance(self, now: int) -> None:
         """Time has passed: what is due arrives, and what ends by itself ends."""
-        self._world.advance(now)
+        self._driver.advance(now)
 
     def channel(
         self,
@@ -202,9 +202,9 @@ class SocketFaults(ConnectionFaults):
         conditions.channels.clear()
         self.heal()
         conditions.requests = 0
-        self._world.broken = False
+        self._driver.broken = False
 
     def broken(self) -> None:
         """The server has failed: whoever waits goes on."""
-        self._world.broken = True
-        self._world.tell()
+        self._driver.broken = True
+        self._driver.tell()

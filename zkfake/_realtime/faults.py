@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from zkfake._control.faults import EnsembleFaults
-from zkfake._realtime.connection_faults import Owner, RealTime, SocketFaults
+from zkfake._realtime.connection_faults import ConnectionsOwner, RealTime, SocketFaults
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Faults"]
 
 
-class RunningFake(Owner, Protocol):
+class RunningFake(ConnectionsOwner, Protocol):
     """The `FakeZooKeeper`, as its faults see it."""
 
     @property
@@ -33,7 +33,7 @@ class RunningFake(Owner, Protocol):
 
 
 class RealTimeDriver(RealTime):
-    """A `FakeZooKeeper`: `zkfake._control.server_faults.ServerWorld` in real time."""
+    """A `FakeZooKeeper`: `zkfake._control.server_faults.ServerDriver` in real time."""
 
     _owner: RunningFake
 
@@ -63,7 +63,7 @@ class Faults(SocketFaults, EnsembleFaults):
     argument that is not valid.
     """
 
-    _world: RealTimeDriver
+    _driver: RealTimeDriver
 
     def __init__(self, owner: RunningFake, ensemble: Ensemble) -> None:
         super().__init__(RealTimeDriver(owner, ensemble))

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from zkfake._channel.outages import Outage
 from zkfake._control.faults import EnsembleFaults
 from zkfake._simulation.chance import Chance
-from zkfake._simulation.world import World
+from zkfake._simulation.fault_driver import VirtualTimeDriver
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["Faults"]
 
 
-class _Client:
+class _ClientByName:
     """A client that is named by its `KazooClient`, or by the name that it goes by."""
 
     def __init__(self, client: Any, network: Network) -> None:
@@ -85,12 +85,12 @@ class Faults(EnsembleFaults):
         stream: Callable[[str], Random],
     ) -> None:
         """``stream``: the random source of that name."""
-        super().__init__(World(scheduler, network))
+        super().__init__(VirtualTimeDriver(scheduler, network))
         self._scheduler = scheduler
         self._network = network
         self._freezes: dict[_Freeze, None] = {}
         self._chance = network.chance = Chance(
-            self, profile, stream, self._world.later, lambda: list(network.clients)
+            self, profile, stream, self._driver.later, lambda: list(network.clients)
         )
 
     def pause(self, client: Any, *tasks: Task, duration: float | None = None) -> Outage:
@@ -131,7 +131,7 @@ class Faults(EnsembleFaults):
             del self._freezes[freeze]
             freeze.end()
 
-        return self._begin(Outage(self._world, name, client, end), begin, duration)
+        return self._begin(Outage(self._driver, name, client, end), begin, duration)
 
     # -- all of them
 
@@ -147,7 +147,7 @@ class Faults(EnsembleFaults):
 
     def note(self, name: str, text: str) -> None:
         """Put a fault into the history."""
-        self._world.note(name, text)
+        self._driver.note(name, text)
 
     def task_started(self, task: Task) -> None:
         """A task of a client that stands still does not get to start either."""
@@ -156,8 +156,8 @@ class Faults(EnsembleFaults):
 
     # -- who is meant
 
-    def _client(self, client: Any) -> _Client:
-        return _Client(client, self._network)
+    def _client(self, client: Any) -> _ClientByName:
+        return _ClientByName(client, self._network)
 
     def _resume(self, stop: Stop) -> None:
         self._network.resume(stop)

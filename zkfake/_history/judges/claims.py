@@ -21,7 +21,7 @@ __all__ = ["AtMost", "Exclusive"]
 NO_LOG = "whether claims at one time were good: that takes the log of what was committed"
 
 
-class _Claim:
+class _MadeClaim:
     __slots__ = ("by", "czxid", "made")
 
     def __init__(self, by: Claimed, czxid: int, made: Logged | None) -> None:
@@ -45,7 +45,7 @@ class AtMost(Judge):
         self._good = good
         self.title = f"at most {limit} {name}"
         self.claims_of = name
-        self._held: dict[int, _Claim] = {}
+        self._held: dict[int, _MadeClaim] = {}
 
     @property
     def promise(self) -> str:
@@ -56,7 +56,7 @@ class AtMost(Judge):
             return
         node = None if event.znode is None else self.reading.states.now(event.znode)
         made = node.entry if node is not None else None
-        self._held[event.number] = _Claim(event, node.czxid if node is not None else 0, made)
+        self._held[event.number] = _MadeClaim(event, node.czxid if node is not None else 0, made)
         self.times += 1
         if len(self._held) > self._limit:
             self._judge()
@@ -91,7 +91,7 @@ class AtMost(Judge):
                 *evidence,
             )
 
-    def _is_good(self, claim: _Claim) -> bool:
+    def _is_good(self, claim: _MadeClaim) -> bool:
         if claim.by.znode is None:
             return True
         node = self.reading.states.now(claim.by.znode)

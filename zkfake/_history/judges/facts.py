@@ -21,7 +21,7 @@ from zkfake._protocol.records import Code
 
 if TYPE_CHECKING:
     from zkfake._history.events import Reply, WatchEvent
-    from zkfake._history.reading import Connection, Exchange
+    from zkfake._history.reading import ConnectionSeen, Exchange
     from zkfake._history.results import Read
 
 __all__ = ["ClientsAgree"]
@@ -32,7 +32,7 @@ _MOST = 2_000
 ABSENT = "whether a znode that was not there should have been: somebody unseen may have deleted it"
 
 
-class _Change(NamedTuple):
+class _KnownChange(NamedTuple):
     """One change of a path. ``data`` is known where ``has_data``; a version of -1 is unknown."""
 
     gone: bool | None
@@ -50,7 +50,7 @@ class _Path:
     def __init__(self) -> None:
         self.zxids: list[int] = []
         """Of the changes, in order."""
-        self.changes: dict[int, _Change] = {}
+        self.changes: dict[int, _KnownChange] = {}
         self.spans: dict[int, tuple[int, Reply]] = {}
         """By the zxid of the change that begins one: until when nothing else changed, and who saw
         that.
@@ -98,7 +98,7 @@ class ClientsAgree(Judge):
             for path, each in last.items():
                 if is_judged(path):
                     gone = each.kind == "delete"
-                    change = _Change(gone, not gone, each.data, each.version, reply)
+                    change = _KnownChange(gone, not gone, each.data, each.version, reply)
                     self._changed(path, reply.zxid, change)
         elif operation in ("getData", "exists", "getChildren", "getChildren2"):
             if len(reply.paths) != 1 or not is_judged(reply.paths[0]):
@@ -114,9 +114,9 @@ class ClientsAgree(Judge):
                     if found is not None and path != "/":
                         self._is_there(path, operation == "getData", found, reply)
 
-    def on_watch_event(self, connection: Connection, event: WatchEvent) -> None:
+    def on_watch_event(self, connection: ConnectionSeen, event: WatchEvent) -> None:
         if event.zxid > 0 and event.type != "CHILDREN_CHANGED" and is_judged(event.path):
-            change = _Change(event.type == "DELETED", False, None, -1, event)
+            change = _KnownChange(event.type == "DELETED", False, None, -1, event)
             self._changed(event.path, event.zxid, change)
 
     # -- facts
@@ -129,7 +129,7 @@ class ClientsAgree(Judge):
             known.forget()
         return known
 
-    def _changed(self, path: str, zxid: int, change: _Change) -> None:
+    def _changed(self, path: str, zxid: int, change: _KnownChange) -> None:
         """The path was changed at ``zxid``."""
         known = self._of(path)
         if zxid < known.horizon:
@@ -142,7 +142,7 @@ class ClientsAgree(Judge):
         if span is not None and span[0] >= zxid:
             self._hidden(path, zxid, change, span[1])
 
-    def _hidden(self, path: str, zxid: int, change: _Change, reply: Reply) -> None:
+    def _hidden(self, path: str, zxid: int, change: _KnownChange, reply: Reply) -> None:
         multi = getattr(change.by, "operation", "") == "multi"
         self.broken(
             f"{reply.client} was shown {path} as of {reply.zxid:#x} without its change at "
@@ -152,7 +152,7 @@ class ClientsAgree(Judge):
             error=AtomicityBroken if multi else ReliabilityBroken,
         )
 
-    def _note(self, path: str, known: _Path, zxid: int, change: _Change) -> None:
+    def _note(self, path: str, known: _Path, zxid: int, change: _KnownChange) -> None:
         """One change has one content."""
         before = known.changes.get(zxid)
         if before is None:
@@ -186,7 +186,9 @@ class ClientsAgree(Judge):
             )
             return
         # Who only reads does not say whether the change made it or wrote to it.
-        self._note(path, known, start, _Change(False, has_data, found.data, found.version, reply))
+        self._note(
+            path, known, start, _KnownChange(False, has_data, found.data, found.version, reply)
+        )
         place = bisect_right(known.zxids, start)
         if place < len(known.zxids) and (zxid := known.zxids[place]) <= end:
             self._hidden(path, zxid, known.changes[zxid], reply)

@@ -10,7 +10,7 @@ from zkfake._history.reading import is_acknowledged
 
 if TYPE_CHECKING:
     from zkfake._history.events import Reply, WatchEvent
-    from zkfake._history.reading import Connection, Exchange, Session
+    from zkfake._history.reading import ConnectionSeen, Exchange, SessionSeen
 
 __all__ = ["NeverBack", "RepliesInOrder", "WritesInOrder"]
 
@@ -57,9 +57,9 @@ class WritesInOrder(Judge):
 
     def __init__(self) -> None:
         super().__init__()
-        self._last: dict[Connection, Reply] = {}
+        self._last: dict[ConnectionSeen, Reply] = {}
 
-    def on_disconnected(self, connection: Connection) -> None:
+    def on_disconnected(self, connection: ConnectionSeen) -> None:
         self._last.pop(connection, None)
 
     def on_reply(self, exchange: Exchange, reply: Reply) -> None:
@@ -102,15 +102,17 @@ class NeverBack(Judge):
     def on_reply(self, exchange: Exchange, reply: Reply) -> None:
         self._look(exchange.connection, reply)
 
-    def on_watch_event(self, connection: Connection, event: WatchEvent) -> None:
+    def on_watch_event(self, connection: ConnectionSeen, event: WatchEvent) -> None:
         self._look(connection, event)
 
-    def _look(self, connection: Connection, event: Reply | WatchEvent) -> None:
+    def _look(self, connection: ConnectionSeen, event: Reply | WatchEvent) -> None:
         session = connection.session
         if event.zxid <= 0 or session is None:
             return  # authentication, and what a server refuses to carry out, have no state
         self.times += 1
-        before: Connection | Session = session if session.seen > connection.seen else connection
+        before: ConnectionSeen | SessionSeen = (
+            session if session.seen > connection.seen else connection
+        )
         if event.zxid < before.seen:
             self.broken(
                 f"{event.client} was shown the state of {event.zxid:#x} after that of "

@@ -10,7 +10,7 @@ from zkfake._history.reading import is_acknowledged
 
 if TYPE_CHECKING:
     from zkfake._history.events import Reply
-    from zkfake._history.reading import Connection, Exchange
+    from zkfake._history.reading import ConnectionSeen, Exchange
 
 __all__ = ["Register"]
 
@@ -33,13 +33,13 @@ class Register(Judge):
 
         self._written: Reply | None = None
         self._asked: dict[Exchange, Reply] = {}
-        self._synced: dict[Connection, Reply] = {}
+        self._synced: dict[ConnectionSeen, Reply] = {}
 
     @property
     def promise(self) -> str:
         return f"a read of {self._path} behind a sync finds what had been written before."
 
-    def on_disconnected(self, connection: Connection) -> None:
+    def on_disconnected(self, connection: ConnectionSeen) -> None:
         self._synced.pop(connection, None)
         for exchange in connection.pending:
             self._asked.pop(exchange, None)

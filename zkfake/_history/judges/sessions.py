@@ -18,12 +18,12 @@ from zkfake._history.errors import (
 from zkfake._history.events import Reply
 from zkfake._history.judge import Judge
 from zkfake._history.results import read_of, written
-from zkfake._history.states import Version
+from zkfake._history.states import PathVersion
 from zkfake._protocol.records import Op
 
 if TYPE_CHECKING:
     from zkfake._history.events import Committed, Fault, Logged, Restored, ServerEvent
-    from zkfake._history.reading import Connection, Exchange
+    from zkfake._history.reading import ConnectionSeen, Exchange
     from zkfake._history.states import Changed
 
 __all__ = [
@@ -160,7 +160,7 @@ class NotExpiredEarly(Judge):
             self._expired[event.text] = event
 
     def on_handshake(
-        self, connection: Connection, exchange: Exchange, reply: Reply, session_id: int
+        self, connection: ConnectionSeen, exchange: Exchange, reply: Reply, session_id: int
     ) -> None:
         session, reading = connection.session, self.reading
         if session is not None:
@@ -209,7 +209,7 @@ class EndsAreTrue(Judge):
         self._closed: dict[int, None] = {}
 
     def on_handshake(
-        self, connection: Connection, exchange: Exchange, reply: Reply, session_id: int
+        self, connection: ConnectionSeen, exchange: Exchange, reply: Reply, session_id: int
     ) -> None:
         asked, reading = exchange.record, self.reading
         if session_id or asked is None or not asked.session_id:
@@ -255,12 +255,12 @@ class SyncIsABarrier(Judge):
     def __init__(self) -> None:
         super().__init__()
         self._asked: dict[Exchange, tuple[int, Logged | None]] = {}
-        self._epochs: dict[Connection, int] = {}
+        self._epochs: dict[ConnectionSeen, int] = {}
 
-    def on_connected(self, connection: Connection) -> None:
+    def on_connected(self, connection: ConnectionSeen) -> None:
         self._epochs[connection] = self.reading.epochs.get(connection.server, 0)
 
-    def on_disconnected(self, connection: Connection) -> None:
+    def on_disconnected(self, connection: ConnectionSeen) -> None:
         self._epochs.pop(connection, None)
         for exchange in connection.pending:
             self._asked.pop(exchange, None)
@@ -316,7 +316,7 @@ class SequenceNumbersGrow(Judge):
             parent, _ = split(done.path)
             if self.reading.has_log:
                 above = self.reading.states.at(parent, reply.zxid)
-                if not isinstance(above, Version):
+                if not isinstance(above, PathVersion):
                     continue
                 key = parent, above.czxid
             elif self.reading.complete:

@@ -15,13 +15,13 @@ from zkfake._history.errors import (
 from zkfake._history.judge import Judge
 from zkfake._history.reading import WRITES, is_acknowledged
 from zkfake._history.results import children_of, read_of
-from zkfake._history.states import FORGOTTEN, Version, is_judged
+from zkfake._history.states import FORGOTTEN, PathVersion, is_judged
 from zkfake._protocol.operations import OPERATIONS
 from zkfake._protocol.records import CREATE_FLAGS, Code, Op
 
 if TYPE_CHECKING:
     from zkfake._history.events import Committed, Logged, Reply
-    from zkfake._history.reading import Exchange, Session
+    from zkfake._history.reading import Exchange, SessionSeen
     from zkfake._history.states import Changed
 
 __all__ = ["Acknowledged", "CarriedOutOnce", "StatesAreTrue"]
@@ -57,7 +57,7 @@ class StatesAreTrue(Judge):
         if expected is FORGOTTEN:
             self.undecided(FAR_BACK)
             return
-        assert expected is None or isinstance(expected, Version)
+        assert expected is None or isinstance(expected, PathVersion)
         self.times += 1
         if reply.zxid > states.last and reply.zxid & 0xFFFFFFFF:
             self._wrong(exchange, reply, expected, "which nobody had committed")
@@ -69,7 +69,7 @@ class StatesAreTrue(Judge):
         else:
             self._compare(exchange, reply, expected)
 
-    def _compare(self, exchange: Exchange, reply: Reply, expected: Version) -> None:
+    def _compare(self, exchange: Exchange, reply: Reply, expected: PathVersion) -> None:
         operation, states = reply.operation, self.reading.states
         path = reply.paths[0] or "/"
         if operation != "getChildren":
@@ -99,7 +99,9 @@ class StatesAreTrue(Judge):
                 entry = states.last_child_change(path, reply.zxid)
                 self._report(exchange, reply, entry, text)
 
-    def _wrong(self, exchange: Exchange, reply: Reply, expected: Version | None, text: str) -> None:
+    def _wrong(
+        self, exchange: Exchange, reply: Reply, expected: PathVersion | None, text: str
+    ) -> None:
         self._report(exchange, reply, None if expected is None else expected.entry, text)
 
     def _report(self, exchange: Exchange, reply: Reply, entry: Logged | None, text: str) -> None:
@@ -225,7 +227,7 @@ class CarriedOutOnce(Judge):
             )
 
     @staticmethod
-    def _find(session: Session, done: Transaction) -> bool:
+    def _find(session: SessionSeen, done: Transaction) -> bool:
         """Take the request out of those that were sent, with all before it: their time is over."""
         sent = session.sent
         while sent:

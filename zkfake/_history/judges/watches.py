@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from zkfake._history.errors import WatchesBroken
 from zkfake._history.judge import Judge
-from zkfake._history.states import CHILD, DATA, FORGOTTEN, Changed, Version, is_judged
+from zkfake._history.states import CHILD, DATA, FORGOTTEN, Changed, PathVersion, is_judged
 from zkfake._protocol.records import Code
 
 if TYPE_CHECKING:
     from zkfake._history.events import Committed, Event, Reply, Restored, Sent, WatchEvent
-    from zkfake._history.reading import Connection, Exchange
+    from zkfake._history.reading import ConnectionSeen, Exchange
 
 __all__ = ["WatchesAreTold"]
 
@@ -54,7 +54,7 @@ class _Catching(NamedTuple):
     sent: Sent
 
 
-class _Watches:
+class _ConnectionWatches:
     """The watches of one connection."""
 
     __slots__ = ("armed", "catching", "dues", "judged")
@@ -83,19 +83,19 @@ class WatchesAreTold(Judge):
 
     def __init__(self) -> None:
         super().__init__()
-        self._of: dict[Connection, _Watches] = {}
-        self._watchers: dict[Key, dict[Connection, _Armed]] = {}
+        self._of: dict[ConnectionSeen, _ConnectionWatches] = {}
+        self._watchers: dict[Key, dict[ConnectionSeen, _Armed]] = {}
         self._count = 0
 
-    def on_connected(self, connection: Connection) -> None:
-        self._of[connection] = _Watches()
+    def on_connected(self, connection: ConnectionSeen) -> None:
+        self._of[connection] = _ConnectionWatches()
 
-    def on_disconnected(self, connection: Connection) -> None:
+    def on_disconnected(self, connection: ConnectionSeen) -> None:
         watches = self._of.pop(connection, None)
         for key in watches.armed if watches is not None else ():
             self._forget(connection, key)
 
-    def _forget(self, connection: Connection, key: Key) -> None:
+    def _forget(self, connection: ConnectionSeen, key: Key) -> None:
         watchers = self._watchers.get(key)
         if watchers is not None:
             watchers.pop(connection, None)
@@ -148,7 +148,9 @@ class WatchesAreTold(Judge):
                 if exchange.record.value in (3, 1 if table == CHILD else 2):
                     self._disarm(connection, watches, (table, exchange.record.path))
 
-    def _arm(self, connection: Connection, watches: _Watches, key: Key, reply: Reply) -> None:
+    def _arm(
+        self, connection: ConnectionSeen, watches: _ConnectionWatches, key: Key, reply: Reply
+    ) -> None:
         if key in watches.armed or not is_judged(key[1]):
             return
         armed = watches.armed[key] = _Armed(reply.zxid, reply)
@@ -160,19 +162,27 @@ class WatchesAreTold(Judge):
         if change is not None:
             self._is_due(watches, key, armed, change)
 
-    def _is_due(self, watches: _Watches, key: Key, armed: _Armed, change: Changed) -> None:
+    def _is_due(
+        self, watches: _ConnectionWatches, key: Key, armed: _Armed, change: Changed
+    ) -> None:
         armed.due = change
         self._count += 1
         heappush(watches.dues, (change.zxid, self._count, key, armed))
 
-    def _disarm(self, connection: Connection, watches: _Watches, key: Key) -> _Armed | None:
+    def _disarm(
+        self, connection: ConnectionSeen, watches: _ConnectionWatches, key: Key
+    ) -> _Armed | None:
         armed = watches.armed.pop(key, None)
         if armed is not None:
             self._forget(connection, key)
         return armed
 
     def _caught_up(
-        self, connection: Connection, watches: _Watches, asked: _Catching, reply: Reply
+        self,
+        connection: ConnectionSeen,
+        watches: _ConnectionWatches,
+        asked: _Catching,
+        reply: Reply,
     ) -> None:
         """What of it was not told is armed now; and nothing of it should have been told."""
         states = self.reading.states
@@ -184,7 +194,7 @@ class WatchesAreTold(Judge):
                     node = states.at(path or "/", reply.zxid)
                     if node is FORGOTTEN:
                         continue
-                    assert node is None or isinstance(node, Version)
+                    assert node is None or isinstance(node, PathVersion)
                     there = node is not None and node.present
                     newest = 0
                     if there and node is not None:
@@ -224,7 +234,11 @@ class WatchesAreTold(Judge):
                     self._is_due(watches, key, armed, change)
 
     def _look_for_lost(
-        self, connection: Connection, watches: _Watches, zxid: int, event: Reply | WatchEvent
+        self,
+        connection: ConnectionSeen,
+        watches: _ConnectionWatches,
+        zxid: int,
+        event: Reply | WatchEvent,
     ) -> None:
         """Everything up to ``zxid`` has to be told by now."""
         dues = watches.dues
@@ -247,7 +261,7 @@ class WatchesAreTold(Judge):
                 event,
             )
 
-    def on_watch_event(self, connection: Connection, event: WatchEvent) -> None:
+    def on_watch_event(self, connection: ConnectionSeen, event: WatchEvent) -> None:
         watches = self._of.get(connection)
         if watches is None or not watches.judged:
             if watches is not None:
@@ -296,7 +310,7 @@ class WatchesAreTold(Judge):
             if due is None or event.zxid <= 0 or due.zxid <= event.zxid:
                 self._disarm(connection, watches, (table, event.path))
 
-    def _is_late(self, connection: Connection, event: WatchEvent) -> None:
+    def _is_late(self, connection: ConnectionSeen, event: WatchEvent) -> None:
         """The client has seen something as new; unless that was an event of the same zxid."""
         by = connection.seen_by
         if by is not None and type(by).__name__ == "Reply":
@@ -308,7 +322,7 @@ class WatchesAreTold(Judge):
             )
 
     @staticmethod
-    def _catches_up(watches: _Watches, event: WatchEvent) -> bool:
+    def _catches_up(watches: _ConnectionWatches, event: WatchEvent) -> bool:
         for asked in watches.catching:
             data, exist, child = asked.lists
             lists = {
@@ -325,8 +339,8 @@ class WatchesAreTold(Judge):
 
     def _is_unasked(
         self,
-        connection: Connection,
-        watches: _Watches,
+        connection: ConnectionSeen,
+        watches: _ConnectionWatches,
         event: WatchEvent,
         tables: tuple[str, ...],
     ) -> None:

@@ -1,4 +1,4 @@
-"""A simulation, as its faults see it: `zkfake._channel.outages.World` in virtual time.
+"""A simulation, as its faults see it: `zkfake._channel.outages.Driver` in virtual time.
 
 Rules that live here: everything happens between two tasks, so nobody is ever in the way; every
 fault that begins, strikes or ends is in the history.
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from zkfake._simulation.scheduler import Scheduler
     from zkfake._simulation.tasks import Task
 
-__all__ = ["World"]
+__all__ = ["VirtualTimeDriver"]
 
 
-class World:
+class VirtualTimeDriver:
     """One simulation."""
 
     def __init__(self, scheduler: Scheduler, network: Network) -> None:
