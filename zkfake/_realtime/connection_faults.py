@@ -167,7 +167,7 @@ class SocketFaults(ConnectionFaults):
     def record(self, recording: Recording) -> None:
         """Let a history hear of every connection, from the next one on, and of every fault."""
         self._recording = recording
-        self._world.recording = recording
+        self._driver.recording = recording
 
     def advance(self, now: int) -> None:
         """Time has passed: what is due arrives, and what ends by itself ends."""
