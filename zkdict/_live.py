@@ -1,11 +1,11 @@
-"""The dict as its readers see it: how it is put together, read, followed and closed.
+"""The dict without its writes: how it is put together, read, followed and closed.
 
 The rules that live here:
 
 - A read looks into the copy that is shown, and nothing else: no request, and no lock for `d[key]`,
   `get`, `in` and `len`.
-- Reads are *gated* while the copy may not be read as it is: before it was loaded, after `close()`
-  or `fork()`, and in an outage where the caller asked for it. Then, and only then, they ask first.
+- Reads are *gated* while the copy may not be read: before it was loaded, after `close()` or
+  `fork()`, and in an outage if the caller asked for it. Only then they ask first.
 - Iteration, views and `snapshot()` use one immutable state each.
 """
 
@@ -47,7 +47,7 @@ T = TypeVar("T")
 
 
 class LiveDict(ConnectionStorageDict[V]):
-    """What `ZooKeeperDict` is, but for its writes."""
+    """`ZooKeeperDict` without its writes."""
 
     __hash__ = None  # type: ignore[assignment]  # as a dict: it is compared by its items
     __slots__ = ("_values",)  # a slot is read faster than other attributes
@@ -90,9 +90,8 @@ class LiveDict(ConnectionStorageDict[V]):
                 background, and reads raise StaleRead until it is there.
             on_outage: what reads do without a live connection: "serve" the last copy, "raise"
                 StaleRead, or "block" until it is back, for at most `write_timeout`.
-            max_age: seconds an outage may last before reads act on it as `on_outage` says ("serve"
-                then raises StaleRead); None means at once for "raise" and "block", and never for
-                "serve".
+            max_age: seconds that an outage may last before reads do what `on_outage` says ("serve"
+                then raises StaleRead). None: at once for "raise" and "block", never for "serve".
             max_staleness: seconds for which unending changes may hold back the next published
                 state, and own writes wait to be confirmed. After that the copy is shown as it is,
                 even if the server never had exactly this state; `stats["forced"]` counts how often.
@@ -346,9 +345,9 @@ class LiveDict(ConnectionStorageDict[V]):
     def age(self) -> float:
         """Seconds since the copy was last known to be what the server has.
 
-        0.0 while the dict is LIVE, infinite before it was loaded. It goes on growing over a new
-        connection until the copy was revalidated on it. kazoo tells nothing of its pings, and
-        notices a dead connection within the session timeout; that much may be added.
+        0.0 while the dict is LIVE, infinite before it was loaded. A new connection does not
+        end its growth: that takes a revalidated copy. kazoo does not tell of its pings, and notices
+        a dead connection within the session timeout: the copy may be older by that much.
         """
         return self._feed.age
 

@@ -4,10 +4,10 @@ The rules that live here:
 
 - The event loop only puts a call into a queue. A thread that is idle takes it, or a new one; where
   several are needed they start each other, so that the loop does not stand still meanwhile.
-- Their number has no bound, as waits have no end, and a write that waits for a thread would miss
-  its deadline. One that has been idle for a second ends.
-- Where no thread can be started, the calls that no idle thread will take are refused at once. What
-  is refused was taken out of the queue: it is never made.
+- Their number is not limited: waits may last for ever, and a write that waits for a thread would
+  miss its deadline. A thread that was idle for a second ends.
+- If no thread can be started, the calls that no idle thread will take are refused at once. A
+  refused call was taken out of the queue: it is never made.
 """
 
 from __future__ import annotations

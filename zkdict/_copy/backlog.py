@@ -2,9 +2,9 @@
 
 The rules that live here:
 
-- A batch is what changed from one published state to the next. Any number of them in a row is what
-  changed from the first state to the last: no more changes than there are keys in either. So a
-  backlog has a bound: past `MOST` batches those that wait become one.
+- A batch is what changed from one published state to the next. Several batches in a row are what
+  changed from the first state to the last: at most one change for each key in either. So a backlog
+  is bounded: when `MOST` batches wait, they become one.
 """
 
 from __future__ import annotations

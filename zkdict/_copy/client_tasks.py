@@ -1,11 +1,11 @@
-"""The client's own tasks, on which nothing may wait for the client.
+"""The client's own tasks, on which no call may wait for the client.
 
 The rules that live here:
 
 - kazoo calls watch callbacks, completion callbacks and state listeners on three tasks of its own.
   A call of the dict made there would wait for what that very task has to bring. It is refused.
-- A task is known by its outermost frame, whatever a task is (a thread, a greenlet). A frame that is
-  kept is no other task's later, as the number of a thread that has ended may be.
+- A task (a thread, a greenlet) is identified by its outermost frame. A frame that is kept is never
+  another task's, while the number of a thread that has ended may be used again.
 - The tasks of the callbacks are noted by calls put into their queues, when a dict begins and with
   each new connection: a client that was stopped and started has other ones.
 - The task of the listeners has no queue, and a dict's own listener may not be the first to be

@@ -1,4 +1,4 @@
-"""Tells subscribers what changed: callbacks on a task of their own, iterators over batches.
+"""Tells subscribers what changed: by callbacks on a task of their own, and by iterators.
 
 The rules that live here:
 
@@ -8,7 +8,7 @@ The rules that live here:
 - What a callback raises goes to the `on_error` callbacks, or to the log where there are none; what
   those raise goes to the log. It stops nothing.
 - A subscription begins and ends between two published states: what is already queued for it when
-  it is cancelled is dropped. It ends with the dict, too: a callback that lives on hears no more, an
+  it is cancelled is dropped. It ends with the dict, too: a callback is not called any more, and an
   iterator ends.
 """
 
@@ -54,7 +54,7 @@ class Subscription:
             self._function(*arguments)
 
     def cancel(self) -> None:
-        """Call the function no more. One call may be under way in its own task. Costs nothing."""
+        """Do not call the function any more. One call may still be under way. Costs nothing."""
         self.active = False
         self._cancel(self)
 

@@ -1,10 +1,10 @@
-"""The dict's lock: whoever holds it and wants it again is told so, and waits for nothing.
+"""The dict's lock: a task that holds it and takes it again gets an error, and does not wait.
 
 The rules that live here:
 
 - User's code runs with the lock held in two places: an encoding's `decode`, while a step is shown,
   and a `__del__`, wherever Python collects garbage. A call of the dict made there would wait for
-  itself, or see half a step. It is refused.
+  itself, or see half of a step. It is refused.
 - A value that a step replaces is freed once the lock is free: `keep` holds it until then. So its
   `__del__` may call the dict, and sees the whole step.
 """
@@ -37,7 +37,7 @@ class HandlerLock:
             self._lock.release()
             raise RuntimeError(
                 "this call would wait for itself: a decoder made it, or a __del__, while the dict "
-                "took over what the server has; a decoder must not call the dict"
+                "took over a new state; a decoder must not call the dict"
             )
         self._held = True
 

@@ -1,12 +1,12 @@
-"""The dicts that reads look into: one of these, and nothing else, answers a read.
+"""The dicts that reads look into: exactly one of these answers a read.
 
 The rules that live here:
 
 - Where every key has a value it is a plain dict, so that a read costs what a dict's costs.
 - `WithBadKeys` also knows the keys that have no value. Only a dict with such keys pays for them.
 - `GATED` stands in while the copy may not be read. Whatever looks into it finds `GatedRead`.
-- A reader follows one reference to one of these, without a lock. Who changes what is shown
-  either does so in one operation of the dict, or puts another dict in its place.
+- A reader follows one reference to one of these, without a lock. So what is shown is changed either
+  by one atomic operation on the dict, or by putting another dict in its place.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""What kazoo answers, in the package's own words.
+"""kazoo's answers, in the package's own terms.
 
 The rules that live here:
 
-- A request whose connection was lost has no answer. Every other error of kazoo's is one.
-- An answer that kazoo cannot read, or that does not fit the request, is an `UnreadableReply`: it
-  tells nothing, least of all that nothing was written.
+- A request whose connection was lost has no answer. Every other error of kazoo is an answer.
+- An answer that kazoo cannot read, or that does not fit the request, is an `UnreadableReply`. It
+  tells nothing. Above all it does not tell that nothing was written.
 - kazoo gives None for the data of a znode that was made with null data; a reader sees no bytes.
 """
 
@@ -42,7 +42,7 @@ __all__ = [
 ]
 
 LOST: Final = object()
-"""The answer of a request whose connection went: the next connection asks again."""
+"""The answer of a request whose connection was lost: the next connection asks again."""
 CONNECTION_ERRORS: Final = (
     ConnectionLoss,
     SessionExpiredError,  # and its subclass ConnectionClosedError
@@ -71,7 +71,7 @@ def unreadable(error: Exception) -> ReadZnode:
 
 
 class UnreadableReply(MarshallingError):  # type: ignore[misc]  # noqa: N818
-    """The server's reply is not one; `__cause__` says why."""
+    """The server's reply cannot be read, or does not fit; `__cause__` says why."""
 
 
 def unreadable_reply(why: Exception | str) -> UnreadableReply:
@@ -98,7 +98,7 @@ def answer_of(result: Any, kind: Kind = Kind.OTHER) -> Any:
 
 
 def _listed(value: Any) -> Any:
-    """A list of children with a Stat, as it is. kazoo reads a negative count, and no names, too."""
+    """A list of children with a Stat, checked: kazoo accepts a negative count, and null names."""
     if type(value) is not tuple or not all(type(name) is str for name in value[0]):
         return unreadable_reply("it has no list of children")
     return value

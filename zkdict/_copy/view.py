@@ -5,10 +5,10 @@ The rules that live here:
 - A value is decoded once per change, when its state is shown. One that does not decode is a *bad
   key*: it has no value, and harms no other key.
 - What a read looks into (see `lookup`) is changed in place, so one change costs O(1). A step that
-  removes keys and does something else too, or changes which keys are bad, replaces it, so that no
-  reader ever sees half of a step. (A dict's `update` with str keys is one step by itself, unless
-  a value that it replaces is freed by it, whose `__del__` reads: those are kept until later.)
-- Entries are changed by the same step, under the lock: they are looked up under the lock.
+  removes keys and does something else too, or changes which keys are bad, replaces it instead: no
+  reader ever sees half of a step. (A dict's `update` with str keys is atomic, unless it frees a
+  value whose `__del__` reads. So replaced values are kept until the lock is free.)
+- Entries are changed by the same step, and are looked up with the lock held.
 - `snapshot()` is an immutable copy of one state, made when first asked for after a change.
 - Keys come in the order their znodes were created (czxid, then the name: the keys of one
   transaction share a czxid): the same in every process.
@@ -48,7 +48,7 @@ class View(Generic[V]):
         decode: bytes to values.
         dispatcher: is told of what changes.
         show: is given the dict that reads are to look into from now on.
-        keep: is given what may hold the last reference to a value, and frees it without the lock.
+        keep: is given what may hold the last reference to a value; frees it when the lock is free.
         omit: whether keys without a value are hidden.
         autosync: whether each published state is shown as it comes.
         gate_outages: whether reads are gated without a live connection.
@@ -67,7 +67,7 @@ class View(Generic[V]):
         gate_outages: bool,
     ) -> None:
         self.gated = True
-        """Whether a read has to ask first."""
+        """Whether a read has to ask first whether it may."""
         self.omit = omit
         self.autosync = autosync
         self.zxid = 0
@@ -146,7 +146,7 @@ class View(Generic[V]):
         self._dispatcher.state_changed(old, new)
 
     def gate(self, *, gated: bool) -> None:
-        """Let reads ask first; or let them read again."""
+        """Make reads ask first (see `lookup.GATED`), or let them read directly again."""
         self.gated = gated
         self._show(GATED if gated else self.values)
 
@@ -177,7 +177,7 @@ class View(Generic[V]):
     def _step(
         self, znodes: Mapping[str, ReadZnode | None], zxid: int, local: Mapping[str, bytes | None]
     ) -> list[Change[V]]:
-        """Take over these znodes (None: gone); what that changed, where anybody listens."""
+        """Take over these znodes (None: gone). Returns what that changed, if somebody listens."""
         changes: list[Change[V]] = []
         listening = self._dispatcher.listening
         steps: dict[str, Entry[V] | BadEntry | None] = {}
@@ -229,7 +229,7 @@ class View(Generic[V]):
         self._replace(sets, removed, anew=other and not self.omit)
 
     def _place(self, key: str, new: Entry[V] | BadEntry | None) -> None:
-        """Put an entry where it belongs in the order, or take it away."""
+        """Put an entry in its place in the order, or remove it."""
         old = self._entries.get(key)
         if new is None:
             del self._entries[key]
@@ -258,7 +258,7 @@ class View(Generic[V]):
         try:
             return self._codec.from_name(name)
         except InvalidKey:
-            return None  # another's znode: no key of this dict has such a name
+            return None  # another program's znode: no key of this dict has such a name
 
     def _decoded(self, key: str, znode: ReadZnode) -> Entry[V] | BadEntry:
         entry = self.entry(key, znode)

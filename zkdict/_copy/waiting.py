@@ -1,9 +1,9 @@
-"""Waiting for a condition with a deadline, made of nothing but the handler's locks and events.
+"""Waiting for a condition with a deadline, with the handler's locks and events only.
 
 The rules that live here:
 
-- A handler offers locks and events, no condition variable: each waiter has an event of its own,
-  and whoever changes something under the lock calls `notify()`.
+- A handler offers locks and events, but no condition variable. So each waiter has an event of its
+  own, and whoever changes something with the lock held calls `notify()`.
 - A deadline is a point on `clock.monotonic()`; None waits as long as it takes.
 """
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Signal", "deadline_after", "earlier", "pause_after", "remaining"]
 
-_LONGEST = 1e6  # seconds; threading refuses to wait for some 292 years, or for ever
+_LONGEST = 1e6  # seconds; threading refuses to wait for more than some 292 years
 
 
 def deadline_after(timeout: float | None) -> float | None:
@@ -40,7 +40,8 @@ def earlier(one: float | None, other: float | None) -> float | None:
 
 def pause_after(failures: int, first: float, longest: float) -> float:
     """Seconds to wait after so many failures in a row (from 1): up to `first`, then up to twice
-    that, and so on up to `longest`. By chance, so that those who failed together part.
+    that, and so on up to `longest`. Random, so that callers who failed together do not try again
+    together.
     """
     return random.uniform(0.0, min(longest, first * 2.0 ** min(failures - 1, 64)))
 

@@ -1,12 +1,12 @@
-"""The watch callbacks that a dict leaves with kazoo, and what becomes of them afterwards.
+"""The watch callbacks that a dict gives to kazoo, and their use after the dict is gone.
 
 The rules that live here:
 
-- A callback stands for one request, so that its event tells which read it makes stale.
-- kazoo keeps a callback until it fires, and takes none back. One whose dict is gone is idle, and
-  the next dict's read of the same path takes it over instead of leaving one more: dicts that come
-  and go leave no more behind than those which lived at the same time. It may then fire for the
-  older read; that costs a read, and never misses a change.
+- A callback belongs to one request, so that its event tells which read it makes stale.
+- kazoo keeps a callback until it fires, and cannot remove one. A callback whose dict is gone is
+  idle. The next dict that reads the same path takes it over instead of adding one more. So kazoo
+  holds no more callbacks than there were dicts at the same time. Such a callback may fire for the
+  older read: that costs a read, and never misses a change.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ The rules that live here:
   made the key only where no other call of this session, by any dict on the client, asked for the
   same znode meanwhile.
 - A claim is open until its answer is known, or until it was decided what became of it.
-- Many are never decided. They are counted, not kept: as much is remembered as there are znodes with
-  an open claim of the present session.
+- Many are never decided. They are counted, not kept: memory grows with the znodes that have an open
+  claim in the present session.
 """
 
 from __future__ import annotations

@@ -7,12 +7,12 @@ The rules that live here:
   none of whose children came or went since proves the same of creates and deletes.
 - A write that asked for a version takes the step from that version to the next. On a znode that was
   there all along that step is taken once: with other bytes than these it was somebody else's.
-- That a znode has the bytes which were to be written proves nothing: another client may have
-  written the same. It does where the caller says that they are *unique*, and it is all that a write
-  of these bytes "whatever is there" wanted.
-- An ephemeral znode names the session that made it: nobody else's.
-- Everything else, such as a key that is gone and may have been taken by somebody else, proves
-  nothing, and is not guessed.
+- A znode that has the bytes which were to be written proves nothing by itself: another client may
+  have written the same. It is a proof where the caller says that they are *unique*. And it is all
+  that a write of these bytes "whatever is there" wanted.
+- An ephemeral znode names the session that made it.
+- Everything else proves nothing, such as a key that is gone, which another client may have taken.
+  Nothing is guessed.
 """
 
 from __future__ import annotations

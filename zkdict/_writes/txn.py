@@ -5,8 +5,8 @@ The rules that live here:
 - A transaction reads from one published state. Each key read becomes a check of its version, so
   what the writes were computed from still holds when they are applied. (The server checks versions
   alone: a key deleted and made again can have the same one.)
-- What was not read is written whatever is there: whether that takes a set or a create is a guess
-  from the copy; where it was wrong nothing was applied, and the right one is sent.
+- A key that was not read is written whatever is there. Whether that takes a set or a create is a
+  guess from the copy. If the guess is wrong nothing is applied, and the other one is sent.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ def replace_all(
 ) -> dict[str, Change[V]]:
     """Make the dict equal to `new` in one multi of what differs; that difference.
 
-    The multi checks every key that was known. Nothing can check that no other was added in that
+    The multi checks every key that was known. It cannot check that no other key was added in that
     moment: the state after it tells, and those go in another one. Where nothing differs there is no
     multi that could fail: the copy may be old, and is compared again after a `sync`.
     """
