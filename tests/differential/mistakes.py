@@ -94,12 +94,12 @@ def a_multi_does_not_see_its_own_creates(patch: Patch) -> None:
 
 @MISTAKES
 def version_minus_two_matches_any(patch: Patch) -> None:
-    from zkfake._database import rules as transactions
+    from zkfake._database import rules
 
     def check(original: Any, version: int, expected: int) -> Any:
         return original(version, -1 if expected == -2 else expected)
 
-    wrap(patch, transactions, "_check_version", check)
+    wrap(patch, rules, "_check_version", check)
 
 
 @MISTAKES

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from zkfake._control import seeding as state
+from zkfake._control import seeding
 from zkfake._settings import Settings
 
 from ..support import wire
@@ -325,12 +325,12 @@ def test_a_restore_with_writes_on_their_way(servers: Make) -> None:
     world = servers()
     client = world.at(1).connect()
     client.create("/before")
-    snapshot = state.take(world.ensemble)
+    snapshot = seeding.take(world.ensemble)
     client.create("/after")
     world.ensemble.links.latency = (50, 50)
     client.ask("create", wire.create("/under_way"))
     world.advance(60)
-    state.restore(world.ensemble, snapshot)
+    seeding.restore(world.ensemble, snapshot)
     world.advance(1000)
     assert client.closed
     assert client.take() == []

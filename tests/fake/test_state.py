@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from kazoo.client import KazooClient
 
 from zkfake import FakeZooKeeper
-from zkfake._control import seeding as state
+from zkfake._control import seeding
 from zkfake._control.views import SessionView, WatchView
 
 from ..support import wire
@@ -25,9 +25,9 @@ def test_loading(world: World) -> None:
     client = world.client()
     client.children("/", watch=1)
     client.stat("/a/b", watch=1)
-    state.load(world.ensemble, {"/a/b/c": b"1", "/a": b"2", "/n": None})
+    seeding.load(world.ensemble, {"/a/b/c": b"1", "/a": b"2", "/n": None})
     assert client.events() == [(CHILDREN_CHANGED, "/"), (CREATED, "/a/b")]
-    assert state.dump(world.ensemble) == {"/a": b"2", "/a/b": b"", "/a/b/c": b"1", "/n": None}
+    assert seeding.dump(world.ensemble) == {"/a": b"2", "/a/b": b"", "/a/b/c": b"1", "/n": None}
     stat = client.stat("/a")
     assert stat is not None
     assert (stat.version, stat.children) == (1, 1)
@@ -35,10 +35,10 @@ def test_loading(world: World) -> None:
 
 
 def test_loading_the_root_and_zookeeper(world: World) -> None:
-    state.load(world.ensemble, {"/": b"root", "/zookeeper/quota/x": b"y"})
+    seeding.load(world.ensemble, {"/": b"root", "/zookeeper/quota/x": b"y"})
     client = world.client()
     assert (client.get("/"), client.get("/zookeeper/quota/x")) == (b"root", b"y")
-    assert state.dump(world.ensemble) == {}, "neither is among what a test has written"
+    assert seeding.dump(world.ensemble) == {}, "neither is among what a test has written"
 
 
 @pytest.mark.parametrize(
@@ -56,8 +56,8 @@ def test_loading_all_or_nothing(
 ) -> None:
     before = world.zxid
     with pytest.raises(error, match=said):
-        state.load(world.ensemble, znodes)
-    assert (state.dump(world.ensemble), world.zxid) == ({}, before)
+        seeding.load(world.ensemble, znodes)
+    assert (seeding.dump(world.ensemble), world.zxid) == ({}, before)
 
 
 def test_loading_below_an_ephemeral_is_refused(world: World) -> None:
@@ -65,28 +65,28 @@ def test_loading_below_an_ephemeral_is_refused(world: World) -> None:
     client.create("/e", flags=1)
     for path in ("/e/x", "/e/x/y"):
         with pytest.raises(ValueError, match=f"{path} cannot be made: /e is an ephemeral znode"):
-            state.load(world.ensemble, {"/a": b"", path: b""})
-    assert state.dump(world.ensemble) == {"/e": b""}
+            seeding.load(world.ensemble, {"/a": b"", path: b""})
+    assert seeding.dump(world.ensemble) == {"/e": b""}
 
 
 def test_a_snapshot_is_not_changed_by_what_comes_later(world: World) -> None:
     client = world.client()
-    state.load(world.ensemble, {"/a": b"1"})
-    taken = state.take(world.ensemble)
+    seeding.load(world.ensemble, {"/a": b"1"})
+    taken = seeding.take(world.ensemble)
     assert taken.zxid == world.zxid
     client.set("/a", b"2")
     client.create("/b")
     assert [path for path in taken.paths() if not path.startswith("/zookeeper")] == ["/", "/a"]
-    state.restore(world.ensemble, taken)
+    seeding.restore(world.ensemble, taken)
     client.set("/a", b"3")
-    state.restore(world.ensemble, taken)
-    assert state.dump(world.ensemble) == {"/a": b"1"}
+    seeding.restore(world.ensemble, taken)
+    assert seeding.dump(world.ensemble) == {"/a": b"1"}
 
 
 def test_going_back_with_clients_watching(world: World) -> None:
     client, watcher = world.client(), world.client()
-    state.load(world.ensemble, {"/same": b"", "/changed": b"1", "/gone": b"", "/p/child": b""})
-    taken = state.take(world.ensemble)
+    seeding.load(world.ensemble, {"/same": b"", "/changed": b"1", "/gone": b"", "/p/child": b""})
+    taken = seeding.take(world.ensemble)
     client.set("/changed", b"2")
     client.delete("/gone")
     client.create("/came")
@@ -96,7 +96,7 @@ def test_going_back_with_clients_watching(world: World) -> None:
     for path in ("/", "/p", "/same"):
         watcher.children(path, watch=1)
     before = world.zxid
-    state.restore(world.ensemble, taken)
+    seeding.restore(world.ensemble, taken)
     found = watcher.take()
     assert {event.zxid for event in found} == {before + 1}
     assert sorted((e.type, e.path) for e in found if isinstance(e, Event)) == sorted(
@@ -119,30 +119,30 @@ def test_sessions_go_on_and_their_ephemerals_follow_the_snapshot(world: World) -
     stays, goes = world.client(), world.client()
     stays.create("/stays", flags=1)
     goes.create("/goes", flags=1)
-    taken = state.take(world.ensemble)
+    taken = seeding.take(world.ensemble)
     goes.close()
     stays.delete("/stays")
     stays.create("/later", flags=1)
-    state.restore(world.ensemble, taken)
-    assert state.dump(world.ensemble) == {"/stays": b""}
+    seeding.restore(world.ensemble, taken)
+    assert seeding.dump(world.ensemble) == {"/stays": b""}
     assert stays.call("getEphemerals", wire.string("/")).strings == ["/stays"]
     stays.close()
-    assert state.dump(world.ensemble) == {}
+    assert seeding.dump(world.ensemble) == {}
 
 
 def test_a_snapshot_for_another_server(world: World) -> None:
     world.client()
     owner = world.client()
     owner.create("/e", flags=1)
-    state.load(world.ensemble, {"/a": b"1"})
+    seeding.load(world.ensemble, {"/a": b"1"})
     other = World()
     client = other.client()
     client.create("/x")
-    state.restore(other.ensemble, state.take(world.ensemble))
-    assert state.dump(other.ensemble) == {"/a": b"1"}
+    seeding.restore(other.ensemble, seeding.take(world.ensemble))
+    assert seeding.dump(other.ensemble) == {"/a": b"1"}
     assert client.get("/a") == b"1"
     assert client.create("/b") == "/b"
-    assert state.dump(world.ensemble) == {"/a": b"1", "/e": b""}
+    assert seeding.dump(world.ensemble) == {"/a": b"1", "/e": b""}
 
 
 OPERATIONS = st.lists(
@@ -177,7 +177,7 @@ def test_going_back_gives_the_same_state(
     world = World()
     client, watcher = world.client(), world.client()
     write(client, first)
-    taken, dumped = state.take(world.ensemble), state.dump(world.ensemble)
+    taken, dumped = seeding.take(world.ensemble), seeding.dump(world.ensemble)
     nodes = dict(world.ensemble.tip.nodes)
     children = {path: list(names) for path, names in world.ensemble.tip.children.items()}
     client.call("addWatch", wire.path_version("/", 1))
@@ -185,8 +185,8 @@ def test_going_back_gives_the_same_state(
     between = {path: node.data for path, node in world.ensemble.tip.nodes.items()}
     if watched:
         watcher.call("addWatch", wire.path_version("/", 1))
-    state.restore(world.ensemble, taken)
-    assert state.dump(world.ensemble) == dumped
+    seeding.restore(world.ensemble, taken)
+    assert seeding.dump(world.ensemble) == dumped
     assert world.ensemble.tip.nodes == nodes
     found = world.ensemble.tip.children
     assert {path: list(names) for path, names in found.items()} == children
@@ -199,8 +199,8 @@ def test_going_back_gives_the_same_state(
                 between[path] = nodes[path].data
         assert between == {path: node.data for path, node in nodes.items()}
     write(client, then)
-    state.restore(world.ensemble, taken)
-    assert state.dump(world.ensemble) == dumped
+    seeding.restore(world.ensemble, taken)
+    assert seeding.dump(world.ensemble) == dumped
 
 
 # -- through the server, from another thread
@@ -305,13 +305,13 @@ def test_going_back_while_a_member_is_away() -> None:
 
 
 def test_modes_of_watches(world: World) -> None:
-    from zkfake._control import views as inspector
+    from zkfake._control import views
 
     client = world.client()
     for mode in (0, 1):
         assert client.call("addWatch", wire.path_version("/a", mode)).error == OK
     client.stat("/a", watch=1)
-    found = {(view.table, view.mode) for view in inspector.watches([world.replica])}
+    found = {(view.table, view.mode) for view in views.watches([world.replica])}
     assert found == {
         ("data", "standard"),
         ("data", "persistent"),

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from zkfake._auth import providers as auth
+from zkfake._auth import providers
 from zkfake._auth.providers import SUPER
 from zkfake._protocol.records import Acl, Acls, Code, Id, ZooKeeperError
 from zkfake._settings import Settings
@@ -145,19 +145,19 @@ class AccessControl:
         return False
 
 
-def _providers(settings: Settings) -> dict[str, auth.Provider]:
+def _providers(settings: Settings) -> dict[str, providers.Provider]:
     """The providers of a server with these settings, by their schemes."""
-    known: dict[str, Callable[[], auth.Provider]] = {
-        "ip": lambda: auth.Ip(settings.version.ipv6_acl),
-        "digest": lambda: auth.Digest(settings.digest_algorithm, settings.super_digest),
-        "sasl": lambda: auth.Sasl(settings.let_any_sasl_user),
-        "x509": lambda: auth.X509(settings.x509_super_user),
-        "ensemble": lambda: auth.EnsembleName(settings.ensemble_names),
+    known: dict[str, Callable[[], providers.Provider]] = {
+        "ip": lambda: providers.Ip(settings.version.ipv6_acl),
+        "digest": lambda: providers.Digest(settings.digest_algorithm, settings.super_digest),
+        "sasl": lambda: providers.Sasl(settings.let_any_sasl_user),
+        "x509": lambda: providers.X509(settings.x509_super_user),
+        "ensemble": lambda: providers.EnsembleName(settings.ensemble_names),
     }
     found = {scheme: known[scheme]() for scheme in settings.auth_schemes if scheme in known}
     for made in settings.auth_providers:
-        if isinstance(made, auth.AuthProvider):
-            found[made.scheme] = auth.Own(made)
+        if isinstance(made, providers.AuthProvider):
+            found[made.scheme] = providers.Own(made)
     return found
 
 
