@@ -1,0 +1,47 @@
+"""What judging keeps in memory does not grow with the history."""
+
+from __future__ import annotations
+
+import tracemalloc
+from typing import TYPE_CHECKING
+
+import pytest
+
+from zkfake._history.checking import check
+
+from .streams import stream
+
+if TYPE_CHECKING:
+    from zkfake.history import Verdict
+
+
+def judged(events: int, log: bool) -> tuple[Verdict, int]:
+    """The verdict, and the most bytes that judging took at a time."""
+    tracemalloc.start()
+    try:
+        verdict = check(stream(events, log), has_log=log, complete=True, window=50)
+        return verdict, tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_memory_is_bounded_with_a_log() -> None:
+    (verdict, short), (_, long) = judged(1_000, log=True), judged(4_000, log=True)
+    assert verdict
+    assert long < 1.3 * short
+
+
+def test_memory_is_bounded_without_a_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zkfake._history.judges.facts._MOST", 20)
+    (verdict, short), (_, long) = judged(1_000, log=False), judged(4_000, log=False)
+    assert verdict
+    assert long < 1.3 * short
+
+
+@pytest.mark.parametrize("log", [True, False])
+def test_every_event_is_judged(log: bool) -> None:
+    verdict, _ = judged(2_000, log)
+    checked = {each.judge: each.times for each in verdict.checked}
+    assert verdict.events == 2_000 + 12
+    assert checked["states are true" if log else "clients agree"] >= 500
+    assert checked["writes in order"] == 500
