@@ -217,3 +217,8 @@ def test_without_enforcement_either(world: World) -> None:
     client.set("/zookeeper/quota/a/zookeeper_stats", b"nonsense=all")
     client.call("create", wire.create("/a/x", b"1"))
     assert client.ping().error == OK
+
+
+def test_statistics_that_are_not_there_count_from_minus_one() -> None:
+    assert quota.parse(quota.add(b"count=3", 1, 5)) == {"count": 4, "bytes": 4}
+    assert quota.parse(quota.add(b"bytes=3", 1, 5)) == {"count": 0, "bytes": 8}

@@ -362,6 +362,16 @@ def test_in_a_multi_the_mode_may_make_a_container() -> None:
     }
 
 
+@pytest.mark.parametrize(("version", "answered"), [("3.8", "create"), ("3.9", "create2")])
+def test_in_a_multi_of_3_8_every_create_is_answered_as_a_create(
+    version: str, answered: str
+) -> None:
+    client = World(version=version).client()
+    reply = client.call("multi", wire.multi([(wire.OPS["create2"], wire.create("/a"))]))
+    assert reply.error == OK
+    assert reply.body.startswith(wire.multi_header(wire.OPS[answered], 0, 0))
+
+
 def test_an_empty_multi(world: World) -> None:
     client = world.client()
     before = world.zxid

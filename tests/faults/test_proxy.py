@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import selectors
 import socket
 import ssl
 import struct
@@ -132,6 +133,19 @@ def ends(hosts: str) -> bool:
     channel = SocketChannel((host, int(port)), patience=PATIENCE)
     channel.send(wire.frame(wire.connect()))
     return channel.read_frame() == ([], True)
+
+
+def test_who_has_nothing_to_send_waits_for_nothing_but_data(
+    connect: Callable[..., KazooClient],
+) -> None:
+    """Else the proxy's loop would run for as long as the connection is open."""
+    with FakeZooKeeper() as fake, ZooKeeperProxy(fake.hosts) as proxy:
+        client = connect(proxy.hosts)
+        client.create("/a", bytes(500_000))
+        assert len(client.get("/a")[0]) == 500_000
+        with proxy._loop.at_work():
+            awaited = {key.events for key in proxy._loop.selector.get_map().values()}
+        assert awaited == {selectors.EVENT_READ}
 
 
 def test_a_server_that_resets_its_connections() -> None:

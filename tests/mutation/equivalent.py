@@ -7,29 +7,38 @@ import re
 _COUNTED = "An exact count follows where it says that one is needed."
 _MAXIMUM = "It only takes part in a maximum with a zxid, which is never negative."
 
-EQUIVALENT: dict[tuple[str, str], str] = {
-    ("if len(name) * 3 > MAX_NAME_BYTES:", "if len(name) * 4 > MAX_NAME_BYTES:"): _COUNTED,
-    ("zxid: int = 0", "zxid: int = -1"): _MAXIMUM,
-    ("raise errors[0]", "raise errors[-1]"): "There is at most one.",
-    ("queued = 0", "queued = -1"): "It is only asked whether it is above a limit.",
+EQUIVALENT: dict[tuple[str, str, str], str] = {
     (
-        "self._looked = 0  # where the next look begins",
-        "self._looked = -1  # where the next look begins",
+        *("keys.py", "if len(name) * 3 > MAX_NAME_BYTES:"),
+        "if len(name) * 4 > MAX_NAME_BYTES:",
+    ): _COUNTED,
+    ("leading.py", "zxid: int = 0", "zxid: int = -1"): _MAXIMUM,
+    ("clients.py", "raise errors[0]", "raise errors[-1]"): "There is at most one.",
+    ("upstream.py", "queued = 0", "queued = -1"): "It is only asked whether it is above a limit.",
+    (
+        *("cache.py", "self._looked = 0 # where the next look begins"),
+        "self._looked = -1 # where the next look begins",
     ): "The first look may begin anywhere: all are looked at in turn.",
     (
-        "while chunk := connection.recv(65536):",
+        *("_words.py", "while chunk := connection.recv(65536):"),
         "while chunk := connection.recv(65537):",
     ): "How much is read at once makes no difference.",
+    (
+        *("frames.py", '_CONNECT = RequestHead(0, "connect", ())'),
+        '_CONNECT = RequestHead(-1, "connect", ())',
+    ): "The number of a handshake is compared with that of a ping, -2, and with no other.",
 }
-"""By the line as it is and as it would be, without indents: it stays known when it moves."""
+"""By the file, and the line as it is and as it would be, without indents: it stays known when it
+moves.
+"""
 
 
 def reason(diff: str) -> str:
     """Why the mutant with this diff is equivalent; "" where it is not known to be."""
-    lines = [line for line in diff.splitlines() if not line.startswith(("---", "+++"))]
+    head, _, *lines = diff.splitlines()
     old, new = (
         # A number that is put in comes with a blank of its own.
         re.sub(r"(?<=[\[(]) ", "", " ".join(" ".join(line[1:].split()) for line in found))
         for found in ([each for each in lines if each.startswith(sign)] for sign in "-+")
     )
-    return EQUIVALENT.get((old, new), "")
+    return EQUIVALENT.get((head.rpartition("/")[2], old, new), "")

@@ -176,6 +176,7 @@ def test_of_somebody_elses_server_only_what_is_the_tests(
     assert "/orders/1  b'tea'" in state
     assert "theirs" not in state
     assert state.count("timeout 10 s") == 1, "the one that has an ephemeral below the chroot"
+    assert "timeout 10 s, ephemerals: /lock" in state
     assert "(not known: 4lw.commands.whitelist of the server does not have it)" in state
 
 

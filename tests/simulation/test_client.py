@@ -10,6 +10,7 @@ import kazoo.client
 import pytest
 from kazoo.client import KazooClient
 from kazoo.exceptions import (
+    ConfigurationError,
     ConnectionClosedError,
     LockTimeout,
     NodeExistsError,
@@ -359,6 +360,11 @@ def test_retry_objects_from_outside_sleep_in_virtual_time(sim: Simulation) -> No
 
 
 OUTSIDE = KazooRetry(max_tries=-1)
+
+
+def test_a_retry_object_with_a_sleep_of_its_own_is_left_to_kazoo(sim: Simulation) -> None:
+    with pytest.raises(ConfigurationError, match="same sleep func"):
+        sim.client(command_retry=KazooRetry(sleep_func=[].append))
 
 
 def test_a_handler_of_ones_own_is_refused(sim: Simulation) -> None:

@@ -121,6 +121,7 @@ def test_code_under_test_runs_in_virtual_time_in_modules_that_are_named(worker: 
         assert sim.now == 6
         assert sorted(worker.race()) == ["a", "b"]
         assert sim.now == 6 + 5 + 2
+        assert worker.places() == [True, True, False]
         iso, seconds = worker.clocks()
         assert iso == "2026-01-01T00:00:13+00:00"
         assert seconds == 1_767_225_613

@@ -11,6 +11,9 @@ import uuid
 from threading import Lock
 from time import monotonic, sleep
 
+PLACES = threading.BoundedSemaphore(3)
+PLACES.acquire()
+
 
 class Worker(threading.Thread):
     """A thread class made when the module is imported, before any simulation."""
@@ -58,6 +61,11 @@ def race() -> list[str]:
     for thread in threads:
         thread.join()
     return order
+
+
+def places() -> list[bool]:
+    """Takes as many places as there are of those that were made, and taken, before."""
+    return [PLACES.acquire(blocking=False) for _ in range(3)]
 
 
 def chance() -> tuple[float, int, str]:
