@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_zkdict.live import LiveZooKeeper
+from zkfake.proxy import ZooKeeperProxy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,16 +79,12 @@ def environment() -> Path:
 
 @contextmanager
 def delayed(hosts: str, delay_ms: float) -> Iterator[str]:
-    """The hosts of a proxy in front of the server, a process of its own."""
-    with subprocess.Popen(
-        [sys.executable, HERE / "dict_proxy.py", hosts, str(delay_ms)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as proxy:
-        assert proxy.stdout is not None
-        yield proxy.stdout.readline().strip()
-        proxy.kill()
+    """The hosts of a proxy in front of the server, which delays what is sent, either way. It is in
+    this process, which only waits.
+    """
+    with ZooKeeperProxy(hosts) as proxy:
+        proxy.faults.slow(latency=(delay_ms / 1000, delay_ms / 1000))
+        yield proxy.hosts
 
 
 def work(python: Path, implementation: str, measure: str, hosts: str, direct: str) -> Any:

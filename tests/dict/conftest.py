@@ -2,13 +2,12 @@
 
 import collections
 import contextlib
-import socket
 import struct
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from kazoo.client import KazooClient
@@ -16,45 +15,40 @@ from kazoo.protocol.states import Callback
 
 from pytest_zkdict.clients import ClientFactory
 from zkdict import ZooKeeperDict
+from zkfake.proxy import ZooKeeperProxy
 
 from ..support import lock_rule
+from ..support.tampering import tampered
 
-NAMES = {
-    1: "create",
-    2: "delete",
-    3: "exists",
-    4: "getData",
-    5: "setData",
-    9: "sync",
-    12: "getChildren2",
-    14: "multi",
-    15: "create",
-    -11: "closeSession",
-}
+if TYPE_CHECKING:
+    from zkfake import Rule
+    from zkfake._channel.rules import ChannelRequest
+
+NOT_COUNTED = ("connect", "closeSession")
 
 
 class Proxy:
-    """Stands between clients and the server: counts requests by name, and can cut connections."""
+    """Stands between clients and the server: counts requests by name, breaks connections, and has
+    other answers than the server's. `create2` counts as `create`.
+    """
 
     def __init__(self, server: str) -> None:
-        host, port = server.rsplit(":", 1)
-        self._server = (host, int(port))
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.hosts = f"127.0.0.1:{self._listener.getsockname()[1]}"
+        self._exits = contextlib.ExitStack()
+        proxy = self._exits.enter_context(ZooKeeperProxy(server))
+        self._faults = proxy.faults
+        self.hosts = proxy.hosts
         self.counts: collections.Counter[str] = collections.Counter()
-        self.bytes_down = 0
-        self._lock = threading.Lock()
-        self._pairs: dict[socket.socket, socket.socket] = {}
-        self._cut = self._closed = False
-        self._lose: tuple[str, str] | None = None  # which request, and what of it
-        self._times = 0  # and how often
-        self._mute: set[socket.socket] = set()  # clients whose next answer is lost
-        self._silent = False
-        self._answers: list[tuple[str, int | bytes]] = []  # which request, and what it gets
-        self._rewritten: dict[tuple[socket.socket, int], int | bytes] = {}  # client and xid
         self.lost = threading.Event()
-        self._threads = [threading.Thread(target=self._accept)]
-        self._threads[0].start()
+        """Set when the server has the request that is lost, or that is answered by silence."""
+        self._lose = ("", "")  # which request, and what of it
+        self._losses = 0  # how many of them are still to come
+        self._answers: list[tuple[str, int | bytes]] = []  # which request, and what it gets
+        self._cut: Rule | None = None
+        self._sessions: set[str] = set()
+        self._mute = 0  # the request from whose reply on its connection is silent
+        self._silent: set[object] = set()
+        self._exits.enter_context(tampered(self._answered, self._silent))
+        self._seen = self._faults.upon(self._look, times=None)
 
     def requests(self) -> int:
         """Every request but the handshake, pings and the end of a session."""
@@ -62,161 +56,75 @@ class Proxy:
 
     def reset(self) -> None:
         """Begin to count anew."""
-        with self._lock:
-            self.counts.clear()
-            self.bytes_down = 0
+        self.counts.clear()
 
     def drop(self) -> None:
         """End every connection there is; new ones are let through."""
-        with self._lock:
-            for ends in self._pairs.items():
-                for end in ends:
-                    with contextlib.suppress(OSError):
-                        end.shutdown(socket.SHUT_RDWR)
+        self._faults.drop()
 
     def cut(self) -> None:
         """End every connection, and each new one, until `heal`."""
-        self._cut = True
+        self._cut = self._faults.drop_before_request(operation="connect", times=None)
         self.drop()
 
     def heal(self) -> None:
         """Let connections through again."""
-        self._cut = False
+        if self._cut is not None:
+            self._cut.cancel()
 
     def lose(self, operation: str, what: str, times: int = 1) -> None:
         """Lose the next requests of this kind, or their replies, with the connection; "silence"
-        loses what the server says from the reply on, and leaves the connection.
+        loses what the server says from a reply on, and leaves the connection.
         """
         self.lost.clear()
-        self._lose, self._times = ((operation, what) if times else None), times
+        self._lose = (operation, what)
+        self._losses = times
 
     def answer(self, operation: str, answer: int | bytes, times: int = 1) -> None:
         """The next requests of this kind get this error, or body, in place of their answer."""
         self._answers += [(operation, answer)] * times
 
     def close(self) -> None:
-        self._closed = True
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self.drop()
-        for thread in self._threads:
-            thread.join(10)
+        self._exits.close()
 
-    def _accept(self) -> None:
-        while not self._closed:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            if self._cut or self._closed:
-                client.close()
-                continue
-            try:
-                server = socket.create_connection(self._server)
-            except OSError:
-                client.close()
-                continue
-            for end in (client, server):
-                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            with self._lock:
-                self._pairs[client] = server
-            for arguments in ((client, server, True), (server, client, False)):
-                thread = threading.Thread(target=self._pump, args=arguments)
-                self._threads.append(thread)
-                thread.start()
+    def _look(self) -> None:
+        """A request is about to reach the server: "request 7 of session 0x1: create /dict/a"."""
+        told = self._seen.hits.pop()
+        place, _, request = told.partition(": ")
+        number, session = place.removeprefix("request ").split(" of ")
+        operation = _name(request.partition(" ")[0])
+        self._sessions.add(session)
+        if operation not in NOT_COUNTED:
+            self.counts[operation] += 1
+        if self._losses and self._lose[0] == operation:
+            what = self._lose[1]
+            self._losses -= 1
+            session_id = int(session.removeprefix("session "), 16)
+            if what == "request":
+                self._faults.drop(session_id)
+            elif what == "reply":
+                self._faults.drop_before_reply(number=int(number))
+            else:
+                self._mute = int(number)
+            self.lost.set()
 
-    def _pump(self, source: socket.socket, target: socket.socket, up: bool) -> None:
-        buffered, frames, down = b"", 0, 0
-        with contextlib.suppress(OSError):
-            while chunk := source.recv(65536):
-                loses = False
-                if up:
-                    buffered += chunk
-                    start = 0
-                    while len(buffered) >= start + 4:
-                        (length,) = struct.unpack_from(">i", buffered, start)
-                        if len(buffered) < start + 4 + length:
-                            break
-                        frames += 1
-                        if frames > 1:
-                            self._plan_answer(source, buffered, start + 4)
-                        if frames > 1 and self._count(buffered, start + 4):
-                            what, self._times = self._lose, self._times - 1
-                            if self._times <= 0:
-                                self._lose = None
-                            if what[1] == "request":
-                                self.lost.set()
-                                raise ConnectionAbortedError
-                            loses = True
-                            self._mute.add(source)
-                            self._silent = what[1] == "silence"
-                        start += 4 + length
-                    buffered = buffered[start:]
-                else:
-                    with self._lock:
-                        self.bytes_down += len(chunk)
-                    if target in self._mute:
-                        if not self._silent:
-                            break
-                        continue
-                    whole, buffered = _frames(buffered + chunk)
-                    chunk = b"".join(
-                        self._rewrite(target, frame) if down + n else frame
-                        for n, frame in enumerate(whole)
-                    )
-                    down += len(whole)
-                target.sendall(chunk)
-                if loses:
-                    self.lost.set()  # once the server has the request: a cut may follow
-        for end in (source, target):
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-        if up:
-            with self._lock:
-                self._pairs.pop(source, None)
-            source.close()
-        else:
-            source.close()
-
-    def _plan_answer(self, client: socket.socket, frames: bytes, start: int) -> None:
-        xid, kind = struct.unpack_from(">ii", frames, start)
+    def _answered(self, request: "ChannelRequest", frame: bytes) -> bytes:
+        if request.channel.client not in self._sessions:
+            return frame  # another proxy's, or the server's own
+        if request.number == self._mute:
+            self._silent.add(request.channel)
         for planned in self._answers:
-            if planned[0] == NAMES.get(kind):
+            if planned[0] == _name(request.head.operation):
                 self._answers.remove(planned)
-                self._rewritten[client, xid] = planned[1]
-                return
-
-    def _rewrite(self, client: socket.socket, frame: bytes) -> bytes:
-        """The frame, or what its request is to get."""
-        xid, zxid, _ = struct.unpack_from(">iqi", frame, 4)
-        answer = self._rewritten.pop((client, xid), None)
-        if answer is None:
-            return frame
-        if isinstance(answer, int):
-            return struct.pack(">iiqi", 16, xid, zxid, answer)
-        return struct.pack(">iiqi", 16 + len(answer), xid, zxid, 0) + answer
-
-    def _count(self, frames: bytes, start: int) -> bool:
-        """Count a request; whether it is the one to be lost."""
-        _, kind = struct.unpack_from(">ii", frames, start)
-        name = NAMES.get(kind, str(kind))
-        if kind not in (11, -11):
-            with self._lock:
-                self.counts[name] += 1
-        return self._lose is not None and self._lose[0] == name
+                xid, zxid, _ = struct.unpack_from(">iqi", frame, 4)
+                if isinstance(planned[1], int):
+                    return struct.pack(">iiqi", 16, xid, zxid, planned[1])
+                return struct.pack(">iiqi", 16 + len(planned[1]), xid, zxid, 0) + planned[1]
+        return frame
 
 
-def _frames(data: bytes) -> tuple[list[bytes], bytes]:
-    """The whole frames, each with its length in front, and the rest."""
-    frames, start = [], 0
-    while len(data) >= start + 4:
-        end = start + 4 + struct.unpack_from(">i", data, start)[0]
-        if len(data) < end:
-            break
-        frames.append(data[start:end])
-        start = end
-    return frames, data[start:]
+def _name(operation: str) -> str:
+    return "create" if operation == "create2" else operation
 
 
 @pytest.fixture(scope="session")

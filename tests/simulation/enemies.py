@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from kazoo.exceptions import KazooException, NoNodeError
 from kazoo.security import OPEN_ACL_UNSAFE, make_acl
 
-from zkfake._channel.channel import Stream
-from zkfake._channel.rules import ChannelRequest
+from ..support.tampering import tampered
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Callable, Collection, Iterator, Sequence
 
+    from zkfake._channel.rules import ChannelRequest
     from zkfake.simulation import Simulation
 
 
@@ -112,26 +112,20 @@ def unexpected_answers(
     """Some reads of these clients get an error in place of their answer, while the list that is
     yielded is not empty.
     """
-    send = Stream.send
     going: list[bool] = []
 
-    def tamper(stream: Stream, data: bytes, tag: Any = None) -> None:
+    def spoil(request: ChannelRequest, frame: bytes) -> bytes:
         if (
             going
-            and isinstance(tag, ChannelRequest)
-            and stream is tag.channel.downstream
-            and tag.channel.client in clients
-            and tag.head.operation in READS
+            and request.channel.client in clients
+            and request.head.operation in READS
             and dice.random() < chance
         ):
-            data = struct.pack(">i", 16) + data[4:16] + struct.pack(">i", dice.choice(ERRORS))
-        send(stream, data, tag)
+            return struct.pack(">i", 16) + frame[4:16] + struct.pack(">i", dice.choice(ERRORS))
+        return frame
 
-    Stream.send = tamper  # type: ignore[method-assign]
-    try:
+    with tampered(spoil):
         yield going
-    finally:
-        Stream.send = send  # type: ignore[method-assign]
 
 
 def open_up(client: Any, paths: Sequence[str]) -> None:
