@@ -15,7 +15,15 @@ from kazoo.exceptions import (
 from kazoo.handlers.threading import SequentialThreadingHandler
 from kazoo.protocol.states import ZnodeStat
 
-from zkdict._copy.replies import LOST, UnreadableReply, answer_of, applied, check_multi, znode
+from zkdict._copy.replies import (
+    LOST,
+    UnreadableReply,
+    answer_of,
+    applied,
+    check_multi,
+    unreadable_reply,
+    znode,
+)
 
 
 def test_answers() -> None:
@@ -77,3 +85,13 @@ def test_the_reply_to_a_multi() -> None:
             check_multi(bad, kinds)
     with pytest.raises(UnreadableReply):
         check_multi([RolledBackError(), RuntimeInconsistency()], kinds)
+
+
+def test_what_an_unreadable_reply_tells() -> None:
+    error = unreadable_reply("it is too short")
+    assert str(error) == "the server's reply cannot be read: it is too short"
+    assert error.__cause__ is None
+    raised = KeyError("a")
+    error = unreadable_reply(raised)
+    assert str(error) == "the server's reply cannot be read: KeyError: 'a'"
+    assert error.__cause__ is raised
