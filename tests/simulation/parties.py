@@ -575,6 +575,7 @@ class Judge:
         unsure = 0  # deletes that a release may have made as well
         leases = (each for each in party.writes if each.name == "lease")
         leased = {raw for each in leases for raw in each.values.values()}
+        made = {zxid for raw in leased for zxid in self.stored.get(raw, [])}
         for transaction in self.log:
             if transaction.session_id not in party.sessions:
                 continue
@@ -583,8 +584,10 @@ class Judge:
             for operation in transaction.operations:
                 if isinstance(operation, Delete) and transaction.op.name != "CLOSE_SESSION":
                     key = operation.path.removeprefix(f"{ROOT}/")
-                    had = contents(self.sim, transaction.zxid - 1).get(key, (b"",))[0]
-                    if (key.startswith("lease of ") or had in leased) and had != write.taken:
+                    before = contents(self.sim, transaction.zxid - 1)
+                    had, _, czxid, _ = before.get(key, (b"", 0, 0, 0))
+                    of_a_lease = key.startswith("lease of ") or had in leased or czxid in made
+                    if of_a_lease and had != write.taken:
                         unsure += 1  # a release goes on after its call, until the key is gone
                         continue
                     own[key] += 1
