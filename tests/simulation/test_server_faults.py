@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from kazoo.exceptions import ConnectionLoss
+from kazoo.protocol.states import KazooState
 
 from zkfake.simulation import Simulation
 
@@ -40,6 +41,17 @@ def test_a_single_server_with_a_slow_disk_writes_slowly_and_reads_fast() -> None
             assert 2 <= sim.now < 3
             assert other.get("/a")[0] == b"1"
         assert seconds(sim, client.set, "/a", b"2") < 0.1
+
+
+def test_a_session_that_expired_is_over_before_its_end_is_on_disk() -> None:
+    with Simulation() as sim:
+        client = sim.client(timeout=4)
+        with sim.faults.slow_disk(None, (20, 20)):
+            outage = sim.faults.partition(client)
+            sim.run_until(lambda: "expires session" in repr(sim.history[-1]), timeout=60)
+            outage.heal()
+            sim.run_until(lambda: client.state == KazooState.LOST, timeout=60)
+            assert not any("closes session" in repr(event) for event in sim.history)
 
 
 def test_a_write_is_slow_when_the_quorum_needs_a_slow_disk() -> None:

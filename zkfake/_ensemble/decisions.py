@@ -145,6 +145,8 @@ class Decisions:
         now = self._ensemble.now
         expired = self.sessions.expired(now)
         for session in expired:
+            # Nobody goes on with it, however long its end takes to be on disk.
+            self.sessions.start_closing(session)
             text = f"{session.id:#x}, not heard of for {session.timeout} ms"
             self._ensemble.tell(self._server_id, "expires session", text)
         ends = [closing(session.id) for session in expired]
