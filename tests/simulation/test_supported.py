@@ -89,7 +89,7 @@ def test_a_module_that_is_gone() -> None:
 
 def test_the_metadata_says_the_same() -> None:
     project = (Path(__file__).parents[2] / "pyproject.toml").read_text()
-    bounds = re.search(r'^dependencies = \["kazoo>=(\d+\.\d+),<(\d+)\.(\d+)"\]', project, re.M)
+    bounds = re.search(r'^dependencies = .*"kazoo>=(\d+\.\d+),<(\d+)\.(\d+)"', project, re.M)
     assert bounds is not None
     lowest, major, minor = bounds.groups()
     assert f"{lowest} to {major}.{int(minor) - 1}" == supported.SUPPORTED
