@@ -135,7 +135,8 @@ class ZooKeeperDictMachine(RuleBasedStateMachine):
         server = exits.enter_context(FakeZooKeeper())
         clients = []
         for _ in range(self.size):
-            client = KazooClient(server.hosts)
+            # A machine that is busy for some seconds must not lose the connection.
+            client = KazooClient(server.hosts, timeout=40.0)
             exits.callback(client.close)
             exits.callback(client.stop)
             client.start()
