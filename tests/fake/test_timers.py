@@ -45,6 +45,18 @@ def test_an_action_may_set_and_cancel_timers() -> None:
     assert timers.next() == 9
 
 
+def test_cancelling_what_has_happened_does_nothing() -> None:
+    timers, ran = Timers(), []
+    first, second = (timers.at(1, lambda name=name: ran.append(name)) for name in "ab")  # type: ignore[misc]
+    timers.run_due(1)
+    timers.at(1, lambda: ran.append("c"))
+    first.cancel()
+    second.cancel()
+    second.cancel()
+    timers.run_due(1)
+    assert ran == ["a", "b", "c"]
+
+
 def keep_alive(world: World, client: Client, milliseconds: int) -> None:
     for _ in range(milliseconds // 20_000):
         world.advance(20_000)

@@ -171,7 +171,9 @@ class Simulation(EnsembleControl):
         )
         self.scheduler.on_task_end = self._task_ended
         self.client_random = self._stream("program")
-        self.history = History(lambda: self.now, lambda: self.scheduler.current.name)
+        self.history = History(
+            lambda: self.scheduler.now / MICROSECONDS, lambda: self.scheduler.current.name
+        )
         self._servers = Servers(
             self.scheduler,
             self.history,
