@@ -167,6 +167,8 @@ class Channel:
 
     upstream: Stream
     downstream: Stream
+    _to_client: Callable[[bytes], None]
+    """The client's end gets this; nothing is the end. A driver brings it."""
 
     def __init__(
         self,
@@ -198,10 +200,6 @@ class Channel:
     # -- what a driver brings
 
     def _stream(self, way: Way, deliver: Callable[[bytes, Any], None]) -> Stream:
-        raise NotImplementedError
-
-    def _to_client(self, data: bytes) -> None:
-        """The client's end gets this; nothing is the end."""
         raise NotImplementedError
 
     def _to_core(self, core: Any, data: bytes) -> None:

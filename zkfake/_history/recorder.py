@@ -127,8 +127,10 @@ class History(Sequence[Any]):
 
     def committed(self, transaction: Transaction) -> None:
         """The ensemble has committed its next transaction."""
-        if self.log is not None:
-            self.add_logged(Committed(self._clock(), transaction))
+        log = self.log
+        if log is not None:  # as `add_logged`, which costs a call at every write
+            log.append(Committed(self._clock(), transaction))
+            self._places.append(len(self._events))
 
     def restored(self, tree: Tree) -> None:
         """The ensemble goes on from ``tree``."""

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Chance"]
 
-_DROPS = ("drop_before_request", "drop_before_reply", "drop_after_reply")
-
 
 class Chance:
     """Draws the faults of one simulation."""
@@ -50,22 +48,28 @@ class Chance:
 
         self._early = dice("faults")
         self._present: dict[tuple[str, str], Outage] = {}
+        # The rates are looked up once: every request draws for each kind that has one.
         self._clients = [
-            (kind, self._early if kind.early else dice(f"faults/{kind.rate}"))
+            (rate, kind, self._early if kind.early else dice(f"faults/{kind.rate}"))
             for kind in CLIENTS
-            if getattr(profile, kind.rate)
+            if (rate := getattr(profile, kind.rate))
         ]
         self._servers = [
-            (kind, self._early if kind.early else dice(f"faults/{kind.rate}"))
+            (rate, kind, self._early if kind.early else dice(f"faults/{kind.rate}"))
             for kind in SERVERS
-            if getattr(profile, kind.rate) and servers > 1
+            if (rate := getattr(profile, kind.rate)) and servers > 1
         ]
         self._by_time = dice("faults/by time")
-        self._at_clients = [kind for kind, _ in self._clients]
+        self._at_clients = [kind for _, kind, _ in self._clients]
         self._at_servers = [
             kind for kind in SERVERS if getattr(profile, kind.rate) and (servers > 1 or kind.alone)
         ]
-        self._drops = any(getattr(profile, knob) for knob in _DROPS)
+        self._drop_rates: dict[Point, float] = {
+            "before_request": profile.drop_before_request,
+            "before_reply": profile.drop_before_reply,
+            "after_reply": profile.drop_after_reply,
+        }
+        self._drops = any(self._drop_rates.values())
         self.on = False
         """Whether anything is drawn at all."""
         self._turn = 0
@@ -95,25 +99,21 @@ class Chance:
         return lost or self._loses(point, request)
 
     def _loses(self, point: Point, request: ChannelRequest) -> bool:
-        knob = f"drop_{point}"
-        if not self._happens(knob, self._early):
+        rate = self._drop_rates[point]
+        if not rate or self._early.random.random() >= rate:
             return False
-        self._faults.note(knob.replace("_", " "), str(request))
+        self._faults.note(f"drop {point.replace('_', ' ')}", str(request))
         return True
 
     def _strike(self, request: ChannelRequest) -> None:
         """Begin what the rates say."""
         client = request.channel.client
-        for kind, dice in self._clients:
-            if self._happens(kind.rate, dice):
+        for rate, kind, dice in self._clients:
+            if dice.random.random() < rate:
                 self._strike_client(kind, dice, client)
-        for server_kind, dice in self._servers:
-            if self._happens(server_kind.rate, dice):
+        for rate, server_kind, dice in self._servers:
+            if dice.random.random() < rate:
                 self._strike_servers(server_kind, dice)
-
-    def _happens(self, knob: str, dice: Dice) -> bool:
-        rate: float = getattr(self._profile, knob)
-        return rate > 0 and dice.random.random() < rate
 
     def _strike_client(self, kind: ClientKind, dice: Dice, client: str) -> None:
         self._begin((kind.rate, client), lambda: kind.strike(self._faults, dice, client))

@@ -44,6 +44,7 @@ class VirtualChannel(Channel):
         super().__init__(conditions, client, server, FrameSplitter(), listener)
         self.ip = ip
         self.socket = ChannelSocket(scheduler, self)
+        self._to_client = self.socket.deliver
         self._sessions = sessions
         self._flushing = False
         self._servers = servers
@@ -79,9 +80,6 @@ class VirtualChannel(Channel):
         if not self._client_gone:
             self._end_of_client("client")
         self.upstream.send(END)
-
-    def _to_client(self, data: bytes) -> None:
-        self.socket.deliver(data)
 
     # -- the server's end
 
