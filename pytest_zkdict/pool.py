@@ -83,11 +83,6 @@ class ServerPool:
 
     # -- servers
 
-    @property
-    def external(self) -> bool:
-        """Whether the live server is somebody else's."""
-        return bool(self._hosts)
-
     def get(self, spec: WantedServer) -> ZooKeeperServer:
         """The server that is so. Raises, again and again, what its start raised."""
         if spec.key not in self._running:

@@ -57,8 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> Parser:
     parser = Parser(
         prog="zkfake",
-        description="A fake ZooKeeper that speaks the real protocol, with its state in memory; and "
-        "a proxy that has its faults on a real server.",
+        description="A fake ZooKeeper that speaks the real protocol, with its state in memory; a "
+        "proxy that has its faults on a real server; and what judges and tells recorded histories.",
         epilog="'zkfake COMMAND --help' tells of the options of a command.",
         allow_abbrev=False,
     )

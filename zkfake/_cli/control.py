@@ -94,14 +94,18 @@ class Control:
             return ""
         name, arguments = words[0], words[1:]
         if name == "heal":
-            return self._heal(*arguments[:1])
+            if len(arguments) > 1:
+                raise ValueError(f"heal takes one number or none, not {len(arguments)}")
+            return self._heal(*arguments)
         if name == "hits":
-            return str(self._hits(self._numbered(*arguments[:1])))
+            if len(arguments) != 1:
+                raise ValueError(f"hits takes the number of one fault, not {len(arguments)}")
+            return str(self._hits(self._numbered(*arguments)))
         if name not in FAULTS:
             known = ", ".join((*FAULTS, "heal", "hits"))
             raise ValueError(f"{name!r} is not a fault; there are {known}")
         done = getattr(self._faults, name)(**_read(name, arguments))
-        if isinstance(done, (bool, int)):
+        if isinstance(done, int):
             return str(int(done))
         self._begun.append(done)
         return str(len(self._begun))
@@ -122,7 +126,7 @@ class Control:
             return len(begun.hits)
         return int(isinstance(begun, Hold) and begun.struck)
 
-    def _numbered(self, number: str = "") -> Rule | Outage:
+    def _numbered(self, number: str) -> Rule | Outage:
         if number.isdecimal() and 0 < int(number) <= len(self._begun):
             return self._begun[int(number) - 1]
         raise ValueError(f"{number!r} is not the number of a fault: there were {len(self._begun)}")
@@ -140,6 +144,8 @@ def _read(name: str, arguments: list[str]) -> dict[str, Any]:
                 f"{argument!r} is not an argument of {name}: expected {', '.join(known)}, each as "
                 "NAME=VALUE"
             )
+        if key in found:
+            raise ValueError(f"{argument!r}: {key} is given twice")
         read, what = _READ[key]
         try:
             found[key] = read(text)

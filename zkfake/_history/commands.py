@@ -57,7 +57,7 @@ first thing that is broken.""",
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
-        parser.add_argument("file", metavar="FILE", help="that History.save has written")
+        parser.add_argument("file", metavar="FILE", help="a history that History.save has written")
         parser.add_argument(
             "--complete",
             action="store_true",
@@ -67,7 +67,7 @@ first thing that is broken.""",
             "--timely",
             type=_seconds,
             metavar="SECONDS",
-            help="what was committed so long ago has to be in what clients are shown",
+            help="what was committed so long before has to be in what clients are shown",
         )
 
 
