@@ -92,7 +92,9 @@ def _take(found: ConfigFile, entry: _Property) -> None:
     elif name == "dynamicConfigFile":
         for inner in _properties(value):
             if inner.name == name:
-                raise ValueError(f"{value}, line {inner.line}: names a further file")
+                raise ValueError(
+                    f"{value}, line {inner.line}: a dynamicConfigFile must not name another one"
+                )
             _take(found, inner)
     elif settings.is_setting(name) and not plain.startswith(_PYTHON) and _is_known(plain, value):
         settings.read(name, value)

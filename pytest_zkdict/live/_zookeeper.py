@@ -267,7 +267,7 @@ class LiveZooKeeper(Proxied["LiveFaults"]):
         """
         before = self.members
         if not self._is_ensemble:
-            raise RuntimeError("one server alone is no ensemble that another one could join")
+            raise RuntimeError("no server can join a standalone server")
         number = len(before) + 1
         for _ in range(_DRAWS):
             port, quorum, election = free_ports(3)

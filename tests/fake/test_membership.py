@@ -56,7 +56,7 @@ def test_a_server_that_was_taken_out_cannot_start_again(fake: FakeZooKeeper) -> 
     member = fake.members[gone - 1]
     assert member.mode == "follower"
     member.stop()
-    with pytest.raises(RuntimeError, match=f"server {gone} cannot start: it is no member"):
+    with pytest.raises(RuntimeError, match=f"server {gone} cannot start: it is not a member"):
         member.start()
     fake.stop()
     fake.start()

@@ -44,10 +44,10 @@ def test_loading_the_root_and_zookeeper(world: World) -> None:
 @pytest.mark.parametrize(
     ("znodes", "error", "said"),
     [
-        ({"/good": b"", "bad": b""}, ValueError, "'bad' is no path"),
-        ({"/good": b"", "/a//b": b""}, ValueError, "'/a//b' is no path"),
-        ({"/good": b"", "/a/": b""}, ValueError, "'/a/' is no path"),
-        ({"/good": b"", 7: b""}, ValueError, "7 is no path"),
+        ({"/good": b"", "bad": b""}, ValueError, "'bad' is not a valid path"),
+        ({"/good": b"", "/a//b": b""}, ValueError, "'/a//b' is not a valid path"),
+        ({"/good": b"", "/a/": b""}, ValueError, "'/a/' is not a valid path"),
+        ({"/good": b"", 7: b""}, ValueError, "7 is not a valid path"),
         ({"/good": b"", "/a": "text"}, TypeError, "the data of /a is str: expected bytes"),
     ],
 )
@@ -64,7 +64,7 @@ def test_loading_below_an_ephemeral_is_refused(world: World) -> None:
     client = world.client()
     client.create("/e", flags=1)
     for path in ("/e/x", "/e/x/y"):
-        with pytest.raises(ValueError, match=f"{path} cannot be made: /e is an ephemeral znode"):
+        with pytest.raises(ValueError, match=f"{path} cannot be created: /e is an ephemeral znode"):
             seeding.load(world.ensemble, {"/a": b"", path: b""})
     assert seeding.dump(world.ensemble) == {"/e": b""}
 

@@ -148,7 +148,7 @@ def test_lines_on_a_client(quiet: None) -> None:
         ("hits", "hits takes the number of one fault, not 0"),
         ("hits 1 2", "hits takes the number of one fault, not 2"),
         ("heal 1 2", "heal takes one number or none, not 2"),
-        ("heal 1", "'1' is not the number of a fault: there were 0"),
+        ("heal 1", "'1' is not the number of a fault: 0 have begun"),
         ("hold_events", "hold_events needs client=, a session id, such as 0x100000001"),
         ("drop client=me", "'client=me': expected a session id"),
         ("partition 1", "'1' is not an argument of partition: expected client, server, direction"),

@@ -206,9 +206,21 @@ NO_EFFECT = (
         ("zookeeper(settings={'tickTime': 'x'})", "zk_server", "tickTime = 'x': expected an*"),
         ("zookeeper(version='3.3')", "zk_client", "version '3.3' is not known; choose one of*"),
         ("zookeeper(version='3.3')", "zk_simulation", "version '3.3' is not known; choose one of*"),
-        ("zk_simulation(sede=7)", "zk_simulation", "'sede' is no argument of a Simulation, and*"),
-        ("zookeeper(profile='mean')", "zk_simulation", "there is no profile 'mean', only calm*"),
-        ("zk_simulation(profile='mean')", "zk_simulation", "there is no profile 'mean', only*"),
+        (
+            "zk_simulation(sede=7)",
+            "zk_simulation",
+            "'sede' is not an argument of a Simulation, nor*",
+        ),
+        (
+            "zookeeper(profile='mean')",
+            "zk_simulation",
+            "'mean' is not a profile; expected one of calm*",
+        ),
+        (
+            "zk_simulation(profile='mean')",
+            "zk_simulation",
+            "'mean' is not a profile; expected one of*",
+        ),
         # Marks that nothing in the test obeys.
         ("zookeeper(servers=3)", "", NO_EFFECT),
         ("zookeeper(load={})", "tmp_path", "the mark zookeeper(load=...) has no effect: *"),

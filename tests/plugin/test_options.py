@@ -320,7 +320,7 @@ def test_a_setting_that_cannot_be(pytester: pytest.Pytester, option: str, wrong:
     [
         ("version", "3.7", "is '3.7'; version '3.7' is not known; choose one of 3.8, 3.9"),
         ("settings", "tikTime=1", "is 'tikTime=1'; 'tikTime' is not a setting; did you mean *"),
-        ("profile", "mean", "is 'mean'; there is no profile 'mean', only calm, *"),
+        ("profile", "mean", "is 'mean'; 'mean' is not a profile; expected one of calm, *"),
     ],
 )
 def test_a_setting_that_no_server_can_have_is_told_before_the_first_test(

@@ -374,7 +374,7 @@ def test_a_provider_that_fails(caplog: pytest.LogCaptureFixture) -> None:
 
 @pytest.mark.parametrize("scheme", ["", "auth", "super", "world"])
 def test_schemes_with_a_meaning_of_their_own(scheme: str) -> None:
-    with pytest.raises(ValueError, match=f"scheme = '{scheme}': expected another one than"):
+    with pytest.raises(ValueError, match=f"scheme = '{scheme}': expected a scheme other than"):
         AuthProvider(scheme, lambda auth, address: [])
 
 

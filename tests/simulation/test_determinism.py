@@ -104,9 +104,9 @@ def test_what_one_run_has_alone_is_told(longer: str, steps: bool) -> None:
         "  Note(time=1.0, task='main', text='more')"
     )
     assert first == (
-        f"step 2 (main at 2.000000 s) was made in the {longer} run alone"
+        f"step 2 (main at 2.000000 s) was made in the {longer} run only"
         if steps
-        else "the steps are the same, the history is not"
+        else "the steps are the same, the histories differ"
     )
 
 

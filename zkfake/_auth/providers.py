@@ -89,7 +89,7 @@ class AuthProvider:
     def __post_init__(self) -> None:
         if self.scheme in _TAKEN:
             taken = ", ".join(map(repr, _TAKEN))
-            raise ValueError(f"scheme = {self.scheme!r}: expected another one than {taken}")
+            raise ValueError(f"scheme = {self.scheme!r}: expected a scheme other than {taken}")
 
 
 _TAKEN = ("", "auth", "super", "world")

@@ -80,7 +80,7 @@ class DigestMd5:
         user = given["username"]
         password = self._users.get(user)
         if password is None:
-            raise SaslError(f"no user {user!r}")
+            raise SaslError(f"user {user!r} is not known")
         secret = _session_secret(given, password, self._nonce)
         if given["response"] != _proof(secret, given, self._nonce, f"AUTHENTICATE:{uri}"):
             raise SaslError(f"wrong password for {user!r}")
@@ -89,17 +89,17 @@ class DigestMd5:
 
 
 def _directives(token: bytes) -> dict[str, str]:
-    """Raises `SaslError` where the text is no list of directives, or has one twice."""
+    """Raises `SaslError` where the text is not a list of directives, or has one twice."""
     raw: dict[str, bytes] = {}
     position = 0
     token = token.strip(b", \t\r\n")
     while position < len(token):
         match = _DIRECTIVE.match(token, position)
         if match is None:
-            raise SaslError("the response is no list of directives")
+            raise SaslError("the response is not a list of directives")
         name = match[1].decode("ascii").lower()
         if name in raw:
-            raise SaslError(f"{name} comes twice")
+            raise SaslError(f"the response has {name} twice")
         raw[name] = match[3] or b"" if match[2] is None else _ESCAPE.sub(rb"\1", match[2])
         position = match.end()
         while token[position : position + 1] in (b" ", b","):

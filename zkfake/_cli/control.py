@@ -129,7 +129,7 @@ class Control:
     def _numbered(self, number: str) -> Rule | Outage:
         if number.isdecimal() and 0 < int(number) <= len(self._begun):
             return self._begun[int(number) - 1]
-        raise ValueError(f"{number!r} is not the number of a fault: there were {len(self._begun)}")
+        raise ValueError(f"{number!r} is not the number of a fault: {len(self._begun)} have begun")
 
 
 def _read(name: str, arguments: list[str]) -> dict[str, Any]:

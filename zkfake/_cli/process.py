@@ -41,7 +41,7 @@ STATUSES = """\
 exit status:
   0  ended by SIGINT (Ctrl-C), SIGTERM or SIGHUP
   1  could not print the connect string, or failed while it served
-  2  an option, a file or an address that cannot be
+  2  an option, a file or an address is invalid
 """
 
 

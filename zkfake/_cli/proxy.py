@@ -33,10 +33,10 @@ _FAULTS = f"""\
 faults:
   {", ".join(FAULTS[:5])},
   {", ".join(FAULTS[5:])}
-  with the arguments of the methods of those names, each as NAME=VALUE; a client is its session id:
+  with the arguments of the methods of these names, each as NAME=VALUE. client= takes a session id:
     drop_before_reply operation=create path='/orders/*' nth=2
     partition client=0x100000001 duration=5
-  On standard input, too: heal [NUMBER], and hits NUMBER, with the number that a fault was answered.
+  Standard input also takes heal [NUMBER] and hits NUMBER: the number that the fault was answered.
 
 """
 
@@ -45,9 +45,9 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
     """The command and its options."""
     proxy = commands.add_parser(
         "proxy",
-        help="stand in front of a server and do faults to its clients' connections",
-        description="Stand in front of the servers of a ZooKeeper until interrupted, and do\n"
-        "faults to their clients' connections. Prints the connect string for the clients.",
+        help="run a proxy that injects faults into the connections of a server's clients",
+        description="Run a proxy in front of ZooKeeper servers until interrupted. It injects\n"
+        "faults into the connections of their clients. Prints the connect string for the clients.",
         epilog=_FAULTS + STATUSES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -63,13 +63,13 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
         action="append",
         default=[],
         metavar="LINE",
-        help="a fault that is in force from the beginning; may be repeated",
+        help="a fault that begins when the proxy starts; may be repeated",
     )
     proxy.add_argument(
         "--stdin",
         action="store_true",
-        help="take faults from standard input, one a line, and answer each on standard output; the "
-        "end of standard input ends the proxy",
+        help="read faults from standard input, one per line, and answer each on standard output; "
+        "the end of standard input ends the proxy",
     )
     where = proxy.add_argument_group("addresses")
     where.add_argument(
@@ -77,14 +77,14 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
         type=address,
         default="127.0.0.1",
         metavar="ADDRESS",
-        help="to listen on (%(default)s)",
+        help="the address to listen on (%(default)s)",
     )
     where.add_argument(
         "--port",
         type=port,
         default=0,
         metavar="PORT",
-        help="port in front of the first server, the others have the next ones (any free ones)",
+        help="port for the first server; the others get the ports after it (default: free ports)",
     )
     clients = proxy.add_argument_group("TLS from the clients")
     certificates.add_serving(
@@ -100,7 +100,7 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
         "an authority that the system knows",
     )
     servers.add_argument(
-        "--server-ca", metavar="FILE", help="by one of these, a PEM file (--server-tls)"
+        "--server-ca", metavar="FILE", help="the authorities instead, a PEM file (--server-tls)"
     )
     servers.add_argument(
         "--server-cert",

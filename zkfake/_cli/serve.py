@@ -39,30 +39,34 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
         allow_abbrev=False,
     )
     where = serve.add_argument_group("addresses")
-    where.add_argument("--host", type=address, metavar="ADDRESS", help="to listen on (127.0.0.1)")
+    where.add_argument(
+        "--host", type=address, metavar="ADDRESS", help="address to listen on (127.0.0.1)"
+    )
     where.add_argument(
         "--port",
         type=port,
         metavar="PORT",
-        help="port of the first server, the others have the next ones; 0 for any free ones (2181)",
+        help="port of the first server; the others get the ports after it; 0: free ports (2181)",
     )
     ensemble = serve.add_argument_group("servers")
-    ensemble.add_argument("--servers", type=int, metavar="N", help="servers that have a vote (1)")
     ensemble.add_argument(
-        "--observers", type=int, metavar="N", help="servers that have no vote (0)"
+        "--servers", type=int, metavar="N", help="number of servers with a vote (1)"
+    )
+    ensemble.add_argument(
+        "--observers", type=int, metavar="N", help="number of servers without a vote (0)"
     )
     ensemble.add_argument(
         "--version",
         default=DEFAULT,
         choices=sorted(VERSIONS),
-        help="of ZooKeeper that they are (%(default)s)",
+        help="version of ZooKeeper to be (%(default)s)",
     )
     ensemble.add_argument(
         "--config",
         metavar="ZOO.CFG",
         help="ZooKeeper's configuration file: settings, clientPort, clientPortAddress, "
-        "secureClientPort and the number of servers are taken from it, and what is ignored is "
-        "named. An option beats the file",
+        "secureClientPort and the number of servers are taken from it; what is ignored is listed "
+        "on standard error. Options override the file",
     )
     ensemble.add_argument(
         "--set",
@@ -91,7 +95,7 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
         "--secure-port",
         type=port,
         metavar="PORT",
-        help="TLS port of the first server, the others have the next ones (any free ones)",
+        help="TLS port of the first server; the others get the ports after it (free ports)",
     )
     serve.set_defaults(run=_run)
 

@@ -75,15 +75,15 @@ def _load_authorities(context: ssl.SSLContext, option: str, file: str) -> None:
 def _lacking(prefix: str, cert: str, key: str | None) -> str | None:
     """What the files lack, if they lack something: OpenSSL says "PEM lib", and no more."""
     if b"CERTIFICATE-----" not in Path(cert).read_bytes():
-        return f"--{prefix}-cert {cert}: there is no certificate in it; expected a PEM file"
+        return f"--{prefix}-cert {cert}: the file has no certificate; expected a PEM file"
     pem = Path(key or cert).read_bytes()
     if b"PRIVATE KEY-----" not in pem:
         if key is None:
             return (
-                f"--{prefix}-cert {cert}: there is no key in it; give the file of its key: "
+                f"--{prefix}-cert {cert}: the file has no key; give the file of its key: "
                 f"--{prefix}-key"
             )
-        return f"--{prefix}-key {key}: there is no key in it; expected a PEM file"
+        return f"--{prefix}-key {key}: the file has no key; expected a PEM file"
     if b"ENCRYPTED" in pem:
         return f"--{prefix}-{'key' if key else 'cert'} {key or cert}: the key must have no password"
     return None

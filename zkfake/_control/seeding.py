@@ -126,21 +126,22 @@ def load(ensemble: Ensemble, znodes: Mapping[str, bytes | None]) -> None:
     for path, data in znodes.items():
         if not isinstance(path, str) or not is_valid(path):
             raise ValueError(
-                f"{path!r} is no path: expected a slash in front, and no part empty, '.' or '..'"
+                f"{path!r} is not a valid path: expected a leading slash, and no component that is "
+                "empty, '.' or '..'"
             )
         if data is not None and not isinstance(data, bytes):
             raise TypeError(f"the data of {path} is {type(data).__name__}: expected bytes or None")
         for above in ancestors(path)[1:]:
             node = ensemble.tip.get(above)
             if node is not None and node.owner:
-                raise ValueError(f"{path} cannot be made: {above} is an ephemeral znode")
+                raise ValueError(f"{path} cannot be created: {above} is an ephemeral znode")
     for path, data in znodes.items():
         _make(ensemble, path, data)
 
 
 def _check_leader(ensemble: Ensemble) -> None:
     if ensemble.leader is None:
-        raise RuntimeError("nobody can write: start() the server first, or most of its members")
+        raise RuntimeError("no server leads: start() the server, or a majority of the ensemble")
 
 
 def _make(ensemble: Ensemble, path: str, data: bytes | None) -> None:

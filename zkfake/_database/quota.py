@@ -28,7 +28,7 @@ def parse(data: bytes | None) -> dict[str, int]:
     name without a value, a value that is no number.
     """
     if data is None:
-        raise ValueError("there is no data, not even empty data")
+        raise ValueError("the data is null")
     values: dict[str, int] = {}
     text = data.decode("utf-8", "replace").rstrip(",;")
     for pair in re.split("[,;]+", text) if text else ():

@@ -59,7 +59,7 @@ class CommittedLog(Log):
 
     def _require_all(self) -> None:
         if not self._complete:
-            raise ValueError("the log is not kept: make the FakeZooKeeper with keep_log=True")
+            raise ValueError("the log is not kept: create the FakeZooKeeper with keep_log=True")
 
     def at(self, zxid: int) -> Tree:
         """The tree right after the last transaction up to ``zxid``. Cost: linear in the log.

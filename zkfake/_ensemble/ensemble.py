@@ -117,16 +117,15 @@ class Ensemble:
         """Raises `RuntimeError` where no further server can join."""
         if self.standalone:
             raise RuntimeError(
-                "one server alone is no ensemble that another one could join; make it with two or "
-                "more"
+                "no server can join a standalone server; create the ensemble with two or more"
             )
         if not self.settings.reconfig_enabled:
             raise RuntimeError(
-                "the members of this ensemble cannot be changed; give it the setting "
+                "the members of this ensemble cannot be changed; create it with the setting "
                 "reconfigEnabled"
             )
         if len(self.replicas) >= _MOST_SERVERS:
-            raise RuntimeError(f"an ensemble has {_MOST_SERVERS} servers at most")
+            raise RuntimeError(f"an ensemble can have at most {_MOST_SERVERS} servers")
 
     def introduce(self, replica: EnsembleReplica, observer: bool = False) -> None:
         """Gives a server that does not run the configuration that an operator writes for one that

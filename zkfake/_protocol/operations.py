@@ -174,7 +174,7 @@ def _create_by_operation(sub: SubRequest) -> SubRequest:
         return _create_by_mode(sub)
     mode = CREATE_FLAGS.get(record.flags)
     if mode is None:
-        raise JuteError(f"{record.flags} is no create mode")
+        raise JuteError(f"{record.flags} is not a create mode")
     if record.acl is None:
         raise NullAclError("a create in a multi needs an ACL list")
     if mode.ttl:

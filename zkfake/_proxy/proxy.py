@@ -109,7 +109,7 @@ class ZooKeeperProxy:
         loop.check_process()
         with loop.life:
             if loop.started:
-                raise RuntimeError("this ZooKeeperProxy is running already")
+                raise RuntimeError("this ZooKeeperProxy is already running")
             self._addresses = [resolve(target) for target in self.targets]
             loop.open()
             try:

@@ -39,7 +39,7 @@ def close_session(
     where it has ended already. Blocks for as long as that takes. Raises `OSError` where no server
     answers.
     """
-    failure: OSError = OSError("there is no server")
+    failure: OSError = OSError("the proxy has no server to ask")
     for family, address, name in servers:
         try:
             return _close(family, address, name, handshake, tls)

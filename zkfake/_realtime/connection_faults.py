@@ -93,7 +93,9 @@ class RealTime:
 
     def wait_for(self, condition: Callable[[], bool], timeout: float | None) -> bool:
         if threading.get_ident() == self._actor:
-            raise RuntimeError("an action of a rule cannot wait: nothing happens meanwhile")
+            raise RuntimeError(
+                "an action of a rule must not wait: the server does nothing while it runs"
+            )
         with self._news:
             met = self._news.wait_for(lambda: condition() or self.broken, timeout)
         if not self.broken:
@@ -125,9 +127,7 @@ class _KnownClient:
         if not hasattr(client, "client_id"):
             raise TypeError(f"{client!r} is not a client: expected a session id or a KazooClient")
         if not self.session_id:
-            raise ValueError(
-                f"{client!r} has no session at present; it can be named by its session id"
-            )
+            raise ValueError(f"{client!r} has no session at present; pass its session id instead")
 
     @property
     def session_id(self) -> int:

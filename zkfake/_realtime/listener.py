@@ -113,7 +113,9 @@ def bind(host: str, port: int) -> socket.socket:
         raise type(error)(error.errno, reason) from None
     except OverflowError:
         listener.close()
-        raise OSError(f"cannot listen on {host}, port {port}: no such port") from None
+        raise OSError(
+            f"cannot listen on {host}, port {port}: expected a port from 0 to 65535"
+        ) from None
     return listener
 
 
@@ -129,5 +131,5 @@ def one_each(name: str, ports: int | Sequence[int], count: int) -> list[int]:
     if isinstance(ports, int):
         return [ports] + [0] * (count - 1)
     if len(ports) != count:
-        raise ValueError(f"{name} = {ports}: expected one number, or one for each of {count}")
+        raise ValueError(f"{name} = {ports}: expected one port, or {count}, one for each")
     return list(ports)

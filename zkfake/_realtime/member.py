@@ -101,8 +101,8 @@ class Member:
 
     @property
     def removed(self) -> bool:
-        """Whether it is no member of the ensemble, and knows it: it cannot start once it is
-        stopped. So it is with one that has joined, until it is made a member.
+        """Whether it knows that it is not a member of the ensemble: once stopped, it cannot start.
+        A server that has joined is in this state until a reconfiguration makes it a member.
         """
         return self._replica.expelled
 
@@ -152,11 +152,12 @@ class Member:
             if self.running:
                 return
             if self._closed:
-                raise RuntimeError("this server's FakeZooKeeper has stopped; start() that one")
+                raise RuntimeError(
+                    "this server's FakeZooKeeper is stopped; start() the FakeZooKeeper"
+                )
             if self.removed:
                 raise RuntimeError(
-                    f"server {self.id} cannot start: it is no member of the ensemble any more, or "
-                    "not yet"
+                    f"server {self.id} cannot start: it is not a member of the ensemble"
                 )
             if self._plain is None:
                 self._plain = PortListener(self._host, self.port)
@@ -215,7 +216,7 @@ class Member:
         try:
             return PortListener(self._host, port)
         except OSError as error:
-            logger.error("server %d takes no new clients: %s", self._server_id, error)
+            logger.error("server %d accepts no new clients: %s", self._server_id, error)
             return None
 
     def _serve(self, secure: bool, accepted: socket.socket, peer: tuple[str, int]) -> None:

@@ -99,7 +99,7 @@ class FakeZooKeeper(EnsembleControl):
         self._ports = one_each("port", port, len(self.replicas))
         self._secure_ports = one_each("secure_port", secure_port, len(self.replicas))
         if any(self._secure_ports) and tls is None:
-            raise ValueError(f"secure_port = {secure_port}: TLS needs a context, tls=")
+            raise ValueError(f"secure_port = {secure_port}: TLS needs tls=, an ssl.SSLContext")
         self._members: tuple[Member, ...] = ()
         self._faults: Faults | None = None
         self._recording: Recording | None = None
@@ -119,7 +119,7 @@ class FakeZooKeeper(EnsembleControl):
         loop.check_process()
         with loop.life:
             if loop.started:
-                raise RuntimeError("this FakeZooKeeper is running already")
+                raise RuntimeError("this FakeZooKeeper is already running")
             loop.open()
             members: list[Member] = []
             try:

@@ -107,4 +107,4 @@ class VirtualChannel(Channel):
             self._take_output(core)
 
     def _unasked(self, xid: int) -> None:
-        raise AssertionError(f"a reply to no request: xid {xid}")
+        raise AssertionError(f"the reply with xid {xid} matches no request")

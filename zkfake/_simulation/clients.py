@@ -55,7 +55,9 @@ class Clients:
         """A started client; see `Simulation.client`."""
         simulation = self._simulation
         if "handler" in arguments:
-            raise SimulationError("a client in a simulation has the simulation's handler")
+            raise SimulationError(
+                "a client in a simulation uses the simulation's handler: leave handler= out"
+            )
         for key in ("connection_retry", "command_retry"):
             if key in arguments:
                 arguments[key] = _virtual_retry(arguments[key])
@@ -96,7 +98,7 @@ class Clients:
             self._named += 1
             name = f"client-{self._named}"
         if name in names:
-            raise SimulationError(f"there is a client {name!r} already")
+            raise SimulationError(f"a client is already named {name!r}")
         names[name] = None
         return SimulationHandler(self._simulation, name)
 

@@ -69,11 +69,11 @@ def _difference(first: RecordedRun, second: RecordedRun) -> str | None:
         number = min(len(steps), len(others)) + 1
         which = "first" if longer is steps else "second"
         return (
-            f"step {number} ({_step(longer[number - 1])}) was made in the {which} run alone\n"
+            f"step {number} ({_step(longer[number - 1])}) was made in the {which} run only\n"
             + _last_common_event(first, second)
         )
     if first.history.digest() != second.history.digest():
-        return "the steps are the same, the history is not\n" + _last_common_event(first, second)
+        return "the steps are the same, the histories differ\n" + _last_common_event(first, second)
     return None
 
 

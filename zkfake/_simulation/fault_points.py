@@ -94,5 +94,5 @@ def fault_point(fault: FaultPoint | str) -> FaultPoint:
     if isinstance(fault, FaultPoint):
         return fault
     if fault not in _BY_NAME:
-        raise ValueError(f"there is no fault {fault!r}, only {', '.join(_BY_NAME)}")
+        raise ValueError(f"{fault!r} is not a fault; expected one of {', '.join(_BY_NAME)}")
     return _BY_NAME[fault]

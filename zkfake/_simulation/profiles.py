@@ -102,9 +102,9 @@ class Profile:
             value = getattr(self, field.name)
             if isinstance(value, tuple):
                 if len(value) != 2 or not 0 <= value[0] <= value[1]:
-                    raise ValueError(f"{field.name}={value!r} is no range of seconds")
+                    raise ValueError(f"{field.name}={value!r} is not a range of seconds")
             elif not 0 <= value <= 1:
-                raise ValueError(f"{field.name}={value!r} is no chance between 0 and 1")
+                raise ValueError(f"{field.name}={value!r} is not a probability from 0 to 1")
 
     @property
     def has_faults(self) -> bool:
@@ -174,13 +174,13 @@ def profile_of(name: str | Profile, knobs: dict[str, Any]) -> Profile:
     """
     if isinstance(name, str):
         if name not in PROFILES:
-            raise ValueError(f"there is no profile {name!r}, only {', '.join(PROFILES)}")
+            raise ValueError(f"{name!r} is not a profile; expected one of {', '.join(PROFILES)}")
         name = PROFILES[name]
     names = {field.name for field in fields(Profile)}
     for knob in knobs:
         if knob not in names:
             raise TypeError(
-                f"{knob!r} is no argument of a Simulation, and no knob of a profile; the knobs are "
-                f"{', '.join(sorted(names))}"
+                f"{knob!r} is not an argument of a Simulation, nor a knob of a profile; the knobs "
+                f"are {', '.join(sorted(names))}"
             )
     return replace(name, **knobs)

@@ -154,7 +154,7 @@ def sweep(
             if end is not None and time.monotonic() >= end:
                 report.stopped = f"its budget of {budget} s was spent"
             elif max_runs is not None and report.runs >= max_runs:
-                report.stopped = f"it may make {max_runs} runs (max_runs)"
+                report.stopped = f"it had made {max_runs} runs (max_runs)"
             if report.stopped:
                 break
             report.runs += 1

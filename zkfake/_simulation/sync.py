@@ -371,7 +371,7 @@ class Barrier:
                 self._condition.notify_all()
             elif not self._condition.wait_for(lambda: self._generation != generation, timeout):
                 self._inside -= 1
-                raise TimeoutError("the barrier's other parties did not come")
+                raise TimeoutError("the other parties did not reach the barrier")
             return index
 
 
