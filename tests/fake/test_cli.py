@@ -195,7 +195,7 @@ def test_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
     assert "serve until interrupted" in capsys.readouterr().out
     assert main(["serve", "--help"]) == 0
-    assert "2  an option, a file or an address that cannot be" in capsys.readouterr().out
+    assert "2  an option, a file or an address is invalid" in capsys.readouterr().out
 
 
 BAD = {

@@ -2,13 +2,13 @@
 
 A provider says what the ``auth`` operation adds to a connection, which ids an ACL may name, and
 which identities an entry is meant for. ``ip`` and ``digest`` are there from the start, the others
-where a server is set up for them. What a provider does not know is refused: AuthFailed to who
-authenticates, InvalidACL to who writes an ACL.
+where a server is configured for them. What a provider does not accept is refused: AuthFailed to a
+client that authenticates, InvalidACL to a client that writes an ACL.
 
-Two users are more than they seem, as on the real server: an identity ``("sasl", "super")`` is meant
-by every ``sasl`` entry, and so is the certificate that ``X509AuthenticationProvider.superUser``
-names by every ``x509`` entry. Those that ``superUser`` and ``superDigest`` name, and that
-certificate as well, get the identity ``super`` besides, which may do everything.
+Two identities match more than their own entries, as on the real server: ``("sasl", "super")``
+matches every ``sasl`` entry, and the certificate that ``X509AuthenticationProvider.superUser``
+names matches every ``x509`` entry. The users that ``superUser`` and ``superDigest`` name, and that
+certificate, also get the identity ``super``, which may do everything.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ DIGEST_ALGORITHMS = (
 
 
 class HangUpError(Exception):
-    """Who authenticates is refused without an answer."""
+    """The connection is closed without an answer to its ``auth`` request."""
 
 
 class Provider(Protocol):
-    """What knows one scheme."""
+    """The rules of one scheme."""
 
     @property
     def is_authenticated(self) -> bool:
@@ -61,7 +61,7 @@ class Provider(Protocol):
         """Whether an ACL may name ``id_``. Raises `ZooKeeperError` (MarshallingError)."""
 
     def matches(self, id_: str, wanted: str) -> bool:
-        """Whether the identity ``id_`` is meant by an entry for ``wanted``."""
+        """Whether an entry for ``wanted`` matches the identity ``id_``."""
 
 
 @dataclass(frozen=True)
@@ -208,10 +208,10 @@ class Sasl:
     def authenticate(
         self, auth: bytes | None, address: str, ids: Sequence[Id]
     ) -> Collection[Id] | None:
-        return None  # that is what the operation sasl is for
+        return None  # SASL has an operation of its own
 
     def is_valid(self, id_: str | None) -> bool:
-        """What has an @ in it has to be a Kerberos name: ``service/host@REALM``."""
+        """An id with an ``@`` has to be a Kerberos name: ``service/host@REALM``."""
         name = _not_null(id_)
         return "@" not in name or _KERBEROS_NAME.fullmatch(name) is not None
 
@@ -230,7 +230,7 @@ class X509:
     def authenticate(
         self, auth: bytes | None, address: str, ids: Sequence[Id]
     ) -> Collection[Id] | None:
-        """The certificate has been looked at; what it proved is there already."""
+        """The TLS handshake has checked the certificate: its identities are in ``ids``."""
         return [id_ for id_ in ids if id_.scheme == "x509"] or None
 
     def is_valid(self, id_: str | None) -> bool:
@@ -241,7 +241,7 @@ class X509:
 
 
 class EnsembleName:
-    """Not about identities: a client says which ensemble it wants, and is sent away by another."""
+    """Adds no identity. A client names the ensemble it wants; another ensemble disconnects it."""
 
     is_authenticated = False
 
@@ -277,7 +277,7 @@ _KERBEROS_NAME = re.compile(r"[^/@]*(/[^/@]*)?@[^/@]*")
 
 
 def _not_null(id_: str | None) -> str:
-    """The server stumbles over a null id where a provider looks at it."""
+    """The real server fails on a null id where a provider reads it."""
     if id_ is None:
         raise ZooKeeperError(Code.MARSHALLING_ERROR)
     return id_
@@ -289,8 +289,8 @@ def _is_ipv4(text: str) -> bool:
 
 
 def _is_number(text: str, highest: int) -> bool:
-    """Whether it is written in digits and at most ``highest``, of three digits. Python converts no
-    number of thousands of digits.
+    """Whether ``text`` is a decimal number up to ``highest``, which has at most three digits. The
+    length is checked first: Python refuses to convert thousands of digits.
     """
     if not (text.isascii() and text.isdigit()):
         return False
@@ -300,7 +300,7 @@ def _is_number(text: str, highest: int) -> bool:
 
 @lru_cache(1 << 15)
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """A list may have thousands of entries, and is looked through for every request."""
+    """Cached: an ACL may have thousands of entries, and every request searches it."""
     try:
         return ipaddress.ip_address(text)
     except ValueError:

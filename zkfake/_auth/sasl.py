@@ -4,14 +4,14 @@ One exchange for one connection, carried by the ``sasl`` operation:
 
 - The client's first token is ignored, whatever it holds; the answer is the challenge.
 - Its second token is the digest response. Where it proves the password, the answer holds the
-  server's own proof and the connection has the identity ``("sasl", user)`` from then on. What more
-  some users may do is a matter of `zkfake._auth.providers`.
+  server's own proof and the connection has the identity ``("sasl", user)`` from then on. Super
+  users are in `zkfake._auth.providers`.
 - Anything else, and any token after the exchange is over, fails: the server replies AuthFailed with
   a null token and zxid 0, and closes the connection.
 
 Algorithm: RFC 2831, quality of protection ``auth`` only. As on the real server, the nonce count in
-a response is not looked at (a nonce is good for one exchange), and an authorization id is hashed
-but changes nothing.
+a response is not checked (a nonce is valid for one exchange), and an authorization id is hashed but
+changes nothing.
 """
 
 import re
@@ -23,8 +23,8 @@ __all__ = ["DigestMd5", "SaslError"]
 REALM = "zk-sasl-md5"
 SERVICE = "zookeeper"
 _NONCE_COUNT = "00000001"
-# No two parts that follow each other match the same characters, or a long token that is no list of
-# directives takes a time that grows with the square of its length.
+# No two adjacent parts match the same characters: otherwise the time for a long invalid token would
+# grow with the square of its length.
 _DIRECTIVE = re.compile(
     rb'([\w-]+)\s*=\s*(?:(?:"((?:[^"\\]|\\.)*)"|([^\s",]+))\s*)?(?:,|$)', re.DOTALL
 )
@@ -37,7 +37,7 @@ class SaslError(Exception):
 
 
 class DigestMd5:
-    """One exchange. ``user`` is who it proved, None until then."""
+    """One exchange. ``user``: the user that has authenticated, None until then."""
 
     __slots__ = ("_nonce", "_step", "_users", "user")
 
@@ -124,7 +124,7 @@ def _proof(secret: str, given: Mapping[str, str], nonce: str, what: str) -> str:
 
 
 def _octets(text: str) -> bytes:
-    """Latin-1 where that can write it, else UTF-8: the RFC's rule for what is hashed."""
+    """In Latin-1 if it can encode the text, else in UTF-8: the RFC's rule for what is hashed."""
     try:
         return text.encode("latin-1")
     except UnicodeEncodeError:

@@ -3,8 +3,8 @@ scheme may name.
 
 Java reads the default format, which is wider than RFC 2253: attributes with commas or semicolons
 between them, values as they are, in double quotes or in hexadecimal after ``#``, blanks around
-names. An attribute is one of Java's keywords or an object identifier in numbers. Where Java's own
-reading of quotes and backslashes is odd, this is as odd.
+names. An attribute is one of Java's keywords or an object identifier in numbers. Java's exceptions
+for quotes and backslashes are reproduced.
 """
 
 import re
@@ -18,7 +18,7 @@ _KEYWORDS = frozenset(
         "SERIALNUMBER",
     )
 )
-_BLANKS = "".join(map(chr, range(33)))  # what Java's String.trim() takes away
+_BLANKS = "".join(map(chr, range(33)))  # what Java's String.trim() removes
 _OID = re.compile(r"[0-9]\d*(\.\d+)+")
 _HEX = "0123456789ABCDEFabcdef"
 _ESCAPABLE = ',=\n+<>#;\\"'
@@ -48,8 +48,8 @@ def _count_quotes(text: str, start: int, end: int) -> int:
 
 
 def _is_escaped(text: str, start: int, end: int) -> bool:
-    """Whether a backslash takes the meaning of the separator at ``end`` away. After two of them in
-    a row, all since ``start`` count.
+    """Whether a backslash escapes the separator at ``end``. After two backslashes in a row, all of
+    them since ``start`` are counted.
     """
     before = text[max(end - 2, 0) : end]
     if before == "\\\\":
@@ -87,7 +87,7 @@ def _is_type(keyword: str) -> bool:
     number = keyword.removeprefix("OID.")
     if _OID.fullmatch(number) is None:
         return False
-    # Four digits are enough to tell, and cost little.
+    # The first four digits decide; converting all of them could be slow.
     first, second = (int(part.lstrip("0")[:4] or 0) for part in number.split(".")[:2])
     return (first < 2 and second < 40) or first == 2
 

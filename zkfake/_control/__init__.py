@@ -1,1 +1,1 @@
-"""An ensemble in the hands of a test: its state is read, set and put back, its servers fail."""
+"""What a test can do to an ensemble: read, set and restore its state, and inject server faults."""

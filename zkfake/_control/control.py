@@ -1,7 +1,7 @@
-"""What `FakeZooKeeper` and `Simulation` have in common: an ensemble in the hands of a test.
+"""What `FakeZooKeeper` and `Simulation` have in common: the state of an ensemble, for a test.
 
-Rules that live here: whoever changes something excludes the driver for as long, and the driver then
-sees to what came of it. Whoever only looks gets plain copies, or what never changes.
+Rules that live here: a change excludes the driver while it is made, and the driver then sends what
+the change has caused. A read returns copies, or objects that never change.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ __all__ = ["EnsembleControl"]
 
 
 class EnsembleControl(ABC):
-    """The state of an ensemble: to look at, to set, to go back to.
+    """The state of an ensemble: to read, to set and to restore.
 
-    Where nothing runs, everything here raises `RuntimeError` in real time, and
+    Unless the ensemble runs, every method and property raises `RuntimeError` in real time and
     `zkfake.simulation.SimulationError` in virtual time.
     """
 
@@ -37,58 +37,64 @@ class EnsembleControl(ABC):
 
     @abstractmethod
     def _acting(self) -> AbstractContextManager[object]:
-        """Excludes the driver while the block lasts, and lets it see to what the block did."""
+        """Excludes the driver during the block; the driver then sends what the block has caused."""
 
     @abstractmethod
     def _looking(self) -> AbstractContextManager[object]:
-        """Excludes the driver while the block lasts."""
+        """Excludes the driver during the block."""
 
     # -- the state
 
     def load(self, znodes: Mapping[str, bytes | None]) -> None:
-        """Makes or overwrites znodes, parents included, with open ACLs.
+        """Creates or overwrites znodes with open ACLs, and creates missing parents.
 
-        In a simulation it takes no virtual time where the network is calm. Raises `ValueError` for
-        an invalid path, `TypeError` for data that is not bytes, `RuntimeError` while no server
-        leads; nothing is changed then.
+        ``znodes``: data by path. Each znode is one transaction and triggers watches. In a
+        simulation with a calm network it takes no virtual time. Cost: linear in the znodes. Raises
+        `ValueError` for an invalid path, `TypeError` for data that is not bytes or ``None``,
+        `RuntimeError` while no server leads; nothing is changed then.
         """
         with self._acting():
             seeding.load(self._ensemble, znodes)
 
     def dump(self, path: str = "/") -> dict[str, bytes | None]:
-        """The data of a znode and of all below it by path, parents first. From the root it leaves
-        out ``/`` itself and ``/zookeeper``. Cost: O(n log n) in what it returns. Raises `KeyError`
-        where there is no such znode.
+        """The data of a znode and of all its descendants by path, parents first. A dump of ``/``
+        leaves out ``/`` itself and ``/zookeeper``. Cost: O(n log n) in what it returns. Raises
+        `KeyError` if there is no such znode.
         """
         with self._looking():
             return seeding.dump(self._ensemble, path)
 
     def snapshot(self) -> Snapshot:
-        """The whole tree as it is now. Cost: a reference a znode."""
+        """The whole tree as it is now. Later changes do not alter it. Cost: one reference per
+        znode.
+        """
         with self._looking():
             return seeding.take(self._ensemble)
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Back to a snapshot, of this ensemble or of another one. Cost: as `snapshot`.
+        """Goes back to a snapshot of this ensemble or of another one. Cost: O(n log n) in the
+        znodes.
 
-        `zkfake._control.seeding` tells what clients that are connected see of it. Raises
-        `RuntimeError` while no server leads.
+        To connected clients it looks like one transaction with a new zxid, which triggers the
+        watches of every znode that differs. Sessions stay open; an ephemeral znode comes back only
+        if its session is still open. Raises `RuntimeError` while no server leads.
         """
         with self._acting():
             seeding.restore(self._ensemble, snapshot)
 
     def remove(self, path: str) -> None:
-        """Removes a znode with all below it, whatever its ACL; does nothing where there is none.
+        """Removes a znode with all its descendants, whatever their ACLs. Does nothing if there is
+        no such znode.
 
         To clients it looks like one transaction. Cost: linear in the tree. Raises `RuntimeError`
-        while no server leads, `ValueError` for ``/`` and for what is below ``/zookeeper``.
+        while no server leads, `ValueError` for ``/``, ``/zookeeper`` and what is below it.
         """
         with self._acting():
             seeding.remove(self._ensemble, path)
 
     def expire(self, session_id: int) -> None:
-        """Ends a session as if it had not been heard of for its timeout. Raises `KeyError` if there
-        is none.
+        """Ends a session as if its client had been silent for the session's timeout. Does nothing
+        while no server leads. Raises `KeyError` if there is no such open session.
         """
         with self._acting():
             session = self._ensemble.sessions.get(session_id)
@@ -100,25 +106,25 @@ class EnsembleControl(ABC):
 
     @property
     def sessions(self) -> tuple[SessionView, ...]:
-        """The open sessions, oldest first."""
+        """The open sessions, oldest first. Cost: linear in them and their ephemerals."""
         with self._looking():
             return views.sessions(self._ensemble)
 
     @property
     def watches(self) -> tuple[WatchView, ...]:
-        """Every watch that is set."""
+        """Every watch of every server. Cost: linear in them."""
         with self._looking():
             return views.watches(self.replicas)
 
     @property
     def connections(self) -> tuple[ConnectionView, ...]:
-        """Every open connection, by server, oldest first."""
+        """Every open connection, by server, oldest first. Cost: linear in them."""
         with self._looking():
             return views.connections(self.replicas)
 
     @property
     def znodes(self) -> Mapping[str, ZnodeView]:
-        """Every znode by path, ``/zookeeper`` included. Cost: linear in the tree."""
+        """Every znode by path, ``/zookeeper`` included. Cost: O(n log n) in the znodes."""
         with self._looking():
             return views.znodes(self._ensemble.tip)
 
@@ -132,7 +138,7 @@ class EnsembleControl(ABC):
 
     @property
     def last_zxid(self) -> int:
-        """The zxid up to which everything is committed."""
+        """The zxid of the last committed transaction. Cost: O(1)."""
         with self._looking():
             return self._ensemble.log.last_zxid
 
@@ -147,10 +153,10 @@ class EnsembleControl(ABC):
 
     @property
     def replicas(self) -> tuple[Replica, ...]:
-        """The servers, stopped ones included: ``zxid``, ``mode``, ``tree`` and so on of each, as
-        `zkfake._ensemble.replica` has them.
+        """The servers, stopped ones included. Each has ``zxid``, ``mode``, ``tree`` and the other
+        attributes of `zkfake._ensemble.replica.Replica`.
         """
-        # The core knows them by what its own part is; what has joined is a `Replica`.
+        # The core knows its servers by a protocol; every server that has joined is a `Replica`.
         return tuple(cast("list[Replica]", self._ensemble.replicas))
 
     @property

@@ -24,11 +24,12 @@ class EnsembleFaults(ServerFaults, ConnectionFaults):
     _driver: EnsembleDriver
 
     def pause_server(self, server: int | None = None, *, duration: float | None = None) -> Hold:
-        """Stop a server's process where it stands, ``None``: the leader's. Its connections stay
-        open, and what is sent to it waits.
+        """Pause a server's process, as SIGSTOP does; ``None``: the leader's. Its connections stay
+        open, and what is sent to it waits. ``duration``: virtual or real seconds.
 
-        The others give it up after ``syncLimit`` ticks of silence, and elect a new leader. When it
-        goes on it serves what it had, syncs included, until it notices.
+        The other servers close their connections to it after ``syncLimit`` ticks of silence, and
+        elect a new leader. When it goes on, it serves its old state, syncs included, until it
+        notices. Raises `RuntimeError` for ``None`` while no server leads.
         """
         driver = self._driver
         with driver.acting():
@@ -48,11 +49,11 @@ class EnsembleFaults(ServerFaults, ConnectionFaults):
             return self._begin(hold, begin, duration)
 
     def mute_server(self, server: int | None = None, *, duration: float | None = None) -> Hold:
-        """Let a server take connections and never answer on them; ``None``: the leader. Those that
-        it has go on.
+        """Let a server accept new connections and never answer on them; ``None``: the leader. Its
+        present connections go on.
 
-        As with a server whose system takes connections while its own thread for that is stuck. What
-        clients have sent is read when it heals.
+        A real server behaves so while its acceptor thread is stuck: the system completes the
+        connections. What clients have sent is read when the fault heals.
         """
         with self._driver.acting():
             number = self._number(server)
@@ -60,7 +61,7 @@ class EnsembleFaults(ServerFaults, ConnectionFaults):
             return self._hold("mute server", str(number), stop, duration)
 
     def expire(self, client: Any) -> bool:
-        """Close the client's present session on the servers. False where it has none any more."""
+        """Close the client's present session on the servers. False if that has ended already."""
         driver = self._driver
         with driver.acting():
             one = self._named(client)

@@ -1,8 +1,8 @@
-"""The state in hand: seeding a tree, taking a snapshot of it, going back to it.
+"""Loading znodes into a tree, taking a snapshot of it, restoring a snapshot.
 
-A snapshot refers to frozen znodes, so taking one and going back cost a reference a znode. Going
-back is something ZooKeeper never does; for the clients that are connected it looks like one big
-transaction with a new zxid:
+A snapshot shares frozen znodes, so taking one costs one reference per znode. ZooKeeper never goes
+back to an earlier state; to connected clients a restore looks like one big transaction with a new
+zxid:
 
 * what differs triggers its watches: deleted, created and changed znodes, and their parents'
   children;
@@ -56,7 +56,7 @@ def restore(ensemble: Ensemble, snapshot: Snapshot) -> None:
     """
     _check_leader(ensemble)
     zxid = ensemble.log.last_zxid + 1
-    tree = snapshot._tree.copy()  # noqa: SLF001  # the two halves of one room
+    tree = snapshot._tree.copy()  # noqa: SLF001  # `Snapshot` is of this module
     open_sessions = {session.id for session in ensemble.sessions if not session.closing}
     gone = [
         path
@@ -74,7 +74,7 @@ def restore(ensemble: Ensemble, snapshot: Snapshot) -> None:
 
 
 def _keep_configuration(ensemble: Ensemble, tree: Tree) -> None:
-    """``tree`` tells of the members that there are. One that is proposed at the moment is lost."""
+    """Puts the present configuration into ``tree``; a proposed, uncommitted one is lost."""
     node, config = ensemble.tip.nodes[CONFIG_PATH], ensemble.config
     if not ensemble.standalone and node.mzxid > config.version:
         node = node._replace(data=config.render(), mzxid=config.version)
@@ -82,8 +82,8 @@ def _keep_configuration(ensemble: Ensemble, tree: Tree) -> None:
 
 
 def remove(ensemble: Ensemble, path: str) -> None:
-    """Takes a znode away with all below it, as if one transaction had. Raises `ValueError` for what
-    has to stay, `RuntimeError` without a leader.
+    """Removes a znode and its descendants, as one transaction would. Raises `ValueError` for a
+    system path, `RuntimeError` without a leader.
     """
     if path in (ROOT, _SYSTEM) or path.startswith(_SYSTEM + "/"):
         raise ValueError(f"{path} cannot be removed")

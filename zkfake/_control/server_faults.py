@@ -1,8 +1,11 @@
 """What can happen to the servers of an ensemble and to the links between them.
 
 Rules that live here: servers have the numbers 1, 2, ... of their places in the ensemble; ``None``,
-where it is allowed, is the one that leads at the moment. Stopping a server keeps what is on its
-disk. Nothing here loses a committed transaction: that the ensemble would not either.
+where it is allowed, is the present leader. A stopped server keeps what is on its disk. No fault
+here loses a committed transaction, as no such fault does on a real ensemble. ``duration`` is in
+seconds, virtual ones in a simulation; without it a fault lasts until it is healed. Each method
+raises `RuntimeError` for ``None`` while no server leads, `TypeError` or `ValueError` for an invalid
+server or range.
 """
 
 from __future__ import annotations
@@ -27,18 +30,18 @@ if TYPE_CHECKING:
 __all__ = ["ServerDriver", "ServerFaults", "Way"]
 
 Way = Literal["both", "out", "in"]
-"""Both ways, or only what goes out of the server named first, or only what comes in to it."""
+"""Both directions, or only what the server named first sends, or only what it receives."""
 
 
 class ServerDriver(Driver, Protocol):
-    """The driver of a fake: it has servers that can be told what to do."""
+    """The driver of a fake, with servers to stop, start and change."""
 
     @property
     def ensemble(self) -> Ensemble: ...
     @property
     def replicas(self) -> Sequence[Replica]: ...
     def call(self, action: Callable[[], object]) -> None:
-        """Let the core do something, and see to what came of it."""
+        """Run ``action`` in the core, and send what it has caused."""
 
     def stop_server(self, number: int) -> None: ...
     def start_server(self, number: int) -> None: ...
@@ -52,7 +55,7 @@ class ServerFaults(Outages):
     def __init__(self, driver: ServerDriver) -> None:
         super().__init__(driver)
         self._changes: dict[tuple[object, str], list[list[tuple[int, int]]]] = {}
-        """What attributes were before, and are by each outage that changes them."""
+        """The values of changed attributes: the original one, then one for each outage in force."""
 
     @property
     def server_count(self) -> int:
@@ -60,8 +63,8 @@ class ServerFaults(Outages):
         return len(self._driver.replicas)
 
     def stop_server(self, server: int | None = None, *, duration: float | None = None) -> Outage:
-        """Stop a server: its connections break, new ones are refused. It comes back with the log it
-        had.
+        """Stop a server: its connections break, new ones are refused. It restarts with its log when
+        the outage heals.
         """
         driver = self._driver
         with driver.acting():
@@ -70,10 +73,10 @@ class ServerFaults(Outages):
             return self._begin(outage, lambda: driver.stop_server(number), duration)
 
     def cut_power(self, server: int | None = None, *, duration: float | None = None) -> Outage:
-        """Stop a server as a loss of power does: what it had accepted and its disk had not synced
-        is lost. Without `slow_disk` there is nothing of that.
+        """Stop a server as a loss of power does: it loses what it had accepted and its disk had not
+        synced. Without `slow_disk` a sync takes no time, so nothing is lost.
 
-        A server acknowledges what its disk has synced, so nothing is lost that was acknowledged.
+        A server acknowledges only what its disk has synced, so nothing acknowledged is lost.
         """
         driver = self._driver
         with driver.acting():
@@ -87,7 +90,7 @@ class ServerFaults(Outages):
             return self._begin(outage, cut, duration)
 
     def lose_quorum(self, *, duration: float | None = None) -> Outage:
-        """Stop servers, those with the highest numbers first, until the rest is no quorum."""
+        """Stop servers, the highest numbers first, until the rest is not a quorum."""
         driver = self._driver
         with driver.acting():
             config = driver.ensemble.config
@@ -110,9 +113,9 @@ class ServerFaults(Outages):
     def isolate(
         self, server: int | None = None, *, way: Way = "both", duration: float | None = None
     ) -> Outage:
-        """Cut a server off from all others: both ways, or only what goes ``"out"`` or ``"in"``.
+        """Cut the links between a server and all others: both ways, or only ``"out"`` or ``"in"``.
 
-        Its clients still reach it, and read what it knew, until it notices.
+        Clients still reach it, and read its old state, until it notices.
         """
         with self._driver.acting():
             number = self._number(server)
@@ -123,8 +126,8 @@ class ServerFaults(Outages):
     def partition_servers(
         self, one: int, other: int, *, way: Way = "both", duration: float | None = None
     ) -> Outage:
-        """Cut the link between two servers: both ways, or only what goes ``"out"`` of ``one`` or
-        ``"in"``.
+        """Cut the link between two servers: both ways, or only what ``one`` sends (``"out"``) or
+        receives (``"in"``).
         """
         with self._driver.acting():
             one, other = self._number(one), self._number(other)
@@ -157,7 +160,7 @@ class ServerFaults(Outages):
         return self._begin(outage, lambda: driver.call(cut), duration)
 
     def freeze(self, server: int | None = None, *, duration: float | None = None) -> Outage:
-        """Let a server apply nothing more: it goes on to serve reads, of what it had applied."""
+        """Stop a server from applying transactions: it serves reads of what it had applied."""
         driver = self._driver
         with driver.acting():
             number = self._number(server)
@@ -174,7 +177,9 @@ class ServerFaults(Outages):
         *,
         duration: float | None = None,
     ) -> Outage:
-        """Let a server apply each transaction a range of seconds after its commit."""
+        """Let a server apply each transaction late, by ``lag``: a range of seconds after its
+        commit.
+        """
         milli = milliseconds(lag)
         with self._driver.acting():
             number = self._number(server)
@@ -189,9 +194,10 @@ class ServerFaults(Outages):
         *,
         duration: float | None = None,
     ) -> Outage:
-        """Let a server's disk take a range of seconds to sync: it acknowledges proposals so late.
+        """Let each sync of a server's disk take ``sync_time``, a range of seconds. The server
+        acknowledges a proposal after the sync.
 
-        A write is slow when a quorum needs that server, or when it is the only one there is.
+        A write is slow if the quorum needs that server, or on a standalone server.
         """
         milli = milliseconds(sync_time)
         with self._driver.acting():
@@ -209,9 +215,9 @@ class ServerFaults(Outages):
         value: tuple[int, int],
         duration: float | None,
     ) -> Outage:
-        """An attribute has another value. Of several such outages the youngest counts."""
+        """Changes an attribute for the outage. Of several such outages the latest counts."""
         changes = self._changes.setdefault((place, attribute), [])
-        own = [value]  # a list of its own: equal values are still different changes
+        own = [value]  # compared by identity: two outages may set equal values
 
         def change() -> None:
             if not changes:
@@ -232,10 +238,10 @@ class ServerFaults(Outages):
     def skew_clock(
         self, server: int | None, seconds: float, *, duration: float | None = None
     ) -> Outage:
-        """Put a server's clock forward, or back where ``seconds`` is negative.
+        """Set a server's clock forward by ``seconds``, or back if they are negative.
 
-        While it leads, znodes get their times from it, and the age of TTL znodes goes by it.
-        Sessions do not: they go by the time that passes.
+        While it leads, its clock gives znodes their times and TTL znodes their age. Sessions
+        expire by elapsed time, so the clock does not affect them.
         """
         with self._driver.acting():
             number = self._number(server)
@@ -277,6 +283,6 @@ class ServerFaults(Outages):
         if server is None:
             leader = self._driver.ensemble.leader
             if leader is None:
-                raise RuntimeError("no server leads at the moment")
+                raise RuntimeError("no server leads at present")
             return leader.id
         return check_server(server, self.server_count)

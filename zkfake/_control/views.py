@@ -1,7 +1,6 @@
-"""What a test may look at inside the fake: plain, frozen copies of its state.
+"""Views of the state inside the fake, for tests: plain, frozen copies.
 
-Nothing here changes when the fake goes on; ask again for the next look. Each view costs as much as
-it lists.
+A view does not change when the fake goes on. Each costs time linear in what it lists.
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,7 +17,9 @@ from zkfake._protocol.records import Acl, Id, Stat
 
 @dataclass(frozen=True, slots=True)
 class SessionView:
-    """``timeout``: milliseconds. ``server_id``: of its owner. ``ephemerals``: their paths."""
+    """An open session. ``timeout``: milliseconds. ``server_id``: the server that owns it.
+    ``ephemerals``: the paths of its ephemeral znodes.
+    """
 
     id: int
     timeout: int
@@ -39,7 +40,9 @@ class WatchView:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionView:
-    """``session_id`` is 0 before the handshake; ``received`` and ``sent`` count packets."""
+    """An open connection. ``session_id`` is 0 before the handshake; ``received`` and ``sent`` count
+    packets.
+    """
 
     session_id: int
     server_id: int
@@ -51,6 +54,8 @@ class ConnectionView:
 
 @dataclass(frozen=True, slots=True)
 class ZnodeView:
+    """A znode with its data, ACL and ``Stat``."""
+
     data: bytes | None
     acl: tuple[Acl, ...]
     stat: Stat

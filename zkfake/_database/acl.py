@@ -34,8 +34,8 @@ class AccessControl:
         self._super_certificate = settings.x509_super_user
         self._required = settings.required_schemes
         self._answers: dict[tuple[int, int], tuple[Acls, bool]] | None = None
-        """What `allows` has said to the request whose parts are looked at; each list is kept, so
-        its id is nobody else's.
+        """The answers of `allows` to the present request, by the id of the list. The list is kept
+        with its answer: otherwise another list could get the same id.
         """
 
     # -- identities
@@ -51,12 +51,12 @@ class AccessControl:
         return None if found is None else list(found)
 
     def logged_in(self, user: str) -> Sequence[Id]:
-        """The identities of who has proved by SASL to be ``user``."""
+        """The identities of a client that has authenticated as ``user`` by SASL."""
         own = Id("sasl", user)
         return [own, SUPER] if user in self._super_users else [own]
 
     def certified(self, ids: Sequence[Id]) -> Sequence[Id]:
-        """The identities of who shows a certificate that stands for ``ids``."""
+        """The identities of a client whose certificate stands for ``ids``."""
         mighty = [Id("super", id_.id) for id_ in ids if id_.id == self._super_certificate]
         return [*mighty, *ids]
 
@@ -67,10 +67,11 @@ class AccessControl:
     # -- lists
 
     def fix(self, acl: list[Acl] | None, ids: tuple[Id, ...]) -> Acls:
-        """The list as it is stored: duplicates dropped, ``auth`` entries put in words.
+        """The list as it is stored: without duplicates, ``auth`` entries replaced by the identities
+        ``ids``.
 
-        Raises `ZooKeeperError`: InvalidACL, or MarshallingError where the server trips over a null
-        id.
+        Raises `ZooKeeperError`: InvalidACL, or MarshallingError for a null id, on which the real
+        server fails.
         """
         if acl == _OPEN_LIST:
             return OPEN  # the one that nearly every znode has is kept once
@@ -112,7 +113,7 @@ class AccessControl:
 
     @contextmanager
     def one_request(self) -> Iterator[None]:
-        """While the parts of one request are looked at, each list is looked through once."""
+        """While the parts of one request are checked, each list is searched once."""
         self._answers = {}
         try:
             yield
@@ -120,6 +121,9 @@ class AccessControl:
             self._answers = None
 
     def allows(self, acl: Acls, permission: int, ids: tuple[Id, ...]) -> bool:
+        """Whether an entry grants one of the bits in ``permission`` to one of ``ids``. Cost:
+        entries times identities.
+        """
         answers = self._answers
         if answers is None:
             return self._allows(acl, permission, ids)
@@ -162,7 +166,7 @@ def _providers(settings: Settings) -> dict[str, providers.Provider]:
 
 
 def mask(acl: Acls) -> Acls:
-    """The list as somebody without ADMIN sees it: the hashes of digest ids are hidden."""
+    """The list as a client without ADMIN gets it: the hashes of digest ids are hidden."""
     return tuple(
         entry._replace(id=re.sub(":.*", ":x", entry.id or "", count=1))
         if entry.scheme == "digest"

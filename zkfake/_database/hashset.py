@@ -2,9 +2,9 @@
 
 The server keeps child names and a session's ephemeral paths in hash sets, and their order is
 visible: in every list of children, and in the order in which a closing session's ephemerals are
-deleted. A fake that sorted them would hide each test that leans on an order, so the order is
-reproduced: a table of ``capacity`` buckets, bucket ``spread(hash) & (capacity - 1)``, first come
-first served within a bucket, doubled (keeping that order) when more than three quarters full, never
+deleted. If the fake sorted them, tests that depend on an order would pass by accident, so the order
+is reproduced: a table of ``capacity`` buckets, bucket ``spread(hash) & (capacity - 1)``, insertion
+order within a bucket, doubled (keeping that order) when more than three quarters full, never
 shrunk. A table of less than 64 buckets is also doubled when a ninth entry meets eight in one bucket
 (``HashMap.treeifyBin``). A larger one then turns the bucket into a tree, whose order of equals is
 the one thing not reproduced here.
@@ -56,12 +56,12 @@ class JavaPairs(Generic[Pair]):
         self._capacity = 16
         self._known: dict[Pair, int] = {}
         self._ordered: list[tuple[int, int, Pair]] = []
-        """By bucket, and first come first given within one."""
+        """By bucket, and in insertion order within a bucket."""
         for pair in pairs:
             self.add(pair)
 
     def add(self, pair: Pair) -> bool:
-        """Whether it is new."""
+        """Adds ``pair``. Returns whether it is new."""
         known = self._known
         if pair in known:
             return False
@@ -82,7 +82,7 @@ class JavaPairs(Generic[Pair]):
         return self._known[pair] & (self._capacity - 1)
 
     def as_tuple(self) -> tuple[Pair, ...]:
-        """Cost: a reference a pair."""
+        """The pairs in order. Cost: one reference per pair."""
         return tuple([pair for _bucket, _place, pair in self._ordered])
 
 
@@ -98,8 +98,8 @@ class JavaHashSet:
         self._hashes: dict[str, int] = {}
         self._capacity = capacity
         self.packed: bytes | None = None
-        """What the owner made of all the strings in their order. It may leave it here: the set
-        forgets it with every change.
+        """The owner's encoding of all strings in their order, cached here. Every change of the set
+        clears it.
         """
         for item in items:
             self.add(item)
@@ -144,6 +144,6 @@ class JavaHashSet:
 
     def __iter__(self) -> Iterator[str]:
         mask = self._capacity - 1
-        # Half the time of a key function in Python.
+        # Takes half the time of a key function written in Python.
         buckets = {item: value & mask for item, value in self._hashes.items()}
         return iter(sorted(buckets, key=buckets.__getitem__))

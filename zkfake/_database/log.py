@@ -1,9 +1,9 @@
 """The transaction log: what the leader has decided, in the one order that all servers apply it in.
 
-A transaction carries outcomes, not wishes: the final path of a sequential znode, the next version,
-the expanded ACL. Applying it needs neither the client nor the clock, so a tree is a pure function
-of the log up to its zxid. A request that failed is a transaction too, without operations: it uses a
-zxid like any other.
+A transaction carries outcomes, not requests: the final path of a sequential znode, the next
+version, the expanded ACL. Applying it needs neither the client nor the clock, so a tree is a pure
+function of the log up to its zxid. A request that failed is a transaction too, without operations:
+it uses a zxid like any other.
 """
 
 from collections import deque
@@ -84,12 +84,13 @@ class Log:
         """
         self._entries: deque[Transaction] = deque(maxlen=keep)
         self.start = zxid
-        """The zxid below the oldest transaction remembered, where all are kept or `trim` drops
-        them.
+        """The zxid before the oldest remembered transaction. Not maintained where ``keep`` drops
+        transactions; `trim` maintains it.
         """
         self.last_zxid = zxid
 
     def append(self, transaction: Transaction) -> None:
+        """Adds the next transaction. Cost: O(1)."""
         self._entries.append(transaction)
         self.last_zxid = transaction.zxid
 
@@ -100,7 +101,7 @@ class Log:
         return iter(self._entries)
 
     def after(self, zxid: int) -> list[Transaction]:
-        """The remembered transactions above ``zxid``, oldest first. Cost: linear in them."""
+        """The remembered transactions after ``zxid``, oldest first. Cost: linear in them."""
         found: list[Transaction] = []
         for transaction in reversed(self._entries):
             if transaction.zxid <= zxid:
@@ -110,8 +111,8 @@ class Log:
         return found
 
     def floor(self, zxid: int) -> int | None:
-        """The highest zxid up to ``zxid`` that the log knows; ``None`` where it does not reach back
-        so far. Cost: linear in the transactions above it.
+        """The highest zxid in the log that is at most ``zxid``; ``None`` where the log begins after
+        ``zxid``. Cost: linear in the transactions after it.
         """
         for transaction in reversed(self._entries):
             if transaction.zxid <= zxid:
@@ -119,12 +120,12 @@ class Log:
         return self.start if self.start <= zxid else None
 
     def truncate(self, zxid: int) -> None:
-        """Forgets what is above ``zxid``: it was never committed."""
+        """Removes the transactions after ``zxid``: they were never committed."""
         while self._entries and self._entries[-1].zxid > zxid:
             self._entries.pop()
         self.last_zxid = self._entries[-1].zxid if self._entries else self.start
 
     def trim(self, zxid: int, keep: int) -> None:
-        """Forgets the oldest transactions up to ``zxid``, but remembers ``keep``."""
+        """Removes the oldest transactions up to ``zxid``, but keeps the newest ``keep``."""
         while len(self._entries) > keep and self._entries[0].zxid <= zxid:
             self.start = self._entries.popleft().zxid

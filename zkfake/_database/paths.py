@@ -1,6 +1,6 @@
-"""Path rules: what a write may name (server side ``PathUtils.validatePath``), and how paths nest.
+"""Path rules: valid paths for writes (the server's ``PathUtils.validatePath``), and how paths nest.
 
-Reads never validate: a malformed path simply names no znode. The empty string is an alias of ``/``
+Reads do not validate: a malformed path names no znode. The empty string is an alias of ``/``
 for reads.
 """
 

@@ -2,9 +2,9 @@
 
 ``/zookeeper/quota/a/b/zookeeper_limits`` sets the limits of ``/a/b``; ``zookeeper_stats`` beside it
 counts. Both hold text such as ``count=3,bytes=20=;byteHardLimit=64;countHardLimit=5``: the plain
-values are advice, the hard ones refuse a write (when the server enforces quotas), -1 or absence is
-no limit. Each write under the deepest path with a quota edits that count in place: no zxid, no
-version, no watch.
+values are advice, the hard ones refuse a write (when the server enforces quotas); -1 or absence
+means no limit. Each write under the deepest path with a quota edits that count in place: no zxid,
+no version, no watch.
 """
 
 import re
@@ -16,16 +16,18 @@ STATS = "zookeeper_stats"
 
 
 def limits_path(path: str) -> str:
+    """The znode with the limits of the subtree ``path``."""
     return f"{PREFIX}{path}/{LIMITS}"
 
 
 def stats_path(path: str) -> str:
+    """The znode with the counts of the subtree ``path``."""
     return f"{PREFIX}{path}/{STATS}"
 
 
 def parse(data: bytes | None) -> dict[str, int]:
-    """The values by name. Raises `ValueError` where the server would trip over the text: null, a
-    name without a value, a value that is no number.
+    """The values by name. Raises `ValueError` for a text on which the real server fails: null, a
+    name without a value, a value that is not a number.
     """
     if data is None:
         raise ValueError("the data is null")
@@ -57,7 +59,7 @@ def add(data: bytes | None, count: int, size: int) -> bytes:
 
 
 def limits(limit: dict[str, int], count: int, size: int) -> bool:
-    """Whether there is any limit, hard or not, on ``count`` more znodes or ``size`` more bytes."""
+    """Whether a limit, hard or not, applies to ``count`` more znodes or ``size`` more bytes."""
     return any(
         more != 0 and (limit.get(soft, -1) > -1 or limit.get(hard, -1) > -1)
         for soft, hard, more in (
@@ -68,7 +70,7 @@ def limits(limit: dict[str, int], count: int, size: int) -> bool:
 
 
 def exceeds(limit: dict[str, int], now: dict[str, int], count: int, size: int) -> bool:
-    """Whether ``count`` more znodes and ``size`` more bytes would pass a hard limit."""
+    """Whether ``count`` more znodes and ``size`` more bytes would exceed a hard limit."""
 
     def over(name: str, hard: str, more: int) -> bool:
         highest = limit.get(hard, -1)

@@ -6,15 +6,15 @@ new membership or adds and removes members; a member added under the id of anoth
 
 A whole membership may put the voters into groups (``group.<id>=1:2:3``) and weigh them
 (``weight.<id>=2``, 1 where nothing is said). A quorum then takes more than half of the weight in
-more than half of the groups. Nobody can be added to it or removed from it; another whole membership
-can take its place.
+more than half of the groups. Such a membership takes no single additions or removals; only another
+whole membership can replace it.
 
-What the servers make of a configuration is told in `zkfake._ensemble.role`; here is what it says.
+This module has the text and its rules. How servers follow a configuration is in `zkfake._ensemble`.
 
 Order of the errors: another reconfiguration that is not committed yet (ReconfigInProgress); the
 configuration version asked for (BadVersion); what the request says (BadArguments; MarshallingError
-where the real server stumbles over a number, over observers without participants, or over a member
-of a group without a weight); a quorum of the new members that is not there (NewConfigNoQuorum); the
+where the real server fails on a number, on observers without participants, or on a member of a
+group without a weight); a quorum of the new members that is not there (NewConfigNoQuorum); the
 permission to write (NoAuth).
 """
 
@@ -57,7 +57,7 @@ _ROLES = ("participant", "observer")
 
 
 class ServerSpec(NamedTuple):
-    """One member. ``client`` is where clients reach it, empty where the line does not say."""
+    """One member. ``client``: its address for clients, ``host:port``; empty if not specified."""
 
     host: str
     quorum_port: int
@@ -67,16 +67,16 @@ class ServerSpec(NamedTuple):
 
     @property
     def client_port(self) -> int | None:
-        """Where clients reach it; ``None`` where the line does not say."""
+        """The port for clients; ``None`` if not specified."""
         return int(self.client.rpartition(":")[2]) if self.client else None
 
     def render(self) -> str:
-        """The member as the text has it, behind ``server.<id>=``."""
+        """The member as the text has it, after ``server.<id>=``."""
         server = f"{self.host}:{self.quorum_port}:{self.election_port}:{self.role}"
         return f"{server};{self.client}" if self.client else server
 
     def clashes(self, other: ServerSpec) -> bool:
-        """Whether two members cannot both have what they claim."""
+        """Whether both members claim one port."""
         mine = {(self.host, self.quorum_port), (self.host, self.election_port)}
         theirs = {(other.host, other.quorum_port), (other.host, other.election_port)}
         return bool(mine & theirs) or (self.client != "" and self.client == other.client)
@@ -85,29 +85,29 @@ class ServerSpec(NamedTuple):
 def server_ports(number: int) -> tuple[int, int]:
     """The ports for the other servers and for elections that server ``number`` says it has.
 
-    They are ZooKeeper's usual ones, counted up; nothing listens there.
+    They are ZooKeeper's default ports plus the number; nothing listens on them.
     """
     return 2887 + number, 3887 + number
 
 
 def member(number: int, observer: bool, client: str) -> ServerSpec:
-    """What server ``number`` says of itself. ``client``: where clients reach it, ``host:port``."""
+    """The specification of server ``number``. ``client``: its client address, ``host:port``."""
     return ServerSpec("127.0.0.1", *server_ports(number), _ROLES[observer], client)
 
 
 def initial(members: Iterable[tuple[int, bool, str]], version: int) -> Configuration:
-    """What an ensemble starts with. A member is its id, whether it is an observer, and where
-    clients reach it, ``host:port``.
+    """The first configuration of an ensemble. A member is given by its id, whether it is an
+    observer, and its address for clients, ``host:port``.
     """
     servers = {number: member(number, observer, client) for number, observer, client in members}
     return Configuration(servers, version)
 
 
 class Membership(NamedTuple):
-    """What a leader goes by when it is asked for a reconfiguration.
+    """What a leader needs to know to answer a reconfiguration request.
 
-    ``pending``: whether another one is not committed yet. ``synced``: the ids of the leader and of
-    those that follow it and get its proposals, with a vote or without.
+    ``pending``: whether another reconfiguration is not committed yet. ``synced``: the ids of the
+    leader and of those that follow it and get its proposals, with a vote or without.
     """
 
     current: Configuration
@@ -116,7 +116,7 @@ class Membership(NamedTuple):
 
 
 def reconfigured(membership: Membership, request: ReconfigRequest, zxid: int) -> Configuration:
-    """What comes of ``request``, a transaction at ``zxid``.
+    """The configuration after ``request``, a transaction at ``zxid``.
 
     Raises `ZooKeeperError`: ReconfigInProgress, BadVersion, BadArguments, MarshallingError,
     NewConfigNoQuorum.
@@ -163,14 +163,14 @@ class Configuration:
         )
 
     def observes(self, number: int) -> bool:
-        """Whether the server is an observer here. Who is no member is none: it follows, without a
-        vote.
+        """Whether the server is an observer here. A server that is not a member is not an observer:
+        it follows without a vote.
         """
         server = self.servers.get(number)
         return server is not None and server.role == "observer"
 
     def has_quorum(self, there: Collection[int]) -> bool:
-        """Whether these servers, of which only those with a vote count, can decide."""
+        """Whether the voters among these servers are a quorum."""
         voters = self.voters
         there = voters.intersection(there)
         if self.groups is None:
@@ -182,19 +182,19 @@ class Configuration:
         return 2 * won > len(counted)
 
     def place_of(self, number: int) -> str:
-        """What the server is here, for people."""
+        """A description of the server's part in this configuration, for people."""
         spec = self.servers.get(number)
         place = "no member" if spec is None else spec.role
         voters = " ".join(map(str, sorted(self.voters)))
         return f"{place}; configuration {self.version:#x}, voters {voters}"
 
     def may_win(self, number: int) -> bool:
-        """Whether the server may be elected: it has a vote, and that has a weight."""
+        """Whether the server may be elected: it has a vote with a weight above 0."""
         return number in self.voters and (self.groups is None or self.weights[number] > 0)
 
     def keeps_leader(self, number: int, former: Configuration) -> bool:
-        """Whether the leader of ``former`` goes on: it has a vote, and the others reach it where
-        they did.
+        """Whether the leader of ``former`` goes on: it has a vote, and its address for the other
+        servers is unchanged.
         """
         if number not in self.voters or number not in former.servers:
             return False
@@ -226,7 +226,7 @@ class Configuration:
 
 
 def _address(host: str) -> str:
-    """Of all names this one is an address that everybody knows."""
+    """``localhost`` is the one name that is compared by its address."""
     return "127.0.0.1" if host == "localhost" else host
 
 
@@ -240,7 +240,7 @@ def _hashed(numbers: Collection[int]) -> list[int]:
         mixed = (number ^ number >> 32) & 0xFFFFFFFF
         return (mixed ^ mixed >> 16) % buckets
 
-    return sorted(numbers, key=bucket)  # those of one bucket as they came
+    return sorted(numbers, key=bucket)  # in insertion order within a bucket
 
 
 def _join(servers: dict[int, ServerSpec], line: str) -> None:

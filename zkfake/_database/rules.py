@@ -1,9 +1,9 @@
-"""From a request to a transaction: what the leader decides, and in which order it finds fault.
+"""From a request to a transaction: what the leader decides, and in which order it checks.
 
 Everything that can make a write fail lives here, and nothing is changed here: `prepare` looks at
 the tree and returns the one transaction that will be appended to the log, with its operations or
 with its error. The order of the checks is the server's (``PrepRequestProcessor``), because a
-request with two faults must show the same one.
+request with two errors must be answered with the same one.
 """
 
 from collections.abc import Callable
@@ -41,7 +41,7 @@ from zkfake._protocol.records import (
 from zkfake._settings import Settings
 
 _SESSION_FIRST = frozenset((Op.DELETE, Op.SET_DATA, Op.SET_ACL, Op.CHECK))
-"""Whose session is looked at before anything else, the record included."""
+"""The operations whose session is checked first, even before the record."""
 
 _MAX_TTL = 0xFFFFFFFFFF
 
@@ -70,15 +70,16 @@ class _Pending:
         return self._tree.child_count(path) + self._added.get(path, 0)
 
     def accept(self, operation: Outcome, owner: int) -> None:
-        """``owner``: whose session a created znode would end with, going by its create mode. A
-        container made with an ephemeral mode is none, but counts as one until it is there.
+        """``owner``: the session that owns a created znode according to its create mode. A
+        container created with an ephemeral mode is not ephemeral, but the rest of its multi treats
+        it as one.
         """
         path = operation.path
         node = self.get(path)
         if isinstance(operation, Create):
             parent, _ = split(path)
             above = self.get(parent)
-            assert above is not None  # prepared on this view
+            assert above is not None  # the operation was prepared on this view
             self._nodes[parent] = above._replace(creates=operation.parent_cversion)
             self._added[parent] = self._added.get(parent, 0) + 1
             self._nodes[path] = Znode(operation.data, operation.acl, 0, 0, 0, 0, 0, owner=owner)
@@ -113,7 +114,7 @@ class Rules:
         time: int,
         membership: Callable[[], reconfig.Membership] | None = None,
     ) -> Transaction:
-        """The transaction for ``request`` on ``tree``; never raises for what a client sent.
+        """The transaction for ``request`` on ``tree``. Does not raise, whatever a client has sent.
 
         ``membership``: what a reconfiguration starts from; ``None`` on a standalone server.
         """
@@ -137,7 +138,7 @@ class Rules:
         return Transaction(zxid, time, session_id, op, (operation,))
 
     def close_session(self, tree: Tree, session_id: int, zxid: int, time: int) -> Transaction:
-        """The transaction that ends a session: its ephemerals go with it."""
+        """The transaction that ends a session and deletes its ephemerals."""
         deletes = tuple(Delete(path) for path in tree.ephemerals_of(session_id))
         return Transaction(zxid, time, session_id, Op.CLOSE_SESSION, deletes)
 
@@ -179,7 +180,7 @@ class Rules:
         above = _existing(view, parent)
         self._access.check(above.acl, acl.CREATE, request.ids)
         if mode.sequential:
-            path += "%010d" % above.creates  # noqa: UP031  # the sign takes a place of the ten
+            path += "%010d" % above.creates  # noqa: UP031  # a sign takes one of the ten places
         _validate(path)
         if view.get(path) is not None:
             raise ZooKeeperError(Code.NODE_EXISTS)
@@ -191,7 +192,9 @@ class Rules:
         return Create(path, record.data, entries, owner, reap, creates)
 
     def _reaping(self, op: Op, mode: CreateMode, ttl: int) -> int:
-        """`Create.reap`: the operation code, not the mode, makes a container or a TTL znode."""
+        """`Create.reap`. The operation code decides, not the mode, what is a container or TTL
+        znode.
+        """
         if mode.ttl:
             if not self._settings.extended_types:
                 raise ZooKeeperError(Code.UNIMPLEMENTED)
@@ -287,7 +290,9 @@ class Rules:
     }
 
     def _check_quota(self, tree: Tree, path: str, count: int, size: int) -> None:
-        """Against the committed counters: the operations of one multi do not see each other's."""
+        """Checks the committed counters: the operations of one multi do not see each other's
+        counts.
+        """
         if not self._settings.enforce_quota:
             return
         covering = tree.quota_of(path)
@@ -324,13 +329,13 @@ def makes_ephemerals(request: Request) -> bool:
 
 
 def _check_session(request: Request) -> None:
-    """A session that is gone, or has moved to another server, may not write."""
+    """A session that has ended, or has moved to another server, may not write."""
     if request.session_fault is not None:
         raise ZooKeeperError(request.session_fault)
 
 
 def _with_slash(path: str | None) -> str:
-    """What is asked of a path before anything else: not null, a slash in it, no NUL."""
+    """The first check of a path: it is not null, has a slash, and has no NUL."""
     if path is None:
         raise ZooKeeperError(Code.MARSHALLING_ERROR)
     if "/" not in path or "\0" in path:
@@ -359,16 +364,16 @@ def _existing(view: _ReadableTree, path: str) -> Znode:
 
 
 def _valid_existing(view: _ReadableTree, path: str | None) -> tuple[str, Znode]:
-    """A path that is refused before it is looked for, and its znode."""
+    """The path and its znode. An invalid path is BadArguments, not NoNode."""
     node = None if path is None else view.get(path)
     if path is None or node is None:
         _validate(path)
         raise ZooKeeperError(Code.NO_NODE)
-    return path, node  # what is there was made, so its path is valid
+    return path, node  # an existing znode was created, so its path is valid
 
 
 def _check_version(version: int, expected: int) -> int:
-    """The version after this one, an int32 that wraps."""
+    """The version after ``version``, an int32 that wraps. Raises `ZooKeeperError` (BadVersion)."""
     if expected not in (ANY_VERSION, version):
         raise ZooKeeperError(Code.BAD_VERSION)
     return version + 1 if version < 0x7FFFFFFF else -0x80000000

@@ -32,7 +32,7 @@ _CREATED, _DATA_CHANGED, _CLOSE_SESSION = (
 )
 
 SPECIAL_PATHS = frozenset((ROOT, "/zookeeper", "/zookeeper/quota", "/zookeeper/config"))
-"""What nobody can delete."""
+"""The znodes that no client can delete."""
 
 
 class Znode(NamedTuple):
@@ -53,25 +53,25 @@ class Znode(NamedTuple):
     owner: int = 0
     reap: int = 0
 
-    # Nearly every request comes by here. So the fields are taken apart and put together by their
-    # places: _replace() costs four times as much.
+    # Nearly every request runs this code. The fields are unpacked and packed by position because
+    # _replace() takes four times as long.
 
     def written(self, data: bytes | None, version: int, zxid: int, time: int) -> "Znode":
-        """After its data was set."""
+        """The znode after its data was set."""
         _, acl, czxid, _, ctime, _, pzxid, _, creates, aversion, owner, reap = self
         return _znode(
             (data, acl, czxid, zxid, ctime, time, pzxid, version, creates, aversion, owner, reap)
         )
 
     def with_children(self, creates: int, zxid: int) -> "Znode":
-        """After a child was made or deleted."""
+        """The znode after a child was created or deleted."""
         data, acl, czxid, mzxid, ctime, mtime, _, version, _, aversion, owner, reap = self
         return _znode(
             (data, acl, czxid, mzxid, ctime, mtime, zxid, version, creates, aversion, owner, reap)
         )
 
     def stat(self, children: int) -> Stat:
-        """Its statistics while it has that many children."""
+        """Its ``Stat`` while it has that many children."""
         return Stat._make(self._stat(children))
 
     def packed_stat(self, children: int) -> bytes:
@@ -106,9 +106,10 @@ _znode = Znode._make
 class TreeChange(NamedTuple):
     """What one operation did.
 
-    ``type`` is ``None`` where nobody is told (setACL, check). ``acl`` is the access list of the
-    znode (a deleted one's last), ``parent_acl`` of its parent. ``node`` is the znode right after
-    the operation, which then has that many ``children``; ``None`` where it is gone or unchanged.
+    ``type`` is ``None`` where no watch is triggered (setACL, check). ``acl`` is the access list of
+    the znode (a deleted one's last), ``parent_acl`` of its parent. ``node`` is the znode right
+    after the operation, which then has that many ``children``; ``None`` where it is deleted or
+    unchanged.
     """
 
     type: EventType | None
@@ -146,7 +147,7 @@ class Tree:
         self.zxid = 0
 
     def copy(self) -> "Tree":
-        """A tree of its own that shares the znodes. Cost: a reference a znode and a child name."""
+        """An independent tree with the same znodes. Cost: a reference per znode and child name."""
         new = Tree.__new__(Tree)
         new.nodes = self.nodes.copy()
         new.children = {path: names.copy() for path, names in self.children.items()}
@@ -157,9 +158,11 @@ class Tree:
         return new
 
     def get(self, path: str) -> Znode | None:
+        """The znode at ``path``, if there is one. Cost: O(1)."""
         return self.nodes.get(path)
 
     def child_count(self, path: str) -> int:
+        """The number of children of ``path``; 0 where there is no such znode. Cost: O(1)."""
         names = self.children.get(path)
         return 0 if names is None else len(names)
 
@@ -197,6 +200,7 @@ class Tree:
         return self.ephemerals.get(session_id, JavaHashSet()).clone()
 
     def stat(self, path: str, node: Znode) -> Stat:
+        """The ``Stat`` of ``node``, the znode at ``path``."""
         return node.stat(self.child_count(path))
 
     def packed_stat(self, path: str, node: Znode) -> bytes:
@@ -204,7 +208,7 @@ class Tree:
         return node.packed_stat(self.child_count(path))
 
     def apply(self, transaction: Transaction) -> list[TreeChange]:
-        """Carries out one transaction, the next in the log; one change an operation, in order."""
+        """Applies the next transaction of the log. Returns one change per operation, in order."""
         self.zxid = transaction.zxid
         operations = self._operations
         changes: list[TreeChange] = []
@@ -218,7 +222,7 @@ class Tree:
         zxid, time, path = transaction.zxid, transaction.time, done.path
         parent, name = split(path)
         above = self.nodes[parent]
-        if done.parent_cversion > above.creates:  # a counter that overflowed stays where it was
+        if done.parent_cversion > above.creates:  # a counter that overflowed does not change
             self.nodes[parent] = above.with_children(done.parent_cversion, zxid)
         node = Znode(
             done.data, done.acl, zxid, zxid, time, time, zxid, 0, 0, 0, done.owner, done.reap
@@ -299,7 +303,8 @@ class Tree:
             return
         node = self.nodes.get(quota.stats_path(covering))
         if node is not None:
-            # The server stops for good over statistics that somebody overwrote with nonsense.
+            # The real server fails for good on statistics that a client overwrote with invalid
+            # text.
             with suppress(ValueError):
                 self._edit_stats(covering, quota.add(node.data, count, size))
 
