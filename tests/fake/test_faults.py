@@ -60,7 +60,7 @@ def test_an_action_that_fails_is_told_by_stop(caplog: pytest.LogCaptureFixture) 
     client.set("/a", b"")
     with pytest.raises(RuntimeError) as caught:
         faulty.close()
-    assert "cannot wait" in str(caught.value.__cause__)
+    assert "must not wait" in str(caught.value.__cause__)
 
 
 # -- their ends

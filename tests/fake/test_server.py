@@ -78,7 +78,7 @@ def test_start_and_stop_may_be_said_twice() -> None:
     server = FakeZooKeeper()
     server.stop()
     server.start()
-    with pytest.raises(RuntimeError, match="running already"):
+    with pytest.raises(RuntimeError, match="already running"):
         server.start()
     hosts = server.hosts
     server.stop()
@@ -225,7 +225,7 @@ def test_the_ports_of_all_members_can_be_chosen() -> None:
 
 
 def test_ports_that_cannot_be() -> None:
-    with pytest.raises(ValueError, match=r"port = \[1, 2\]: expected one number, or .* each of 3"):
+    with pytest.raises(ValueError, match=r"port = \[1, 2\]: expected one port, or 3, one for each"):
         FakeZooKeeper(servers=3, port=[1, 2])
     with pytest.raises(ValueError, match="secure_port = 2281: TLS needs tls="):
         FakeZooKeeper(secure_port=2281)

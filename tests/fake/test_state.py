@@ -275,9 +275,9 @@ def test_expiring_a_session(server: FakeZooKeeper, client: KazooClient) -> None:
 def test_looking_into_a_server_that_does_not_run() -> None:
     server = FakeZooKeeper()
     empty = server.snapshot()
-    with pytest.raises(RuntimeError, match=r"start\(\) the server first"):
+    with pytest.raises(RuntimeError, match=r"no server leads: start\(\) the server"):
         server.load({"/a": b""})
-    with pytest.raises(RuntimeError, match=r"start\(\) the server first"):
+    with pytest.raises(RuntimeError, match=r"no server leads: start\(\) the server"):
         server.restore(empty)
     with server:
         server.load({"/a": b""})

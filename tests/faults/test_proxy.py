@@ -227,7 +227,7 @@ def test_its_end(connect: Callable[..., KazooClient]) -> None:
         proxy.stop()
         with proxy:
             hosts = proxy.hosts
-            with pytest.raises(RuntimeError, match="running already"):
+            with pytest.raises(RuntimeError, match="already running"):
                 proxy.start()
             client = connect(hosts)
             states = States(client)

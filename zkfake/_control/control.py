@@ -29,8 +29,9 @@ __all__ = ["EnsembleControl"]
 class EnsembleControl(ABC):
     """The state of an ensemble: to read, to set and to restore.
 
-    Unless the ensemble runs, every method and property raises `RuntimeError` in real time and
-    `zkfake.simulation.SimulationError` in virtual time.
+    A stopped `FakeZooKeeper` can be read. Methods that write raise `RuntimeError` while no server
+    leads, and everything raises it in a forked child. In a `Simulation` reading raises
+    `zkfake.simulation.SimulationError` before it begins, and writing raises it unless it runs.
     """
 
     _ensemble: Ensemble

@@ -2,21 +2,21 @@
 
 Rules that live here:
 
-- One task runs at a time and runs until it blocks. When tasks are ready the next one is the oldest,
-  or, with ``reorder``, one drawn from the seed. When none is ready the clock jumps to the next
-  timer. Nothing ever waits in real time.
+- One task runs at a time and runs until it blocks. When tasks are ready, the next one is the one
+  that became ready first, or, with ``reorder``, one drawn from the seed. When none is ready, the
+  clock jumps to the next timer. Nothing waits in real time.
 - Time is a whole number of microseconds, so that no sum depends on rounding. The length of a wait
   is rounded up, but for the nanosecond that arithmetic with floats may have added.
 - A blocked task chooses its successor itself and switches to it directly. The *hub* is a greenlet
   of its own that starts the tasks, and to which those that ended return.
 - Timer callbacks (the network's deliveries) run between tasks and must not block.
-- Garbage is collected every so many steps, ahead of a wait, so that finalizers run at the same
-  place in every run; `zkfake._simulation.patches` turns the collector's own timing off. Young
-  garbage goes often: every kazoo call leaves some, and memory that is used again is in the cache.
+- Garbage is collected every `_COLLECT_EVERY` steps, before a wait, so that finalizers run at the
+  same step in every run; `zkfake._simulation.patches` turns automatic collection off. The youngest
+  generation is collected often: every kazoo call leaves garbage, and reused memory is in the cache.
 - The run is stopped, with an exception in the main task, when nothing can ever run again, when it
-  exceeds its steps or its virtual time, or when for a long virtual time nothing but background
-  tasks ran while no program task had a timeout to wait for: a client's heartbeats alone would
-  otherwise go on for ever.
+  exceeds its steps or its virtual time, or when for a long virtual time only background tasks ran
+  and no task of the program waits with a timeout. Otherwise a client's heartbeats would keep a
+  program that is stuck running for ever.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ STALL_LIMIT = 3 * 3_600.0
 _COMPACT_AT = 1024
 _COLLECT_EVERY = 50
 _COLLECTIONS_OF_YOUNG = 100
-"""Garbage that has outlived one collection is looked for in every so many."""
+"""Every collection of this number includes the second generation."""
 _getcurrent = greenlet.getcurrent
 _NANOSECOND = 0.001
 _FOR_EVER = 1e12
@@ -85,7 +85,7 @@ class Scheduler:
         self._max_time = ceil(max_time * MICROSECONDS)
         self._stall_limit = ceil(stall_limit * MICROSECONDS)
         self._activity = 0
-        """When a task of the program ran; found out when the clock is checked."""
+        """When a task of the program last ran, as far as `_check_clock` has found out."""
         self._unchecked_until = 0
         self._ready: list[Task] = []
         self._stash: list[Task] = []
@@ -118,7 +118,9 @@ class Scheduler:
         owner: object | None = None,
         **kwargs: Any,
     ) -> Task:
-        """Make a task that will run ``function``; it starts when the scheduler chooses it."""
+        """Make a task that will run ``function``. It starts when the scheduler chooses it. Raises
+        `SimulationError` after the end of the simulation.
+        """
         if self._closed:
             raise SimulationError("the simulation is over")
         name = name or str(getattr(function, "__name__", "task"))
@@ -143,12 +145,12 @@ class Scheduler:
         return name if count == 1 else f"{name}#{count}"
 
     def thread_name(self, target: str = "") -> str:
-        """The name of the next thread that is given none, as `threading` makes it."""
+        """The default name of the next thread, as `threading` makes it."""
         name = f"Thread-{self.count('thread')}"
         return f"{name} ({target})" if target else name
 
     def count(self, kind: str) -> int:
-        """How many of a kind there were, this one included: what `threading` numbers by."""
+        """The next number of a kind, from 1, as in the names that `threading` makes."""
         self._counts[kind] = self._counts.get(kind, 0) + 1
         return self._counts[kind]
 
@@ -173,7 +175,7 @@ class Scheduler:
             self.wake(task.joiners.popleft())
 
     def _run_hub(self) -> None:
-        """Start the tasks that are handed to it, and choose the next one when a task has ended."""
+        """Start the tasks that are passed to it, and choose the next one when a task has ended."""
         task: Task | None = self.main
         while True:
             # A greenlet starts at the recursion depth of the one that starts it. Were tasks started
@@ -183,7 +185,9 @@ class Scheduler:
     # -- blocking and waking
 
     def deadline_after(self, seconds: float | None) -> int | None:
-        """The instant ``seconds`` from now; ``None``, like 30,000 years, is never."""
+        """The time ``seconds`` from now, in microseconds; ``None`` for ``None`` and for more than
+        30,000 years.
+        """
         if seconds is None or seconds > _FOR_EVER:
             return None
         if seconds <= 0:
@@ -191,7 +195,11 @@ class Scheduler:
         return self.now + (ceil(seconds * MICROSECONDS - _NANOSECOND) or 1)
 
     def block(self, reason: object, deadline: int | None = None) -> bool:
-        """Give up control until `wake` or ``deadline``. False when the deadline came first."""
+        """Give up control until `wake` or ``deadline`` (microseconds). False after the deadline.
+
+        Raises `SimulationError` outside the tasks and after the end, and what `interrupt` was
+        given.
+        """
         task = self.current
         if task.greenlet is not _getcurrent() or self._closed:
             self._refuse(task, reason)
@@ -228,7 +236,7 @@ class Scheduler:
         gc.collect(0 if self._collections % _COLLECTIONS_OF_YOUNG else 1)
 
     def wake(self, task: Task) -> bool:
-        """Make a blocked task ready. Returns False when it was not blocked (any more)."""
+        """Make a blocked task ready. Returns False if it was not blocked."""
         if not task.turn:
             return False
         task.turn = AWAKE
@@ -268,14 +276,16 @@ class Scheduler:
             self.block(_Sleep(seconds), self.deadline_after(seconds))
 
     def next_instant(self, reason: object, deadline: int | None = None) -> bool:
-        """Block until everything of the present instant has run and the clock has moved. False at
+        """Block until everything at the present time has run and the clock has moved. False after
         the deadline.
         """
         self._tick_waiters.append((self.now, self.current))
         return self.block(reason, deadline)
 
     def freeze(self, tasks: Iterable[Task]) -> None:
-        """Stop running ``tasks``: what wakes them is kept for `thaw`."""
+        """Stop running ``tasks``. Those that are woken meanwhile run after `thaw`. Raises
+        `SimulationError` for the main task.
+        """
         for task in tasks:
             if task is self.main:
                 raise SimulationError("the main task cannot be paused")
@@ -284,6 +294,7 @@ class Scheduler:
         self._stash += stopped
 
     def thaw(self, tasks: Iterable[Task]) -> None:
+        """Take one `freeze` of each of ``tasks`` back."""
         for task in tasks:
             task.frozen -= 1
         self._stash, released = _split(self._stash, lambda task: task.frozen > 0)
@@ -305,19 +316,22 @@ class Scheduler:
         heappush(self._timers, (when, self._sequence, None, callback))
 
     def _set_alarm(self, task: Task, deadline: int) -> None:
-        """Set the timer of a task's present wait, in the place of any that it has."""
+        """Set the timer of a task's present wait. It replaces the timer that the task has."""
         timers = self._timers
         task.alarm, task.timer = deadline, task.turn
         heappush(timers, (deadline, task.turn, task, None))
+        # Replaced timers stay in the heap until they are up. Removing them at twice the size that
+        # was left keeps the cost of a timer O(log n).
         if len(timers) > self._compact_at:
             timers[:] = [each for each in timers if each[2] is None or each[2].timer == each[1]]
             heapify(timers)
             self._compact_at = max(_COMPACT_AT, 2 * len(timers))
 
     def _alarm_passed(self, task: Task, turn: int) -> None:
-        """A task's timer is up, and not the one of its present wait."""
-        if task.timer == turn:
+        """A timer is up that was set for an earlier wait of the task."""
+        if task.timer == turn:  # otherwise a newer timer has replaced it
             task.alarm, task.timer = NEVER, 0
+            # The present wait may have set no timer of its own, because this one was earlier.
             if task.turn > 0 and task.deadline is not None:
                 self._set_alarm(task, task.deadline)
 
@@ -351,7 +365,7 @@ class Scheduler:
         return task
 
     def _look(self, task: Task) -> None:
-        """A step to be traced, or one too many."""
+        """Traces the step if wanted, and stops the run after too many steps."""
         if self.trace is not None:
             self.trace.append((self.now, task.name))
         if self.steps > self._max_steps and self.failure is None:
@@ -363,7 +377,10 @@ class Scheduler:
             )
 
     def _idle(self) -> None:
-        """No task is ready: finish the instant, or move the clock to the next timer."""
+        """No task is ready: wake `next_instant`, or run everything that is due at the next time."""
+        # The clock has moved since these began to wait, and no task is ready any more: everything
+        # at that time has happened. They are woken before the clock moves again, so a condition is
+        # checked once per time, and before anything later can make it false.
         if self._tick_waiters and self._tick_waiters[0][0] < self.now:
             waiters, self._tick_waiters = self._tick_waiters, []
             for _, task in waiters:
@@ -382,10 +399,13 @@ class Scheduler:
             )
         if now > self.now:
             if now > self._unchecked_until:
+                # The check may raise, and the run goes on to clean up: no timer may be lost.
                 heappush(timers, timer)
                 self._check_clock(now)
                 heappop(timers)
             self.now = now
+        # All timers of one time, in the order in which they were set, before any task runs: with
+        # `reorder`, a draw is among all tasks that are ready at that time.
         while True:
             if task is None:
                 callback()
@@ -399,10 +419,12 @@ class Scheduler:
             _, turn, task, callback = heappop(timers)
 
     def _check_clock(self, now: int) -> None:
-        """Whether the clock may move on to ``now``."""
+        """Raises `SimulationLimit` or `SimulationDeadlock` where the clock must not move to
+        ``now``.
+        """
         self._unchecked_until = now
         if now > self._max_time:
-            self._max_time = now + self._max_time  # Once is enough: let the main task clean up.
+            self._max_time = now + self._max_time  # raised once: the main task may clean up
             raise SimulationLimit(
                 f"the clock would pass {now / MICROSECONDS:.0f} virtual seconds (max_time)\n"
                 + self.describe()
@@ -428,7 +450,7 @@ class Scheduler:
 
     @property
     def is_quiet(self) -> bool:
-        """No task but the current one is ready."""
+        """Whether no task but the current one is ready."""
         return not self._ready
 
     def describe(self) -> str:
@@ -436,7 +458,7 @@ class Scheduler:
         return "\n".join(f"  {task.describe()}" for task in self.tasks)
 
     def close(self) -> None:
-        """End every task but the main one. What they do while they unwind cannot block."""
+        """End every task but the main one. They unwind by `GreenletExit` and cannot block."""
         self._closed = True
         main = self.main.greenlet
         while len(self.tasks) > 1:

@@ -102,7 +102,7 @@ class Simulation(EnsembleControl):
         the virtual seconds in which only clients' background tasks run; ``watchdog`` is the real
         seconds that a task may take without giving way (``None``: for ever).
 
-        Raises ``ValueError`` and ``TypeError`` for what cannot be.
+        Raises `ValueError` for an invalid value and `TypeError` for an unknown argument.
         """
         if servers < 1 or observers < 0 or servers + observers > 254:
             raise ValueError(
@@ -138,9 +138,9 @@ class Simulation(EnsembleControl):
             "stall_limit": stall_limit,
         }
         self.before: Callable[[Simulation], object] | None = None
-        """Called by `run` ahead of the program, inside the simulation."""
+        """Called by `run` before the program, inside the simulation."""
         self.quiet = False
-        """Whether a failure goes unannounced on standard error."""
+        """Whether nothing is printed on standard error after a failure."""
         self._state = "new"
         self.trace: list[tuple[int, str]] | None = None
         self._failed: list[tuple[Task, BaseException]] = []
@@ -272,7 +272,7 @@ class Simulation(EnsembleControl):
 
     @property
     def replay(self) -> str:
-        """The expression that makes this simulation again."""
+        """The expression that creates an equal simulation."""
         defaults = {
             "servers": 1,
             "observers": 0,
@@ -296,7 +296,9 @@ class Simulation(EnsembleControl):
         """Run ``program`` with this simulation as its main task and return what it returns.
 
         With ``check_determinism`` it runs twice; `NondeterministicProgram` names the first step at
-        which the two runs differ. A simulation runs once.
+        which the two runs differ. Raises what ``program`` raises, `TaskFailed` if another task
+        failed and its result was not read, `SimulationDeadlock` or `SimulationLimit` if the run was
+        stopped, and `SimulationError` if the simulation has run before.
         """
         if not self._check:
             with self:
@@ -315,7 +317,9 @@ class Simulation(EnsembleControl):
         return self.scheduler.now / MICROSECONDS
 
     def sleep(self, seconds: float) -> None:
-        """Let virtual time pass. With 0 every other task that is ready runs first."""
+        """Let ``seconds`` of virtual time pass. With 0 every other ready task runs first. Raises
+        `SimulationError` unless the simulation runs.
+        """
         self._running()
         self.scheduler.sleep(seconds)
 
@@ -327,11 +331,11 @@ class Simulation(EnsembleControl):
         process: Any = None,
         **kwargs: Any,
     ) -> Task:
-        """Run ``function`` as a task of its own and return the task, with ``done`` and
-        ``result()``.
+        """Run ``function(*args, **kwargs)`` as a new task and return the `Task`.
 
-        ``process``: the client (or its name) whose process the task belongs to; `Faults.pause`
-        stops it with that client.
+        ``name``: for reports, the function's by default. ``process``: the client (or its name)
+        whose process the task belongs to; `Faults.pause` pauses it with that client. Raises
+        `SimulationError` unless the simulation runs.
         """
         self._running()
         owner = None if process is None else getattr(process, "handler", None)
@@ -346,10 +350,11 @@ class Simulation(EnsembleControl):
         return task
 
     def run_until(self, condition: Callable[[], T], timeout: float = 600.0) -> T:
-        """Let the world go on until ``condition()`` is true, and return what it returned.
+        """Let the simulation run until ``condition()`` is true, and return what it returned.
 
-        It is asked once everything of an instant has happened, so O(1) times for each. Raises
-        `SimulationTimeout` after ``timeout`` virtual seconds.
+        The condition is checked once for each virtual time at which something happens, after
+        everything at that time has happened. Raises `SimulationTimeout` after ``timeout`` virtual
+        seconds.
         """
         self._running()
         deadline = self.scheduler.deadline_after(timeout)
@@ -365,11 +370,11 @@ class Simulation(EnsembleControl):
         return value
 
     def settle(self, timeout: float = 86_400.0) -> None:
-        """Heal every fault, stop those by chance, and let the world go on until everything is
+        """Heal every fault, stop faults by chance, and let the simulation run until everything is
         delivered.
 
-        Everything is: no bytes are on the way, every client that was started and not stopped is
-        connected, has no request unanswered and no callback waiting. Raises `SimulationTimeout`
+        That is: no bytes are on the way, and every client that was started and not stopped is
+        connected, has no unanswered request and no waiting callback. Raises `SimulationTimeout`
         after ``timeout`` virtual seconds.
         """
         self.faults.heal()
@@ -387,7 +392,7 @@ class Simulation(EnsembleControl):
 
     def _begun(self) -> None:
         if self._state == "new":
-            raise SimulationError("this simulation is new: it has no servers before it begins")
+            raise SimulationError("this simulation has not begun: it has no servers yet")
 
     def _running(self) -> None:
         if self._state != "running":
@@ -399,7 +404,8 @@ class Simulation(EnsembleControl):
         """One more server, ``zk<n>:2181`` with the next number *n*. It follows without a vote, and
         serves clients, until a reconfiguration makes it a member: see its ``specification()``.
 
-        Raises ``RuntimeError`` for one server alone, and without the setting ``reconfigEnabled``.
+        Raises `RuntimeError` in a standalone simulation and without the setting
+        ``reconfigEnabled``.
         """
         self._running()
         return self._servers.add()
@@ -429,15 +435,18 @@ class Simulation(EnsembleControl):
     ) -> KazooClient:
         """A plain, started `kazoo.client.KazooClient`, connected to the simulated servers.
 
-        ``kazoo_arguments`` are its own; ``hosts`` are the simulated ones by default. ``name`` is
-        what the history and reports call it. Raises what
-        `KazooClient.start` raises, after ``start_timeout`` virtual seconds.
+        ``kazoo_arguments`` are those of `KazooClient`, but for ``handler``; ``hosts`` are the
+        simulated servers by default. ``name``: for the history and reports, unique. Raises
+        `SimulationError` for a name that is in use or for ``handler``, and what `KazooClient.start`
+        raises after ``start_timeout`` virtual seconds.
         """
         self._running()
         return self._clients.make(name, start_timeout, kazoo_arguments)
 
     def handler(self, name: str | None = None) -> SimulationHandler:
-        """A handler for one `KazooClient` that the program makes itself."""
+        """A handler for one `KazooClient` that the program creates itself. ``name``: as for
+        `client`.
+        """
         self._running()
         return self._clients.handler(name)
 

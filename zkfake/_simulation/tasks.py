@@ -1,8 +1,8 @@
-"""Tasks, as those who start them and those who wait for them know them.
+"""Tasks: the interface for the code that starts them and waits for them.
 
-Rules that live here: a task has the parts of `threading.Thread` that kazoo uses; what it returned
-or raised is kept for whoever asks; in a report it stands with what it waits for, since when, until
-when, and at which line of code.
+Rules that live here: a task has the parts of `threading.Thread` that kazoo uses; it keeps its
+return value or its error; a report has what it waits for, since when, until when, and at which line
+of code.
 """
 
 from __future__ import annotations
@@ -20,16 +20,21 @@ if TYPE_CHECKING:
 __all__ = ["AWAKE", "MICROSECONDS", "NEVER", "OPEN_END", "Task"]
 
 MICROSECONDS = 1_000_000
-"""In a second: what virtual time is counted in."""
+"""Per second. Virtual time is counted in whole microseconds."""
 
 NEVER = 1 << 62
+"""`Task.alarm` of a task without a timer: later than any deadline."""
 
 AWAKE = 0
+"""`Task.turn` of a task that is running, ready or done. It is false, and `Scheduler.wake` relies on
+that.
+"""
 OPEN_END = -1
+"""`Task.turn` of a wait without a deadline: no timer has this place, so no timer ends the wait."""
 
 
 class Clockwork(Protocol):
-    """The scheduler, as its tasks see it."""
+    """What tasks use of the scheduler."""
 
     now: int
     current: Task
@@ -76,26 +81,33 @@ class Task:
         self._scheduler = scheduler
         self.name = name
         self.number = 0
-        """Its place among all tasks of the simulation, from 1: what a thread's identifier is."""
+        """Its place among all tasks of the simulation, from 1. It is the thread's identifier."""
         self.thread: Any = None
-        """The `threading.Thread` that the task is to the code in it, once somebody asked."""
+        """What `threading.current_thread` returns inside the task, once that was called."""
         self.background = background
-        """True for tasks that serve a client; they do not keep a stalled program alive."""
+        """True for tasks that serve a client. They do not count as progress of the program."""
         self.owner = owner
-        """What is paused as one, say a client with all its tasks."""
+        """What is paused as a whole, such as a client with all its tasks."""
         self.done = False
         self.since = scheduler.now
         self.deadline: int | None = None
         self.greenlet: Any = None
         self.woken = False
         self.turn = AWAKE
-        """The place of its present wait among all timers; `OPEN_END` for a wait without a deadline,
-        `AWAKE` when it does not wait.
+        """The number of its present wait. `AWAKE`: it does not wait. `OPEN_END`: it waits without a
+        deadline. A positive number: it waits until its deadline. Every such wait has a new number,
+        so a timer of an earlier wait is recognized and cannot end a later one.
         """
+        # A wait that ends early leaves its timer in the heap, because removing it would cost more
+        # than ignoring it. A later wait with a later deadline sets no timer of its own: when the
+        # old one is up, it is set again for the present deadline (`Scheduler._alarm_passed`). So a
+        # task that waits often, with timeouts that rarely pass, has one timer and not thousands.
         self.alarm = NEVER
-        """The time of the timer that is set for it: at its deadline or before."""
+        """When the timer that is set for the task is up: at its deadline or before. `NEVER`: no
+        timer is set.
+        """
         self.timer = 0
-        """That timer's place."""
+        """The number of the wait for which that timer was set; 0: no timer is set."""
         self.reason: object = "its start"
         self.frozen = 0
         self.doomed = False
@@ -115,7 +127,7 @@ class Task:
     def result(self, timeout: float | None = None) -> Any:
         """Wait for the task to end and return what it returned, or raise what it raised.
 
-        Raises `TimeoutError` after ``timeout`` virtual seconds.
+        Raises `TimeoutError` after ``timeout`` virtual seconds; ``None`` waits without a limit.
         """
         self.join(timeout)
         if not self.done:
@@ -127,14 +139,16 @@ class Task:
 
     @property
     def exception(self) -> BaseException | None:
-        """What the task ended with, ``None`` while it runs and when it returned. Asking counts as
-        having seen it.
+        """What the task raised; ``None`` while it runs and if it returned. Reading it counts as
+        having handled the error.
         """
         self.retrieved = self.retrieved or self.done
         return self.error
 
     def join(self, timeout: float | None = None) -> None:
-        """Wait until the task has ended, at most ``timeout`` virtual seconds."""
+        """Wait until the task has ended, at most ``timeout`` virtual seconds. Does not raise the
+        task's error. Raises `RuntimeError` in the task itself.
+        """
         scheduler = self._scheduler
         deadline = scheduler.deadline_after(timeout)
         while not self.done:
@@ -147,10 +161,13 @@ class Task:
                 return
 
     def is_alive(self) -> bool:
+        """Whether the task has not ended, as `threading.Thread.is_alive`."""
         return not self.done
 
     def describe(self) -> str:
-        """What it does, for people."""
+        """One line for people: its state, what it waits for, and where; for reports of a stopped
+        run.
+        """
         state = "is ready to run"
         if self.blocked:
             state = f"waits for {self.reason} since {self.since / MICROSECONDS:.6f} s"
