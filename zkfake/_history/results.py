@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from struct import Struct
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from zkfake._protocol.frames import REPLY_BODY
 from zkfake._protocol.jute import JuteError, Reader
-from zkfake._protocol.records import CREATE_FLAGS, Op
+from zkfake._protocol.records import CREATE_FLAGS, STAT, Op, read_stat
 
 if TYPE_CHECKING:
     from zkfake._history.events import Reply
     from zkfake._history.reading import Exchange
 
 __all__ = ["Read", "Written", "children_of", "read_of", "written"]
-
-_BODY = 20
-_STAT = Struct(">qqqqiiiqiiq")
 
 
 class Read(NamedTuple):
@@ -42,18 +39,18 @@ class Written(NamedTuple):
 
 
 def _stat(frame: bytes, at: int, data: bytes | None) -> Read | None:
-    if len(frame) < at + 68:
+    if len(frame) < at + STAT.size:
         return None
-    czxid, mzxid, _, _, version, _, _, owner, _, children, pzxid = _STAT.unpack_from(frame, at)
+    czxid, mzxid, _, _, version, _, _, owner, _, children, pzxid = STAT.unpack_from(frame, at)
     return Read(data, czxid, mzxid, version, owner, children, pzxid)
 
 
 def read_of(operation: str, frame: bytes) -> Read | None:
     """What ``exists``, ``getData`` or ``getChildren2`` found; ``None`` for what is unreadable."""
     if operation == "exists":
-        return _stat(frame, _BODY, None)
+        return _stat(frame, REPLY_BODY, None)
     try:
-        reader = Reader(frame, _BODY)
+        reader = Reader(frame, REPLY_BODY)
         data = None
         if operation == "getData":
             data = reader.read_buffer()
@@ -67,7 +64,7 @@ def read_of(operation: str, frame: bytes) -> Read | None:
 def children_of(frame: bytes) -> list[str | None] | None:
     """What ``getChildren`` or ``getChildren2`` found."""
     try:
-        reader = Reader(frame, _BODY)
+        reader = Reader(frame, REPLY_BODY)
         return reader.read_vector(reader.read_string)
     except JuteError:
         return None
@@ -78,7 +75,7 @@ def written(exchange: Exchange, reply: Reply) -> list[Written]:
     record = exchange.record
     if record is None or reply.error:
         return []
-    reader = Reader(reply.frame, _BODY)
+    reader = Reader(reply.frame, REPLY_BODY)
     try:
         if reply.operation == "multi":
             return _multi(record, reader)
@@ -115,26 +112,12 @@ def _one(operation: str, record: Any, reader: Reader, *, with_stat: bool) -> Wri
     if operation.startswith("create"):
         path = reader.read_string() or ""
         if with_stat:
-            _skip_stat(reader)
+            read_stat(reader)
         mode = CREATE_FLAGS.get(record.flags, CREATE_FLAGS[0])
         return Written("create", path, record.data, mode.sequential, mode.ephemeral, 0)
     if operation == "setData":
-        version = _skip_stat(reader)
+        version = read_stat(reader).version
         return Written("setData", record.path or "", record.data, False, False, version)
     if operation in ("delete", "deleteContainer"):
         return Written("delete", record.path or "", None, False, False, -1)
     return None
-
-
-def _skip_stat(reader: Reader) -> int:
-    """Its version."""
-    for _ in range(4):
-        reader.read_long()
-    version = reader.read_int()
-    for _ in range(2):
-        reader.read_int()
-    reader.read_long()
-    for _ in range(2):
-        reader.read_int()
-    reader.read_long()
-    return version

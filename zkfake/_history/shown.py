@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from zkfake._database.log import Create, SetData, Transaction
-from zkfake._protocol.frames import read_reply
+from zkfake._protocol.frames import REPLY_BODY, read_reply
 from zkfake._protocol.jute import JuteError, Reader
 from zkfake._protocol.operations import OPERATIONS
-from zkfake._protocol.records import CREATE_FLAGS, Code, Op, read_connect_request
+from zkfake._protocol.records import CREATE_FLAGS, Code, Op, read_connect_request, read_stat
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -23,8 +23,6 @@ _LONGEST = 60
 """Bytes of data, or characters of a name, that are shown."""
 _MOST = 8
 """Names of a list, or parts of a multi, that are shown."""
-_BODY = 20
-"""Where the body of a reply begins, behind its length and its header."""
 
 
 def error_name(code: int) -> str:
@@ -58,7 +56,7 @@ def reply(operation: str, frame: bytes) -> str:
         return error_name(error)
     read = _REPLIES.get(operation)
     try:
-        return "" if read is None else read(Reader(frame, _BODY))
+        return "" if read is None else read(Reader(frame, REPLY_BODY))
     except (JuteError, ValueError):
         return f"unreadable, {len(frame)} bytes"
 
@@ -189,9 +187,7 @@ def _path(reader: Reader) -> str:
 
 
 def _stat(reader: Reader) -> str:
-    for _ in range(4):
-        reader.read_long()
-    return f"version={reader.read_int()}"
+    return f"version={read_stat(reader).version}"
 
 
 def _data(reader: Reader) -> str:
@@ -226,12 +222,6 @@ def _results(reader: Reader) -> str:
             name = f"{name} {_children(reader)}"
         if op in (Op.CREATE2, Op.SET_DATA, Op.GET_DATA):
             name = f"{name}, {_stat(reader)}"
-            for _ in range(2):
-                reader.read_int()
-            reader.read_long()
-            for _ in range(2):
-                reader.read_int()
-            reader.read_long()
         parts.append(name)
 
 

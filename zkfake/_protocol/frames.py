@@ -18,6 +18,7 @@ __all__ = [
     "EVENT_XID",
     "OPERATION_NAMES",
     "PING_XID",
+    "REPLY_BODY",
     "FrameSplitter",
     "Handshake",
     "RequestHead",
@@ -40,6 +41,9 @@ _CONNECT_REQUEST = Struct(">iiqiq")
 _CONNECT_RESPONSE = Struct(">iiiqi")
 _CONNECT_BODY = Struct(">iqiq")
 _HEADER = Struct(">ii")
+
+REPLY_BODY = _REPLY.size
+"""Where the body of a reply begins, behind its length and its header."""
 
 read_length_and_xid = Struct(">Ii").unpack_from
 """The length of a frame, unsigned, and the xid of a reply or an event: of ``(data, start)``, where
@@ -119,7 +123,7 @@ def _multi_paths(frame: bytes, op: int) -> tuple[str, ...]:
 
 def read_reply(frame: bytes) -> tuple[int, int, int]:
     """The xid, the zxid and the error of a reply or an event; ``frame`` begins with its length."""
-    if len(frame) < 20:
+    if len(frame) < REPLY_BODY:
         return 0, 0, 0
     _, xid, zxid, error = _REPLY.unpack_from(frame)
     return xid, zxid, error

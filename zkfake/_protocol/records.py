@@ -131,8 +131,9 @@ class Id(NamedTuple):
     id: str
 
 
-pack_stat = Struct(">qqqqiiiqiiq").pack
+STAT = Struct(">qqqqiiiqiiq")
 """The fields of a `Stat`, in its order."""
+pack_stat = STAT.pack
 
 
 class Stat(NamedTuple):
@@ -154,6 +155,13 @@ class Stat(NamedTuple):
 
     def pack(self) -> bytes:
         return pack_stat(*self)
+
+
+def read_stat(reader: Reader) -> Stat:
+    """Raises `JuteError` where the record ends inside it."""
+    long, number = reader.read_long, reader.read_int
+    first = long(), long(), long(), long()
+    return Stat(*first, number(), number(), number(), long(), number(), number(), long())
 
 
 class CreateRequest(NamedTuple):
