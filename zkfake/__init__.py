@@ -1,8 +1,8 @@
 """An in-process fake ZooKeeper that speaks the real wire protocol.
 
 `FakeZooKeeper` serves on real sockets; `zkfake.simulation` runs the same ensemble in virtual time;
-`zkfake.proxy` stands in front of any server; `zkfake.history` has what happened. Public is what
-these have in their `__all__`: every other module and package has a leading underscore.
+`zkfake.proxy` is a proxy for any server; `zkfake.history` has what happened. The public names are
+those in the `__all__` of these modules; every other module and package has a leading underscore.
 """
 
 from zkfake._auth.providers import AuthProvider

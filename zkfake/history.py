@@ -1,6 +1,4 @@
-"""Histories: what happened in a run, event by event, in memory and on disk, and what judges find in
-it.
-"""
+"""Histories: the events of a run, in memory and on disk, and the guarantees that they break."""
 
 from zkfake._history.errors import (
     AtomicityBroken,

@@ -1,8 +1,7 @@
-"""The virtual-time driver: an ensemble, its network and the real `KazooClient` in one thread and no
-time.
+"""The virtual-time driver: an ensemble, its network and the real `KazooClient` in one thread.
 
-`Simulation` is the world, `Profile` how unkind it is, `sweep` tries every fault at every request of
-a program.
+`Simulation` runs a program with its servers and clients. A `Profile` sets latencies, and the rates
+of faults by chance. `sweep` runs a program once for every fault at every request.
 """
 
 try:

@@ -80,9 +80,9 @@ class AuthProvider:
     scheme: str
     authenticate: Callable[[bytes | None, str], Iterable[str] | None]
     is_valid: Callable[[str], bool] = bool
-    """Whether an ACL may name an id; at first every id but the empty one."""
+    """Whether an ACL may name an id. The default accepts every id but the empty one."""
     matches: Callable[[str, str], bool] = str.__eq__
-    """Whether a client's id is meant by an ACL entry's; at first those that are equal."""
+    """Whether a client's id (first) matches an ACL entry's (second). The default compares them."""
     is_authenticated: bool = True
     """Whether an ACL entry of the scheme ``auth`` stands for its ids."""
 
@@ -96,7 +96,7 @@ _TAKEN = ("", "auth", "super", "world")
 
 
 class Own:
-    """The provider behind an `AuthProvider`."""
+    """The provider that calls an `AuthProvider`."""
 
     def __init__(self, made: AuthProvider) -> None:
         self._made = made

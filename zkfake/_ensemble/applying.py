@@ -1,8 +1,8 @@
-"""How far behind the commits a server is: what it still has to apply, and when.
+"""What a server has yet to apply of the committed log, and when.
 
 Each committed transaction waits for a lag of its own before it is applied, and for all that were
-committed before it. Whoever waits for a transaction, or for a sync, is answered in the same order.
-A frozen server applies nothing until it is let go; joining a leader makes it catch up all the same.
+committed before it. Requests and syncs are answered in the same order. A frozen server applies
+nothing until it is unfrozen; it still catches up when it joins a leader.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Applying:
 
     def __init__(self, timeline: Timeline) -> None:
         self.lag: Range = (0, 0)
-        """From the commit to its being applied, milliseconds."""
+        """The time from a commit until it is applied here, milliseconds."""
         self._timeline = timeline
         self._frozen = 0
         self._queue: deque[tuple[int, Callable[..., None], tuple[Any, ...]]] = deque()
@@ -35,7 +35,7 @@ class Applying:
         return len(self._queue)
 
     def put(self, action: Callable[..., None], *args: Any) -> None:
-        """Runs ``action``, a transaction's, after the lag."""
+        """Runs ``action``, which applies a transaction, after the lag."""
         driver = self._timeline
         self._last = max(self._last, driver.now + draw(driver.random, self.lag))
         if self._last <= driver.now and not self._queue and not self._frozen:
@@ -45,7 +45,7 @@ class Applying:
             self._arm()
 
     def put_last(self, action: Callable[..., None], *args: Any) -> None:
-        """Runs ``action`` with what is in the queue by now, or at once."""
+        """Runs ``action`` after the last action in the queue, or at once if the queue is empty."""
         if self._queue:
             self._queue.append((self._last, action, args))
         else:
@@ -56,6 +56,7 @@ class Applying:
         self._frozen += 1
 
     def unfreeze(self) -> None:
+        """Takes one `freeze` back."""
         self._frozen -= 1
         self._arm()
 
@@ -64,13 +65,13 @@ class Applying:
         return self._frozen > 0
 
     def catch_up(self) -> None:
-        """Runs everything now."""
+        """Runs every action in the queue now, frozen or not."""
         while self._queue:
             _, action, args = self._queue.popleft()
             action(*args)
 
     def clear(self) -> None:
-        """Forgets everything: whoever waits is gone."""
+        """Drops every action: the clients that waited for them are disconnected."""
         self._queue.clear()
         self._last = 0
 

@@ -1,7 +1,7 @@
 """What an ensemble has committed: one log, and the tree at any point of it.
 
-A tree is a pure function of the log, so any state that ever was can be built again from an older
-one: apply what was committed in between.
+A tree is a pure function of the log, so any past state can be rebuilt from an older one by
+applying what was committed in between.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ class CommittedLog(Log):
     """The committed transactions of an ensemble, in their one order."""
 
     def __init__(self, keep: int | None = None) -> None:
-        """``keep``: transactions to remember, all by default; without all of them there is no past
-        to go back to.
+        """``keep``: the number of transactions to remember, all by default. `whole` and `at` need
+        all of them.
         """
         super().__init__(0, keep)
         self._complete = keep is None
@@ -31,11 +31,11 @@ class CommittedLog(Log):
         self.on_append: Callable[[Transaction], None] | None = None
         """Called with each transaction once it is committed."""
         self.on_mark: Callable[[Tree], None] | None = None
-        """Called with the tree where the log starts, or goes on after such a change."""
+        """Called with the tree at each `mark`."""
 
     def mark(self, tree: Tree) -> None:
-        """Where the log starts, or goes on after a change that no transaction tells of. Cost: a
-        reference a znode.
+        """The log starts with ``tree``, or goes on from it after a change that is not a transaction
+        of the log. Cost: one reference per znode.
         """
         if self._complete:
             self._marks.append(tree.copy())
@@ -43,9 +43,9 @@ class CommittedLog(Log):
             self.on_mark(tree)
 
     def append(self, transaction: Transaction) -> None:
-        """One more is committed. Two leaders may find out about the same one: the former, from a
-        late acknowledgement, and the next, which has it in its log.
-        """
+        """Adds a committed transaction. One that was added before is ignored."""
+        # Two leaders may commit the same one: the former leader, after a late acknowledgement, and
+        # the next one, which has it in its log.
         if transaction.zxid > self._newest:
             self._newest = self.last_zxid = transaction.zxid
             self._entries.append(transaction)

@@ -1,15 +1,15 @@
 """What the leader decides: each request becomes the next transaction, or none.
 
 The leader checks a write against everything accepted before, committed or not: its tip. Every write
-uses a zxid, one that fails too; left out are only those whose body cannot be read. A request of a
-session that moved to another server fails as SessionMoved, which costs the client its connection;
-one of a session that is gone fails as SessionExpired if it comes from a learner, and is lost
-without a word if it comes from the leader's own client.
+uses a zxid, also one that fails, except a write whose body is unreadable. A request of a session
+that moved to another server fails as SessionMoved, and the client's connection is closed. A request
+of a session that has ended fails as SessionExpired if it comes from a learner, and is dropped
+without an answer if it comes from the leader's own client.
 
-The leader also ends what is over: sessions that were not heard of for their timeout, empty
-containers, TTL znodes. Each end is a request of its own. Containers and TTL znodes are looked at
-again and again; those that are over then are taken away one by one, so many in a minute, and before
-the last one is gone nobody looks again.
+The leader also ends sessions that were silent for their timeout, and deletes empty containers and
+expired TTL znodes. Each end is a request of its own. Containers and TTL znodes are checked at an
+interval; those found are deleted one by one, at a limited rate per minute, and the next check
+waits until the last one is deleted.
 
 Transactions carry the time of the leader's clock, and the age of a TTL znode goes by it. Sessions
 go by the time that has passed.
@@ -38,7 +38,7 @@ _MINUTE = 60_000
 
 
 class Decisions:
-    """The leader's desk: the tip, the sessions, the last zxid it gave."""
+    """The state from which the leader decides: the tip, the sessions, the last zxid it gave."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class Decisions:
         sessions: SessionTracker,
         membership: Callable[[], Membership] | None = None,
     ) -> None:
-        """``replica``: the leader. ``zxid``: the one below the first that is given.
+        """``replica``: the leader. ``zxid``: the one before the first that is given.
         ``membership``: what a reconfiguration starts from; ``None`` on a standalone server.
         """
         self._replica = replica
@@ -64,14 +64,15 @@ class Decisions:
         self._local = ensemble.local_sessions
         self._last_reaping = ensemble.now
         self._over: deque[str] = deque()
-        """The containers and TTL znodes that were over at the last look."""
+        """The containers and TTL znodes that the last check found and that are not deleted yet."""
         self._next_end = ensemble.now
         self._pause = _MINUTE // self._settings.container_max_per_minute
 
     def decide(self, request: Request, origin: int | None) -> Transaction | None:
-        """The transaction for ``request``; one without a zxid of its own where it uses none.
+        """The transaction for ``request``; its zxid is not new if it uses none. ``None``: the
+        request is dropped.
 
-        ``origin``: the server it came through; ``None`` for the leader's own.
+        ``origin``: the server it came through; ``None`` for a request of the leader itself.
         """
         now = self._ensemble.now
         wall = now + self._replica.clock_offset
@@ -113,7 +114,7 @@ class Decisions:
         return transaction
 
     def session_committed(self, transaction: Transaction, origin: int | None) -> None:
-        """A session was opened, or is over, for everybody now."""
+        """The opening or the end of a session was committed."""
         text = f"{transaction.session_id:#x}"
         if transaction.op is Op.CREATE_SESSION:
             text += f", at server {origin or self._server_id}, for {transaction.timeout} ms"
@@ -127,7 +128,7 @@ class Decisions:
         self.tip = tree
         self.zxid = zxid
 
-    # -- what is over
+    # -- sessions, containers and TTL znodes that end
 
     def due(self) -> int | None:
         """When `overdue` next finds something; ``None`` while nothing can end."""
@@ -141,11 +142,11 @@ class Decisions:
         return reaping if expiry is None else min(expiry, reaping)
 
     def overdue(self) -> list[Request]:
-        """The requests that end what is over now."""
+        """The requests that end what is due now."""
         now = self._ensemble.now
         expired = self.sessions.expired(now)
         for session in expired:
-            # Nobody goes on with it, however long its end takes to be on disk.
+            # No client can renew it while its end waits to be committed.
             self.sessions.start_closing(session)
             text = f"{session.id:#x}, not heard of for {session.timeout} ms"
             self._ensemble.tell(self._server_id, "expires session", text)

@@ -1,4 +1,4 @@
-"""One server's disk: up to where the log is on it, and who waits for that.
+"""One server's disk: the part of the log that is synced, and the actions that wait for a sync.
 
 * What a server accepts is in its log at once, and on its disk when the write that took it there is
   synced. A server says that it has a proposal, to others and to itself, once it is on the disk.

@@ -19,7 +19,7 @@ _NEEDED = {
     Op.SET_DATA: acl.WRITE,
     Op.SET_ACL: acl.ADMIN,
 }
-"""Other writes are not looked at."""
+"""Other writes are not checked early."""
 
 _OF_PARENT = (Op.CREATE, Op.CREATE2, Op.DELETE)
 _WITH_LIST = (Op.CREATE, Op.CREATE2, Op.SET_ACL)

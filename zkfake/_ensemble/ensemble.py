@@ -48,7 +48,7 @@ READ_ONLY_DELAY = 2000
 
 
 class Ensemble:
-    """What the servers share: the time, the links, and all that was ever committed."""
+    """What the servers share: the time, the links, and the committed log."""
 
     def __init__(self, settings: Settings, now: int, random: Random | None = None) -> None:
         """``now``: milliseconds since the epoch. ``random``: where chance comes from."""
@@ -60,21 +60,22 @@ class Ensemble:
         self.turns = Turns()
         self.links = Links(self, self.turns, self.timers, self.random)
         self.election_time: Range = (0, 0)
-        """From the loss of a leader until a server takes part in the next election, milliseconds.
+        """The time from the loss of a leader until a server takes part in the next election,
+        milliseconds.
         """
         self.tell: Tell = unheard
-        """Hears what servers do of their own accord (`zkfake._ensemble.events`)."""
+        """Called with what servers do by themselves (`zkfake._ensemble.events`)."""
         self.replicas: list[EnsembleReplica] = []
         self.leader: EnsembleReplica | None = None
-        """The server that leads, and that no newer leader has ever replaced."""
+        """The server that leads, unless a newer leader has replaced it."""
         self._sessions = SessionTracker(settings.tick_time)
         self._leaders: list[Leader] = []
-        """Those that are established, the oldest epoch first."""
+        """The established leaders, the oldest epoch first."""
         self._newest_epoch = 0
         self._reviewing = False
         self._configured = False
         self._held: dict[EnsembleReplica, list[Callable[[], None]]] = {}
-        """What servers that stand still, or have just gone on, would have done by now."""
+        """Overdue actions of servers that are paused or have just resumed."""
         self._set(settings)
 
     def _set(self, settings: Settings) -> None:
@@ -85,23 +86,23 @@ class Ensemble:
         self.links.rhythm = max(1, settings.tick_time // 2)
         self.read_only_delay = max(READ_ONLY_DELAY, settings.tick_time)
         self.local_sessions = SessionTracker(settings.tick_time)
-        """Each known to one server alone, without a place in the log."""
+        """Local sessions: each is known to one server only and is not in the log."""
 
     def configure(self, settings: Settings) -> None:
-        """Goes on with other settings once its servers are started; none may run."""
+        """Takes other settings for the next start of the servers. No server may run."""
         self._set(settings)
         for replica in self.replicas:
             replica.configured()
         config = self.config
         if self._configured and settings.reconfig_enabled and not config.version:
-            # The first leader gives it a version, which is where its epoch starts.
+            # The version that the first leader gives it: the start of its epoch.
             self._agree_on(replace(config, version=self.epoch + 1 << 32))
 
     # -- its servers
 
     def join(self, replica: EnsembleReplica, observer: bool) -> None:
-        """Adds a server. Those that are there before the first one runs are its members; others
-        follow without a vote until a reconfiguration has made them members.
+        """Adds a server. Servers added before the first one runs are the members. Later ones follow
+        without a vote until a reconfiguration makes them members.
         """
         self.introduce(replica, observer)
         for other in self.replicas:
@@ -114,7 +115,7 @@ class Ensemble:
         self.replicas.remove(replica)
 
     def check_may_join(self) -> None:
-        """Raises `RuntimeError` where no further server can join."""
+        """Raises `RuntimeError` if no further server can join."""
         if self.standalone:
             raise RuntimeError(
                 "no server can join a standalone server; create the ensemble with two or more"
@@ -128,9 +129,9 @@ class Ensemble:
             raise RuntimeError(f"an ensemble can have at most {_MOST_SERVERS} servers")
 
     def introduce(self, replica: EnsembleReplica, observer: bool = False) -> None:
-        """Gives a server that does not run the configuration that an operator writes for one that
-        is to join: the members, and itself. Whatever was agreed on has a higher version, and takes
-        its place as soon as the server hears of it.
+        """Gives a server that does not run the configuration that an operator writes for a new
+        server: the members, and itself. Its version is 0, so every agreed configuration replaces it
+        as soon as the server receives one.
         """
         spec = reconfig.member(replica.id, observer, replica.address)
         known = self.config.servers if self._configured else {}
@@ -146,7 +147,7 @@ class Ensemble:
         return len(self.replicas) == 1
 
     def replica_started(self, replica: EnsembleReplica) -> None:
-        """``replica`` runs: it looks for a leader, if there is more than itself."""
+        """``replica`` has started: it looks for a leader, unless it is the only server."""
         if not self._configured:
             self._configure()
         if self.standalone:
@@ -155,8 +156,8 @@ class Ensemble:
             self.turns.post(self.look, replica, "it has started")
 
     def _configure(self) -> None:
-        """Before the first election, the servers know who they are; with reconfiguration that is a
-        version of its own, without it stays version 0.
+        """Gives the servers their first configuration, before the first election. Its version is 0
+        without reconfiguration.
         """
         self._configured = True
         if not self.standalone:
@@ -168,14 +169,14 @@ class Ensemble:
         self.log.mark(self.replicas[0].store.tree)
 
     def _agree_on(self, config: Configuration) -> None:
-        """Every server has this one: none runs."""
+        """Gives every server this configuration. No server may run."""
         for replica in self.replicas:
             replica.store.config = replica.store.seen = config
         if not self.standalone:
             self._tell(config)
 
     def _tell(self, config: Configuration) -> None:
-        """Clients read it from the start: no transaction tells of it."""
+        """Puts the configuration into every tree: no transaction in the log has it."""
         for replica in self.replicas:
             nodes = replica.store.tree.nodes
             nodes[reconfig.CONFIG_PATH] = nodes[reconfig.CONFIG_PATH]._replace(
@@ -191,23 +192,23 @@ class Ensemble:
 
     @property
     def deposed(self) -> tuple[EnsembleReplica, ...]:
-        """The servers that lead, and have yet to notice that another one has replaced them."""
+        """The servers that still lead although a newer leader has replaced them."""
         return tuple(role.replica for role in self._leaders if role.replica is not self.leader)
 
     # -- roles
 
     def look(self, replica: EnsembleReplica, why: str, designated: int | None = None) -> None:
-        """``replica`` has no leader any more; ``designated``: the one that its configuration has
-        named instead.
+        """``replica`` has no leader any more. ``designated``: the next leader, if its configuration
+        has named one. ``why``: for the history.
         """
         if replica.running:
             if designated is not None:
-                replica.dismiss_clients()  # they hear why: the watches of the configuration
+                replica.dismiss_clients()  # after the watch events of the configuration are sent
             replica.become(Looking(self, designated))
             self.tell(replica.id, "looks", why)
 
     def review(self) -> None:
-        """Something has changed: those who look for a leader may find one."""
+        """Something has changed: servers that look for a leader may find one."""
         if not self._reviewing:
             self._reviewing = True
             self.turns.post(self._review)
@@ -238,7 +239,7 @@ class Ensemble:
             self._let_follow([replica for replica in ready if isinstance(replica.role, Looking)])
 
     def _let_know(self, ready: Sequence[EnsembleReplica]) -> None:
-        """Those who look hear of newer configurations from the members of the one they have."""
+        """Servers that look learn newer configurations from the members of the one they have."""
         newest = self.config.version
         for replica in ready:
             while replica.store.config.version < newest:
@@ -257,8 +258,8 @@ class Ensemble:
                 replica.activate(best)
 
     def _let_follow(self, ready: Sequence[EnsembleReplica]) -> None:
-        """Those who hear a leader that they may follow join it: one of their configuration, which
-        does not know an older one than they do.
+        """Servers that look join a leader that they reach and may follow: one that is a voter in
+        their configuration, and whose own configuration is not older.
         """
         leaders = [m.role for m in self.replicas if isinstance(m.role, Leading) and not m.paused]
         leaders.sort(key=lambda leader: -leader.epoch)
@@ -279,8 +280,8 @@ class Ensemble:
                     break
 
     def lead(self, replica: EnsembleReplica, role: Leader, sessions: SessionTracker) -> None:
-        """``replica`` leads from now on. One that stood still when its quorum acknowledged may
-        learn that it leads when the next one leads already.
+        """``replica`` leads from now on. A server that was paused when its quorum acknowledged may
+        find out that it leads when the next leader is established already.
         """
         epoch = replica.store.accepted_epoch
         self._leaders.append(role)
@@ -303,11 +304,11 @@ class Ensemble:
         if not self.standalone:
             self.tell(role.replica.id, "steps down", text)
 
-    # -- servers that stand still
+    # -- paused servers
 
     def pause(self, replica: EnsembleReplica) -> None:
-        """``replica`` stands still, as a process that is stopped by a signal: its connections stay
-        open, and it does and says nothing. What it had sent arrives once it goes on.
+        """Pauses ``replica``, as SIGSTOP does a process: its connections stay open, and it does and
+        sends nothing. What it had sent arrives once it goes on.
         """
         self._held.setdefault(replica, [])
         self.links.stand_still(replica.id)
@@ -316,8 +317,8 @@ class Ensemble:
                 self.links.cut(replica.id, other.id)
 
     def go_on(self, replica: EnsembleReplica) -> None:
-        """``replica`` goes on where it stood. It hears what it missed, and does what is overdue
-        after a moment, as long as a message may take: so its clients may be heard before either.
+        """``replica`` goes on. It receives what was sent meanwhile, and does what is overdue, after
+        the latency of a message: so requests of its clients may come before both.
         """
         for other in self.replicas:
             if other is not replica:
@@ -331,21 +332,21 @@ class Ensemble:
         self.review()
 
     def _wake(self, replica: EnsembleReplica) -> None:
-        if not replica.paused:  # it may stand still again
+        if not replica.paused:  # it may be paused again
             for action in self._held.pop(replica, ()):
                 self.turns.post(action)
 
     def when_awake(self, replica: EnsembleReplica, action: Callable[[], None]) -> None:
-        """Runs ``action`` of ``replica``'s own accord: now, or once it no longer stands still."""
+        """Runs ``action``, by which ``replica`` acts by itself: now, or once it is not paused."""
         if replica in self._held:
             self._held[replica].append(action)
         else:
             action()
 
-    # -- what can happen to links
+    # -- faults of links
 
     def cut(self, source: int, target: int) -> None:
-        """Server ``target`` does not hear server ``source`` any more, until `mend`."""
+        """Stops messages from server ``source`` to server ``target``, until `mend`."""
         self.links.cut(source, target)
 
     def mend(self, source: int, target: int) -> None:
@@ -357,11 +358,11 @@ class Ensemble:
 
     @property
     def sessions(self) -> SessionTracker:
-        """The sessions as the leader knows them, or the last one did."""
+        """The sessions as the leader knows them; without a leader, as the last one did."""
         return self._sessions
 
     def session(self, session_id: int) -> Session | None:
-        """The session, global or local, unless it is gone or going."""
+        """The session, global or local, unless it has ended or is closing."""
         return self.sessions.get(session_id) or self.local_sessions.get(session_id)
 
     def _is_local(self, session_id: int) -> bool:
@@ -384,8 +385,8 @@ class Ensemble:
     def submit(
         self, request: Request, origin: EnsembleReplica | None, complete: Completion | None
     ) -> None:
-        """A write for the leader, through ``origin`` or its own; lost without a leader, or when its
-        session is gone.
+        """A write for the leader, through ``origin``; ``None``: a write of the leader itself. It is
+        dropped if there is no leader, or its session has ended.
         """
         if origin is not None:
             origin.role.submit(request, complete)
@@ -393,20 +394,21 @@ class Ensemble:
             self.turns.post(self._leaders[-1].carry_out, request, None, complete)
 
     def expire(self, session: Session) -> None:
-        """Ends a session as if it had not been heard of for its timeout."""
+        """Ends a session as if its client had been silent for its timeout."""
         self.submit(closing(session.id), None, None)
 
     def replace(self, tree: Tree, zxid: int, changes: Sequence[TreeChange]) -> None:
-        """Puts ``tree`` in the place of every server's, as if one transaction had made ``changes``.
+        """Replaces the tree of every server by ``tree``, as if one transaction had made
+        ``changes``.
 
-        What was proposed and not committed is lost.
+        Proposals that are not committed are lost.
         """
         tree.zxid = zxid
         running = [replica for replica in self.replicas if replica.running]
         settled = self.standalone or (
             self.links.quiet and all(replica.settled for replica in running)
         )
-        if not settled:  # what is on its way belongs to another past
+        if not settled:  # messages on their way belong to the replaced state
             for replica in running:
                 replica.become(Role())
         self.log.append(Transaction(zxid, self.now, 0, Op.ERROR))
@@ -454,7 +456,7 @@ class Ensemble:
         return due
 
     def nonce(self) -> str:
-        """40 characters that nobody can guess, for one SASL exchange."""
+        """40 characters for one SASL exchange, drawn from ``random``."""
         return b64encode(self.random.randbytes(30)).decode("ascii")
 
 

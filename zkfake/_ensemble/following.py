@@ -124,7 +124,7 @@ class Following(Role):
         return leads and self._replica.observer == self.observer
 
     def on_proposal(self, transaction: Transaction, complete: Completion | None) -> None:
-        """A proposal; ``complete`` where the request came from here."""
+        """A proposal. ``complete``: called when it is applied, if the request came through here."""
         self._store.append(transaction)
         self._accepted.append((transaction, complete))
         self._acknowledge(transaction.zxid)
@@ -153,7 +153,7 @@ class Following(Role):
         self.on_commit(transaction.zxid, designated)
 
     def on_answer(self, done: Callable[[], None]) -> None:
-        """What was asked needed no transaction, or was a sync."""
+        """The answer to a request without a transaction, or to a sync."""
         self._replica.answer(done)
 
     # -- its clients

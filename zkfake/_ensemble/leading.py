@@ -1,24 +1,24 @@
 """The role of the leader of one epoch.
 
 * It starts with the log it has, all of which counts as accepted. Each learner that joins gets what
-  its own log lacks, or the whole tree where the log does not reach back; what it has too much is
-  cut off.
+  its own log lacks, or the whole tree where the log does not reach back. Transactions that only the
+  learner has are cut off.
 * Once a quorum has the same log, all of that is committed and the leader is established: its zxid
   is its epoch with a counter of 0, it starts every session's timeout anew, and it serves.
 * A proposal is committed once a quorum has it in its log, on disk, in the order of the log.
-  Followers get proposals and then commits, observers hear only of what is committed.
+  Followers get proposals and then commits; observers get only what is committed.
 * From the proposal of a reconfiguration until its commit, a quorum is one of both configurations.
-  Who follows without a vote gets proposals as followers do, and counts for nothing.
-* A leader that has no vote in the configuration it has just committed, or is reached elsewhere from
-  now on, hands over: to the one that has acknowledged most. It commits nothing more, and steps down
-  at its next look for a quorum, for its followers leave as soon as they hear of it.
-* It alone knows who owns a session: the server where it was last opened or renewed. It alone lets
-  sessions expire, so none does while there is no leader with a quorum.
-* A learner's sync is answered behind all that was proposed before it; one of its own clients at
-  once, so that it promises nothing there: a follower may have applied what its leader has yet to
-  apply.
-* It looks once a tick whether it has a quorum, and steps down when it has none. Until then it
-  serves: another leader may be established by now, of which it knows nothing.
+  A server that follows without a vote gets proposals as followers do, but is not counted.
+* A leader that has no vote in the configuration it has just committed, or whose address changes,
+  hands over to the server that has acknowledged most. It commits nothing more, and steps down at
+  its next check for a quorum, because its followers leave as soon as they receive the commit.
+* It alone knows which server owns a session: the one where it was last opened or renewed. It alone
+  expires sessions, so none expires while there is no leader with a quorum.
+* A learner's sync is answered after all that was proposed before it. A sync of one of its own
+  clients is answered at once, so it guarantees nothing there: a follower may have applied what its
+  leader has yet to apply.
+* It checks once a tick whether it has a quorum, and steps down if not. Until then it serves, even
+  if another leader, which it does not know, is established by now.
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ if TYPE_CHECKING:
 
 
 class Catchup(NamedTuple):
-    """What a learner needs to have the leader's log.
+    """What a learner gets so that its log becomes the leader's.
 
-    ``floor``: what its own log shares with it. ``entries``: what comes above. ``tree``,
+    ``floor``: what its own log shares with it. ``entries``: what comes after. ``tree``,
     ``sessions`` and ``config``: the state to start from instead, where the logs do not meet.
     ``zxid``: what the learner then says it has applied, which is where the leader's epoch starts if
     nothing was committed in it.
@@ -145,7 +145,7 @@ class Leading(Role):
         ensemble.turns.post(replica.disk.write, store.log.last_zxid, self._written)
 
     def _written(self) -> None:
-        """Its log is on the disk; before that its epoch may not be, as on a follower."""
+        """Its log is on the disk. Its epoch must not be there earlier, as on a follower."""
         if self.replica.role is self:
             self._store.current_epoch = self.epoch
             self._commit_acked()
@@ -179,8 +179,8 @@ class Leading(Role):
     # -- its quorum
 
     def _is_quorum(self, zxid: int) -> bool:
-        """Whether a quorum has the log up to ``zxid``. The proposals in front of a reconfiguration
-        do not wait for it.
+        """Whether a quorum has the log up to ``zxid``. Proposals before a reconfiguration do not
+        need a quorum of the new configuration.
         """
         config, seen, acked = self._store.config, self._store.seen, self._acked(zxid)
         return config.has_quorum(acked) and (
@@ -188,13 +188,13 @@ class Leading(Role):
         )
 
     def _is_accompanied(self) -> bool:
-        """Whether a quorum is there at all."""
+        """Whether a quorum follows it, whatever its servers have acknowledged."""
         store, there = self._store, self._acked(-1)
         return store.config.has_quorum(there) and store.seen.has_quorum(there)
 
     def _acked(self, zxid: int) -> list[int]:
-        """Who has the log up to ``zxid`` on disk; -1: who is there at all. Those who have no vote
-        are among them.
+        """The ids of the servers that have the log up to ``zxid`` on disk, with a vote or without;
+        -1: of all servers that follow it, and its own.
         """
         acked = [self.replica.id] if self.replica.disk.synced >= zxid else []
         for id_, handler in self._learners.items():
@@ -211,7 +211,7 @@ class Leading(Role):
         return Membership(store.config, store.seen is not store.config, synced)
 
     def _activate(self, config: Configuration) -> int:
-        """``config`` is committed. Who leads from now on: itself, or whoever it hands over to."""
+        """``config`` is committed. Returns the leader from now on: itself, or its successor."""
         store, own = self._store, self.replica.id
         former = store.config
         self.replica.activate(config)
@@ -223,12 +223,12 @@ class Leading(Role):
             id_: handler.acked for id_, handler in self._learners.items() if config.may_win(id_)
         }
         most = max(acked.values(), default=-1)
-        # One has to be there: a quorum has acknowledged it.
+        # There is one: a quorum has acknowledged the configuration.
         return next((id_ for id_ in sorted(acked) if acked[id_] == most), own)
 
     def needs(self, replica: EnsembleReplica | Learner) -> bool:
-        """Whether ``replica`` is asked: no observer is, unless it has a vote in a configuration
-        that is not committed yet.
+        """Whether ``replica`` is asked to acknowledge: an observer is not, unless it has a vote in
+        a configuration that is not committed yet.
         """
         return not replica.observer or replica.id in self._store.seen.voters
 
@@ -243,7 +243,7 @@ class Leading(Role):
         self._look_for_company()
 
     def _look_for_company(self) -> None:
-        """Without a quorum it has until its next look."""
+        """Without a quorum it steps down at its next check, unless a quorum is back by then."""
         if self.established and self._look is None and not self._is_accompanied():
             tick = self._ensemble.settings.tick_time
             ticks = (self._ensemble.now - self._began) // tick
@@ -284,7 +284,7 @@ class Leading(Role):
     # -- messages
 
     def connect(self, learner: Learner) -> LearnerHandler:
-        """A new connection: what the learner is known by from now on."""
+        """A new connection of ``learner``: the handler by which the leader knows it."""
         handler = LearnerHandler(learner)
         end = self._ensemble.links.connect(
             self.replica.id, learner.id, partial(self._lost, handler), learner.lost
@@ -301,7 +301,8 @@ class Leading(Role):
             former.end.close()
         self._learners[handler.learner.id] = handler
         log, tree = self._store.log, self._store.tree
-        # An observer that may have a vote is asked for it: else nobody might be left who has one.
+        # An observer that may have a vote has to acknowledge: otherwise the voters could be too
+        # few.
         handler.informed = self.established and not self.needs(handler.learner)
         if handler.informed:  # it may have been a follower until now
             zxid = min(zxid, self._committed)
@@ -318,7 +319,7 @@ class Leading(Role):
                 self.replica.zxid,
             )
         else:
-            # To a real server logs do not meet that are empty.
+            # A real server treats empty logs as logs that do not meet.
             shown = 0 if log.last_zxid else self.replica.zxid
             catchup = Catchup(self.epoch, floor, log.after(floor), zxid=shown)
         if handler.informed:
@@ -344,7 +345,7 @@ class Leading(Role):
         self._answer(handler, done)
 
     def on_ping(self, session_ids: Sequence[int]) -> None:
-        """The learner heard of these sessions."""
+        """The learner's clients with these sessions have sent something."""
         for session_id in session_ids:
             session = self.sessions.get(session_id)
             if session is not None:
@@ -359,7 +360,7 @@ class Leading(Role):
     # -- from a request to its commit
 
     def carry_out(self, request: Request, origin: int | None, complete: Completion | None) -> None:
-        """Proposes what becomes of ``request``, which came through the server ``origin``."""
+        """Decides and proposes ``request``, which came through the server ``origin``."""
         decisions = self.decisions
         transaction = decisions.decide(request, origin)
         if transaction is None:
@@ -381,7 +382,7 @@ class Leading(Role):
         self.replica.disk.write(transaction.zxid, self._commit_acked)
 
     def _answer(self, handler: LearnerHandler | None, done: Callable[[], None]) -> None:
-        """Calls ``done`` behind all that was proposed before, at the learner or here."""
+        """Calls ``done``, at the learner or here, once all earlier proposals are committed."""
         if self._proposals:
             self._answers.append((self.decisions.zxid, handler, done))
         elif handler is None:
@@ -390,12 +391,21 @@ class Leading(Role):
             handler.end.send(handler.learner.on_answer, done)
 
     def _commit_acked(self) -> None:
+        """Commits every proposal that a quorum has by now, in the order of the log."""
+        # An acknowledgement may be handled after the role has ended. Another leader may have other
+        # proposals by then, which this server must not contradict.
         if self.replica.role is not self:
             return
+        # Proposals of earlier epochs are committed only together with the whole log, by a quorum
+        # that follows this epoch. One by one they could be committed on servers that another
+        # leader may still outvote and cut off.
         if not self.established:
             if self._is_quorum(self._store.log.last_zxid):
                 self._establish()
             return
+        # In order, each by a quorum of its own: a later acknowledgement includes the earlier ones,
+        # and a commit of a reconfiguration changes the quorum of those after it. A leader that has
+        # handed over commits nothing: its successor decides what follows.
         proposals = self._proposals
         while proposals and not self.retired and self._is_quorum(proposals[0].transaction.zxid):
             self._commit(proposals.popleft())
@@ -425,7 +435,7 @@ class Leading(Role):
                 answered.end.send(answered.learner.on_answer, answer)
 
     def restart(self, tree: Tree, zxid: int) -> None:
-        """Goes on from another state, which every server has by now."""
+        """Goes on from another state, which every server has already."""
         self.decisions.restart(tree.copy(), zxid)
         self._committed = zxid
 

@@ -1,20 +1,20 @@
-"""What the servers of an ensemble tell each other, and how long it takes.
+"""The messages between the servers of an ensemble, and how long they take.
 
 A message is an action at the receiving server. Rules that live here:
 
-* `Turns`: whatever happens in an ensemble of several servers is a turn, and a turn that is caused
-  by another one comes after it, first come, first served. So nothing is ever called back in the
-  middle of what it was doing, however short the links are.
+* `Turns`: everything that happens in an ensemble of several servers is a turn. A turn that is
+  caused by another one runs after it, in FIFO order. So no server is called while it handles
+  something else, even if the latency is 0.
 * A learner and its leader are joined by one connection, as by TCP: two streams, each in order,
   nothing lost inside a stream. Each message takes the latency of its link; none at all by default,
   which makes it the next turn.
-* A cut link makes streams stand still, each way by itself. When it is mended in time, what was on
-  its way arrives, in order. An end that has heard nothing for ``syncLimit`` ticks gives the
-  connection up; servers that are connected say something every half tick. The other end goes on
-  until it hears of that, or has heard nothing for as long itself.
-* A server that stands still hears nothing, says nothing, and gives nothing up; what was sent to it
+* A cut link stops streams, each direction separately. When it is mended in time, what was on its
+  way arrives, in order. An end that has received nothing for ``syncLimit`` ticks closes the
+  connection; connected servers send something every half tick. The other end goes on until it
+  receives the close, or until it has received nothing for as long itself.
+* A paused server receives nothing, sends nothing, and closes no connection; what was sent to it
   waits.
-* An end that closes is heard of behind everything that it had sent before.
+* The close of an end arrives after everything that the end had sent before.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Timeline(Protocol):
 
 
 def draw(random: Random, between: Range) -> int:
-    """A time within the range; chance is asked only where there is a choice."""
+    """A time within the range. Draws from ``random`` only if the range has more than one value."""
     low, high = between
     return low if low == high else random.randint(low, high)
 
@@ -90,7 +90,7 @@ class End:
         self._last = 0
 
     def send(self, action: Callable[..., None], *args: Any) -> None:
-        """``action`` happens at the other end, unless that is closed by then."""
+        """Runs ``action`` at the other end after the latency, unless that end is closed by then."""
         links = self._links
         now = links.clock.now
         due = max(self._last, now + links.draw_latency(self.source, self.target))
@@ -122,14 +122,14 @@ class End:
             action(*args)
 
     def close(self) -> None:
-        """Nothing is delivered here any more; the other end will hear of it."""
+        """Closes the connection here. The other end loses it after what was sent before."""
         if self.open:
             self.open = False
             self.send(self.peer.lose)
             self._links.forget(self)
 
     def give_up(self) -> None:
-        """Nothing was heard here for too long: the connection is closed and lost."""
+        """Nothing was received here for too long: the connection is closed and lost."""
         if self.open:
             self.close()
             self._on_lost()
@@ -150,24 +150,24 @@ class Links:
         self.turns = turns
         self.timers = timers
         self.latency: Range = (0, 0)
-        """Of every link without a latency of its own."""
+        """The latency of every link that has none of its own."""
         self.patience = 0
-        """Milliseconds of silence after which an end gives its connection up."""
+        """Milliseconds of silence after which an end closes its connection."""
         self.rhythm = 1
-        """Milliseconds between two things that connected servers say at least."""
+        """The longest time between two messages of connected servers, milliseconds."""
         self._random = random
         self._latencies: dict[tuple[int, int], Range] = {}
         self._cuts: dict[tuple[int, int], int] = {}
         self._cut_number = 0
         self._latest_cut: dict[tuple[int, int], int] = {}
         self._deaf: dict[int, list[tuple[int, int]]] = {}
-        """Servers that stand still, each with the cuts that it has yet to notice."""
+        """The paused servers, each with the cuts that it has yet to notice."""
         self._ends: dict[End, None] = {}
 
     # -- latency
 
     def set_latency(self, source: int, target: int, latency: Range | None) -> None:
-        """What messages from one server to another take; ``None``: what they take by default."""
+        """Sets the latency of messages from one server to another; ``None``: the default one."""
         if latency is None:
             self._latencies.pop((source, target), None)
         else:
@@ -183,15 +183,15 @@ class Links:
         return bool(self._cuts) and (source, target) in self._cuts
 
     def is_held(self, source: int, target: int) -> bool:
-        """Whether what is sent does not arrive at present."""
+        """Whether messages do not arrive at present."""
         return self.is_cut(source, target) or target in self._deaf
 
     def joined(self, one: int, other: int) -> bool:
-        """Whether two servers hear each other."""
+        """Whether two servers receive each other's messages."""
         return not self.is_cut(one, other) and not self.is_cut(other, one)
 
     def cut(self, source: int, target: int) -> None:
-        """From now on ``target`` does not hear ``source``. Each cut needs a `mend` of its own."""
+        """Stops messages from ``source`` to ``target``. Each cut needs a `mend` of its own."""
         key = (source, target)
         self._cuts[key] = self._cuts.get(key, 0) + 1
         if self._cuts[key] == 1:
@@ -217,9 +217,9 @@ class Links:
                     self._resume(end)
 
     def _resume(self, end: End) -> None:
-        """What was held up on its way from ``end`` arrives: as late as anything sent now, so that a
-        server may hear its clients before it hears that its leader has given it up.
-        """
+        """What was held on its way from ``end`` arrives after the latency."""
+        # As late as anything sent now: so a server may serve its clients before it learns that its
+        # leader has closed the connection, as a real one may.
         delay = self.draw_latency(end.source, end.target)
         if delay:
             self.timers.at(self.clock.now + delay, end.arrive)
@@ -227,7 +227,7 @@ class Links:
             self.turns.post(end.arrive)
 
     def _break(self, key: tuple[int, int]) -> None:
-        """A server has heard nothing from another one for too long."""
+        """A server has received nothing from another one for too long."""
         target = key[1]
         if target in self._deaf:
             self._deaf[target].append(key)
@@ -237,7 +237,7 @@ class Links:
                 end.give_up()
 
     def stand_still(self, server: int) -> None:
-        """Nothing arrives at ``server`` until `go_on`, and it gives no connection up."""
+        """Nothing arrives at ``server`` until `go_on`, and it closes no connection."""
         self._deaf[server] = []
 
     def go_on(self, server: int) -> None:

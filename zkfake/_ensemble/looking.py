@@ -1,9 +1,9 @@
 """The role of a server that has no leader: it looks for one, and may serve reads meanwhile.
 
 It takes part in elections once its election time is over. With ``readonlymode.enabled`` it serves
-read-only clients when it has looked for two seconds, or a tick if that is longer. A session that it
-knows it refuses; one that it does not know goes on here, as far as reads go, for who has its
-password: it may have been opened where there is a quorum. With local sessions it is none.
+read-only clients when it has looked for two seconds, or a tick if that is longer. It refuses a
+session that it knows. A session that it does not know goes on here for reads, for a client with its
+password: it may have been opened at a server with a quorum. With local sessions it is refused.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ class Looking(Role):
     """A server that looks for a leader."""
 
     def __init__(self, ensemble: Surroundings, designated: int | None = None) -> None:
-        """``designated``: whom the last leader has handed over to, which takes no election."""
+        """``designated``: the server to which the last leader has handed over."""
         self.ready = False
-        """Whether it can elect, be elected or follow by now."""
+        """Whether its election time is over, so that it can vote, be elected or follow."""
         self.designated = designated
         self._ensemble = ensemble
         self._timers: list[Timer] = []

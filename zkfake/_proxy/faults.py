@@ -1,4 +1,4 @@
-"""The faults of a proxy: those of connections, on a server that is not ours."""
+"""The faults of a proxy: those of connections, in front of any server."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ class ProxyFaults(SocketFaults):
     """The faults of one `ZooKeeperProxy`: ``proxy.faults``.
 
     The methods are those of ``FakeZooKeeper.faults`` that concern clients and their connections.
-    Servers have the numbers of their places in the connect string, from 1.
+    Servers have the numbers of their places in the connect string, from 1. Every method raises
+    `RuntimeError` unless the proxy runs, and `ValueError` or `TypeError` for an invalid argument.
+    Times are real seconds. Methods may be called from any thread.
     """
 
     def __init__(self, proxy: Proxy, now: int) -> None:
@@ -37,22 +39,22 @@ class ProxyFaults(SocketFaults):
 
     @property
     def server_count(self) -> int:
-        """How many servers the proxy stands in front of."""
+        """The number of servers that the proxy connects to."""
         return len(self._proxy.targets)
 
     def expire(self, client: Any) -> bool:
-        """End the client's present session on the servers, and break its connection. False where
-        the session has ended already.
+        """End the client's present session on the servers, and break its connection. False if the
+        session has ended already.
 
-        Another connection takes the session up and closes it. Blocks until a server has done so.
-        Raises `OSError` where none answers, `ValueError` for a session that has not passed through
-        this proxy.
+        Another connection resumes the session and closes it. Blocks until a server has done so, up
+        to five seconds per answer. Raises `OSError` if no server answers, `ValueError` for a
+        session that has not passed through this proxy.
         """
         with self._driver.acting():
             session_id = self._named(client).session_id
             self._driver.note("expire", f"session {session_id & 0xFFFFFFFFFFFFFFFF:#x}")
-        # Nobody hears of it before the connection breaks: a request would be answered by an error
-        # that no client gets when its session expires.
+        # The client is cut off meanwhile. Otherwise a request could be answered by an error that a
+        # client never gets when its session expires.
         with self.partition(session_id):
             ended = self._proxy.close_session(session_id)
             self.drop(session_id)

@@ -17,7 +17,7 @@ _PORT = 2181
 
 
 class ServerAddress(NamedTuple):
-    """A server's address, as the connect string says it."""
+    """A server's address from the connect string."""
 
     host: str
     port: int
@@ -25,7 +25,8 @@ class ServerAddress(NamedTuple):
 
 def parse(hosts: str) -> tuple[tuple[ServerAddress, ...], str]:
     """The servers of a connect string such as ``"zk1:2181,[::1]:2182/base"``, and its chroot,
-    ``""`` without one. Raises `ValueError` that shows what is wrong.
+    ``""`` without one. Raises `ValueError` for an invalid one, `TypeError` if it
+    is not a text.
     """
     if not isinstance(hosts, str):
         raise TypeError(f"hosts={hosts!r}; expected a connect string such as '127.0.0.1:2181'")
@@ -52,7 +53,7 @@ def _target(text: str, hosts: str) -> ServerAddress:
 
 
 def resolve(target: ServerAddress) -> tuple[socket.AddressFamily, Any]:
-    """The address to connect to. May ask a name server. Raises `OSError` that names the host."""
+    """The address to connect to. May query a name server. Raises `OSError` with the host's name."""
     try:
         found = socket.getaddrinfo(*target, type=socket.SOCK_STREAM)
     except OSError as error:

@@ -4,7 +4,7 @@ Rules that live here:
 
 - Frames pass unchanged and in order. A client's connection to port *n* has one connection to server
   *n*; when one of the two ends, the other one does.
-- Everything that is done to a connection is a fault that somebody asked for.
+- Without faults the proxy changes nothing.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ _TLS_HANDSHAKE_TIMEOUT = 10_000
 """Milliseconds after which a client's socket without a TLS handshake is closed."""
 
 _LONGEST_FRAME = 0x10000000 - 1
-"""Bytes; whether a frame is too long is for the server to say."""
+"""Bytes. The server refuses frames that are too long for it."""
 
 _REMEMBERED = 10_000
-"""Sessions whose passwords are kept, the latest ones."""
+"""The number of sessions whose passwords are kept: the latest ones."""
 
 
 class ZooKeeperProxy:
@@ -57,12 +57,13 @@ class ZooKeeperProxy:
     ...     client.start()
     ...     proxy.faults.drop_before_reply(client, operation="create")
 
-    Clients in any language connect to `hosts`. To the servers every client comes from the proxy's
-    address. Clients that read the servers' addresses from ``/zookeeper/config`` go past the proxy.
+    Clients in any language connect to `hosts`. The servers see the proxy's address as the address
+    of every client. A client that reads the servers' addresses from ``/zookeeper/config`` bypasses
+    the proxy. Methods may be called from any thread.
     """
 
     faults_class: type[ProxyFaults] = ProxyFaults
-    """What `faults` are: a subclass knows what else can be done to its servers."""
+    """The class of `faults`. A subclass may add faults of its servers."""
 
     def __init__(
         self,
@@ -75,13 +76,13 @@ class ZooKeeperProxy:
         history: bool = False,
     ) -> None:
         """``hosts``: the servers, as a client's connect string names them, chroot included.
-        ``host``: the address to listen on. ``port``: the one in front of the first server, 0 for
-        any free one; the others take free ones. A sequence has one for each server. ``tls``: a
-        server-side context, with which clients are served over TLS; ``server_tls``: a client-side
-        one for the connections to the servers. Each may be given without the other. ``history``:
-        whether all that passes is recorded.
+        ``host``: the address to listen on. ``port``: the port for the first server, 0 for a free
+        port; the others get free ports. A sequence has a port for each server. ``tls``: a
+        server-side context; clients then connect over TLS. ``server_tls``: a client-side context;
+        the proxy then connects to the servers over TLS. Each may be given without the other.
+        ``history``: whether everything that passes is recorded.
 
-        Raises `ValueError` for a connect string that is not valid.
+        Raises `ValueError` for an invalid connect string or a wrong number of ports.
         """
         self.targets, self._chroot = parse(hosts)
         self._host = host
@@ -101,9 +102,9 @@ class ZooKeeperProxy:
     # -- life
 
     def start(self) -> Self:
-        """Looks the servers' addresses up, binds the ports and serves. No server is asked for
-        anything before a client comes. Raises `RuntimeError` if running, `OSError` where a port
-        cannot be had or a host is not known.
+        """Resolves the servers' addresses, binds the ports and serves. Connects to no server before
+        a client connects. Raises `RuntimeError` if running and in a forked child, `OSError` if a
+        port cannot be bound or a host is not known.
         """
         loop = self._loop
         loop.check_process()
@@ -125,7 +126,8 @@ class ZooKeeperProxy:
         return self
 
     def stop(self) -> None:
-        """Drops every connection and gives up ports and thread. Does nothing if it is not running.
+        """Drops every connection, closes the ports and ends the thread. Does nothing if it is not
+        running.
 
         Every fault ends. Raises `RuntimeError` if an action of ``faults.upon()`` had failed, or the
         proxy itself, which is a bug in it. In a forked child it closes the child's copies of the
@@ -175,14 +177,14 @@ class ZooKeeperProxy:
 
     @property
     def history(self) -> History | None:
-        """All that passed since the proxy was made: `zkfake.history.History`, without the log of
-        what was committed. ``None`` unless it was made with ``history=True``.
+        """Everything that has passed since the proxy was created: a `zkfake.history.History`
+        without the committed log. ``None`` unless it was created with ``history=True``.
         """
         return None if self._recording is None else self._recording.history
 
     @property
     def faults(self) -> ProxyFaults:
-        """What can be done to the clients' connections."""
+        """The faults of the clients' connections: `ProxyFaults`."""
         return self._faults
 
     @property
@@ -191,8 +193,8 @@ class ZooKeeperProxy:
         return self._loop.running
 
     def take_failure(self) -> RuntimeError | None:
-        """What `stop` would raise, once: a failure of an action of ``faults.upon()``, or of the
-        proxy itself. ``None`` where nothing has failed.
+        """Returns the error that `stop` would raise, and clears it: a failure of an action of
+        ``faults.upon()``, or of the proxy itself. ``None`` if nothing has failed.
         """
         return self._loop.take_failure()
 
@@ -208,15 +210,15 @@ class ZooKeeperProxy:
         self._loop.check_running()
 
     def at_work(self) -> AtWork:
-        """Excludes the thread while the ``with`` block lasts."""
+        """Excludes the thread during the ``with`` block."""
         return self._loop.at_work()
 
     def failed(self, error: Exception, text: str) -> None:
-        """Keeps what went wrong for `stop`."""
+        """Keeps an error until `stop` raises it."""
         self._loop.failed(error, text)
 
     def close_session(self, session_id: int) -> bool:
-        """Ends a session on the servers, as `ProxyFaults.expire` tells."""
+        """Ends a session on the servers; see `ProxyFaults.expire`."""
         with self.at_work():
             handshake = self._handshakes.get(session_id)
             servers = [
@@ -241,7 +243,7 @@ class ZooKeeperProxy:
         return self._faults.timers.next()
 
     def broken(self) -> None:
-        """The loop has failed: whoever waits for a fault goes on."""
+        """The loop has failed: threads that wait for a fault go on."""
         self._faults.broken()
 
     def _call_later(self, milliseconds: int, action: Any) -> Timer:

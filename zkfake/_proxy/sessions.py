@@ -1,8 +1,8 @@
-"""Ending a session that belongs to somebody else.
+"""Ending the session of a client from outside.
 
-ZooKeeper's handshake takes a session up again for whoever knows its id and its password; both pass
-through the proxy. Closed that way the session ends for its owner as if it had expired: the next
-connection is told so, and its ephemeral znodes are gone.
+ZooKeeper's handshake resumes a session for any client that knows its id and its password; both pass
+through the proxy. A session that is closed this way ends for its client as if it had expired: its
+next connection is refused, and its ephemeral znodes are deleted.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["close_session"]
 
 _PATIENCE = 5.0
-"""Seconds that a server has for each answer."""
+"""The longest time that a server may take for each answer, seconds."""
 
 _LENGTH = Struct(">i")
 

@@ -2,14 +2,14 @@
 
 Rules that live here:
 
-- An action may be called from any thread; it is in force when it returns. What waits for a request
-  happens on the thread that serves the sockets.
+- A fault may be set from any thread and is in force when the call returns. A rule strikes on the
+  thread that serves the sockets.
 - A client is named by its session id, or by its `KazooClient` (anything with kazoo's
-  ``client_id``), which goes from session to session.
+  ``client_id``), which then stands for its present session.
 - Requests are known from the moment at which faults are first used; their numbers count from there,
   or from the start of the server, whichever is later.
-- What cannot be done to a real process from the outside is not here: `Faults` of the simulation can
-  pause a client and hold its callbacks.
+- Faults of a client's process are not here, because a fake cannot stop a real process: `Faults` of
+  the simulation can pause a client and hold its callbacks.
 """
 
 from __future__ import annotations
@@ -62,10 +62,10 @@ class RealTime:
         self._news = threading.Condition()
         self._actor = 0
         self.broken = False
-        """Whether nothing that somebody waits for will happen any more."""
+        """Whether the serving thread has failed, so that waiting is useless."""
         self.now = now
         self.recording: Recording | None = None
-        """Hears of every fault, if there is one."""
+        """Records every fault, if there is a history."""
         self.at_work = owner.at_work
         self.timers = Timers()
         self.conditions: Conditions[RealTimeChannel] = Conditions(self, 1000, random.randint)
@@ -100,7 +100,7 @@ class RealTime:
             met = self._news.wait_for(lambda: condition() or self.broken, timeout)
         if not self.broken:
             with self.at_work():
-                pass  # what it was waited for is carried out by now
+                pass  # the thread has finished the fault that was waited for
         return met
 
     def tell(self) -> None:
@@ -108,7 +108,7 @@ class RealTime:
             self._news.notify_all()
 
     def act(self, action: Callable[[], object]) -> None:
-        """What a rule calls; an error in it is kept for `FakeZooKeeper.stop`."""
+        """Runs the action of a rule. `FakeZooKeeper.stop` raises an error in it."""
         before, self._actor = self._actor, threading.get_ident()
         try:
             action()
@@ -131,7 +131,7 @@ class _KnownClient:
 
     @property
     def session_id(self) -> int:
-        """Its present session, or while it has none, the last one that was seen."""
+        """Its present session; while it has none, the last one that was seen."""
         present = self._client.client_id
         if present is not None and present[0]:
             self._known[self._client] = present[0]
@@ -195,7 +195,7 @@ class SocketFaults(ConnectionFaults):
         return channel
 
     def stopped(self) -> None:
-        """The server has stopped: nothing is left of any fault."""
+        """The server has stopped: every fault ends."""
         conditions = self._conditions
         for channel in conditions.channels:
             channel.clear()
@@ -205,6 +205,6 @@ class SocketFaults(ConnectionFaults):
         self._driver.broken = False
 
     def broken(self) -> None:
-        """The server has failed: whoever waits goes on."""
+        """The server has failed: threads that wait for a fault go on."""
         self._driver.broken = True
         self._driver.tell()

@@ -59,8 +59,8 @@ class RealTimeDriver(RealTime):
 class Faults(SocketFaults, EnsembleFaults):
     """The faults of one `FakeZooKeeper`: ``server.faults``.
 
-    Every action raises `RuntimeError` unless the server runs, `ValueError` or `TypeError` for an
-    argument that is not valid.
+    Every method raises `RuntimeError` unless the server runs, and `ValueError` or `TypeError` for
+    an invalid argument. Times are real seconds. Methods may be called from any thread.
     """
 
     _driver: RealTimeDriver

@@ -1,7 +1,7 @@
-"""One server of a `FakeZooKeeper`: its ports, its switch, and how far it is behind the others.
+"""One server of a `FakeZooKeeper`: its ports, starting and stopping it, and its lag.
 
 A server keeps its ports while it is stopped: bound but not listening, so that connections are
-refused and nobody else gets them.
+refused and no other program gets them.
 """
 
 from __future__ import annotations
@@ -42,7 +42,10 @@ class MemberOwner(Protocol):
 
 
 class Member:
-    """One server of a `FakeZooKeeper`."""
+    """One server of a `FakeZooKeeper`, an item of its ``members``.
+
+    Methods may be called from any thread, and raise `RuntimeError` in a forked child.
+    """
 
     def __init__(
         self, owner: MemberOwner, server_id: int, host: str, port: int, secure_port: int
@@ -52,7 +55,7 @@ class Member:
         self._host = host
         self._closed = False
         self._plain: PortListener | None = PortListener(host, port)
-        """For connections without TLS; ``None`` where somebody else has the port."""
+        """For connections without TLS; ``None`` if another program has the port."""
         self._secure: PortListener | None = None
         self.port = self._plain.port
         if owner.tls is not None:
@@ -68,12 +71,12 @@ class Member:
 
     @property
     def hosts(self) -> str:
-        """``host:port``, as a client's connect string wants it."""
+        """``host:port``, for a client's connect string."""
         return address(self._host, self.port)
 
     @property
     def secure_hosts(self) -> str:
-        """The same for the TLS port. Raises `ValueError` where there is none."""
+        """The same for the TLS port. Raises `ValueError` if there is none."""
         if self.secure_port is None:
             raise ValueError("this server has no TLS port; give FakeZooKeeper a tls= context")
         return address(self._host, self.secure_port)
@@ -85,16 +88,17 @@ class Member:
 
     @property
     def running(self) -> bool:
+        """Whether it serves, or looks for a leader."""
         return self._replica.running
 
     @property
     def mode(self) -> Mode | None:
-        """What it is in its ensemble, as ``srvr`` prints it; ``None`` while it serves nobody."""
+        """Its role, as ``srvr`` prints it; ``None`` while it serves no clients."""
         return self._replica.mode
 
     def specification(self, role: Literal["participant", "observer"] = "participant") -> str:
-        """What a reconfiguration says that makes it a member in this role: ``server.<id>=...``. A
-        member keeps the addresses that it has.
+        """The text for a reconfiguration that makes it a member in this role: ``server.<id>=...``.
+        A server that is a member keeps its addresses.
         """
         with self._owner.at_work():
             return self._replica.specification(role)
@@ -112,8 +116,8 @@ class Member:
 
     @property
     def lag(self) -> float:
-        """Seconds from the commit of a transaction until this server applies it, 0 at first. May be
-        set at any time; does nothing to a server without others. Raises `ValueError` below 0.
+        """Seconds from the commit of a transaction until this server applies it; 0 by default. May
+        be set at any time. Has no effect on a standalone server. Raises `ValueError` below 0.
         """
         return self._replica.lag[1] / 1000
 
@@ -125,15 +129,15 @@ class Member:
             self._replica.lag = (round(seconds * 1000),) * 2
 
     def freeze(self) -> None:
-        """Applies nothing that is committed from now on, and goes on to serve reads. Each freeze
-        needs an `unfreeze`; who joins a leader anew catches up all the same.
+        """Stops applying committed transactions. The server goes on to serve reads. Each freeze
+        needs an `unfreeze`. A server that joins a leader catches up even if frozen.
         """
         with self._owner.at_work():
             self._replica.freeze()
 
     @property
     def frozen(self) -> bool:
-        """Whether a `freeze` was not taken back."""
+        """Whether it was frozen more often than unfrozen."""
         return self._replica.applying.frozen
 
     def unfreeze(self) -> None:
@@ -142,11 +146,11 @@ class Member:
             self._replica.unfreeze()
 
     def start(self) -> None:
-        """Serves again, with the state of the ensemble. Does nothing to a running server.
+        """Starts the server with its log, and it joins the ensemble. Does nothing if it runs.
 
-        Raises `OSError` where somebody else has the port that a configuration gave it, and
-        `RuntimeError` once the whole `FakeZooKeeper` has stopped, and for a server that is no
-        member of the ensemble any more: a real one reads that in its configuration, and ends.
+        Raises `OSError` if another program has its port, and `RuntimeError` once the
+        `FakeZooKeeper` has stopped, and for a server that knows that it is not a member of the
+        ensemble: a real one ends when it reads that in its configuration.
         """
         with self._owner.at_work():
             if self.running:
@@ -164,7 +168,7 @@ class Member:
             self._listen(self._plain, secure=False)
             if self._secure is not None:
                 self._listen(self._secure, secure=True)
-            self._replica.start()  # it may hear at once of another port
+            self._replica.start()  # may change the port at once, by a newer configuration
 
     def _listen(self, listener: PortListener, *, secure: bool) -> None:
         take = partial(self._serve, secure)
@@ -172,19 +176,19 @@ class Member:
         listener.listen(self._owner.selector, self._server_id, take, call_later)
 
     def stop(self) -> None:
-        """Drops every connection and refuses new ones. Does nothing to a stopped server."""
+        """Drops every connection and refuses new ones. Does nothing if it is stopped."""
         with self._owner.at_work():
             if not self.running:
                 return
             self.close()
-            # Bound but not listening: connections are refused, and nobody else gets the ports.
+            # Bound but not listening: connections are refused, and no other program gets the ports.
             self._closed = False
             self._plain = self._listener_if_free(self.port)
             if self.secure_port is not None:
                 self._secure = PortListener(self._host, self.secure_port)
 
     def close(self) -> None:
-        """Drops every connection and gives up the ports."""
+        """Drops every connection and closes the ports."""
         if self.running:
             self._replica.stop()
         for listener in filter(None, (self._plain, self._secure)):
@@ -200,8 +204,8 @@ class Member:
         self._closed = True
 
     def _move(self, port: int) -> None:
-        """A configuration has another port for its clients. Those of the old one are kept; if
-        somebody else has the new one, there are no new clients.
+        """A configuration has given it another port for clients. Present connections stay. If
+        another program has the new port, no client can connect.
         """
         self.port = port
         if self._closed:

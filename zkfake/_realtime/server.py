@@ -1,9 +1,9 @@
 """The real-time driver: sockets, a clock and one background thread around the sans-IO core.
 
 `FakeZooKeeper` serves any ZooKeeper client on the loopback interface. All of its servers share one
-thread, which sleeps until a socket has something or a timer of the core is due: an idle fake costs
-nothing. Whoever looks in from another thread does so under the lock that the thread holds while it
-works.
+thread, which sleeps until a socket is ready or a timer of the core is due, so an idle fake uses no
+processor time. Other threads read and change its state under the lock that the thread holds while
+it works.
 """
 
 from __future__ import annotations
@@ -54,7 +54,8 @@ class FakeZooKeeper(EnsembleControl):
     ...     client.close()
     '/a'
 
-    Any number can run side by side in one process.
+    Any number can run at the same time in one process. Methods may be called from any thread. An
+    idle fake uses one thread and no processor time.
     """
 
     def __init__(
@@ -71,17 +72,17 @@ class FakeZooKeeper(EnsembleControl):
         keep_log: bool = False,
         history: bool = False,
     ) -> None:
-        """``host``: an address to listen on, ``::1`` for IPv6. ``port``: of the first server, 0 for
-        any free one; the others take free ones. A sequence has one for each server.
-        ``secure_port``: the same for TLS. ``servers``: how many have a vote; ``observers`` come
-        after them and have none. ``version``: ``"3.9"`` or ``"3.8"``. ``settings``: by ZooKeeper's
-        own names, such as ``{"tickTime": 500}``. ``tls``: a server-side context; every server then
-        has a TLS port as well. ``keep_log``: whether all that is committed is remembered, for `log`
-        and `at`; each write takes memory then. ``history``: whether all that happens is recorded,
-        from now on.
+        """``host``: the address to listen on, ``::1`` for IPv6. ``port``: of the first server, 0
+        for a free port; the others get free ports. A sequence has a port for each server.
+        ``secure_port``: the same for TLS. ``servers``: the number of servers with a vote.
+        ``observers``: the number of servers without a vote; their numbers follow. ``version``:
+        ``"3.9"`` or ``"3.8"``. ``settings``: values by ZooKeeper's names, such as ``{"tickTime":
+        500}``. ``tls``: a server-side context; every server then also has a TLS port.
+        ``keep_log``: whether every committed transaction is kept, for `log` and `at`; memory then
+        grows with each write. ``history``: whether everything that happens is recorded.
 
-        Raises `ValueError` for settings that cannot be, `OSError` where a port cannot be had. The
-        state lives as long as the object: stopping and starting keeps it.
+        Raises `ValueError` for invalid arguments and settings. The state lives as long as the
+        object: stopping and starting keeps it.
         """
         if not 1 <= servers <= 254:
             raise ValueError(f"servers = {servers}: expected 1 to 254")
@@ -112,8 +113,8 @@ class FakeZooKeeper(EnsembleControl):
     # -- life
 
     def start(self) -> Self:
-        """Binds the ports and serves; they accept connections once this returns. Raises
-        `RuntimeError` if running.
+        """Binds the ports and serves. They accept connections once this returns. Raises
+        `RuntimeError` if running and in a forked child, `OSError` if a port cannot be bound.
         """
         loop = self._loop
         loop.check_process()
@@ -130,7 +131,7 @@ class FakeZooKeeper(EnsembleControl):
                         member.start()
                 self._members = tuple(members)
                 loop.start()
-            except BaseException:  # there may be no thread to be had
+            except BaseException:  # a thread may be refused
                 self._close(members)
                 raise
             self._ports = [member.port for member in members]
@@ -140,10 +141,10 @@ class FakeZooKeeper(EnsembleControl):
     def configure(
         self, settings: Mapping[str, object] | None = None, *, version: str | None = None
     ) -> None:
-        """Settings, and with ``version`` another version, for the next `start`, as for servers that
-        are upgraded. They take the place of all former settings; the state stays.
+        """Sets the settings for the next `start`, and with ``version`` another version, as in an
+        upgrade. They replace all former settings. The state stays.
 
-        Raises `RuntimeError` while it runs, `ValueError` for settings that cannot be.
+        Raises `RuntimeError` while it runs, `ValueError` for invalid settings.
         """
         with self._loop.life:
             if self._loop.started:
@@ -158,12 +159,12 @@ class FakeZooKeeper(EnsembleControl):
             self._ensemble.configure(parsed)
 
     def stop(self) -> None:
-        """Drops every connection and gives up ports and thread. Does nothing if it is not running,
-        or in a signal handler that interrupts another `stop`, which goes on afterwards.
+        """Drops every connection, closes the ports and ends the thread. Does nothing if it is not
+        running, or in a signal handler that interrupts another `stop`, which then completes.
 
         Every fault ends. Raises `RuntimeError` if the fake itself had failed, which is a bug in it,
-        or an action of ``faults.upon()``. In a forked child it closes the child's copies of the
-        sockets; the parent's fake goes on.
+        or if an action of ``faults.upon()`` had failed. In a forked child it closes the child's
+        copies of the sockets; the parent's fake goes on.
         """
         loop = self._loop
         if loop.is_parents:
@@ -199,11 +200,11 @@ class FakeZooKeeper(EnsembleControl):
     # -- its servers
 
     def add_server(self) -> Member:
-        """One more server, with the next number, on a free port. It follows without a vote, and
-        serves clients, until a reconfiguration makes it a member: see `Member.specification`.
+        """Adds a server with the next number, on a free port. It follows without a vote, and serves
+        clients, until a reconfiguration makes it a member: see `Member.specification`.
 
-        Raises `RuntimeError` unless running, for one server alone, and without the setting
-        ``reconfigEnabled``; `OSError` where no port can be had.
+        Raises `RuntimeError` unless running, for a standalone server, without the setting
+        ``reconfigEnabled``, and for more than 254 servers; `OSError` if no port is free.
         """
         with self.at_work():
             before, ensemble = self.members, self._ensemble
@@ -223,8 +224,8 @@ class FakeZooKeeper(EnsembleControl):
 
     @property
     def history(self) -> History | None:
-        """All that happened since the fake was made: `zkfake.history.History`. ``None`` unless it
-        was made with ``history=True``.
+        """Everything that has happened since the fake was created: a `zkfake.history.History`.
+        ``None`` unless it was created with ``history=True``.
         """
         return None if self._recording is None else self._recording.history
 
@@ -232,7 +233,9 @@ class FakeZooKeeper(EnsembleControl):
 
     @property
     def faults(self) -> Faults:
-        """What can be done to clients, servers and links: `zkfake._realtime.faults.Faults`."""
+        """The faults of clients, servers and links: `zkfake.Faults`. Raises `RuntimeError` in a
+        forked child.
+        """
         if self._faults is None:
             with self.at_work():
                 if self._faults is None:
@@ -245,7 +248,7 @@ class FakeZooKeeper(EnsembleControl):
         return self._faults
 
     def _carried(self, transport: Transport, connection: Connection, number: int) -> Carried:
-        """What ``transport`` is to carry: faults or a history, once in use, have a hand in it."""
+        """What ``transport`` is to carry: a channel once faults or a history are in use."""
         if self._faults is None:
             return connection
         longest = self._ensemble.settings.jute_max_buffer
@@ -253,19 +256,19 @@ class FakeZooKeeper(EnsembleControl):
         return self._faults.channel(connection, number + 1, longest, on_output)
 
     def failed(self, error: Exception, text: str) -> None:
-        """Keeps what went wrong for `stop`."""
+        """Keeps an error until `stop` raises it."""
         self._loop.failed(error, text)
 
     def take_failure(self) -> RuntimeError | None:
-        """What `stop` would raise for a failure so far, and does not raise any more."""
+        """Returns the error that `stop` would raise, and clears it; ``None`` if there is none."""
         return self._loop.take_failure()
 
     # -- looking in
 
     @property
     def hosts(self) -> str:
-        """The connect string: every server, with commas between them. Raises `RuntimeError` unless
-        running.
+        """The connect string: ``host:port`` of every server, separated by commas. Raises
+        `RuntimeError` unless running.
         """
         return ",".join(member.hosts for member in self.members)
 
@@ -290,8 +293,8 @@ class FakeZooKeeper(EnsembleControl):
         return self._loop.selector
 
     def at_work(self) -> AtWork:
-        """Excludes the thread while the ``with`` block lasts, and lets it see to what the block
-        did. Raises `RuntimeError` in a forked child.
+        """Excludes the thread during the ``with`` block; the thread then sends what the block has
+        caused. Raises `RuntimeError` in a forked child.
         """
         return self._loop.at_work()
 

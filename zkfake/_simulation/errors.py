@@ -1,5 +1,4 @@
-"""Everything a simulation can say went wrong. All are `SimulationError`s, and none is ever raised
-by a healthy run.
+"""The errors of a simulation. All are `SimulationError`s.
 
 A `SimulationError` names virtual time in seconds since the start of the simulation, and tasks by
 the names that the history uses.
@@ -28,17 +27,15 @@ class SimulationDeadlock(SimulationError):  # noqa: N818
 
 
 class SimulationTimeout(SimulationError, TimeoutError):  # noqa: N818
-    """`Simulation.run_until` or `Simulation.settle` did not get there in the virtual time that they
-    were given.
-    """
+    """`Simulation.run_until` or `Simulation.settle` was not done within its virtual seconds."""
 
 
 class SimulationLimit(SimulationError):  # noqa: N818
-    """The run went over its limit of steps or of virtual time."""
+    """The run exceeded ``max_steps`` or ``max_time``."""
 
 
 class SimulationBlocked(SimulationError):  # noqa: N818
-    """A task blocks, or was about to block, the one real thread that every task shares."""
+    """A task blocks, or would block, the real thread that all tasks share."""
 
 
 class UnsupportedKazoo(SimulationError):  # noqa: N818
@@ -52,6 +49,6 @@ class NondeterministicProgram(SimulationError):  # noqa: N818
 
 
 class TaskFailed(SimulationError):  # noqa: N818
-    """A spawned task ended with an exception that nobody asked for with ``result()``; it is the
-    ``__cause__``.
+    """A spawned task failed and its ``result()`` was not read. ``__cause__`` is the task's
+    exception.
     """

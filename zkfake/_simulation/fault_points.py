@@ -1,7 +1,7 @@
-"""Faults that can strike at any request of a program, by name: what a sweep goes through.
+"""Faults that can strike at any request of a program, by name, for sweeps.
 
-Rules that live here: a fault strikes once, at its request, and what it begins is over after two
-session timeouts.
+Rules that live here: a fault strikes once, at its request, and an outage that it begins ends after
+at most two session timeouts.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["ALL", "CLIENT_FAULTS", "SERVER_FAULTS", "FaultPoint", "fault_point"]
 @dataclass(frozen=True, slots=True)
 class FaultPoint:
     """A fault that can strike at any request. ``arm`` sets it for the request with that number, of
-    that client, in a world whose sessions last ``timeout`` virtual seconds at most.
+    that client, in a simulation whose longest session timeout is ``timeout`` virtual seconds.
     """
 
     name: str
@@ -74,17 +74,17 @@ CLIENT_FAULTS = (
         lambda faults, client, timeout: faults.hold_watches(client, duration=timeout),
     ),
 )
-"""What can happen to a client and its connection."""
+"""The faults of a client and its connection."""
 
 SERVER_FAULTS = (
     _upon("stop_leader", lambda faults, _, timeout: faults.stop_server(duration=timeout)),
     _upon("lose_quorum", lambda faults, _, timeout: faults.lose_quorum(duration=timeout)),
     _upon("isolate_leader", lambda faults, _, timeout: faults.isolate(duration=timeout)),
 )
-"""What can happen to the servers. The last one changes nothing where there is one server."""
+"""The faults of servers. The last one has no effect on a standalone server."""
 
 ALL = (*CLIENT_FAULTS, *SERVER_FAULTS)
-"""Every fault that has a name here."""
+"""Every fault that has a name here: of clients and of servers."""
 
 _BY_NAME = {fault.name: fault for fault in ALL}
 

@@ -1,4 +1,4 @@
-"""Faults: what can be done to a simulated world, by name, and when.
+"""The faults of a simulation: of clients, servers and links, and when they strike.
 
 Rules that live here:
 
@@ -54,7 +54,7 @@ class _ClientByName:
 
 
 class _Freeze:
-    """Tasks that stand still, those that are to start included."""
+    """Paused tasks, including those that start meanwhile."""
 
     def __init__(self, scheduler: Scheduler, includes: Callable[[Task], bool]) -> None:
         self._scheduler = scheduler
@@ -94,11 +94,12 @@ class Faults(EnsembleFaults):
         )
 
     def pause(self, client: Any, *tasks: Task, duration: float | None = None) -> Outage:
-        """Stop a client's process: its tasks stand still, and those given in ``tasks``.
+        """Pause a client's process: its tasks, and those given in ``tasks``, do not run.
+        ``duration``: virtual seconds.
 
         Tasks spawned with ``sim.spawn(..., process=client)`` belong to the client. The network and
-        the servers go on: past its timeout the client's session expires, which it learns when it
-        runs again.
+        the servers go on: after its timeout the client's session expires, and the client finds out
+        when it runs again. Raises `TypeError` if ``client`` is not a client.
         """
         name = _required(client)
         return self._freeze(
@@ -106,8 +107,8 @@ class Faults(EnsembleFaults):
         )
 
     def hold_watches(self, client: Any, *, duration: float | None = None) -> Outage:
-        """Hold back a client's watch callbacks, as a slow callback before them would. Replies go
-        on.
+        """Delay a client's watch callbacks, as a slow callback before them would. Replies are not
+        delayed. ``duration``: virtual seconds. Raises `TypeError` if ``client`` is not a client.
         """
         name = _required(client)
         worker = f"{name}/watches"
@@ -136,11 +137,11 @@ class Faults(EnsembleFaults):
     # -- all of them
 
     def stop_chance(self) -> None:
-        """No more faults by chance."""
+        """Stop faults by chance. Those in force go on."""
         self._chance.stop()
 
     def resume_chance(self) -> None:
-        """Faults by chance again, after `stop_chance` or `Simulation.settle`."""
+        """Start faults by chance again, after `stop_chance` or `Simulation.settle`."""
         self._chance.resume()
 
     # -- called by the simulation
@@ -150,7 +151,7 @@ class Faults(EnsembleFaults):
         self._driver.note(name, text)
 
     def task_started(self, task: Task) -> None:
-        """A task of a client that stands still does not get to start either."""
+        """A new task of a paused client does not run either."""
         for freeze in self._freezes:
             freeze.consider(task)
 
@@ -164,7 +165,7 @@ class Faults(EnsembleFaults):
 
 
 def _required(client: Any) -> str:
-    """The name that a client goes by. Raises `TypeError` for what has none."""
+    """The name of a client. Raises `TypeError` if it is not one."""
     if isinstance(client, str):
         return client
     name = getattr(getattr(client, "handler", None), "client_name", None)

@@ -46,7 +46,7 @@ _LIBRARIES = tuple(
 )
 """The folders of kazoo and of zkfake."""
 _STOPS = (KeyboardInterrupt, SystemExit, GeneratorExit)
-"""What ends the sweep itself. Whatever else a run ends with is its outcome."""
+"""The exceptions that end the sweep. Any other one is the outcome of its run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class SweepReport:
     runs: int = 0
     failures: list[SweepFailure] = field(default_factory=list)
     stopped: str = ""
-    """Why the sweep ended before it was done: a budget, or Ctrl-C. Empty where it was done."""
+    """Why the sweep ended early: a budget, a limit or Ctrl-C. Empty if it was complete."""
 
     def __bool__(self) -> bool:
         return not self.failures
@@ -100,7 +100,7 @@ class SweepReport:
         return f"{head}; stopped early: {self.stopped}" if self.stopped else head
 
     def raise_if_failed(self) -> None:
-        """Raise an ``AssertionError`` with the whole report where something was found."""
+        """Raise an `AssertionError` with the whole report if a run went wrong."""
         if self.failures:
             raise AssertionError(str(self))
 
@@ -129,8 +129,8 @@ def sweep(
             everything is delivered.
         seed: of every run.
         requests: the numbers of the requests to strike at; all by default.
-        pairs: strike a second time, at each later request, where the first fault alone does no
-            harm. That takes a program of n requests about n * n / 2 * faults * faults runs.
+        pairs: strike a second time, at each later request, if the program survives the first
+            fault. That takes a program of n requests about n * n / 2 * faults * faults runs.
         allow: exceptions that the program may raise; the check then decides.
         budget: real seconds after which no run is begun.
         max_runs: as many runs at most.
@@ -138,7 +138,7 @@ def sweep(
             counts the runs, where that is a terminal.
         **simulation: arguments for `Simulation`.
 
-    Ctrl-C gives the report of what was run by then; see `SweepReport.stopped`.
+    Ctrl-C ends the sweep, which returns its report so far; see `SweepReport.stopped`.
 
     Raises whatever the undisturbed run raises, and ``ValueError`` for an unknown fault.
     """
@@ -180,8 +180,8 @@ def replay(
     allow: Exceptions = (),
     **simulation: Any,
 ) -> Any:
-    """Run one combination of a sweep again and return what the program returns, or raise what it,
-    or the check, raises.
+    """Run one combination of a sweep again. Returns what the program returns; raises what the
+    program or the check raises.
 
     ``then``: a second request and the fault there. The rest is as for `sweep`. Raises
     ``ValueError`` for an unknown fault, and for a request that the program does not send.
@@ -262,7 +262,7 @@ class _Trial:
 
     def strike(self, sent: dict[int, Sent], number: int, fault: FaultPoint) -> _Strike:
         if number not in sent:
-            raise ValueError(f"the program has no request {number}")
+            raise ValueError(f"the program sends no request with the number {number}")
         event = sent[number]
         text = f"request {number} of {event.client}: {event.operation} {' '.join(event.paths)}"
         return _Strike(number, event.client, fault, text.rstrip())
