@@ -95,7 +95,7 @@ def test_what_is_no_history_is_said_in_a_line(
 ) -> None:
     path = tmp_path / "h"
     path.write_text("[]\n")
-    for file, text in ((path, "is no history of zkfake"), (tmp_path / "none", "No such file")):
+    for file, text in ((path, "is not a history of zkfake"), (tmp_path / "none", "No such file")):
         assert main([command, str(file)]) == 2
         out, err = capsys.readouterr()
         assert not out

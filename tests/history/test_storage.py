@@ -127,7 +127,7 @@ def test_a_file_that_is_damaged_gives_an_error_and_nothing_else(
 def test_what_is_no_history_is_refused(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "h"
     path.write_bytes(content)
-    with pytest.raises(HistoryFileError, match="is no history of zkfake"):
+    with pytest.raises(HistoryFileError, match="is not a history of zkfake"):
         History.load(path)
 
 

@@ -3,11 +3,11 @@
 Everything that affects the byte stream lives here: framing, four-letter words, the handshake, and
 the order of replies. Every request is answered in its turn: a read waits for the writes before it,
 so it sees them. Two things are answered out of turn, as the server does: auth and sasl, and
-operations that do not exist. Nothing follows a closing of the connection.
+operations that do not exist. Nothing is sent after the connection is closed.
 
-A peer that breaks the protocol (a length that cannot be, a frame too short for its header, a first
-frame that is no connect request) is dropped without an answer; whatever else arrives gets the
-server's answer, so no bytes can raise here.
+A peer that breaks the protocol (an invalid length, a frame too short for its header, a first frame
+that is not a connect request) is dropped without an answer. Everything else gets the server's
+answer, so no input raises an exception here.
 """
 
 from collections import deque
@@ -51,27 +51,27 @@ from zkfake._protocol.records import (
 _LENGTH = Struct(">i")
 _HEADER = Struct(">ii")
 
-# Asked for with every request, and no Python finds the member of an enum as fast as a name.
+# Every request uses these; a global name is faster than a member of an enum.
 _WRITE, _CONNECTION = OperationKind.WRITE, OperationKind.CONNECTION
 _CLOSE_SESSION, _PING, _SYNC = Op.CLOSE_SESSION, Op.PING, Op.SYNC
 _SESSION_MOVED = Code.SESSION_MOVED
 
 _WITHOUT_A_REPLY = frozenset((Op.CREATE_SESSION, Op.CHECK))
-"""Writes that no reply follows where they succeed."""
+"""Writes that get no reply if they succeed."""
 
 _AUTHENTICATING = (Op.AUTH, Op.SASL)
-"""What a connection may do where it has to authenticate first."""
+"""The operations that a connection may use before it has authenticated, where it has to."""
 
 MOST_QUEUED = 1 << 20
-"""Bytes of output after which `Connection.receive` stops where it may."""
+"""Bytes of output after which `Connection.receive` stops early, if the driver allows that."""
 
 
 class Connection:
     """The server's end of one connection.
 
     The driver feeds `receive`, sends what `take_output` gives, and closes the socket once `closing`
-    is set and that is sent. ``on_output`` is called with the connection whenever one of the two has
-    news.
+    is set and that is sent. ``on_output`` is called with the connection when there is output to
+    take, or it is closing.
     """
 
     def __init__(
@@ -81,14 +81,14 @@ class Connection:
         on_output: Callable[["Connection"], None],
         ids: tuple[Id, ...] = (),
     ) -> None:
-        """``peer``: the client's address and port. ``ids``: identities it brings along, as from a
-        TLS certificate.
+        """``peer``: the client's address and port. ``ids``: identities from a TLS
+        certificate.
         """
         self.host = java_host(peer[0])
         self.address = java_address(*peer)
         self.closing = False
         self.dropped = False
-        """Whether nothing more is to be sent, not even what the driver has taken."""
+        """Whether nothing may be sent any more, not even output that the driver has taken."""
         self.queued = 0
         """Bytes of output that wait to be taken."""
         self.stats = ConnectionStats()
@@ -96,7 +96,7 @@ class Connection:
         self.session_timeout = 0
         self.established = replica.ensemble.now
         self._access = replica.access
-        # Looked at with every request, and seldom set.
+        # Every request reads these settings, so they are kept here.
         self._must_authenticate = bool(replica.settings.required_schemes)
         self._checks_early = replica.settings.eager_acl_check
         self._ids = JavaPairs((Id("ip", self.host), *self._access.certified(ids)))
@@ -113,7 +113,8 @@ class Connection:
         self._read_only: bool | None = None
         self._session: Session | None = None
         self._touched = -1
-        """When its server last heard of the session from here; once at a time is enough."""
+        """When this connection last renewed the session's timeout. Once per millisecond is enough.
+        """
         self._sasl: sasl.DigestMd5 | None = None
         self._early_frames: list[bytes] = []
         self._waiting: deque[tuple[int, Operation, Request, int]] = deque()
@@ -129,9 +130,9 @@ class Connection:
     # -- the driver's side
 
     def receive(self, data: bytes, may_go_on: Callable[[], bool] | None = None) -> bool:
-        """Bytes from the peer. Whole requests among them are carried out before this returns, or
-        until ``may_go_on()`` says no or the output is long: then it is true, and the rest waits for
-        the next call, which may bring no bytes.
+        """Takes bytes from the peer and carries out the whole requests among them. Stops early when
+        ``may_go_on()`` is false or the output is long, and then returns True: whole requests are
+        left for the next call, which may pass no bytes.
         """
         stopped = False
         if self._input:
@@ -161,24 +162,22 @@ class Connection:
         return stopped and not self.closing
 
     def take_packets(self) -> list[bytes]:
-        """Everything there is to send, in order, packet by packet; it is the driver's from now
-        on.
-        """
+        """Takes all output, in order, as packets. The driver has to send it."""
         output, self._output = self._output, []
         self.queued = 0
         return output
 
     def take_output(self) -> bytes:
-        """The same as one piece."""
+        """Takes all output as one piece."""
         return b"".join(self.take_packets())
 
     def take_input(self) -> bytes:
-        """What there is of a request that is not whole; it is the driver's from now on."""
+        """Takes the bytes of an incomplete request."""
         data, self._input = self._input, b""
         return data
 
     def lost(self) -> None:
-        """The peer went away."""
+        """The peer has closed its connection."""
         self._output.clear()
         self._close()
 
@@ -203,7 +202,7 @@ class Connection:
 
     @property
     def handshake_due(self) -> int:
-        """When the connection would have been dropped without a handshake."""
+        """When it is dropped without a connect request, milliseconds since the epoch."""
         span = self._replica.settings.handshake_timeout
         return (self.established // span + 2) * span
 
@@ -229,7 +228,7 @@ class Connection:
             self._on_output(self)
 
     def _close(self) -> None:
-        """Nothing is read or queued from here on; what is queued may still be sent."""
+        """Closes the connection: nothing more is read or queued. Queued output is still sent."""
         if not self.closing:
             self.closing = True
             self._input = b""
@@ -240,12 +239,12 @@ class Connection:
             self._on_output(self)
 
     def _give_up(self) -> None:
-        """No handshake for too long."""
+        """The peer sent no connect request in time."""
         self._replica.counts.sessionless_connections_expired += 1
         self._close()
 
     def _answer_word(self, word: bytes, argument: bytes) -> None:
-        counts = self._replica.mode is not None  # who serves nobody counts nothing
+        counts = self._replica.mode is not None  # a server without a role does not count
         self.stats.received += 1
         self._replica.stats.received += counts
         self._replica.counts.bytes_received_count += len(word)
@@ -258,7 +257,7 @@ class Connection:
     # -- the handshake
 
     def _connect(self, frame: bytes) -> None:
-        """The first frame is a connect request, whatever it looks like."""
+        """The first frame is read as a connect request."""
         try:
             asked = read_connect_request(Reader(frame))
         except JuteError:
@@ -282,7 +281,7 @@ class Connection:
                 return self._close()
             return self._replica.renew_session(self, asked, timeout, self._connected)
         if mode == "read-only" and not self._replica.settings.local_sessions:
-            # Without a quorum nobody can commit a session.
+            # Without a quorum no session can be committed.
             return self._send(pack_reply(0, self._replica.zxid, Code.NOT_READONLY))
         self._replica.open_session(self, timeout, self._connected)
         return None
@@ -313,7 +312,7 @@ class Connection:
         )
 
     def _response_byte(self) -> bool | None:
-        """The read-only byte of the response: left out where the request left it out."""
+        """The read-only byte of the response; ``None``, so left out, if the request has none."""
         return None if self._read_only is None else self._replica.mode == "read-only"
 
     def _queue_until_connected(self, frame: bytes) -> None:

@@ -1,10 +1,10 @@
 """One server's disk: the part of the log that is synced, and the actions that wait for a sync.
 
-* What a server accepts is in its log at once, and on its disk when the write that took it there is
-  synced. A server says that it has a proposal, to others and to itself, once it is on the disk.
+* What a server accepts is in its log at once, and on its disk after a sync. A server acknowledges a
+  proposal, to its leader and to itself, once it is on the disk.
 * Syncs end in the order in which they began. By default they take no time.
-* A process that ends leaves everything to its disk. A machine that loses power loses what was not
-  on it.
+* A process that ends loses nothing: the system writes everything to the disk. A machine that loses
+  power loses what was not synced.
 """
 
 from __future__ import annotations
@@ -26,12 +26,16 @@ class Disk:
     def __init__(
         self, timeline: Timeline, call_later: Callable[[int, Callable[[], None]], object]
     ) -> None:
-        """``call_later``: so many milliseconds from now, or once the server is awake."""
+        """``call_later``: runs an action after a number of milliseconds, or later, if the server is
+        paused then, once it resumes.
+        """
         self._sync_time: Range = (0, 0)
         self.synced = 0
         """The zxid up to which the log is on the disk."""
         self.instant = True
-        """Whether a sync takes no time, and there is none to wait for. Asked for every write."""
+        """Whether a sync takes no time and none is under way. Kept up to date, because every write
+        reads it.
+        """
         self._timeline = timeline
         self._call_later = call_later
         self._queue: deque[tuple[int, int, Callable[..., None] | None, tuple[Any, ...]]] = deque()
@@ -39,7 +43,7 @@ class Disk:
 
     @property
     def sync_time(self) -> Range:
-        """What a sync takes, milliseconds. Those under way take no longer than a new one might."""
+        """The time of a sync, milliseconds. A shorter one also shortens syncs under way."""
         return self._sync_time
 
     @sync_time.setter
@@ -70,12 +74,12 @@ class Disk:
             self.synced = max(self.synced, zxid)
             done(*args)
         elif self._queue and zxid <= self._queue[-1][1]:
-            self._queue.append((self._last, zxid, done, args))  # it is on its way there
+            self._queue.append((self._last, zxid, done, args))  # the last sync includes it
         else:
             self._put(zxid, done, args)
 
     def act(self, done: Callable[..., None], *args: Any) -> None:
-        """Calls ``done(*args)``, which writes what no zxid tells of yet, after a sync."""
+        """Calls ``done(*args)``, which writes something that has no zxid yet, after a sync."""
         if self.instant:
             done(*args)
         else:
@@ -89,20 +93,18 @@ class Disk:
         self._call_later(self._last - driver.now, self._run)
 
     def let_go(self) -> None:
-        """Nobody waits any more; what is being synced goes on."""
+        """Drops all actions that wait. Syncs that are under way go on."""
         self._queue = deque((when, zxid, None, ()) for when, zxid, _, _ in self._queue)
 
     def lose(self, zxid: int) -> None:
-        """What was not synced is lost; the log up to ``zxid`` is all there is, and is on the
-        disk.
-        """
+        """What was not synced is lost. The log, which ends at ``zxid``, is on the disk."""
         self._queue.clear()
         self._look()
         self._last = 0
         self.synced = max(self.synced, zxid)
 
     def _run(self) -> None:
-        # Whoever is called may let all the others go.
+        # An action may call `let_go`, so the queue is read again each time.
         while self._queue and self._queue[0][0] <= self._timeline.now:
             _, zxid, done, args = self._queue.popleft()
             self.synced = max(self.synced, zxid)

@@ -1,8 +1,8 @@
 """``enableEagerACLCheck``: what a server of an ensemble refuses by itself, without a transaction.
 
-It looks at its own tree, which may lag behind, at the request's list of ACL entries and at the ACL
-that the leader would look at too. What it lets pass the leader checks again. The refusal has zxid 0
-and overtakes the replies of requests that are still on their way.
+It checks the request's list of ACL entries, and the ACL that the leader would check, in its own
+tree, which may lag. The leader checks again what passes. The refusal has zxid 0 and overtakes the
+replies to requests that are still on their way.
 """
 
 from zkfake._database import acl
@@ -26,7 +26,7 @@ _WITH_LIST = (Op.CREATE, Op.CREATE2, Op.SET_ACL)
 
 
 def refusal(request: Request, tree: Tree, access: acl.AccessControl) -> Code:
-    """NoAuth or InvalidACL; OK where ``request`` is for the leader to decide."""
+    """NoAuth or InvalidACL; OK if the leader is to decide ``request``."""
     permission = _NEEDED.get(request.op)
     if permission is None or request.record is None or request.record.path is None:
         return Code.OK

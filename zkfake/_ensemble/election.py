@@ -1,17 +1,16 @@
-"""Who becomes leader: the voter with the most complete log among a quorum that hears it.
+"""Who becomes leader: the voter with the most complete log among a quorum that it can reach.
 
 Servers rank by the newest epoch whose log they took over, then by the last zxid in their log, then
 by whether they may win at all, by whether the last leader has handed over to them, and by their id.
-Observers rank last: they support whoever may need them. A quorum of voters that rank no higher has
-to hear the candidate, so whatever was committed, which some voter of every quorum has in its log,
-is in the log of the winner. Proposals that were not committed are kept if the winner has them, and
-lost otherwise.
+Observers rank last, and support any candidate that may need them. A quorum of voters that rank no
+higher has to reach the candidate. Every quorum has a voter with everything that was committed in
+its log, so the winner has it too. Proposals that were not committed are kept if the winner has
+them, and lost otherwise.
 
-Who may win has a vote, with a weight, in the configuration that it knows to be committed. If it has
-another one in its log, which may be committed or not, it needs a quorum of that one as well, of
-which some may be observers until then. A quorum that does not know of a committed configuration
-does not exist: one of its members has it in its log, ranks higher than those who have not, and
-supports none of them.
+A candidate needs a vote with a weight in the configuration that it knows to be committed. If its
+log has another one, which may be committed or not, it needs a quorum of that one as well, whose
+members may be observers until then. No quorum can miss a committed configuration: one of its
+members has it in its log, ranks higher than those without it, and supports none of them.
 """
 
 from collections.abc import Callable, Collection, Sequence

@@ -1,17 +1,17 @@
 """The role of a learner: a follower, or an observer, which has no vote.
 
-* It takes over the leader's log when it joins, says so, and serves clients once the leader tells it
-  to.
+* It takes over the leader's log when it joins, acknowledges it, and serves clients after the
+  leader's UPTODATE.
 * It puts each proposal into its log and acknowledges it once that is on disk. It applies what the
-  leader says is committed, in order, each server at its own pace.
+  leader has committed, in order, each server at its own pace.
 * Reads are its own; writes and syncs go to the leader, and are answered here once they, and all
   before them, have been applied here.
-* It tells the leader twice a tick which sessions it heard of; whether one may go on here, the
-  leader says.
-* A connection to the leader that is lost costs it the role. So does a committed configuration in
-  which it becomes an observer or is one no longer, or in which its leader has no vote; what led up
-  to it is applied and answered first, but what lags is not.
-* One that is no member of the configuration follows without a vote.
+* It tells the leader twice a tick which sessions' clients have sent something. The leader decides
+  whether a session may go on here.
+* Its role ends when it loses the connection to the leader. It also ends with a committed
+  configuration that makes it an observer or a voter, or in which its leader has no vote;
+  transactions before that are applied and answered first, except those that lag.
+* A server that is not a member of the configuration follows without a vote.
 """
 
 from __future__ import annotations
@@ -65,13 +65,13 @@ class Following(Role):
             self._report.cancel()
 
     def lost(self) -> None:
-        """The leader is gone."""
+        """The connection to the leader is lost."""
         self._ensemble.look(self._replica, f"server {self.leader.replica.id}, its leader, is lost")
 
     # -- messages of the leader
 
     def on_newleader(self, catchup: Catchup) -> None:
-        """Here is what the log lacks."""
+        """The leader sends what the log lacks, or a whole tree."""
         store = self._store
         self._tell_of(catchup)
         if catchup.tree is not None:
@@ -87,9 +87,9 @@ class Following(Role):
         self._replica.disk.write(zxid, self._taken_over, catchup.epoch, zxid)
 
     def _taken_over(self, epoch: int, zxid: int) -> None:
-        """The leader's log is on the disk; before that its epoch may not be. A server that lost the
-        log and kept the epoch would be elected before one that has what is committed.
-        """
+        """The leader's log is on the disk."""
+        # Its epoch must not be there earlier: a server that lost the log and kept the epoch would
+        # be elected instead of one that has everything that is committed.
         self._store.current_epoch = epoch
         self._end.send(self.leader.on_ack, self._handler, zxid)
 
@@ -105,8 +105,8 @@ class Following(Role):
             tell(server, "takes transactions", text)
 
     def on_uptodate(self, committed: int, config: Configuration) -> None:
-        """The leader has a quorum; everything up to ``committed`` is to be applied at once, and
-        ``config`` is committed.
+        """The leader has a quorum. Everything up to ``committed`` is committed and applied at once,
+        and ``config`` is committed.
         """
         self.on_commit(committed)
         self._replica.catch_up()
@@ -119,7 +119,7 @@ class Following(Role):
             self._ensemble.look(self._replica, _OTHER_PLACE)
 
     def _keeps_its_place(self) -> bool:
-        """Whether it is what it was in the committed configuration, and its leader leads there."""
+        """Whether the committed configuration leaves its role and its leader as they are."""
         leads = self.leader.replica.id in self._store.config.voters
         return leads and self._replica.observer == self.observer
 

@@ -5,8 +5,8 @@ transaction it changes its tree, tells the watchers, moves its zxid on and lets 
 be answered, in that order: so a client sees an event before the reply, or the new data, that it
 belongs to.
 
-A client stays a client of one role: when that changes, its connection is dropped, and whatever was
-on its way is not answered.
+A connection belongs to one role of its server. When the role changes, the connection is dropped,
+and requests that are on their way are not answered.
 """
 
 from collections.abc import Callable, Sequence
@@ -61,22 +61,22 @@ class Replica:
         self.store = Store()
         self.disk = Disk(ensemble, self.call_later)
         self.clock_offset = 0
-        """What its clock says beyond the true time, milliseconds. Negative where it is slow."""
+        """How far its clock is ahead of the true time, milliseconds. Negative: it is behind."""
         self.role = Role()
         self.applying = Applying(ensemble)
-        """What is committed and not applied yet."""
+        """The transactions that are committed and not applied yet."""
         self.zxid = 0
-        """Of the last transaction applied, or where a leader's epoch starts."""
+        """The zxid of the last applied transaction, or the start of a leader's epoch."""
         self.stats = ServerStats()
         self.counts = Counts()
         self.trace_mask = DEFAULT_TRACE_MASK
         self.host = ""
         self.ports = (0, -1)
-        """Where clients reach it, plain and by TLS, for it to tell; -1 is none."""
+        """Its ports for clients, plain and TLS, as it reports them; -1: none."""
         self.on_move: Callable[[int], None] | None = None
-        """Called with the port where clients reach it from now on."""
+        """Called with the new port for clients after a configuration has changed it."""
         self.since = ensemble.now
-        """When it took its role."""
+        """The time when it took its role, milliseconds since the epoch."""
         self.clients: dict[ClientConnection, None] = {}
         self._by_session: dict[int, ClientConnection] = {}
         self._next_session_id = first_session_id(server_id, ensemble.now)
@@ -101,12 +101,12 @@ class Replica:
 
     @property
     def address(self) -> str:
-        """Where clients reach it: ``host:port``, empty where no driver has said so."""
+        """Its address for clients, ``host:port``; empty if no driver has set it."""
         return java_address(self.host, self.ports[0]) if self.host else ""
 
     @property
     def mode(self) -> Mode | None:
-        """What the server is in its ensemble; ``None`` while it serves nobody."""
+        """The server's role in its ensemble; ``None`` while it serves no clients."""
         return self.role.mode
 
     # -- its pace
@@ -132,13 +132,13 @@ class Replica:
 
     @property
     def paused(self) -> bool:
-        """Whether it stands still, see `pause`."""
+        """Whether it is paused; see `pause`."""
         return self._paused > 0
 
     def pause(self) -> None:
-        """Stands still from now on, as a process that a signal has stopped: connections stay open,
-        nothing is read from them, nothing is said. Each needs a `resume` of its own. Whoever drives
-        its clients is to bring nothing that they send.
+        """Pauses the server, as SIGSTOP does a process: connections stay open, nothing is read from
+        them or sent. Each pause needs a `resume` of its own. The driver must not pass on what its
+        clients send meanwhile.
         """
         self._paused += 1
         if self._paused == 1:
@@ -164,8 +164,8 @@ class Replica:
 
     @property
     def expelled(self) -> bool:
-        """Whether it knows a configuration in which it is no member. Such a server goes on as long
-        as it runs; but it reads the configuration when it starts, and ends.
+        """Whether it knows a configuration of which it is not a member. Such a server goes on while
+        it runs, but does not start again, because it reads the configuration when it starts.
         """
         return not self.ensemble.standalone and self.id not in self.store.config.servers
 
@@ -206,7 +206,7 @@ class Replica:
         return not self.applying and not self.disk and self.role.settled
 
     def become(self, role: Role) -> None:
-        """Takes a role; the old one and all clients are let go."""
+        """Takes a role. The old role ends, and every client's connection is dropped."""
         self.role.leave()
         self.role = role
         self.since = self.ensemble.now
@@ -226,13 +226,13 @@ class Replica:
             client.drop()
 
     def _forget_local_sessions(self) -> None:
-        """A server that changes its place starts anew with what the ensemble knows."""
+        """Local sessions end with the role: only this server knew them."""
         local = self.ensemble.local_sessions
         for session in [session for session in local if session.server_id == self.id]:
             local.close(session.id)
 
     def end_local(self, session: Session) -> None:
-        """A local session has expired, or is closed: nobody else has to know."""
+        """A local session has expired or is closed. No other server knows it."""
         self.ensemble.local_sessions.close(session.id)
         client = self._by_session.get(session.id)
         if client is not None:
@@ -264,7 +264,7 @@ class Replica:
         if complete is None and transaction.op is Op.CLOSE_SESSION:
             client = self._by_session.get(transaction.session_id)
             if client is not None:
-                client.drop()  # expired: it is not told of its own end
+                client.drop()  # it expired: the client gets no event of its own end
                 text = f"session {transaction.session_id:#x} is over"
                 self.ensemble.tell(self.id, "drops client", text)
         for change in changes:

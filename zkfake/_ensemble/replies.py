@@ -180,7 +180,7 @@ class Reads:
 
 
 def _user(id_: Id) -> str:
-    """The name that whoAmI tells; who may do everything has none."""
+    """The name that whoAmI returns; empty for a super user."""
     if id_.scheme == "super":
         return ""
     return id_.id.split(":", 1)[0] if id_.scheme == "digest" else id_.id
@@ -219,7 +219,7 @@ def _path(change: TreeChange) -> bytes:
 
 def _stat(change: TreeChange) -> bytes:
     node = change.node
-    assert node is not None  # made or changed, so it is there
+    assert node is not None  # it was created or changed
     return node.packed_stat(change.children)
 
 
@@ -241,7 +241,7 @@ _RESULTS: dict[Op, Callable[[TreeChange], bytes]] = {
     Op.SET_ACL: _stat,
     Op.RECONFIG: _data_and_stat,
 }
-"""What is said of each write that has succeeded; the others have nothing to say."""
+"""The body of the reply to each write that has succeeded; other writes have none."""
 
 _MULTI, _OK = Op.MULTI, Code.OK
 

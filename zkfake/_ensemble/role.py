@@ -37,16 +37,16 @@ caused.
 
 
 class Role:
-    """A server without a place in any ensemble: nobody is served. The base of all roles."""
+    """A server that serves no clients. The base of all roles."""
 
     mode: Mode | None = None
-    """What the server calls itself; ``None`` while it serves nobody."""
+    """The name of the role, as ``srvr`` prints it; ``None`` while the server serves no clients."""
 
     settled = True
-    """Whether everything that was asked for is committed."""
+    """Whether every request is committed."""
 
     answers_syncs = False
-    """Whether a sync has nothing to wait for: the server asks nobody what is committed."""
+    """Whether the server answers a sync at once, without asking a leader."""
 
     def submit(self, request: Request, complete: Completion | None) -> None:
         """A write of one of the server's clients."""
@@ -55,7 +55,7 @@ class Role:
         """``done`` is called once the server has applied all that was committed before."""
 
     def touch(self, session: Session) -> bool:
-        """A client of the session was heard of; False where the session is over."""
+        """A client of the session has sent something. False if the session has ended."""
         return not session.closing
 
     def opened(self, session: Session) -> Session | None:

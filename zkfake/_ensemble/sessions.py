@@ -71,24 +71,25 @@ class SessionTracker:
         return len(self._sessions)
 
     def get(self, session_id: int) -> Session | None:
-        """The session, unless it is gone or going."""
+        """The session, unless it has ended or is closing. Cost: O(1)."""
         session = self._sessions.get(session_id)
         return None if session is None or session.closing else session
 
     def open(self, session_id: int, timeout: int, server_id: int, now: int) -> Session:
+        """Adds a session. ``timeout``: milliseconds. ``server_id``: the server that owns it."""
         session = Session(session_id, timeout, server_id, 0)
         self._sessions[session_id] = session
         self.touch(session, now)
         return session
 
     def take(self, session: Session, now: int) -> None:
-        """A session that another tracker had."""
+        """Takes over a session from another tracker. Its timeout starts again at ``now``."""
         self._sessions[session.id] = session
         session.expires = 0
         self.touch(session, now)
 
     def touch(self, session: Session, now: int) -> None:
-        """The session was heard of: it lives for its timeout from ``now``, rounded up to a tick."""
+        """A client of the session has sent something: the timeout starts again at ``now``."""
         expires = ((now + session.timeout) // self._tick + 1) * self._tick
         if expires == session.expires or session.closing:
             return
@@ -102,11 +103,12 @@ class SessionTracker:
         bucket[session.id] = session
 
     def start_closing(self, session: Session) -> None:
-        """From here on nobody can use or renew the session."""
+        """The session can no longer be used or renewed; its end is yet to be committed."""
         session.closing = True
         self._leave_bucket(session)
 
     def close(self, session_id: int) -> None:
+        """Removes a session, if there is one with this id."""
         session = self._sessions.pop(session_id, None)
         if session is not None and not session.closing:
             self._leave_bucket(session)
@@ -116,7 +118,7 @@ class SessionTracker:
         return self._next
 
     def expired(self, now: int) -> list[Session]:
-        """The sessions whose bucket is due, bucket by bucket. They stay until closed."""
+        """The sessions whose bucket is due, bucket by bucket. They stay until `close`."""
         due: list[Session] = []
         while self._next is not None and self._next <= now:
             due += self._forget_bucket(self._next).values()

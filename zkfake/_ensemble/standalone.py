@@ -1,8 +1,8 @@
 """The role of a server without an ensemble: what it decides is committed, and applied, at once.
 
-One call path from the request to the reply: nothing is queued, nobody is waited for but a slow
-disk. A write that waits for it is carried out, as far as anybody can tell, when it is on it. Epochs
-do not exist; zxids count from 1. Stopping keeps everything; sessions get their full timeout again.
+One call path leads from the request to the reply: nothing is queued, and nothing waits except for a
+slow disk. A write that waits for the disk is decided and applied after the sync. There are no
+epochs; zxids count from 1. Stopping keeps everything; sessions get their full timeout again.
 """
 
 from __future__ import annotations

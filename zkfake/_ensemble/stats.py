@@ -29,7 +29,7 @@ __all__ = [
 Mode = Literal["standalone", "leader", "follower", "observer", "read-only"]
 
 DEFAULT_TRACE_MASK = 306
-"""What ``gtmk`` answers on a server that nobody told otherwise."""
+"""The default trace mask, which ``gtmk`` answers."""
 
 _NEVER = -1
 
@@ -56,7 +56,7 @@ class Latency:
         self.total += elapsed
 
     def reset(self) -> None:
-        """Forget all."""
+        """Start again from 0."""
         self.count = self.total = self.minimum = self.maximum = 0
 
 
@@ -91,8 +91,8 @@ class Counts:
 class ConnectionStats:
     """What one connection counts since it was made or the last ``crst``.
 
-    The smallest latency of a connection starts at 0, so it stays there until a ``crst``: the real
-    server's habit.
+    As on the real server, the smallest latency of a connection starts at 0, so it stays 0 until a
+    ``crst``.
     """
 
     received: int = 0

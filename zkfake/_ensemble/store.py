@@ -1,16 +1,16 @@
-"""What a server keeps when it stops: its log, what it has applied of it, and its promises.
+"""What a server keeps when it stops: its log, the applied state, and its promises.
 
-* The log holds what the server has accepted. What is committed and applied never leaves the tree;
-  what lies above may be cut off by the next leader.
-* Sessions are a function of the log as the tree is: createSession adds one, closeSession takes it
-  away.
+* The log holds what the server has accepted. What is applied is committed and stays; what comes
+  after it in the log may be cut off by the next leader.
+* Sessions are a function of the log, as the tree is: createSession adds one, closeSession removes
+  it.
 * ``accepted_epoch`` is the newest leader that the server has promised to follow, ``current_epoch``
   the newest whose log it took over and has on its disk. A server never follows a leader older
   than its promise, so two leaders can never both have a quorum.
 * ``config`` is the newest configuration that the server knows to be committed, ``seen`` the newest
-  that it has in its log, which may be cut off again. Whatever needs a quorum needs one of both. A
-  leader proposes no configuration before the last one is committed: so who has the second in its
-  log knows that the first is.
+  that it has in its log, which may be cut off again. What needs a quorum needs one of both. A
+  leader proposes a configuration only after the last one is committed: so a server with the second
+  one in its log knows that the first one is committed.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ Sessions = dict[int, int]
 
 
 def fold(sessions: Sessions, transaction: Transaction) -> None:
-    """What a transaction does to the sessions."""
+    """Applies a transaction to the sessions."""
     if transaction.op is Op.CREATE_SESSION and not transaction.error:
         sessions[transaction.session_id] = transaction.timeout
     elif transaction.op is Op.CLOSE_SESSION:
@@ -45,11 +45,11 @@ class Store:
 
     @property
     def position(self) -> tuple[int, int]:
-        """How far the server has come: the higher one knows everything that was committed."""
+        """The position in the log by which elections rank servers: epoch and zxid."""
         return self.current_epoch, self.log.last_zxid
 
     def append(self, transaction: Transaction) -> None:
-        """Accepts a transaction: it goes into the log."""
+        """Adds an accepted transaction to the log."""
         self.log.append(transaction)
         if transaction.op is Op.RECONFIG and transaction.error is Code.OK:
             (configured,) = transaction.operations
@@ -59,7 +59,7 @@ class Store:
                 self.seen = parse((configured.data or b"").decode())
 
     def truncate(self, zxid: int) -> None:
-        """Forgets what the log has above ``zxid``: it was never committed."""
+        """Removes what the log has after ``zxid``: it was never committed."""
         self.log.truncate(zxid)
         if self.seen.version > zxid:
             self.seen = self.config
@@ -72,26 +72,28 @@ class Store:
             self.seen = config
 
     def introduce(self, config: Configuration) -> None:
-        """Starts anew with ``config``; what is in the log and may be committed stays."""
+        """Replaces the committed configuration by ``config``. One in the log that may be committed
+        stays.
+        """
         pending = self.seen is not self.config
         self.config = config
         if not pending:
             self.seen = config
 
     def apply(self, transaction: Transaction) -> Sequence[TreeChange]:
-        """Carries out the next transaction of the log."""
+        """Applies the next transaction of the log."""
         if transaction.op in SESSION_OPS:
             fold(self.sessions, transaction)
         return self.tree.apply(transaction)
 
     def trim(self, keep: int) -> None:
-        """Forgets what was applied but for the last ``keep`` transactions: those are for servers
-        that lag behind, and who is further behind gets the whole tree.
+        """Removes applied transactions from the log, except the last ``keep``. Those are for
+        servers that lag; a server that lags further gets the whole tree.
         """
         self.log.trim(self.tree.zxid, keep)
 
     def adopt(self, tree: Tree, sessions: Sessions, config: Configuration) -> None:
-        """Everything anew, from another server's state. Cost: a reference a znode."""
+        """Replaces everything by another server's state. Cost: one reference per znode."""
         self.tree = tree.copy()
         self.sessions = dict(sessions)
         self.log = Log(tree.zxid)
@@ -99,7 +101,7 @@ class Store:
         self.activate(config)
 
     def replace(self, tree: Tree) -> None:
-        """Another tree, and a log that starts with it; the sessions go on."""
+        """Replaces the tree, and starts a new log after it. The sessions stay."""
         self.tree = tree
         self.log = Log(tree.zxid)
         self.seen = self.config

@@ -1,4 +1,4 @@
-"""WatchManager: who is told of which change, and in which order.
+"""WatchManager: which watches a change triggers, and in which order.
 
 A server has two tables. Data watches (getData, exists, also on a znode that is not there) are told
 of created, deleted and changed; child watches (getChildren) of deleted and of changed children. A
@@ -26,13 +26,13 @@ _DATA_CHANGED, _CHILDREN_CHANGED = EventType.DATA_CHANGED, EventType.CHILDREN_CH
 
 
 class Watcher(Protocol):
-    """Somebody who is told of events: a connection."""
+    """A receiver of watch events: a connection."""
 
     @property
     def session_id(self) -> int: ...
 
     def notify(self, type_: EventType, path: str, zxid: int, acl: Acls | None) -> None:
-        """``acl``: who may know of it; ``None`` where nobody asks."""
+        """Sends the event. ``acl``: of the znode, if READ is to be checked; ``None``: no check."""
 
 
 _NOBODY: Mapping[Watcher, None] = MappingProxyType({})

@@ -27,7 +27,7 @@ _STATUSES = """\
 exit status:
   0  nothing is broken
   1  something is broken
-  2  the file cannot be read, or is no history
+  2  the file cannot be read, or is not a history
 """
 
 

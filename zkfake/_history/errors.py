@@ -32,11 +32,11 @@ class AtomicityBroken(GuaranteeBroken):
 
 
 class SingleSystemImageBroken(GuaranteeBroken):
-    """A client was shown a state that was never there, or an older one than before."""
+    """A client was shown a state that never existed, or an older one than before."""
 
 
 class ReliabilityBroken(GuaranteeBroken):
-    """An update that was acknowledged is not in the state, or one is that nobody asked for."""
+    """An acknowledged update is not in the state, or the state has an update without a request."""
 
 
 class TimelinessBroken(GuaranteeBroken):
@@ -44,7 +44,7 @@ class TimelinessBroken(GuaranteeBroken):
 
 
 class WatchesBroken(GuaranteeBroken):
-    """A watch event was lost, told twice, told of nothing, or came behind the new data."""
+    """A watch event was lost, sent twice, sent without a change, or sent after the new data."""
 
 
 class EphemeralsBroken(GuaranteeBroken):
@@ -56,7 +56,7 @@ class SequenceNumbersBroken(GuaranteeBroken):
 
 
 class SyncBroken(GuaranteeBroken):
-    """Behind a sync a client did not see what was committed before it."""
+    """After a sync a client did not see what was committed before it."""
 
 
 class ExpiryBroken(GuaranteeBroken):
@@ -68,4 +68,4 @@ class LeadershipBroken(GuaranteeBroken):
 
 
 class PromiseBroken(GuaranteeBroken):
-    """A promise of the program's own was not kept."""
+    """A promise that the program has given to `History.check` was not kept."""

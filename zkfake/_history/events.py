@@ -1,8 +1,8 @@
-"""What happens in a run, as small frozen events.
+"""The events of a run, as named tuples.
 
 Every event's first field is the time in seconds since the start of the run. ``repr`` of an event
-depends on nothing but the run, so two runs can be compared; whole frames are kept in the event, and
-shown in short (`zkfake._history.shown`).
+depends on the run only, so two runs can be compared. An event keeps whole frames; ``repr`` shortens
+them (`zkfake._history.shown`).
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Connected(NamedTuple):
 
 
 class Disconnected(NamedTuple):
-    """A client learnt that its connection is closed, or closed it (``by`` is then ``"client"``)."""
+    """A client found its connection closed, or closed it (``by`` is then ``"client"``)."""
 
     time: float
     client: str
@@ -133,9 +133,9 @@ class Fault(NamedTuple):
 
 
 class ServerEvent(NamedTuple):
-    """A server did something of its own accord: looked for a leader, won an election, opened a
-    session. ``epoch`` is the newest one that it follows or leads, 0 without an ensemble; ``name``
-    is one of `zkfake._ensemble.events.Name`.
+    """A server did something by itself: looked for a leader, won an election, opened a session.
+    ``epoch`` is the newest one that it follows or leads, 0 without an ensemble; ``name`` is one of
+    `zkfake._ensemble.events.Name`.
     """
 
     time: float
@@ -168,16 +168,16 @@ class TaskEnded(NamedTuple):
 
 
 Scalar = str | bytes | int | float | bool | None
-"""What a program may record: it has one form in a file, and is equal to itself when it is read
-again.
+"""The values that a program may record. Each has one form in a file, and is equal to what is read
+back.
 """
 
 
 class Claimed(NamedTuple):
-    """A program believes from now on that it holds something: `History.claim`.
+    """A program believes from now on that it holds ``name``: `History.claim`.
 
-    ``number`` counts the claims of the run, from 1. ``znode`` stands for what is held, where there
-    is one; the claim is good as long as that znode is there.
+    ``number`` counts the claims of the run, from 1. ``znode``: the path of the znode that stands
+    for it, if there is one; the claim is good while that znode exists.
     """
 
     time: float
@@ -188,7 +188,7 @@ class Claimed(NamedTuple):
 
 
 class Released(NamedTuple):
-    """A program began to give back what it had claimed, or takes it for lost."""
+    """A program began to release what it had claimed, or knows that it has lost it."""
 
     time: float
     task: str
@@ -197,7 +197,7 @@ class Released(NamedTuple):
 
 
 class Recorded(NamedTuple):
-    """A program did something that it promises something about: `History.record`."""
+    """A program did ``name`` to ``key``: `History.record`."""
 
     time: float
     task: str
@@ -207,8 +207,8 @@ class Recorded(NamedTuple):
 
 
 class Committed(NamedTuple):
-    """The ensemble committed a transaction. It stands in `History.log`, not among the events: a
-    client cannot see it happen.
+    """The ensemble committed a transaction. It is in `History.log`, not among the events, because
+    clients cannot see it.
     """
 
     time: float
@@ -219,7 +219,7 @@ class Committed(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """A znode, as a state that was gone back to has it."""
+    """A znode of a restored state."""
 
     path: str
     data: bytes | None
@@ -231,8 +231,8 @@ class Kept(NamedTuple):
 
 
 class Restored(NamedTuple):
-    """A test went back to another state, which no transaction tells of. It stands in
-    `History.log`, too.
+    """A test restored another state, which is not a transaction of the log. It is in `History.log`,
+    too.
     """
 
     time: float
@@ -244,7 +244,7 @@ class Restored(NamedTuple):
 
 
 Logged = Committed | Restored
-"""What stands in `History.log`."""
+"""An entry of `History.log`."""
 
 Event = (
     Claimed

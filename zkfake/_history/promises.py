@@ -1,4 +1,4 @@
-"""What a program may promise of itself, for `History.check`."""
+"""The promises of a program, for `History.check`."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ __all__ = [
 def at_most(limit: int, name: str, *, good: bool = True) -> Promise:
     """At most ``limit`` claims of ``name`` hold at one time (`History.claim`).
 
-    A claim holds while its znode is there; with ``good=False`` as long as the program believes it.
-    Raises `ValueError` for a limit below 1.
+    A claim holds while its znode exists; with ``good=False`` while the program believes that it
+    holds it. Raises `ValueError` for a limit below 1.
     """
     AtMost(limit, name)
     return lambda: AtMost(limit, name, good=good)
 
 
 def exactly_once(name: str, *, of: str | None = None, maybe: str | None = None) -> Promise:
-    """Each key that was recorded under ``of`` was recorded under ``name``, once, and nothing else
-    was; but what was recorded under ``maybe`` may or may not have been. Without ``of``: no key was
-    recorded twice.
+    """Each key that was recorded under ``of`` was recorded under ``name`` exactly once, and no
+    other key was. A key under ``maybe`` may have been recorded or not. Without ``of``: no key was
+    recorded under ``name`` twice.
     """
     return lambda: ExactlyOnce(name, of, maybe)
 
@@ -50,19 +50,19 @@ def at_least_once(name: str, *, of: str, maybe: str | None = None) -> Promise:
 
 
 def in_order(name: str) -> Promise:
-    """The values recorded under ``name`` never fall, each key for itself."""
+    """The values recorded under ``name`` never decrease, for each key separately."""
     return lambda: InOrder(name)
 
 
 def adds_up(total: str, *, of: str, maybe: str | None = None) -> Promise:
-    """The last value recorded under ``total`` is the sum of those under ``of``, each key for
-    itself; of those under ``maybe`` any may be in it.
+    """The last value recorded under ``total`` is the sum of the values under ``of``, for each key
+    separately. It may include any of the values under ``maybe``.
     """
     return lambda: AddsUp(total, of, maybe)
 
 
 def register(path: str) -> Promise:
-    """Who syncs before a read of ``path`` finds what had been written and acknowledged before.
+    """A read of ``path`` after a sync finds what had been written and acknowledged before the sync.
 
     ZooKeeper does not promise it while a leader is replaced.
     """

@@ -58,7 +58,7 @@ def _nobody() -> str:
 
 
 class IncompleteHistoryError(HistoryFileError):
-    """A file was cut, or is damaged from some line on. ``history`` has everything up to there."""
+    """A file was cut, or is damaged from some line on. ``history`` has everything before that."""
 
     def __init__(self, text: str, history: History) -> None:
         super().__init__(text)
@@ -66,19 +66,21 @@ class IncompleteHistoryError(HistoryFileError):
 
 
 class History(Sequence[Any]):
-    """The events of one run. Reading it costs what reading a list costs."""
+    """The events of one run, a sequence. Reading costs as much as reading a list."""
 
     def __init__(
         self, clock: Callable[[], float] = _no_time, task: Callable[[], str] = _nobody
     ) -> None:
-        """``clock``: the seconds since the start. ``task``: the name of the task that runs."""
+        """``clock``: returns the seconds since the start. ``task``: returns the running task's
+        name.
+        """
         self._events: list[Event] = []
         self._places: list[int] = []
         self._claims = 0
         self._clock = clock
         self._task = task
         self.log: list[Logged] | None = None
-        """What was committed, in order; ``None`` where nobody could record it, as with a live
+        """The committed log, in order; ``None`` if it could not be recorded, as with a live
         server.
         """
         self.append = self._events.append
@@ -87,18 +89,16 @@ class History(Sequence[Any]):
     # -- what a program adds
 
     def note(self, text: str) -> None:
-        """Put a mark of the program's own into the history, with the time and the running task's
-        name.
-        """
+        """Add a `Note` with ``text``, the time and the running task's name. Cost: O(1)."""
         self.append(Note(self._clock(), self._task(), text))
 
     @contextmanager
     def claim(self, name: str, *, znode: str | None = None) -> Iterator[None]:
-        """The program believes that it holds ``name`` as long as the block runs.
+        """During the block the program believes that it holds ``name``.
 
-        ``znode``: the path, without a chroot, of the znode that stands for it. Enter the block once
-        the recipe has said "yours", leave it before you give it back. `check` finds two that hold
-        one thing at once.
+        ``znode``: the path, without a chroot, of the znode that stands for it. Enter the block
+        after the recipe has granted it, and leave the block before you release it. `check` with
+        `zkfake.history.at_most` finds two claims that hold at once.
         """
         self._claims = number = self._claims + 1
         self.append(Claimed(self._clock(), self._task(), number, name, znode))
@@ -108,10 +108,10 @@ class History(Sequence[Any]):
             self.append(Released(self._clock(), self._task(), number, name))
 
     def record(self, name: str, key: Scalar, value: Scalar = None) -> None:
-        """The program did ``name`` to ``key``: what promises such as `exactly_once` are judged by.
+        """The program did ``name`` to ``key``. Promises such as `exactly_once` are judged by that.
 
-        Raises `TypeError` for a key or a value that is no string, bytes, finite number, bool or
-        ``None``.
+        Raises `TypeError` for a key or a value that is not a string, bytes, a finite number, a bool
+        or ``None``. Cost: O(1).
         """
         for scalar in (key, value):
             if not isinstance(scalar, _SCALARS) or (
@@ -153,13 +153,13 @@ class History(Sequence[Any]):
     def check(
         self, *promises: Promise, complete: bool = False, timely: float | None = None
     ) -> Verdict:
-        """Judge what happened: by what ZooKeeper promises, and by ``promises`` of the program's own
+        """Judge the history by the guarantees of ZooKeeper, and by ``promises`` of the program
         (`zkfake.history.at_most`, `exactly_once`, ...).
 
-        ``complete``: every client that writes was recorded; without the log of what was committed
-        more can be decided then. ``timely``: seconds after which what was committed has to be in
-        every view; without it timeliness is not checked. Cost: linear in the history, and some
-        10 us an event.
+        ``complete``: every client that writes was recorded; without the committed log more can be
+        decided then. ``timely``: seconds after which every view must have what was committed;
+        without it timeliness is not checked. Raises nothing for a broken guarantee: see
+        `Verdict.raise_if_broken`. Cost: linear in the history, about 10 us per event.
         """
         return check(
             self.in_order(),
@@ -170,15 +170,15 @@ class History(Sequence[Any]):
         )
 
     def story(self, verdict: Verdict | None = None) -> str:
-        """What happened around the first finding of a verdict, in about thirty lines of text, for
-        somebody who does not know the code. Without a verdict: that of `check`.
+        """The events around the first finding of a verdict, in about thirty lines of text. Without
+        a verdict: that of `check`. Cost: as `check`.
         """
         return story(self.in_order(), self.check() if verdict is None else verdict)
 
     # -- reading it
 
     def of(self, kind: type[E]) -> list[E]:
-        """The events of one kind, in order."""
+        """The events of one kind, in order. Cost: linear in the history."""
         return [event for event in self._events if isinstance(event, kind)]
 
     def in_order(self) -> Iterator[Event | Logged]:
@@ -191,22 +191,24 @@ class History(Sequence[Any]):
         yield from events[start:]
 
     def digest(self) -> str:
-        """SHA-256 of every event's ``repr`` and frame: equal for equal runs."""
+        """The SHA-256 of every event with its frame, in hexadecimal: equal for equal runs. Cost:
+        linear.
+        """
         digest = sha256()
         for event in self._events:
             digest.update(f"{type(event).__name__}{tuple.__repr__(event)}\n".encode())
         return digest.hexdigest()
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write the history to a file, which `load` reads. Raises `OSError`."""
+        """Write the history to a file, which `load` reads. Raises `OSError`. Cost: linear."""
         save(path, self.in_order(), self.log is not None)
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Self:
         """Read a history from a file.
 
-        Raises `OSError`, `HistoryFileError` for what is no history of this version, and
-        `IncompleteHistoryError` for one that is cut or damaged further on.
+        Raises `OSError`, `HistoryFileError` for a file that is not a history of this version, and
+        `IncompleteHistoryError` for one that is cut or damaged after its first line.
         """
         history = cls()
         with Lines(path) as lines:

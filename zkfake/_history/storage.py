@@ -79,7 +79,7 @@ class Lines:
             title = json.loads(self._file.readline(1000))
             form, has_log = title[_TITLE], title["log"]
         except (ValueError, KeyError, TypeError, RecursionError):
-            raise HistoryFileError(f"{self._name} is no history of zkfake") from None
+            raise HistoryFileError(f"{self._name} is not a history of zkfake") from None
         if form != FORM:
             raise HistoryFileError(
                 f"{self._name} is a history of form {form!r}; only form {FORM} can be read"
@@ -116,10 +116,10 @@ class Lines:
         if end != count:
             raise HistoryFileError(f"{self._name} has {count} events, but says that it has {end}")
         if next(rest, None) is not None:
-            raise HistoryFileError(f"{self._name} goes on behind its end")
+            raise HistoryFileError(f"{self._name} goes on after its end")
 
     def _damaged(self, number: int) -> HistoryFileError:
-        return HistoryFileError(f"{self._name} is damaged: line {number} is no event")
+        return HistoryFileError(f"{self._name} is damaged: line {number} is not an event")
 
 
 def _write(file: TextIO, item: object) -> None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 __all__ = ["MOST_EVIDENCE", "Checked", "Finding", "Verdict"]
 
 MOST_EVIDENCE = 6
-"""Events that a finding shows at most."""
+"""The most events that a finding shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Finding:
 
     judge: str
     promise: str
-    """What it found broken, in a sentence."""
+    """The broken promise, in a sentence."""
     text: str
     evidence: tuple[Event | Logged, ...]
     error: type[GuaranteeBroken]
@@ -33,7 +33,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What one judge did: ``times`` that it could decide, and what it could not, by the reason."""
+    """What one judge did: how often it decided, and how often it could not, by reason."""
 
     judge: str
     times: int
@@ -49,24 +49,24 @@ class Verdict:
 
     events: int
     transactions: int | None
-    """``None`` where the history has no log of what was committed."""
+    """``None`` if the history has no committed log."""
     checked: tuple[Checked, ...]
     broken: tuple[Finding, ...]
-    """In the order in which they were found; at most ten of each judge."""
+    """In the order of finding; at most ten of each judge."""
     remarks: tuple[Finding, ...] = ()
-    """What is worth to be known and breaks nothing, such as a claim that was lost."""
+    """Findings that break nothing, such as a lost claim."""
 
     def __bool__(self) -> bool:
         return not self.broken
 
     @property
     def undecided(self) -> dict[str, dict[str, int]]:
-        """What could not be decided: how often, by the judge and the reason."""
+        """How often nothing could be decided, by judge and reason."""
         return {each.judge: dict(each.undecided) for each in self.checked if each.undecided}
 
     def raise_if_broken(self) -> None:
-        """Raises the error of the first guarantee that is broken, with the whole verdict for its
-        text: `zkfake.history.GuaranteeBroken`, an `AssertionError`.
+        """Raises the error of the first broken guarantee, a `zkfake.history.GuaranteeBroken`, which
+        is an `AssertionError`. Its text is the whole verdict.
         """
         if self.broken:
             raise self.broken[0].error(str(self))

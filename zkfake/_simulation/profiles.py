@@ -108,6 +108,7 @@ class Profile:
 
     @property
     def has_faults(self) -> bool:
+        """Whether any fault may occur by chance."""
         return any(getattr(self, name) for name in FAULT_RATES)
 
 

@@ -451,18 +451,22 @@ class Simulation(EnsembleControl):
         return self._clients.handler(name)
 
     def plain_handler(self) -> SimulationHandler:
+        """A handler without a name, for a client that was created without one."""
         return self.handler()
 
     # -- as others see it
 
     def task_started(self, task: Task) -> None:
+        """Tells the faults of a new task: a paused client's task does not run."""
         self.faults.task_started(task)
 
     def is_patched(self, module: str) -> bool:
+        """Whether ``module`` is one of ``patch``, or inside one."""
         return any(module == name or module.startswith(f"{name}.") for name in self._modules)
 
     @property
     def epoch_time(self) -> float:
+        """What ``time.time()`` returns: virtual seconds since the epoch."""
         return self._servers.time
 
     @property
@@ -473,6 +477,7 @@ class Simulation(EnsembleControl):
         return _PROGRAM_ID + (names.index(owner) + 1 if owner in names else 0)
 
     def resolve(self, host: str) -> str | None:
+        """The address of a simulated host; ``None`` for an unknown one."""
         return self._servers.resolve(host)
 
     def _stream(self, name: str) -> Random:

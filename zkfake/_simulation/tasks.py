@@ -119,6 +119,7 @@ class Task:
 
     @property
     def blocked(self) -> bool:
+        """Whether the task waits: it is neither running nor ready to run."""
         return self.turn != AWAKE
 
     def __repr__(self) -> str:
