@@ -24,20 +24,20 @@ __all__ = ["PortListener", "address", "one_each"]
 logger = logging.getLogger("zkfake")
 
 _BACKLOG = 512
-"""Connections that may wait to be accepted."""
+"""The most connections that may wait to be accepted."""
 
 _AT_ONCE = 64
-"""Connections that are accepted before others have a turn."""
+"""The most connections that are accepted before other sockets have a turn."""
 
 _EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
-"""What accept() says when nothing is left to make a socket of."""
+"""The errors of accept() when the process or the system has no file descriptor or memory left."""
 
 _PAUSE = 100
-"""Milliseconds until accept() is tried again then."""
+"""Milliseconds until accept() is tried again after such an error."""
 
 
 class PortListener:
-    """A port. It is bound when this is made, and listens from `listen` on."""
+    """A port. It is bound when this is created, and listens after `listen`."""
 
     def __init__(self, host: str, port: int) -> None:
         """``port``: 0 for any free one. Raises `OSError` that names the address."""
@@ -85,7 +85,7 @@ class PortListener:
         self._paused = self._call_later(_PAUSE, self._register)
 
     def close(self) -> None:
-        """Gives the port up."""
+        """Closes the port."""
         if self._paused is not None:
             self._paused.cancel()
         elif self._selector is not None:
@@ -120,7 +120,7 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def address(host: str, port: int) -> str:
-    """``host:port``, as a client's connect string wants it."""
+    """``host:port``, for a client's connect string."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 

@@ -1,12 +1,12 @@
-"""One thread that serves sockets: it sleeps until one of them has something, or a timer is due.
+"""One thread that serves sockets: it sleeps until a socket is ready or a timer is due.
 
 Rules that live here:
 
-* The thread holds the lock while it works. Another thread that looks in, or has something done,
-  takes the lock too (`Loop.at_work`), and wakes the thread up afterwards.
-* What a socket has to send is sent at the end of its turn, or at the end of the round.
-* A forked child shares the selector and the sockets with its parent. There nothing is served; the
-  child can only close its copies.
+* The thread holds the lock while it works. Another thread that reads or changes the state takes the
+  lock too (`Loop.at_work`), and wakes the thread up afterwards.
+* The output of a socket is sent at the end of its turn, or at the end of the round.
+* A forked child shares the selector and the sockets with its parent. It does not serve them; it can
+  only close its copies.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ __all__ = ["AtWork", "Loop"]
 logger = logging.getLogger("zkfake")
 
 _LONGEST_WAIT = 86_400.0
-"""Seconds; selectors take no more than some weeks."""
+"""Seconds. Selectors accept no more than some weeks."""
 
 _PATIENCE = 0.1
-"""Seconds that the thread waits for its lock before it looks whether it is to stop."""
+"""Seconds that the thread waits for its lock before it checks whether it has to stop."""
 
 
 class Work(Protocol):
@@ -45,21 +45,21 @@ class Work(Protocol):
         """Time has passed: does everything that is due."""
 
     def deadline(self) -> int | None:
-        """When `advance` has something to do next; ``None`` where it has not."""
+        """When `advance` next has something to do; ``None`` if nothing is scheduled."""
 
     def broken(self) -> None:
-        """The loop has failed: nothing that somebody waits for will happen any more."""
+        """The loop has failed: threads that wait for something have to go on."""
 
 
 class Loop:
     """The thread, its selector, and the sockets that clients have opened."""
 
     def __init__(self, name: str, work: Work) -> None:
-        """``name``: the class that it serves for, as error messages tell it."""
+        """``name``: the class that it serves, for error messages."""
         self.selector: selectors.BaseSelector
         self.turns: TurnQueue[Transport] = TurnQueue()
         self.transports: dict[Transport, int] = {}
-        """The open sockets, oldest first, and which server's they are."""
+        """The open sockets, oldest first, with the numbers of their servers, from 0."""
         self.life = threading.RLock()
         """Held while it starts and while it stops."""
         self._name = name
@@ -67,9 +67,9 @@ class Loop:
         self._lock = threading.RLock()
         self._epoch = time.time() - time.monotonic()
         self._ending = False
-        """Whether `stop` is at work."""
+        """Whether `stop` is running."""
         self._process: int | None = None
-        """The one that the thread and the sockets belong to, while it runs."""
+        """The id of the process that the thread and the sockets belong to, while it runs."""
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
         self._dirty: dict[Transport, None] = {}
@@ -183,27 +183,27 @@ class Loop:
     # -- other threads
 
     def at_work(self) -> AtWork:
-        """Excludes the thread while the ``with`` block lasts, and lets it see to what the block
-        did. Raises `RuntimeError` in a forked child.
+        """Excludes the thread during the ``with`` block; the thread then sends what the block has
+        caused. Raises `RuntimeError` in a forked child.
         """
         self.check_process()
         return AtWork(self._lock, self._catch_up, self._wake)
 
     def _catch_up(self) -> None:
-        """The clock of an idle loop stands where it was woken last."""
+        """Moves the clock on: an idle loop has the time at which it was last woken."""
         self._work.advance(self.now)
 
     def mark(self, transport: Transport) -> None:
-        """There is something to send, or a socket to be closed."""
+        """``transport`` has output to send, or is to be closed."""
         self._dirty[transport] = None
 
     def failed(self, error: Exception, text: str = "zkfake failed; please report this") -> None:
-        """Keeps what went wrong for `take_failure`."""
+        """Keeps an error for `take_failure`."""
         logger.error(text, exc_info=error)
         self._failure = text, error
 
     def take_failure(self) -> RuntimeError | None:
-        """What went wrong since the last call, if anything did."""
+        """The error since the last call, if there was one."""
         failure, self._failure = self._failure, None
         if failure is None:
             return None
@@ -222,7 +222,7 @@ class Loop:
             self._work.broken()
             with self._lock:
                 for transport in list(self.transports):
-                    transport.close()  # or the clients would wait for ever
+                    transport.close()  # otherwise the clients would wait for ever
 
     def _serve(self) -> None:
         work, selector, turns = self._work, self.selector, self.turns
@@ -280,7 +280,7 @@ class Loop:
                 transport.send()
 
     def _wake(self) -> None:
-        # Full: it wakes up anyway. Closed: nobody is left to wake.
+        # Full: the thread wakes up anyway. Closed: there is no thread to wake.
         waker = self._waker
         if waker is not None:
             with suppress(OSError):

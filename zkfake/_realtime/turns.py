@@ -1,14 +1,15 @@
-"""Whose turn it is among the connections, so that no client keeps the others waiting.
+"""Fair turns for the connections, so that no client keeps the others waiting.
 
-Who has something to do gets turns until it is done. A turn ends after some milliseconds, between
-two requests; the next one goes to whoever has used the least time so far. Rules that live here:
+A connection with requests gets turns until they are done. A turn ends after some milliseconds,
+between two requests; the next one goes to the connection that has used the least time so far. Rules
+that live here:
 
-* What counts is the processor time that was used, so one list of a hundred thousand children weighs
-  as much as a thousand pings, and a busy machine does not make the turns shorter.
-* Who had nothing to do for a while does not save up the time it did not use, but for a little: it
-  comes before those that are always busy, and whoever is new comes right after.
-* A round of turns ends after some milliseconds, too: then the sockets are looked at again, timers
-  run, and what the connections have to say is sent.
+* Turns are measured in processor time. So one list of a hundred thousand children counts as much as
+  a thousand pings, and a busy machine does not shorten the turns.
+* A connection that was idle keeps only a small part of its unused time. It comes before those that
+  are always busy; new connections come right after it.
+* A round of turns ends after some milliseconds, too. Then the sockets are polled, timers run, and
+  output is sent.
 """
 
 from __future__ import annotations
@@ -27,33 +28,34 @@ ROUND = 0.01
 """Seconds of one round."""
 
 _CPU = time.thread_time if time.get_clock_info("thread_time").resolution < 1e-4 else time.monotonic
-"""The processor time of the thread, where the system counts it finely enough."""
+"""The processor time of the thread, if its resolution suffices; else monotonic time."""
 
 _CREDIT = 0.05
-"""Seconds that who was idle may be ahead of who was busy."""
+"""The most unused time, in seconds, that an idle participant keeps."""
 
 
 class Participant(Protocol):
-    """Who takes turns. ``used`` and ``queued`` are the queue's."""
+    """A participant, such as a connection. The queue maintains ``used`` and ``queued``."""
 
     used: float
-    """Seconds, on a scale that all share."""
+    """Seconds of processor time, on a scale that all participants share."""
     queued: bool
 
     def take_turn(self, may_go_on: Callable[[], bool]) -> bool:
-        """Works while ``may_go_on()``; whether there is more to do."""
+        """Works while ``may_go_on()``. Returns whether there is more to do."""
 
 
 Who = TypeVar("Who", bound=Participant)
 
 
 class TurnQueue(Generic[Who]):
-    """Those that have something to do."""
+    """The participants that have something to do."""
 
     def __init__(self, clock: Callable[[], float] = _CPU) -> None:
         """``clock``: seconds."""
         self._clock = clock
-        # Asking for the processor's time is slow; it cannot be over before this time is.
+        # Reading the processor time is slow. It never runs faster than the monotonic clock, so a
+        # turn cannot be over before that clock says so.
         self._glance = time.monotonic if clock is _CPU else clock
         self._heap: list[tuple[float, int, Who]] = []
         self._number = 0

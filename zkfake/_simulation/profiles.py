@@ -17,18 +17,18 @@ __all__ = ["PROFILES", "Profile", "profile_of"]
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """One world. Times are ranges ``(shortest, longest)`` in virtual seconds, rates are chances
-    from 0 to 1.
+    """The latencies of a simulation and its faults by chance. Times are ranges ``(shortest,
+    longest)`` in virtual seconds, rates are probabilities from 0 to 1.
 
-    Raises ``ValueError`` for a range or a chance that cannot be.
+    Raises `ValueError` for an invalid range or probability.
     """
 
     latency: tuple[float, float] = (0.0001, 0.0001)
     """One way between a client and a server."""
     reorder: float = 0.0
-    """The chance that the next task is drawn among the ready ones instead of being the oldest."""
+    """The probability that the next task is drawn from the ready ones instead of the first one."""
     preemption: float = 0.0
-    """The chance that a task gives way at a lock, an event or a queue."""
+    """The probability that a task yields at a lock, an event or a queue."""
     replica_lag: tuple[float, float] = (0.0, 0.0)
     """From the commit of a transaction until a server applies it, for ensembles."""
     server_latency: tuple[float, float] = (0.0, 0.0)
@@ -42,21 +42,21 @@ class Profile:
     server.
     """
     drop_after_reply: float = 0.0
-    """For each request: the connection is lost right behind its reply."""
+    """For each request: the connection is lost right after its reply."""
     partition: float = 0.0
     """For each request: its client is cut off, both ways or one, for ``outage`` seconds."""
     pause: float = 0.0
-    """For each request: its client's tasks stand still for ``outage`` seconds."""
+    """For each request: its client's tasks are paused for ``outage`` seconds."""
     expire: float = 0.0
     """For each request: its client's session is closed on the server."""
     hold_watches: float = 0.0
-    """For each request: its client's watch callbacks are held back for ``outage`` seconds."""
+    """For each request: its client's watch callbacks are delayed for ``outage`` seconds."""
     hold_events: float = 0.0
-    """For each request: what servers send its client stands still from the next watch event on, for
-    as long.
+    """For each request: from the next watch event on, what servers send its client is held for as
+    long.
     """
     slow: float = 0.0
-    """For each request: its client's latency is one of ``slowness`` for as long."""
+    """For each request: its client's latency is drawn from ``slowness`` for as long."""
     lose_pings: float = 0.0
     """For each request: its client gets no answers to pings for as long."""
     stop_server: float = 0.0
@@ -66,18 +66,19 @@ class Profile:
     freeze_server: float = 0.0
     """For each request, in an ensemble: a server applies nothing for as long."""
     pause_server: float = 0.0
-    """For each request, in an ensemble: a server's process stands still for as long."""
+    """For each request, in an ensemble: a server's process is paused for as long."""
     isolate_one_way: float = 0.0
-    """For each request, in an ensemble: a server does not hear the others, or they do not hear it.
+    """For each request, in an ensemble: a server receives nothing from the others, or they
+    receive nothing from it.
     """
     partition_servers: float = 0.0
     """For each request, in an ensemble: a link between two servers is cut, both ways or one."""
     lose_quorum: float = 0.0
-    """For each request, in an ensemble: so many servers stop that the rest is no quorum."""
+    """For each request, in an ensemble: so many servers stop that the rest is not a quorum."""
     cut_power: float = 0.0
     """For each request, in an ensemble: a server stops, and loses what its disk had not synced."""
     mute_server: float = 0.0
-    """For each request, in an ensemble: a server takes connections and never answers on them."""
+    """For each request, in an ensemble: a server accepts connections and never answers on them."""
     lag_server: float = 0.0
     """For each request, in an ensemble: a server applies what is committed late, by ``slowness``.
     """
@@ -88,14 +89,14 @@ class Profile:
     skew_clock: float = 0.0
     """For each request, in an ensemble: a server's clock is wrong, by a minute at most."""
     fault_interval: tuple[float, float] = (0.0, 0.0)
-    """From one virtual instant at which a fault begins, whatever is asked, to the next; (0, 0):
-    there are none. It is of a kind that has a rate above: at a client as often as among the
-    servers, and each kind as often as another.
+    """The time between two faults that begin independently of requests; (0, 0): no such faults.
+    The kind is drawn from those with a rate above: a client's or a server's equally often, and each
+    kind of these equally often.
     """
     outage: tuple[float, float] = (0.5, 20.0)
-    """How long the outages that begin by chance last."""
+    """The duration of outages that begin by chance."""
     slowness: tuple[float, float] = (0.0, 2.0)
-    """What is slow by chance takes a time from the shortest to one that is drawn."""
+    """The delay of what is slow by chance: from the shortest one to one drawn from this range."""
 
     def __post_init__(self) -> None:
         for field in fields(self):

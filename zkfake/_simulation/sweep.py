@@ -262,7 +262,7 @@ class _Trial:
 
     def strike(self, sent: dict[int, Sent], number: int, fault: FaultPoint) -> _Strike:
         if number not in sent:
-            raise ValueError(f"the program sends no request with the number {number}")
+            raise ValueError(f"the program sends no request {number}")
         event = sent[number]
         text = f"request {number} of {event.client}: {event.operation} {' '.join(event.paths)}"
         return _Strike(number, event.client, fault, text.rstrip())
