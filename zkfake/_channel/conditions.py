@@ -110,10 +110,11 @@ class Conditions(Generic[C]):
 
     def delay(self, place: Any) -> int:
         """How many ticks what is sent now takes."""
-        for hold, (covers, between) in reversed(self.slow.items()):
-            if covers(place):
-                hold.strike()
-                return self._draw(*between)
+        if self.slow:
+            for hold, (covers, between) in reversed(self.slow.items()):
+                if covers(place):
+                    hold.strike()
+                    return self._draw(*between)
         return self._draw(*self._latency)
 
     def stands_still(self, channel: C, way: Way, event: bool) -> bool:

@@ -93,7 +93,7 @@ class Network(Conditions[VirtualChannel]):
 
     def consider(self, point: Point, request: ChannelRequest) -> bool:
         """Whether the request's connection is lost at this point, by a rule or by chance."""
-        lost = super().consider(point, request)
+        lost = bool(self.rules) and super().consider(point, request)
         chance = self.chance
         return lost if chance is None else chance.consider(point, request, lost)
 
