@@ -101,7 +101,7 @@ def _users(value: object) -> Mapping[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Times are milliseconds, sizes bytes. -1 stands for a default that depends on `tick_time`."""
+    """Times are milliseconds, sizes bytes. -1: a default that depends on `tick_time`."""
 
     version: Version = VERSIONS[DEFAULT]
     tick_time: int = 2000
@@ -109,10 +109,10 @@ class Settings:
     init_limit: int = 10
     """Ticks that a new leader waits for a quorum to have its log."""
     sync_limit: int = 5
-    """Ticks of silence after which a server gives up its connection to another one."""
+    """Ticks of silence after which a server closes its connection to another one."""
     commit_log_count: int = 500
-    """Transactions that a server remembers for those that lag behind; who is further behind gets
-    the whole tree.
+    """Transactions that a server keeps for servers that lag; a server that lags further gets the
+    whole tree.
     """
     min_session_timeout: int = -1
     """The shortest session timeout that is granted, in milliseconds; -1: two ticks."""
@@ -123,23 +123,23 @@ class Settings:
     max_connections: int = 0
     """Connections that one server may have; 0: any number."""
     handshake_timeout: int = 10_000
-    """Milliseconds after which a connection that sent no connect request is dropped, rounded up to
-    a whole such span.
+    """Milliseconds after which a connection that sent no connect request is dropped; it may take up
+    to twice as long.
     """
     jute_max_buffer: int = 0xFFFFF
     """The longest request, in bytes; a longer one ends the connection."""
     extended_types: bool = False
     """Whether there are TTL znodes."""
     super_digest: str | None = None
-    """``user:base64(sha1(user:password))`` of who may do everything."""
+    """``user:base64(sha1(user:password))`` of a user who may do everything."""
     digest_enabled: bool = True
     """Whether there is the scheme `digest`."""
     digest_algorithm: str = "SHA1"
-    """What hashes the passwords of the scheme `digest`, by Java's name."""
+    """The hash algorithm of the scheme `digest`, by Java's name."""
     sasl_super_users: tuple[str, ...] = ()
     """A user of SASL who may do everything; `superUser.1` and so on name more."""
     let_any_sasl_user: str | None = None
-    """An id of the scheme `sasl` that stands in ACLs for every SASL user."""
+    """An id of the scheme `sasl` that matches every SASL user in ACLs."""
     x509_super_user: str | None = None
     """The subject of a certificate whose owner may do everything."""
     auth_providers: tuple[str | AuthProvider, ...] = ()
@@ -147,8 +147,8 @@ class Settings:
     `zkfake.AuthProvider`. `N` is any text.
     """
     ensemble_names: tuple[str, ...] | None = None
-    """Who asks by the scheme `ensemble` for a name that is not among these is sent away; needs the
-    class `EnsembleAuthenticationProvider`.
+    """The names of the ensemble. A client that authenticates by the scheme `ensemble` with another
+    name is disconnected; needs the class `EnsembleAuthenticationProvider`.
     """
     enforce_auth: bool = False
     """Whether only authenticated connections are served."""
@@ -161,7 +161,7 @@ class Settings:
     skip_acl: bool = False
     """Whether everybody may do everything."""
     eager_acl_check: bool = False
-    """Whether each server of an ensemble refuses by its own state what ACLs forbid, without a
+    """Whether each server of an ensemble checks ACLs in its own tree and refuses writes without a
     transaction.
     """
     read_only_mode: bool = False
@@ -169,16 +169,16 @@ class Settings:
     four_letter_whitelist: frozenset[str] = frozenset(("srvr",))
     """The four-letter words that are answered; ``*``: all."""
     container_check_interval: int = 60_000
-    """Milliseconds between two looks for containers and TTL znodes that are over."""
+    """Milliseconds between two checks for empty containers and expired TTL znodes."""
     container_never_used: int = 0
-    """Milliseconds after which a container that never had a child is over; 0: never."""
+    """Milliseconds after which a container that never had a child is deleted; 0: never."""
     container_max_per_minute: int = 10_000
-    """Containers and TTL znodes that are taken away within a minute, one by one."""
+    """The most containers and TTL znodes that are deleted per minute."""
     enforce_quota: bool = False
     """Whether hard quotas refuse writes."""
     sasl_users: Mapping[str, str] | None = None
-    """Users and passwords of SASL DIGEST-MD5, what a JAAS file is to the real server; none: a
-    server without SASL.
+    """Users and passwords of SASL DIGEST-MD5, which the real server reads from a JAAS file; none:
+    no SASL.
     """
     tls: bool = False
     """Whether there are TLS connections, and so identities of the x509 scheme."""
@@ -187,9 +187,9 @@ class Settings:
     local_sessions: bool = False
     """Whether sessions of an ensemble stay local to their server."""
     local_sessions_upgrading: bool = False
-    """Whether a local session becomes a global one when it makes an ephemeral znode."""
+    """Whether a local session becomes a global one when it creates an ephemeral znode."""
     keep_log: int | None = 0
-    """Transactions to remember; ``None`` for all."""
+    """Committed transactions to keep; ``None``: all."""
 
     @classmethod
     def parse(

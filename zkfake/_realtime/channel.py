@@ -1,4 +1,4 @@
-"""A channel on a real socket: what the socket has in the place of its connection.
+"""A channel on a real socket. The socket carries it instead of its connection.
 
 Rules that live here:
 
@@ -43,10 +43,10 @@ class SocketServed(Served, Protocol):
 
     @property
     def queued(self) -> int:
-        """Bytes that wait in it."""
+        """Bytes of output that wait."""
 
     def take_input(self) -> bytes:
-        """What it has received and not carried out; it is the caller's from now on."""
+        """Takes what it has received and not carried out."""
 
 
 class _TimedStream(Stream):
@@ -97,7 +97,7 @@ class _TimedStream(Stream):
 
 
 class RealTimeChannel(Channel):
-    """What a socket has in the place of its connection once faults or a history are in use."""
+    """What a socket carries instead of its connection once faults or a history are in use."""
 
     upstream: _TimedStream
     downstream: _TimedStream
@@ -175,7 +175,7 @@ class RealTimeChannel(Channel):
         return output
 
     def lost(self) -> None:
-        """The peer went away: the server hears of it after what is on its way."""
+        """The peer has closed: the server finds out after it has received what is on its way."""
         self.downstream.clear()
         if not self._client_gone:
             self._end_of_client("client")

@@ -94,7 +94,7 @@ class PortListener:
         self._socket.close()
 
     def abandon(self) -> None:
-        """Closes this process's copy of a port that belongs to another one, without a word."""
+        """Closes this process's copy of a port that belongs to another process."""
         self._socket.close()
 
 

@@ -25,7 +25,7 @@ _SECOND = 1_000_000
 
 
 class Recording:
-    """One history that is being written."""
+    """The recording of one history."""
 
     def __init__(self) -> None:
         self._start = time.perf_counter_ns()

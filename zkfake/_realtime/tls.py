@@ -1,4 +1,4 @@
-"""The TLS of one socket, without any I/O, and who a certificate says that somebody is."""
+"""The TLS of one socket, without any I/O, and the identities of a client certificate."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Tls:
     """The TLS of one socket: bytes in, bytes out."""
 
     def __init__(self, context: ssl.SSLContext, server: str | None = None) -> None:
-        """``server``: the name of the one to talk to, where this is the client's side."""
+        """``server``: the server's name if this is the client's side, else ``None``."""
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.object = context.wrap_bio(
             self._incoming,

@@ -44,13 +44,13 @@ _WOULD_BLOCK = (BlockingIOError, InterruptedError)
 
 
 class Carried(Protocol):
-    """What a socket carries: a `Connection`, or one that faults may strike."""
+    """What a socket carries: a `Connection`, or a channel to one."""
 
     @property
     def closing(self) -> bool: ...
     @property
     def dropped(self) -> bool:
-        """Whether nothing more is to be sent, not even what waits for it."""
+        """Whether nothing may be sent any more, not even output that waits."""
 
     def receive(self, data: bytes, may_go_on: Callable[[], bool]) -> bool: ...
     def take_packets(self) -> list[bytes]: ...
@@ -84,13 +84,13 @@ class Transport:
         self._unsent = bytearray()
         self._readable = False
         self._ended = False
-        """Whether the peer has said goodbye."""
+        """Whether the peer has ended its TLS connection."""
         self._more = False
         """Whether whole requests were left when the last turn ended."""
         self._awaited = selectors.EVENT_READ
         self._tls = None if tls is None else Tls(tls)
         self.handshake: Timer | None = None
-        """What gives up a handshake that takes too long."""
+        """The timer that closes the socket if the TLS handshake takes too long."""
         self.connection: Carried | None = None
         selector.register(accepted, self._awaited, self.ready)
         if tls is None:
@@ -110,7 +110,7 @@ class Transport:
             self._turns.add(self)
 
     def take_turn(self, may_go_on: Callable[[], bool]) -> bool:
-        """Reads, and carries out requests while ``may_go_on()``; whether there is more to do."""
+        """Reads, and carries out requests while ``may_go_on()``. Returns whether there is more."""
         data = b""
         if not self._more:
             if self._ended:
@@ -134,11 +134,11 @@ class Transport:
 
     @property
     def is_full(self) -> bool:
-        """Whether the peer has to read before anything more is carried out for it."""
+        """Whether so much output waits that no more requests of the peer are carried out."""
         return len(self._unsent) > _UNSENT
 
     def _receive(self) -> bytes | None:
-        """What the peer sent, decrypted; ``None`` where there is nothing, or it has gone."""
+        """What the peer sent, decrypted; ``None`` if there is nothing or the peer has closed."""
         try:
             data = self._socket.recv(_RECEIVE)
         except _WOULD_BLOCK:
@@ -170,13 +170,13 @@ class Transport:
             self.handshake = None
 
     def _lose(self) -> None:
-        """The peer is gone."""
+        """The peer has closed its connection."""
         if self.connection is not None:
             self.connection.lost()
         self.close()
 
     def send(self) -> None:
-        """Sends what there is, as far as the socket takes it; closes when that was the last."""
+        """Sends as much output as the socket takes. Closes after the last output."""
         connection = self.connection
         if self._socket.fileno() < 0:
             return  # closed meanwhile
@@ -198,7 +198,7 @@ class Transport:
             self._turns.add(self)
 
     def _send_out(self, data: bytes) -> bool:
-        """Sends bytes as they are; False where the peer has gone."""
+        """Sends bytes without encryption; False if the peer has closed."""
         unsent = self._unsent
         if unsent:
             unsent += data
@@ -250,5 +250,5 @@ class Transport:
         self._tls = None
 
     def abandon(self) -> None:
-        """Closes this process's copy of a socket that belongs to another one, without a word."""
+        """Closes this process's copy of a socket that belongs to another process. Sends nothing."""
         self._socket.close()
