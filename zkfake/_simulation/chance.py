@@ -71,12 +71,12 @@ class Chance:
         }
         self._drops = any(self._drop_rates.values())
         self.on = False
-        """Whether anything is drawn at all."""
+        """Whether faults are drawn at present."""
         self._turn = 0
         self.resume()
 
     def stop(self) -> None:
-        """Nothing is drawn any more."""
+        """Stop drawing faults."""
         self.on = False
         self._turn += 1
 
@@ -106,7 +106,7 @@ class Chance:
         return True
 
     def _strike(self, request: ChannelRequest) -> None:
-        """Begin what the rates say."""
+        """Begin the faults that are drawn for the request."""
         client = request.channel.client
         for rate, kind, dice in self._clients:
             if dice.random.random() < rate:

@@ -76,7 +76,7 @@ class VirtualChannel(Channel):
             self._send_frame(frame)
 
     def client_closes(self) -> None:
-        """The client closes its socket: the server hears of it after what is on its way."""
+        """The client closes its socket: the server finds out after what is on its way."""
         if not self._client_gone:
             self._end_of_client("client")
         self.upstream.send(END)
@@ -95,7 +95,7 @@ class VirtualChannel(Channel):
         self._servers.lost(core)
 
     def _has_output(self, _connection: object) -> None:
-        """The server has something to say or wants the connection closed."""
+        """The server has output to send or wants the connection closed."""
         if not self._flushing:
             self._flushing = True
             self._after_call(self._flush)

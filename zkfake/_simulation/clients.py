@@ -26,7 +26,7 @@ __all__ = ["Clients"]
 
 
 class ClientSimulation(HandlerSimulation, Protocol):
-    """The simulation, as its clients see it."""
+    """What clients use of the simulation."""
 
     history: History
 
@@ -75,7 +75,7 @@ class Clients:
         return client
 
     def _start(self, client: KazooClient, timeout: float) -> None:
-        """Start, again if need be: kazoo gives up when the first connection breaks at once."""
+        """Start, repeatedly if necessary: kazoo fails when the first connection breaks at once."""
         deadline = self._simulation.now + timeout
         while not self._try_to_start(client, deadline):
             pass

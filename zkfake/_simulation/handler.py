@@ -35,17 +35,17 @@ log = logging.getLogger("zkfake.simulation")
 
 
 class HandlerSimulation(Protocol):
-    """The simulation, as its handlers see it."""
+    """What handlers use of the simulation."""
 
     scheduler: Scheduler
     network: Network
 
     def task_started(self, task: Task) -> None:
-        """A client has a new task; it may have to stand still at once."""
+        """A client has a new task. If the client is paused, the task is paused too."""
 
 
 class SimulationHandler:
-    """What runs a `KazooClient` inside a simulation. Made by `Simulation.handler`."""
+    """The handler of a `KazooClient` in a simulation, from `Simulation.handler`."""
 
     name = "simulation_handler"
     timeout_exception = KazooTimeoutError

@@ -29,7 +29,7 @@ Group = Literal["silence", "pace"]
 """Outages that take a server away from others, and those that make it slow or wrong."""
 
 _SKEW = 60.0
-"""Seconds that a clock is wrong by at most."""
+"""The largest error of a skewed clock, in seconds."""
 
 
 class Strikes(Protocol):
@@ -77,7 +77,7 @@ class Strikes(Protocol):
 
 
 class Dice:
-    """What is drawn for a fault."""
+    """The random values of a fault."""
 
     def __init__(self, random: Random, servers: int, outage: Range, slowness: Range) -> None:
         """The ranges are those of the profile."""
@@ -111,7 +111,7 @@ class Dice:
 
 @dataclass(frozen=True, slots=True)
 class ClientKind:
-    """What happens to one client. ``strike`` returns the outage that it begins, if it is one."""
+    """A fault of one client. ``strike`` returns the outage that it begins, if it is one."""
 
     rate: str
     strike: Callable[[Strikes, Dice, str], Outage | None]
@@ -121,7 +121,7 @@ class ClientKind:
 
 @dataclass(frozen=True, slots=True)
 class ServerKind:
-    """What happens to servers. ``alone``: also where there is only one, at a virtual instant."""
+    """A fault of servers. ``alone``: also possible with one server, at a virtual time."""
 
     rate: str
     strike: Callable[[Strikes, Dice], Outage]

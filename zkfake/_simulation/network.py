@@ -1,4 +1,4 @@
-"""The simulated network: every connection, who can reach whom at present, and how fast.
+"""The simulated network: every connection, which links are cut at present, and latencies.
 
 Rules that live here: a partition makes streams stand still and connection attempts wait, as lost
 packets do under TCP. When it heals, everything that was on the way arrives, in order; who closed
@@ -31,7 +31,7 @@ __all__ = ["Network"]
 
 
 class _Attempt(NamedTuple):
-    """A connection that is to be made, as faults see it."""
+    """A connection that a client tries to make, for faults to match."""
 
     client: str
     server: int
@@ -40,7 +40,7 @@ class _Attempt(NamedTuple):
 
 
 class Network(Conditions[VirtualChannel]):
-    """Every connection of a simulation, and who cannot hear whom at present."""
+    """Every connection of a simulation, and which links are cut at present."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Network(Conditions[VirtualChannel]):
         self.recorder = ChannelRecorder(record, scheduler, MICROSECONDS)
         self.servers = servers
         self.chance: Chance | None = None
-        """What strikes requests by chance."""
+        """The faults by chance."""
         self.clients: dict[str, None] = {}
         """The names of the simulation's clients, oldest first."""
         self.sessions: dict[str, int] = {}
@@ -137,7 +137,7 @@ class Network(Conditions[VirtualChannel]):
         return channel.socket
 
     def resume(self, stop: Stop) -> None:
-        """What stood still may go on."""
+        """What was held by ``stop`` goes on."""
         if stop.since is None:
             covered = [each for each in self.channels if stop.covers(each)]
         else:

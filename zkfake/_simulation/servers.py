@@ -84,7 +84,7 @@ class Servers:
         self._flushing = False
         self._output: deque[Callable[[], None]] = deque()
         self.after_call = self._output.append
-        """Runs an action, which empties a connection, once the core has done what it is at."""
+        """Runs an action, which empties a connection, once the core is done."""
         self._ports = 40_000
         self.ensemble.tell = self._note
 
@@ -98,7 +98,7 @@ class Servers:
         return replica
 
     def add(self) -> Replica:
-        """Start one more server. Raises `RuntimeError` where none can join."""
+        """Start one more server. Raises `RuntimeError` if none can join."""
         self.ensemble.check_may_join()
         replica = self._add()
         replica.applying.lag = self._lag
@@ -106,7 +106,7 @@ class Servers:
         return replica
 
     def begin(self, profile: Profile) -> None:
-        """Start every server, in no time, and then let them be as slow as ``profile`` says."""
+        """Start every server without latency, and then set the latencies of ``profile``."""
         for replica in self.replicas:
             replica.start()
         self.ensemble.advance(self.ensemble.now)
@@ -148,7 +148,7 @@ class Servers:
         return None if number is None else self.addresses[number - 1][0]
 
     def find(self, address: tuple[str, int]) -> int:
-        """The number of the server at ``address``, 0 where there is none."""
+        """The number of the server at ``address``, 0 if there is none."""
         host, port = address[:2]
         number = self._numbers.get(host, 0)
         return number if number and self.replicas[number - 1].ports[0] == port else 0
@@ -175,7 +175,7 @@ class Servers:
         self.call(connection.lost)
 
     def call(self, action: Callable[[], object]) -> None:
-        """Let the core do something, then deliver what came of it."""
+        """Run ``action`` in the core, then deliver what it has caused."""
         if self._flushing:
             # A connection was lost while another one is emptied; what comes of it comes behind.
             action()
@@ -208,7 +208,7 @@ class Servers:
             self._arm(deadline)
 
     def _note(self, server: int, name: Name, text: str) -> None:
-        """A server has done something of its own accord."""
+        """A server has done something by itself."""
         time, epoch = self._scheduler.now / MICROSECONDS, self.ensemble.replicas[server - 1].store
         self._history.append(ServerEvent(time, server, epoch.accepted_epoch, name, text))
 
@@ -241,7 +241,7 @@ class Servers:
         self.call(self.replicas[number - 1].start)
 
     def expire(self, session_id: int) -> bool:
-        """Close a session as its timeout would. False where it is gone."""
+        """Close a session as its timeout would. False if it has ended."""
         session = self.ensemble.sessions.get(session_id)
         if session is None:
             return False

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 __all__ = ["ChannelSocket", "select", "socket_pair"]
 
 _WINDOW = 1 << 20
-"""How many bytes a client may have on the way before its socket is no longer writable."""
+"""The most bytes that a client may have on the way while its socket is writable."""
 
 _END = b""
 
 
 class _Socket:
-    """The parts of `socket.socket` that kazoo uses, over bytes that somebody delivers."""
+    """The parts of `socket.socket` that kazoo uses, over bytes that the network delivers."""
 
     def __init__(self, scheduler: Scheduler) -> None:
         self._scheduler = scheduler
@@ -42,7 +42,7 @@ class _Socket:
         return "data on a socket"
 
     def deliver(self, data: bytes) -> None:
-        """Bytes arrive; none means the end."""
+        """Bytes arrive; empty ``data`` is the end of the stream."""
         if self.closed:
             return
         if data:
@@ -122,7 +122,7 @@ class _ByteSink(Protocol):
 
 
 class Carrier(Protocol):
-    """A channel, as its socket sees it."""
+    """What a socket uses of its channel."""
 
     number: int
     server: int

@@ -39,11 +39,11 @@ __all__ = [
 
 
 _Container = tuple[Sized, Callable[[Any], None], Callable[[], Any]]
-"""What a queue keeps its items in, how one is put in, and how one is taken."""
+"""A queue's container, and the functions that put an item in and take one out."""
 
 
 class _Waiters:
-    """The tasks that wait for one thing, longest first."""
+    """The tasks that wait for one object, the longest wait first."""
 
     __slots__ = ("_scheduler", "tasks")
 
@@ -210,7 +210,7 @@ class RLock:
         return self._holder is not None
 
     def release_all(self) -> int:
-        """Let go entirely and return how often it was held, for `Condition`."""
+        """Release it entirely and return how often it was held, for `Condition`."""
         count, self._count = self._count, 1
         self.release()
         return count
