@@ -1,4 +1,4 @@
-"""How options are read that several commands have."""
+"""The options that several commands have, and how they are parsed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Parser", "address", "in_a_row", "is_loopback", "own_version", "port"
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line, where the usual ones print the usage as well."""
+    """A parser whose errors are one line, without the usage."""
 
     def error(self, message: str) -> NoReturn:
         """Ends the program."""
@@ -42,7 +42,7 @@ def in_a_row(first: int, count: int) -> list[int]:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can connect to an address that is listened on."""
+    """Whether only this machine can connect to a listening address."""
     with suppress(ValueError):
         return ipaddress.ip_address(host).is_loopback
     with suppress(OSError):

@@ -67,18 +67,18 @@ _READ: dict[str, tuple[Callable[[str], object], str]] = {
     "server": (_whole, "a server's number, from 1"),
     "times": (_whole_or_none, "a number or none"),
 }
-"""How each argument is read, and what it is."""
+"""The parser of each argument, and its description."""
 
 
 class Control:
-    """Carries out lines on the faults of one proxy."""
+    """Executes lines on the faults of one proxy."""
 
     def __init__(self, faults: ProxyFaults) -> None:
         self._faults = faults
         self._begun: list[Rule | Outage] = []
 
     def answer(self, line: str) -> str:
-        """`do`, with what goes wrong as the answer."""
+        """As `do`, but returns an error as the answer."""
         try:
             said = self.do(line)
         except (OSError, RuntimeError, TypeError, ValueError) as error:

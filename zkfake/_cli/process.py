@@ -3,7 +3,7 @@
 The rules that live here:
 
 - the first line on standard output is the connect string, printed once connections are accepted;
-  everything else that is to be said goes to standard error, one line for each thing;
+  everything else goes to standard error, one line per message;
 - SIGINT, SIGTERM and SIGHUP end a command, however many come and when. One that was ignored when
   the process started (``nohup``, a shell's background job) stays ignored.
 """
@@ -49,11 +49,11 @@ class Program(NamedTuple):
     """A command that serves until it is told to end."""
 
     lines: list[str]
-    """What to print first."""
+    """The first lines on standard output."""
     notes: list[str]
-    """What to say."""
+    """The lines on standard error."""
     begin: Callable[[], object] = tuple
-    """Called once the lines are printed."""
+    """Called after the lines are printed."""
 
 
 class EndingSignals:
@@ -79,7 +79,7 @@ class EndingSignals:
         return self
 
     def wait(self) -> None:
-        """Returns once a signal has come, be it before this was called, or `end` was called."""
+        """Returns after a signal, even one before this call, or after `end`."""
         self._reader.recv(1)
         self._over = True
 
@@ -103,7 +103,7 @@ def _do_nothing(_number: int, _frame: FrameType | None) -> None:
 
 def print_lines(*lines: str) -> int:
     """Prints the lines on standard output; the exit status if that is impossible."""
-    if sys.stdout is not None:  # closed before the start: nobody wants to know
+    if sys.stdout is not None:  # closed before the start: no output is wanted
         try:
             for line in lines:
                 print(line)
@@ -127,7 +127,7 @@ def say(text: str, status: int = ENDED) -> int:
 
 
 def reason(error: Exception) -> str:
-    """What an error says, with the file that it is about."""
+    """The text of an error, with its file."""
     if isinstance(error, OSError) and error.strerror:
         name = "" if error.filename is None else f"{error.filename}: "
         return f"{name}{error.strerror}"

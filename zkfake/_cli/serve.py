@@ -179,5 +179,5 @@ def fake(options: argparse.Namespace) -> tuple[FakeZooKeeper, list[str]]:
 
 
 def _first(*values: int | str | None) -> Any:
-    """The first one that is given."""
+    """The first argument that is not ``None``."""
     return next(value for value in values if value is not None)

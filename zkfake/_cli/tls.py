@@ -22,7 +22,7 @@ def add_serving(group: argparse._ArgumentGroup, cert: str, ca: str) -> None:
 
 
 def serving(options: argparse.Namespace) -> ssl.SSLContext | None:
-    """What clients are served with. Raises `OSError` and `ValueError`."""
+    """The context with which clients are served. Raises `OSError` and `ValueError`."""
     if options.tls_cert is None:
         for name in ("tls_key", "tls_ca", "secure_port"):
             if getattr(options, name, None) is not None:
@@ -37,7 +37,7 @@ def serving(options: argparse.Namespace) -> ssl.SSLContext | None:
 
 
 def connecting(options: argparse.Namespace) -> ssl.SSLContext | None:
-    """What the proxy connects to servers with. Raises `OSError` and `ValueError`."""
+    """The context with which the proxy connects to servers. Raises `OSError` and `ValueError`."""
     if options.server_key is not None and options.server_cert is None:
         raise ValueError("--server-key needs --server-cert")
     if not (options.server_tls or options.server_ca or options.server_cert):
@@ -73,7 +73,7 @@ def _load_authorities(context: ssl.SSLContext, option: str, file: str) -> None:
 
 
 def _lacking(prefix: str, cert: str, key: str | None) -> str | None:
-    """What the files lack, if they lack something: OpenSSL says "PEM lib", and no more."""
+    """What is missing in the files: OpenSSL's own error is only "PEM lib"."""
     if b"CERTIFICATE-----" not in Path(cert).read_bytes():
         return f"--{prefix}-cert {cert}: the file has no certificate; expected a PEM file"
     pem = Path(key or cert).read_bytes()

@@ -43,7 +43,7 @@ _CONNECT_BODY = Struct(">iqiq")
 _HEADER = Struct(">ii")
 
 REPLY_BODY = _REPLY.size
-"""Where the body of a reply begins, behind its length and its header."""
+"""Where the body of a reply begins, after its length and its header."""
 
 read_length_and_xid = Struct(">Ii").unpack_from
 """The length of a frame, unsigned, and the xid of a reply or an event: of ``(data, start)``, where
@@ -68,7 +68,7 @@ _PATHLESS = frozenset(
 )
 _NAMES = {int(op): row.name for op, row in OPERATIONS.items()}
 OPERATION_NAMES = ("connect", *(name for op, name in _NAMES.items() if op != Op.PING))
-"""What a request can be, but for pings."""
+"""The kinds of requests, except pings."""
 
 _SINGLE_PATH = frozenset(int(op) for op in OPERATIONS if op not in _PATHLESS) - {
     int(Op.MULTI),
@@ -130,7 +130,7 @@ def read_reply(frame: bytes) -> tuple[int, int, int]:
 
 
 class Handshake(NamedTuple):
-    """What a server says when a session is opened or taken up again."""
+    """A server's answer when a session is opened or resumed."""
 
     session_id: int
     timeout: int
@@ -139,7 +139,7 @@ class Handshake(NamedTuple):
 
 
 def session_asked_for(frame: bytes) -> int:
-    """The session that a connect request names; 0 for a new one, and where it cannot be read."""
+    """The session in a connect request; 0 for a new one, and if it is unreadable."""
     if len(frame) < _CONNECT_REQUEST.size:
         return 0
     session_id: int = _CONNECT_REQUEST.unpack_from(frame)[4]
@@ -147,7 +147,7 @@ def session_asked_for(frame: bytes) -> int:
 
 
 def handshake_of(frame: bytes) -> Handshake | None:
-    """What the reply to a connect request says. ``None`` where it gives no session."""
+    """The fields of the reply to a connect request; ``None`` if it has no session."""
     start = _CONNECT_RESPONSE.size
     if len(frame) < start:
         return None  # an error
@@ -166,7 +166,7 @@ def resuming_frame(handshake: Handshake) -> bytes:
 
 
 def request_frame(xid: int, op: Op, body: bytes = b"") -> bytes:
-    """A request, whole."""
+    """The whole frame of a request."""
     return _framed(_HEADER.pack(xid, op) + body)
 
 
@@ -175,7 +175,7 @@ def _framed(payload: bytes) -> bytes:
 
 
 def session_given(frame: bytes) -> int:
-    """The session that the reply to a connect request gives; 0 where it gives none."""
+    """The session in the reply to a connect request; 0 if it has none."""
     handshake = handshake_of(frame)
     return 0 if handshake is None else handshake.session_id
 
@@ -196,14 +196,14 @@ class FrameSplitter:
     __slots__ = ("_longest", "_rest", "raw")
 
     def __init__(self, longest: int = _LARGEST_LENGTH - 1) -> None:
-        """``longest``: frame that is waited for until it is whole, bytes."""
+        """``longest``: the longest frame that is completed, bytes."""
         self._longest = longest
         self._rest = b""
         self.raw = False
-        """True once the stream turned out to hold no frames."""
+        """True after the stream was found to hold no frames."""
 
     def take_rest(self) -> bytes:
-        """What completes no frame, where the stream has ended."""
+        """The bytes of an incomplete frame at the end of the stream."""
         rest, self._rest = self._rest, b""
         return rest
 

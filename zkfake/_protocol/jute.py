@@ -39,7 +39,7 @@ NULL = b"\xff\xff\xff\xff"
 
 
 class JuteError(ValueError):
-    """The bytes are not the record that was expected: too short, or a length that cannot be."""
+    """The bytes are not the expected record: they are too short, or have an invalid length."""
 
 
 class Reader:
@@ -102,7 +102,7 @@ class Reader:
         return None if value is None else value.decode("utf-8", "zkfake.java")
 
     def whole(self) -> bytes:
-        """All the bytes there are, read or not."""
+        """All the bytes, read or not."""
         return self._data
 
     def skip(self, expected: bytes) -> bool:
@@ -113,7 +113,7 @@ class Reader:
         return True
 
     def read_vector(self, element: Callable[[], T]) -> list[T] | None:
-        """A list of what ``element()`` reads, one call an element; ``None`` for null."""
+        """A list of what ``element()`` reads, one call per element; ``None`` for null."""
         count = self.read_int()
         if count == -1:
             return None

@@ -132,7 +132,7 @@ def _read_empty(_reader: Reader) -> EmptyRequest:
 
 
 class NullAclError(JuteError):
-    """A create without an ACL list in a multi: the server trips over it while it reads."""
+    """A create without an ACL list in a multi: the real server fails while it reads it."""
 
 
 def read_multi(reader: Reader, *, by_mode_alone: bool = False) -> MultiRequest:
@@ -278,7 +278,7 @@ OPERATIONS: dict[int, Operation] = {
 
 @cache
 def operations_of(version: Version) -> Mapping[int, Operation]:
-    """What a server of that version takes, and how it reads it, by operation code."""
+    """The operations of a server of that version, by operation code."""
     table = dict(OPERATIONS)
     if not version.check_is_an_operation:
         del table[Op.CHECK]

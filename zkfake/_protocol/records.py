@@ -55,7 +55,7 @@ class Op(IntEnum):
 
 
 SESSION_OPS = frozenset((Op.CREATE_SESSION, Op.CLOSE_SESSION))
-"""What opens and ends sessions."""
+"""The operations that open and end sessions."""
 
 
 class Code(IntEnum):
