@@ -1,6 +1,10 @@
-"""The table in CONTRIBUTING.md has every module of the product, and nothing that is not there."""
+"""The tables in CONTRIBUTING.md have every module of the product and every folder of tests, and
+nothing that is not there.
+"""
 
 from __future__ import annotations
+
+import re
 
 import pytest
 
@@ -12,6 +16,15 @@ MODULES = sorted(
     for package in PACKAGES
     for path in (ROOT / package).rglob("*.py")
 )
+
+
+def test_every_folder_of_tests_is_told_of() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    where = text.partition("## Where things are")[2].partition("\n## ")[0]
+    told = set(re.findall(r"^\| `(tests/\w+)` \|", where, re.MULTILINE))
+    folders = {path.parent.relative_to(ROOT).as_posix() for path in (ROOT / "tests").glob("*/*.py")}
+    assert told >= folders
+    assert [name for name in told if not (ROOT / name).is_dir()] == []
 
 
 def test_every_module_has_tests() -> None:
