@@ -36,7 +36,7 @@ class RepliesInOrder(Judge):
         if first.sent.operation in ("check", "createSession"):
             return
         self.broken(
-            f"{reply.client} was answered request {reply.number} ahead of request "
+            f"{reply.client} was answered request {reply.number} before request "
             f"{first.sent.number}, which it had sent before",
             first.sent,
             exchange.sent,
@@ -47,8 +47,8 @@ class RepliesInOrder(Judge):
 class WritesInOrder(Judge):
     """Sequential consistency: writes take effect in the order in which they were sent.
 
-    Checked, by the zxids of the replies: each write that was acknowledged comes behind those that
-    its client had sent before it, and behind all that had been acknowledged, to anybody, when it
+    Checked, by the zxids of the replies: each write that was acknowledged comes after those that
+    its client had sent before it, and after all that had been acknowledged, to anybody, when it
     was sent. No two have one zxid. What was not answered has no zxid, and is not judged here.
     """
 

@@ -16,7 +16,7 @@ __all__ = ["Register"]
 
 
 class Register(Judge):
-    """A read of ``path`` behind a ``sync`` of its client is as new as every write of the path that
+    """A read of ``path`` after a ``sync`` of its client is as new as every write of the path that
     had been acknowledged, to anybody, when the sync was sent.
 
     Checked by the zxids of the replies, so with a live server too. ZooKeeper does not promise it
@@ -37,7 +37,7 @@ class Register(Judge):
 
     @property
     def promise(self) -> str:
-        return f"a read of {self._path} behind a sync finds what had been written before."
+        return f"a read of {self._path} after a sync finds what had been written before."
 
     def on_disconnected(self, connection: ConnectionSeen) -> None:
         self._synced.pop(connection, None)
@@ -66,7 +66,7 @@ class Register(Judge):
             self.times += 1
             if floor is not None and reply.zxid < floor.zxid:
                 self.broken(
-                    f"{reply.client} read {self._path} as of {reply.zxid:#x} behind a sync; "
+                    f"{reply.client} read {self._path} as of {reply.zxid:#x} after a sync; "
                     f"{floor.client} had written it at {floor.zxid:#x} before that",
                     floor,
                     exchange.sent,

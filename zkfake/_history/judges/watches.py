@@ -296,7 +296,7 @@ class WatchesAreTold(Judge):
             assert due is not None
             self.broken(
                 f"{connection.client} was told {event.type} of {event.path} at {event.zxid:#x}; "
-                f"the first change behind the state that it had seen was {due.type.name} at "
+                f"the first change after the state that it had seen was {due.type.name} at "
                 f"{due.zxid:#x}",
                 armed[0].by,
                 due.entry,
