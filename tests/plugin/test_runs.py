@@ -46,6 +46,7 @@ WITHOUT = """if True:
                 raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
 
     sys.meta_path.insert(0, Missing())
+    sys.modules.pop("{package}", None)  # coverage has imported greenlet
     import pytest
     sys.exit(pytest.main(["-p", "no:hypothesispytest"]))
 """
