@@ -114,16 +114,20 @@ def agreed(reply: Reply | None) -> Reply:
     return reply
 
 
+def is_told(event: Reply | Event | None) -> bool:
+    """Whether it tells that the configuration has changed."""
+    return isinstance(event, Event) and (event.type, event.path) == (DATA_CHANGED, CONFIG)
+
+
 def told(client: Client) -> None:
     """The client hears that the configuration has changed."""
-    event = client.take()
-    assert isinstance(event, Event)
-    assert (event.type, event.path) == (DATA_CHANGED, CONFIG)
+    assert is_told(client.take())
 
 
 def told_and_let_go(client: Client) -> None:
-    told(client)
-    assert client.take() is None
+    """A live server that is busy may close the connection before it has sent the event."""
+    event = client.take()
+    assert event is None or (is_told(event) and client.take() is None)
 
 
 def told_and_kept(client: Client) -> None:

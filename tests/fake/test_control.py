@@ -124,7 +124,7 @@ def test_a_log_that_is_not_kept() -> None:
 def test_where_nothing_runs() -> None:
     with pytest.raises(RuntimeError, match="start"):
         FakeZooKeeper().load({"/a": b""})
-    with pytest.raises(SimulationError, match="new"):
+    with pytest.raises(SimulationError, match="has not begun"):
         Simulation().dump()
     with Simulation() as sim:
         sim.load({"/a": b""})
