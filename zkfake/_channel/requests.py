@@ -67,7 +67,7 @@ class RequestFaults(Outages):
         nth: int = 1,
         times: int | None = 1,
     ) -> Rule:
-        """Break the connection right behind the reply to a matching request."""
+        """Break the connection right after the reply to a matching request."""
         match = Match(self._owner(client), operation, path, number)
         return self._rules.add("drop after reply", "after_reply", match, nth, times, _lose)
 
