@@ -41,7 +41,7 @@ import pytest
 from zkfake import FakeZooKeeper
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 __all__ = ["FakeCluster", "FakeClusterMember"]
 
@@ -57,6 +57,8 @@ _SETTINGS: dict[str, object] = {
 }
 #: The longest wait for an election, seconds.
 _START_LIMIT = 10.0
+#: The longest wait until a lost quorum is noticed, seconds: a leader takes a tick, by default two.
+_NOTICE_LIMIT = 10.0
 _JAAS_USER = re.compile(r'\buser_(\w+)\s*=\s*"([^"]*)"')
 _HOST = "127.0.0.1"
 _NO_TLS = (
@@ -104,14 +106,20 @@ class FakeClusterMember:
         self._cluster.run_member(self._number)
 
     def stop(self) -> None:
-        """Drop the clients and refuse new ones; what is stored stays."""
+        """Drop the clients and refuse new ones; what is stored stays.
+
+        Where that leaves no quorum, this waits until the others have noticed, for up to a tick: a
+        client that connects next is not dropped once more.
+        """
         self._cluster.stop_member(self._number, wipe=False)
+        self._cluster.wait_until_noticed()
 
     def reset(self) -> None:
         """Stop, and forget what is stored: the others' state, if there is any, is taken at the next
-        start.
+        start. It waits as `stop` does.
         """
         self._cluster.stop_member(self._number, wipe=True)
+        self._cluster.wait_until_noticed()
 
     def destroy(self) -> None:
         """Like `reset`."""
@@ -175,9 +183,7 @@ class FakeCluster:
         """
         for server in self:
             server.run()
-        deadline = time.monotonic() + _START_LIMIT
-        while not self._serves() and time.monotonic() < deadline:
-            time.sleep(0.001)
+        _wait_until(self._serves, _START_LIMIT)
 
     def _serves(self) -> bool:
         with self._lock:
@@ -187,13 +193,13 @@ class FakeCluster:
 
     def stop(self) -> None:
         """Stop every member; what is stored stays."""
-        for server in self:
-            server.stop()
+        for number in range(len(self._servers)):
+            self.stop_member(number, wipe=False)
 
     def reset(self) -> None:
         """Stop every member and forget what is stored."""
-        for server in self:
-            server.reset()
+        for number in range(len(self._servers)):
+            self.stop_member(number, wipe=True)
 
     def terminate(self) -> None:
         """Stop every member and forget what is stored; `start` makes a new, empty ensemble."""
@@ -252,6 +258,29 @@ class FakeCluster:
                     self._fake.stop()
                     self._fake = None
 
+    def wait_until_noticed(self) -> None:
+        """Wait until no member that runs serves as part of an ensemble that has lost its quorum.
+
+        A leader serves on until its next check, once a tick.
+        """
+        _wait_until(self._has_noticed, _NOTICE_LIMIT)
+
+    def _has_noticed(self) -> bool:
+        with self._lock:
+            fake = self._fake
+            if fake is None:
+                return True
+            with fake.at_work():
+                running = [
+                    replica
+                    for member, replica in zip(fake.members, fake.replicas, strict=True)
+                    if member.running
+                ]
+                voters = sum(not replica.observer for replica in running)
+                if voters > (len(self._servers) - self._observers) // 2:
+                    return True
+                return all(replica.mode in {None, "read-only"} for replica in running)
+
     def _ensemble(self) -> FakeZooKeeper:
         """The fake; a new one's members do not run yet."""
         if self._fake is None:
@@ -303,6 +332,12 @@ class FakeCluster:
         context.load_verify_locations(cadata=made["ca_cert_pem"].decode())
         context.verify_mode = ssl.CERT_REQUIRED
         return context
+
+
+def _wait_until(condition: Callable[[], bool], limit: float) -> None:
+    deadline = time.monotonic() + limit
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.001)
 
 
 def _has_tls_packages() -> bool:

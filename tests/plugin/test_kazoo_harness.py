@@ -210,7 +210,7 @@ def test_all_members_at_once(cluster: FakeCluster) -> None:
 
 def test_every_four_letter_word_is_answered(cluster: FakeCluster) -> None:
     cluster.start()
-    assert four_letter_word(cluster[0].host, cluster[0].client_port, "ruok") == "imok"
+    assert four_letter_word(*_address(cluster[0]), "ruok") == "imok"
 
 
 def test_what_stopped_members_know_comes_back_and_what_all_lost_does_not(
@@ -248,6 +248,28 @@ def test_what_stopped_members_know_comes_back_and_what_all_lost_does_not(
     cluster.terminate()
     cluster.start()
     assert not exists()
+
+
+def test_a_stop_that_takes_the_quorum_returns_when_the_last_member_has_noticed() -> None:
+    from kazoo.client import KazooClient
+
+    cluster = FakeCluster(configuration_entries=["4lw.commands.whitelist=*", "tickTime=200"])
+    try:
+        cluster.start()
+        cluster[2].stop()
+        client = KazooClient(cluster[0].address)
+        client.start()
+        client.ensure_path("/in/the/logs/of/the/first/two/only")
+        cluster[1].stop()
+        cluster[2].run()
+        client.retry(client.sync, "/")  # once there is a leader again: the one whose log is ahead
+        assert "Mode: leader" in four_letter_word(*_address(cluster[0]), "srvr")
+        client.stop()
+        client.close()
+        cluster[2].stop()
+        assert "Mode: leader" not in four_letter_word(*_address(cluster[0]), "srvr")
+    finally:
+        cluster.terminate()
 
 
 FRESH = """
@@ -298,10 +320,11 @@ def test_observers() -> None:
 
 
 def _mode(server: FakeClusterMember) -> str:
-    with socket.create_connection((server.host, server.client_port), timeout=5) as connection:
-        connection.sendall(b"srvr")
-        said = connection.makefile().read()
-    return str(said.split("Mode: ")[1].split("\n")[0])
+    return four_letter_word(*_address(server), "srvr").split("Mode: ")[1].split("\n")[0]
+
+
+def _address(server: FakeClusterMember) -> tuple[str, int]:
+    return server.host, server.client_port
 
 
 def test_settings_come_from_every_place() -> None:
