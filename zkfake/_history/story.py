@@ -7,15 +7,14 @@ The rules that live here:
 - Only what has to do with it is told: the evidence, the same paths, clients and names between its
   first and its last event, and the faults and changes of leader meanwhile. What matters less is
   left out first, and the last lines say how much that is and how to see it.
-- A session is called by its client, a request by its number.
+- The words for each event are those of `telling`.
 """
 
 from __future__ import annotations
 
 from textwrap import wrap
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING
 
-from zkfake._history import shown
 from zkfake._history.events import (
     Claimed,
     Committed,
@@ -35,9 +34,10 @@ from zkfake._history.events import (
     TaskEnded,
     WatchEvent,
 )
+from zkfake._history.telling import Telling
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from zkfake._history.verdict import Finding, Verdict
 
@@ -79,29 +79,16 @@ class _Story:
     def __init__(self, entries: list[Event | Logged], finding: Finding) -> None:
         self._entries = entries
         self._evidence = {id(event) for event in finding.evidence}
-        self._servers: dict[int, int] = {}
-        self._clients: dict[int, str] = {}
-        self._sessions_of: dict[str, set[int]] = {}
+        self._telling = Telling(entries)
+        self._clients = self._telling.clients
         self._paths: set[str] = set()
         self._names: set[str] = set()
         self._who: set[str] = set()
         self.rest = ""
         self._program = any(isinstance(event, (Claimed, Recorded)) for event in finding.evidence)
         """Whether it is the program that broke a promise: then all that clients did matters."""
-        self._meet()
         for event in finding.evidence:
             self._involve(event)
-
-    def _meet(self) -> None:
-        """Who is who: connections and sessions of the whole history."""
-        for event in self._entries:
-            if isinstance(event, Connected):
-                self._servers[event.connection] = event.server
-            elif isinstance(event, Reply) and event.operation == "connect":
-                session = int.from_bytes(event.frame[12:20], "big", signed=True)
-                if session:
-                    self._clients[session] = event.client
-                    self._sessions_of.setdefault(event.client, set()).add(session)
 
     def _involve(self, event: Event | Logged) -> None:
         if isinstance(event, (Sent, Reply)):
@@ -164,7 +151,7 @@ class _Story:
     def _weight_of_server(self, event: ServerEvent) -> int:
         if event.name in ("leads", "steps down", "stops", "starts"):
             return 32
-        sessions = [session for who in self._who for session in self._sessions_of.get(who, ())]
+        sessions = [session for session, who in self._clients.items() if who in self._who]
         return 42 if any(f"{session:#x}" in event.text for session in sessions) else 0
 
     def lines(self, budget: int) -> list[str]:
@@ -189,92 +176,7 @@ class _Story:
         return [self._line(entries[place]) for _, place in chosen]
 
     def _line(self, event: Event | Logged) -> str:
-        who, what = self._words[type(event)](self, event)
+        who, what = self._telling(event)
         mark = ">" if id(event) in self._evidence else " "
         line = f"{mark} {event.time:10.3f}  {who:<10} {what}"
         return line if len(line) <= _LONGEST else line[: _LONGEST - 3] + "..."
-
-    # -- in words
-
-    def _server(self, event: Any) -> str:
-        server = self._servers.get(event.connection)
-        return "a server" if server is None else f"server {server}"
-
-    def _sent(self, event: Sent) -> tuple[str, str]:
-        more = shown.request(event.operation, event.frame)
-        asked = " ".join([event.operation, *event.paths]) + (f", {more}" if more else "")
-        return event.client, f"asks {self._server(event)}: {asked} (request {event.number})"
-
-    def _reply(self, event: Reply) -> tuple[str, str]:
-        more = shown.reply(event.operation, event.frame)
-        asked = " ".join([event.operation, *event.paths])
-        as_of = f", as of {event.zxid:#x}" if event.zxid > 0 else ""
-        text = f"is answered {asked}: {more or 'done'}{as_of} (request {event.number})"
-        return event.client, text
-
-    def _watch_event(self, event: WatchEvent) -> tuple[str, str]:
-        at = f", at {event.zxid:#x}" if event.zxid > 0 else ""
-        return event.client, f"is told by {self._server(event)}: {event.type} {event.path}{at}"
-
-    def _committed(self, event: Committed) -> tuple[str, str]:
-        done = event.transaction
-        client = self._clients.get(done.session_id)
-        whose = f", for {client}" if client else ""
-        return "ensemble", f"commits {done.zxid:#x}: {shown.outcome(done)}{whose}"
-
-    def _restored(self, event: Restored) -> tuple[str, str]:
-        return "ensemble", f"goes back to another state, at {event.zxid:#x}"
-
-    def _connected(self, event: Connected) -> tuple[str, str]:
-        return event.client, f"connects to server {event.server}"
-
-    def _disconnected(self, event: Disconnected) -> tuple[str, str]:
-        by = "closes its connection" if event.by == "client" else "loses its connection"
-        return event.client, f"{by} to {self._server(event)}"
-
-    def _state_change(self, event: StateChange) -> tuple[str, str]:
-        return event.client, f"is {event.state}"
-
-    def _fault(self, event: Fault) -> tuple[str, str]:
-        return "fault", f"{event.name}: {event.text}"
-
-    def _server_event(self, event: ServerEvent) -> tuple[str, str]:
-        text = event.text
-        for session, client in self._clients.items():
-            text = text.replace(f"{session:#x}", f"that of {client}")
-        return f"server {event.server}", f"{event.name}{': ' if text else ''}{text}"
-
-    def _note(self, event: Note) -> tuple[str, str]:
-        return event.task, f"notes: {event.text}"
-
-    def _task_ended(self, event: TaskEnded) -> tuple[str, str]:
-        return event.task, f"ends with {event.error}"
-
-    def _claimed(self, event: Claimed) -> tuple[str, str]:
-        by = f" with {event.znode}" if event.znode is not None else ""
-        return event.task, f"believes that it holds {event.name!r}{by}"
-
-    def _released(self, event: Released) -> tuple[str, str]:
-        return event.task, f"gives {event.name!r} back"
-
-    def _recorded(self, event: Recorded) -> tuple[str, str]:
-        value = "" if event.value is None else f", {event.value!r}"
-        return event.task, f"records {event.name}: {event.key!r}{value}"
-
-    _words: ClassVar[dict[type, Callable[[_Story, Any], tuple[str, str]]]] = {
-        Claimed: _claimed,
-        Committed: _committed,
-        Connected: _connected,
-        Disconnected: _disconnected,
-        Fault: _fault,
-        Note: _note,
-        Recorded: _recorded,
-        Released: _released,
-        Reply: _reply,
-        Restored: _restored,
-        Sent: _sent,
-        ServerEvent: _server_event,
-        StateChange: _state_change,
-        TaskEnded: _task_ended,
-        WatchEvent: _watch_event,
-    }
