@@ -160,7 +160,7 @@ class ClientFactory:
 
 def _is_virtual() -> bool:
     """Whether this thread runs a simulation."""
-    module = sys.modules.get("zkfake._simulation.current")
+    module = sys.modules.get("zkfake._simulation.stand_ins.current")
     return module is not None and module.current() is not None
 
 

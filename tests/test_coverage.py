@@ -83,7 +83,7 @@ def test_the_lines_of_tasks_and_of_child_processes_are_counted(tmp_path: Path) -
     assert (done.returncode, done.stderr) == (0, "")
     everything = {number for number, line in enumerate(TASKS.splitlines(), 1) if line}
     assert _lines(tmp_path, "program.py") == everything
-    assert _lines(tmp_path, "zkfake/_simulation/scheduler.py")
+    assert _lines(tmp_path, "zkfake/_simulation/scheduling/scheduler.py")
     assert _lines(tmp_path, "zkfake/_cli/process.py")
 
 

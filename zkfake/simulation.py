@@ -14,6 +14,7 @@ except ModuleNotFoundError as error:
 from zkfake._channel.outages import Outage
 from zkfake._channel.rules import Rule
 from zkfake._history.recorder import History
+from zkfake._simulation.chance.profiles import PROFILES, Profile
 from zkfake._simulation.errors import (
     NondeterministicProgram,
     SimulationBlocked,
@@ -24,12 +25,11 @@ from zkfake._simulation.errors import (
     TaskFailed,
     UnsupportedKazoo,
 )
-from zkfake._simulation.fault_points import ALL, CLIENT_FAULTS, SERVER_FAULTS, FaultPoint
-from zkfake._simulation.faults import Faults
-from zkfake._simulation.profiles import PROFILES, Profile
+from zkfake._simulation.faults.faults import Faults
+from zkfake._simulation.faults.points import ALL, CLIENT_FAULTS, SERVER_FAULTS, FaultPoint
+from zkfake._simulation.scheduling.tasks import Task
 from zkfake._simulation.simulation import Simulation
 from zkfake._simulation.sweep import SweepFailure, SweepReport, replay, sweep
-from zkfake._simulation.tasks import Task
 
 __all__ = [
     "ALL",

@@ -12,7 +12,7 @@ import pytest
 from pytest_zkdict import kazoo_harness
 from pytest_zkdict.kazoo_harness import FakeCluster
 from pytest_zkdict.live import four_letter_word
-from zkfake._simulation import supported
+from zkfake._simulation.patching import supported
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

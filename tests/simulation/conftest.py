@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from zkfake._simulation import patches
+from zkfake._simulation.patching import patches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from kazoo.exceptions import KazooException
 
-from zkfake._simulation.kinds import CLIENTS, SERVERS
+from zkfake._simulation.chance.kinds import CLIENTS, SERVERS
 from zkfake.history import Fault
 from zkfake.simulation import Profile, Simulation
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from zkdict import LeaseState, State, WriteUncertain
 from zkdict._copy.feed import Feed
-from zkfake._simulation.kinds import CLIENTS, SERVERS
+from zkfake._simulation.chance.kinds import CLIENTS, SERVERS
 from zkfake.simulation import Simulation, sweep
 
 from ..support import lock_rule

@@ -16,7 +16,7 @@ from zkfake.simulation import Simulation, SimulationTimeout, sweep
 
 if TYPE_CHECKING:
     from zkfake._channel.outages import Outage
-    from zkfake._simulation.tasks import Task
+    from zkfake._simulation.scheduling.tasks import Task
 
 # -- Counter
 

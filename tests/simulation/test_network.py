@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from zkfake._channel.channel import EVENT, Stream
 from zkfake._channel.conditions import Conditions, Stop
 from zkfake._protocol.frames import FrameSplitter, read_request
-from zkfake._simulation.scheduler import Scheduler
-from zkfake._simulation.sockets import select, socket_pair
+from zkfake._simulation.network.sockets import select, socket_pair
+from zkfake._simulation.scheduling.scheduler import Scheduler
 from zkfake.simulation import Simulation
 
 

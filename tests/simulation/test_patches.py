@@ -25,8 +25,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zkfake._simulation import patches
-from zkfake._simulation.ordered_set import OrderedSet
+from zkfake._simulation.patching import patches
+from zkfake._simulation.stand_ins.ordered_set import OrderedSet
 from zkfake.simulation import Simulation, SimulationBlocked
 
 if TYPE_CHECKING:

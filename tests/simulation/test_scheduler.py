@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zkfake._simulation.scheduler import Scheduler
+from zkfake._simulation.scheduling.scheduler import Scheduler
 from zkfake.simulation import (
     Simulation,
     SimulationDeadlock,

@@ -11,7 +11,7 @@ from kazoo.handlers.threading import SequentialThreadingHandler
 from kazoo.recipe.lease import NonBlockingLease
 from kazoo.retry import KazooRetry
 
-from zkfake._simulation import patches, supported
+from zkfake._simulation.patching import patches, supported
 from zkfake.simulation import Simulation, UnsupportedKazoo
 
 if TYPE_CHECKING:

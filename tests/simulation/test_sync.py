@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kazoo.handlers.threading import KazooTimeoutError
 
-from zkfake._simulation import sync
+from zkfake._simulation.scheduling import sync
 from zkfake.simulation import Simulation, SimulationTimeout
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from zkfake._simulation.errors import NondeterministicProgram
-from zkfake._simulation.tasks import MICROSECONDS
+from zkfake._simulation.scheduling.tasks import MICROSECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

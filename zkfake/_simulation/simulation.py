@@ -24,21 +24,21 @@ from zkfake._control.control import EnsembleControl
 from zkfake._history.events import TaskEnded
 from zkfake._history.recorder import History
 from zkfake._settings import Settings
-from zkfake._simulation import patches
-from zkfake._simulation.clients import Clients
+from zkfake._simulation.chance.profiles import Profile, profile_of
+from zkfake._simulation.clients.clients import Clients
 from zkfake._simulation.determinism import run_twice
 from zkfake._simulation.errors import (
     SimulationError,
     SimulationTimeout,
     TaskFailed,
 )
-from zkfake._simulation.faults import Faults
-from zkfake._simulation.network import Network
-from zkfake._simulation.profiles import Profile, profile_of
-from zkfake._simulation.scheduler import MAX_STEPS, MAX_TIME, STALL_LIMIT, Scheduler
-from zkfake._simulation.servers import Servers
-from zkfake._simulation.tasks import MICROSECONDS, Task
-from zkfake._simulation.watchdog import TaskInterrupted, Watchdog
+from zkfake._simulation.faults.faults import Faults
+from zkfake._simulation.network.network import Network
+from zkfake._simulation.network.servers import Servers
+from zkfake._simulation.patching import patches
+from zkfake._simulation.scheduling.scheduler import MAX_STEPS, MAX_TIME, STALL_LIMIT, Scheduler
+from zkfake._simulation.scheduling.tasks import MICROSECONDS, Task
+from zkfake._simulation.scheduling.watchdog import TaskInterrupted, Watchdog
 from zkfake._versions import DEFAULT
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from zkfake._ensemble.replica import Replica
-    from zkfake._simulation.handler import SimulationHandler
+    from zkfake._simulation.clients.handler import SimulationHandler
 
 __all__ = ["SEED_VARIABLE", "Simulation"]
 

@@ -31,7 +31,7 @@ from zkfake._simulation.errors import (
     SimulationLimit,
     SimulationTimeout,
 )
-from zkfake._simulation.fault_points import CLIENT_FAULTS, FaultPoint, fault_point
+from zkfake._simulation.faults.points import CLIENT_FAULTS, FaultPoint, fault_point
 from zkfake._simulation.simulation import Simulation
 
 __all__ = ["SweepFailure", "SweepReport", "replay", "sweep"]

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from zkfake._database.log import Create, Delete
-from zkfake._simulation.servers import EPOCH
+from zkfake._simulation.network.servers import EPOCH
 
 from .judges import judge_locks
 from .kinds import (

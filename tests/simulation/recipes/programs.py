@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from zkfake._database.log import SetData
-from zkfake._simulation.servers import EPOCH
+from zkfake._simulation.network.servers import EPOCH
 from zkfake.simulation import Simulation, sweep
 
 from .caches import lease, tree_cache

@@ -31,7 +31,7 @@ from .oracle import Oracle
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from zkfake._simulation.tasks import Task
+    from zkfake._simulation.scheduling.tasks import Task
 
 CLIENTS = 3
 SESSION = 10.0

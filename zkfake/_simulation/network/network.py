@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from zkfake._channel.conditions import Conditions
 from zkfake._history.channels import ChannelRecorder
-from zkfake._simulation.channels import VirtualChannel
-from zkfake._simulation.tasks import MICROSECONDS, Task
+from zkfake._simulation.network.channels import VirtualChannel
+from zkfake._simulation.scheduling.tasks import MICROSECONDS, Task
 
 if TYPE_CHECKING:
     from random import Random
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from zkfake._channel.conditions import Stop
     from zkfake._channel.rules import ChannelRequest, Point
     from zkfake._history.recorder import History
-    from zkfake._simulation.chance import Chance
-    from zkfake._simulation.profiles import Profile
-    from zkfake._simulation.scheduler import Scheduler
-    from zkfake._simulation.servers import Servers
-    from zkfake._simulation.sockets import ChannelSocket
+    from zkfake._simulation.chance.chance import Chance
+    from zkfake._simulation.chance.profiles import Profile
+    from zkfake._simulation.network.servers import Servers
+    from zkfake._simulation.network.sockets import ChannelSocket
+    from zkfake._simulation.scheduling.scheduler import Scheduler
 
 __all__ = ["Network"]
 

@@ -7,11 +7,11 @@ Rules that live here:
   the real thing does. So one set of them serves every thread, and may be kept by whoever got it.
 - The machine is the same for every run: its name, its processors, its processes.
 - Locks, events and queues of patched modules are the scheduler's, as their threads are
-  (`zkfake._simulation.threads`). Elsewhere what would block the one thread that all tasks share is
-  refused with `SimulationBlocked`.
-- Time and chance have modules of their own: `zkfake._simulation.virtual_time`, `.seeded`.
+  (`threads`). Elsewhere what would block the one thread that all tasks share is refused with
+  `SimulationBlocked`.
+- Time and chance have modules of their own: `virtual_time`, `seeded`.
 
-`zkfake._simulation.patches` puts them in place.
+`zkfake._simulation.patching.patches` puts them in place.
 """
 
 from __future__ import annotations
@@ -28,10 +28,11 @@ import types
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from zkfake._simulation import seeded, sync, threads, virtual_time
-from zkfake._simulation.current import LOCAL
 from zkfake._simulation.errors import SimulationBlocked
-from zkfake._simulation.ordered_set import OrderedSet
+from zkfake._simulation.scheduling import sync
+from zkfake._simulation.stand_ins import seeded, threads, virtual_time
+from zkfake._simulation.stand_ins.current import LOCAL
+from zkfake._simulation.stand_ins.ordered_set import OrderedSet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -1,8 +1,8 @@
 """Whether a simulation can run the kazoo that is installed.
 
-What `zkfake._simulation.patches` replaces in kazoo has to be where it was, or real time, real
-threads and an order by addresses in memory would get into the simulation without a word. So it is
-looked for, once a process and before anything is patched, and what is not there is an
+What `zkfake._simulation.patching.patches` replaces in kazoo has to be where it was, or real time,
+real threads and an order by addresses in memory would get into the simulation without a word. So it
+is looked for, once a process and before anything is patched, and what is not there is an
 `UnsupportedKazoo`.
 """
 
@@ -14,9 +14,9 @@ import inspect
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
+from zkfake._simulation.clients.handler import SimulationHandler
 from zkfake._simulation.errors import UnsupportedKazoo
-from zkfake._simulation.handler import SimulationHandler
-from zkfake._simulation.stand_ins import stand_in_for_default
+from zkfake._simulation.stand_ins.stand_ins import stand_in_for_default
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -17,14 +17,14 @@ import re
 import threading
 from typing import TYPE_CHECKING, Any
 
-from zkfake._simulation import sync
-from zkfake._simulation.current import LOCAL
 from zkfake._simulation.errors import SimulationBlocked
+from zkfake._simulation.scheduling import sync
+from zkfake._simulation.stand_ins.current import LOCAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from zkfake._simulation.tasks import Task
+    from zkfake._simulation.scheduling.tasks import Task
 
 __all__ = ["GUARDED", "REPLACED", "is_simulated"]
 
@@ -209,7 +209,7 @@ REPLACED: dict[str, Any] = {
 """What code in patched modules gets instead of these names of `threading`.
 
 The standard library's `threading.local` in Python asks `current_thread` whose attributes to show;
-`zkfake._simulation.patches` gives it the one of this module.
+`zkfake._simulation.patching.patches` gives it the one of this module.
 """
 
 GUARDED: tuple[tuple[Any, str, Any], ...] = (

@@ -19,18 +19,18 @@ from typing import TYPE_CHECKING, Any
 
 from zkfake._channel.outages import Outage
 from zkfake._control.faults import EnsembleFaults
-from zkfake._simulation.chance import Chance
-from zkfake._simulation.fault_driver import VirtualTimeDriver
+from zkfake._simulation.chance.chance import Chance
+from zkfake._simulation.faults.driver import VirtualTimeDriver
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from random import Random
 
     from zkfake._channel.conditions import Stop
-    from zkfake._simulation.network import Network
-    from zkfake._simulation.profiles import Profile
-    from zkfake._simulation.scheduler import Scheduler
-    from zkfake._simulation.tasks import Task
+    from zkfake._simulation.chance.profiles import Profile
+    from zkfake._simulation.network.network import Network
+    from zkfake._simulation.scheduling.scheduler import Scheduler
+    from zkfake._simulation.scheduling.tasks import Task
 
 __all__ = ["Faults"]
 

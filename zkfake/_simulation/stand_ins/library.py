@@ -19,12 +19,12 @@ from typing import Any
 
 import greenlet
 
-from zkfake._simulation.current import LOCAL
 from zkfake._simulation.errors import SimulationBlocked
-from zkfake._simulation.stand_ins import facade, replacement
-from zkfake._simulation.threads import REPLACED as THREADS
-from zkfake._simulation.threads import is_simulated
-from zkfake._simulation.virtual_time import localtime
+from zkfake._simulation.stand_ins.current import LOCAL
+from zkfake._simulation.stand_ins.stand_ins import facade, replacement
+from zkfake._simulation.stand_ins.threads import REPLACED as THREADS
+from zkfake._simulation.stand_ins.threads import is_simulated
+from zkfake._simulation.stand_ins.virtual_time import localtime
 
 __all__ = ["PATCHED_BESIDE", "forget_threads", "patches"]
 

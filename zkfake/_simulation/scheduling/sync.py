@@ -21,8 +21,8 @@ from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from zkfake._simulation.scheduler import Scheduler
-    from zkfake._simulation.tasks import Task
+    from zkfake._simulation.scheduling.scheduler import Scheduler
+    from zkfake._simulation.scheduling.tasks import Task
 
 __all__ = [
     "Barrier",

@@ -2,14 +2,15 @@
 have a rate, drawn at instants of virtual time.
 
 Rules that live here: outages last as long as the profile's ``outage`` range says; there are never
-two of a kind for one client, nor two of a group (`zkfake._simulation.kinds`) among the servers.
+two of a kind for one client, nor two of a group (`zkfake._simulation.chance.kinds`) among the
+servers.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zkfake._simulation.kinds import CLIENTS, SERVERS, ClientKind, Dice, ServerKind
+from zkfake._simulation.chance.kinds import CLIENTS, SERVERS, ClientKind, Dice, ServerKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 
     from zkfake._channel.outages import Outage
     from zkfake._channel.rules import ChannelRequest, Point
-    from zkfake._simulation.kinds import Strikes
-    from zkfake._simulation.profiles import Profile
+    from zkfake._simulation.chance.kinds import Strikes
+    from zkfake._simulation.chance.profiles import Profile
 
 __all__ = ["Chance"]
 

@@ -15,9 +15,9 @@ from kazoo.handlers.threading import KazooTimeoutError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from zkfake._simulation.scheduler import Scheduler
-    from zkfake._simulation.sync import Queue
-    from zkfake._simulation.tasks import Task
+    from zkfake._simulation.scheduling.scheduler import Scheduler
+    from zkfake._simulation.scheduling.sync import Queue
+    from zkfake._simulation.scheduling.tasks import Task
 
 __all__ = ["AsyncResult"]
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from zkfake._simulation.scheduler import Scheduler
-    from zkfake._simulation.tasks import Task
+    from zkfake._simulation.scheduling.scheduler import Scheduler
+    from zkfake._simulation.scheduling.tasks import Task
 
 __all__ = ["ChannelSocket", "select", "socket_pair"]
 

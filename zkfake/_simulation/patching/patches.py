@@ -8,10 +8,10 @@ real thing):
   modules ``time``, ``random``, ``uuid``, ``os``, ``socket``, ``threading``, ``queue`` and
   ``datetime``, or functions and classes imported from them, are the simulation's.
 - Locks, events, queues and thread-local attributes that those modules made when they were imported
-  (`zkfake._simulation.exchange`).
+  (`zkfake._simulation.patching.exchange`).
 - The same in ``concurrent.futures``, so that a `ThreadPoolExecutor` that a simulation makes runs in
   it; in ``logging`` the time, the process and the thread, but not its locks; in ``tempfile`` the
-  names (`zkfake._simulation.library`).
+  names (`zkfake._simulation.stand_ins.library`).
 - ``set`` in the modules of `ORDERED_SETS`, so that kazoo calls its listeners and watchers in the
   order in which they were registered, and a pool waits for its threads and futures in theirs, not
   by their addresses in memory.
@@ -35,11 +35,12 @@ import threading
 from importlib.abc import Loader, MetaPathFinder
 from typing import TYPE_CHECKING, Any
 
-from zkfake._simulation import library, supported
-from zkfake._simulation.current import CurrentSimulation, current, enter
 from zkfake._simulation.errors import SimulationError
-from zkfake._simulation.exchange import exchanges
-from zkfake._simulation.stand_ins import (
+from zkfake._simulation.patching import supported
+from zkfake._simulation.patching.exchange import exchanges
+from zkfake._simulation.stand_ins import library
+from zkfake._simulation.stand_ins.current import CurrentSimulation, current, enter
+from zkfake._simulation.stand_ins.stand_ins import (
     GUARDED,
     make_set,
     plain_handler,

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from zkfake._channel.channel import END, Channel, Stream
 from zkfake._protocol.frames import FrameSplitter
-from zkfake._simulation.sockets import ChannelSocket
+from zkfake._simulation.network.sockets import ChannelSocket
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from zkfake._channel.channel import Listener
     from zkfake._channel.conditions import Conditions, Way
-    from zkfake._simulation.scheduler import Scheduler
-    from zkfake._simulation.servers import ServerConnection, Servers
+    from zkfake._simulation.network.servers import ServerConnection, Servers
+    from zkfake._simulation.scheduling.scheduler import Scheduler
 
 __all__ = ["VirtualChannel"]
 

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from zkfake._ensemble.ensemble import Ensemble
     from zkfake._ensemble.replica import Replica
-    from zkfake._simulation.network import Network
-    from zkfake._simulation.scheduler import Scheduler
-    from zkfake._simulation.tasks import Task
+    from zkfake._simulation.network.network import Network
+    from zkfake._simulation.scheduling.scheduler import Scheduler
+    from zkfake._simulation.scheduling.tasks import Task
 
 __all__ = ["VirtualTimeDriver"]
 

@@ -9,7 +9,7 @@ import secrets
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from zkfake._simulation.current import LOCAL
+from zkfake._simulation.stand_ins.current import LOCAL
 
 if TYPE_CHECKING:
     import types

@@ -12,8 +12,8 @@ import datetime  # noqa: ICN001  # the module stands for itself here
 import time
 from typing import TYPE_CHECKING, Any
 
-from zkfake._simulation.current import LOCAL
 from zkfake._simulation.errors import SimulationBlocked
+from zkfake._simulation.stand_ins.current import LOCAL
 
 if TYPE_CHECKING:
     import types

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from zkfake._simulation.kinds import CLIENTS, SERVERS
+from zkfake._simulation.chance.kinds import CLIENTS, SERVERS
 
 __all__ = ["PROFILES", "Profile", "profile_of"]
 

@@ -21,15 +21,15 @@ import threading
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from zkfake._simulation import sync
-from zkfake._simulation.current import LOCAL
+from zkfake._simulation.scheduling import sync
+from zkfake._simulation.stand_ins.current import LOCAL
 
 if TYPE_CHECKING:
     import types
     from collections.abc import Callable, Iterator
 
-    from zkfake._simulation.current import CurrentSimulation
-    from zkfake._simulation.scheduler import Scheduler
+    from zkfake._simulation.scheduling.scheduler import Scheduler
+    from zkfake._simulation.stand_ins.current import CurrentSimulation
 
 __all__ = ["exchanges"]
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from zkfake._channel.rules import Point
-    from zkfake._simulation.faults import Faults
+    from zkfake._simulation.faults.faults import Faults
 
     _Begin = Callable[[Faults, str, float], object]
 

@@ -11,8 +11,9 @@ Rules that live here:
   of its own that starts the tasks, and to which those that ended return.
 - Timer callbacks (the network's deliveries) run between tasks and must not block.
 - Garbage is collected every `_COLLECT_EVERY` steps, before a wait, so that finalizers run at the
-  same step in every run; `zkfake._simulation.patches` turns automatic collection off. The youngest
-  generation is collected often: every kazoo call leaves garbage, and reused memory is in the cache.
+  same step in every run; `zkfake._simulation.patching.patches` turns automatic collection off. The
+  youngest generation is collected often: every kazoo call leaves garbage, and reused memory is in
+  the cache.
 - The run is stopped, with an exception in the main task, when nothing can ever run again, when it
   exceeds its steps or its virtual time, or when for a long virtual time only background tasks ran
   and no task of the program waits with a timeout. Otherwise a client's heartbeats would keep a
@@ -30,7 +31,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import greenlet
 
 from zkfake._simulation.errors import SimulationDeadlock, SimulationError, SimulationLimit
-from zkfake._simulation.tasks import AWAKE, MICROSECONDS, NEVER, OPEN_END, Task
+from zkfake._simulation.scheduling.tasks import AWAKE, MICROSECONDS, NEVER, OPEN_END, Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -33,7 +33,7 @@ _SKEW = 60.0
 
 
 class Strikes(Protocol):
-    """`zkfake._simulation.faults.Faults`: what chance may do."""
+    """`zkfake._simulation.faults.faults.Faults`: what chance may do."""
 
     @property
     def server_count(self) -> int: ...

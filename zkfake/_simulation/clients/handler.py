@@ -16,16 +16,17 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from kazoo.handlers.threading import KazooTimeoutError
 
-from zkfake._simulation import sync, virtual_time
-from zkfake._simulation.async_results import AsyncResult
-from zkfake._simulation.sockets import select, socket_pair
+from zkfake._simulation.clients.async_results import AsyncResult
+from zkfake._simulation.network.sockets import select, socket_pair
+from zkfake._simulation.scheduling import sync
+from zkfake._simulation.stand_ins import virtual_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from zkfake._simulation.network import Network
-    from zkfake._simulation.scheduler import Scheduler
-    from zkfake._simulation.tasks import Task
+    from zkfake._simulation.network.network import Network
+    from zkfake._simulation.scheduling.scheduler import Scheduler
+    from zkfake._simulation.scheduling.tasks import Task
 
 __all__ = ["SimulationHandler"]
 

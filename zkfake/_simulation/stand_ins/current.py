@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from random import Random
 
-    from zkfake._simulation.scheduler import Scheduler
+    from zkfake._simulation.scheduling.scheduler import Scheduler
 
 __all__ = ["LOCAL", "CurrentSimulation", "current", "enter"]
 

@@ -22,7 +22,7 @@ from zkfake._connection.connection import Connection
 from zkfake._ensemble.ensemble import Ensemble
 from zkfake._ensemble.replica import Replica
 from zkfake._history.events import ServerEvent
-from zkfake._simulation.tasks import MICROSECONDS
+from zkfake._simulation.scheduling.tasks import MICROSECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from zkfake._ensemble.events import Name
     from zkfake._history.recorder import History
     from zkfake._settings import Settings
-    from zkfake._simulation.profiles import Profile
-    from zkfake._simulation.scheduler import Scheduler
+    from zkfake._simulation.chance.profiles import Profile
+    from zkfake._simulation.scheduling.scheduler import Scheduler
 
 EPOCH = 1_767_225_600
 """What ``time.time()`` says when a simulation starts: 2026-01-01, 00:00 UTC."""

@@ -21,7 +21,7 @@ from zkfake._simulation.errors import SimulationBlocked
 if TYPE_CHECKING:
     from types import FrameType
 
-    from zkfake._simulation.scheduler import Scheduler
+    from zkfake._simulation.scheduling.scheduler import Scheduler
 
 __all__ = ["TaskInterrupted", "Watchdog"]
 

@@ -13,9 +13,9 @@ from kazoo.exceptions import ConnectionLoss, SessionExpiredError
 from kazoo.handlers.threading import KazooTimeoutError
 
 from zkfake._history.events import StateChange
-from zkfake._simulation import virtual_time
+from zkfake._simulation.clients.handler import HandlerSimulation, SimulationHandler
 from zkfake._simulation.errors import SimulationError
-from zkfake._simulation.handler import HandlerSimulation, SimulationHandler
+from zkfake._simulation.stand_ins import virtual_time
 
 if TYPE_CHECKING:
     from kazoo.client import KazooClient

@@ -1,0 +1,1 @@
+"""How a world behaves when nobody interferes, and the faults that the seed draws."""

@@ -1,0 +1,1 @@
+"""kazoo's handler interface, and the clients that are made with it."""

@@ -1,0 +1,1 @@
+"""What a program, a sweep or chance can do to clients, servers and links."""

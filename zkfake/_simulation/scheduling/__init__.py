@@ -1,0 +1,1 @@
+"""What runs the tasks: one at a time, on a virtual clock."""
