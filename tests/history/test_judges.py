@@ -15,6 +15,7 @@ from zkfake.history import (
     AtomicityBroken,
     Committed,
     Connected,
+    Fault,
     GuaranteeBroken,
     History,
     Reply,
@@ -219,23 +220,31 @@ def expires_at_once(entries: Entries) -> None:
     )
 
 
-def ends_what_lives(entries: Entries) -> None:
-    """A client comes back and is told that its session is over."""
+def comes_back(entries: Entries, number: int, *, over: bool) -> Entries:
+    """Client "one" comes back at the time of its multi; ``over``: to be told that its session is
+    over.
+    """
     (place,) = find(entries, Reply, client="one", operation="connect")
     opened, given = entries[find(entries, Connected, client="one")[0]], entries[place]
     session, password = given.frame[12:20], given.frame[20:40]
-    last = find(entries, Reply, client="one", operation="multi")[-1]
-    time, number = entries[last].time, 10_000
-    entries[last + 1 : last + 1] = [
+    time = entries[find(entries, Reply, client="one", operation="multi")[-1]].time
+    refusal = (36).to_bytes(4, "big") + bytes(16) + (16).to_bytes(4, "big") + bytes(16)
+    return [
         opened._replace(time=time, connection=number),
         Sent(time, "one", number, number, 0, "connect", (), bytes(20) + session + password),
         given._replace(
             time=time,
             connection=number,
             number=number,
-            frame=(36).to_bytes(4, "big") + bytes(16) + (16).to_bytes(4, "big") + bytes(16),
+            frame=refusal if over else given.frame,
         ),
     ]
+
+
+def ends_what_lives(entries: Entries) -> None:
+    """A client comes back and is told that its session is over."""
+    last = find(entries, Reply, client="one", operation="multi")[-1]
+    entries[last + 1 : last + 1] = comes_back(entries, 10_000, over=True)
 
 
 def repeats_a_number(entries: Entries) -> None:
@@ -382,6 +391,24 @@ def test_a_change_is_found_without_the_log(
     found = [each for each in verdict.broken if each.judge == judge]
     assert found, verdict
     assert 1 <= len(found[0].evidence) <= 6
+
+
+@pytest.mark.parametrize("expired", [True, False])
+def test_who_comes_back_before_its_end_is_committed_may_be_let_in(
+    expired: bool, entries: Entries
+) -> None:
+    """A fault has expired the session. Its client is let in once more, and refused then. Where no
+    fault has, the session expired early.
+    """
+    changed = [entry for entry in entries if type(entry) is not Committed]
+    last = find(changed, Reply, client="one", operation="multi")[-1]
+    changed[last + 1 : last + 1] = [
+        *([Fault(changed[last].time, "expire", "one")] if expired else ()),
+        *comes_back(changed, 10_000, over=False),
+        *comes_back(changed, 10_001, over=True),
+    ]
+    verdict = check(changed, has_log=False)
+    assert ("not expired early" in {each.judge for each in verdict.broken}) == (not expired)
 
 
 def test_half_a_multi_breaks_atomicity(entries: Entries) -> None:

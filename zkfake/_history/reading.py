@@ -55,11 +55,15 @@ SESSIONS_KEPT = 10_000
 class SessionSeen:
     """One session, as its client knows it."""
 
-    __slots__ = ("client", "heard", "id", "password", "seen", "seen_by", "sent", "timeout")
+    __slots__ = (
+        "began", "client", "heard", "id", "password", "seen", "seen_by", "sent", "timeout"
+    )  # fmt: skip
 
-    def __init__(self, session_id: int, client: str) -> None:
+    def __init__(self, session_id: int, client: str, began: float) -> None:
         self.id = session_id
         self.client = client
+        self.began = began
+        """When its client was first told of it."""
         self.timeout = 0.0
         """Seconds."""
         self.password: bytes | None = None
@@ -258,7 +262,9 @@ class Reading:
         if session_id:
             session = self.sessions.get(session_id)
             if session is None:
-                session = self.sessions[session_id] = SessionSeen(session_id, event.client)
+                session = self.sessions[session_id] = SessionSeen(
+                    session_id, event.client, event.time
+                )
                 if len(self.sessions) > SESSIONS_KEPT:
                     self._forget_a_session()
             connection.session = session

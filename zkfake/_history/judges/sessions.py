@@ -180,7 +180,9 @@ class NotExpiredEarly(Judge):
             return
         heard = session.heard.sent
         fault = self._expired.get(session.client)
-        if fault is not None and fault.time >= heard.time:
+        # Until the end is committed the client may come back, and learns of it only afterwards.
+        since = heard.time if self.reading.has_log else session.began
+        if fault is not None and fault.time >= since:
             return
         self.times += 1
         if event.time < heard.time + session.timeout:
