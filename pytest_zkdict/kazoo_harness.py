@@ -187,9 +187,7 @@ class FakeCluster:
 
     def _serves(self) -> bool:
         with self._lock:
-            fake = self._ensemble()
-            with fake.at_work():
-                return all(replica.mode for replica in fake.replicas)
+            return all(member.mode for member in self._ensemble().members)
 
     def stop(self) -> None:
         """Stop every member; what is stored stays."""
@@ -270,16 +268,11 @@ class FakeCluster:
             fake = self._fake
             if fake is None:
                 return True
-            with fake.at_work():
-                running = [
-                    replica
-                    for member, replica in zip(fake.members, fake.replicas, strict=True)
-                    if member.running
-                ]
-                voters = sum(not replica.observer for replica in running)
-                if voters > (len(self._servers) - self._observers) // 2:
-                    return True
-                return all(replica.mode in {None, "read-only"} for replica in running)
+            running = [replica for replica in fake.replicas if replica.running]
+            voters = sum(not replica.observer for replica in running)
+            if voters > (len(self._servers) - self._observers) // 2:
+                return True
+            return all(replica.mode in {None, "read-only"} for replica in running)
 
     def _ensemble(self) -> FakeZooKeeper:
         """The fake; a new one's members do not run yet."""

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from pytest_zkdict.live._member import LiveMember
+    from zkfake._proxy.sessions import PassedSessions
+    from zkfake._realtime.connection_faults import RealTime
 
 __all__ = ["ExternalFaults", "ExternalProxy", "LiveFaults", "LiveProxy"]
 
@@ -69,10 +71,17 @@ class ExternalFaults(ProxyFaults):
 class LiveFaults(ExternalFaults):
     """The faults of a `pytest_zkdict.live.LiveZooKeeper`."""
 
-    def __init__(self, proxy: LiveProxy, now: int) -> None:
-        super().__init__(proxy, now)
-        self._members = proxy.members
-        self._voters = proxy.voters
+    def __init__(
+        self,
+        driver: RealTime,
+        sessions: PassedSessions,
+        members: Sequence[LiveMember],
+        voters: int,
+    ) -> None:
+        """``voters``: how many of the members have a vote; they are the first ones."""
+        super().__init__(driver, len(members), sessions)
+        self._members = members
+        self._voters = voters
         self._stopped: list[int] = []
         self._paused: list[int] = []
 
@@ -155,27 +164,29 @@ class LiveFaults(ExternalFaults):
 class ExternalProxy(ZooKeeperProxy):
     """A proxy in front of a server that somebody else runs."""
 
-    faults_class = ExternalFaults
+    def _new_faults(self, driver: RealTime, servers: int, sessions: PassedSessions) -> ProxyFaults:
+        return ExternalFaults(driver, servers, sessions)
 
 
 class LiveProxy(ZooKeeperProxy):
     """A proxy in front of the servers of a `LiveZooKeeper`."""
 
-    faults_class = LiveFaults
-
     def __init__(self, members: Sequence[LiveMember], voters: int) -> None:
         """``voters``: how many of the members have a vote; they are the first ones."""
-        self.members = tuple(members)
-        self.voters = voters
+        self._members = tuple(members)
+        self._voters = voters
         super().__init__(",".join(member.direct_hosts for member in members))
+
+    def _new_faults(self, driver: RealTime, _servers: int, sessions: PassedSessions) -> ProxyFaults:
+        return LiveFaults(driver, sessions, self._members, self._voters)
 
     def start(self) -> Self:
         super().start()
-        for member, hosts in zip(self.members, self.hosts.split(","), strict=True):
+        for member, hosts in zip(self._members, self.hosts.split(","), strict=True):
             member.proxied_hosts = hosts
         return self
 
     def stop(self) -> None:
-        for member in self.members:
+        for member in self._members:
             member.proxied_hosts = None
         super().stop()

@@ -87,7 +87,7 @@ def test_heal_ends_all(ensemble: Faulty) -> None:
     assert rule.over
     assert all(outage.over for outage in begun)
     assert faults.outages == ()
-    assert faults.timers.next() is None
+    assert faults._driver.timers.next() is None
     client.retry(client.create, "/a")
     assert all(member.running for member in ensemble.server.members)
 
@@ -221,14 +221,14 @@ def test_an_idle_server_sleeps_whatever_waits(faulty: Faulty) -> None:
         client.get_async("/")
         assert outage.wait(PATIENCE)
         turns: list[float | None] = []
-        with faulty.server.at_work():
-            select = faulty.server.selector.select
+        with faulty.server._loop.at_work():
+            select = faulty.server._loop.selector.select
 
             def counting(timeout: float | None = None) -> Any:
                 turns.append(timeout)
                 return select(timeout)
 
-            faulty.server.selector.select = counting  # type: ignore[method-assign]
+            faulty.server._loop.selector.select = counting  # type: ignore[method-assign]
         faulty.server.dump()
         faulty.server.dump()
     # Every turn was for something that was asked of it, and then for the session's next tick.
@@ -245,12 +245,6 @@ ONLY_IN_VIRTUAL_TIME = {"pause", "hold_watches", "stop_chance", "resume_chance"}
 CALLED_BY_THE_DRIVER = {
     "task_started",
     "note",
-    "channel",
-    "advance",
-    "broken",
-    "stopped",
-    "timers",
-    "record",
 }
 
 

@@ -104,7 +104,7 @@ def test_a_link_that_is_cut_one_way(ensemble: Faulty, way: Any) -> None:
     client.retry(client.sync, "/")
     faults.upon(cut, operation="create")
     writer.create("/b")
-    with ensemble.server.at_work():
+    with ensemble.server._loop.at_work():
         told = "/b" in ensemble.server.replicas[follower.id - 1].tree.nodes
     assert told == (way == "in"), "it came to the follower"
 

@@ -380,8 +380,8 @@ def test_a_fault_in_the_clockwork_drops_everybody_and_is_told(
 
 def test_an_idle_server_sleeps() -> None:
     with FakeZooKeeper() as server:
-        with server.at_work():
-            selector = server.selector
+        with server._loop.at_work():
+            selector = server._loop.selector
             turns = []
             select = selector.select
 
@@ -444,7 +444,7 @@ def test_a_forked_child_leaves_its_parents_server_alone(in_use: bool) -> None:
             held, over = threading.Event(), threading.Event()
 
             def hold() -> None:
-                with server.at_work():
+                with server._loop.at_work():
                     held.set()
                     over.wait(60)
 
@@ -499,7 +499,7 @@ def test_stopping_from_a_signal_handler(place: str, monkeypatch: pytest.MonkeyPa
             monkeypatch.setattr(threading.Thread, "join", interrupted)
             server.stop()
         else:
-            with server.at_work():
+            with server._loop.at_work():
                 signal.raise_signal(signal.SIGUSR1)
     finally:
         signal.signal(signal.SIGUSR1, before)
@@ -562,9 +562,9 @@ def test_no_file_descriptor_left_for_a_connection(
         monkeypatch.setattr(socket.socket, "accept", exhausted)
         waiting = SocketChannel(first, patience=30)
         assert tried.acquire(timeout=30)
-        with server.at_work():
+        with server._loop.at_work():
             (listener,) = {*calls}
-            assert listener not in server.selector.get_map(), "it would be ready all the time"
+            assert listener not in server._loop.selector.get_map(), "it would be ready all the time"
         for _ in range(20):
             other.send(PING)
             assert len(other.read(1)[0]) == 1

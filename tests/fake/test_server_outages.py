@@ -70,7 +70,7 @@ def test_a_loss_of_power_takes_what_no_disk_had(ensemble: Faulty) -> None:
     for member in voters:
         ensemble.faults.slow_disk(member.id, HOURS)
     write = client.create_async("/b")
-    with ensemble.server.at_work():
+    with ensemble.server._loop.at_work():
         pass
     client.exists_async("/a")
     states = States(client)

@@ -406,7 +406,7 @@ def test_whoever_resets_the_connection(
     server: FakeZooKeeper, certificates: Certificates, data: bytes
 ) -> None:
     innocent = Secured(secure_address(server), certificates.client())
-    with server.at_work():  # all of it is there before the server accepts
+    with server._loop.at_work():  # all of it is there before the server accepts
         for _ in range(5):
             scanner = socket.create_connection(secure_address(server), timeout=30)
             scanner.sendall(data)

@@ -207,7 +207,7 @@ def test_a_long_row_of_requests_lets_others_in_between(
     busy, modest = raw(), raw()
     counting = wire.request(1, wire.OPS["getAllChildrenNumber"], wire.string("/big"))
     done = wire.request(2, wire.OPS["create"], wire.create("/done", b""))
-    with server.at_work():  # both are there when the server looks
+    with server._loop.at_work():  # both are there when the server looks
         busy.send(counting * 200 + done)
         modest.send(wire.request(1, wire.OPS["getData"], wire.path_watch("/done")))
     assert modest.error() == NO_NODE, "the other one's requests were carried out first"
@@ -250,7 +250,7 @@ def test_a_client_that_went_away_leaves_no_bytes(
     server.load({"/big": b"x" * 500_000})
     deaf, other = raw(), raw()
     deaf.send(wire.request(1, wire.OPS["getData"], wire.path_watch("/big")) * 50)
-    with server.at_work():
+    with server._loop.at_work():
         transport = next(iter(server._loop.transports))
     deaf.socket.close()
     while len(server.connections) > 1:

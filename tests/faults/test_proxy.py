@@ -64,7 +64,7 @@ def test_each_server_has_a_port_and_the_chroot_stays(
 
 
 def listed_of(proxy: ZooKeeperProxy) -> str:
-    return ",".join(f"{target.host}:{target.port}" for target in proxy.targets)
+    return ",".join(f"{target.host}:{target.port}" for target in proxy._targets)
 
 
 def test_a_partition_from_one_server_moves_the_session_to_another(

@@ -105,7 +105,7 @@ def _run(options: argparse.Namespace, _signals: EndingSignals) -> Iterator[Progr
     server, notes = fake(options)
     with server:
         lines = [server.hosts]
-        if server.tls is not None:
+        if server.members[0].secure_port is not None:
             lines.append(",".join(member.secure_hosts for member in server.members))
         yield Program(lines, notes)
 

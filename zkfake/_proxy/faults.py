@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from zkfake._realtime.connection_faults import ConnectionsOwner, RealTime, SocketFaults
+from zkfake._channel.channel import session_text
+from zkfake._realtime.connection_faults import RealTime, SocketFaults
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from zkfake._proxy.hosts import ServerAddress
+    from zkfake._proxy.sessions import PassedSessions
 
 __all__ = ["ProxyFaults"]
-
-
-class Proxy(ConnectionsOwner, Protocol):
-    """The `ZooKeeperProxy`, as its faults see it."""
-
-    @property
-    def targets(self) -> Sequence[ServerAddress]: ...
-    def close_session(self, session_id: int) -> bool:
-        """Ends a session on the servers."""
 
 
 class ProxyFaults(SocketFaults):
@@ -32,15 +22,16 @@ class ProxyFaults(SocketFaults):
     Times are real seconds. Methods may be called from any thread.
     """
 
-    def __init__(self, proxy: Proxy, now: int) -> None:
-        """``now``: milliseconds since the epoch."""
-        super().__init__(RealTime(proxy, now))
-        self._proxy = proxy
+    def __init__(self, driver: RealTime, servers: int, sessions: PassedSessions) -> None:
+        """``servers``: how many there are."""
+        super().__init__(driver)
+        self._server_count = servers
+        self._sessions = sessions
 
     @property
     def server_count(self) -> int:
         """The number of servers that the proxy connects to."""
-        return len(self._proxy.targets)
+        return self._server_count
 
     def expire(self, client: Any) -> bool:
         """End the client's present session on the servers, and break its connection. False if the
@@ -52,10 +43,11 @@ class ProxyFaults(SocketFaults):
         """
         with self._driver.acting():
             session_id = self._named(client).session_id
-            self._driver.note("expire", f"session {session_id & 0xFFFFFFFFFFFFFFFF:#x}")
+            self._driver.note("expire", session_text(session_id))
+            handshake = self._sessions.handshake(session_id)
         # The client is cut off meanwhile. Otherwise a request could be answered by an error that a
         # client never gets when its session expires.
         with self.partition(session_id):
-            ended = self._proxy.close_session(session_id)
+            ended = self._sessions.close(handshake)
             self.drop(session_id)
         return ended

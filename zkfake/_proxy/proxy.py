@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 
 from zkfake._proxy.faults import ProxyFaults
 from zkfake._proxy.hosts import parse, resolve
-from zkfake._proxy.sessions import close_session
+from zkfake._proxy.sessions import PassedSessions
 from zkfake._proxy.upstream import Upstream
+from zkfake._realtime.connection_faults import RealTime
 from zkfake._realtime.listener import PortListener, address, one_each
-from zkfake._realtime.loop import AtWork, Loop
+from zkfake._realtime.loop import Loop
 from zkfake._realtime.recording import Recording
 from zkfake._realtime.tls import Tls
-from zkfake._realtime.transport import Transport
 
 if TYPE_CHECKING:
     import socket
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from zkfake._history.recorder import History
-    from zkfake._protocol.frames import Handshake
     from zkfake._protocol.records import Id
     from zkfake._realtime.channel import RealTimeChannel
+    from zkfake._realtime.transport import Transport
     from zkfake._timers import Timer
 
 __all__ = ["ZooKeeperProxy"]
@@ -44,9 +44,6 @@ _TLS_HANDSHAKE_TIMEOUT = 10_000
 
 _LONGEST_FRAME = 0x10000000 - 1
 """Bytes. The server refuses frames that are too long for it."""
-
-_REMEMBERED = 10_000
-"""The number of sessions whose passwords are kept: the latest ones."""
 
 
 class ZooKeeperProxy:
@@ -61,9 +58,6 @@ class ZooKeeperProxy:
     of every client. A client that reads the servers' addresses from ``/zookeeper/config`` bypasses
     the proxy. Methods may be called from any thread.
     """
-
-    faults_class: type[ProxyFaults] = ProxyFaults
-    """The class of `faults`. A subclass may add faults of its servers."""
 
     def __init__(
         self,
@@ -84,20 +78,28 @@ class ZooKeeperProxy:
 
         Raises `ValueError` for an invalid connect string or a wrong number of ports.
         """
-        self.targets, self._chroot = parse(hosts)
+        self._targets, self._chroot = parse(hosts)
         self._host = host
-        self._ports = one_each("port", port, len(self.targets))
+        self._ports = one_each("port", port, len(self._targets))
         self._tls = tls
         self._server_tls = server_tls
-        self._loop = Loop("ZooKeeperProxy", self)
-        self._faults = self.faults_class(self, self._loop.now)
+        self._loop = Loop(
+            "ZooKeeperProxy",
+            advance=lambda now: self._driver.advance(now),
+            deadline=lambda: self._driver.timers.next(),
+            broken=lambda: self._driver.broken(),
+        )
         self._recording = Recording() if history else None
-        if self._recording is not None:
-            self._faults.record(self._recording)
+        self._driver = RealTime(self._loop, self._loop.now, self._recording)
+        self._sessions = PassedSessions(server_tls)
+        self._faults = self._new_faults(self._driver, len(self._targets), self._sessions)
         self._listeners: list[PortListener] = []
         self._addresses: list[tuple[socket.AddressFamily, Any]] = []
         self._upstreams: dict[Upstream, None] = {}
-        self._handshakes: dict[int, Handshake] = {}
+
+    def _new_faults(self, driver: RealTime, servers: int, sessions: PassedSessions) -> ProxyFaults:
+        """A subclass may add faults of its servers."""
+        return ProxyFaults(driver, servers, sessions)
 
     # -- life
 
@@ -111,7 +113,11 @@ class ZooKeeperProxy:
         with loop.life:
             if loop.started:
                 raise RuntimeError("this ZooKeeperProxy is already running")
-            self._addresses = [resolve(target) for target in self.targets]
+            self._addresses = [resolve(target) for target in self._targets]
+            self._sessions.servers = [
+                (family, where, target.host)
+                for (family, where), target in zip(self._addresses, self._targets, strict=True)
+            ]
             loop.open()
             try:
                 for number, port in enumerate(self._ports, start=1):
@@ -133,16 +139,7 @@ class ZooKeeperProxy:
         proxy itself, which is a bug in it. In a forked child it closes the child's copies of the
         sockets; the parent's proxy goes on.
         """
-        loop = self._loop
-        if loop.is_parents:
-            if loop.started:
-                loop.abandon()
-                for listener in self._listeners:
-                    listener.abandon()
-                for upstream in self._upstreams:
-                    upstream.abandon()
-            return
-        loop.stop(self._close)
+        self._loop.stop(self._close, self._abandon)
 
     def _close(self) -> None:
         for listener in self._listeners:
@@ -151,7 +148,13 @@ class ZooKeeperProxy:
         for upstream in list(self._upstreams):
             upstream.close()
         self._loop.close()
-        self._faults.stopped()
+        self._driver.stopped(self._faults.heal)
+
+    def _abandon(self) -> None:
+        for listener in self._listeners:
+            listener.abandon()
+        for upstream in self._upstreams:
+            upstream.abandon()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -171,7 +174,7 @@ class ZooKeeperProxy:
         """The connect string for clients: a port for each server, and the chroot. Raises
         `RuntimeError` unless running.
         """
-        self.check_running()
+        self._loop.check_running()
         listed = (address(self._host, listener.port) for listener in self._listeners)
         return ",".join(listed) + self._chroot
 
@@ -199,55 +202,14 @@ class ZooKeeperProxy:
         return self._loop.take_failure()
 
     def __repr__(self) -> str:
-        servers = ",".join(address(*target) for target in self.targets)
+        servers = ",".join(address(*target) for target in self._targets)
         state = f"at {self.hosts}" if self.running else "stopped"
         return f"<ZooKeeperProxy to {servers}{self._chroot}, {state}>"
 
-    # -- called by the faults
-
-    def check_running(self) -> None:
-        """Raises `RuntimeError` unless it runs, and in a forked child."""
-        self._loop.check_running()
-
-    def at_work(self) -> AtWork:
-        """Excludes the thread during the ``with`` block."""
-        return self._loop.at_work()
-
-    def failed(self, error: Exception, text: str) -> None:
-        """Keeps an error until `stop` raises it."""
-        self._loop.failed(error, text)
-
-    def close_session(self, session_id: int) -> bool:
-        """Ends a session on the servers; see `ProxyFaults.expire`."""
-        with self.at_work():
-            handshake = self._handshakes.get(session_id)
-            servers = [
-                (family, where, target.host)
-                for (family, where), target in zip(self._addresses, self.targets, strict=True)
-            ]
-        if handshake is None:
-            raise ValueError(
-                f"session {session_id & 0xFFFFFFFFFFFFFFFF:#x} has not passed through this "
-                "ZooKeeperProxy; connect the client to its hosts"
-            )
-        return close_session(servers, handshake, self._server_tls)
-
     # -- called by the loop
 
-    def advance(self, now: int) -> None:
-        """Lets what is due arrive, and faults that end by themselves end."""
-        self._faults.advance(now)
-
-    def deadline(self) -> int | None:
-        """When there is something to do next; ``None`` where there is not."""
-        return self._faults.timers.next()
-
-    def broken(self) -> None:
-        """The loop has failed: threads that wait for a fault go on."""
-        self._faults.broken()
-
     def _call_later(self, milliseconds: int, action: Any) -> Timer:
-        return self._faults.timers.at(self._loop.now + milliseconds, action)
+        return self._driver.timers.at(self._loop.now + milliseconds, action)
 
     def _serve(self, number: int, accepted: socket.socket, _peer: tuple[str, int]) -> None:
         loop = self._loop
@@ -255,34 +217,21 @@ class ZooKeeperProxy:
 
         def connect(transport: Transport, _ids: tuple[Id, ...]) -> RealTimeChannel:
             family, where = self._addresses[number - 1]
-            name = self.targets[number - 1].host
+            name = self._targets[number - 1].host
             tls = None if server_tls is None else Tls(server_tls, name)
             mark = partial(loop.mark, transport)
             upstream = Upstream(
-                loop.selector, family, where, tls, mark, self._remember, self._forget
+                loop.selector, family, where, tls, mark, self._sessions.add, self._forget
             )
             if not upstream.closing:
                 self._upstreams[upstream] = None
-            return self._faults.channel(upstream, number, _LONGEST_FRAME, mark)
+            return self._driver.channel(upstream, number, _LONGEST_FRAME, mark)
 
-        try:
-            transport = Transport(
-                loop.selector, loop.turns, accepted, connect, loop.transports.pop, self._tls
-            )
-        except OSError:
-            accepted.close()  # gone already
-            return
-        loop.transports[transport] = number
-        if self._tls is not None:
+        transport = loop.take_on(accepted, number, connect, self._tls)
+        if transport is not None and self._tls is not None:
             transport.handshake = self._call_later(
                 _TLS_HANDSHAKE_TIMEOUT, transport.give_up_handshake
             )
 
     def _forget(self, upstream: Upstream) -> None:
         self._upstreams.pop(upstream, None)
-
-    def _remember(self, handshake: Handshake) -> None:
-        self._handshakes.pop(handshake.session_id, None)
-        self._handshakes[handshake.session_id] = handshake
-        if len(self._handshakes) > _REMEMBERED:
-            del self._handshakes[next(iter(self._handshakes))]

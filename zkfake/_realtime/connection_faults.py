@@ -18,7 +18,7 @@ import logging
 import random
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from zkfake._channel.channel import session_text
@@ -29,9 +29,9 @@ from zkfake._timers import Timers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from contextlib import AbstractContextManager
 
     from zkfake._realtime.channel import SocketServed
+    from zkfake._realtime.loop import Loop
     from zkfake._realtime.recording import Recording
 
 __all__ = ["RealTime", "SocketFaults"]
@@ -42,44 +42,31 @@ _FOR_EVER = 10**9
 """Seconds: 30 years."""
 
 
-class ConnectionsOwner(Protocol):
-    """The fake or the proxy, as the faults of its connections see it."""
-
-    def check_running(self) -> None:
-        """Raises `RuntimeError` unless it runs."""
-
-    def at_work(self) -> AbstractContextManager[None]: ...
-    def failed(self, error: Exception, text: str) -> None:
-        """Keeps what went wrong for ``stop()``."""
-
-
 class RealTime:
-    """Real time and one thread that serves: `zkfake._channel.outages.Driver`."""
+    """Real time and one thread that serves: `zkfake._channel.outages.Driver`. The fake or the proxy
+    makes it, and tells it of its life.
+    """
 
-    def __init__(self, owner: ConnectionsOwner, now: int) -> None:
-        """``now``: milliseconds since the epoch."""
-        self._owner = owner
+    def __init__(self, loop: Loop, now: int, recording: Recording | None = None) -> None:
+        """``now``: milliseconds since the epoch. ``recording``: hears of every connection, and of
+        every fault.
+        """
+        self._loop = loop
+        self._recording = recording
         self._news = threading.Condition()
         self._actor = 0
-        self.broken = False
+        self._broken = False
         """Whether the serving thread has failed, so that waiting is useless."""
         self.now = now
-        self.recording: Recording | None = None
-        """Records every fault, if there is a history."""
-        self.at_work = owner.at_work
+        self.at_work = loop.at_work
         self.timers = Timers()
         self.conditions: Conditions[RealTimeChannel] = Conditions(self, 1000, random.randint)
 
     @contextmanager
     def acting(self) -> Iterator[None]:
         with self.at_work():
-            self._owner.check_running()
+            self._loop.check_running()
             yield
-
-    def advance(self, now: int) -> None:
-        """Time has passed: what ends by itself ends."""
-        self.now = now
-        self.timers.run_due(now)
 
     def later(self, seconds: float, action: Callable[[], None]) -> Callable[[], None]:
         # `now` is rounded down: one more, so that no time is cut short.
@@ -88,8 +75,8 @@ class RealTime:
 
     def note(self, name: str, text: str) -> None:
         logger.debug("fault: %s: %s", name, text)
-        if self.recording is not None:
-            self.recording.fault(name, text)
+        if self._recording is not None:
+            self._recording.fault(name, text)
 
     def wait_for(self, condition: Callable[[], bool], timeout: float | None) -> bool:
         if threading.get_ident() == self._actor:
@@ -97,8 +84,8 @@ class RealTime:
                 "an action of a rule must not wait: the server does nothing while it runs"
             )
         with self._news:
-            met = self._news.wait_for(lambda: condition() or self.broken, timeout)
-        if not self.broken:
+            met = self._news.wait_for(lambda: condition() or self._broken, timeout)
+        if not self._broken:
             with self.at_work():
                 pass  # the thread has finished the fault that was waited for
         return met
@@ -113,9 +100,52 @@ class RealTime:
         try:
             action()
         except Exception as error:
-            self._owner.failed(error, "an action of server.faults.upon() failed")
+            self._loop.failed(error, "an action of server.faults.upon() failed")
         finally:
             self._actor = before
+
+    # -- called by the fake or the proxy
+
+    def advance(self, now: int) -> None:
+        """Time has passed: what is due arrives, and what ends by itself ends."""
+        self.now = now
+        self.timers.run_due(now)
+
+    def channel(
+        self,
+        connection: SocketServed,
+        server: int,
+        longest: int,
+        on_output: Callable[[], None],
+    ) -> RealTimeChannel:
+        """What a socket of server ``server`` is to have in the place of its connection.
+        ``longest``: frame that the server takes, bytes. ``on_output`` is called when there is
+        something to send or the socket is to be closed.
+        """
+        conditions = self.conditions
+        listener = None if self._recording is None else self._recording.channels
+        channel = RealTimeChannel(
+            conditions, self.timers, connection, server, longest, on_output, listener
+        )
+        conditions.add(channel)
+        if listener is not None:
+            listener.connected(channel)
+        return channel
+
+    def stopped(self, heal: Callable[[], object]) -> None:
+        """The fake or the proxy has stopped. ``heal``: ends every fault."""
+        conditions = self.conditions
+        for channel in conditions.channels:
+            channel.clear()
+        conditions.channels.clear()
+        heal()
+        conditions.requests = 0
+        self._broken = False
+
+    def broken(self) -> None:
+        """The serving thread has failed: threads that wait for a fault go on."""
+        self._broken = True
+        self.tell()
 
 
 class _KnownClient:
@@ -155,56 +185,7 @@ class SocketFaults(ConnectionFaults):
 
     def __init__(self, driver: RealTime) -> None:
         super().__init__(driver)
-        self.timers = driver.timers
         self._known: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
-        self._recording: Recording | None = None
 
     def _client(self, client: Any) -> _KnownClient:
         return _KnownClient(client, self._known)
-
-    # -- called by the server
-
-    def record(self, recording: Recording) -> None:
-        """Let a history hear of every connection, from the next one on, and of every fault."""
-        self._recording = recording
-        self._driver.recording = recording
-
-    def advance(self, now: int) -> None:
-        """Time has passed: what is due arrives, and what ends by itself ends."""
-        self._driver.advance(now)
-
-    def channel(
-        self,
-        connection: SocketServed,
-        server: int,
-        longest: int,
-        on_output: Callable[[], None],
-    ) -> RealTimeChannel:
-        """What a socket of server ``server`` is to have in the place of its connection.
-        ``longest``: frame that the server takes, bytes. ``on_output`` is called when there is
-        something to send or the socket is to be closed.
-        """
-        conditions, timers = self._conditions, self.timers
-        listener = None if self._recording is None else self._recording.channels
-        channel = RealTimeChannel(
-            conditions, timers, connection, server, longest, on_output, listener
-        )
-        conditions.add(channel)
-        if listener is not None:
-            listener.connected(channel)
-        return channel
-
-    def stopped(self) -> None:
-        """The server has stopped: every fault ends."""
-        conditions = self._conditions
-        for channel in conditions.channels:
-            channel.clear()
-        conditions.channels.clear()
-        self.heal()
-        conditions.requests = 0
-        self._driver.broken = False
-
-    def broken(self) -> None:
-        """The server has failed: threads that wait for a fault go on."""
-        self._driver.broken = True
-        self._driver.tell()

@@ -6,54 +6,52 @@ stopped runs again when the `FakeZooKeeper` does.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from zkfake._control.faults import EnsembleFaults
-from zkfake._realtime.connection_faults import ConnectionsOwner, RealTime, SocketFaults
+from zkfake._realtime.connection_faults import RealTime, SocketFaults
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from zkfake._ensemble.ensemble import Ensemble
     from zkfake._ensemble.replica import Replica
+    from zkfake._realtime.loop import Loop
     from zkfake._realtime.member import Member
+    from zkfake._realtime.recording import Recording
 
-__all__ = ["Faults"]
-
-
-class RunningFake(ConnectionsOwner, Protocol):
-    """The `FakeZooKeeper`, as its faults see it."""
-
-    @property
-    def replicas(self) -> Sequence[Replica]: ...
-    @property
-    def members(self) -> Sequence[Member]: ...
-    @property
-    def running(self) -> bool: ...
+__all__ = ["Faults", "RealTimeDriver"]
 
 
 class RealTimeDriver(RealTime):
     """A `FakeZooKeeper`: `zkfake._control.server_faults.ServerDriver` in real time."""
 
-    _owner: RunningFake
-
-    def __init__(self, owner: RunningFake, ensemble: Ensemble) -> None:
-        super().__init__(owner, ensemble.now)
+    def __init__(
+        self,
+        loop: Loop,
+        ensemble: Ensemble,
+        replicas: Callable[[], Sequence[Replica]],
+        members: Callable[[], Sequence[Member]],
+        recording: Recording | None,
+    ) -> None:
+        super().__init__(loop, ensemble.now, recording)
         self.ensemble = ensemble
+        self._replicas = replicas
+        self._members = members
 
     @property
     def replicas(self) -> Sequence[Replica]:
-        return self._owner.replicas
+        return self._replicas()
 
     def call(self, action: Callable[[], object]) -> None:
         action()
 
     def stop_server(self, number: int) -> None:
-        self._owner.members[number - 1].stop()
+        self._members()[number - 1].stop()
 
     def start_server(self, number: int) -> None:
-        if self._owner.running and not self.replicas[number - 1].expelled:
-            self._owner.members[number - 1].start()
+        if self._loop.running and not self.replicas[number - 1].expelled:
+            self._members()[number - 1].start()
 
 
 class Faults(SocketFaults, EnsembleFaults):
@@ -65,5 +63,5 @@ class Faults(SocketFaults, EnsembleFaults):
 
     _driver: RealTimeDriver
 
-    def __init__(self, owner: RunningFake, ensemble: Ensemble) -> None:
-        super().__init__(RealTimeDriver(owner, ensemble))
+    def __init__(self, driver: RealTimeDriver) -> None:
+        super().__init__(driver)

@@ -18,14 +18,17 @@ import socket
 import threading
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
+from zkfake._realtime.transport import Transport
 from zkfake._realtime.turns import TurnQueue
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable
 
-    from zkfake._realtime.transport import Transport
+    from zkfake._protocol.records import Id
+    from zkfake._realtime.transport import Carried
 
 __all__ = ["AtWork", "Loop"]
 
@@ -38,32 +41,32 @@ _PATIENCE = 0.1
 """Seconds that the thread waits for its lock before it checks whether it has to stop."""
 
 
-class Work(Protocol):
-    """What a loop drives. Times are milliseconds since the epoch."""
-
-    def advance(self, now: int) -> None:
-        """Time has passed: does everything that is due."""
-
-    def deadline(self) -> int | None:
-        """When `advance` next has something to do; ``None`` if nothing is scheduled."""
-
-    def broken(self) -> None:
-        """The loop has failed: threads that wait for something have to go on."""
-
-
 class Loop:
     """The thread, its selector, and the sockets that clients have opened."""
 
-    def __init__(self, name: str, work: Work) -> None:
-        """``name``: the class that it serves, for error messages."""
+    def __init__(
+        self,
+        name: str,
+        *,
+        advance: Callable[[int], None],
+        deadline: Callable[[], int | None],
+        broken: Callable[[], None],
+    ) -> None:
+        """``name``: the class that it serves, for error messages. ``advance``: does everything that
+        is due at a time. ``deadline``: when it next has something to do; ``None`` if nothing is
+        scheduled. ``broken``: the loop has failed, and threads that wait for something have to go
+        on. Times are milliseconds since the epoch.
+        """
         self.selector: selectors.BaseSelector
         self.turns: TurnQueue[Transport] = TurnQueue()
         self.transports: dict[Transport, int] = {}
-        """The open sockets, oldest first, with the numbers of their servers, from 0."""
+        """The open sockets, oldest first, with the numbers of their servers."""
         self.life = threading.RLock()
         """Held while it starts and while it stops."""
         self._name = name
-        self._work = work
+        self._advance = advance
+        self._deadline = deadline
+        self._broken = broken
         self._lock = threading.RLock()
         self._epoch = time.time() - time.monotonic()
         self._ending = False
@@ -113,11 +116,19 @@ class Loop:
         thread.start()
         self._thread, self._process = thread, os.getpid()
 
-    def stop(self, close: Callable[[], object]) -> None:
+    def stop(self, close: Callable[[], object], abandon: Callable[[], object]) -> None:
         """Ends the thread, then has ``close`` called under the lock. Does nothing where it does not
         run, or in a signal handler that interrupts another `stop`. Raises what had failed, as
         `take_failure` has it.
+
+        In a forked child it closes the child's copies of the sockets, and ``abandon`` closes what
+        the owner has of them.
         """
+        if self.is_parents:
+            if self.started:
+                self._abandon()
+                abandon()
+            return
         with self.life:
             if self._thread is None or self._ending:
                 return
@@ -171,7 +182,7 @@ class Loop:
                 f"this {self._name} is not running; start() it or use it in a with block"
             )
 
-    def abandon(self) -> None:
+    def _abandon(self) -> None:
         """Closes the copies of the sockets that a forked child has. Parent and child share one
         selector, so nothing is unregistered; the thread may have held the locks.
         """
@@ -179,6 +190,28 @@ class Loop:
         for transport in self.transports:
             transport.abandon()
         self._close_selector()
+
+    # -- sockets
+
+    def take_on(
+        self,
+        accepted: socket.socket,
+        number: int,
+        connect: Callable[[Transport, tuple[Id, ...]], Carried],
+        tls: ssl.SSLContext | None,
+    ) -> Transport | None:
+        """Serves a socket that server ``number`` has accepted; ``None`` if it is gone already.
+        ``connect``: as for `Transport`.
+        """
+        try:
+            transport = Transport(
+                self.selector, self.turns, accepted, connect, self.transports.pop, tls
+            )
+        except OSError:
+            accepted.close()
+            return None
+        self.transports[transport] = number
+        return transport
 
     # -- other threads
 
@@ -191,7 +224,7 @@ class Loop:
 
     def _catch_up(self) -> None:
         """Moves the clock on: an idle loop has the time at which it was last woken."""
-        self._work.advance(self.now)
+        self._advance(self.now)
 
     def mark(self, transport: Transport) -> None:
         """``transport`` has output to send, or is to be closed."""
@@ -219,13 +252,13 @@ class Loop:
             self._serve()
         except Exception as error:
             self.failed(error)
-            self._work.broken()
+            self._broken()
             with self._lock:
                 for transport in list(self.transports):
                     transport.close()  # otherwise the clients would wait for ever
 
     def _serve(self) -> None:
-        work, selector, turns = self._work, self.selector, self.turns
+        advance, selector, turns = self._advance, self.selector, self.turns
         ready: list[tuple[selectors.SelectorKey, int]] = []
         while True:
             # Whoever stops it may hold the lock: a signal handler can interrupt what has it.
@@ -236,14 +269,14 @@ class Loop:
                 if self._stopping.is_set():
                     return
                 now = self.now
-                work.advance(now)
+                advance(now)
                 registered = selector.get_map()
                 for key, mask in ready:
                     if key.fd in registered:
                         self._call(key.data, mask)
                 turns.run(self._take_turn)
                 self._flush()
-                due = now if turns else work.deadline()
+                due = now if turns else self._deadline()
             finally:
                 self._lock.release()
             if self._stopping.is_set():

@@ -16,27 +16,26 @@ from zkfake._connection.connection import Connection
 from zkfake._control.control import EnsembleControl
 from zkfake._ensemble.ensemble import Ensemble
 from zkfake._ensemble.replica import Replica
-from zkfake._realtime.faults import Faults
+from zkfake._realtime.faults import Faults, RealTimeDriver
 from zkfake._realtime.listener import one_each
 from zkfake._realtime.loop import AtWork, Loop
 from zkfake._realtime.member import Member
+from zkfake._realtime.ports import ServerPorts
 from zkfake._realtime.recording import Recording
-from zkfake._realtime.transport import Transport
 from zkfake._settings import Settings
 from zkfake._versions import DEFAULT, VERSIONS
 
 if TYPE_CHECKING:
-    import selectors
     import socket
     import ssl
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
 
     from typing_extensions import Self
 
     from zkfake._history.recorder import History
     from zkfake._protocol.records import Id
-    from zkfake._realtime.transport import Carried
+    from zkfake._realtime.transport import Carried, Transport
 
 _TLS_HANDSHAKE_TIMEOUT = 10_000
 """Milliseconds after which a socket without a TLS handshake is closed."""
@@ -88,11 +87,13 @@ class FakeZooKeeper(EnsembleControl):
             raise ValueError(f"servers = {servers}: expected 1 to 254")
         if not 0 <= observers <= 254 - servers:
             raise ValueError(f"observers = {observers}: expected 0 to {254 - servers}")
-        self.tls = tls
+        self._tls = tls
         parsed = Settings.parse(settings, version, tls=tls is not None)
         if keep_log:
             parsed = replace(parsed, keep_log=None)
-        self._loop = Loop("FakeZooKeeper", self)
+        self._loop = Loop(
+            "FakeZooKeeper", advance=self._advance, deadline=self._deadline, broken=self._broken
+        )
         self._ensemble = Ensemble(parsed, self._loop.now)
         for number in range(servers + observers):
             Replica(self._ensemble, number + 1, observer=number >= servers)
@@ -102,13 +103,14 @@ class FakeZooKeeper(EnsembleControl):
         if any(self._secure_ports) and tls is None:
             raise ValueError(f"secure_port = {secure_port}: TLS needs tls=, an ssl.SSLContext")
         self._members: tuple[Member, ...] = ()
-        self._faults: Faults | None = None
-        self._recording: Recording | None = None
-        if history:
-            self._recording = Recording()
+        self._open_ports: list[ServerPorts] = []
+        self._driver: RealTimeDriver | None = None
+        """What faults and a history use; ``None`` until one of them is in use."""
+        self._faults: Faults
+        self._recording = Recording() if history else None
+        if self._recording is not None:
             self._recording.hear(self._ensemble)
-            self._faults = Faults(self, self._ensemble)
-            self._faults.record(self._recording)
+            self._use_channels()
 
     # -- life
 
@@ -122,17 +124,20 @@ class FakeZooKeeper(EnsembleControl):
             if loop.started:
                 raise RuntimeError("this FakeZooKeeper is already running")
             loop.open()
-            members: list[Member] = []
             try:
-                for number, ports in enumerate(zip(self._ports, self._secure_ports, strict=True)):
-                    members.append(Member(self, number + 1, self._host, *ports))
+                members = [
+                    self._new_member(replica, *ports)
+                    for replica, *ports in zip(
+                        self.replicas, self._ports, self._secure_ports, strict=True
+                    )
+                ]
                 for member in members:
-                    if not self.replicas[member.id - 1].expelled:
+                    if not member.removed:
                         member.start()
                 self._members = tuple(members)
                 loop.start()
             except BaseException:  # a thread may be refused
-                self._close(members)
+                self._close()
                 raise
             self._ports = [member.port for member in members]
             self._secure_ports = [member.secure_port or 0 for member in members]
@@ -155,7 +160,7 @@ class FakeZooKeeper(EnsembleControl):
                     for name, known in VERSIONS.items()
                     if known is self._ensemble.settings.version
                 )
-            parsed = Settings.parse(settings, version, tls=self.tls is not None)
+            parsed = Settings.parse(settings, version, tls=self._tls is not None)
             self._ensemble.configure(parsed)
 
     def stop(self) -> None:
@@ -166,25 +171,26 @@ class FakeZooKeeper(EnsembleControl):
         or if an action of ``faults.upon()`` had failed. In a forked child it closes the child's
         copies of the sockets; the parent's fake goes on.
         """
-        loop = self._loop
-        if loop.is_parents:
-            if loop.started:
-                loop.abandon()
-                for member in self._members:
-                    member.abandon()
-            return
-        loop.stop(self._end)
+        self._loop.stop(self._end, self._abandon)
 
     def _end(self) -> None:
         self._ports = [member.port for member in self._members]
-        self._close(self._members)
-        if self._faults is not None:
-            self._faults.stopped()
+        self._close()
+        if self._driver is not None:
+            self._driver.stopped(self._faults.heal)
 
-    def _close(self, members: Iterable[Member]) -> None:
-        for member in members:
-            member.close()
+    def _close(self) -> None:
+        for replica in self.replicas:
+            if replica.running:
+                replica.stop()
+        for ports in self._open_ports:
+            ports.close()
+        self._open_ports.clear()
         self._loop.close()
+
+    def _abandon(self) -> None:
+        for ports in self._open_ports:
+            ports.abandon()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -199,6 +205,14 @@ class FakeZooKeeper(EnsembleControl):
 
     # -- its servers
 
+    def _new_member(self, replica: Replica, port: int, secure_port: int) -> Member:
+        """A server with its ports, which is not started yet. Raises `OSError`."""
+        take = partial(self._serve, replica)
+        secure = None if self._tls is None else secure_port
+        ports = ServerPorts(replica.id, self._host, port, secure, take)
+        self._open_ports.append(ports)
+        return Member(self._loop, replica, ports)
+
     def add_server(self) -> Member:
         """Adds a server with the next number, on a free port. It follows without a vote, and serves
         clients, until a reconfiguration makes it a member: see `Member.specification`.
@@ -206,12 +220,12 @@ class FakeZooKeeper(EnsembleControl):
         Raises `RuntimeError` unless running, for a standalone server, without the setting
         ``reconfigEnabled``, and for more than 254 servers; `OSError` if no port is free.
         """
-        with self.at_work():
+        with self._loop.at_work():
             before, ensemble = self.members, self._ensemble
             ensemble.check_may_join()
             replica = Replica(ensemble, len(self.replicas) + 1)
             try:
-                member = Member(self, replica.id, self._host, 0, 0)
+                member = self._new_member(replica, 0, 0)
             except BaseException:
                 ensemble.withdraw(replica)
                 raise
@@ -236,28 +250,33 @@ class FakeZooKeeper(EnsembleControl):
         """The faults of clients, servers and links: `zkfake.Faults`. Raises `RuntimeError` in a
         forked child.
         """
-        if self._faults is None:
-            with self.at_work():
-                if self._faults is None:
-                    self._faults = Faults(self, self._ensemble)
-                    for transport, number in self._loop.transports.items():
-                        if isinstance(transport.connection, Connection):
-                            transport.connection = self._carried(
-                                transport, transport.connection, number
-                            )
+        if self._driver is None:
+            with self._loop.at_work():
+                if self._driver is None:
+                    self._use_channels()
         return self._faults
+
+    def _use_channels(self) -> None:
+        """Every connection has a channel from now on."""
+        self._driver = RealTimeDriver(
+            self._loop,
+            self._ensemble,
+            lambda: self.replicas,
+            lambda: self.members,
+            self._recording,
+        )
+        self._faults = Faults(self._driver)
+        for transport, number in self._loop.transports.items():
+            if isinstance(transport.connection, Connection):
+                transport.connection = self._carried(transport, transport.connection, number)
 
     def _carried(self, transport: Transport, connection: Connection, number: int) -> Carried:
         """What ``transport`` is to carry: a channel once faults or a history are in use."""
-        if self._faults is None:
+        if self._driver is None:
             return connection
         longest = self._ensemble.settings.jute_max_buffer
         on_output = partial(self._loop.mark, transport)
-        return self._faults.channel(connection, number + 1, longest, on_output)
-
-    def failed(self, error: Exception, text: str) -> None:
-        """Keeps an error until `stop` raises it."""
-        self._loop.failed(error, text)
+        return self._driver.channel(connection, number, longest, on_output)
 
     def take_failure(self) -> RuntimeError | None:
         """Returns the error that `stop` would raise, and clears it; ``None`` if there is none."""
@@ -280,53 +299,37 @@ class FakeZooKeeper(EnsembleControl):
     @property
     def members(self) -> tuple[Member, ...]:
         """The servers. Raises `RuntimeError` unless running, and in a forked child."""
-        self.check_running()
+        self._loop.check_running()
         return self._members
 
-    def check_running(self) -> None:
-        """Raises `RuntimeError` unless it runs, and in a forked child."""
-        self._loop.check_running()
-
-    @property
-    def selector(self) -> selectors.BaseSelector:
-        """What its thread waits on."""
-        return self._loop.selector
-
-    def at_work(self) -> AtWork:
-        """Excludes the thread during the ``with`` block; the thread then sends what the block has
-        caused. Raises `RuntimeError` in a forked child.
-        """
+    def _acting(self) -> AtWork:
         return self._loop.at_work()
 
-    def _acting(self) -> AtWork:
-        return self.at_work()
-
     def _looking(self) -> AtWork:
-        return self.at_work()
+        return self._loop.at_work()
 
     # -- called by the loop
 
-    def advance(self, now: int) -> None:
+    def _advance(self, now: int) -> None:
         """Lets the ensemble, and faults that end by themselves, do what is due."""
         self._ensemble.advance(now)
-        if self._faults is not None:
-            self._faults.advance(now)
+        if self._driver is not None:
+            self._driver.advance(now)
 
-    def deadline(self) -> int | None:
+    def _deadline(self) -> int | None:
         """When there is something to do next; ``None`` where there is not."""
         due = self._ensemble.deadline()
-        return due if self._faults is None else _earlier(due, self._faults.timers.next())
+        return due if self._driver is None else _earlier(due, self._driver.timers.next())
 
-    def broken(self) -> None:
+    def _broken(self) -> None:
         """The loop has failed: whoever waits for a fault goes on."""
-        if self._faults is not None:
-            self._faults.broken()
+        if self._driver is not None:
+            self._driver.broken()
 
-    def serve(
-        self, number: int, accepted: socket.socket, peer: tuple[str, int], secure: bool
+    def _serve(
+        self, replica: Replica, secure: bool, accepted: socket.socket, peer: tuple[str, int]
     ) -> None:
-        """Takes on a socket that server ``number`` accepted."""
-
+        """Takes on a socket that a server has accepted."""
         loop = self._loop
 
         def connect(transport: Transport, ids: tuple[Id, ...]) -> Carried:
@@ -334,19 +337,12 @@ class FakeZooKeeper(EnsembleControl):
             def mark(_connection: Connection) -> None:
                 loop.mark(transport)
 
-            connection = Connection(self.replicas[number], (peer[0], peer[1]), mark, ids)
-            return self._carried(transport, connection, number)
+            connection = Connection(replica, peer, mark, ids)
+            return self._carried(transport, connection, replica.id)
 
-        tls = self.tls if secure else None
-        try:
-            transport = Transport(
-                loop.selector, loop.turns, accepted, connect, loop.transports.pop, tls
-            )
-        except OSError:
-            accepted.close()  # gone already
-            return
-        loop.transports[transport] = number
-        if secure:
+        tls = self._tls if secure else None
+        transport = loop.take_on(accepted, replica.id, connect, tls)
+        if transport is not None and secure:
             due = self._ensemble.now + _TLS_HANDSHAKE_TIMEOUT
             transport.handshake = self._ensemble.timers.at(due, transport.give_up_handshake)
 
