@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from zkfake import Hold, Outage
 from zkfake._channel.conditions import Stop
-from zkfake._channel.outages import check_server
+from zkfake._channel.outages import ChannelHold, check_server
 from zkfake.proxy import ProxyFaults, ZooKeeperProxy
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ class LiveFaults(ExternalFaults):
                     self._at(number).resume()
                 self._release(hold)
 
-            hold = Hold(self._driver, "pause server", str(number), end)
+            hold = ChannelHold(self._driver, "pause server", str(number), end)
             return self._begin(hold, begin, duration)
 
     def _kill(self, name: str, text: str, numbers: Sequence[int], duration: float | None) -> Outage:

@@ -17,8 +17,8 @@ from zkfake._channel.outages import Driver, ticks
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from zkfake._channel.outages import Hold
-    from zkfake._channel.rules import ChannelRequest, Point, Rule
+    from zkfake._channel.outages import ChannelHold
+    from zkfake._channel.rules import ArmedRule, ChannelRequest, Point, Rule
 
 __all__ = ["Clock", "Conditions", "ConnectionDriver", "Stop", "Way"]
 
@@ -74,11 +74,11 @@ class Conditions(Generic[C]):
         """How many channels there have been."""
         self.requests = 0
         """How many requests there have been, without pings."""
-        self.rules: dict[Rule, None] = {}
+        self.rules: dict[Rule, ArmedRule] = {}
         """Those that wait for their requests."""
-        self.stops: dict[Hold, Stop] = {}
-        self.slow: dict[Hold, tuple[Callable[[Any], bool], Range]] = {}
-        self.lost_pings: dict[Hold, Callable[[Any], bool]] = {}
+        self.stops: dict[ChannelHold, Stop] = {}
+        self.slow: dict[ChannelHold, tuple[Callable[[Any], bool], Range]] = {}
+        self.lost_pings: dict[ChannelHold, Callable[[Any], bool]] = {}
         self._latency = low, high = ticks(latency, second)
         self.latency = low if low == high else None
         """Ticks, where they need no drawing while nothing slows the network."""
@@ -103,7 +103,7 @@ class Conditions(Generic[C]):
     def consider(self, point: Point, request: ChannelRequest) -> bool:
         """Whether the request's connection is lost at this point."""
         lost = False
-        for rule in list(self.rules):
+        for rule in list(self.rules.values()):
             if rule.point == point and rule in self.rules and rule.consider(request):
                 lost = True
         return lost

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from zkfake._channel.channel import session_text
 from zkfake._channel.conditions import Stop
-from zkfake._channel.outages import Hold, check_choice, check_server, ticks
+from zkfake._channel.outages import ChannelHold, check_choice, check_server, ticks
 from zkfake._channel.requests import RequestFaults
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from zkfake._channel.channel import Channel
     from zkfake._channel.conditions import ConnectionDriver, Way
-    from zkfake._channel.outages import Direction
+    from zkfake._channel.outages import Direction, Hold
     from zkfake._channel.rules import ChannelRequest
 
 __all__ = ["ConnectionFaults", "NamedClient"]
@@ -112,7 +112,7 @@ class ConnectionFaults(RequestFaults):
         with self._driver.acting():
             covers, _ = self._covered(client, None)
             text = f"{self._title(client)}, {latency[0]} to {latency[1]} s"
-            hold = Hold(self._driver, "slow link", text, lambda: slow.pop(hold))
+            hold = ChannelHold(self._driver, "slow link", text, lambda: slow.pop(hold))
 
             def begin() -> None:
                 slow[hold] = covers, between
@@ -137,7 +137,7 @@ class ConnectionFaults(RequestFaults):
         lost_pings = self._conditions.lost_pings
         with self._driver.acting():
             covers, text = self._covered(client, server)
-            hold = Hold(self._driver, "lose pings", text, lambda: lost_pings.pop(hold))
+            hold = ChannelHold(self._driver, "lose pings", text, lambda: lost_pings.pop(hold))
 
             def begin() -> None:
                 lost_pings[hold] = covers
@@ -146,13 +146,13 @@ class ConnectionFaults(RequestFaults):
 
     def _hold(self, name: str, text: str, stop: Stop, duration: float | None) -> Hold:
         """An outage that has something stand still."""
-        hold = Hold(self._driver, name, text, lambda: self._release(hold))
+        hold = ChannelHold(self._driver, name, text, lambda: self._release(hold))
         return self._begin(hold, lambda: self._stop(hold, stop), duration)
 
-    def _stop(self, hold: Hold, stop: Stop) -> None:
+    def _stop(self, hold: ChannelHold, stop: Stop) -> None:
         self._conditions.stops[hold] = stop
 
-    def _release(self, hold: Hold) -> None:
+    def _release(self, hold: ChannelHold) -> None:
         """What a hold has held back may go on."""
         self._resume(self._conditions.stops.pop(hold))
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 __all__ = [
+    "ChannelHold",
     "Direction",
     "Driver",
     "Hold",
@@ -64,8 +65,11 @@ class Outage:
         self._end = end
         self._forget_time = _nothing
         self.name = name
+        """What it does, as the history and the log name it."""
         self.text = text
+        """What it does it to, in words."""
         self.over = False
+        """Whether it is healed."""
 
     def heal(self) -> None:
         """End it."""
@@ -78,7 +82,7 @@ class Outage:
                 self._driver.tell()
 
     def heal_after(self, seconds: float) -> None:
-        """Let it end by itself."""
+        """Let it end by itself after so many seconds, virtual or real."""
         self._forget_time = self._driver.later(seconds, self.heal)
 
     def __enter__(self) -> Self:
@@ -97,18 +101,22 @@ class Hold(Outage):
     struck = False
     """Whether it has held anything back so far."""
 
-    def strike(self) -> None:
-        """It holds something back."""
-        if not self.struck:
-            self.struck = True
-            self._driver.tell()
-
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until it has held something back, or is over, or until ``timeout`` seconds have
         passed. Whether it has.
         """
         self._driver.wait_for(lambda: self.struck or self.over, timeout)
         return self.struck
+
+
+class ChannelHold(Hold):
+    """A hold, as channels see it."""
+
+    def strike(self) -> None:
+        """It holds something back."""
+        if not self.struck:
+            self.struck = True
+            self._driver.tell()
 
 
 Kind = TypeVar("Kind", bound=Outage)

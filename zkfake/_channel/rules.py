@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from zkfake._channel.outages import Driver
     from zkfake._protocol.frames import RequestHead
 
-__all__ = ["ChannelRequest", "FaultRules", "Match", "Point", "Rule"]
+__all__ = ["ArmedRule", "ChannelRequest", "FaultRules", "Match", "Point", "Rule"]
 
 Point = Literal["before_request", "before_reply", "after_reply"]
 """Where a request is: about to reach the server; carried out, with its reply about to leave; and
@@ -75,44 +75,17 @@ class Match:
 
 
 class Rule:
-    """A fault that waits for its requests. ``hits`` lists those that it struck."""
+    """A fault that waits for its requests."""
 
-    def __init__(
-        self,
-        rules: FaultRules,
-        name: str,
-        point: Point,
-        match: Match,
-        nth: int,
-        times: int | None,
-        action: Callable[[ChannelRequest], bool],
-    ) -> None:
+    def __init__(self, rules: FaultRules, name: str, point: Point) -> None:
         check_choice("point", point, _POINTS)
-        if nth < 1 or (times is not None and times < 1):
-            raise ValueError(f"nth={nth} and times={times} count from 1")
         self._rules = rules
-        self._match = match
-        self._skip = nth - 1
-        self._left = times
-        self._action = action
         self.name = name
+        """What it does, as the history and the log name it."""
         self.point = point
+        """Where it strikes: ``"before_request"``, ``"before_reply"`` or ``"after_reply"``."""
         self.hits: list[str] = []
-
-    def consider(self, request: ChannelRequest) -> bool:
-        """Whether the connection is to be lost."""
-        if not self._match(request):
-            return False
-        if self._skip:
-            self._skip -= 1
-            return False
-        self.hits.append(str(request))  # before it may be over: somebody waits for the one or other
-        if self._left is not None:
-            self._left -= 1
-            if not self._left:
-                self.cancel()
-        self._rules.struck(self, request)
-        return self._action(request)
+        """The requests that it struck, oldest first, in words."""
 
     @property
     def over(self) -> bool:
@@ -141,10 +114,48 @@ class Rule:
         return f"<{self.name}, {len(self.hits)} hits{', over' if self.over else ''}>"
 
 
+class ArmedRule(Rule):
+    """A rule, as channels ask it."""
+
+    def __init__(
+        self,
+        rules: FaultRules,
+        name: str,
+        point: Point,
+        match: Match,
+        nth: int,
+        times: int | None,
+        action: Callable[[ChannelRequest], bool],
+    ) -> None:
+        super().__init__(rules, name, point)
+        if nth < 1 or (times is not None and times < 1):
+            raise ValueError(f"nth={nth} and times={times} count from 1")
+        self._match = match
+        self._skip = nth - 1
+        self._left = times
+        self._action = action
+
+    def consider(self, request: ChannelRequest) -> bool:
+        """Whether the connection is to be lost."""
+        if not self._match(request):
+            return False
+        if self._skip:
+            self._skip -= 1
+            return False
+        # Before the rule may be over, as `wait` waits for either.
+        self.hits.append(str(request))
+        if self._left is not None:
+            self._left -= 1
+            if not self._left:
+                self.cancel()
+        self._rules.struck(self, request)
+        return self._action(request)
+
+
 class FaultRules:
     """The rules of one driver."""
 
-    def __init__(self, driver: Driver, rules: dict[Rule, None]) -> None:
+    def __init__(self, driver: Driver, rules: dict[Rule, ArmedRule]) -> None:
         """``rules``: where they are kept."""
         self._driver = driver
         self._rules = rules
@@ -163,9 +174,9 @@ class FaultRules:
         action: Callable[[ChannelRequest], bool],
     ) -> Rule:
         """``action`` says whether the request's connection is to be lost."""
-        rule = Rule(self, name, point, match, nth, times, action)
+        rule = ArmedRule(self, name, point, match, nth, times, action)
         with self._driver.acting():
-            self._rules[rule] = None
+            self._rules[rule] = rule
         return rule
 
     def struck(self, rule: Rule, request: ChannelRequest) -> None:
@@ -175,7 +186,7 @@ class FaultRules:
 
     def forget(self, rule: Rule) -> None:
         with self._driver.at_work():
-            if self._rules.pop(rule, self) is None:
+            if self._rules.pop(rule, None) is not None:
                 self._driver.tell()
 
     def clear(self) -> None:

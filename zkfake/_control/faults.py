@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from zkfake._channel.conditions import ConnectionDriver, Stop
 from zkfake._channel.connections import ConnectionFaults
-from zkfake._channel.outages import Hold
+from zkfake._channel.outages import ChannelHold, Hold
 from zkfake._control.server_faults import ServerDriver, ServerFaults
 
 __all__ = ["EnsembleFaults"]
@@ -45,7 +45,7 @@ class EnsembleFaults(ServerFaults, ConnectionFaults):
                 driver.call(replica.resume)
                 self._release(hold)
 
-            hold = Hold(driver, "pause server", str(number), end)
+            hold = ChannelHold(driver, "pause server", str(number), end)
             return self._begin(hold, begin, duration)
 
     def mute_server(self, server: int | None = None, *, duration: float | None = None) -> Hold:
