@@ -26,7 +26,7 @@ DATA, CHILD = "data", "child"
 
 
 class PathVersion(NamedTuple):
-    """What a path holds from one zxid on. ``type`` is ``None`` where nobody is told of it."""
+    """What a path holds from one zxid on."""
 
     zxid: int
     present: bool
@@ -36,7 +36,6 @@ class PathVersion(NamedTuple):
     version: int
     owner: int
     readable: bool
-    type: EventType | None
     entry: Logged | None
 
 
@@ -59,7 +58,7 @@ class _Forgotten:
 FORGOTTEN = _Forgotten()
 """Asked for what is further back than the window."""
 
-_ROOT = PathVersion(0, True, b"", 0, 0, 0, 0, True, None, None)
+_ROOT = PathVersion(0, True, b"", 0, 0, 0, 0, True, None)
 
 
 class _Children:
@@ -67,8 +66,8 @@ class _Children:
 
     def __init__(self) -> None:
         self.names: set[str] = set()
-        self.changes: deque[tuple[int, str, bool, bool, Logged]] = deque()
-        """zxid, name, whether it was added, whether it is hidden from some, and the entry."""
+        self.changes: deque[tuple[int, str, bool, Logged]] = deque()
+        """zxid, name, whether it was added, and the entry."""
         self.last = 0
         """The zxid of the last change that was forgotten."""
 
@@ -82,6 +81,8 @@ class States:
         self._versions: dict[str, list[PathVersion]] = {"/": [_ROOT]}
         self._children: dict[str, _Children] = {"/": _Children()}
         self._touched: deque[tuple[int, tuple[str, ...]]] = deque()
+        self._told: dict[tuple[str, str], deque[Changed]] = {}
+        """By path and table, in the order in which watchers are told."""
         self._entries: dict[int, Logged] = {}
         self.horizon = 0
         """States before it are forgotten."""
@@ -108,6 +109,8 @@ class States:
             elif kind is SetAcl:
                 self._set_acl(operation, zxid, entry)
                 touched.append(operation.path)
+        for change in changes:
+            self._told.setdefault((change.path, change.table), deque()).append(change)
         self._touched.append((zxid, tuple(touched)))
         if len(self._touched) > self._window:
             self._forget()
@@ -116,7 +119,9 @@ class States:
     def restart(self, entry: Restored) -> None:
         """The state is another one from here on; what was before is forgotten."""
         zxid = self.horizon = self.last = entry.zxid
-        self.last_entry = self._entries[zxid] = entry
+        self.last_entry = entry
+        self._entries = {zxid: entry}
+        self._told.clear()
         self._versions = {"/": [_ROOT._replace(zxid=zxid)]}
         self._children = {"/": _Children()}
         self._touched.clear()
@@ -127,7 +132,7 @@ class States:
             readable = _is_readable(acl)
             self._put(
                 path,
-                PathVersion(zxid, True, data, czxid, mzxid, version, owner, readable, None, entry),
+                PathVersion(zxid, True, data, czxid, mzxid, version, owner, readable, entry),
             )
             children = self._children.setdefault(parent, _Children())
             children.names.add(name)
@@ -144,12 +149,10 @@ class States:
         parent, name = split(path)
         self._put(
             path,
-            PathVersion(
-                zxid, True, done.data, zxid, zxid, 0, done.owner, readable, EventType.CREATED, entry
-            ),
+            PathVersion(zxid, True, done.data, zxid, zxid, 0, done.owner, readable, entry),
         )
         hidden = not self._now(parent).readable
-        self._child(parent, zxid, name, True, hidden, entry)
+        self._child(parent, zxid, name, True, entry)
         changes.append(Changed(path, DATA, zxid, EventType.CREATED, not readable, entry))
         changes.append(Changed(parent, CHILD, zxid, EventType.CHILDREN_CHANGED, hidden, entry))
         return path, parent
@@ -160,10 +163,10 @@ class States:
         path = done.path
         parent, name = split(path)
         hidden = not self._now(path).readable
-        gone = PathVersion(zxid, False, None, 0, 0, 0, 0, True, EventType.DELETED, entry)
+        gone = PathVersion(zxid, False, None, 0, 0, 0, 0, True, entry)
         self._put(path, gone)
         above = not self._now(parent).readable
-        self._child(parent, zxid, name, False, above, entry)
+        self._child(parent, zxid, name, False, entry)
         changes.append(Changed(path, DATA, zxid, EventType.DELETED, hidden, entry))
         changes.append(Changed(path, CHILD, zxid, EventType.DELETED, hidden, entry))
         changes.append(Changed(parent, CHILD, zxid, EventType.CHILDREN_CHANGED, above, entry))
@@ -171,17 +174,15 @@ class States:
 
     def _set_data(self, done: Any, zxid: int, entry: Committed, changes: list[Changed]) -> None:
         old = self._now(done.path)
-        kind = EventType.DATA_CHANGED
-        new = old._replace(
-            zxid=zxid, data=done.data, mzxid=zxid, version=done.version, type=kind, entry=entry
-        )
+        new = old._replace(zxid=zxid, data=done.data, mzxid=zxid, version=done.version, entry=entry)
         self._put(done.path, new)
+        kind = EventType.DATA_CHANGED
         changes.append(Changed(done.path, DATA, zxid, kind, not old.readable, entry))
 
     def _set_acl(self, done: Any, zxid: int, entry: Committed) -> None:
         old = self._now(done.path)
         readable = _is_readable(done.acl)
-        self._put(done.path, old._replace(zxid=zxid, readable=readable, type=None, entry=entry))
+        self._put(done.path, old._replace(zxid=zxid, readable=readable, entry=entry))
 
     def _put(self, path: str, version: PathVersion) -> None:
         self._versions.setdefault(path, []).append(version)
@@ -190,9 +191,7 @@ class States:
         versions = self._versions.get(path)
         return versions[-1] if versions else _ROOT
 
-    def _child(
-        self, parent: str, zxid: int, name: str, added: bool, hidden: bool, entry: Committed
-    ) -> None:
+    def _child(self, parent: str, zxid: int, name: str, added: bool, entry: Committed) -> None:
         children = self._children.get(parent)
         if children is None:
             children = self._children[parent] = _Children()
@@ -200,7 +199,7 @@ class States:
             children.names.add(name)
         else:
             children.names.discard(name)
-        children.changes.append((zxid, name, added, hidden, entry))
+        children.changes.append((zxid, name, added, entry))
 
     def _forget(self) -> None:
         """One transaction leaves the window."""
@@ -220,6 +219,13 @@ class States:
                 changes = children.changes
                 while changes and changes[0][0] <= horizon:
                     children.last = changes.popleft()[0]
+            for table in (DATA, CHILD):
+                told = self._told.get((path, table))
+                if told is not None:
+                    while told and told[0].zxid <= horizon:
+                        told.popleft()
+                    if not told:
+                        del self._told[path, table]
 
     # -- asking
 
@@ -250,7 +256,7 @@ class States:
         if children is None:
             return set()
         names = set(children.names)
-        for when, name, added, _, _ in reversed(children.changes):
+        for when, name, added, _ in reversed(children.changes):
             if when <= zxid:
                 break
             if added:
@@ -265,7 +271,7 @@ class States:
         if children is None:
             return 0
         count = len(children.names)
-        for when, _, added, _, _ in reversed(children.changes):
+        for when, _, added, _ in reversed(children.changes):
             if when <= zxid:
                 break
             count += -1 if added else 1
@@ -284,39 +290,20 @@ class States:
     def last_child_change(self, path: str, zxid: int) -> Logged | None:
         """What changed the children last, up to ``zxid``, within the window."""
         children = self._children.get(path)
-        for when, _, _, _, entry in reversed(children.changes if children else ()):
+        for when, _, _, entry in reversed(children.changes if children else ()):
             if when <= zxid:
                 return entry
         return None
 
     def next_change(self, path: str, table: str, zxid: int) -> Changed | None:
         """The first change above ``zxid`` that watchers of ``path`` in ``table`` are told of."""
-        found: Changed | None = None
-        versions = self._versions.get(path, ())
-        if versions and versions[-1].zxid > zxid:
-            for place in range(bisect_right(versions, zxid, key=itemgetter(0)), len(versions)):
-                version = versions[place]
-                told = version.type is EventType.DELETED if table == CHILD else version.type
-                if told and version.type is not None:
-                    hidden = not (versions[place - 1] if place else version).readable
-                    if version.type is EventType.CREATED:
-                        hidden = not version.readable
-                    found = Changed(path, table, version.zxid, version.type, hidden, version.entry)
-                    break
-        children = self._children.get(path) if table == CHILD else None
-        if children is not None and children.changes and children.changes[-1][0] > zxid:
-            changes = children.changes
-            # From the end: what is asked for is seldom far back.
-            first = None
-            for change in reversed(changes):
-                if change[0] <= zxid:
-                    break
-                first = change
-            if first is not None and (found is None or first[0] < found.zxid):
-                found = Changed(
-                    path, table, first[0], EventType.CHILDREN_CHANGED, first[3], first[4]
-                )
-        return found
+        first: Changed | None = None
+        # From the end: what is asked for is seldom far back.
+        for change in reversed(self._told.get((path, table), ())):
+            if change.zxid <= zxid:
+                break
+            first = change
+        return first
 
 
 def is_judged(path: str) -> bool:
