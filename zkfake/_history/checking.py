@@ -18,7 +18,7 @@ from zkfake._history.judges.sessions import (
 )
 from zkfake._history.judges.state import Acknowledged, CarriedOutOnce, StatesAreTrue
 from zkfake._history.judges.watches import WatchesAreTold
-from zkfake._history.reading import Reading
+from zkfake._history.reading import WINDOW, Reading
 from zkfake._history.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -28,10 +28,7 @@ if TYPE_CHECKING:
     from zkfake._history.judge import Judge
     from zkfake._history.promises import Promise
 
-__all__ = ["GUARANTEES", "WINDOW", "check"]
-
-WINDOW = 10_000
-"""Transactions back, up to which a state can be asked for."""
+__all__ = ["GUARANTEES", "check"]
 
 GUARANTEES: tuple[type[Judge], ...] = (
     RepliesInOrder,

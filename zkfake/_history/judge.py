@@ -82,12 +82,13 @@ class Judge:
         text: str,
         *evidence: Event | Logged | None,
         error: type[GuaranteeBroken] | None = None,
+        unfinished: bool = False,
     ) -> None:
         """A guarantee is broken, ``error`` where it is not the judge's own. ``evidence``: what
-        shows it; what is ``None`` is left out.
+        shows it; what is ``None`` is left out. ``unfinished``: something never came.
         """
         if len(self.found) < _MOST_FINDINGS:
-            self.found.append(self._finding(text, evidence, error or self.error))
+            self.found.append(self._finding(text, evidence, error or self.error, unfinished))
 
     def remark(self, text: str, *evidence: Event | Logged | None) -> None:
         """Something is worth to be known."""
@@ -99,10 +100,12 @@ class Judge:
         text: str,
         evidence: tuple[Event | Logged | None, ...],
         error: type[GuaranteeBroken],
+        unfinished: bool = False,
     ) -> Finding:
         events = {id(each): each for each in evidence if each is not None}
         shown = sorted(events.values(), key=lambda event: event.time)
-        return Finding(self.title, self.promise, text, tuple(shown[:MOST_EVIDENCE]), error)
+        first = tuple(shown[:MOST_EVIDENCE])
+        return Finding(self.title, self.promise, text, first, error, unfinished)
 
     def undecided(self, why: str, count: int = 1) -> None:
         """Something could not be decided."""

@@ -39,7 +39,15 @@ if TYPE_CHECKING:
 
     from zkfake._history.events import Event, Logged
 
-__all__ = ["WRITES", "ConnectionSeen", "Exchange", "Reading", "SessionSeen", "is_acknowledged"]
+__all__ = [
+    "WINDOW",
+    "WRITES",
+    "ConnectionSeen",
+    "Exchange",
+    "Reading",
+    "SessionSeen",
+    "is_acknowledged",
+]
 
 _OPS = {row.name: row for row in OPERATIONS.values()}
 
@@ -50,6 +58,9 @@ WRITES = frozenset(
 """The operations that take a place in the log, but for those of sessions."""
 
 SESSIONS_KEPT = 10_000
+
+WINDOW = 10_000
+"""Transactions back, up to which a state can be asked for."""
 
 
 class SessionSeen:

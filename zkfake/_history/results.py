@@ -1,18 +1,21 @@
-"""What replies say, as far as judges ask for it."""
+"""What replies say, as far as judges ask for it, and which request a transaction carried out."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from zkfake._database.log import Create, SetData
 from zkfake._protocol.frames import REPLY_BODY
 from zkfake._protocol.jute import JuteError, Reader
+from zkfake._protocol.operations import OPERATIONS
 from zkfake._protocol.records import CREATE_FLAGS, STAT, Op, read_stat
 
 if TYPE_CHECKING:
+    from zkfake._database.log import Transaction
     from zkfake._history.events import Reply
     from zkfake._history.reading import Exchange
 
-__all__ = ["Read", "Written", "children_of", "read_of", "written"]
+__all__ = ["Read", "Written", "asks_for", "children_of", "read_of", "written"]
 
 
 class Read(NamedTuple):
@@ -121,3 +124,35 @@ def _one(operation: str, record: Any, reader: Reader, *, with_stat: bool) -> Wri
     if operation in ("delete", "deleteContainer"):
         return Written("delete", record.path or "", None, False, False, -1)
     return None
+
+
+_OP_NAMES = {int(op): row.name for op, row in OPERATIONS.items()}
+
+
+def asks_for(exchange: Exchange, done: Transaction) -> bool:
+    """Whether this transaction is what was asked for; of one that failed only the operation is
+    known.
+    """
+    if _OP_NAMES.get(done.op) != exchange.sent.operation:
+        return False
+    record = exchange.record
+    if record is None or done.error:
+        return True
+    if done.op is Op.MULTI:
+        parts = record.operations
+        return len(parts) == len(done.operations) and all(
+            _is(sub.record, operation)
+            for sub, operation in zip(parts, done.operations, strict=True)
+        )
+    if done.op is Op.RECONFIG:
+        return True
+    return len(done.operations) == 1 and _is(record, done.operations[0])
+
+
+def _is(record: Any, operation: Any) -> bool:
+    kind, path = type(operation), record.path or ""
+    there: str = operation.path
+    if kind in (Create, SetData) and operation.data != getattr(record, "data", b""):
+        return False
+    mode = CREATE_FLAGS.get(record.flags) if kind is Create else None
+    return there.startswith(path) if mode is not None and mode.sequential else there == path

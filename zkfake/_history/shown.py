@@ -38,11 +38,13 @@ def _capital(word: str) -> str:
     return word if word == "ACL" else word.capitalize()
 
 
-def request(operation: str, frame: bytes) -> str:
-    """What a request asks for besides its operation and paths; ``frame`` begins with its length."""
+def request(operation: str, frame: bytes, *, brief: bool = False) -> str:
+    """What a request asks for besides its operation and paths; ``frame`` begins with its length.
+    ``brief``: without data.
+    """
     read = _REQUESTS.get(operation)
     try:
-        return "" if read is None else read(frame)
+        return "" if read is None else read(frame, brief)
     except (JuteError, ValueError):
         return f"unreadable, {len(frame)} bytes"
 
@@ -114,22 +116,22 @@ def _names(names: Iterable[str | None] | None) -> str:
 # -- requests
 
 
-def _connect(frame: bytes) -> str:
+def _connect(frame: bytes, _brief: bool) -> str:
     found = read_connect_request(Reader(frame, 4))
     text = f"session={found.session_id:#x}, timeout={found.timeout}, zxid={found.last_zxid_seen:#x}"
     return text + (", read_only" if found.read_only else "")
 
 
-def _record(op: Op) -> Callable[[bytes], str]:
+def _record(op: Op) -> Callable[[bytes, bool], str]:
     read = OPERATIONS[op].read
-    return lambda frame: _shown(op, read(Reader(frame, 12)))
+    return lambda frame, brief: _shown(op, read(Reader(frame, 12)), brief)
 
 
-def _shown(op: Op, record: Any) -> str:
+def _shown(op: Op, record: Any, brief: bool) -> str:
     parts = []
     for name, value in record._asdict().items():
         if name == "data":
-            parts.append(f"data={data(value)}")
+            parts += [] if brief else [f"data={data(value)}"]
         elif name == "flags" and op is not Op.CREATE_CONTAINER:
             mode = CREATE_FLAGS.get(value)
             words = [str(value)] if mode is None else [k for k, on in mode._asdict().items() if on]
@@ -149,18 +151,18 @@ def _shown(op: Op, record: Any) -> str:
     return ", ".join(parts)
 
 
-def _multi(frame: bytes) -> str:
+def _multi(frame: bytes, brief: bool) -> str:
     record = OPERATIONS[Op.MULTI].read(Reader(frame, 12))
     parts = [
         f"{OPERATIONS[sub.op].name if sub.op in OPERATIONS else 'error'} {sub.record.path}"
-        + (f" {shown}" if (shown := _shown(sub.op, sub.record)) else "")
+        + (f" {shown}" if (shown := _shown(sub.op, sub.record, brief)) else "")
         for sub in record.operations
     ]
     return "; ".join(parts[:_MOST]) + (f"; ... {len(parts)} in all" if len(parts) > _MOST else "")
 
 
 _HIDDEN = {Op.SASL}
-_REQUESTS: dict[str, Callable[[bytes], str]] = {
+_REQUESTS: dict[str, Callable[[bytes, bool], str]] = {
     "connect": _connect,
     **{
         row.name: _multi if op in (Op.MULTI, Op.MULTI_READ) else _record(row.op)

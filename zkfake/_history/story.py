@@ -2,19 +2,24 @@
 
 The rules that live here:
 
-- First what was promised and what happened instead, then the events, in order, with the time and
-  who it happened to. The events that show the finding are marked with ``>``.
-- Only what has to do with it is told: the evidence, the same paths, clients and names between its
-  first and its last event, and the faults and changes of leader meanwhile. What matters less is
-  left out first, and the last lines say how much that is and how to see it.
+- First what was promised and what happened instead, then why, then the events, in order, with the
+  time and who it happened to. The events that show the finding are marked with ``>``, those of a
+  cause with its number.
+- Only what has to do with it is told: the evidence, the causes, the same paths, clients and names
+  between the first and the last of them, and the faults and changes of leader meanwhile. What
+  matters less is left out first, and the last lines say how much that is and how to see it.
+- A request, its commit and its answer are one line where nothing that is told came in between.
+- Long random names are cut where that leaves them different; data goes before a line is cut.
 - The words for each event are those of `telling`.
 """
 
 from __future__ import annotations
 
+import re
 from textwrap import wrap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from zkfake._history.causes import Circumstances
 from zkfake._history.events import (
     Claimed,
     Committed,
@@ -34,10 +39,12 @@ from zkfake._history.events import (
     TaskEnded,
     WatchEvent,
 )
+from zkfake._history.scope import NEAR, SAME, Scope
 from zkfake._history.telling import Telling
+from zkfake._protocol.records import Op
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from zkfake._history.verdict import Finding, Verdict
 
@@ -46,11 +53,31 @@ __all__ = ["LINES", "story"]
 LINES = 30
 """How long a story is at most."""
 
+_FEW = 12
+"""Lines of events that are told, whatever they have to do with the finding."""
+
 _BEFORE = 15
-"""Events ahead of the first one that shows what is wrong, where the program did something wrong."""
+"""Events ahead of the first one that matters, where the program did something wrong."""
 
 _LONGEST = 118
 """Characters of a line."""
+
+_EVIDENCE, _CAUSE, _FILLS = 100, 90, 10
+"""What an event weighs that shows the finding; that shows a cause; that is there to fill up."""
+
+_LANES = 6
+"""Who comes later stands with the last of them."""
+
+_LONG_NAME = re.compile(r"(?<![0-9a-fx])[0-9a-f]{16,}(?![0-9a-f])")
+_KEPT = 6
+"""Characters of a random name that are shown; more, if that would leave two the same."""
+
+_NUMBER = re.compile(r"\d+")
+
+_NO_CAUSE = (
+    "Why: no answer was lost, no server was behind, no watch or session ended that has to do with "
+    "it. It is the order of the events."
+)
 
 
 def story(entries: Iterable[Event | Logged], verdict: Verdict, lines: int = LINES) -> str:
@@ -58,125 +85,241 @@ def story(entries: Iterable[Event | Logged], verdict: Verdict, lines: int = LINE
     if not verdict.broken:
         return f"Nothing is broken in {verdict.events} events."
     finding = verdict.broken[0]
-    told = _Story(list(entries), finding)
-    text = [f"Broken: {finding.judge}.", *_wrapped(f"Promised: {finding.promise}")]
-    text += [*_wrapped(f"What happened: {finding.text}."), ""]
-    others = len(verdict.broken) - 1
-    end = [""]
-    if others:
-        judges = ", ".join(dict.fromkeys(each.judge for each in verdict.broken[1:]))
-        end += _wrapped(f"{others} more: {judges}.")
-    return "\n".join([*text, *told.lines(lines - len(text) - len(end) - 2), *end, told.rest])
+    told = _Story(list(entries), finding, has_log=verdict.transactions is not None)
+    text = [f"Broken: {finding.judge}."]
+    for part in (f"Promised: {finding.promise}", f"What happened: {finding.text}.", *told.why()):
+        text += told.wrapped(part)
+    end = []
+    if others := verdict.broken[1:]:
+        judges = ", ".join(dict.fromkeys(each.judge for each in others))
+        end = told.wrapped(f"{len(others)} more: {judges}.")
+    events = told.lines(lines - len(text) - len(end) - 3)
+    return "\n".join([*text, "", *events, "", *end, told.rest])
 
 
-def _wrapped(text: str) -> list[str]:
-    return wrap(" ".join(text.split()), _LONGEST, subsequent_indent="  ")
+class _Line(NamedTuple):
+    """A line before it is laid out. ``brief``: what is told where there is no room for all."""
+
+    weight: int
+    place: int
+    events: int
+    time: float
+    who: str
+    what: str
+    brief: str
+    mark: str
 
 
 class _Story:
     """What is told of one finding."""
 
-    def __init__(self, entries: list[Event | Logged], finding: Finding) -> None:
+    def __init__(self, entries: list[Event | Logged], finding: Finding, *, has_log: bool) -> None:
         self._entries = entries
-        self._evidence = {id(event) for event in finding.evidence}
         self._telling = Telling(entries)
-        self._clients = self._telling.clients
-        self._paths: set[str] = set()
-        self._names: set[str] = set()
-        self._who: set[str] = set()
+        self._scope = scope = Scope(entries, finding, self._telling)
+        places = {id(event): place for place, event in enumerate(entries)}
+        shown = [places[id(event)] for event in finding.evidence if id(event) in places]
+        if not shown:  # the verdict is of another reading of the same history
+            shown = [0, len(entries) - 1]
+        self._last = len(entries) - 1 if finding.unfinished else max(shown)
+        seen = Circumstances(entries[: self._last + 1], has_log=has_log)
+        self._done = {id(entry): number for number, entry in seen.done.items()}
+        self._answered = {event.number for event in entries if isinstance(event, Reply)}
+        self._causes = seen.causes(finding, scope)
+        self._marks: dict[int, str] = {}
+        for number, cause in enumerate(self._causes, 1):
+            self._marks.update(dict.fromkeys(map(id, cause.events), str(number)))
+            scope.who.add(cause.client)
+            scope.paths.update(cause.paths)
+        self._marks.update(dict.fromkeys(map(id, finding.evidence), ">"))
+        self._first = min([*shown, *(places[each] for each in self._marks if each in places)])
+        if scope.program:
+            self._first = max(0, self._first - _BEFORE)
+        self._behind = {cause.server for cause in self._causes}
+        self._kept = _kept(entries)
         self.rest = ""
-        self._program = any(isinstance(event, (Claimed, Recorded)) for event in finding.evidence)
-        """Whether it is the program that broke a promise: then all that clients did matters."""
-        for event in finding.evidence:
-            self._involve(event)
 
-    def _involve(self, event: Event | Logged) -> None:
-        if isinstance(event, (Sent, Reply)):
-            self._who.add(event.client)
-            self._paths.update(event.paths)
-        elif isinstance(event, WatchEvent):
-            self._who.add(event.client)
-            self._paths.add(event.path)
-        elif isinstance(event, Committed):
-            done = event.transaction
-            self._paths.update(each.path for each in done.operations[:4])
-            if done.session_id in self._clients:
-                self._who.add(self._clients[done.session_id])
-        elif isinstance(event, (Claimed, Released, Recorded)):
-            self._names.add(event.name)
-            if isinstance(event, Claimed) and event.znode is not None:
-                self._paths.add(event.znode)
+    def why(self) -> list[str]:
+        """The causes."""
+        if not self._causes:
+            return [_NO_CAUSE] if self._scope.program else []
+        return [f"Why ({number}): {cause.text}" for number, cause in enumerate(self._causes, 1)]
+
+    def wrapped(self, text: str) -> list[str]:
+        """A paragraph."""
+        text = self._shortened(" ".join(text.split()))
+        return wrap(text, _LONGEST, subsequent_indent="  ", break_on_hyphens=False)
+
+    def _shortened(self, text: str) -> str:
+        return _LONG_NAME.sub(lambda found: f"{found[0][: self._kept]}~", text)
 
     # -- what is told
 
     def _weight(self, event: Event | Logged) -> int:
         """How much it matters; 0 for what does not."""
-        if id(event) in self._evidence:
-            return 100
-        weight = self._own_weight(event)
-        if not weight and self._program and not isinstance(event, (ServerEvent, Connected)):
-            return 10
-        return weight
+        mark = self._marks.get(id(event))
+        if mark is not None:
+            return _EVIDENCE if mark == ">" else _CAUSE
+        fills = self._scope.program and isinstance(event, (Sent, Reply, Committed, Recorded))
+        return self._own_weight(event) or _FILLS * fills
 
     def _own_weight(self, event: Event | Logged) -> int:
+        scope = self._scope
         if isinstance(event, (Claimed, Released, Recorded)):
-            return 70 if event.name in self._names else 0
+            return 70 if event.name in scope.names else 0
         if isinstance(event, Committed):
             return self._weight_of_commit(event)
         if isinstance(event, Fault):
-            return 45 if any(name in event.text for name in self._who) else 30
+            return self._weight_of_fault(event)
         if isinstance(event, ServerEvent):
             return self._weight_of_server(event)
         if isinstance(event, Restored):
             return 60
         if isinstance(event, (Note, TaskEnded)):
             return 15
-        if event.client not in self._who:
+        if event.client not in scope.who:
             return 0
         if isinstance(event, StateChange):
-            return 50
-        if isinstance(event, (Connected, Disconnected)):
+            return 50 if event.state != "CONNECTED" else 0
+        if isinstance(event, Disconnected):
             return 35
-        if isinstance(event, WatchEvent):
-            return 40 if event.path in self._paths else 0
-        return 40 if self._paths.intersection(event.paths) else 20 * (event.operation == "connect")
+        if isinstance(event, Connected):
+            return 0  # the handshake says it
+        if isinstance(event, (Sent, Reply)) and event.operation == "connect":
+            return 46 if isinstance(event, Reply) or event.number not in self._answered else 0
+        relation = scope.relation((event.path,) if isinstance(event, WatchEvent) else event.paths)
+        return 40 if relation == SAME else 36 if relation == NEAR else 0
+
+    def _weight_of_fault(self, event: Fault) -> int:
+        if "server" in f"{event.name} {event.text}":
+            number = _NUMBER.search(event.text)
+            return 47 if number and int(number[0]) in self._behind else 30
+        return 45 if any(name in event.text for name in self._scope.who) else 30
 
     def _weight_of_commit(self, event: Committed) -> int:
         done = event.transaction
-        if any(each.path in self._paths for each in done.operations):
+        relation = self._scope.relation(each.path for each in done.operations)
+        if relation == SAME:
             return 60
-        mine = self._clients.get(done.session_id) in self._who
-        return 55 if mine and done.op.name == "CLOSE_SESSION" else 0
+        mine = self._telling.clients.get(done.session_id) in self._scope.who
+        return 55 if mine and done.op is Op.CLOSE_SESSION else 36 * (relation == NEAR)
 
     def _weight_of_server(self, event: ServerEvent) -> int:
         if event.name in ("leads", "steps down", "stops", "starts"):
             return 32
-        sessions = [session for session, who in self._clients.items() if who in self._who]
-        return 42 if any(f"{session:#x}" in event.text for session in sessions) else 0
+        if self._scope.program and event.name != "expires session":
+            return 0  # what clients see says it
+        who = self._scope.who
+        mine = [session for session, client in self._telling.clients.items() if client in who]
+        return 42 if any(f"{session:#x}" in event.text for session in mine) else 0
 
     def lines(self, budget: int) -> list[str]:
         """At most so many lines."""
-        entries = self._entries
-        places = [place for place, event in enumerate(entries) if id(event) in self._evidence]
-        if not places:  # the verdict is of another reading of the same history
-            self._evidence = set()
-            places = [0, len(entries) - 1]
-        first, last = places[0], places[-1]
-        if self._program:
-            first = max(0, first - _BEFORE)
-        weights = [(self._weight(entries[place]), place) for place in range(first, last + 1)]
-        told = [each for each in weights if each[0]]
+        first, last = self._first, self._last
+        told = self._told(self._entries[first : last + 1])
         # What matters most; of what matters as much, what is nearer to the end.
-        chosen = sorted(sorted(told, reverse=True)[: max(budget, 6)], key=lambda each: each[1])
-        left = last + 1 - first - len(chosen)
+        ranked = sorted(told, key=lambda line: (line.weight, line.place), reverse=True)
+        matter = sum(line.weight > _FILLS for line in ranked)
+        chosen = ranked[: min(max(budget, 6), max(matter, _FEW))]
+        left = last + 1 - first - sum(line.events for line in chosen)
+        begin, end = self._entries[first].time, self._entries[last].time
         self.rest = (
-            f"Left out: {left} events between {entries[first].time:.3f} s and "
-            f"{entries[last].time:.3f} s; list(history.in_order())[{first}:{last + 1}] has all."
+            f"Left out: {left} events between {begin:.3f} s and {end:.3f} s; "
+            f"list(history.in_order())[{first}:{last + 1}] has all."
         )
-        return [self._line(entries[place]) for _, place in chosen]
+        return self._laid_out(sorted(chosen, key=lambda line: line.place))
 
-    def _line(self, event: Event | Logged) -> str:
-        who, what = self._telling(event)
-        mark = ">" if id(event) in self._evidence else " "
-        line = f"{mark} {event.time:10.3f}  {who:<10} {what}"
-        return line if len(line) <= _LONGEST else line[: _LONGEST - 3] + "..."
+    def _told(self, window: Sequence[Event | Logged]) -> list[_Line]:
+        """A line for every event that matters, or for several that belong together."""
+        lines: list[_Line] = []
+        weights = [self._weight(event) for event in window]
+        joined: set[int] = set()
+        for index, event in enumerate(window):
+            if index in joined or not weights[index]:
+                continue
+            together, what, brief = self._joined(window, weights, index)
+            joined.update(together)
+            marks = {self._marks.get(id(window[each]), " ") for each in together}
+            lines.append(
+                _Line(
+                    weight=max(weights[each] for each in together),
+                    place=index,
+                    events=len(together),
+                    time=event.time,
+                    who=self._telling(event)[0],
+                    what=what,
+                    brief=brief,
+                    mark=">" if ">" in marks else max(marks),
+                )
+            )
+        return lines
+
+    def _joined(
+        self, window: Sequence[Event | Logged], weights: list[int], index: int
+    ) -> tuple[list[int], str, str]:
+        """The events that are told together with the one at ``index``, what happened, and the same
+        in brief.
+        """
+        event, telling = window[index], self._telling
+        if isinstance(event, Sent) and event.number not in self._answered:
+            return [index], telling.unanswered(event), telling.unanswered(event, brief=True)
+        if isinstance(event, Sent):
+            together = self._with_answer(window, weights, index)
+            reply = window[together[-1]]
+            if isinstance(reply, Reply):
+                numbered = self._marks.get(id(event), ">") != ">"
+                what = telling.exchange(event, reply, numbered=numbered)
+                return together, what, telling.exchange(event, reply, numbered=numbered, brief=True)
+        _, what = telling(event)
+        behind = next((at for at in range(index + 1, len(window)) if weights[at]), index)
+        then = window[behind]
+        if (
+            isinstance(event, Disconnected)
+            and isinstance(then, StateChange)
+            and then.client == event.client
+        ):
+            what = f"{what}: {then.state}"
+            return [index, behind], what, what
+        return [index], what, what
+
+    def _with_answer(
+        self, window: Sequence[Event | Logged], weights: list[int], index: int
+    ) -> list[int]:
+        """The request at ``index``, its commit and its answer, if nothing came in between that
+        matters; else the request.
+        """
+        sent, together = window[index], [index]
+        assert isinstance(sent, Sent)
+        for place in range(index + 1, len(window)):
+            event = window[place]
+            if isinstance(event, Reply) and event.number == sent.number:
+                return [*together, place]
+            if self._done.get(id(event)) == sent.number:
+                together.append(place)
+            elif weights[place]:
+                break
+        return [index]
+
+    def _laid_out(self, lines: Sequence[_Line]) -> list[str]:
+        """The lines, with a lane for each who."""
+        names = list(dict.fromkeys(line.who for line in lines))
+        lanes = {name: "  " * min(place, _LANES) + name for place, name in enumerate(names)}
+        width = max(map(len, lanes.values()), default=0)
+        laid_out = []
+        for line in lines:
+            head = f"{line.mark} {line.time:10.3f}  {lanes[line.who]:<{width}}  "
+            text = head + self._shortened(line.what)
+            if len(text) > _LONGEST:
+                text = head + self._shortened(line.brief)
+            laid_out.append(text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}...")
+        return laid_out
+
+
+def _kept(entries: Iterable[Event | Logged]) -> int:
+    """How many characters of random names leave all of them different."""
+    paths = {path for event in entries if isinstance(event, Sent) for path in event.paths}
+    names = set(_LONG_NAME.findall("\n".join(paths)))
+    kept = _KEPT
+    while len({name[:kept] for name in names}) < len(names):
+        kept += 1
+    return kept

@@ -28,6 +28,9 @@ from zkfake._history.events import (
     TaskEnded,
     WatchEvent,
 )
+from zkfake._history.reading import WRITES
+from zkfake._protocol.jute import JuteError, Reader
+from zkfake._protocol.records import read_connect_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -44,9 +47,13 @@ class Telling:
         """The server of each connection."""
         self.clients: dict[int, str] = {}
         """The client of each session."""
+        self._resumed: dict[int, bool] = {}
+        """Whether a handshake, by its number, asks for a session that there is."""
         for event in entries:
             if isinstance(event, Connected):
                 self.servers[event.connection] = event.server
+            elif isinstance(event, Sent) and event.operation == "connect":
+                self._resumed[event.number] = _session_asked_for(event.frame) != 0
             elif isinstance(event, Reply) and event.operation == "connect":
                 session = int.from_bytes(event.frame[12:20], "big", signed=True)
                 if session:
@@ -60,17 +67,57 @@ class Telling:
         server = self.servers.get(event.connection)
         return "a server" if server is None else f"server {server}"
 
+    def exchange(
+        self, sent: Sent, reply: Reply, *, numbered: bool = False, brief: bool = False
+    ) -> str:
+        """A request and its answer, where nothing came in between. ``brief``: without data."""
+        if sent.operation == "connect":
+            return self._shaken(reply)
+        asked = _asked(sent, brief)
+        number = f" (request {sent.number})" if numbered else ""
+        answer = "answer"
+        if reply.zxid > 0:
+            done = reply.operation in WRITES and not reply.error
+            answer = f"{'done at' if done else 'answer as of'} {reply.zxid:#x}"
+        said = _said(reply)
+        return f"asks {self._server(sent)}{number}: {asked}; {answer}{': ' * bool(said)}{said}"
+
+    def unanswered(self, sent: Sent, *, brief: bool = False) -> str:
+        """A request that was never answered."""
+        number = f"(request {sent.number}, never answered)"
+        if sent.operation == "connect":
+            return f"{self._sent(sent)[1].rpartition(' (')[0]} {number}"
+        return f"asks {self._server(sent)} {number}: {_asked(sent, brief)}"
+
     def _sent(self, event: Sent) -> tuple[str, str]:
-        more = shown.request(event.operation, event.frame)
-        asked = " ".join([event.operation, *event.paths]) + (f", {more}" if more else "")
-        return event.client, f"asks {self._server(event)}: {asked} (request {event.number})"
+        if event.operation == "connect":
+            resumed = self._resumed.get(event.number)
+            asked = "to go on with its session" if resumed else "for a session"
+            return event.client, f"asks {self._server(event)} {asked} (request {event.number})"
+        return event.client, f"asks {self._server(event)} (request {event.number}): {_asked(event)}"
 
     def _reply(self, event: Reply) -> tuple[str, str]:
-        more = shown.reply(event.operation, event.frame)
-        asked = " ".join([event.operation, *event.paths])
+        if event.operation == "connect":
+            return event.client, self._shaken(event)
+        said = _said(event)
         as_of = f", as of {event.zxid:#x}" if event.zxid > 0 else ""
-        text = f"is answered {asked}: {more or 'done'}{as_of} (request {event.number})"
-        return event.client, text
+        asked = " ".join([event.operation, *event.paths])
+        return (
+            event.client,
+            f"is answered request {event.number} ({asked}): {said or 'done'}{as_of}",
+        )
+
+    def _shaken(self, event: Reply) -> str:
+        """What a handshake comes to."""
+        server, frame = self._server(event), event.frame
+        if len(frame) < 20:
+            return f"is answered by {server}: {len(frame)} bytes, no handshake"
+        if int.from_bytes(frame[12:20], "big") == 0:
+            return f"is told by {server} that its session is over"
+        if self._resumed.get(event.number):
+            return f"goes on with its session at {server}"
+        timeout = int.from_bytes(frame[8:12], "big", signed=True) / 1000
+        return f"opens a session at {server}, timeout {timeout:g} s"
 
     def _watch_event(self, event: WatchEvent) -> tuple[str, str]:
         at = f", at {event.zxid:#x}" if event.zxid > 0 else ""
@@ -79,8 +126,8 @@ class Telling:
     def _committed(self, event: Committed) -> tuple[str, str]:
         done = event.transaction
         client = self.clients.get(done.session_id)
-        whose = f", for {client}" if client else ""
-        return "ensemble", f"commits {done.zxid:#x}: {shown.outcome(done)}{whose}"
+        whose = f" for {client}" if client else ""
+        return "ensemble", f"commits {done.zxid:#x}{whose}: {shown.outcome(done)}"
 
     def _restored(self, event: Restored) -> tuple[str, str]:
         return "ensemble", f"goes back to another state, at {event.zxid:#x}"
@@ -138,3 +185,21 @@ class Telling:
         TaskEnded: _task_ended,
         WatchEvent: _watch_event,
     }
+
+
+def _asked(sent: Sent, brief: bool = False) -> str:
+    more = shown.request(sent.operation, sent.frame, brief=brief)
+    return " ".join([sent.operation, *sent.paths]) + (f", {more}" if more else "")
+
+
+def _said(reply: Reply) -> str:
+    """What a reply says that its request does not."""
+    said = shown.reply(reply.operation, reply.frame)
+    return "" if said in [f"path={path!r}" for path in reply.paths] else said
+
+
+def _session_asked_for(frame: bytes) -> int:
+    try:
+        return read_connect_request(Reader(frame, 4)).session_id
+    except JuteError:
+        return 0

@@ -25,6 +25,8 @@ class Finding:
     text: str
     evidence: tuple[Event | Logged, ...]
     error: type[GuaranteeBroken]
+    unfinished: bool = False
+    """Whether something never came: then all up to the end of the history has to do with it."""
 
     def __str__(self) -> str:
         lines = [f"{self.judge}: {self.text}", *(f"    {event!r}" for event in self.evidence)]

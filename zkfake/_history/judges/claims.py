@@ -73,9 +73,10 @@ class AtMost(Judge):
         if self._good and znodes and not self.reading.has_log:
             self.undecided(NO_LOG)
             return
-        lost = [claim for claim in held if self._good and not self._is_good(claim)]
+        stale = [claim for claim in held if self.reading.has_log and not self._is_good(claim)]
+        lost = stale if self._good else []
         good = [claim for claim in held if claim not in lost]
-        text = ", ".join(f"{claim.by.task}{' (lost)' if claim in lost else ''}" for claim in held)
+        text = ", ".join(f"{claim.by.task}{' (lost)' if claim in stale else ''}" for claim in held)
         evidence: list[Claimed | Logged | None] = []
         for claim in [*good, *lost][-3:]:
             evidence += [claim.made, claim.by]

@@ -49,10 +49,14 @@ class _Delivered(Judge):
             return
         for key, event in self._asked.items():
             if key not in self._done:
-                self.broken(f"{self._of} {key!r}, and never {self._name}", event)
+                self.broken(
+                    f"{key!r} is recorded as {self._of!r} and never as {self._name!r}",
+                    event,
+                    unfinished=True,
+                )
         for key, event in self._done.items():
             if key not in self._asked and key not in self._perhaps:
-                self.broken(f"{self._name} {key!r}, which was not {self._of}", event)
+                self.broken(f"{key!r} is recorded as {self._name!r} and not as {self._of!r}", event)
 
 
 class ExactlyOnce(_Delivered):
@@ -65,13 +69,13 @@ class ExactlyOnce(_Delivered):
     @property
     def promise(self) -> str:
         return (
-            f"what is {self._of} is {self._name} once."
+            f"what is recorded as {self._of!r} is recorded as {self._name!r} once."
             if self._of
-            else (f"nothing is {self._name} twice.")
+            else f"nothing is recorded as {self._name!r} twice."
         )
 
     def _again(self, before: Recorded, event: Recorded) -> None:
-        self.broken(f"{self._name} {event.key!r} twice", before, event)
+        self.broken(f"{event.key!r} is recorded as {self._name!r} twice", before, event)
 
 
 class AtLeastOnce(_Delivered):
@@ -83,7 +87,9 @@ class AtLeastOnce(_Delivered):
 
     @property
     def promise(self) -> str:
-        return f"what is {self._of} is {self._name}, once or more often."
+        return (
+            f"what is recorded as {self._of!r} is recorded as {self._name!r}, once or more often."
+        )
 
 
 class InOrder(Judge):
@@ -148,7 +154,7 @@ class AddsUp(Judge):
 
     @property
     def promise(self) -> str:
-        return f"{self._total} is the sum of all {self._of}."
+        return f"the last {self._total!r} of each key is the sum of its {self._of!r}."
 
     def on_recorded(self, event: Recorded) -> None:
         key, value = event.key, event.value
@@ -170,7 +176,8 @@ class AddsUp(Judge):
             expected = f"{low}" if low == high else f"{low} to {high}"
             if not isinstance(value, (int, float)) or not low <= value <= high:
                 self.broken(
-                    f"{self._total} {key!r} is {value!r}; {self._of} adds up to {expected}",
+                    f"the last {self._total!r} of {key!r} is {value!r}; the sum of its "
+                    f"{self._of!r} is {expected}",
                     self._last.get(key),
                     event,
                 )

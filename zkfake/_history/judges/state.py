@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from zkfake._database.log import Create, SetData, Transaction
+from zkfake._database.log import Transaction
 from zkfake._history import shown
 from zkfake._history.errors import (
     AtomicityBroken,
@@ -14,10 +14,9 @@ from zkfake._history.errors import (
 )
 from zkfake._history.judge import Judge
 from zkfake._history.reading import WRITES, is_acknowledged
-from zkfake._history.results import children_of, read_of
+from zkfake._history.results import asks_for, children_of, read_of
 from zkfake._history.states import FORGOTTEN, PathVersion, is_judged
-from zkfake._protocol.operations import OPERATIONS
-from zkfake._protocol.records import CREATE_FLAGS, Code, Op
+from zkfake._protocol.records import Code, Op
 
 if TYPE_CHECKING:
     from zkfake._history.events import Committed, Logged, Reply
@@ -171,7 +170,7 @@ class Acknowledged(Judge):
                 own
                 and done.op.name != "CLOSE_SESSION"
                 and not done.error
-                and (_asks_for(exchange, done) and exchange.connection.seen < reply.zxid)
+                and (asks_for(exchange, done) and exchange.connection.seen < reply.zxid)
             ):
                 self.broken(
                     f"{reply.client} was told that request {reply.number} failed, and it was "
@@ -181,7 +180,7 @@ class Acknowledged(Judge):
                     reply,
                 )
             return
-        if not own or done.error or not _asks_for(exchange, done):
+        if not own or done.error or not asks_for(exchange, done):
             self.broken(
                 f"{reply.client} was told that request {reply.number} took effect at "
                 f"{reply.zxid:#x}, where something else was committed",
@@ -231,38 +230,6 @@ class CarriedOutOnce(Judge):
         """Take the request out of those that were sent, with all before it: their time is over."""
         sent = session.sent
         while sent:
-            if _asks_for(sent.popleft(), done):
+            if asks_for(sent.popleft(), done):
                 return True
         return False
-
-
-_OP_NAMES = {int(op): row.name for op, row in OPERATIONS.items()}
-
-
-def _asks_for(exchange: Exchange, done: Transaction) -> bool:
-    """Whether this transaction is what was asked for; of one that failed only the operation is
-    known.
-    """
-    if _OP_NAMES.get(done.op) != exchange.sent.operation:
-        return False
-    record = exchange.record
-    if record is None or done.error:
-        return True
-    if done.op is Op.MULTI:
-        parts = record.operations
-        return len(parts) == len(done.operations) and all(
-            _is(sub.record, operation)
-            for sub, operation in zip(parts, done.operations, strict=True)
-        )
-    if done.op is Op.RECONFIG:
-        return True
-    return len(done.operations) == 1 and _is(record, done.operations[0])
-
-
-def _is(record: Any, operation: Any) -> bool:
-    kind, path = type(operation), record.path or ""
-    there: str = operation.path
-    if kind in (Create, SetData) and operation.data != getattr(record, "data", b""):
-        return False
-    mode = CREATE_FLAGS.get(record.flags) if kind is Create else None
-    return there.startswith(path) if mode is not None and mode.sequential else there == path

@@ -1,0 +1,111 @@
+"""Stories: ten known failures, each with its cause, and whatever else a finding may be about."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from kazoo.exceptions import ConnectionLoss
+
+from zkfake._history.story import LINES, story
+from zkfake.history import Finding, History, PromiseBroken, Verdict, exactly_once
+from zkfake.simulation import Simulation
+
+from .failures import FAILURES, Failure
+from .stories import PAGE, page, told
+
+if TYPE_CHECKING:
+    from zkfake.history import Event
+
+RECIPES = PAGE.with_name("recipes.md").read_text(encoding="utf-8")
+
+
+def test_the_page_has_the_stories_as_they_come_out() -> None:
+    assert PAGE.read_text(encoding="utf-8") == page(), "python -m tests.history.stories"
+
+
+@pytest.mark.parametrize("failure", FAILURES, ids=[each.title for each in FAILURES])
+def test_the_story_of_a_known_failure_says_why(failure: Failure) -> None:
+    lines = told(failure).splitlines()
+    assert len(lines) <= LINES
+    assert max(map(len, lines)) <= 118
+    why = " ".join(" ".join(lines[: lines.index("")]).split())
+    for words in failure.says:
+        assert words in why
+    assert f"**`{failure.cause}`: " in RECIPES or f"| `{failure.cause}` |" in RECIPES
+    marks = {line[0] for line in lines[lines.index("") :] if line}
+    assert {">", *re.findall(r"Why \((\d)\)", why)} <= marks
+
+
+def test_where_nothing_went_wrong_it_is_the_order() -> None:
+    def take(name: str) -> None:
+        client = sim.client(name)
+        if client.get_children("/jobs"):
+            sim.history.record("done", "paint")
+
+    with Simulation(seed=1) as sim:
+        sim.load({"/jobs/paint": b""})
+        for task in [sim.spawn(take, name, name=name) for name in ("ann", "bob")]:
+            task.result()
+    text = sim.history.story(sim.history.check(exactly_once("done")))
+    assert "Why: no answer was lost" in text
+    assert text.count("getChildren /jobs") >= 2
+
+
+def test_random_names_are_cut_and_stay_different() -> None:
+    one, other = "0123456789abcdef0123456789abcdef", "0123456789abcdf00123456789abcdef"
+
+    with Simulation() as sim:
+        client = sim.client("ann")
+        for name in (one, other):
+            client.create(f"/{name}")
+            sim.history.record("made", "x")
+    text = sim.history.story(sim.history.check(exactly_once("made")))
+    assert "create /0123456789abcde~" in text
+    assert "create /0123456789abcdf~" in text
+
+
+def a_finding_about(events: list[Event], *, unfinished: bool) -> Verdict:
+    evidence = tuple(sorted(events, key=lambda event: event.time))
+    found = Finding("a judge", "a promise.", "something", evidence, PromiseBroken, unfinished)
+    return Verdict(0, 0, (), (found,))
+
+
+@given(st.data())
+def test_a_story_of_anything_is_short_and_shows_its_evidence(
+    recorded: History, data: st.DataObject
+) -> None:
+    entries = list(recorded.in_order())
+    places = data.draw(st.sets(st.integers(0, len(entries) - 1), min_size=1, max_size=6))
+    verdict = a_finding_about(
+        [entries[place] for place in sorted(places)], unfinished=data.draw(st.booleans())
+    )
+    has_log = data.draw(st.booleans())
+    if not has_log:
+        verdict = Verdict(0, None, (), verdict.broken)
+    text = story(entries, verdict)
+    lines = text.splitlines()
+    assert len(lines) <= LINES
+    assert max(map(len, lines)) <= 118
+    assert any(line.startswith(">") for line in lines)
+
+
+def test_a_lost_answer_elsewhere_is_not_why() -> None:
+    """The requests next to a record say what it is about."""
+    with Simulation() as sim:
+        ann, bob = sim.client("ann"), sim.client("bob")
+        for path in ("/a", "/b"):
+            ann.create(path)
+        with (
+            sim.faults.drop_before_reply(bob, operation="setData"),
+            pytest.raises(ConnectionLoss),
+        ):
+            bob.set("/b", b"1")
+        for _ in range(2):
+            ann.get("/a")
+            sim.history.record("done", "x")
+    text = sim.history.story(sim.history.check(exactly_once("done")))
+    assert "Why: no answer was lost" in text
