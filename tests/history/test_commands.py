@@ -1,4 +1,4 @@
-"""``zkfake check`` and ``zkfake story``, called as the command is."""
+"""``zkfake check``, ``story`` and ``timeline``, called as the command is."""
 
 from __future__ import annotations
 
@@ -75,7 +75,41 @@ def test_story(good: Path, bad: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert max(map(len, out.splitlines())) <= 118
 
 
-@pytest.mark.parametrize("command", ["check", "story"])
+def test_timeline(
+    good: Path, bad: Path, recorded: History, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["timeline", str(good)]) == 0
+    page = capsys.readouterr().out
+    assert page == recorded.timeline(title="good.jsonl") + "\n"
+    output = tmp_path / "page.html"
+    assert main(["timeline", str(bad), "-o", str(output)]) == 1
+    out, err = capsys.readouterr()
+    assert out.startswith(f"{output}: broken: never back, ")
+    assert out.count("\n") == 1
+    assert not err
+    assert "<title>bad.jsonl</title>" in output.read_text("ascii")
+
+
+def test_a_timeline_that_cannot_be_written_is_said_in_a_line(
+    good: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    missing = tmp_path / "missing" / "page.html"
+    assert main(["timeline", str(good), "-o", str(missing)]) == 2
+    out, err = capsys.readouterr()
+    assert not out
+    assert err == f"zkfake: {missing}: No such file or directory\n"
+
+
+def test_a_timeline_does_not_overwrite_its_history(
+    good: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = good.read_bytes()
+    assert main(["timeline", str(good), "-o", str(good)]) == 2
+    assert "is the history itself: name another file" in capsys.readouterr().err
+    assert good.read_bytes() == before
+
+
+@pytest.mark.parametrize("command", ["check", "story", "timeline"])
 def test_a_file_that_was_cut_is_judged_as_far_as_it_goes(
     command: str, good: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -84,12 +118,12 @@ def test_a_file_that_was_cut_is_judged_as_far_as_it_goes(
     path.write_bytes(whole[: len(whole) // 2])
     assert main([command, str(path)]) == 0
     out, err = capsys.readouterr()
-    assert out.lower().startswith("nothing is broken")
+    assert out.lower().startswith("<!doctype" if command == "timeline" else "nothing is broken")
     assert "has been cut: it ends after" in err
     assert err.endswith("; what comes before is judged\n")
 
 
-@pytest.mark.parametrize("command", ["check", "story"])
+@pytest.mark.parametrize("command", ["check", "story", "timeline"])
 def test_what_is_no_history_is_said_in_a_line(
     command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -122,7 +156,7 @@ def test_no_file_is_too_strange(
         )
     path = tmp_path_factory.mktemp("strange") / "h"
     path.write_bytes(b"".join(lines))
-    for command in ("check", "story"):
+    for command in ("check", "story", "timeline"):
         assert main([command, str(path)]) in (0, 1, 2)
 
 

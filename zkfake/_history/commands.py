@@ -1,4 +1,4 @@
-"""``zkfake check FILE`` and ``zkfake story FILE``.
+"""``zkfake check FILE``, ``zkfake story FILE`` and ``zkfake timeline FILE``.
 
 Rules that live here: what was found goes to standard output, what is wrong with the file to
 standard error. A file that was cut is judged as far as it goes.
@@ -7,6 +7,7 @@ standard error. A file that was cut is judged as far as it goes.
 from __future__ import annotations
 
 import argparse
+import os
 from typing import TYPE_CHECKING, Any
 
 from zkfake._history.checking import check
@@ -27,7 +28,7 @@ _STATUSES = """\
 exit status:
   0  nothing is broken
   1  something is broken
-  2  the file cannot be read, or is not a history
+  2  a file cannot be read or written, or is not a history
 """
 
 
@@ -47,6 +48,13 @@ memory. Of a file that was cut everything up to there is judged.""",
             """\
 Judge a recorded history, and tell in about thirty lines what happened around the
 first thing that is broken.""",
+        ),
+        (
+            "timeline",
+            "draw a history as a page for a browser",
+            """\
+Judge a recorded history, and draw it as one HTML file that loads nothing: a lane
+for each client, task and server, their messages, and what shows what is broken.""",
         ),
     ):
         parser = commands.add_parser(
@@ -69,6 +77,13 @@ first thing that is broken.""",
             metavar="SECONDS",
             help="what was committed so long before has to be in what clients are shown",
         )
+        if name == "timeline":
+            parser.add_argument(
+                "-o",
+                "--output",
+                metavar="FILE",
+                help="where the page is written; without it, to standard output",
+            )
 
 
 def _seconds(text: str) -> float:
@@ -85,13 +100,13 @@ def run(options: argparse.Namespace, say: Callable[[str], object]) -> tuple[int,
     """Carry out one of the commands: its exit status, and what is to be printed. ``say``: takes
     what is wrong with the file.
     """
-    work = _check if options.command == "check" else _story
+    work = {"check": _check, "story": _story, "timeline": _timeline}[options.command]
     try:
         return work(options, say)
     except HistoryFileError as error:
         say(str(error))
     except OSError as error:
-        say(f"{options.file}: {error.strerror or error}")
+        say(f"{error.filename or options.file}: {error.strerror or error}")
     return UNREADABLE, ""
 
 
@@ -111,13 +126,31 @@ def _check(options: argparse.Namespace, say: Callable[[str], object]) -> tuple[i
 
 
 def _story(options: argparse.Namespace, say: Callable[[str], object]) -> tuple[int, str]:
+    history, verdict = _judged(options, say)
+    return _status(verdict), history.story(verdict)
+
+
+def _timeline(options: argparse.Namespace, say: Callable[[str], object]) -> tuple[int, str]:
+    history, verdict = _judged(options, say)
+    text = history.timeline(verdict, title=os.path.basename(options.file))
+    if options.output is None:
+        return _status(verdict), text
+    if os.path.exists(options.output) and os.path.samefile(options.output, options.file):
+        say(f"{options.output} is the history itself: name another file for the page")
+        return UNREADABLE, ""
+    with open(options.output, "w", encoding="ascii") as file:
+        file.write(text)
+    return _status(verdict), f"{options.output}: {str(verdict).partition(chr(10))[0]}"
+
+
+def _judged(options: argparse.Namespace, say: Callable[[str], object]) -> tuple[History, Verdict]:
+    """The history of a file, of one that was cut what there is, and what the judges say of it."""
     try:
         history = History.load(options.file)
     except IncompleteHistoryError as error:
         say(f"{error}; what comes before is judged")
         history = error.history
-    verdict = history.check(complete=options.complete, timely=options.timely)
-    return _status(verdict), history.story(verdict)
+    return history, history.check(complete=options.complete, timely=options.timely)
 
 
 def _status(verdict: Verdict) -> int:

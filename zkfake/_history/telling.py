@@ -6,6 +6,7 @@ connection that leads to it. Who is who is known once the whole history was met.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from zkfake._history import shown
@@ -35,7 +36,15 @@ from zkfake._protocol.records import read_connect_request
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-__all__ = ["Telling"]
+__all__ = ["Telling", "kind_name"]
+
+
+def kind_name(event: object) -> str:
+    """The name of an event's class in words: "watch event"."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(event).__name__).lower()
+
+
+_SESSION = re.compile(r"-?0x[0-9a-f]+")
 
 
 class Telling:
@@ -61,7 +70,7 @@ class Telling:
 
     def __call__(self, event: Event | Logged) -> tuple[str, str]:
         """Who it happened to, and what."""
-        return self._words[type(event)](self, event)
+        return self._words.get(type(event), Telling._other)(self, event)
 
     def _server(self, event: Any) -> str:
         server = self.servers.get(event.connection)
@@ -146,10 +155,12 @@ class Telling:
         return "fault", f"{event.name}: {event.text}"
 
     def _server_event(self, event: ServerEvent) -> tuple[str, str]:
-        text = event.text
-        for session, client in self.clients.items():
-            text = text.replace(f"{session:#x}", f"that of {client}")
+        text = _SESSION.sub(self._session, event.text)
         return f"server {event.server}", f"{event.name}{': ' if text else ''}{text}"
+
+    def _session(self, found: re.Match[str]) -> str:
+        client = self.clients.get(int(found[0], 16))
+        return found[0] if client is None else f"that of {client}"
 
     def _note(self, event: Note) -> tuple[str, str]:
         return event.task, f"notes: {event.text}"
@@ -167,6 +178,20 @@ class Telling:
     def _recorded(self, event: Recorded) -> tuple[str, str]:
         value = "" if event.value is None else f", {event.value!r}"
         return event.task, f"records {event.name}: {event.key!r}{value}"
+
+    def _other(self, event: Any) -> tuple[str, str]:
+        """An event of a kind that is not known here, by its fields."""
+        fields = event._asdict()
+        del fields["time"]
+        who = next((name for name in ("client", "task", "server") if name in fields), "")
+        whose = str(fields.pop(who, "")) if who else ""
+        values = [
+            f"{name}={value:#x}" if name == "zxid" else f"{name}={value!r}"
+            for name, value in fields.items()
+            if not isinstance(value, bytes)  # a frame: long, and it may have a password
+        ]
+        kind = kind_name(event)
+        return f"server {whose}" if who == "server" else whose, ": ".join([kind, ", ".join(values)])
 
     _words: ClassVar[dict[type, Callable[[Telling, Any], tuple[str, str]]]] = {
         Claimed: _claimed,

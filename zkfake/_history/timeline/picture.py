@@ -1,0 +1,295 @@
+"""A history as what is to be drawn: marks on lanes, messages between them, and what lasts.
+
+Rules that live here:
+
+- Every event and every entry of the log is one mark, at the same place as in `History.in_order`.
+- What an event says is what the story says of it, but shorter. Its paths are whole. Frames,
+  passwords and long data are not in it.
+- The form is made for size: a column for each field, every text once.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from zkfake._history import events, shown
+from zkfake._history.events import Committed, Reply, ServerEvent, WatchEvent
+from zkfake._history.telling import Telling, kind_name
+from zkfake._history.timeline.bands import Bands
+from zkfake._history.timeline.lanes import ENSEMBLE, Lanes, server
+from zkfake._history.timeline.messages import Messages
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from zkfake._history.events import Event, Logged
+    from zkfake._history.verdict import Finding, Verdict
+
+__all__ = ["picture"]
+
+_LONGEST = 400
+"""Characters of a text."""
+_LONGEST_LABEL = 80
+_MOST_PATHS = 8
+"""Paths of one event by which it can be found."""
+
+
+def picture(entries: Sequence[Event | Logged], verdict: Verdict) -> dict[str, Any]:
+    """What the page is given, as JSON has it. Cost: linear in the history."""
+    return _Picture(entries, verdict).as_json()
+
+
+class _Texts:
+    """Every text once."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+
+    def __getitem__(self, text: str) -> int:
+        return self._numbers.setdefault(text, len(self._numbers))
+
+    def all(self) -> list[str]:
+        return list(self._numbers)
+
+
+class _Picture:
+    def __init__(self, entries: Sequence[Event | Logged], verdict: Verdict) -> None:
+        self._entries = entries
+        self._verdict = verdict
+        self._telling = Telling(entries)
+        self._texts = _Texts()
+        self._kinds: dict[str, int] = {}
+        self._lanes = Lanes()
+        self._leader = ENSEMBLE
+        self._marks: dict[str, list[Any]] = {
+            name: [] for name in ("time", "lane", "kind", "label", "text", "zxid", "paths")
+        }
+        kinds = {type(entry) for entry in entries}
+        clients = self._telling.clients
+        self._messages = Messages(clients)
+        self._bands = Bands(self._lanes, clients, events.StateChange in kinds, Committed in kinds)
+        self._told: list[tuple[int, int, int]] = []
+        self._steps: list[tuple[int, int]] = []
+        self._commits: dict[int, int] = {}
+        self._read()
+
+    def _read(self) -> None:
+        servers = {
+            number
+            for event in self._entries
+            if isinstance(number := getattr(event, "server", 0), int)
+        } - {0}
+        for number in sorted(servers):
+            self._lanes[server(number)]
+        if len(servers) == 1:
+            self._leader = server(*servers)
+        for place, event in enumerate(self._entries):
+            if isinstance(event, ServerEvent) and event.name == "leads":
+                self._leader = server(event.server)
+            self._mark(event)
+            self._messages.read(place, event)
+            self._bands.read(place, event)
+            self._follow(place, event)
+
+    def _mark(self, event: Any) -> None:
+        marks = self._marks
+        who, what = self._telling(event)
+        marks["time"].append(event.time)
+        marks["lane"].append(self._lanes.of(event, self._leader))
+        marks["kind"].append(self._kinds.setdefault(kind_of(event), len(self._kinds)))
+        marks["label"].append(self._texts[_cut(_short(_label(event, what)), _LONGEST_LABEL)])
+        marks["text"].append(self._texts[_cut(_short(f"{who} {what}"), _LONGEST)])
+        marks["zxid"].append(_zxid(event))
+        paths = [self._texts[_cut(path, _LONGEST)] for path in _paths(event)[:_MOST_PATHS]]
+        marks["paths"].append(paths[0] if len(paths) == 1 else paths)
+
+    def _follow(self, place: int, event: Any) -> None:
+        """Where the news in an event came from."""
+        if isinstance(event, Committed):
+            self._commits[event.transaction.zxid] = place
+        elif isinstance(event, WatchEvent):
+            number = self._telling.servers.get(event.connection)
+            if number is not None:
+                lane = self._lanes[server(number)]
+                self._told.append((place, lane, self._commits.get(event.zxid, -1)))
+        elif hasattr(event, "server") and hasattr(event, "zxid"):
+            source = self._commits.setdefault(event.zxid, place)
+            if self._marks["lane"][source] != self._marks["lane"][place]:
+                self._steps.append((source, place))
+
+    def as_json(self) -> dict[str, Any]:
+        marks = self._marks
+        bands = self._bands.all()
+        exchanges = [
+            (
+                each.sent,
+                each.end,
+                self._lane_of_server(each.connection),
+                each.commit,
+                each.outcome,
+            )
+            for each in self._messages.exchanges
+        ]
+        lanes, places = self._lanes.in_order()
+        zxids = sorted({zxid for zxid in marks["zxid"] if zxid > 0})
+        ranks = {zxid: rank for rank, zxid in enumerate(zxids)}
+        findings = [
+            *((finding, True) for finding in self._verdict.broken),
+            *((finding, False) for finding in self._verdict.remarks),
+        ]
+        evidence = _places(self._entries, [finding for finding, _ in findings])
+        transactions = self._verdict.transactions
+        return {
+            "summary": {
+                "events": len(self._entries) - (transactions or 0),
+                "transactions": transactions,
+                "undecided": sum(
+                    count for each in self._verdict.checked for _, count in each.undecided
+                ),
+            },
+            "lanes": lanes,
+            "kinds": list(self._kinds),
+            "marks": {
+                **marks,
+                "lane": [places[lane] for lane in marks["lane"]],
+                "zxid": [ranks.get(zxid, -1) for zxid in marks["zxid"]],
+            },
+            "zxids": [f"{zxid:#x}" for zxid in zxids],
+            "exchanges": [
+                (sent, end, places[lane] if lane >= 0 else -1, commit, outcome)
+                for sent, end, lane, commit, outcome in exchanges
+            ],
+            "told": [(place, places[lane], commit) for place, lane, commit in self._told],
+            "steps": self._steps,
+            "bands": [
+                (places[lane], kind, self._texts[_cut(_short(text), _LONGEST_LABEL)], first, last)
+                for lane, kind, text, first, last in bands
+            ],
+            "findings": [
+                {
+                    "judge": finding.judge,
+                    "promise": finding.promise,
+                    "text": finding.text,
+                    "broken": broken,
+                    "evidence": evidence[number],
+                }
+                for number, (finding, broken) in enumerate(findings)
+            ],
+            "texts": self._texts.all(),
+        }
+
+    def _lane_of_server(self, connection: int) -> int:
+        opened = self._messages.connected.get(connection)
+        return -1 if opened is None else self._lanes[server(opened.server)]
+
+
+def _places(entries: Sequence[Event | Logged], findings: Sequence[Finding]) -> list[list[int]]:
+    """The places of each finding's evidence. A verdict may be of an equal history, so what is not
+    found as the same object is looked for as an equal one.
+    """
+    wanted = {id(event) for finding in findings for event in finding.evidence}
+    places: dict[Any, int] = {
+        id(entry): place for place, entry in enumerate(entries) if id(entry) in wanted
+    }
+    missing = {
+        (type(event), event)
+        for finding in findings
+        for event in finding.evidence
+        if id(event) not in places
+    }
+    if missing:
+        for place, entry in enumerate(entries):
+            key = type(entry), entry
+            if key in missing:
+                places.setdefault(key, place)
+    found = []
+    for finding in findings:
+        own = (
+            places.get(id(event), places.get((type(event), event))) for event in finding.evidence
+        )
+        found.append(sorted(place for place in own if place is not None))
+    return found
+
+
+# -- what an event is called
+
+
+_KINDS = {
+    "Claimed": "claim",
+    "Committed": "commit",
+    "Connected": "connection",
+    "Disconnected": "connection",
+    "Recorded": "record",
+    "Released": "claim",
+    "Restored": "commit",
+    "Sent": "request",
+    "StateChange": "state",
+    "TaskEnded": "task",
+}
+
+
+def kind_of(event: Any) -> str:
+    """What the page calls an event's kind: the name of its class in words, if nothing shorter."""
+    return _KINDS.get(type(event).__name__) or kind_name(event)
+
+
+def _label(event: Any, what: str) -> str:
+    """A few words. What an event of an unknown kind says begins with the words for its kind."""
+    make = _LABELS.get(type(event).__name__)
+    return what if make is None else str(make(event))
+
+
+def _reply(event: Reply) -> str:
+    return shown.reply(event.operation, event.frame) or "done"
+
+
+def _asked(event: Any) -> str:
+    return " ".join([event.operation, *event.paths[:1]])
+
+
+_LABELS: dict[str, Any] = {
+    "Claimed": lambda event: f"has {event.name}",
+    "Committed": lambda event: shown.outcome(event.transaction),
+    "Connected": lambda event: f"connects to {event.server}",
+    "Disconnected": lambda event: "closes" if event.by == "client" else "disconnected",
+    "Fault": lambda event: f"{event.name}: {event.text}",
+    "Note": lambda event: event.text,
+    "Recorded": lambda event: f"{event.name} {event.key!r}",
+    "Released": lambda event: f"gives {event.name} back",
+    "Reply": _reply,
+    "Sent": _asked,
+    "ServerEvent": lambda event: event.name,
+    "StateChange": lambda event: event.state,
+    "TaskEnded": lambda event: f"ends with {event.error}" if event.error else "ends",
+    "WatchEvent": lambda event: f"{event.type} {event.path}",
+}
+
+
+def _zxid(event: Any) -> int:
+    if isinstance(event, Committed):
+        return event.transaction.zxid
+    return int(getattr(event, "zxid", 0))
+
+
+def _paths(event: Any) -> list[str]:
+    if isinstance(event, Committed):
+        return [each.path for each in event.transaction.operations]
+    paths = list(getattr(event, "paths", ()))
+    return paths + [
+        str(path)
+        for field in ("path", "znode")
+        if (path := getattr(event, field, None)) is not None
+    ]
+
+
+def _short(text: str) -> str:
+    """Without the middle of the random names that recipes give their znodes."""
+    return _RANDOM.sub(lambda found: f"{found[0][:4]}\u2026", text)
+
+
+_RANDOM = re.compile(r"[0-9a-f]{32}")
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 3]}..."
