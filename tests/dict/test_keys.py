@@ -64,6 +64,7 @@ def test_every_single_character_is_judged_as_the_server_judges_it() -> None:
         ("\ue000", "U+E000, a private-use character"),
         ("\uffff", "U+FFFF, a special character"),
         ("ab😀", "U+1F600, beyond U+FFFF"),
+        ("\U00010000", "U+10000, beyond U+FFFF"),
         (1, "a key is a str, not int"),
         (b"a", "a key is a str, not bytes"),
         (None, "a key is a str, not NoneType"),
@@ -76,6 +77,13 @@ def test_the_error_says_what_is_wrong(key: object, said: str) -> None:
     assert said in str(caught.value)
     assert isinstance(caught.value, ValueError)
     assert caught.value.key == key
+
+
+@pytest.mark.parametrize("length", [59, 60, 61, 1000])
+def test_the_error_shows_the_beginning_of_a_long_key(length: int) -> None:
+    shown = f"'{'k' * (length - 2)}'"  # its repr
+    known = shown if length <= 60 else f"'{'k' * 59}..."
+    assert str(InvalidKey("k" * (length - 2), "why")) == f"{known} cannot be a key: why"
 
 
 def test_what_quoting_would_solve_is_said_so() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import struct
 from random import Random
 from typing import Any
@@ -175,3 +176,10 @@ def test_a_client_cannot_have_more_on_the_way_than_a_window() -> None:
             sim.sleep(1)
             assert sim.network.channels_of("client-1")[0].upstream.size < 2_000_000
         assert [result.get().version for result in results] == [1, 2, 3, 4, 5, 6]
+
+
+def test_no_two_of_many_clients_share_an_address() -> None:
+    with Simulation() as sim:
+        found = {sim.network.address_of(f"client {number}") for number in range(40_000)}
+    assert len(found) == 40_000
+    assert all(ipaddress.ip_address(each) in ipaddress.ip_network("10.1.0.0/16") for each in found)

@@ -231,6 +231,9 @@ def test_misuse_is_answered_as_threading_answers_it() -> None:
             for each in (ours, real):
                 with pytest.raises(RuntimeError):
                     each.release()
+        for semaphore in (sync.Semaphore(sim.scheduler), threading.Semaphore()):
+            with pytest.raises(ValueError, match="n must be one or more"):
+                semaphore.release(0)
         with pytest.raises(ValueError, match="task_done"):
             sync.Queue(sim.scheduler).task_done()
 
@@ -313,3 +316,30 @@ def test_a_wait_for_nothing_takes_its_timeout_to_the_microsecond(name: str, time
             result = WAITS[name](sim, timeout)
         assert not result
         assert sim.scheduler.now == 1_000_000 + round(timeout * 1_000_000)
+
+
+def _held(lock: Any) -> tuple[Callable[[], Any], Callable[[], Any]]:
+    lock.acquire()
+    return lock.acquire, lock.release
+
+
+WITHOUT_TIMEOUT: dict[str, Callable[[Simulation], tuple[Callable[[], Any], Callable[[], Any]]]] = {
+    "lock": lambda sim: _held(sync.Lock(sim.scheduler)),
+    "reentrant lock": lambda sim: _held(sync.RLock(sim.scheduler)),
+    "semaphore": lambda sim: ((s := sync.Semaphore(sim.scheduler, 0)).acquire, s.release),
+    "event": lambda sim: ((e := sync.Event(sim.scheduler)).wait, e.set),
+    "barrier": lambda sim: ((b := sync.Barrier(sim.scheduler, 2)).wait, lambda: sim.spawn(b.wait)),
+    "queue, get": lambda sim: ((q := sync.Queue(sim.scheduler)).get, lambda: q.put(1)),
+}
+"""What waits, and what ends the wait."""
+
+
+@pytest.mark.parametrize("name", WITHOUT_TIMEOUT)
+def test_a_wait_without_a_timeout_takes_as_long_as_it_needs(name: str) -> None:
+    with Simulation() as sim:
+        wait, end = WITHOUT_TIMEOUT[name](sim)
+        waiting = sim.spawn(wait)
+        sim.sleep(100_000)
+        assert not waiting.done
+        end()
+        waiting.result(timeout=1)
