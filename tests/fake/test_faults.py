@@ -242,17 +242,12 @@ def test_an_idle_server_sleeps_whatever_waits(faulty: Faulty) -> None:
 ONLY_IN_VIRTUAL_TIME = {"pause", "hold_watches", "stop_chance", "resume_chance"}
 """What needs a hand inside the client's process, and the faults that a profile brings."""
 
-CALLED_BY_THE_DRIVER = {
-    "task_started",
-    "note",
-}
-
 
 def actions(faults: type) -> dict[str, Any]:
     return {
         name: inspect.getattr_static(faults, name)
         for name in dir(faults)
-        if not name.startswith("_") and name not in CALLED_BY_THE_DRIVER
+        if not name.startswith("_")
     }
 
 

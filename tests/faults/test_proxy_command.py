@@ -22,7 +22,6 @@ from zkfake._cli.control import FAULTS, Control
 from zkfake._cli.process import EndingSignals, Program
 from zkfake.proxy import ProxyFaults, ZooKeeperProxy
 
-from ..fake.test_faults import CALLED_BY_THE_DRIVER
 from ..support.faulty import PATIENCE, session_of
 
 if TYPE_CHECKING:
@@ -103,7 +102,7 @@ def test_the_page() -> None:
 def test_every_fault_has_a_line() -> None:
     named = {name for name in dir(ProxyFaults) if not name.startswith("_")}
     others = {"heal", "outages", "server_count", "upon"}
-    assert named - CALLED_BY_THE_DRIVER - others == set(FAULTS)
+    assert named - others == set(FAULTS)
     for name in FAULTS:
         assert f"`{name}`" in PAGE.partition("## From the command line")[2]
 

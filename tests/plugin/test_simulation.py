@@ -141,7 +141,7 @@ def test_nothing_of_a_simulation_outlives_its_test(pytester: pytest.Pytester, pa
 
         def test_it(zk_simulation):
             zk_simulation.client().create("/a")
-            seen.append(weakref.ref(zk_simulation.network))
+            seen.append(weakref.ref(zk_simulation._network))
             assert {passes}
 
         def test_after(request):

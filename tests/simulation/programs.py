@@ -90,7 +90,7 @@ def digest(seed: int, servers: int, program: Any, patch: list[str]) -> str:
         outcome = "returned"
     except (KazooException, SimulationError) as error:  # it has to fail the same way again
         outcome = type(error).__name__
-    return f"{seed} {servers} {outcome} {simulation.scheduler.steps} {simulation.history.digest()}"
+    return f"{seed} {servers} {outcome} {simulation._scheduler.steps} {simulation.history.digest()}"
 
 
 def main() -> None:

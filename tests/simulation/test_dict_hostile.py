@@ -386,7 +386,7 @@ def test_every_fault_at_every_request_of_a_write(name: str, key: str) -> None:
     parties: list[Party] = []
     with Simulation() as sim:
         begin(sim)
-        begun = sim.network.requests
+        begun = sim._network.requests
 
     def program(sim: Simulation) -> None:
         parties[:] = begin(sim)

@@ -147,10 +147,10 @@ def test_a_leader_that_is_established_late_replaces_nobody() -> None:
             sim.run_until(lambda: sim.leader is not None)
             client.retry(client.ensure_path, "/a")
             leader = sim.leader
-            newest = sim.network.servers.ensemble.log.last_zxid
-        sim.run_until(lambda: sim.network.servers.ensemble.deposed)
+            newest = sim._network.servers.ensemble.log.last_zxid
+        sim.run_until(lambda: sim._network.servers.ensemble.deposed)
         assert sim.leader == leader != 3
-        assert sim.network.servers.ensemble.log.last_zxid >= newest
+        assert sim._network.servers.ensemble.log.last_zxid >= newest
         sim.settle()
         assert sim.leader == leader
         assert client.exists("/a")

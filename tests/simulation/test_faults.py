@@ -28,9 +28,12 @@ def test_a_rule_for_one_request_of_the_run() -> None:
         return results
 
     assert Simulation().run(program) == ["/a", "/b", "/c"]
-    struck = Simulation()
-    struck.before = lambda sim: sim.faults.drop_before_request(number=3)
-    assert struck.run(program) == ["/a", "lost", "/c"]
+
+    def struck(sim: Simulation) -> list[str]:
+        sim.faults.drop_before_request(number=3)
+        return program(sim)
+
+    assert Simulation().run(struck) == ["/a", "lost", "/c"]
 
 
 def test_waiting_for_a_rule_to_strike() -> None:
@@ -61,7 +64,7 @@ def test_a_partition_from_one_server_leaves_the_others() -> None:
         outages = [sim.faults.partition(client, server) for server in (1, 2)]
         sim.sleep(60)
         assert client.connected
-        assert sim.network.channels_of("client-1")[-1].server == 3
+        assert sim._network.channels_of("client-1")[-1].server == 3
         for outage in outages:
             outage.heal()
 
@@ -95,7 +98,7 @@ def test_the_main_task_cannot_be_paused() -> None:
     with Simulation() as sim:
         client = sim.client()
         with pytest.raises(SimulationError, match="main task"):
-            sim.faults.pause(client, sim.scheduler.main)
+            sim.faults.pause(client, sim._scheduler.main)
 
 
 def test_pauses_may_overlap() -> None:

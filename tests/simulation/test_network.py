@@ -123,12 +123,12 @@ def test_a_stream_keeps_its_order_through_cuts_and_holds(
 
 def test_socket_pairs_and_select() -> None:
     with Simulation() as sim:
-        left, right = socket_pair(sim.scheduler)
-        assert select(sim.scheduler, [right], [left], [], 5) == ([], [left], [])
-        assert select(sim.scheduler, [right], [], [], 5) == ([], [], [])
+        left, right = socket_pair(sim._scheduler)
+        assert select(sim._scheduler, [right], [left], [], 5) == ([], [left], [])
+        assert select(sim._scheduler, [right], [], [], 5) == ([], [], [])
         assert sim.now == 5
         left.send(b"abc")
-        assert select(sim.scheduler, [left, right], [], []) == ([right], [], [])
+        assert select(sim._scheduler, [left, right], [], []) == ([right], [], [])
         assert (right.recv(2), right.recv(2)) == (b"ab", b"c")
         right.setblocking(False)
         with pytest.raises(BlockingIOError):
@@ -145,19 +145,19 @@ def test_socket_pairs_and_select() -> None:
         with pytest.raises(OSError, match="descriptor"):
             left.send(b"x")
         with pytest.raises(ValueError, match="closed"):
-            select(sim.scheduler, [left], [], [])
+            select(sim._scheduler, [left], [], [])
 
 
 @given(st.lists(st.binary(min_size=1, max_size=5), max_size=6), st.lists(st.integers(1, 7)))
 def test_bytes_are_read_in_order_in_pieces_of_any_size(sent: list[bytes], sizes: list[int]) -> None:
     with Simulation() as sim:
-        left, right = socket_pair(sim.scheduler)
+        left, right = socket_pair(sim._scheduler)
         for data in sent:
             left.send(data)
         left.close()
         unread = b"".join(sent)
         for size in [*sizes, *[9] * len(sent)]:
-            assert select(sim.scheduler, [right], [], [], 0)[0] == [right]
+            assert select(sim._scheduler, [right], [], [], 0)[0] == [right]
             assert bool(unread) == (0 < right.pending() <= len(unread))
             data = right.recv(size)
             assert unread[:size].startswith(data)
@@ -174,12 +174,12 @@ def test_a_client_cannot_have_more_on_the_way_than_a_window() -> None:
         with sim.faults.partition(client):
             results = [client.set_async("/big", b"x" * 400_000) for _ in range(6)]
             sim.sleep(1)
-            assert sim.network.channels_of("client-1")[0].upstream.size < 2_000_000
+            assert sim._network.channels_of("client-1")[0].upstream.size < 2_000_000
         assert [result.get().version for result in results] == [1, 2, 3, 4, 5, 6]
 
 
 def test_no_two_of_many_clients_share_an_address() -> None:
     with Simulation() as sim:
-        found = {sim.network.address_of(f"client {number}") for number in range(40_000)}
+        found = {sim._network.address_of(f"client {number}") for number in range(40_000)}
     assert len(found) == 40_000
     assert all(ipaddress.ip_address(each) in ipaddress.ip_network("10.1.0.0/16") for each in found)

@@ -32,13 +32,13 @@ def test_sleepers_wake_in_the_order_of_their_times(delays: list[int], reorder: f
 
         def sleeper(delay: int) -> None:
             sim.sleep(delay / 1e6)
-            assert sim.scheduler.now == delay
+            assert sim._scheduler.now == delay
             woken.append(delay)
 
         tasks = [sim.spawn(sleeper, delay) for delay in delays]
         for task in tasks:
             task.join()
-        assert sim.scheduler.now == max(delays)
+        assert sim._scheduler.now == max(delays)
     assert woken == sorted(delays)
 
 
@@ -332,7 +332,7 @@ def test_unwinding_tasks_cannot_block_the_end() -> None:
                 sim.sleep(100)
             finally:
                 seen.append("unwinding")
-                sim.scheduler.sleep(100)
+                sim._scheduler.sleep(100)
                 seen.append("slept")
 
         sim.spawn(stubborn)

@@ -194,7 +194,7 @@ def test_a_client_goes_on_from_a_mute_server_to_another() -> None:
     with Simulation(servers=3) as sim:
         with sim.faults.mute_server(1), sim.faults.mute_server(2):
             client = sim.client()
-            assert sim.network.channels_of("client-1")[-1].server == 3
+            assert sim._network.channels_of("client-1")[-1].server == 3
         client.create("/a")
 
 

@@ -29,7 +29,7 @@ def test_a_lock_excludes_and_everybody_gets_it(seed: int, workers: int, kind: An
     inside: list[int] = []
     entries: list[int] = []
     with Simulation(seed=seed, reorder=1.0, preemption=0.5) as sim:
-        lock = kind(sim.scheduler)
+        lock = kind(sim._scheduler)
 
         def work(number: int) -> None:
             for _ in range(3):
@@ -48,7 +48,7 @@ def test_a_lock_excludes_and_everybody_gets_it(seed: int, workers: int, kind: An
 @given(seeds, st.lists(st.sampled_from([0.005, 0.01, 0.02]), min_size=1, max_size=5))
 def test_no_wake_up_is_lost_between_waiters_that_time_out(seed: int, timeouts: list[float]) -> None:
     with Simulation(seed=seed, reorder=1.0) as sim:
-        lock = sync.Lock(sim.scheduler)
+        lock = sync.Lock(sim._scheduler)
         got: list[bool] = []
 
         def work(timeout: float) -> None:
@@ -74,7 +74,7 @@ def test_a_queue_hands_each_item_to_one_getter_in_order(
     items = [(number, place) for number in range(putters) for place in range(4)]
     got: list[tuple[int, int]] = []
     with Simulation(seed=seed, reorder=1.0, preemption=0.3) as sim:
-        work = sync.Queue(sim.scheduler, maxsize)
+        work = sync.Queue(sim._scheduler, maxsize)
 
         def put(number: int) -> None:
             for place in range(4):
@@ -105,7 +105,7 @@ def test_a_queue_hands_each_item_to_one_getter_in_order(
 def test_queues_give_what_the_real_ones_give(name: str, steps: list[tuple[str, int]]) -> None:
     real = getattr(queue, name)(maxsize=3)
     with Simulation() as sim:
-        ours = getattr(sync, name)(sim.scheduler, maxsize=3)
+        ours = getattr(sync, name)(sim._scheduler, maxsize=3)
         for step, value in steps:
             outcomes = []
             for each in (real, ours):
@@ -123,7 +123,7 @@ def test_queues_give_what_the_real_ones_give(name: str, steps: list[tuple[str, i
 
 def test_an_event() -> None:
     with Simulation() as sim:
-        event = sync.Event(sim.scheduler)
+        event = sync.Event(sim._scheduler)
         assert not event.wait(timeout=1)
         assert sim.now == 1
         waiters = [sim.spawn(event.wait) for _ in range(3)]
@@ -138,7 +138,7 @@ def test_an_event() -> None:
 @given(seeds)
 def test_a_condition(seed: int) -> None:
     with Simulation(seed=seed, reorder=1.0) as sim:
-        condition = sync.Condition(sim.scheduler)
+        condition = sync.Condition(sim._scheduler)
         stock: deque[int] = deque()
 
         def take() -> int:
@@ -162,8 +162,8 @@ def test_a_condition(seed: int) -> None:
 @given(waiting=st.integers(0, 5), number=st.integers(1, 6))
 def test_as_many_are_woken_as_were_asked_for(waiting: int, number: int) -> None:
     with Simulation() as sim:
-        condition = sync.Condition(sim.scheduler)
-        semaphore = sync.Semaphore(sim.scheduler, 0)
+        condition = sync.Condition(sim._scheduler)
+        semaphore = sync.Semaphore(sim._scheduler, 0)
 
         def wait() -> bool:
             with condition:
@@ -184,7 +184,7 @@ def test_as_many_are_woken_as_were_asked_for(waiting: int, number: int) -> None:
 
 def test_a_condition_waits_with_a_lock_held_twice() -> None:
     with Simulation() as sim:
-        condition = sync.Condition(sim.scheduler)
+        condition = sync.Condition(sim._scheduler)
 
         def wake() -> None:
             with condition:
@@ -199,7 +199,7 @@ def test_a_condition_waits_with_a_lock_held_twice() -> None:
 
 def test_semaphores_and_barriers() -> None:
     with Simulation() as sim:
-        semaphore = sync.BoundedSemaphore(sim.scheduler, 2)
+        semaphore = sync.BoundedSemaphore(sim._scheduler, 2)
         inside: list[int] = []
         most: list[int] = []
 
@@ -217,7 +217,7 @@ def test_semaphores_and_barriers() -> None:
         with pytest.raises(ValueError, match="too many times"):
             semaphore.release()
 
-        barrier = sync.Barrier(sim.scheduler, 3)
+        barrier = sync.Barrier(sim._scheduler, 3)
         tasks = [sim.spawn(barrier.wait) for _ in range(3)]
         assert sorted(task.result() for task in tasks) == [0, 1, 2]
 
@@ -225,21 +225,21 @@ def test_semaphores_and_barriers() -> None:
 def test_misuse_is_answered_as_threading_answers_it() -> None:
     with Simulation() as sim:
         for ours, real in (
-            (sync.Lock(sim.scheduler), threading.Lock()),
-            (sync.RLock(sim.scheduler), threading.RLock()),
+            (sync.Lock(sim._scheduler), threading.Lock()),
+            (sync.RLock(sim._scheduler), threading.RLock()),
         ):
             for each in (ours, real):
                 with pytest.raises(RuntimeError):
                     each.release()
-        for semaphore in (sync.Semaphore(sim.scheduler), threading.Semaphore()):
+        for semaphore in (sync.Semaphore(sim._scheduler), threading.Semaphore()):
             with pytest.raises(ValueError, match="n must be one or more"):
                 semaphore.release(0)
         with pytest.raises(ValueError, match="task_done"):
-            sync.Queue(sim.scheduler).task_done()
+            sync.Queue(sim._scheduler).task_done()
 
 
 def _wait_for_lock(sim: Simulation, kind: Any, timeout: float) -> Any:
-    lock = kind(sim.scheduler)
+    lock = kind(sim._scheduler)
     sim.spawn(lock.acquire)
     sim.sleep(0)
     return lock.acquire(timeout=timeout)
@@ -251,7 +251,7 @@ def _wait_with(condition: sync.Condition, wait: Callable[[], Any]) -> Any:
 
 
 def _wait_to_put(sim: Simulation, timeout: float) -> None:
-    full = sync.Queue(sim.scheduler, 1)
+    full = sync.Queue(sim._scheduler, 1)
     full.put(1)
     full.put(2, timeout=timeout)
 
@@ -269,7 +269,10 @@ def _wait_to_connect(sim: Simulation, timeout: float) -> None:
 
 
 def _conditions(sim: Simulation) -> list[sync.Condition]:
-    return [sync.Condition(sim.scheduler), sync.Condition(sim.scheduler, sync.Lock(sim.scheduler))]
+    return [
+        sync.Condition(sim._scheduler),
+        sync.Condition(sim._scheduler, sync.Lock(sim._scheduler)),
+    ]
 
 
 WAITS: dict[str, Callable[[Simulation, float], Any]] = {
@@ -277,17 +280,17 @@ WAITS: dict[str, Callable[[Simulation, float], Any]] = {
     "run_until": lambda sim, t: sim.run_until(lambda: False, t),
     "join": lambda sim, t: sim.spawn(sim.sleep, 99).join(t),
     "result": lambda sim, t: sim.spawn(sim.sleep, 99).result(t),
-    "event": lambda sim, t: sync.Event(sim.scheduler).wait(t),
+    "event": lambda sim, t: sync.Event(sim._scheduler).wait(t),
     "lock": lambda sim, t: _wait_for_lock(sim, sync.Lock, t),
     "reentrant lock": lambda sim, t: _wait_for_lock(sim, sync.RLock, t),
-    "semaphore": lambda sim, t: sync.Semaphore(sim.scheduler, 0).acquire(timeout=t),
+    "semaphore": lambda sim, t: sync.Semaphore(sim._scheduler, 0).acquire(timeout=t),
     "condition": lambda sim, t: _wait_with(c := _conditions(sim)[0], lambda: c.wait(t)),
     "condition, plain lock": lambda sim, t: _wait_with(c := _conditions(sim)[1], lambda: c.wait(t)),
     "condition, predicate": lambda sim, t: _wait_with(
         c := _conditions(sim)[0], lambda: c.wait_for(lambda: False, t)
     ),
-    "barrier": lambda sim, t: sync.Barrier(sim.scheduler, 2).wait(t),
-    "queue, get": lambda sim, t: sync.Queue(sim.scheduler).get(timeout=t),
+    "barrier": lambda sim, t: sync.Barrier(sim._scheduler, 2).wait(t),
+    "queue, get": lambda sim, t: sync.Queue(sim._scheduler).get(timeout=t),
     "queue, put": _wait_to_put,
     "answer": lambda sim, t: sim.handler().async_result().get(timeout=t),
     "select": lambda sim, t: any(
@@ -315,7 +318,7 @@ def test_a_wait_for_nothing_takes_its_timeout_to_the_microsecond(name: str, time
         ):
             result = WAITS[name](sim, timeout)
         assert not result
-        assert sim.scheduler.now == 1_000_000 + round(timeout * 1_000_000)
+        assert sim._scheduler.now == 1_000_000 + round(timeout * 1_000_000)
 
 
 def _held(lock: Any) -> tuple[Callable[[], Any], Callable[[], Any]]:
@@ -324,12 +327,12 @@ def _held(lock: Any) -> tuple[Callable[[], Any], Callable[[], Any]]:
 
 
 WITHOUT_TIMEOUT: dict[str, Callable[[Simulation], tuple[Callable[[], Any], Callable[[], Any]]]] = {
-    "lock": lambda sim: _held(sync.Lock(sim.scheduler)),
-    "reentrant lock": lambda sim: _held(sync.RLock(sim.scheduler)),
-    "semaphore": lambda sim: ((s := sync.Semaphore(sim.scheduler, 0)).acquire, s.release),
-    "event": lambda sim: ((e := sync.Event(sim.scheduler)).wait, e.set),
-    "barrier": lambda sim: ((b := sync.Barrier(sim.scheduler, 2)).wait, lambda: sim.spawn(b.wait)),
-    "queue, get": lambda sim: ((q := sync.Queue(sim.scheduler)).get, lambda: q.put(1)),
+    "lock": lambda sim: _held(sync.Lock(sim._scheduler)),
+    "reentrant lock": lambda sim: _held(sync.RLock(sim._scheduler)),
+    "semaphore": lambda sim: ((s := sync.Semaphore(sim._scheduler, 0)).acquire, s.release),
+    "event": lambda sim: ((e := sync.Event(sim._scheduler)).wait, e.set),
+    "barrier": lambda sim: ((b := sync.Barrier(sim._scheduler, 2)).wait, lambda: sim.spawn(b.wait)),
+    "queue, get": lambda sim: ((q := sync.Queue(sim._scheduler)).get, lambda: q.put(1)),
 }
 """What waits, and what ends the wait."""
 

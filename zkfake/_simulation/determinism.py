@@ -7,57 +7,44 @@ is deterministic.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from zkfake._simulation.errors import NondeterministicProgram
 from zkfake._simulation.scheduling.tasks import MICROSECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from zkfake._history.recorder import History
 
-__all__ = ["run_twice"]
+__all__ = ["RecordedRun", "same_outcome"]
 
 
-class RecordedRun(Protocol):
-    """A simulation that has not run yet."""
+class RecordedRun(NamedTuple):
+    """What one run did."""
 
+    steps: list[tuple[int, str]]
+    """The time of each, in microseconds, and the name of its task."""
     history: History
-    trace: list[tuple[int, str]] | None
-
-    def run(self, program: Callable[[Any], Any]) -> Any: ...
-
-
-R = TypeVar("R", bound=RecordedRun)
+    result: Any
+    error: Exception | None
+    """What it raised."""
 
 
-def run_twice(first: R, second: R, program: Callable[[R], Any]) -> Any:
-    """Run ``program`` in both, and return what the second run returned, or raise what it raised.
+def same_outcome(first: RecordedRun, second: RecordedRun) -> Any:
+    """Return what the second run returned, or raise what it raised.
 
     Raises `NondeterministicProgram` where the two differ.
     """
-    outcomes: list[BaseException | None] = []
-    result: Any = None
-    for simulation in (first, second):
-        simulation.trace = []
-        error: BaseException | None = None
-        try:
-            result = simulation.run(program)
-        except Exception as caught:
-            error = caught
-        outcomes.append(error)
     difference = _difference(first, second)
     if difference is not None:
-        raise NondeterministicProgram(difference) from (outcomes[0] or outcomes[1])
-    if outcomes[1] is not None:
-        raise outcomes[1]
-    return result
+        raise NondeterministicProgram(difference) from (first.error or second.error)
+    if second.error is not None:
+        raise second.error
+    return second.result
 
 
 def _difference(first: RecordedRun, second: RecordedRun) -> str | None:
     """Where two runs differ, or ``None``."""
-    steps, others = first.trace or [], second.trace or []
+    steps, others = first.steps, second.steps
     for number, (one, other) in enumerate(zip(steps, others, strict=False), 1):
         if one != other:
             return (

@@ -26,19 +26,20 @@ from zkfake._history.recorder import History
 from zkfake._settings import Settings
 from zkfake._simulation.chance.profiles import Profile, profile_of
 from zkfake._simulation.clients.clients import Clients
-from zkfake._simulation.determinism import run_twice
+from zkfake._simulation.determinism import RecordedRun, same_outcome
 from zkfake._simulation.errors import (
     SimulationError,
     SimulationTimeout,
     TaskFailed,
 )
-from zkfake._simulation.faults.faults import Faults
+from zkfake._simulation.faults.faults import Faults, Freezes
 from zkfake._simulation.network.network import Network
 from zkfake._simulation.network.servers import Servers
 from zkfake._simulation.patching import patches
 from zkfake._simulation.scheduling.scheduler import MAX_STEPS, MAX_TIME, STALL_LIMIT, Scheduler
-from zkfake._simulation.scheduling.tasks import MICROSECONDS, Task
+from zkfake._simulation.scheduling.tasks import MICROSECONDS
 from zkfake._simulation.scheduling.watchdog import TaskInterrupted, Watchdog
+from zkfake._simulation.stand_ins.current import CurrentSimulation, current
 from zkfake._versions import DEFAULT
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 
     from zkfake._ensemble.replica import Replica
     from zkfake._simulation.clients.handler import SimulationHandler
+    from zkfake._simulation.scheduling.tasks import ScheduledTask, Task
 
 __all__ = ["SEED_VARIABLE", "Simulation"]
 
@@ -112,7 +114,9 @@ class Simulation(EnsembleControl):
         if seed is None:
             seed = int(os.environ.get(SEED_VARIABLE, "0"))
         self.seed = seed
+        """What chance is drawn from."""
         self.profile = profile_of(profile, knobs)
+        """How the world behaves when nobody interferes."""
         self._arguments: dict[str, Any] = {
             "seed": seed,
             "servers": servers,
@@ -137,13 +141,11 @@ class Simulation(EnsembleControl):
             "max_time": max_time,
             "stall_limit": stall_limit,
         }
-        self.before: Callable[[Simulation], object] | None = None
-        """Called by `run` before the program, inside the simulation."""
         self.quiet = False
         """Whether nothing is printed on standard error after a failure."""
         self._state = "new"
-        self.trace: list[tuple[int, str]] | None = None
-        self._failed: list[tuple[Task, BaseException]] = []
+        self._trace: list[tuple[int, str]] | None = None
+        self._failed: list[tuple[ScheduledTask, BaseException]] = []
 
     # -- beginning and end
 
@@ -158,24 +160,24 @@ class Simulation(EnsembleControl):
     def _start(self) -> None:
         if self._state != "new":
             raise SimulationError(f"this simulation is {self._state}; make a new one")
-        if patches.current() is not None:
+        if current() is not None:
             raise SimulationError(
                 "this thread has a simulation already; end it before you start the next one"
             )
-        self.scheduler = Scheduler(
+        self._scheduler = Scheduler(
             self._stream("order"),
             reorder=self.profile.reorder,
             preemption=self.profile.preemption,
-            trace=self.trace,
+            trace=self._trace,
             **self._limits,
         )
-        self.scheduler.on_task_end = self._task_ended
-        self.client_random = self._stream("program")
+        self._scheduler.on_task_end = self._task_ended
         self.history = History(
-            lambda: self.scheduler.now / MICROSECONDS, lambda: self.scheduler.current.name
+            lambda: self._scheduler.now / MICROSECONDS, lambda: self._scheduler.current.name
         )
+        """What has happened so far, event by event."""
         self._servers = Servers(
-            self.scheduler,
+            self._scheduler,
             self.history,
             self._settings,
             self._stream("servers"),
@@ -185,21 +187,36 @@ class Simulation(EnsembleControl):
         self.history.log = []
         self._ensemble.log.on_append = self.history.committed
         self._ensemble.log.on_mark = self.history.restored
-        self.network = Network(
-            self.scheduler, self._stream("network"), self.profile, self.history, self._servers
+        self._network = Network(
+            self._scheduler, self._stream("network"), self.profile, self.history, self._servers
         )
-        self.faults = Faults(self.scheduler, self.network, self.profile, self._stream)
-        self._clients = Clients(self)
+        self._freezes = Freezes(self._scheduler)
+        self.faults = Faults(
+            self._scheduler, self._network, self.profile, self._stream, self._freezes
+        )
+        """What can be done to clients, servers and links."""
+        self._clients = Clients(self._network, self._freezes.task_started)
         self._servers.begin(self.profile)
         self._watchdog = (
-            None if self._watchdog_limit is None else Watchdog(self.scheduler, self._watchdog_limit)
+            None
+            if self._watchdog_limit is None
+            else Watchdog(self._scheduler, self._watchdog_limit)
         )
         if self._watchdog is not None:
             self._watchdog.start()
+        world = CurrentSimulation(
+            self._scheduler,
+            self._stream("program"),
+            self._modules,
+            epoch_time=lambda: self._servers.time,
+            process_id=self._process_id,
+            resolve=self._servers.resolve,
+            plain_handler=self.handler,
+        )
         try:
-            patches.install(self, self._modules)
+            patches.install(world, self._modules)
         except BaseException:
-            self.scheduler.close()
+            self._scheduler.close()
             if self._watchdog is not None:
                 self._watchdog.stop()
             raise
@@ -224,7 +241,7 @@ class Simulation(EnsembleControl):
 
     def _verdict(self, error: BaseException | None) -> BaseException | None:
         """What the run failed with: the block's own error, one that it swallowed, or a task's."""
-        failure = self.scheduler.failure
+        failure = self._scheduler.failure
         if isinstance(error, TaskInterrupted) and failure is not None:
             return failure
         if error is not None:
@@ -257,7 +274,7 @@ class Simulation(EnsembleControl):
         self._state = "over"
         self.history.append = _ignore
         try:
-            self.scheduler.close()
+            self._scheduler.close()
         finally:
             patches.remove()
             if self._watchdog is not None:
@@ -266,7 +283,7 @@ class Simulation(EnsembleControl):
     def _epitaph(self, failure: BaseException) -> str:
         return (
             f"\nzkfake.simulation: {type(failure).__name__} at virtual second {self.now:.6f}, "
-            f"after {len(self.history)} events and {self.network.requests} requests.\n"
+            f"after {len(self.history)} events and {self._network.requests} requests.\n"
             f"  seed {self.seed}; replay with {self.replay} (or {SEED_VARIABLE}={self.seed})\n"
         )
 
@@ -302,26 +319,37 @@ class Simulation(EnsembleControl):
         """
         if not self._check:
             with self:
-                if self.before is not None:
-                    self.before(self)
                 return program(self)
-        first = Simulation(**self._arguments)
         self._check = False
-        return run_twice(first, self, program)  # type: ignore[no-any-return]
+        first = Simulation(**self._arguments)._recorded(program)  # noqa: SLF001  # its own class
+        return same_outcome(first, self._recorded(program))  # type: ignore[no-any-return]
+
+    def _recorded(self, program: Callable[[Simulation], object]) -> RecordedRun:
+        """Run the program, and keep every step."""
+        steps: list[tuple[int, str]] = []
+        self._trace = steps
+        result, error = None, None
+        try:
+            result = self.run(program)
+        except Exception as caught:
+            if self._state == "new":
+                raise
+            error = caught
+        return RecordedRun(steps, self.history, result, error)
 
     # -- time and tasks
 
     @property
     def now(self) -> float:
         """Virtual seconds since the start."""
-        return self.scheduler.now / MICROSECONDS
+        return self._scheduler.now / MICROSECONDS
 
     def sleep(self, seconds: float) -> None:
         """Let ``seconds`` of virtual time pass. With 0 every other ready task runs first. Raises
         `SimulationError` unless the simulation runs.
         """
         self._running()
-        self.scheduler.sleep(seconds)
+        self._scheduler.sleep(seconds)
 
     def spawn(
         self,
@@ -339,14 +367,14 @@ class Simulation(EnsembleControl):
         """
         self._running()
         owner = None if process is None else getattr(process, "handler", None)
-        task = self.scheduler.spawn(
+        task = self._scheduler.spawn(
             function,
             *args,
             name=name,
             owner=getattr(owner, "client_name", process),
             **kwargs,
         )
-        self.task_started(task)
+        self._freezes.task_started(task)
         return task
 
     def run_until(self, condition: Callable[[], T], timeout: float = 600.0) -> T:
@@ -357,13 +385,13 @@ class Simulation(EnsembleControl):
         seconds.
         """
         self._running()
-        deadline = self.scheduler.deadline_after(timeout)
+        deadline = self._scheduler.deadline_after(timeout)
         reason = f"a condition ({getattr(condition, '__name__', 'condition')})"
         while not (value := condition()):
-            if not self.scheduler.next_instant(reason, deadline) and not (value := condition()):
+            if not self._scheduler.next_instant(reason, deadline) and not (value := condition()):
                 raise SimulationTimeout(
                     f"the condition was still false after {timeout} virtual seconds\n"
-                    + self.scheduler.describe()
+                    + self._scheduler.describe()
                 )
             if value:
                 break
@@ -379,15 +407,15 @@ class Simulation(EnsembleControl):
         """
         self.faults.heal()
         self.faults.stop_chance()
-        self.scheduler.sleep(0)
+        self._scheduler.sleep(0)
         self.run_until(self._is_settled, timeout)
 
     def _is_settled(self) -> bool:
         return (
             self._servers.quiet
-            and all(channel.quiet for channel in self.network.channels)
+            and all(channel.quiet for channel in self._network.channels)
             and self._clients.at_rest
-            and self.scheduler.is_quiet
+            and self._scheduler.is_quiet
         )
 
     def _begun(self) -> None:
@@ -450,45 +478,26 @@ class Simulation(EnsembleControl):
         self._running()
         return self._clients.handler(name)
 
-    def plain_handler(self) -> SimulationHandler:
-        """A handler without a name, for a client that was created without one."""
-        return self.handler()
-
-    # -- as others see it
-
-    def task_started(self, task: Task) -> None:
-        """Tells the faults of a new task: a paused client's task does not run."""
-        self.faults.task_started(task)
-
-    def is_patched(self, module: str) -> bool:
-        """Whether ``module`` is one of ``patch``, or inside one."""
-        return any(module == name or module.startswith(f"{name}.") for name in self._modules)
-
     @property
     def epoch_time(self) -> float:
         """What ``time.time()`` returns: virtual seconds since the epoch."""
         return self._servers.time
 
-    @property
-    def process_id(self) -> int:
+    def _process_id(self) -> int:
         """What ``os.getpid()`` says: one for each client's process, and one for the program's."""
-        owner = self.scheduler.current.owner
-        names = list(self.network.clients)
+        owner = self._scheduler.current.owner
+        names = list(self._network.clients)
         return _PROGRAM_ID + (names.index(owner) + 1 if owner in names else 0)
-
-    def resolve(self, host: str) -> str | None:
-        """The address of a simulated host; ``None`` for an unknown one."""
-        return self._servers.resolve(host)
 
     def _stream(self, name: str) -> Random:
         return Random(f"{self.seed}/{name}")
 
-    def _task_ended(self, task: Task, error: BaseException | None) -> None:
+    def _task_ended(self, task: ScheduledTask, error: BaseException | None) -> None:
         if error is None:
             return
         self.history.append(TaskEnded(self.now, task.name, type(error).__name__))
         if isinstance(error, (KeyboardInterrupt, SystemExit)):
-            self.scheduler.interrupt(error)
+            self._scheduler.interrupt(error)
         elif not task.background and not isinstance(error, TaskInterrupted):
             self._failed.append((task, error))
 

@@ -274,24 +274,21 @@ class _Trial:
         outcome = self._last = _Outcome()
         own: list[int] = []
 
-        def arm(sim: Simulation) -> None:
+        def whole(sim: Simulation) -> Any:
             for strike in strikes:
                 strike.fault.arm(sim.faults, strike.client, strike.number, sim.longest_session)
-
-        def whole(sim: Simulation) -> Any:
             value = None
             try:
                 value = self.program(sim)
             except self.allow:
                 pass
             finally:
-                own.append(sim.network.requests)
+                own.append(max((event.number for event in sim.history.of(Sent)), default=0))
             if self.check is not None:
                 sim.settle()
                 self.check(sim)
             return value
 
-        simulation.before = arm
         try:
             with _quiet_kazoo(bool(strikes)):
                 outcome.value = simulation.run(whole)

@@ -79,7 +79,7 @@ class Committed:
         self.by_data: dict[bytes, Transaction] = {}
         self.times = run.committed
         self.changes: dict[str, list[Transaction]] = defaultdict(list)
-        for transaction in run.sim.network.servers.ensemble.log:
+        for transaction in run.sim._network.servers.ensemble.log:
             for operation in transaction.operations:
                 if isinstance(operation, (Create, Delete, SetData)):
                     self.changes[operation.path].append(transaction)

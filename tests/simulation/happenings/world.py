@@ -101,7 +101,7 @@ def run(profile: str, servers: int, seed: int) -> Run:
     sim = Simulation(seed=seed, servers=servers, profile=profile, settings=settings)
     committed: dict[int, float] = {}
     with sim:
-        log = sim.network.servers.ensemble.log
+        log = sim._network.servers.ensemble.log
         append = log.append
 
         def note(transaction: Transaction) -> None:

@@ -38,7 +38,7 @@ class Truth:
     """The committed state, and who made which ephemeral znode."""
 
     def __init__(self, sim: Simulation) -> None:
-        self._log = sim.network.servers.ensemble.log
+        self._log = sim._network.servers.ensemble.log
         self._tree: Tree = sim.at(0)
         self._owners: dict[str, list[int]] = {}
         self._ended: set[int] = set()

@@ -33,14 +33,17 @@ class Chance:
         profile: Profile,
         stream: Callable[[str], Random],
         later: Callable[[float, Callable[[], None]], object],
+        note: Callable[[str, str], object],
         clients: Callable[[], list[str]],
     ) -> None:
         """``stream``: the random source of that name. ``later``: calls an action after so many
-        virtual seconds. ``clients``: the names of those there are by now.
+        virtual seconds. ``note``: puts a fault into the history, its name and what it strikes.
+        ``clients``: the names of those there are by now.
         """
         self._faults = faults
         self._profile = profile
         self._later = later
+        self._note = note
         self._names = clients
         servers = faults.server_count
 
@@ -103,7 +106,7 @@ class Chance:
         rate = self._drop_rates[point]
         if not rate or self._early.random.random() >= rate:
             return False
-        self._faults.note(f"drop {point.replace('_', ' ')}", str(request))
+        self._note(f"drop {point.replace('_', ' ')}", str(request))
         return True
 
     def _strike(self, request: ChannelRequest) -> None:

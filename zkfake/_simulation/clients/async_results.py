@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from zkfake._simulation.scheduling.scheduler import Scheduler
     from zkfake._simulation.scheduling.sync import Queue
-    from zkfake._simulation.scheduling.tasks import Task
+    from zkfake._simulation.scheduling.tasks import ScheduledTask
 
 __all__ = ["AsyncResult"]
 
@@ -50,7 +50,7 @@ class AsyncResult:
         self._scheduler = scheduler
         self._exception: Any = _PENDING
         self._callbacks: list[Callable[[AsyncResult], Any]] = []
-        self._waiters: list[Task] = []
+        self._waiters: list[ScheduledTask] = []
         self.value: Any = None
 
     def __str__(self) -> str:

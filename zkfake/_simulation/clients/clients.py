@@ -6,41 +6,35 @@ name; a start that the first faults undo is tried again; what it retries it retr
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import kazoo.client
 from kazoo.exceptions import ConnectionLoss, SessionExpiredError
 from kazoo.handlers.threading import KazooTimeoutError
 
 from zkfake._history.events import StateChange
-from zkfake._simulation.clients.handler import HandlerSimulation, SimulationHandler
+from zkfake._simulation.clients.handler import SimulationHandler
 from zkfake._simulation.errors import SimulationError
 from zkfake._simulation.stand_ins import virtual_time
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kazoo.client import KazooClient
 
-    from zkfake._history.recorder import History
+    from zkfake._simulation.network.network import Network
+    from zkfake._simulation.scheduling.tasks import ScheduledTask
 
 __all__ = ["Clients"]
-
-
-class ClientSimulation(HandlerSimulation, Protocol):
-    """What clients use of the simulation."""
-
-    history: History
-
-    @property
-    def now(self) -> float: ...
-    @property
-    def hosts(self) -> str: ...
 
 
 class Clients:
     """The clients of one simulation."""
 
-    def __init__(self, simulation: ClientSimulation) -> None:
-        self._simulation = simulation
+    def __init__(self, network: Network, on_start: Callable[[ScheduledTask], object]) -> None:
+        """``on_start`` is called with each task of a client when it starts."""
+        self._network = network
+        self._on_start = on_start
         self._clients: list[KazooClient] = []
         self._named = 0
 
@@ -53,7 +47,7 @@ class Clients:
         self, name: str | None, start_timeout: float, arguments: dict[str, Any]
     ) -> KazooClient:
         """A started client; see `Simulation.client`."""
-        simulation = self._simulation
+        network = self._network
         if "handler" in arguments:
             raise SimulationError(
                 "a client in a simulation uses the simulation's handler: leave handler= out"
@@ -61,13 +55,13 @@ class Clients:
         for key in ("connection_retry", "command_retry"):
             if key in arguments:
                 arguments[key] = _virtual_retry(arguments[key])
-        arguments.setdefault("hosts", simulation.hosts)
+        arguments.setdefault("hosts", network.servers.hosts)
         handler = self.handler(name)
         client = kazoo.client.KazooClient(handler=handler, **arguments)
         client.add_listener(
-            lambda state: simulation.history.append(
+            lambda state: network.history.append(
                 # Typed kazoos have an enumeration of strings, whose own str() names the class.
-                StateChange(simulation.now, handler.client_name, str.__str__(state))
+                StateChange(network.time, handler.client_name, str.__str__(state))
             )
         )
         self._clients.append(client)
@@ -76,15 +70,15 @@ class Clients:
 
     def _start(self, client: KazooClient, timeout: float) -> None:
         """Start, repeatedly if necessary: kazoo fails when the first connection breaks at once."""
-        deadline = self._simulation.now + timeout
+        deadline = self._network.time + timeout
         while not self._try_to_start(client, deadline):
             pass
 
     def _try_to_start(self, client: KazooClient, deadline: float) -> bool:
         try:
-            client.start(max(deadline - self._simulation.now, 0.0))
+            client.start(max(deadline - self._network.time, 0.0))
         except KazooTimeoutError:
-            if self._simulation.now >= deadline:
+            if self._network.time >= deadline:
                 raise
             return False
         except (ConnectionLoss, SessionExpiredError):
@@ -93,14 +87,14 @@ class Clients:
 
     def handler(self, name: str | None) -> SimulationHandler:
         """A handler for one client, with a name of its own."""
-        names = self._simulation.network.clients
+        names = self._network.clients
         if name is None:
             self._named += 1
             name = f"client-{self._named}"
         if name in names:
             raise SimulationError(f"a client is already named {name!r}")
         names[name] = None
-        return SimulationHandler(self._simulation, name)
+        return SimulationHandler(self._network, name, self._on_start)
 
 
 def _virtual_retry(retry: Any) -> Any:

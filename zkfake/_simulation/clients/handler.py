@@ -12,7 +12,7 @@ import logging
 import queue
 from functools import partial
 from types import MethodType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from kazoo.handlers.threading import KazooTimeoutError
 
@@ -26,23 +26,13 @@ if TYPE_CHECKING:
 
     from zkfake._simulation.network.network import Network
     from zkfake._simulation.scheduling.scheduler import Scheduler
-    from zkfake._simulation.scheduling.tasks import Task
+    from zkfake._simulation.scheduling.tasks import ScheduledTask
 
 __all__ = ["SimulationHandler"]
 
 _STOP = object()
 
 log = logging.getLogger("zkfake.simulation")
-
-
-class HandlerSimulation(Protocol):
-    """What handlers use of the simulation."""
-
-    scheduler: Scheduler
-    network: Network
-
-    def task_started(self, task: Task) -> None:
-        """A client has a new task. If the client is paused, the task is paused too."""
 
 
 class SimulationHandler:
@@ -53,15 +43,19 @@ class SimulationHandler:
     sleep_func = staticmethod(virtual_time.sleep)
     queue_empty = queue.Empty
 
-    def __init__(self, simulation: HandlerSimulation, client_name: str) -> None:
+    def __init__(
+        self, network: Network, client_name: str, on_start: Callable[[ScheduledTask], object]
+    ) -> None:
+        """``on_start`` is called with each task of the client when it starts."""
         self.client_name = client_name
-        self._simulation = simulation
-        self._scheduler: Scheduler = simulation.scheduler
+        self._network = network
+        self._on_start = on_start
+        self._scheduler: Scheduler = network.scheduler
         self.select = MethodType(select, self._scheduler)
         self.async_result = partial(AsyncResult, self, self._scheduler)
         self.running = False
         self._state_change = sync.Lock(self._scheduler)
-        self._workers: list[Task] = []
+        self._workers: list[ScheduledTask] = []
         self.callback_queue = self.queue_impl()
         self.completion_queue = self.queue_impl()
 
@@ -103,7 +97,9 @@ class SimulationHandler:
                 work.task_done()
                 del function
 
-    def _spawn(self, name: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Task:
+    def _spawn(
+        self, name: str, function: Callable[..., Any], *args: Any, **kwargs: Any
+    ) -> ScheduledTask:
         task = self._scheduler.spawn(
             function,
             *args,
@@ -112,12 +108,12 @@ class SimulationHandler:
             owner=self.client_name,
             **kwargs,
         )
-        self._simulation.task_started(task)
+        self._on_start(task)
         return task
 
     # -- what kazoo asks for
 
-    def spawn(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Task:
+    def spawn(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> ScheduledTask:
         inner = func
         while isinstance(inner, partial):
             inner = inner.func
@@ -147,4 +143,4 @@ class SimulationHandler:
     ) -> Any:
         if options.get("use_ssl"):
             raise ValueError("the simulated network has no TLS; connect without use_ssl")
-        return self._simulation.network.connect(self.client_name, address, timeout)
+        return self._network.connect(self.client_name, address, timeout)

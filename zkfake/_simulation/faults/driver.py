@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from zkfake._ensemble.replica import Replica
     from zkfake._simulation.network.network import Network
     from zkfake._simulation.scheduling.scheduler import Scheduler
-    from zkfake._simulation.scheduling.tasks import Task
+    from zkfake._simulation.scheduling.tasks import ScheduledTask
 
 __all__ = ["VirtualTimeDriver"]
 
@@ -31,7 +31,7 @@ class VirtualTimeDriver:
         self._scheduler = scheduler
         self._network = self.conditions = network
         self._servers = network.servers
-        self._waiting: dict[Task, None] = {}
+        self._waiting: dict[ScheduledTask, None] = {}
         self.call = self._servers.call
         self.stop_server = self._servers.stop
         self.start_server = self._servers.start

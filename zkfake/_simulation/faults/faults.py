@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from zkfake._simulation.chance.profiles import Profile
     from zkfake._simulation.network.network import Network
     from zkfake._simulation.scheduling.scheduler import Scheduler
-    from zkfake._simulation.scheduling.tasks import Task
+    from zkfake._simulation.scheduling.tasks import ScheduledTask, Task
 
-__all__ = ["Faults"]
+__all__ = ["Faults", "Freezes"]
 
 
 class _ClientByName:
@@ -53,25 +53,33 @@ class _ClientByName:
         return bool(place.client == self._name)
 
 
-class _Freeze:
-    """Paused tasks, including those that start meanwhile."""
+class Freezes:
+    """Which tasks are paused at present, those included that start meanwhile."""
 
-    def __init__(self, scheduler: Scheduler, includes: Callable[[Task], bool]) -> None:
+    def __init__(self, scheduler: Scheduler) -> None:
         self._scheduler = scheduler
-        self._includes = includes
-        self._stopped: list[Task] = []
+        self._present: dict[Callable[[ScheduledTask], bool], list[ScheduledTask]] = {}
+        """Whom each freeze includes, and whom it has stopped."""
 
-    def begin(self) -> None:
+    def begin(self, includes: Callable[[ScheduledTask], bool]) -> None:
+        """Pauses the tasks that it ``includes``."""
+        stopped: list[ScheduledTask] = []
         for task in list(self._scheduler.tasks):
-            self.consider(task)
+            if includes(task):
+                self._scheduler.freeze([task])
+                stopped.append(task)
+        self._present[includes] = stopped
 
-    def consider(self, task: Task) -> None:
-        if self._includes(task):
-            self._scheduler.freeze([task])
-            self._stopped.append(task)
+    def end(self, includes: Callable[[ScheduledTask], bool]) -> None:
+        """Lets them go on."""
+        self._scheduler.thaw(self._present.pop(includes))
 
-    def end(self) -> None:
-        self._scheduler.thaw(self._stopped)
+    def task_started(self, task: ScheduledTask) -> None:
+        """A new task of a paused client does not run either."""
+        for includes, stopped in self._present.items():
+            if includes(task):
+                self._scheduler.freeze([task])
+                stopped.append(task)
 
 
 class Faults(EnsembleFaults):
@@ -83,14 +91,19 @@ class Faults(EnsembleFaults):
         network: Network,
         profile: Profile,
         stream: Callable[[str], Random],
+        freezes: Freezes,
     ) -> None:
         """``stream``: the random source of that name."""
         super().__init__(VirtualTimeDriver(scheduler, network))
-        self._scheduler = scheduler
         self._network = network
-        self._freezes: dict[_Freeze, None] = {}
+        self._freezes = freezes
         self._chance = network.chance = Chance(
-            self, profile, stream, self._driver.later, lambda: list(network.clients)
+            self,
+            profile,
+            stream,
+            self._driver.later,
+            self._driver.note,
+            lambda: list(network.clients),
         )
 
     def pause(self, client: Any, *tasks: Task, duration: float | None = None) -> Outage:
@@ -120,19 +133,14 @@ class Faults(EnsembleFaults):
         )
 
     def _freeze(
-        self, name: str, client: str, includes: Callable[[Task], bool], duration: float | None
+        self,
+        name: str,
+        client: str,
+        includes: Callable[[ScheduledTask], bool],
+        duration: float | None,
     ) -> Outage:
-        freeze = _Freeze(self._scheduler, includes)
-
-        def begin() -> None:
-            freeze.begin()
-            self._freezes[freeze] = None
-
-        def end() -> None:
-            del self._freezes[freeze]
-            freeze.end()
-
-        return self._begin(Outage(self._driver, name, client, end), begin, duration)
+        outage = Outage(self._driver, name, client, lambda: self._freezes.end(includes))
+        return self._begin(outage, lambda: self._freezes.begin(includes), duration)
 
     # -- all of them
 
@@ -143,17 +151,6 @@ class Faults(EnsembleFaults):
     def resume_chance(self) -> None:
         """Start faults by chance again, after `stop_chance` or `Simulation.settle`."""
         self._chance.resume()
-
-    # -- called by the simulation
-
-    def note(self, name: str, text: str) -> None:
-        """Put a fault into the history."""
-        self._driver.note(name, text)
-
-    def task_started(self, task: Task) -> None:
-        """A new task of a paused client does not run either."""
-        for freeze in self._freezes:
-            freeze.consider(task)
 
     # -- who is meant
 

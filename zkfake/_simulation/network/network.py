@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from zkfake._channel.conditions import Conditions
 from zkfake._history.channels import ChannelRecorder
 from zkfake._simulation.network.channels import VirtualChannel
-from zkfake._simulation.scheduling.tasks import MICROSECONDS, Task
+from zkfake._simulation.scheduling.tasks import MICROSECONDS, ScheduledTask
 
 if TYPE_CHECKING:
     from random import Random
@@ -62,7 +62,7 @@ class Network(Conditions[VirtualChannel]):
         self.sessions: dict[str, int] = {}
         """The session that each client has asked for or was given last."""
         self._random = random
-        self._waiting: list[Task] = []
+        self._waiting: list[ScheduledTask] = []
         self._ips: dict[str, str] = {}
 
     @property

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from zkfake._simulation.scheduling.scheduler import Scheduler
-    from zkfake._simulation.scheduling.tasks import Task
+    from zkfake._simulation.scheduling.tasks import ScheduledTask
 
 __all__ = ["ChannelSocket", "select", "socket_pair"]
 
@@ -35,7 +35,7 @@ class _Socket:
         self.readable = False
         """Whether `recv` would return at once."""
         self.closed = False
-        self.selecting: list[Task] = []
+        self.selecting: list[ScheduledTask] = []
         """The tasks that wait in `select` for this socket."""
 
     def __str__(self) -> str:
@@ -220,7 +220,7 @@ def select(
     """
     readable: list[Any] = []
     writable: list[Any] = []
-    task: Task | None = None
+    task: ScheduledTask | None = None
     while True:
         for each in readers:
             if each.readable:

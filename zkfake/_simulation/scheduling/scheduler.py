@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import greenlet
 
 from zkfake._simulation.errors import SimulationDeadlock, SimulationError, SimulationLimit
-from zkfake._simulation.scheduling.tasks import AWAKE, MICROSECONDS, NEVER, OPEN_END, Task
+from zkfake._simulation.scheduling.tasks import AWAKE, MICROSECONDS, NEVER, OPEN_END, ScheduledTask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -88,25 +88,25 @@ class Scheduler:
         self._activity = 0
         """When a task of the program last ran, as far as `_check_clock` has found out."""
         self._unchecked_until = 0
-        self._ready: list[Task] = []
-        self._stash: list[Task] = []
+        self._ready: list[ScheduledTask] = []
+        self._stash: list[ScheduledTask] = []
         self._timers: list[tuple[int, int, Any, Any]] = []
         self._sequence = 0
         self._compact_at = _COMPACT_AT
-        self._tick_waiters: list[tuple[int, Task]] = []
+        self._tick_waiters: list[tuple[int, ScheduledTask]] = []
         self._names: dict[str, int] = {}
         self._counts: dict[str, int] = {}
         self._closed = False
-        self.tasks: dict[Task, None] = {}
+        self.tasks: dict[ScheduledTask, None] = {}
         """Every task that has not ended, in the order of their start."""
-        self.main = Task(self, "main", background=False, owner=None)
+        self.main = ScheduledTask(self, "main", background=False, owner=None)
         self.main.number = self._started = 1
         self.main.greenlet = greenlet.getcurrent()
         self.tasks[self.main] = None
         self.current = self.main
         self._hub: Any = greenlet.greenlet(self._run_hub, self.main.greenlet)
         self._hub.switch()
-        self.on_task_end: Callable[[Task, BaseException | None], None] | None = None
+        self.on_task_end: Callable[[ScheduledTask, BaseException | None], None] | None = None
 
     # -- tasks
 
@@ -118,14 +118,14 @@ class Scheduler:
         background: bool = False,
         owner: object | None = None,
         **kwargs: Any,
-    ) -> Task:
+    ) -> ScheduledTask:
         """Make a task that will run ``function``. It starts when the scheduler chooses it. Raises
         `SimulationError` after the end of the simulation.
         """
         if self._closed:
             raise SimulationError("the simulation is over")
         name = name or str(getattr(function, "__name__", "task"))
-        task = Task(
+        task = ScheduledTask(
             self,
             self._unique(name),
             background=background,
@@ -156,7 +156,7 @@ class Scheduler:
         return self._counts[kind]
 
     def _run_task(
-        self, task: Task, function: Callable[..., Any], args: Any, kwargs: dict[str, Any]
+        self, task: ScheduledTask, function: Callable[..., Any], args: Any, kwargs: dict[str, Any]
     ) -> None:
         error: BaseException | None = None
         try:
@@ -177,7 +177,7 @@ class Scheduler:
 
     def _run_hub(self) -> None:
         """Start the tasks that are passed to it, and choose the next one when a task has ended."""
-        task: Task | None = self.main
+        task: ScheduledTask | None = self.main
         while True:
             # A greenlet starts at the recursion depth of the one that starts it. Were tasks started
             # by one another, the depth would grow with each, up to a RecursionError.
@@ -221,7 +221,7 @@ class Scheduler:
             raise fault
         return task.woken
 
-    def _refuse(self, task: Task, reason: object) -> NoReturn:
+    def _refuse(self, task: ScheduledTask, reason: object) -> NoReturn:
         if task.greenlet is not _getcurrent():
             raise SimulationError(
                 f"{reason} belongs to a simulation and was used from outside its tasks "
@@ -236,7 +236,7 @@ class Scheduler:
         self._collections += 1
         gc.collect(0 if self._collections % _COLLECTIONS_OF_YOUNG else 1)
 
-    def wake(self, task: Task) -> bool:
+    def wake(self, task: ScheduledTask) -> bool:
         """Make a blocked task ready. Returns False if it was not blocked."""
         if not task.turn:
             return False
@@ -245,7 +245,7 @@ class Scheduler:
         (self._stash if task.frozen else self._ready).append(task)
         return True
 
-    def _make_ready(self, task: Task) -> None:
+    def _make_ready(self, task: ScheduledTask) -> None:
         task.turn = AWAKE
         task.woken = False
         (self._stash if task.frozen else self._ready).append(task)
@@ -283,7 +283,7 @@ class Scheduler:
         self._tick_waiters.append((self.now, self.current))
         return self.block(reason, deadline)
 
-    def freeze(self, tasks: Iterable[Task]) -> None:
+    def freeze(self, tasks: Iterable[ScheduledTask]) -> None:
         """Stop running ``tasks``. Those that are woken meanwhile run after `thaw`. Raises
         `SimulationError` for the main task.
         """
@@ -294,7 +294,7 @@ class Scheduler:
         self._ready[:], stopped = _split(self._ready, lambda task: not task.frozen)
         self._stash += stopped
 
-    def thaw(self, tasks: Iterable[Task]) -> None:
+    def thaw(self, tasks: Iterable[ScheduledTask]) -> None:
         """Take one `freeze` of each of ``tasks`` back."""
         for task in tasks:
             task.frozen -= 1
@@ -316,7 +316,7 @@ class Scheduler:
         self._sequence += 1
         heappush(self._timers, (when, self._sequence, None, callback))
 
-    def _set_alarm(self, task: Task, deadline: int) -> None:
+    def _set_alarm(self, task: ScheduledTask, deadline: int) -> None:
         """Set the timer of a task's present wait. It replaces the timer that the task has."""
         timers = self._timers
         task.alarm, task.timer = deadline, task.turn
@@ -328,7 +328,7 @@ class Scheduler:
             heapify(timers)
             self._compact_at = max(_COMPACT_AT, 2 * len(timers))
 
-    def _alarm_passed(self, task: Task, turn: int) -> None:
+    def _alarm_passed(self, task: ScheduledTask, turn: int) -> None:
         """A timer is up that was set for an earlier wait of the task."""
         if task.timer == turn:  # otherwise a newer timer has replaced it
             task.alarm, task.timer = NEVER, 0
@@ -338,7 +338,7 @@ class Scheduler:
 
     # -- choosing what runs next
 
-    def _switch(self, me: Task) -> None:
+    def _switch(self, me: ScheduledTask) -> None:
         """Run whatever is next; returns when ``me`` has been chosen again."""
         task = self._choose()
         if task is not me:
@@ -347,7 +347,7 @@ class Scheduler:
             else:
                 self._hub.switch(task)
 
-    def _choose(self) -> Task:
+    def _choose(self) -> ScheduledTask:
         """The task that runs next, which is the current one from now on."""
         ready = self._ready
         while not ready:
@@ -365,7 +365,7 @@ class Scheduler:
         self.current = task
         return task
 
-    def _look(self, task: Task) -> None:
+    def _look(self, task: ScheduledTask) -> None:
         """Traces the step if wanted, and stops the run after too many steps."""
         if self.trace is not None:
             self.trace.append((self.now, task.name))
@@ -455,7 +455,7 @@ class Scheduler:
         return not self._ready
 
     def describe(self) -> str:
-        """A line for each task; see `Task.describe`."""
+        """A line for each task; see `ScheduledTask.describe`."""
         return "\n".join(f"  {task.describe()}" for task in self.tasks)
 
     def close(self) -> None:
@@ -490,5 +490,7 @@ class _Sleep:
         return f"a sleep of {self._seconds} s"
 
 
-def _split(tasks: list[Task], keep: Callable[[Task], bool]) -> tuple[list[Task], list[Task]]:
+def _split(
+    tasks: list[ScheduledTask], keep: Callable[[ScheduledTask], bool]
+) -> tuple[list[ScheduledTask], list[ScheduledTask]]:
     return [task for task in tasks if keep(task)], [task for task in tasks if not keep(task)]

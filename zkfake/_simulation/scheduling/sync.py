@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from zkfake._simulation.scheduling.scheduler import Scheduler
-    from zkfake._simulation.scheduling.tasks import Task
+    from zkfake._simulation.scheduling.tasks import ScheduledTask
 
 __all__ = [
     "Barrier",
@@ -49,7 +49,7 @@ class _Waiters:
 
     def __init__(self, scheduler: Scheduler) -> None:
         self._scheduler = scheduler
-        self.tasks: deque[Task] = deque()
+        self.tasks: deque[ScheduledTask] = deque()
 
     def __len__(self) -> int:
         return len(self.tasks)
@@ -68,7 +68,7 @@ class _Waiters:
             self._forget(task)
         return woken
 
-    def _forget(self, task: Task) -> None:
+    def _forget(self, task: ScheduledTask) -> None:
         if task in self.tasks:
             self.tasks.remove(task)
 
@@ -128,7 +128,7 @@ class Lock:
     def __init__(self, scheduler: Scheduler) -> None:
         self._scheduler = scheduler
         self._locked = False
-        self._holder: Task | None = None
+        self._holder: ScheduledTask | None = None
         self._waiters = _Waiters(scheduler)
 
     def __str__(self) -> str:
@@ -173,7 +173,7 @@ class RLock:
 
     def __init__(self, scheduler: Scheduler) -> None:
         self._scheduler = scheduler
-        self._holder: Task | None = None
+        self._holder: ScheduledTask | None = None
         self._count = 0
         self._waiters = _Waiters(scheduler)
 

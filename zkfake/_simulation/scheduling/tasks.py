@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 import traceback
+from abc import ABC, abstractmethod
 from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -17,52 +18,91 @@ import greenlet
 if TYPE_CHECKING:
     from types import FrameType
 
-__all__ = ["AWAKE", "MICROSECONDS", "NEVER", "OPEN_END", "Task"]
+__all__ = ["AWAKE", "MICROSECONDS", "NEVER", "OPEN_END", "ScheduledTask", "Task"]
 
 MICROSECONDS = 1_000_000
 """Per second. Virtual time is counted in whole microseconds."""
 
 NEVER = 1 << 62
-"""`Task.alarm` of a task without a timer: later than any deadline."""
+"""`ScheduledTask.alarm` of a task without a timer: later than any deadline."""
 
 AWAKE = 0
-"""`Task.turn` of a task that is running, ready or done. It is false, and `Scheduler.wake` relies on
-that.
+"""`ScheduledTask.turn` of a task that is running, ready or done. It is false, and `Scheduler.wake`
+relies on that.
 """
 OPEN_END = -1
-"""`Task.turn` of a wait without a deadline: no timer has this place, so no timer ends the wait."""
+"""`ScheduledTask.turn` of a wait without a deadline: no timer has this place, so no timer ends the
+wait.
+"""
 
 
 class Clockwork(Protocol):
     """What tasks use of the scheduler."""
 
     now: int
-    current: Task
+    current: ScheduledTask
 
     def block(self, reason: object, deadline: int | None = None) -> bool: ...
     def deadline_after(self, seconds: float | None) -> int | None: ...
 
 
-class Task:
-    """A flow of control that the scheduler runs: the test itself, a spawned function or one of
-    kazoo's "threads".
+class Task(ABC):
+    """A flow of control in a simulation: a function that `Simulation.spawn` runs, the program
+    itself, or one of kazoo's "threads".
 
     It has the parts of `threading.Thread` that kazoo uses (``join``, ``is_alive``).
     """
+
+    __slots__ = ("done", "name")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        """For reports and the history; no two tasks of a simulation have the same."""
+        self.done = False
+        """Whether it has ended."""
+
+    @abstractmethod
+    def result(self, timeout: float | None = None) -> Any:
+        """Wait for the task to end and return what it returned, or raise what it raised.
+
+        Raises `TimeoutError` after ``timeout`` virtual seconds; ``None`` waits without a limit.
+        """
+
+    @property
+    @abstractmethod
+    def exception(self) -> BaseException | None:
+        """What the task raised; ``None`` while it runs and if it returned. Reading it counts as
+        having handled the error.
+        """
+
+    @abstractmethod
+    def join(self, timeout: float | None = None) -> None:
+        """Wait until the task has ended, at most ``timeout`` virtual seconds. Does not raise the
+        task's error. Raises `RuntimeError` in the task itself.
+        """
+
+    def is_alive(self) -> bool:
+        """Whether the task has not ended, as `threading.Thread.is_alive`."""
+        return not self.done
+
+    def __repr__(self) -> str:
+        return f"<Task {self.name}{' done' if self.done else ''}>"
+
+
+class ScheduledTask(Task):
+    """A task, as the scheduler and what tasks wait for know it."""
 
     __slots__ = (
         "_scheduler",
         "alarm",
         "background",
         "deadline",
-        "done",
         "doomed",
         "error",
         "fault",
         "frozen",
         "greenlet",
         "joiners",
-        "name",
         "number",
         "owner",
         "reason",
@@ -78,8 +118,8 @@ class Task:
     def __init__(
         self, scheduler: Clockwork, name: str, *, background: bool, owner: object | None
     ) -> None:
+        super().__init__(name)
         self._scheduler = scheduler
-        self.name = name
         self.number = 0
         """Its place among all tasks of the simulation, from 1. It is the thread's identifier."""
         self.thread: Any = None
@@ -88,7 +128,6 @@ class Task:
         """True for tasks that serve a client. They do not count as progress of the program."""
         self.owner = owner
         """What is paused as a whole, such as a client with all its tasks."""
-        self.done = False
         self.since = scheduler.now
         self.deadline: int | None = None
         self.greenlet: Any = None
@@ -115,21 +154,14 @@ class Task:
         self.value: Any = None
         self.error: BaseException | None = None
         self.retrieved = False
-        self.joiners: deque[Task] = deque()
+        self.joiners: deque[ScheduledTask] = deque()
 
     @property
     def blocked(self) -> bool:
         """Whether the task waits: it is neither running nor ready to run."""
         return self.turn != AWAKE
 
-    def __repr__(self) -> str:
-        return f"<Task {self.name}{' done' if self.done else ''}>"
-
     def result(self, timeout: float | None = None) -> Any:
-        """Wait for the task to end and return what it returned, or raise what it raised.
-
-        Raises `TimeoutError` after ``timeout`` virtual seconds; ``None`` waits without a limit.
-        """
         self.join(timeout)
         if not self.done:
             raise TimeoutError(f"{self.name} has not ended within {timeout} virtual seconds")
@@ -140,16 +172,10 @@ class Task:
 
     @property
     def exception(self) -> BaseException | None:
-        """What the task raised; ``None`` while it runs and if it returned. Reading it counts as
-        having handled the error.
-        """
         self.retrieved = self.retrieved or self.done
         return self.error
 
     def join(self, timeout: float | None = None) -> None:
-        """Wait until the task has ended, at most ``timeout`` virtual seconds. Does not raise the
-        task's error. Raises `RuntimeError` in the task itself.
-        """
         scheduler = self._scheduler
         deadline = scheduler.deadline_after(timeout)
         while not self.done:
@@ -160,10 +186,6 @@ class Task:
                 if scheduler.current in self.joiners:
                     self.joiners.remove(scheduler.current)
                 return
-
-    def is_alive(self) -> bool:
-        """Whether the task has not ended, as `threading.Thread.is_alive`."""
-        return not self.done
 
     def describe(self) -> str:
         """One line for people: its state, what it waits for, and where; for reports of a stopped
@@ -181,7 +203,7 @@ class Task:
         return f"{self.name} {state}{_place(self)}"
 
 
-def _place(task: Task) -> str:
+def _place(task: ScheduledTask) -> str:
     """Where a suspended task stands: the innermost line outside the simulation, and the outermost
     line of all.
     """

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from random import Random
 
     from zkfake._simulation.scheduling.scheduler import Scheduler
@@ -13,22 +15,27 @@ if TYPE_CHECKING:
 __all__ = ["LOCAL", "CurrentSimulation", "current", "enter"]
 
 
-class CurrentSimulation(Protocol):
-    """A simulation, as the patches see it."""
+@dataclass(frozen=True, eq=False)
+class CurrentSimulation:
+    """A simulation, as stand-ins and patches see it."""
 
     scheduler: Scheduler
+    client_random: Random
+    """What the program draws from."""
+    modules: tuple[str, ...]
+    """The names of the modules and packages that are patched for it."""
+    epoch_time: Callable[[], float]
+    """What ``time.time()`` returns."""
+    process_id: Callable[[], int]
+    """What ``os.getpid()`` returns."""
+    resolve: Callable[[str], str | None]
+    """The address of a simulated host; ``None`` for an unknown one."""
+    plain_handler: Callable[[], Any]
+    """A handler for a client that is created without one."""
 
-    @property
-    def client_random(self) -> Random: ...
-    @property
-    def epoch_time(self) -> float: ...
-    def resolve(self, host: str) -> str | None: ...
-    def plain_handler(self) -> Any: ...
     def is_patched(self, module: str) -> bool:
-        """Whether the module of that name was named in ``patch=``, or its package was."""
-
-    @property
-    def process_id(self) -> int: ...
+        """Whether ``module`` is one of `modules`, or inside one."""
+        return any(module == name or module.startswith(f"{name}.") for name in self.modules)
 
 
 class _Local(threading.local):

@@ -57,7 +57,7 @@ _PROCESSORS = 4
 
 def _getpid() -> int:
     simulation = LOCAL.simulation
-    return os.getpid() if simulation is None else simulation.process_id
+    return os.getpid() if simulation is None else simulation.process_id()
 
 
 def _cpu_count(name: str) -> Callable[[], int | None]:

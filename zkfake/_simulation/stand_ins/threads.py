@@ -24,7 +24,7 @@ from zkfake._simulation.stand_ins.current import LOCAL
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from zkfake._simulation.scheduling.tasks import Task
+    from zkfake._simulation.scheduling.tasks import ScheduledTask
 
 __all__ = ["GUARDED", "REPLACED", "is_simulated"]
 
@@ -40,7 +40,7 @@ class SimulationThread(threading.Thread):
 class _TaskThread(SimulationThread):
     """The thread that a task is to the code in it, where no `threading.Thread` was started."""
 
-    def __init__(self, task: Task, name: str) -> None:
+    def __init__(self, task: ScheduledTask, name: str) -> None:
         super().__init__(name=name, daemon=task.background)
         self.__dict__["_simulation_task"] = task
 
@@ -74,7 +74,7 @@ class Timer(SimulationThread):
 # -- who runs
 
 
-def _thread_of(task: Task, main: Task) -> threading.Thread:
+def _thread_of(task: ScheduledTask, main: ScheduledTask) -> threading.Thread:
     if task.thread is None:
         task.thread = _TaskThread(task, _MAIN if task is main else task.name)
     thread: threading.Thread = task.thread

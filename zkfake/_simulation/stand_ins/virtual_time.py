@@ -60,12 +60,12 @@ def _perf_counter_ns() -> int:
 
 def _time() -> float:
     simulation = LOCAL.simulation
-    return time.time() if simulation is None else simulation.epoch_time
+    return time.time() if simulation is None else simulation.epoch_time()
 
 
 def _time_ns() -> int:
     simulation = LOCAL.simulation
-    return time.time_ns() if simulation is None else round(simulation.epoch_time * 1e6) * 1000
+    return time.time_ns() if simulation is None else round(simulation.epoch_time() * 1e6) * 1000
 
 
 def _gmtime(seconds: float | None = None) -> time.struct_time:
