@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from pytest_zkdict.admin import Admin, ListedZnode
-from pytest_zkdict.live import LiveZooKeeper, Proxied, four_letter_word
+from pytest_zkdict.live import LiveZooKeeper, four_letter_word
+from pytest_zkdict.live._proxied import Proxied
 from pytest_zkdict.servers import ExternalServer, FakeServer
 from zkfake._protocol.records import ZooKeeperError
 

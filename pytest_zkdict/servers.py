@@ -13,7 +13,10 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
-from pytest_zkdict.live import MAX_SESSION_TIMEOUT, TICK_TIME, Proxied, four_letter_word, is_whole
+from pytest_zkdict.live import four_letter_word
+from pytest_zkdict.live._proxied import Proxied
+from pytest_zkdict.live._words import is_whole
+from pytest_zkdict.live._zookeeper import MAX_SESSION_TIMEOUT, TICK_TIME
 
 if TYPE_CHECKING:
     import ssl

@@ -15,23 +15,16 @@ from pytest_zkdict.live._installation import (
     installed_version,
 )
 from pytest_zkdict.live._member import LiveMember, LiveStartError
-from pytest_zkdict.live._ports import free_port
-from pytest_zkdict.live._proxied import Proxied
-from pytest_zkdict.live._words import four_letter_word, is_whole
-from pytest_zkdict.live._zookeeper import MAX_SESSION_TIMEOUT, TICK_TIME, LiveZooKeeper
+from pytest_zkdict.live._words import four_letter_word
+from pytest_zkdict.live._zookeeper import LiveZooKeeper
 
 __all__ = [
-    "MAX_SESSION_TIMEOUT",
-    "TICK_TIME",
     "Installation",
     "LiveMember",
     "LiveStartError",
     "LiveUnavailableError",
     "LiveZooKeeper",
-    "Proxied",
     "find_installation",
     "four_letter_word",
-    "free_port",
     "installed_version",
-    "is_whole",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
+from zkfake._history.recorder import EnsembleHistory
 from zkfake._protocol.frames import (
     EVENT_XID,
     PING_XID,
@@ -13,7 +14,7 @@ from zkfake._protocol.frames import (
     read_reply,
     read_request,
 )
-from zkfake.history import Connected, Disconnected, History, Reply, Sent, ServerEvent, WatchEvent
+from zkfake.history import Connected, Disconnected, Reply, Sent, ServerEvent, WatchEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,8 +28,7 @@ class Recording:
 
     def __init__(self, ensemble: Ensemble, clock: Callable[[], float]) -> None:
         """``clock``: the seconds since the run began."""
-        self.history = History(clock)
-        self.history.log = []
+        self.history = EnsembleHistory(clock)
         self.clock = clock
         self.requests = 0
         self._ensemble = ensemble

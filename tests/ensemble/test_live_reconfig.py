@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_zkdict.live import TICK_TIME, LiveZooKeeper, free_port
+from pytest_zkdict.live import LiveZooKeeper
+from pytest_zkdict.live._ports import free_port
+from pytest_zkdict.live._zookeeper import TICK_TIME
 from zkfake import FakeZooKeeper
 
 from ..support import wire

@@ -23,7 +23,8 @@ from kazoo.client import KazooClient
 from kazoo.exceptions import NoAuthError
 from kazoo.security import make_acl
 
-from pytest_zkdict.live import LiveZooKeeper, free_port
+from pytest_zkdict.live import LiveZooKeeper
+from pytest_zkdict.live._ports import free_port
 from zkfake import FakeZooKeeper
 
 from ..support import wire

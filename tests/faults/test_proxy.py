@@ -17,7 +17,7 @@ import trustme
 from kazoo.client import KazooClient
 from kazoo.exceptions import ConnectionLoss
 
-from pytest_zkdict.live import free_port
+from pytest_zkdict.live._ports import free_port
 from zkfake import FakeZooKeeper
 from zkfake._proxy.hosts import parse
 from zkfake.proxy import ProxyFaults, ZooKeeperProxy

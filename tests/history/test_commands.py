@@ -34,7 +34,7 @@ def bad(recorded: History, tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     for entry in recorded.in_order():
         if isinstance(entry, Committed):
-            history.add_logged(entry)
+            history._add_logged(entry)
         elif entry is last:
             frame = entry.frame[:8] + (1).to_bytes(8, "big") + entry.frame[16:]
             history.append(entry._replace(zxid=1, frame=frame))

@@ -12,7 +12,7 @@ from kazoo.security import make_digest_acl
 
 from pytest_zkdict import clients
 from pytest_zkdict.clients import ClientFactory, ServerFactory
-from pytest_zkdict.live import free_port
+from pytest_zkdict.live._ports import free_port
 from pytest_zkdict.pool import ServerPool, WantedServer
 from pytest_zkdict.servers import ExternalServer, ZooKeeperServer
 from zkdict import ZooKeeperDict

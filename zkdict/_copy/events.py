@@ -79,7 +79,7 @@ class Dispatcher(Generic[V]):
         self._on_changes: dict[Subscription, None] = {}
         self._on_state: dict[Subscription, None] = {}
         self._on_error: dict[Subscription, None] = {}
-        self._iterators: weakref.WeakKeyDictionary[Changes[V], None] = (
+        self._iterators: weakref.WeakKeyDictionary[FedChanges[V], None] = (
             weakref.WeakKeyDictionary()  # told in the order in which they began
         )
         self._queue: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
@@ -136,7 +136,7 @@ class Dispatcher(Generic[V]):
 
     def changes(self, initial: list[Change[V]], timeout: float | None) -> Changes[V]:
         """An iterator over the batches of changes."""
-        changes: Changes[V] = Changes(self._handler, initial, timeout)
+        changes: FedChanges[V] = FedChanges(self._handler, initial, timeout)
         self._iterators[changes] = None
         return changes
 
@@ -255,23 +255,11 @@ class Changes(Generic[V]):
         self._timeout = timeout
         self._closed = self._forked = False
 
-    def put(self, changes: list[Change[V]]) -> None:
-        """Queue a batch."""
-        with self._signal.lock:
-            if not self._closed:
-                self._batches.put(changes)
-                self._signal.notify()
-
     def close(self) -> None:
         """End the iteration after what is queued."""
         with self._signal.lock:
             self._closed = True
             self._signal.notify()
-
-    def forked(self, handler: Any) -> None:
-        """This is a child process: nothing comes any more."""
-        self._signal = Signal(handler)
-        self._forked = True
 
     def __iter__(self) -> Changes[V]:
         return self
@@ -292,6 +280,22 @@ class Changes(Generic[V]):
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+class FedChanges(Changes[V]):
+    """An iterator, as the dispatcher sees it."""
+
+    def put(self, changes: list[Change[V]]) -> None:
+        """Queue a batch."""
+        with self._signal.lock:
+            if not self._closed:
+                self._batches.put(changes)
+                self._signal.notify()
+
+    def forked(self, handler: Any) -> None:
+        """This is a child process: nothing comes any more."""
+        self._signal = Signal(handler)
+        self._forked = True
 
 
 def _wanted(change: Change[Any], keys: frozenset[str] | None) -> bool:

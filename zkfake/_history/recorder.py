@@ -10,7 +10,7 @@ Rules that live here:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from math import isfinite
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from zkfake._history.promises import Promise
     from zkfake._history.verdict import Verdict
 
-__all__ = ["History", "IncompleteHistoryError"]
+__all__ = ["EnsembleHistory", "History", "IncompleteHistoryError"]
 
 E = TypeVar("E")
 
@@ -124,31 +124,6 @@ class History(Sequence[Any]):
                 )
         self.append(Recorded(self._clock(), self._task(), name, key, value))
 
-    # -- what an ensemble adds
-
-    def committed(self, transaction: Transaction) -> None:
-        """The ensemble has committed its next transaction."""
-        log = self.log
-        if log is not None:  # as `add_logged`, which costs a call at every write
-            log.append(Committed(self._clock(), transaction))
-            self._places.append(len(self._events))
-
-    def restored(self, tree: Tree) -> None:
-        """The ensemble goes on from ``tree``."""
-        if self.log is not None and tree.zxid:
-            znodes = tuple(
-                Kept(path, each.data, each.acl, each.czxid, each.mzxid, each.version, each.owner)
-                for path, each in tree.nodes.items()
-            )
-            self.add_logged(Restored(self._clock(), tree.zxid, znodes))
-
-    def add_logged(self, entry: Logged) -> None:
-        """The next entry of the log, at this place of the history."""
-        if self.log is None:
-            self.log = []
-        self.log.append(entry)
-        self._places.append(len(self._events))
-
     # -- what it shows
 
     def check(
@@ -225,14 +200,24 @@ class History(Sequence[Any]):
             if lines.has_log:
                 history.log = []
             try:
-                for entry in lines:
-                    if isinstance(entry, (Committed, Restored)):
-                        history.add_logged(entry)
-                    else:
-                        history.append(entry)
+                history._add_all(lines)  # its own class
             except HistoryFileError as error:
                 raise IncompleteHistoryError(str(error), history) from None
         return history
+
+    def _add_all(self, entries: Iterable[Event | Logged]) -> None:
+        for entry in entries:
+            if isinstance(entry, (Committed, Restored)):
+                self._add_logged(entry)
+            else:
+                self.append(entry)
+
+    def _add_logged(self, entry: Logged) -> None:
+        """The next entry of the log, at this place of the history."""
+        if self.log is None:
+            self.log = []
+        self.log.append(entry)
+        self._places.append(len(self._events))
 
     @overload
     def __getitem__(self, index: int) -> Event: ...
@@ -260,3 +245,29 @@ class History(Sequence[Any]):
 
     def __repr__(self) -> str:
         return f"<History of {len(self)} events>"
+
+
+class EnsembleHistory(History):
+    """The history of an ensemble of ours, with what it commits."""
+
+    def __init__(
+        self, clock: Callable[[], float] = _no_time, task: Callable[[], str] = _nobody
+    ) -> None:
+        super().__init__(clock, task)
+        self.log = []
+
+    def committed(self, transaction: Transaction) -> None:
+        """The ensemble has committed its next transaction."""
+        log = self.log
+        if log is not None:  # as `_add_logged`, which costs a call at every write
+            log.append(Committed(self._clock(), transaction))
+            self._places.append(len(self._events))
+
+    def restored(self, tree: Tree) -> None:
+        """The ensemble goes on from ``tree``."""
+        if self.log is not None and tree.zxid:
+            znodes = tuple(
+                Kept(path, each.data, each.acl, each.czxid, each.mzxid, each.version, each.owner)
+                for path, each in tree.nodes.items()
+            )
+            self._add_logged(Restored(self._clock(), tree.zxid, znodes))

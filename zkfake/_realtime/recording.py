@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from zkfake._history.channels import ChannelRecorder
 from zkfake._history.events import Fault, ServerEvent
-from zkfake._history.recorder import History
+from zkfake._history.recorder import EnsembleHistory, History
 
 if TYPE_CHECKING:
     from zkfake._ensemble.ensemble import Ensemble
@@ -27,9 +27,10 @@ _SECOND = 1_000_000
 class Recording:
     """The recording of one history."""
 
-    def __init__(self) -> None:
+    def __init__(self, ensemble: Ensemble | None = None) -> None:
+        """``ensemble``: records what it commits, and what its servers do."""
         self._start = time.perf_counter_ns()
-        self.history = History(self._seconds, lambda: threading.current_thread().name)
+        self.history = self._history(ensemble)
         self.channels = ChannelRecorder(self.history, self, _SECOND)
 
     @property
@@ -44,10 +45,10 @@ class Recording:
         """A fault began, ended or struck."""
         self.history.append(Fault(self._seconds(), name, text))
 
-    def hear(self, ensemble: Ensemble) -> None:
-        """Record what an ensemble commits, and what its servers do."""
-        history = self.history
-        history.log = []
+    def _history(self, ensemble: Ensemble | None) -> History:
+        if ensemble is None:
+            return History(self._seconds, _thread_name)
+        history = EnsembleHistory(self._seconds, _thread_name)
         ensemble.log.on_append = history.committed
         ensemble.log.on_mark = history.restored
 
@@ -56,3 +57,8 @@ class Recording:
             history.append(ServerEvent(self._seconds(), server, epoch, name, text))
 
         ensemble.tell = tell
+        return history
+
+
+def _thread_name() -> str:
+    return threading.current_thread().name

@@ -107,9 +107,8 @@ class FakeZooKeeper(EnsembleControl):
         self._driver: RealTimeDriver | None = None
         """What faults and a history use; ``None`` until one of them is in use."""
         self._faults: Faults
-        self._recording = Recording() if history else None
+        self._recording = Recording(self._ensemble) if history else None
         if self._recording is not None:
-            self._recording.hear(self._ensemble)
             self._use_channels()
 
     # -- life

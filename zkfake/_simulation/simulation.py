@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from zkfake._control.control import EnsembleControl
 from zkfake._history.events import TaskEnded
-from zkfake._history.recorder import History
+from zkfake._history.recorder import EnsembleHistory, History
 from zkfake._settings import Settings
 from zkfake._simulation.chance.profiles import Profile, profile_of
 from zkfake._simulation.clients.clients import Clients
@@ -172,9 +172,10 @@ class Simulation(EnsembleControl):
             **self._limits,
         )
         self._scheduler.on_task_end = self._task_ended
-        self.history = History(
+        history = EnsembleHistory(
             lambda: self._scheduler.now / MICROSECONDS, lambda: self._scheduler.current.name
         )
+        self.history: History = history
         """What has happened so far, event by event."""
         self._servers = Servers(
             self._scheduler,
@@ -184,9 +185,8 @@ class Simulation(EnsembleControl):
             **self._counts,
         )
         self._ensemble = self._servers.ensemble
-        self.history.log = []
-        self._ensemble.log.on_append = self.history.committed
-        self._ensemble.log.on_mark = self.history.restored
+        self._ensemble.log.on_append = history.committed
+        self._ensemble.log.on_mark = history.restored
         self._network = Network(
             self._scheduler, self._stream("network"), self.profile, self.history, self._servers
         )
