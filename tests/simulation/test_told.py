@@ -29,7 +29,7 @@ def unseen(sim: Simulation) -> list[tuple[int, int]]:
     told, and what it found.
     """
     writer, reader = sim.client("writer"), sim.client("reader")
-    messages: queue.Queue[int] = sim.plain_handler().queue_impl()
+    messages: queue.Queue[int] = sim.handler().queue_impl()
 
     def write(client: KazooClient) -> None:
         client.retry(client.ensure_path, "/x")
