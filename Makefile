@@ -15,7 +15,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 APT_GET := apt-get -o DPkg::Lock::Timeout=120 -qq
 
-.PHONY: help demo test coverage check format bench hunt dev live kazoo-suite canary lowest hostile fuzz mutants pythons downstream clean
+.PHONY: help demo test coverage check format bench hunt dev live browser kazoo-suite canary lowest hostile fuzz mutants pythons downstream clean
 
 help:
 	@echo "make demo    run the dict on the embedded fake: two clients, both views printed"
@@ -39,13 +39,13 @@ demo: $(VENV)/.demo
 	@$(BIN)/python examples/demo.py
 
 # PYTEST_ARGS='-k watch --zk-backend fake', for instance.
-test: dev live
+test: dev live browser
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 # Twice the time of `make test`. A process that is killed leaves no data, so what only such processes run is listed.
 # From Python 3.14 on, coverage.py counts branches by sys.monitoring, unless it is told of greenlets, which it sees
 # there anyway. That takes less than half the processor time, and no test can take it away as it can a trace function.
-coverage: dev live
+coverage: dev live browser
 	@$(BIN)/python -m coverage erase
 	@status=0; concurrency=$$($(BIN)/python -c 'import sys; print("thread" if sys.version_info >= (3, 14) else "thread,greenlet")'); \
 	$(BIN)/python -m coverage run --concurrency=$$concurrency -m pytest $(PYTEST_ARGS) || status=$$?; \
@@ -106,6 +106,12 @@ live:
 		why="that takes root: sudo apt-get install zookeeper zookeeper-bin"; \
 	fi; \
 	echo "No live ZooKeeper: $$why. The tests on it are skipped; any release of ZooKeeper will do, named by ZOOKEEPER_HOME."
+
+# A browser for the tests of the page that a timeline is. Without one they are skipped, and say what to install.
+browser:
+	@if command -v chromedriver >/dev/null || ! command -v apt-get >/dev/null || [ "$$(id -u)" != 0 ]; then exit 0; fi; \
+	$(APT_GET) update && DEBIAN_FRONTEND=noninteractive $(APT_GET) install --yes --no-install-recommends chromium chromium-driver >/dev/null \
+		|| echo "No browser: apt-get could not install chromium and chromium-driver. The tests in it are skipped."
 
 # An environment of its own: kazoo's tests want packages that nothing else here needs.
 kazoo-suite: $(VENV)-kazoo/.done

@@ -1,7 +1,7 @@
 """A history as a page that a browser shows: one HTML file that needs nothing else.
 
-`lanes`, `messages` and `bands` say what belongs together, `picture` puts it into the form that the
-page reads, `embedding` makes the file. The folder `page` has the page's own source.
+`lanes`, `messages`, `bands` and `findings` say what belongs together, `picture` puts it into the
+form that the page reads, `embedding` makes the file. The folder `page` has the page's own source.
 """
 
 from __future__ import annotations

@@ -167,8 +167,8 @@ class Bands:
             self._claims.setdefault(event.znode, []).append(event.number)
 
     def _gone(self, number: int, path: str, place: int) -> None:
-        for lane, kind, _, first in self._open.pop(("claim", number), ()):
-            self._done.append(Band(lane, kind, "", first, place))
+        for lane, kind, text, first in self._open.pop(("claim", number), ()):
+            self._done.append(Band(lane, kind, text, first, place))
             self._begin(("claim", number), lane, "claim lost", f"its znode is gone: {path}", place)
 
     def _released(self, place: int, event: Released) -> None:

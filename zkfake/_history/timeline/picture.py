@@ -10,21 +10,22 @@ Rules that live here:
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from zkfake._history import events, shown
 from zkfake._history.events import Committed, Reply, ServerEvent, WatchEvent
 from zkfake._history.telling import Telling, kind_name
 from zkfake._history.timeline.bands import Bands
+from zkfake._history.timeline.findings import findings
 from zkfake._history.timeline.lanes import ENSEMBLE, Lanes, server
 from zkfake._history.timeline.messages import Messages
+from zkfake._history.timeline.texts import cut, short
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from zkfake._history.events import Event, Logged
-    from zkfake._history.verdict import Finding, Verdict
+    from zkfake._history.verdict import Verdict
 
 __all__ = ["picture"]
 
@@ -98,10 +99,10 @@ class _Picture:
         marks["time"].append(event.time)
         marks["lane"].append(self._lanes.of(event, self._leader))
         marks["kind"].append(self._kinds.setdefault(kind_of(event), len(self._kinds)))
-        marks["label"].append(self._texts[_cut(_short(_label(event, what)), _LONGEST_LABEL)])
-        marks["text"].append(self._texts[_cut(_short(f"{who} {what}"), _LONGEST)])
+        marks["label"].append(self._texts[cut(short(_label(event, what)), _LONGEST_LABEL)])
+        marks["text"].append(self._texts[cut(short(f"{who} {what}"), _LONGEST)])
         marks["zxid"].append(_zxid(event))
-        paths = [self._texts[_cut(path, _LONGEST)] for path in _paths(event)[:_MOST_PATHS]]
+        paths = [self._texts[cut(path, _LONGEST)] for path in _paths(event)[:_MOST_PATHS]]
         marks["paths"].append(paths[0] if len(paths) == 1 else paths)
 
     def _follow(self, place: int, event: Any) -> None:
@@ -134,11 +135,6 @@ class _Picture:
         lanes, places = self._lanes.in_order()
         zxids = sorted({zxid for zxid in marks["zxid"] if zxid > 0})
         ranks = {zxid: rank for rank, zxid in enumerate(zxids)}
-        findings = [
-            *((finding, True) for finding in self._verdict.broken),
-            *((finding, False) for finding in self._verdict.remarks),
-        ]
-        evidence = _places(self._entries, [finding for finding, _ in findings])
         transactions = self._verdict.transactions
         return {
             "summary": {
@@ -163,53 +159,16 @@ class _Picture:
             "told": [(place, places[lane], commit) for place, lane, commit in self._told],
             "steps": self._steps,
             "bands": [
-                (places[lane], kind, self._texts[_cut(_short(text), _LONGEST_LABEL)], first, last)
+                (places[lane], kind, self._texts[cut(short(text), _LONGEST_LABEL)], first, last)
                 for lane, kind, text, first, last in bands
             ],
-            "findings": [
-                {
-                    "judge": finding.judge,
-                    "promise": finding.promise,
-                    "text": finding.text,
-                    "broken": broken,
-                    "evidence": evidence[number],
-                }
-                for number, (finding, broken) in enumerate(findings)
-            ],
+            "findings": findings(self._entries, self._verdict, self._telling),
             "texts": self._texts.all(),
         }
 
     def _lane_of_server(self, connection: int) -> int:
         opened = self._messages.connected.get(connection)
         return -1 if opened is None else self._lanes[server(opened.server)]
-
-
-def _places(entries: Sequence[Event | Logged], findings: Sequence[Finding]) -> list[list[int]]:
-    """The places of each finding's evidence. A verdict may be of an equal history, so what is not
-    found as the same object is looked for as an equal one.
-    """
-    wanted = {id(event) for finding in findings for event in finding.evidence}
-    places: dict[Any, int] = {
-        id(entry): place for place, entry in enumerate(entries) if id(entry) in wanted
-    }
-    missing = {
-        (type(event), event)
-        for finding in findings
-        for event in finding.evidence
-        if id(event) not in places
-    }
-    if missing:
-        for place, entry in enumerate(entries):
-            key = type(entry), entry
-            if key in missing:
-                places.setdefault(key, place)
-    found = []
-    for finding in findings:
-        own = (
-            places.get(id(event), places.get((type(event), event))) for event in finding.evidence
-        )
-        found.append(sorted(place for place in own if place is not None))
-    return found
 
 
 # -- what an event is called
@@ -281,15 +240,3 @@ def _paths(event: Any) -> list[str]:
         for field in ("path", "znode")
         if (path := getattr(event, field, None)) is not None
     ]
-
-
-def _short(text: str) -> str:
-    """Without the middle of the random names that recipes give their znodes."""
-    return _RANDOM.sub(lambda found: f"{found[0][:4]}\u2026", text)
-
-
-_RANDOM = re.compile(r"[0-9a-f]{32}")
-
-
-def _cut(text: str, longest: int) -> str:
-    return text if len(text) <= longest else f"{text[: longest - 3]}..."

@@ -67,22 +67,14 @@ class Filters {
   }
 }
 
-/** The lanes and paths that have to do with a finding: those of its evidence. */
+/** The lanes and paths that have to do with a finding. */
 function concernsOf(model, finding) {
-  const groups = new Set();
+  const who = new Set(finding.who);
+  const clients = model.lanes.filter((lane) => lane.kind === "client" && who.has(lane.name));
   const lanes = new Set();
-  const paths = new Set();
-  for (const mark of finding.evidence) {
-    const lane = model.lanes[model.lane[mark]];
-    if (lane.group >= 0) groups.add(lane.group);
-    for (const path of model.pathsOf(mark)) paths.add(model.texts[path]);
-    const exchange = model.exchanges[model.exchangeOf[mark]];
-    if (exchange) groups.add(model.lanes[model.lane[exchange.sent]].group);
-  }
-  const clients = model.lanes.filter((lane) => lane.kind === "client" && groups.has(lane.group));
   model.lanes.forEach((lane, number) => {
     // Where no client has to do with it by name, all of them may.
-    if (lane.group < 0 || groups.has(lane.group) || !clients.length) lanes.add(number);
+    if (lane.group < 0 || who.has(lane.name) || (!clients.length && lane.kind !== "task")) lanes.add(number);
   });
-  return { lanes, paths };
+  return { lanes, paths: new Set(finding.paths) };
 }

@@ -6,7 +6,9 @@ const GUTTER = 168, TOP = 40, MID_ROOM = 9, LABEL = 14, BAND = 15;
 const TIERS = { client: 2, task: 1, server: 1, faults: 1, sessions: 0 };
 
 /** The most pixels that a lane gets beyond what it needs, where there is room. */
-const AIR = 36;
+const AIR = 48;
+/** The lanes between which the messages are. */
+const AIRY = new Set(["client", "server"]);
 
 /**
  * @param {number} room the pixels that there are
@@ -14,7 +16,7 @@ const AIR = 36;
  */
 function layOut(model, shownLanes, room) {
   const tight = placesOf(model, shownLanes, 0);
-  const count = [...tight.places.values()].filter((place) => place.tiers).length;
+  const count = [...tight.places.values()].filter((place) => AIRY.has(model.lanes[place.lane].kind)).length;
   const spare = Math.floor((room - tight.height) / Math.max(1, count));
   return spare > 0 ? placesOf(model, shownLanes, Math.min(AIR, spare)) : tight;
 }
@@ -27,7 +29,7 @@ function placesOf(model, shownLanes, air) {
     const tiers = TIERS[lane.kind];
     const middle = y + 4 + tiers * LABEL + MID_ROOM;
     const bands = tiers ? middle + MID_ROOM : y + 3;
-    const height = bands + lane.rows * BAND + 3 + (tiers ? air : 0) - y;
+    const height = bands + lane.rows * BAND + 3 + (AIRY.has(lane.kind) ? air : 0) - y;
     places.set(number, { lane: number, y, height, middle, bands, tiers });
     y += height;
   });

@@ -10,7 +10,7 @@ let frames = 0;
 let asked = false;
 
 /** Events that can be read together: a history of so many is shown whole. */
-const SHORT = 60;
+const SHORT = 80;
 
 const view = new View(model, filters, () => {
   if (asked) return;

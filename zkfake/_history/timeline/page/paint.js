@@ -303,16 +303,18 @@ class Painter {
     this.words(text, x, y, this.colors.text, width);
   }
 
-  badge({ x, y, number }) {
+  /** Evidence has a number on a disc, an event of a cause a letter on a square. */
+  badge({ x, y, text }) {
     const { pen, colors } = this;
     pen.beginPath();
-    pen.arc(x, y, 9, 0, 2 * Math.PI);
-    pen.fillStyle = colors.bad;
+    if (text > "9") pen.rect(x - 8, y - 8, 16, 16);
+    else pen.arc(x, y, 9, 0, 2 * Math.PI);
+    pen.fillStyle = text > "9" ? colors.note : colors.bad;
     pen.fill();
     pen.fillStyle = colors["mark-text"];
     pen.font = `bold 12px ${this.font}`;
     pen.textAlign = "center";
-    pen.fillText(String(number), x, y + 0.5);
+    pen.fillText(text, x, y + 0.5);
     pen.textAlign = "left";
   }
 

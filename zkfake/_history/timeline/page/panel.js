@@ -67,17 +67,24 @@ class Panel {
   }
 
   _evidenceOf(finding) {
-    const list = make("ol", { ariaLabel: "Evidence" });
-    finding.evidence.forEach((mark, number) => {
+    const list = (name, marks, badge) => make("ol", { ariaLabel: name }, ...marks.map((mark, number) => {
       const button = this._eventButton(mark, this.model.text(mark));
-      button.prepend(make("span", { className: "number" }, String(number + 1)));
-      list.append(make("li", {}, button));
-    });
-    return [
-      make("p", { className: "aside happened" }, `What happened: ${finding.text}.`),
+      button.prepend(badge(number));
+      return make("li", {}, button);
+    }));
+    const parts = [
       make("p", { className: "aside" }, `Promised: ${finding.promise}`),
-      list,
+      make("p", { className: "aside happened" }, `What happened: ${finding.text}.`),
+      list("Evidence", finding.evidence, (number) => make("span", { className: "number" }, String(number + 1))),
     ];
+    finding.causes.forEach((cause, number) => {
+      const letter = "abc"[number];
+      const badge = () => make("span", { className: "number letter" }, letter);
+      parts.push(make("p", { className: "aside happened" }, badge(), `Why: ${cause.text}`));
+      const only = cause.events.filter((mark) => !finding.evidence.includes(mark));
+      if (only.length) parts.push(list(`Why, ${letter}`, only, badge));
+    });
+    return parts;
   }
 
   _eventButton(mark, text) {
@@ -178,7 +185,8 @@ class Panel {
       add(text, arrow(style, {}));
     }
     add("lost", (small) => small.cross(18, 8, 6));
-    add("evidence", (small) => small.badge({ x: 18, y: 8, number: 1 }));
+    add("evidence", (small) => small.badge({ x: 18, y: 8, text: "1" }));
+    add("of a cause", (small) => small.badge({ x: 18, y: 8, text: "a" }));
     for (const kind of new Set(model.bands.map((band) => band.kind))) {
       add(kind, (small) => small.band({ x1: 1, x2: 35, y: 2, kind, text: "", open: false }));
     }

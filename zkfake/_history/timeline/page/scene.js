@@ -82,12 +82,12 @@ function addMarks(scene, marks, model, filters, view, place) {
       kind: model.kinds[model.kind[mark]],
       match: matches.has(mark),
       selected: mark === view.selected,
-      evidence: view.evidence.get(mark) || 0,
+      evidence: view.evidence.get(mark) || "",
     };
     scene.marks.push(item);
     if (item.evidence) {
-      scene.badges.push({ x: item.x, y: item.y, number: item.evidence });
-      scene.guides.push({ x: item.x });
+      scene.badges.push({ x: item.x, y: item.y, text: item.evidence });
+      if (item.evidence <= "9") scene.guides.push({ x: item.x });
     }
   }
 }

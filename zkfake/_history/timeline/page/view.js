@@ -1,7 +1,13 @@
 // What part of the history is in view, and what is selected. Whoever changes it calls `changed`.
 
-/** A finding has no more: zkfake/_history/verdict.py. */
-const MOST_EVIDENCE = 6;
+/** By its events what stands on them. What is evidence and belongs to a cause is evidence. */
+function badgesOf(finding) {
+  const badges = new Map();
+  if (!finding) return badges;
+  finding.causes.forEach((cause, number) => cause.events.forEach((mark) => badges.set(mark, "abc"[number])));
+  finding.evidence.forEach((mark, number) => badges.set(mark, String(number + 1)));
+  return new Map([...badges].sort(([one], [other]) => one - other));
+}
 
 class View {
   constructor(model, filters, changed) {
@@ -11,7 +17,7 @@ class View {
     this.axes = {};
     this.selected = -1;
     this.finding = null;
-    /** For each evidence of the finding its number, from 1. */
+    /** The events of the finding in order, with what stands on them: a number for evidence, a letter for a cause. */
     this.evidence = new Map();
     this.top = 0;
     this.width = 800;
@@ -49,7 +55,7 @@ class View {
   /** The same events stay in view, as far as they are together on the other axis. */
   setAxis(name) {
     const { model, axis } = this;
-    const whole = this.from <= axis.from && this.to >= axis.to;
+    const whole = this.to - this.from >= (axis.to - axis.from) * 0.999;
     const inView = (mark) => axis.x[mark] >= this.from && axis.x[mark] <= this.to;
     const wanted = [...this.evidence.keys()];
     if (this.selected >= 0) wanted.push(this.selected);
@@ -90,8 +96,17 @@ class View {
     this.show(this.from + part * span, this.to + part * span);
   }
 
+  /** The evidence, and the events of the causes unless single messages could not be seen then. */
   showEvidence() {
-    if (this.evidence.size) this._showMarks([...this.evidence.keys()]);
+    const { finding, model, axis } = this;
+    if (!this.evidence.size) return;
+    const all = [...this.evidence.keys()];
+    const [from, to] = [axis.x[all[0]], axis.x[all[all.length - 1]]];
+    let between = 0;
+    for (let mark = 0; mark < model.count; mark++) {
+      if (this.filters.shown[mark] && axis.x[mark] >= from && axis.x[mark] <= to) between++;
+    }
+    this._showMarks(between <= DETAIL || !finding.evidence.length ? all : finding.evidence);
   }
 
   /** Brings marks into view, with what is around them. */
@@ -105,8 +120,8 @@ class View {
     this.show(from - margin, to + margin);
     // The first lane last: where not all fit, it is the one that is seen.
     const lanes = marks.map((mark) => this.model.lane[mark]);
-    this._scrollTo(Math.max(...lanes.slice(0, MOST_EVIDENCE)));
-    this._scrollTo(Math.min(...lanes.slice(0, MOST_EVIDENCE)));
+    this._scrollTo(lanes.reduce((one, other) => Math.max(one, other)));
+    this._scrollTo(lanes.reduce((one, other) => Math.min(one, other)));
   }
 
   _scrollTo(lane) {
@@ -136,26 +151,21 @@ class View {
 
   setFinding(finding) {
     this.finding = finding;
-    this.evidence = new Map(finding ? finding.evidence.map((mark, number) => [mark, number + 1]) : []);
+    this.evidence = badgesOf(finding);
     this.changed();
   }
 
-  /** The next mark that is shown, by the axis, from the one that is selected on; `lane`: on it only. */
+  /** The next mark that is shown, by the axis; `lane`: on it only. Without a selection the first one from that side. */
   step(direction, lane = null) {
-    const { model, filters, axis } = this;
-    const here = this.selected < 0 ? (direction > 0 ? -Infinity : Infinity) : axis.x[this.selected];
+    const { model, filters, selected } = this;
+    const { x } = this.axis;
+    const beyond = (one, other) => direction * (x[one] - x[other] || one - other) > 0;
     let best = -1;
     for (let mark = 0; mark < model.count; mark++) {
-      if (!filters.shown[mark] || mark === this.selected || (lane !== null && model.lane[mark] !== lane)) continue;
-      const away = this._away(mark, here, direction);
-      if (away > 0 && (best < 0 || away < this._away(best, here, direction))) best = mark;
+      if (!filters.shown[mark] || (lane !== null && model.lane[mark] !== lane)) continue;
+      if ((selected < 0 || beyond(mark, selected)) && (best < 0 || beyond(best, mark))) best = mark;
     }
     if (best >= 0) this.select(best);
-  }
-
-  /** How far on a mark is; of those at one place the later one is a little farther. */
-  _away(mark, here, direction) {
-    return direction * (this.axis.x[mark] - here + (mark - this.selected) * 1e-9);
   }
 
   /** The nearest mark on the next lane that has one in that direction. */
