@@ -165,9 +165,10 @@ def _lock_of_nobody(sim: Simulation) -> None:
 
 
 def _hold(sim: Simulation, client: Any, seconds: float, timeout: float | None = None) -> None:
-    lock = client.Lock("/lock", client.handler.client_name)
+    name = client.handler.client_name
+    lock = client.Lock("/lock", name)
     lock.acquire(timeout=timeout)
-    with sim.history.claim("lock", znode=f"/lock/{lock.node}"):
+    with sim.history.claim("lock", znode=f"/lock/{lock.node}", client=name):
         sim.sleep(seconds)
     lock.release()
 
@@ -240,9 +241,10 @@ def _lease_of_the_last_session(sim: Simulation) -> None:
         sim.faults.expire(ann)
 
     def work(client: Any) -> None:
-        mine = client.Semaphore("/leases", client.handler.client_name, max_leases=1)
+        name = client.handler.client_name
+        mine = client.Semaphore("/leases", name, max_leases=1)
         mine.acquire()
-        with sim.history.claim("lease", znode=mine.create_path):
+        with sim.history.claim("lease", znode=mine.create_path, client=name):
             sim.sleep(5)
 
     sim.faults.upon(its_session_ends, ann, operation="delete", path="/leases-__lock__/*")

@@ -126,9 +126,84 @@ def test_a_claim_that_was_lost_is_no_second_holder_but_worth_a_remark() -> None:
     verdict = late_loser(good=True)
     assert is_kept(verdict)
     (remark,) = verdict.remarks
-    assert "(lost)" in str(remark)
+    assert "(lost: it stood still)" in str(remark)
     assert "closeSession" in str(remark)
     assert not is_kept(late_loser(good=False))
+
+
+def is_paused(sim: Simulation, client: KazooClient) -> None:
+    sim.faults.pause(client, duration=30)
+
+
+def is_cut_off(sim: Simulation, client: KazooClient) -> None:
+    sim.faults.partition(client, duration=30)
+
+
+def is_expired(sim: Simulation, client: KazooClient) -> None:
+    sim.faults.slow(client, (5.0, 5.0), duration=30)
+    sim.faults.expire(client)
+
+
+def is_robbed(sim: Simulation, client: KazooClient) -> None:
+    sim.client("thief").delete("/leader")
+
+
+LOSSES = {
+    "it stood still": is_paused,
+    "it was told SUSPENDED or LOST, and went on": is_cut_off,
+    "it had not heard of it yet": is_expired,
+    "its znode is gone, and its session is not over": is_robbed,
+}
+
+
+@pytest.mark.parametrize("how", LOSSES)
+def test_a_remark_says_how_a_claim_was_lost(how: str) -> None:
+    """Two clients make a znode of one path, one after the other. Who says whose it is, is not taken
+    for the other one.
+    """
+
+    def lead(client: KazooClient, seconds: float) -> None:
+        name = client.handler.client_name
+        sim.run_until(lambda: not client.exists("/leader"))
+        client.create("/leader", b"", ephemeral=True)
+        with sim.history.claim("it", znode="/leader", client=name):
+            sim.sleep(seconds)
+
+    with Simulation() as sim:
+        first, second = sim.client("first", timeout=4.0), sim.client("second", timeout=4.0)
+        tasks = [sim.spawn(lead, first, 60, process=first)]
+        sim.sleep(1)
+        LOSSES[how](sim, first)
+        tasks.append(sim.spawn(lead, second, 1))
+        for task in tasks:
+            task.result()
+    verdict = sim.history.check()
+    assert is_kept(verdict)
+    (remark,) = verdict.remarks
+    assert f"(lost: {how})" in str(remark)
+
+
+def claim_of_the_last_session(client: str | None) -> Verdict:
+    """A claim that begins in the next session, when somebody else has made the znode anew."""
+    with Simulation() as sim:
+        first, second = sim.client("first", timeout=4.0), sim.client("second")
+        first.create("/leader", b"", ephemeral=True)
+        sim.faults.expire(first)
+        sim.settle()
+        second.create("/leader", b"", ephemeral=True)
+        with (
+            sim.history.claim("it", znode="/leader", client="second"),
+            sim.history.claim("it", znode="/leader", client=client),
+        ):
+            pass
+    return sim.history.check()
+
+
+def test_who_claims_is_what_makes_a_claim_good() -> None:
+    verdict = claim_of_the_last_session("first")
+    assert is_kept(verdict)
+    assert "(lost: it claimed in its next session)" in str(verdict.remarks[0])
+    assert not is_kept(claim_of_the_last_session(None))
 
 
 def test_a_znode_that_was_made_anew_makes_no_claim_good_again() -> None:

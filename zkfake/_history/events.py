@@ -177,7 +177,8 @@ class Claimed(NamedTuple):
     """A program believes from now on that it holds ``name``: `History.claim`.
 
     ``number`` counts the claims of the run, from 1. ``znode``: the path of the znode that stands
-    for it, if there is one; the claim is good while that znode exists.
+    for it, if there is one; the claim is good while that znode exists. ``client``: who has to have
+    made it, if the program says so.
     """
 
     time: float
@@ -185,6 +186,7 @@ class Claimed(NamedTuple):
     number: int
     name: str
     znode: str | None
+    client: str | None = None
 
 
 class Released(NamedTuple):

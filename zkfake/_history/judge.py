@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         Reply,
         Restored,
         ServerEvent,
+        StateChange,
         WatchEvent,
     )
     from zkfake._history.reading import ConnectionSeen, Exchange, Reading
@@ -147,6 +148,9 @@ class Judge:
 
     def on_fault(self, event: Fault) -> None:
         """A fault began, ended or struck."""
+
+    def on_state_change(self, event: StateChange) -> None:
+        """A client's connection state changed."""
 
     def on_claimed(self, event: Claimed) -> None:
         """The program claims something."""

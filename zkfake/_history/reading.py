@@ -27,6 +27,7 @@ from zkfake._history.events import (
     Restored,
     Sent,
     ServerEvent,
+    StateChange,
     WatchEvent,
 )
 from zkfake._history.states import States
@@ -178,6 +179,7 @@ class Reading:
             Disconnected: self._disconnected,
             ServerEvent: self._server_event,
             Fault: lambda event: self._tell("on_fault", event),
+            StateChange: lambda event: self._tell("on_state_change", event),
             Claimed: lambda event: self._tell("on_claimed", event),
             Released: lambda event: self._tell("on_released", event),
             Recorded: lambda event: self._tell("on_recorded", event),

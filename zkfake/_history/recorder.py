@@ -94,15 +94,19 @@ class History(Sequence[Any]):
         self.append(Note(self._clock(), self._task(), text))
 
     @contextmanager
-    def claim(self, name: str, *, znode: str | None = None) -> Iterator[None]:
+    def claim(
+        self, name: str, *, znode: str | None = None, client: str | None = None
+    ) -> Iterator[None]:
         """During the block the program believes that it holds ``name``.
 
-        ``znode``: the path, without a chroot, of the znode that stands for it. Enter the block
-        after the recipe has granted it, and leave the block before you release it. `check` with
-        `zkfake.history.at_most` finds two claims that hold at once.
+        ``znode``: the path, without a chroot, of the znode that stands for it. ``client``: the name
+        that the history has for the client whose session made it; needed where another client may
+        make a znode of the same path. Enter the block after the recipe has granted it, and leave
+        the block before you release it. `check` with `zkfake.history.at_most` finds two claims that
+        hold at once.
         """
         self._claims = number = self._claims + 1
-        self.append(Claimed(self._clock(), self._task(), number, name, znode))
+        self.append(Claimed(self._clock(), self._task(), number, name, znode, client))
         try:
             yield
         finally:

@@ -253,7 +253,7 @@ _FIELDS: dict[str, Callable[[Any], Any]] = {
 }
 """How a field is read, by its name; any other one is text."""
 
-_SPECIAL = {("TaskEnded", "error"): _text}
+_SPECIAL = {("TaskEnded", "error"): _text, ("Claimed", "client"): _text_or_none}
 
 
 def _kind(kind: Any) -> tuple[Any, tuple[Callable[[Any], Any], ...]]:

@@ -8,6 +8,7 @@ a party is in it from `join` to `leave`.
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from zkfake._database.log import Create, Delete
@@ -51,15 +52,13 @@ def partitioner(sim: Simulation) -> Study:
         )
 
     def use(worker: Worker, mine: Any) -> None:
-        claims = [
-            study.oracle.begin(worker.client, lock.path, f"{lock.path}/{lock.node}")
-            for lock in list(mine._locks)
-        ]
-        for _ in range(3):
-            if mine.acquired:
-                worker.busy()
-        for claim in claims:
-            study.oracle.end(claim)
+        with ExitStack() as claims:
+            for lock in list(mine._locks):
+                claim = study.oracle.claim(worker.client, lock.path, f"{lock.path}/{lock.node}")
+                claims.enter_context(claim)
+            for _ in range(3):
+                if mine.acquired:
+                    worker.busy()
 
     def release(mine: Any) -> bool:
         mine.release_set()

@@ -2,46 +2,56 @@
 
 Rules that live here:
 
-- The truth is the committed log, not what a client or a server has heard of it yet.
 - A client *claims* a znode from the moment when the recipe said "yours" until it begins to give it
-  back. Claims of one group exclude each other, up to the group's limit.
-- A claim is *good* while its znode is committed. More good claims than the limit break the promise,
-  whatever anybody was told.
-- More claims than the limit, not all of them good, are a finding too, named after what was wrong
-  with those that were not good.
-
-Claims are judged when one begins: later a good one can turn bad, never a bad one good.
+  back. Claims of one group exclude each other, up to the group's limit. What a recipe has to
+  deliver or to count is *recorded*. The history judges both, when the run is over.
+- What was not kept is of a kind, which says why. A lost claim is of the kind that the history says.
+- The truth is the committed log, not what a client or a server has heard of it yet.
 """
 
 from __future__ import annotations
 
+import re
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from math import inf
 from typing import TYPE_CHECKING, Any
 
 from kazoo.protocol.states import KazooState
 
-from zkfake._database.log import Create, Transaction
-from zkfake._protocol.records import Op
-from zkfake.history import Reply, Sent, StateChange
+from zkfake._database.log import Create
+from zkfake.history import Committed, Reply, Sent, StateChange, at_most
 
 from .kinds import BROKEN, DELETED, ERROR, ERRORS, LATE, PAUSED, TOLD, UNAWARE, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from zkfake._database.log import Transaction
     from zkfake._database.tree import Tree
+    from zkfake._history.promises import Promise
+    from zkfake.history import Finding
     from zkfake.simulation import Simulation
+
+LOST = {
+    "its znode is gone, and its session is not over": DELETED,
+    "it was told SUSPENDED or LOST, and went on": TOLD,
+    "it claimed in its next session": LATE,
+    "it stood still": PAUSED,
+    "it had not heard of it yet": UNAWARE,
+}
+"""How a claim was lost, in the words of the history."""
 
 
 class Truth:
     """The committed state, and who made which ephemeral znode."""
 
     def __init__(self, sim: Simulation) -> None:
-        self._log = sim._network.servers.ensemble.log
+        self._history = sim.history
         self._tree: Tree = sim.at(0)
         self._owners: dict[str, list[int]] = {}
-        self._ended: set[int] = set()
+        self._read = 0
 
     @property
     def tree(self) -> Tree:
@@ -51,44 +61,25 @@ class Truth:
 
     def transactions(self) -> Iterator[Transaction]:
         """All that was committed, in order."""
-        return iter(self._log)
+        for entry in self._history.log or ():
+            assert isinstance(entry, Committed)
+            yield entry.transaction
 
     def owners(self, path: str) -> list[int]:
         """The sessions that made an ephemeral znode at ``path``, in order."""
         self._catch_up()
         return self._owners.get(path, [])
 
-    def ended(self, session: int) -> bool:
-        self._catch_up()
-        return session in self._ended
-
     def children(self, path: str) -> list[str]:
         return sorted(self.tree.child_names(path))
 
     def _catch_up(self) -> None:
-        tree = self._tree
-        for transaction in self._log.after(tree.zxid):
-            tree.apply(transaction)
-            if transaction.op == Op.CLOSE_SESSION and not transaction.error:
-                self._ended.add(transaction.session_id)
+        for transaction in islice(self.transactions(), self._read, None):
+            self._read += 1
+            self._tree.apply(transaction)
             for operation in transaction.operations:
                 if isinstance(operation, Create) and operation.owner:
                     self._owners.setdefault(operation.path, []).append(operation.owner)
-
-
-@dataclass(eq=False)
-class Claim:
-    """``client`` believes that it holds ``node``."""
-
-    client: str
-    group: str
-    node: str
-    session: int
-    """That made the znode; 0 where there never was one."""
-    late: bool
-    """The client had another session already when the claim began."""
-    told: bool
-    """The client was not connected when the claim began, or was told so since."""
 
 
 @dataclass
@@ -101,23 +92,19 @@ class Oracle:
 
     def __post_init__(self) -> None:
         self.truth = Truth(self.sim)
-        self._claims: list[Claim] = []
+        self._limits: dict[str, int] = {}
+        self._promises: dict[str, tuple[Promise, Callable[[Finding], Kind]]] = {}
         self.sessions: dict[int, str] = {}
         """Whose a session is, or was."""
 
     def watch(self, client: Any) -> None:
-        """Take note of what ``client`` is told of its connection."""
-        name = client.handler.client_name
-        self.sessions[_session(client)] = name
+        """Take note of the sessions of ``client``."""
 
         def told(state: str) -> None:
             if state == KazooState.CONNECTED:
-                self.sessions[_session(client)] = name
-            else:
-                for claim in self._claims:
-                    if claim.client == name:
-                        claim.told = True
+                self.sessions[_session(client)] = client.handler.client_name
 
+        told(KazooState.CONNECTED)
         client.add_listener(told)
 
     def found(self, kind: Kind, text: str) -> None:
@@ -163,48 +150,32 @@ class Oracle:
             if event.client == client and event.state == KazooState.SUSPENDED
         ]
 
-    def begin(self, client: Any, group: str, node: str, limit: int = 1) -> Claim:
-        """The recipe says that ``client`` holds ``node``, one of ``limit`` in ``group``."""
+    @contextmanager
+    def claim(self, client: Any, group: str, node: str, limit: int = 1) -> Iterator[int]:
+        """The recipe says that ``client`` holds ``node``, one of ``limit`` in ``group``. The block
+        is given the session that made it; 0 where there never was one.
+        """
         name = client.handler.client_name
+        self._limits[group] = limit
         sessions = [each for each in self.truth.owners(node) if self.sessions[each] == name]
-        session = sessions[-1] if sessions else 0
-        late = session != _session(client)
-        claim = Claim(name, group, node, session, late, told=not client.connected)
-        self._claims.append(claim)
-        self.sim.history.note(f"{name} claims {node}")
-        rivals = [each for each in self._claims if each.group == group]
-        if len(rivals) > limit:
-            flaws = [self._flaw(each) for each in rivals]
-            text = ", ".join(
-                f"{each.client} ({flaw.name if flaw else 'good'})"
-                for each, flaw in zip(rivals, flaws, strict=True)
-            )
-            if flaws.count(None) > limit:
-                self.found(BROKEN, text)
-            for flaw in dict.fromkeys(flaws):
-                if flaw is not None:
-                    self.found(flaw, text)
-        return claim
+        with self.sim.history.claim(group, znode=node, client=name):
+            yield sessions[-1] if sessions else 0
 
-    def end(self, claim: Claim) -> None:
-        self.sim.history.note(f"{claim.client} gives {claim.node} back")
-        self._claims.remove(claim)
+    def promise(self, promise: Promise, explain: Callable[[Finding], Kind]) -> None:
+        """What the recipe promises, and of what kind it is where that is broken."""
+        self._promises[promise().title] = promise, explain
 
-    def _flaw(self, claim: Claim) -> Kind | None:
-        """What is wrong with a claim; nothing with a good one."""
-        node = self.truth.tree.get(claim.node)
-        if node is not None and node.owner == claim.session:
-            return None
-        if not self.truth.ended(claim.session):
-            return DELETED
-        if claim.told:
-            return TOLD
-        if claim.late:
-            return LATE
-        return PAUSED if self._is_paused(claim.client) else UNAWARE
-
-    def _is_paused(self, client: str) -> bool:
-        return any(each.name == "pause" and each.text == client for each in self.sim.faults.outages)
+    def judge(self) -> None:
+        """Find what was promised and not kept: at the end of the run."""
+        promises = [promise for promise, _ in self._promises.values()]
+        promises += [at_most(limit, group) for group, limit in self._limits.items()]
+        verdict = self.sim.history.check(*promises)
+        for finding in verdict.broken:
+            _, explain = self._promises.get(finding.judge, (None, None))
+            self.found(BROKEN if explain is None else explain(finding), finding.text)
+        for remark in verdict.remarks:
+            for how in dict.fromkeys(re.findall(r"\(lost: ([^()]*)\)", remark.text)):
+                self.found(LOST[how], remark.text)
 
 
 def _session(client: Any) -> int:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from zkfake._database.log import SetData
 from zkfake._simulation.network.servers import EPOCH
+from zkfake.history import Recorded, adds_up
 from zkfake.simulation import Simulation, sweep
 
 from .caches import lease, tree_cache
@@ -24,6 +25,7 @@ from .study import USUAL, Study, Worker
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from zkfake.history import Finding
     from zkfake.simulation import SweepReport
 
     from .kinds import Kind
@@ -42,9 +44,8 @@ def lock(sim: Simulation) -> Study:
             mine = worker.client.Lock("/lock", worker.name) if number % 3 == 1 else shared
             timeout = TIMEOUT if (number + worker.number) % 2 else None
             if worker.attempts("Lock.acquire", mine.acquire, timeout=timeout):
-                claim = study.oracle.begin(worker.client, "/lock", f"/lock/{mine.node}")
-                worker.busy()
-                study.oracle.end(claim)
+                with study.oracle.claim(worker.client, "/lock", f"/lock/{mine.node}"):
+                    worker.busy()
                 worker.attempts("Lock.release", mine.release)
 
     judge_locks(study, study.run(work), "/lock")
@@ -59,10 +60,8 @@ def election(sim: Simulation) -> Study:
 
         def lead() -> None:
             nonlocal led
-            node = f"/election/{mine.lock.node}"
-            claim = study.oracle.begin(worker.client, "/election", node)
-            worker.busy()
-            study.oracle.end(claim)
+            with study.oracle.claim(worker.client, "/election", f"/election/{mine.lock.node}"):
+                worker.busy()
             led = True
 
         mine.run(lead)
@@ -91,9 +90,8 @@ def semaphore(sim: Simulation) -> Study:
             mine = make() if number % 3 == 1 else shared
             timeout = TIMEOUT if (number + worker.number) % 2 else None
             if worker.attempts("Semaphore.acquire", mine.acquire, timeout=timeout):
-                claim = study.oracle.begin(worker.client, "/semaphore", mine.create_path, leases)
-                worker.busy()
-                study.oracle.end(claim)
+                with study.oracle.claim(worker.client, "/semaphore", mine.create_path, leases):
+                    worker.busy()
                 worker.attempts("Semaphore.release", mine.release)
 
     waiting = study.run(work)
@@ -105,12 +103,11 @@ def semaphore(sim: Simulation) -> Study:
 
 
 class Increment(NamedTuple):
-    """One ``counter += 1``: from and to when, and whether it came back."""
+    """One ``counter += 1``: from and to when."""
 
     client: str
     begin: float
     end: float
-    acknowledged: bool
 
 
 def counter(sim: Simulation) -> Study:
@@ -120,13 +117,13 @@ def counter(sim: Simulation) -> Study:
     def work(worker: Worker) -> None:
         mine = worker.client.Counter("/counter")
         for _ in range(INCREMENTS):
-            begin, acknowledged = sim.now, False
+            begin, name = sim.now, "added"
             try:
                 mine += 1
-                acknowledged = True
             except USUAL:
-                pass  # it may count or not: a user who adds again may add twice
-            increments.append(Increment(worker.name, begin, sim.now, acknowledged))
+                name = "tried"  # it may count or not: a user who adds again may add twice
+            sim.history.record(name, len(increments), 1)
+            increments.append(Increment(worker.name, begin, sim.now))
             sim.sleep(worker.random.random())
 
     if waiting := study.run(work):
@@ -137,29 +134,36 @@ def counter(sim: Simulation) -> Study:
 
 
 def judge_counter(study: Study, increments: list[Increment]) -> None:
-    """Compare what was counted with what was written."""
-    oracle = study.oracle
+    """Each increment was written once, and the value is the sum of what was written."""
+    oracle, history = study.oracle, study.sim.history
     writes = [
         (oracle.sessions[transaction.session_id], (transaction.time - EPOCH * 1000) / 1000)
         for transaction in study.truth.transactions()
         for operation in transaction.operations
         if isinstance(operation, SetData) and operation.path == "/counter"
     ]
-    for each in increments:
+    for key, each in enumerate(increments):
         # The servers' clock has milliseconds, a client's next increment comes behind all of them.
         applied = sum(
             client == each.client and each.begin - 0.001 <= when <= each.end
             for client, when in writes
         )
-        text = f"{each} was written {applied} times"
-        lost = oracle.lost_replies(each.client, "setData", "/counter", each.begin, each.end)
-        if applied < each.acknowledged or applied - 1 > lost:
-            oracle.found(MISCOUNTED, text)
-        elif applied > 1:
-            oracle.found(DOUBLE, text)
+        history.record("written", key, applied)
+
+    def explain(finding: Finding) -> Kind:
+        written = finding.evidence[-1]
+        assert isinstance(written, Recorded)
+        assert isinstance(written.key, int)
+        client, begin, end = increments[written.key]
+        lost = oracle.lost_replies(client, "setData", "/counter", begin, end)
+        applied = int(written.value or 0)
+        return DOUBLE if 1 < applied <= 1 + lost else MISCOUNTED
+
+    oracle.promise(adds_up("written", of="added", maybe="tried"), explain)
+    history.record("writes", "/counter", len(writes))
     node = study.truth.tree.get("/counter")
-    if node is None or int(node.data or 0) != len(writes):
-        oracle.found(MISCOUNTED, f"{node and node.data!r} after {len(writes)} writes")
+    history.record("value", "/counter", int(node.data or 0) if node is not None else None)
+    oracle.promise(adds_up("value", of="writes"), lambda _: MISCOUNTED)
 
 
 RECIPES: dict[str, Callable[[Simulation], Study]] = {
@@ -183,7 +187,9 @@ def run(recipe: str, servers: int, seed: int) -> tuple[Simulation, dict[Kind, li
     # A count is judged by when the log says that it was written: by a clock that is right.
     sim = Simulation(seed=seed, servers=servers, profile="hostile", skew_clock=0.0)
     sim.quiet = True
-    return sim, sim.run(RECIPES[recipe]).oracle.findings
+    oracle = sim.run(RECIPES[recipe]).oracle
+    oracle.judge()
+    return sim, oracle.findings
 
 
 class FoundError(Exception):
@@ -198,7 +204,9 @@ def sweep_recipe(recipe: str, servers: int) -> SweepReport:
     """Every fault at every request of a recipe's program, in a calm world."""
 
     def program(sim: Simulation) -> None:
-        if findings := RECIPES[recipe](sim).oracle.findings:
-            raise FoundError(list(findings))
+        oracle = RECIPES[recipe](sim).oracle
+        oracle.judge()
+        if oracle.findings:
+            raise FoundError(list(oracle.findings))
 
     return sweep(program, servers=servers)

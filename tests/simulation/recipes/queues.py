@@ -8,12 +8,12 @@ one client at a time, and gone when ``consume()`` said so, and only then.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from kazoo.exceptions import KazooException
 
 from zkfake._database.log import Create, Delete
+from zkfake.history import Recorded, at_least_once, exactly_once
 
 from .kinds import (
     DEAF,
@@ -32,7 +32,10 @@ from .study import Study, Worker
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from zkfake.history import Finding
     from zkfake.simulation import Simulation
+
+    from .kinds import Kind
 
 PATH = "/queue"
 ENTRIES = f"{PATH}/entries"
@@ -50,12 +53,6 @@ class Books:
     """What the clients of one queue did and were told."""
 
     def __init__(self) -> None:
-        self.put: set[bytes] = set()
-        """The items for which ``put`` returned."""
-        self.consumed: dict[str, int] = defaultdict(int)
-        """How often ``consume`` said yes, by entry."""
-        self.uncertain: set[str] = set()
-        """The entries whose ``consume`` raised."""
         self.failed: set[str] = set()
         """The clients with a ``get`` that raised."""
         self.handed: set[tuple[int, str]] = set()
@@ -86,8 +83,9 @@ def locking_queue(sim: Simulation) -> Study:
         queue = new_queue(worker)
         for number in range(ITEMS):
             item = f"{worker.name}-{number}".encode()
+            sim.history.record("tried to put", item)
             if worker.attempts("LockingQueue.put", put_item, queue, item):
-                books.put.add(item)
+                sim.history.record("put", item)
             sim.sleep(worker.random.random())
 
     def get(worker: Worker) -> Any:
@@ -107,24 +105,22 @@ def locking_queue(sim: Simulation) -> Study:
                 empty += 1
                 continue
             entry = books.queues[worker.name].processing_element[0]
-            claim = study.oracle.begin(worker.client, f"{ENTRIES}/{entry}", f"{TAKEN}/{entry}")
-            books.handed.add((claim.session, entry))
-            worker.busy()
-            study.oracle.end(claim)
-            consume(worker, claim.session, entry)
+            mark = f"{TAKEN}/{entry}"
+            with study.oracle.claim(worker.client, f"{ENTRIES}/{entry}", mark) as session:
+                books.handed.add((session, entry))
+                worker.busy()
+            consume(worker, session, entry)
 
     def consume(worker: Worker, session: int, entry: str) -> None:
         """Consume, again after a lost connection; where that is a no, go on with a new queue."""
 
         def attempt() -> str:
-            books.uncertain.add(entry)
+            sim.history.record("tried to consume", entry)
             return "yes" if books.queues[worker.name].consume() else "no"
 
         answer = worker.attempts("LockingQueue.consume", attempt)
         if answer == "yes":
-            books.consumed[entry] += 1
-            books.uncertain.discard(entry)
-            sim.history.note(f"{worker.name} consumed {entry}")
+            sim.history.record("consumed", entry)
         else:
             new_queue(worker)
             if answer is None:
@@ -139,10 +135,12 @@ def locking_queue(sim: Simulation) -> Study:
         # An item for each of them, from somebody who had no trouble.
         giver = sim.client("giver")
         for worker in waiting:
-            giver.LockingQueue(PATH).put(f"for {worker.name}".encode())
+            item = f"for {worker.name}".encode()
+            sim.history.record("tried to put", item)
+            giver.LockingQueue(PATH).put(item)
         waiting = study.wait_for(waiting)
     judge_waiting(study, books, waiting)
-    judge_items(study, books)
+    judge_items(study)
     return study
 
 
@@ -195,30 +193,25 @@ def judge_waiting(study: Study, books: Books, waiting: list[Worker]) -> None:
         oracle.found(kind, f"{entry} by {name}")
 
 
-def judge_items(study: Study, books: Books) -> None:
-    """Compare what was put and consumed with what was made and deleted."""
-    oracle = study.oracle
-    made: dict[bytes, list[str]] = defaultdict(list)
-    present: set[str] = set()
+def judge_items(study: Study) -> None:
+    """What was put was made, once, and what was consumed was deleted: nothing else was."""
+    oracle, history = study.oracle, study.sim.history
     for transaction in study.truth.transactions():
         for operation in transaction.operations:
             folder, _, entry = operation.path.rpartition("/")
             if folder != ENTRIES:
                 continue
             if isinstance(operation, Create):
-                made[operation.data or b""].append(entry)
-                present.add(entry)
+                history.record("made", operation.data)
             elif isinstance(operation, Delete):
-                present.discard(entry)
-    for item in sorted(books.put):
-        if not made[item]:
-            oracle.found(VANISHED, f"{item!r} was never there")
-    for item, entries in made.items():
-        if len(entries) > 1:
-            oracle.found(PUT_TWICE, f"{item!r}")
-        for entry in entries:
-            yes = books.consumed[entry]
-            if yes > 1 or (yes and entry in present):
-                oracle.found(REMAINS, entry)
-            if not yes and entry not in present and entry not in books.uncertain:
-                oracle.found(VANISHED, entry)
+                history.record("deleted", entry)
+
+    def explain(finding: Finding) -> Kind:
+        (event,) = finding.evidence
+        assert isinstance(event, Recorded)
+        return REMAINS if event.name == "consumed" else VANISHED
+
+    oracle.promise(at_least_once("made", of="put", maybe="tried to put"), lambda _: VANISHED)
+    oracle.promise(exactly_once("made"), lambda _: PUT_TWICE)
+    oracle.promise(at_least_once("deleted", of="consumed", maybe="tried to consume"), explain)
+    oracle.promise(exactly_once("consumed"), lambda _: REMAINS)
