@@ -142,12 +142,6 @@ def test_lines_on_a_client(quiet: None) -> None:
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("jump", "'jump' is not a fault; there are drop, .*, heal, hits"),
-        ("upon action=1", "'upon' is not a fault"),
-        ("hits", "hits takes the number of one fault, not 0"),
-        ("hits 1 2", "hits takes the number of one fault, not 2"),
-        ("heal 1 2", "heal takes one number or none, not 2"),
-        ("heal 1", "'1' is not the number of a fault: 0 have begun"),
         ("hold_events", "hold_events needs client=, a session id, such as 0x100000001"),
         ("drop client=me", "'client=me': expected a session id"),
         ("partition 1", "'1' is not an argument of partition: expected client, server, direction"),
@@ -169,6 +163,36 @@ def test_lines_that_are_not_faults(
         assert proxy.faults.outages == ()
     assert cli.main(["proxy", "--to", "127.0.0.1:1", "--fault", line]) == 2
     assert capsys.readouterr() == ("", f"zkfake: --fault {line!r}: {answer[7:]}\n")
+
+
+_FAULTS = "there are drop, .*, slow"
+_FOR_INPUT = "is not a fault; it is for standard input, and for a fault that has begun"
+
+
+@pytest.mark.parametrize(
+    ("line", "answer", "option"),
+    [
+        ("jump", f"error: 'jump' is not a fault; {_FAULTS}, heal, hits", f"'jump' .*; {_FAULTS}"),
+        ("upon action=1", "error: 'upon' is not a fault; .*", f"'upon' is not a fault; {_FAULTS}"),
+        ("# nothing", "ok", f"expected a fault; {_FAULTS}"),
+        ("heal", "ok", f"'heal' {_FOR_INPUT}"),
+        ("heal 1", "error: '1' is not the number of a fault: 0 have begun", f"'heal' {_FOR_INPUT}"),
+        ("heal 1 2", "error: heal takes one number or none, not 2", f"'heal' {_FOR_INPUT}"),
+        ("hits", "error: hits takes the number of one fault, not 0", f"'hits' {_FOR_INPUT}"),
+        ("hits 1 2", "error: hits takes the number of one fault, not 2", f"'hits' {_FOR_INPUT}"),
+    ],
+)
+def test_lines_of_input_that_no_option_may_have(
+    line: str, answer: str, option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The second of two options is refused, too, though a fault has begun by then."""
+    with ZooKeeperProxy("127.0.0.1:1") as proxy:
+        assert re.fullmatch(answer, Control(proxy.faults).answer(line))
+    begun = ("--fault", "drop_before_request")
+    assert cli.main(["proxy", "--to", "127.0.0.1:1", *begun, "--fault", line]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert re.fullmatch(f"zkfake: --fault {re.escape(repr(line))}: {option}\n", printed.err)
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from zkdict._copy.items import ReadZnode
     from zkdict._writes.claims import Claim
 
@@ -46,6 +48,19 @@ class WriteJudge(Protocol):
     def __call__(self, seen: Sighting, *, unique: bool) -> bool | None: ...
 
 
+def _judge(floor: int, of_znode: Callable[[ReadZnode, bool], bool | None]) -> WriteJudge:
+    """``of_znode`` judges by the key's znode, and by whether the bytes are unique. Where there is
+    none, the root tells: a key that is gone does not tell by whom.
+    """
+
+    def judge(seen: Sighting, *, unique: bool) -> bool | None:
+        if seen.found is None:
+            return False if seen.no_child_came_or_went(floor) else None
+        return of_znode(seen.found, unique)
+
+    return judge
+
+
 def stored(raw: bytes, floor: int) -> WriteJudge:
     """These bytes were to be there, whatever was there, and whoever stored them."""
 
@@ -58,10 +73,7 @@ def stored(raw: bytes, floor: int) -> WriteJudge:
 def written(raw: bytes, floor: int) -> WriteJudge:
     """A key was to be set, whatever version it has."""
 
-    def judge(seen: Sighting, *, unique: bool) -> bool | None:
-        found = seen.found
-        if found is None:
-            return False if seen.no_child_came_or_went(floor) else None
+    def of_znode(found: ReadZnode, unique: bool) -> bool | None:
         if found.mzxid <= floor:
             return False
         same = found.raw == raw
@@ -69,16 +81,13 @@ def written(raw: bytes, floor: int) -> WriteJudge:
             return False  # it was set once, since then, and by somebody else
         return True if unique and same else None
 
-    return judge
+    return _judge(floor, of_znode)
 
 
 def updated(raw: bytes, version: int, floor: int) -> WriteJudge:
     """A key that has this version was to be set."""
 
-    def judge(seen: Sighting, *, unique: bool) -> bool | None:
-        found = seen.found
-        if found is None:
-            return False if seen.no_child_came_or_went(floor) else None
+    def of_znode(found: ReadZnode, unique: bool) -> bool | None:
         if found.mzxid <= floor:
             return False
         same = found.raw == raw
@@ -89,43 +98,31 @@ def updated(raw: bytes, version: int, floor: int) -> WriteJudge:
             return False
         return True if unique and same and found.version == version + 1 else None
 
-    return judge
+    return _judge(floor, of_znode)
 
 
 def created(raw: bytes, floor: int) -> WriteJudge:
     """A key that is not there was to be made."""
 
-    def judge(seen: Sighting, *, unique: bool) -> bool | None:
-        found = seen.found
-        if found is None:
-            return False if seen.no_child_came_or_went(floor) else None
+    def of_znode(found: ReadZnode, unique: bool) -> bool | None:
         if found.czxid <= floor:
             return False
         return True if unique and found.raw == raw else None
 
-    return judge
+    return _judge(floor, of_znode)
 
 
 def made(floor: int, claim: Claim) -> WriteJudge:
     """An ephemeral key was to be made, in place of whatever was there."""
 
-    def judge(seen: Sighting, *, unique: bool) -> bool | None:  # noqa: ARG001
-        found = seen.found
-        if found is None:
-            return False if seen.no_child_came_or_went(floor) else None
+    def of_znode(found: ReadZnode, _unique: bool) -> bool | None:
         if found.czxid <= floor:
             return False
         return True if claim.session == found.ephemeral_owner and claim.alone() else None
 
-    return judge
+    return _judge(floor, of_znode)
 
 
 def deleted(floor: int) -> WriteJudge:
-    """A key was to be deleted. A key that is gone does not tell by whom."""
-
-    def judge(seen: Sighting, *, unique: bool) -> bool | None:  # noqa: ARG001
-        if seen.found is None:
-            return False if seen.no_child_came_or_went(floor) else None
-        return False if seen.found.czxid <= floor else None
-
-    return judge
+    """A key was to be deleted."""
+    return _judge(floor, lambda found, _unique: False if found.czxid <= floor else None)

@@ -5,7 +5,8 @@ The rules that live here:
 - a line names a method of `ProxyFaults` and its arguments, as the shell splits them:
   ``drop_before_reply operation=create path='/orders/*'``;
 - what lasts gets a number, from 1 on, by which later lines mean it;
-- each line has one answer: ``ok``, with what was asked for, or ``error:`` and what is wrong.
+- each line has one answer: ``ok``, with what was asked for, or ``error:`` and what is wrong;
+- ``heal`` and ``hits`` are lines too, but no faults: they mean one that has begun.
 
 An endpoint that several programs can use at once is not here: one process starts the proxy and
 talks to it.
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from zkfake._channel.outages import Outage
 
-__all__ = ["FAULTS", "Control"]
+__all__ = ["FAULTS", "OTHERS", "Control"]
 
 FAULTS = (
     "drop",
@@ -40,6 +41,9 @@ FAULTS = (
     "slow",
 )
 """The methods that a line may name."""
+
+OTHERS = ("heal", "hits")
+"""The lines that are about faults that have begun."""
 
 
 def _whole(text: str) -> int:
@@ -102,8 +106,27 @@ class Control:
                 raise ValueError(f"hits takes the number of one fault, not {len(arguments)}")
             return str(self._hits(self._numbered(*arguments)))
         if name not in FAULTS:
-            known = ", ".join((*FAULTS, "heal", "hits"))
+            known = ", ".join((*FAULTS, *OTHERS))
             raise ValueError(f"{name!r} is not a fault; there are {known}")
+        return self._begin(name, arguments)
+
+    def begin(self, line: str) -> None:
+        """Begins the fault that a line names. Raises `ValueError` for a line that names none, and
+        what the fault raises.
+        """
+        words = shlex.split(line, comments=True)
+        if not words:
+            raise ValueError(f"expected a fault; there are {', '.join(FAULTS)}")
+        name, arguments = words[0], words[1:]
+        if name in OTHERS:
+            raise ValueError(
+                f"{name!r} is not a fault; it is for standard input, and for a fault that has begun"
+            )
+        if name not in FAULTS:
+            raise ValueError(f"{name!r} is not a fault; there are {', '.join(FAULTS)}")
+        self._begin(name, arguments)
+
+    def _begin(self, name: str, arguments: list[str]) -> str:
         done = getattr(self._faults, name)(**_read(name, arguments))
         if isinstance(done, int):
             return str(int(done))

@@ -139,7 +139,7 @@ def _run(options: argparse.Namespace, signals: EndingSignals) -> Iterator[Progra
 def _begin(control: Control, line: str) -> None:
     """A fault of ``--fault``. Raises `ValueError`."""
     try:
-        control.do(line)
+        control.begin(line)
     except (TypeError, ValueError) as error:
         raise ValueError(f"--fault {line!r}: {error}") from None
 
