@@ -113,7 +113,7 @@ def test_stale_reads_happen() -> None:
 
 
 def test_a_leader_that_lags_answers_a_sync_with_what_it_has() -> None:
-    """It asks nobody. Live servers do so too: `scenarios.a_leader_is_behind_its_follower`."""
+    """It asks nobody. Live servers do so too: `standing.a_leader_is_behind_its_follower`."""
     assert sum(checks.syncs_of_a_leader(worlds.calm(seed)) for seed in range(10)) > 0
 
 
