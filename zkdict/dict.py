@@ -18,7 +18,7 @@ from kazoo.client import KazooClient
 from kazoo.exceptions import NoNodeError
 
 from zkdict._copy.waiting import deadline_after
-from zkdict._live import LiveDict, stop
+from zkdict._followed import FollowedDict, stop
 from zkdict._writes import compare, fresh, txn
 from zkdict._writes.lease import Lease
 from zkdict._writes.multi import OP_BYTES
@@ -43,7 +43,7 @@ T = TypeVar("T")
 _UNSET: Any = object()
 
 
-class ZooKeeperDict(LiveDict[V]):
+class ZooKeeperDict(FollowedDict[V]):
     """A dict whose keys are the children of one znode, read from a live local copy.
 
     Reads come from memory. The copy is kept fresh by watches, and what readers see is always the

@@ -1,59 +1,39 @@
-"""The dict without its writes: how it is put together, read, followed and closed.
-
-The rules that live here:
-
-- A read looks into the copy that is shown, and nothing else: no request, and no lock for `d[key]`,
-  `get`, `in` and `len`.
-- Reads are *gated* while the copy may not be read: before it was loaded, after `close()` or
-  `fork()`, and in an outage if the caller asked for it. Only then they ask first.
-- Iteration, views and `snapshot()` use one immutable state each.
-"""
+"""The dict without its writes: how it is put together, followed and closed."""
 
 from __future__ import annotations
 
-import copy
 import os
 import weakref
-from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from zkdict._arguments import acl_list, one_of, root_path
-from zkdict._copy.dict_views import Items, Keys, Values
 from zkdict._copy.events import Changes, Dispatcher, Subscription
 from zkdict._copy.feed import Feed
-from zkdict._copy.lookup import GATED, BadEntry, GatedRead
+from zkdict._copy.lookup import GATED
 from zkdict._copy.view import View
 from zkdict._copy.waiting import deadline_after
+from zkdict._readable import ReadableDict
 from zkdict._writes.single import Writer
 from zkdict.encodings import JSON
-from zkdict.entries import Change, Entry, State
-from zkdict.errors import StaleRead, Timeout
+from zkdict.errors import Timeout
 from zkdict.keys import KeyCodec, KeyEncoding
-from zkdict.storage import ConnectionStorageDict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Mapping
 
     from typing_extensions import Self
 
-    from zkdict._copy.snapshot import Snapshot
     from zkdict.encodings import Encoding
+    from zkdict.entries import Change, State
 
-__all__ = ["LiveDict", "stop"]
+__all__ = ["FollowedDict", "stop"]
 
 V = TypeVar("V")
-T = TypeVar("T")
 
 
-class LiveDict(ConnectionStorageDict[V]):
+class FollowedDict(ReadableDict[V]):
     """`ZooKeeperDict` without its writes."""
-
-    __hash__ = None  # type: ignore[assignment]  # as a dict: it is compared by its items
-    __slots__ = ("_values",)  # a slot is read faster than other attributes
-
-    _values: dict[str, V]
-    """What reads look into (see `lookup`). Replaced, and changed, by the view."""
 
     def __init__(
         self,
@@ -173,158 +153,6 @@ class LiveDict(ConnectionStorageDict[V]):
             raise
 
     _owned: weakref.finalize[..., Any] | None = None
-
-    # -- reads
-
-    def __getitem__(self, key: str) -> V:
-        """The value of `key`, from memory: one dict lookup.
-
-        Raises:
-            KeyError: no such key.
-            DecodeError: its value does not decode.
-            StaleRead, Closed, ForkedDict: the copy may not be read (see the constructor).
-        """
-        try:
-            return self._values[key]
-        except GatedRead:
-            pass
-        return self._shown().values[key]
-
-    @overload
-    def get(self, key: str) -> V | None: ...
-    @overload
-    def get(self, key: str, default: V) -> V: ...
-    @overload
-    def get(self, key: str, default: T) -> V | T: ...
-    def get(self, key: str, default: Any = None) -> Any:
-        """The value of `key`, or `default` where there is no such key, from memory.
-
-        Raises:
-            DecodeError: its value does not decode.
-            StaleRead, Closed, ForkedDict: the copy may not be read (see the constructor).
-        """
-        try:
-            return self._values.get(key, default)
-        except GatedRead:
-            pass
-        return self._shown().values.get(key, default)
-
-    def _shown(self) -> View[V]:
-        """The view, once it may be read."""
-        if self._view.gated:
-            self._pass_gate()
-        return self._view
-
-    def _pass_gate(self) -> None:
-        feed = self._feed
-
-        def readable() -> bool:
-            feed.check_usable()
-            if feed.state is State.LIVE:
-                return True
-            if self._max_age is not None:
-                limit = self._max_age
-            else:
-                limit = float("inf") if self._on_outage == "serve" else 0.0
-            return feed.state is not State.LOADING and feed.age <= limit
-
-        patience = self._writer.write_timeout if self._on_outage == "block" else 0
-        if not feed.signal.wait_for(readable, deadline_after(patience)):
-            raise StaleRead(feed.age, feed.state)
-
-    def __contains__(self, key: object) -> bool:
-        try:
-            return key in self._values
-        except GatedRead:
-            pass
-        return key in self._shown().values
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.snapshot())
-
-    def __reversed__(self) -> Iterator[str]:
-        return reversed(self.snapshot())
-
-    def __len__(self) -> int:
-        try:
-            return len(self._values)
-        except GatedRead:
-            pass
-        return len(self._shown().values)
-
-    def keys(self) -> Keys:
-        """The keys, as a view: live, and each iteration is of one state."""
-        return Keys(self)
-
-    def items(self) -> Items[V]:
-        """The items, as a view: live, and each iteration is of one state."""
-        return Items(self)
-
-    def values(self) -> Values[V]:
-        """The values, as a view: live, and each iteration is of one state."""
-        return Values(self)
-
-    def snapshot(self) -> Snapshot[V]:
-        """An immutable copy of the state that is shown now.
-
-        Costs nothing when nothing changed since the last one, else one copy of N references.
-        """
-        view = self._shown()
-        with self._feed.lock:
-            return view.snapshot(self._feed.state)
-
-    def copy(self) -> dict[str, V]:
-        """A plain dict of the items. Raises DecodeError where a value does not decode."""
-        return self.snapshot().copy()
-
-    def __copy__(self) -> dict[str, V]:
-        """The same as `copy()`: a copy has no znodes that would keep it fresh."""
-        return self.copy()
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> dict[str, V]:
-        """A plain dict with copies of the values."""
-        return copy.deepcopy(self.copy(), memo)
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Mapping):
-            return NotImplemented
-        return self.snapshot() == other
-
-    def __repr__(self) -> str:
-        if self._view.gated:
-            return f"<{type(self).__name__} {self._feed.path} {self.state.name}>"
-        return f"{type(self).__name__}({self._feed.path!r}, {self.snapshot().shown()!r})"
-
-    def _items(self) -> dict[str, V]:
-        return self.copy()
-
-    def entry(self, key: str) -> Entry[V]:
-        """The value of `key` with its version and zxids, from memory.
-
-        Raises:
-            KeyError, DecodeError, StaleRead, Closed, ForkedDict.
-        """
-        found = self._found(key)
-        if isinstance(found, BadEntry):
-            raise found.fresh_error()
-        return found
-
-    def raw(self, key: str) -> bytes:
-        """The bytes of `key`, also where they do not decode, from memory. Raises KeyError."""
-        return self._found(key).raw
-
-    def _found(self, key: str) -> Entry[V] | BadEntry:
-        view = self._shown()
-        with self._feed.lock:
-            found = view.get(key)
-        if found is None:
-            raise KeyError(key)
-        return found
-
-    @property
-    def bad_keys(self) -> Mapping[str, Exception]:
-        """The keys whose values cannot be read or do not decode, and why. From memory."""
-        return self._shown().bad_keys()
 
     # -- state
 
@@ -485,10 +313,10 @@ class LiveDict(ConnectionStorageDict[V]):
 
 
 # Python's own errors name the constructor so, and callers know it as this one's.
-LiveDict.__init__.__qualname__ = "ZooKeeperDict.__init__"
+FollowedDict.__init__.__qualname__ = "ZooKeeperDict.__init__"
 
 
-def _shower(items: LiveDict[V]) -> Callable[[dict[str, V]], None]:
+def _shower(items: FollowedDict[V]) -> Callable[[dict[str, V]], None]:
     weakly = weakref.ref(items)  # its parts do not keep a dict alive
 
     def show(values: dict[str, V]) -> None:
@@ -498,7 +326,7 @@ def _shower(items: LiveDict[V]) -> Callable[[dict[str, V]], None]:
     return show
 
 
-def _keeper(items: LiveDict[V]) -> Callable[[object], None]:
+def _keeper(items: FollowedDict[V]) -> Callable[[object], None]:
     weakly = weakref.ref(items)
 
     def keep(replaced: object) -> None:
@@ -508,7 +336,7 @@ def _keeper(items: LiveDict[V]) -> Callable[[object], None]:
     return keep
 
 
-_living: weakref.WeakValueDictionary[int, LiveDict[Any]] = weakref.WeakValueDictionary()
+_living: weakref.WeakValueDictionary[int, FollowedDict[Any]] = weakref.WeakValueDictionary()
 
 
 def _after_fork() -> None:
