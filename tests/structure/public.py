@@ -8,10 +8,12 @@ users do not name.
 from __future__ import annotations
 
 import ast
+import dataclasses
 import importlib
 import inspect
 import sys
 import textwrap
+from dataclasses import is_dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,7 +49,7 @@ def classes() -> Iterator[tuple[str, type]]:
 
 
 def attributes(kind: type) -> dict[str, bool]:
-    """The public attributes that a class has from our own code, inherited ones included, and
+    """The public attributes that a class has from our own code, but for the fields of values, and
     whether each is told of: a method or a property has a docstring, here or in a base class.
     """
     found: dict[str, bool] = {}
@@ -55,7 +57,13 @@ def attributes(kind: type) -> dict[str, bool]:
         if base.__module__.partition(".")[0] in _OURS:
             for name, told in defined(_source(base)).items():
                 found[name] = found.get(name, False) or told
-    return dict(sorted(found.items()))
+    return {name: found[name] for name in sorted(found.keys() - _fields(kind))}
+
+
+def _fields(kind: type) -> set[str]:
+    """The fields of a value. They are what it is: none of them is plumbing."""
+    fields = {field.name for field in dataclasses.fields(kind)} if is_dataclass(kind) else set()
+    return fields | set(getattr(kind, "_fields", ()))
 
 
 @cache
