@@ -336,10 +336,10 @@ class ExternalServer(Proxied["ExternalFaults"]):
         """The connect string that ``--zk-hosts`` has, without a chroot."""
         return self._hosts
 
-    def _new_proxy(self) -> ZooKeeperProxy:
+    def _new_proxy(self, *, history: bool) -> ZooKeeperProxy:
         from pytest_zkdict.live.faults import ExternalProxy
 
-        return ExternalProxy(self._hosts)
+        return ExternalProxy(self._hosts, history=history)
 
     @classmethod
     def at(cls, hosts: str) -> ExternalServer:

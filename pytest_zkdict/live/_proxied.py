@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pytest_zkdict.live.faults import ExternalFaults
+    from zkfake.history import History
     from zkfake.proxy import ZooKeeperProxy
 
 __all__ = ["Proxied"]
@@ -28,8 +29,8 @@ class Proxied(ABC, Generic[F]):
         """The connect string that leads past the proxy."""
 
     @abstractmethod
-    def _new_proxy(self) -> ZooKeeperProxy:
-        """One that is not started yet."""
+    def _new_proxy(self, *, history: bool) -> ZooKeeperProxy:
+        """One that is not started yet. ``history``: whether it records."""
 
     @property
     def hosts(self) -> str:
@@ -53,29 +54,37 @@ class Proxied(ABC, Generic[F]):
             )
         return cast("F", self._proxy.faults)
 
+    @property
+    def history(self) -> History | None:
+        """What has passed through the proxy, and what faults have done: a
+        `zkfake.history.History` without the committed log. ``None`` unless there is a proxy that
+        records.
+        """
+        return None if self._proxy is None else self._proxy.history
+
     @contextmanager
-    def proxied(self) -> Iterator[F]:
+    def proxied(self, *, history: bool = False) -> Iterator[F]:
         """Has a proxy in front of each server while the block lasts, and returns its faults.
 
         `hosts` leads through it meanwhile; clients that were connected before stay where they are.
-        Every fault ends with the block. Costs a thread, a port for each server and about a
-        millisecond.
+        Every fault ends with the block. ``history``: whether it records what passes: `history`.
+        Costs a thread, a port for each server and about a millisecond.
 
         Raises `RuntimeError` where there is a proxy already, and at the end if an action of
         ``faults.upon()`` had failed.
         """
         if self._proxy is not None:
             raise RuntimeError(f"there is a proxy in front of {self.direct_hosts} already")
-        self.start_proxy()
+        self.start_proxy(history=history)
         try:
             yield self.faults
         finally:
             self.stop_proxy()
 
-    def start_proxy(self) -> None:
+    def start_proxy(self, *, history: bool = False) -> None:
         """Begins what `proxied` does, unless there is a proxy already. Raises `OSError`."""
         if self._proxy is None:
-            self._proxy = self._new_proxy().start()
+            self._proxy = self._new_proxy(history=history).start()
 
     def take_failure(self) -> RuntimeError | None:
         """A failure of an action of ``faults.upon()``, or of the proxy itself, once."""

@@ -291,11 +291,11 @@ class LiveZooKeeper(Proxied["LiveFaults"]):
                     member.close()
         raise LiveStartError(_TAKEN)
 
-    def _new_proxy(self) -> ZooKeeperProxy:
+    def _new_proxy(self, *, history: bool) -> ZooKeeperProxy:
         # Not at import: who wants no faults does not pay for the proxy.
         from pytest_zkdict.live.faults import LiveProxy
 
-        return LiveProxy(self.members, self._roles.count("participant"))
+        return LiveProxy(self.members, self._roles.count("participant"), history=history)
 
     def _new_members(self) -> tuple[LiveMember, ...]:
         ports = free_ports(3 * len(self._roles) if self._is_ensemble else 1)

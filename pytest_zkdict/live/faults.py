@@ -171,11 +171,14 @@ class ExternalProxy(ZooKeeperProxy):
 class LiveProxy(ZooKeeperProxy):
     """A proxy in front of the servers of a `LiveZooKeeper`."""
 
-    def __init__(self, members: Sequence[LiveMember], voters: int) -> None:
+    def __init__(
+        self, members: Sequence[LiveMember], voters: int, *, history: bool = False
+    ) -> None:
         """``voters``: how many of the members have a vote; they are the first ones."""
         self._members = tuple(members)
         self._voters = voters
-        super().__init__(",".join(member.direct_hosts for member in members))
+        hosts = ",".join(member.direct_hosts for member in members)
+        super().__init__(hosts, history=history)
 
     def _new_faults(self, driver: RealTime, _servers: int, sessions: PassedSessions) -> ProxyFaults:
         return LiveFaults(driver, sessions, self._members, self._voters)

@@ -1,9 +1,10 @@
 """``python -m tests.history.hostile --seeds N --servers 3``: hostile worlds, all judged.
 
-Each seed makes a world with every fault, recorded from its beginning to its end. It is judged
-twice: with the log of what was committed, and by what clients saw alone. A finding is told with the
-line that runs its world again, and the campaign goes on. The last line says how many worlds, events
-and transactions there were; the exit status is 1 where anything was broken.
+Each seed makes two worlds with every fault, one program in each, recorded from its beginning to its
+end. Each is judged twice: with the log of what was committed, and by what clients saw alone. A
+finding is told with the line that runs its world again, and the campaign goes on. The last line
+says how many worlds, events and transactions there were; the exit status is 1 where anything was
+broken.
 """
 
 from __future__ import annotations
@@ -15,10 +16,16 @@ import sys
 import time
 import traceback
 from collections import Counter
+from typing import TYPE_CHECKING
 
 from zkfake._history.checking import check
 
-from .runs import hostile
+from .runs import busy, hostile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from zkfake.simulation import Simulation
 
 __all__ = ["Campaign"]
 
@@ -40,10 +47,14 @@ class Campaign:
         self.undecided: Counter[str] = Counter()
 
     def run(self, seed: int) -> None:
-        """One world. Tells what is broken, a program that raises included."""
+        """The worlds of a seed. Tells what is broken, a program that raises included."""
+        for world in (hostile, busy):
+            self._run(world, seed)
+
+    def _run(self, world: Callable[[int, int], Simulation], seed: int) -> None:
         self.done["worlds"] += 1
         try:
-            history = hostile(seed, self.servers).history
+            history = world(seed, self.servers).history
             verdict = history.check(timely=_LATE)
             verdict.raise_if_broken()
             check(iter(history), has_log=False, complete=True).raise_if_broken()
@@ -84,7 +95,7 @@ def _tell(text: str) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.history.hostile", description=__doc__)
-    parser.add_argument("--seeds", type=int, default=100, help="how many worlds (default: 100)")
+    parser.add_argument("--seeds", type=int, default=100, help="how many (default: 100)")
     parser.add_argument("--first", type=int, default=0, help="the first seed (default: 0)")
     parser.add_argument("--servers", type=int, default=1, help="of each world (default: 1)")
     options = parser.parse_args()

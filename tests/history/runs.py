@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import TYPE_CHECKING
 
 from kazoo.exceptions import KazooException
 
 from zkfake.simulation import Simulation
+
+from .traffic import READER, Traffic
 
 if TYPE_CHECKING:
     from kazoo.client import KazooClient
@@ -68,3 +71,34 @@ def step(client: KazooClient, value: bytes, kind: int) -> None:
 
 def _told(_event: object) -> None:
     pass
+
+
+def busy(seed: int, servers: int = 1, turns: int = 40, **knobs: object) -> Simulation:
+    """Four clients with the traffic of every kind, through every fault there is; half of the
+    servers are of a version that does not tell the zxids of events.
+    """
+    version = ("3.9", "3.8")[seed % 2]
+    sim = Simulation(seed=seed, servers=servers, profile="hostile", version=version, **knobs)  # type: ignore[arg-type]
+    sim.quiet = True
+    with sim:
+        clients = [
+            sim.client(timeout=8.0, auth_data=[READER] if number % 2 else None)
+            for number in range(4)
+        ]
+        traffic = [
+            Traffic(client, number, Random(f"{seed} {number}"))
+            for number, client in enumerate(clients)
+        ]
+        for task in [sim.spawn(_run, sim, each, turns) for each in traffic]:
+            task.result()
+        sim.settle()
+        for client in clients:
+            client.retry(client.sync, "/t")
+            client.retry(client.exists, "/t")
+    return sim
+
+
+def _run(sim: Simulation, traffic: Traffic, turns: int) -> None:
+    for _ in range(turns):
+        traffic.step()
+        sim.sleep(traffic.dice.random())

@@ -15,7 +15,7 @@ def test_a_campaign_judges_its_worlds(servers: int) -> None:
     campaign = campaigns.Campaign(servers)
     for seed in range(5):
         campaign.run(seed)
-    assert campaign.done["worlds"] == 5
+    assert campaign.done["worlds"] == 10
     assert not campaign.done["failed"]
     judged = {judge for judge, times in campaign.checked.items() if times}
     with_log = {judge.name for judge in GUARANTEES if not judge.needs_no_log}
@@ -27,7 +27,7 @@ def test_a_campaign_tells_what_is_broken(capsys: pytest.CaptureFixture[str]) -> 
     campaign = campaigns.Campaign(1)
     with mistake("tells_of_events_late").planted():
         campaign.run(0)
-    assert campaign.done["failed"] == 1
+    assert campaign.done["failed"] == 2
     out = capsys.readouterr().out
     assert "watches are told" in out
     assert out.endswith("again: python -m tests.history.hostile --first 0 --seeds 1 --servers 1\n")

@@ -252,7 +252,7 @@ class Circumstances:
     def _late_servers(self) -> list[Cause]:
         causes: dict[tuple[int, int, str], Cause] = {}
         for exchange, reply, change in self._late:
-            entry, server = change.entry, exchange.connection.server
+            entry, server = change.by, exchange.connection.server
             key = change.zxid, server, reply.client
             if key in causes or not isinstance(entry, Committed):
                 continue

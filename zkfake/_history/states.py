@@ -14,12 +14,21 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from zkfake._database.log import Create, Delete, SetAcl, SetData
 from zkfake._database.paths import split
-from zkfake._protocol.records import Acls, EventType
+from zkfake._protocol.records import Acl, Acls, EventType
 
 if TYPE_CHECKING:
-    from zkfake._history.events import Committed, Logged, Restored
+    from zkfake._history.events import Committed, Event, Logged, Restored
 
-__all__ = ["CHILD", "DATA", "FORGOTTEN", "Changed", "PathVersion", "States", "is_judged"]
+__all__ = [
+    "CHILD",
+    "DATA",
+    "FORGOTTEN",
+    "OPEN",
+    "Changed",
+    "PathVersion",
+    "States",
+    "is_judged",
+]
 
 DATA, CHILD = "data", "child"
 """The two tables that watches stand in."""
@@ -35,19 +44,19 @@ class PathVersion(NamedTuple):
     mzxid: int
     version: int
     owner: int
-    readable: bool
+    acl: Acls
     entry: Logged | None
 
 
 class Changed(NamedTuple):
-    """One change that watchers in one table are told of; ``hidden``: not all of them may be."""
+    """One change that watchers in one table are told of, if they may read the znode: ``acl``."""
 
     path: str
     table: str
     zxid: int
     type: EventType
-    hidden: bool
-    entry: Logged | None
+    acl: Acls
+    by: Event | Logged | None
 
 
 class _Forgotten:
@@ -58,7 +67,10 @@ class _Forgotten:
 FORGOTTEN = _Forgotten()
 """Asked for what is further back than the window."""
 
-_ROOT = PathVersion(0, True, b"", 0, 0, 0, 0, True, None)
+OPEN: Acls = (Acl(31, "world", "anyone"),)
+"""Everybody may read that."""
+
+_ROOT = PathVersion(0, True, b"", 0, 0, 0, 0, OPEN, None)
 
 
 class _Children:
@@ -129,11 +141,7 @@ class States:
             if path == "/" or not is_judged(path):
                 continue
             parent, name = split(path)
-            readable = _is_readable(acl)
-            self._put(
-                path,
-                PathVersion(zxid, True, data, czxid, mzxid, version, owner, readable, entry),
-            )
+            self._put(path, PathVersion(zxid, True, data, czxid, mzxid, version, owner, acl, entry))
             children = self._children.setdefault(parent, _Children())
             children.names.add(name)
             children.last = zxid
@@ -145,16 +153,16 @@ class States:
     def _create(
         self, done: Any, zxid: int, entry: Committed, changes: list[Changed]
     ) -> tuple[str, str]:
-        path, readable = done.path, _is_readable(done.acl)
+        path, acl = done.path, done.acl
         parent, name = split(path)
         self._put(
             path,
-            PathVersion(zxid, True, done.data, zxid, zxid, 0, done.owner, readable, entry),
+            PathVersion(zxid, True, done.data, zxid, zxid, 0, done.owner, acl, entry),
         )
-        hidden = not self._now(parent).readable
+        above = self._now(parent).acl
         self._child(parent, zxid, name, True, entry)
-        changes.append(Changed(path, DATA, zxid, EventType.CREATED, not readable, entry))
-        changes.append(Changed(parent, CHILD, zxid, EventType.CHILDREN_CHANGED, hidden, entry))
+        changes.append(Changed(path, DATA, zxid, EventType.CREATED, acl, entry))
+        changes.append(Changed(parent, CHILD, zxid, EventType.CHILDREN_CHANGED, above, entry))
         return path, parent
 
     def _delete(
@@ -162,13 +170,13 @@ class States:
     ) -> tuple[str, str]:
         path = done.path
         parent, name = split(path)
-        hidden = not self._now(path).readable
-        gone = PathVersion(zxid, False, None, 0, 0, 0, 0, True, entry)
+        acl = self._now(path).acl
+        gone = PathVersion(zxid, False, None, 0, 0, 0, 0, acl, entry)
         self._put(path, gone)
-        above = not self._now(parent).readable
+        above = self._now(parent).acl
         self._child(parent, zxid, name, False, entry)
-        changes.append(Changed(path, DATA, zxid, EventType.DELETED, hidden, entry))
-        changes.append(Changed(path, CHILD, zxid, EventType.DELETED, hidden, entry))
+        changes.append(Changed(path, DATA, zxid, EventType.DELETED, acl, entry))
+        changes.append(Changed(path, CHILD, zxid, EventType.DELETED, acl, entry))
         changes.append(Changed(parent, CHILD, zxid, EventType.CHILDREN_CHANGED, above, entry))
         return path, parent
 
@@ -177,12 +185,11 @@ class States:
         new = old._replace(zxid=zxid, data=done.data, mzxid=zxid, version=done.version, entry=entry)
         self._put(done.path, new)
         kind = EventType.DATA_CHANGED
-        changes.append(Changed(done.path, DATA, zxid, kind, not old.readable, entry))
+        changes.append(Changed(done.path, DATA, zxid, kind, old.acl, entry))
 
     def _set_acl(self, done: Any, zxid: int, entry: Committed) -> None:
         old = self._now(done.path)
-        readable = _is_readable(done.acl)
-        self._put(done.path, old._replace(zxid=zxid, readable=readable, entry=entry))
+        self._put(done.path, old._replace(zxid=zxid, acl=done.acl, entry=entry))
 
     def _put(self, path: str, version: PathVersion) -> None:
         self._versions.setdefault(path, []).append(version)
@@ -309,7 +316,3 @@ class States:
 def is_judged(path: str) -> bool:
     """Whether a path's state follows from the log alone: what is below ``/zookeeper`` does not."""
     return path != "/zookeeper" and not path.startswith("/zookeeper/")
-
-
-def _is_readable(acls: Acls) -> bool:
-    return any(acl.perms & 1 and (acl.scheme, acl.id) == ("world", "anyone") for acl in acls)

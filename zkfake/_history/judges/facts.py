@@ -116,7 +116,8 @@ class ClientsAgree(Judge):
 
     def on_watch_event(self, connection: ConnectionSeen, event: WatchEvent) -> None:
         if event.zxid > 0 and event.type != "CHILDREN_CHANGED" and is_judged(event.path):
-            change = _KnownChange(event.type == "DELETED", False, None, -1, event)
+            # A multi may delete and make it anew, and there is an event of each.
+            change = _KnownChange(None, False, None, -1, event)
             self._changed(event.path, event.zxid, change)
 
     # -- facts

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from zkfake._database.log import Create, Delete
 from zkfake._database.paths import split
@@ -17,6 +17,7 @@ from zkfake._history.errors import (
 )
 from zkfake._history.events import Reply
 from zkfake._history.judge import Judge
+from zkfake._history.reading import is_acknowledged
 from zkfake._history.results import read_of, written
 from zkfake._history.states import PathVersion
 from zkfake._protocol.records import Op
@@ -42,6 +43,7 @@ KEPT = 10_000
 DEPOSED = (
     "a sync that a leader answered, or a server of one that had been replaced: it asks no quorum"
 )
+UNPROVEN = "whether a server that told of a session's end followed the newest leader"
 NO_PARENT = "sequence numbers of a parent that may have been made anew"
 
 
@@ -129,15 +131,27 @@ def _zxid(event: Committed | Reply) -> int:
     return event.zxid if isinstance(event, Reply) else event.transaction.zxid
 
 
+class _Told(NamedTuple):
+    """A client was told that its session is over; ``witnesses``: other connections that its server
+    had.
+    """
+
+    session_id: int
+    reply: Reply
+    witnesses: set[ConnectionSeen]
+
+
 class NotExpiredEarly(Judge):
     """A session does not expire before its timeout is over, counted from when a server of the
     newest leader last let its client connect.
 
     Checked when a leader says that a session has expired: a client that comes back before that is
     committed is let in, and told of the end then. A live server says nothing: there it is checked
-    when a client is told that its session is over. Not judged: what a client closed, and what a
-    fault of the simulation expired. Pings are not recorded: that a session lives as long as they
-    come is not checked.
+    when a client is told that its session is over. Which leader is the newest is not known there
+    either, so both servers must have shown that they followed it: by a write that was acknowledged
+    later, on the connection that was let in, and on one that was open when the end was told. Not
+    judged: what a client closed, and what a fault expired. Pings are not recorded: that a session
+    lives as long as they come is not checked.
     """
 
     name = "not expired early"
@@ -147,6 +161,10 @@ class NotExpiredEarly(Judge):
         super().__init__()
         self._closing: dict[int, None] = {}
         self._expired: dict[str, Fault] = {}
+        self._let_in: dict[ConnectionSeen, Exchange] = {}
+        """Without the log: handshakes of which it is not known yet whether they count."""
+        self._told: list[_Told] = []
+        """Without the log: ends of which it is not known yet whether they are true."""
 
     def on_sent(self, exchange: Exchange) -> None:
         session = exchange.connection.session
@@ -163,15 +181,54 @@ class NotExpiredEarly(Judge):
         self, connection: ConnectionSeen, exchange: Exchange, reply: Reply, session_id: int
     ) -> None:
         session, reading = connection.session, self.reading
-        if session is not None:
-            if reading.epochs.get(connection.server, 0) == reading.epoch:
+        if reading.has_log:
+            if session is not None and reading.epochs.get(connection.server, 0) == reading.epoch:
                 session.heard = exchange
-        elif not reading.has_log and exchange.record is not None:
-            self._expires(exchange.record.session_id, reply)
+        elif session is not None:
+            self._let_in[connection] = exchange
+        elif exchange.record is not None and exchange.record.session_id in reading.sessions:
+            witnesses = {
+                each
+                for each in reading.connections.values()
+                if each.server == connection.server and each.session is not None
+            }
+            told = _Told(exchange.record.session_id, reply, witnesses)
+            self._told.append(told)
+            self._is_unproven(told)
+
+    def on_reply(self, exchange: Exchange, reply: Reply) -> None:
+        connection = exchange.connection
+        if self.reading.has_log or not is_acknowledged(reply):
+            return
+        let_in = self._let_in.pop(connection, None)
+        if let_in is not None and connection.session is not None:
+            connection.session.heard = let_in
+        for told in [each for each in self._told if connection in each.witnesses]:
+            self._told.remove(told)
+            self._expires(told.session_id, told.reply)
+
+    def on_disconnected(self, connection: ConnectionSeen) -> None:
+        self._let_in.pop(connection, None)
+        for told in [each for each in self._told if connection in each.witnesses]:
+            told.witnesses.discard(connection)
+            self._is_unproven(told)
+
+    def _is_unproven(self, told: _Told) -> None:
+        if not told.witnesses:
+            self._told.remove(told)
+            self.undecided(UNPROVEN)
+
+    def on_end(self) -> None:
+        if self._told:
+            self.undecided(UNPROVEN, len(self._told))
 
     def on_server_event(self, event: ServerEvent) -> None:
         # What a leader decides that another one has replaced is not committed.
-        if event.name == "expires session" and event.epoch == self.reading.epoch:
+        if (
+            event.name == "expires session"
+            and event.epoch == self.reading.epoch
+            and self.reading.has_log
+        ):
             self._expires(int(event.text.partition(",")[0], 16), event)
 
     def _expires(self, session_id: int, event: Reply | ServerEvent) -> None:
@@ -182,7 +239,7 @@ class NotExpiredEarly(Judge):
         fault = self._expired.get(session.client)
         # Until the end is committed the client may come back, and learns of it only afterwards.
         since = heard.time if self.reading.has_log else session.began
-        if fault is not None and fault.time >= since:
+        if (fault is not None and fault.time >= since) or heard.time > event.time:
             return
         self.times += 1
         if event.time < heard.time + session.timeout:
@@ -248,6 +305,8 @@ class SyncIsABarrier(Judge):
 
     Checked against the log. Not judged: syncs on a server that leads, which asks nobody, and on one
     whose leader had been replaced by the time of the answer; ZooKeeper promises nothing there.
+    Without the log nothing is decided: a live server does not say whether it leads. A program that
+    wants a barrier all the same promises it with `register`.
     """
 
     name = "sync is a barrier"

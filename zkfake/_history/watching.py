@@ -1,0 +1,65 @@
+"""The watches of one connection, as a judge keeps them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from zkfake._history.events import Event, Reply, Sent
+    from zkfake._history.known import Key
+    from zkfake._history.persistent import PersistentWatches
+    from zkfake._history.states import Changed
+
+__all__ = ["Armed", "Catching", "ConnectionWatches", "Past"]
+
+
+class Armed:
+    """One watch; ``since``: the zxid of the state that its client has seen."""
+
+    __slots__ = ("by", "due", "since")
+
+    def __init__(self, since: int, by: Event) -> None:
+        self.since = since
+        self.by = by
+        self.due: Changed | None = None
+        """The change that its client is to be told of."""
+
+
+class Past(NamedTuple):
+    """A watch that is over: it was not told of anything above ``since`` when ``event`` showed the
+    state of ``until``.
+    """
+
+    since: int
+    until: int
+    by: Event
+    event: Event
+
+
+class Catching(NamedTuple):
+    """What a ``setWatches`` asks for that is not answered yet."""
+
+    since: int
+    lists: tuple[dict[str, None], ...]
+    sent: Sent
+
+
+class ConnectionWatches:
+    """The watches of one connection."""
+
+    __slots__ = (
+        "armed", "catching", "dues", "ids", "judged", "persistent", "shown", "shown_by"
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.armed: dict[Key, Armed] = {}
+        self.dues: list[tuple[int, int, Key, Armed]] = []
+        """A heap of what is due."""
+        self.catching: list[Catching] = []
+        self.persistent: PersistentWatches | None = None
+        self.ids: set[str] = set()
+        """Of the digest scheme."""
+        self.judged = True
+        self.shown = 0
+        """The newest state that a reply has shown: everything up to it has been told."""
+        self.shown_by: Reply | None = None
