@@ -24,7 +24,8 @@ from ..support import lock_rule
 from ..support.mistakes import caught
 from . import enemies
 from .coups import coups
-from .parties import FOR_EVER, ROOT, Judge, Party, contents, entries_of, shown
+from .parties import FOR_EVER, ROOT, Party, contents, entries_of, shown
+from .party_judge import Judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

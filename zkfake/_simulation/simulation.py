@@ -8,14 +8,12 @@ Rules that live here:
 - Everything that chance decides is drawn from streams that the seed determines, one each for the
   order of tasks, the network, the faults, the servers and the program, so that a change in one
   leaves the others as they were.
-- A task that failed and was asked for its result by nobody fails the simulation.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-import traceback
 from contextlib import nullcontext
 from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -30,15 +28,15 @@ from zkfake._simulation.determinism import RecordedRun, same_outcome
 from zkfake._simulation.errors import (
     SimulationError,
     SimulationTimeout,
-    TaskFailed,
 )
+from zkfake._simulation.failures import Failures
 from zkfake._simulation.faults.faults import Faults, Freezes
 from zkfake._simulation.network.network import Network
 from zkfake._simulation.network.servers import Servers
 from zkfake._simulation.patching import patches
 from zkfake._simulation.scheduling.scheduler import MAX_STEPS, MAX_TIME, STALL_LIMIT, Scheduler
 from zkfake._simulation.scheduling.tasks import MICROSECONDS
-from zkfake._simulation.scheduling.watchdog import TaskInterrupted, Watchdog
+from zkfake._simulation.scheduling.watchdog import Watchdog
 from zkfake._simulation.stand_ins.current import CurrentSimulation, current
 from zkfake._versions import DEFAULT
 
@@ -145,7 +143,7 @@ class Simulation(EnsembleControl):
         """Whether nothing is printed on standard error after a failure."""
         self._state = "new"
         self._trace: list[tuple[int, str]] | None = None
-        self._failed: list[tuple[ScheduledTask, BaseException]] = []
+        self._failures = Failures()
 
     # -- beginning and end
 
@@ -230,44 +228,14 @@ class Simulation(EnsembleControl):
     ) -> None:
         __tracebackhide__ = True
         self._end()
-        failure = self._verdict(error)
+        failure = self._failures.of_run(error, self._scheduler.failure)
         if failure is None:
             return
-        self._tell_of_tasks(failure)
+        self._failures.tell(failure, quiet=self.quiet)
         if not self.quiet and type(failure).__name__ != "Skipped":  # pytest's
             sys.stderr.write(self._epitaph(failure))
         if failure is not error:
             raise failure
-
-    def _verdict(self, error: BaseException | None) -> BaseException | None:
-        """What the run failed with: the block's own error, one that it swallowed, or a task's."""
-        failure = self._scheduler.failure
-        if isinstance(error, TaskInterrupted) and failure is not None:
-            return failure
-        if error is not None:
-            return error
-        if failure is not None:
-            return failure
-        for task, cause in self._failed:
-            if not task.retrieved:
-                failed = TaskFailed(f"task {task.name} failed, and nobody asked for its result")
-                failed.__cause__ = cause
-                return failed
-        return None
-
-    def _tell_of_tasks(self, failure: BaseException) -> None:
-        """Put the errors of failed tasks, which may be its cause, beside what the run failed with.
-
-        Python shows notes from 3.11 on.
-        """
-        for task, cause in self._failed:
-            if not task.retrieved and cause not in (failure, failure.__cause__):
-                trace = "".join(traceback.format_exception(type(cause), cause, cause.__traceback__))
-                note = f"task {task.name} failed before, and nobody asked for its result:\n{trace}"
-                if hasattr(failure, "add_note"):
-                    failure.add_note(note)
-                elif not self.quiet:
-                    sys.stderr.write(f"zkfake.simulation: {note}")
 
     def _end(self) -> None:
         """End every task and undo everything. Nothing of that is in the history any more."""
@@ -498,8 +466,8 @@ class Simulation(EnsembleControl):
         self.history.append(TaskEnded(self.now, task.name, type(error).__name__))
         if isinstance(error, (KeyboardInterrupt, SystemExit)):
             self._scheduler.interrupt(error)
-        elif not task.background and not isinstance(error, TaskInterrupted):
-            self._failed.append((task, error))
+        elif not task.background:
+            self._failures.add(task, error)
 
 
 def _ignore(_event: object) -> None:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from zkfake._channel.channel import Listener
     from zkfake._channel.conditions import Conditions, Way
-    from zkfake._simulation.network.servers import ServerConnection, Servers
+    from zkfake._connection.connection import Connection
+    from zkfake._simulation.network.servers import Servers
     from zkfake._simulation.scheduling.scheduler import Scheduler
 
 __all__ = ["VirtualChannel"]
@@ -88,10 +89,10 @@ class VirtualChannel(Channel):
         if session_id:
             self._sessions[self.client] = session_id
 
-    def _to_core(self, core: ServerConnection, data: bytes) -> None:
+    def _to_core(self, core: Connection, data: bytes) -> None:
         self._servers.receive(core, data)
 
-    def _tell_core(self, core: ServerConnection) -> None:
+    def _tell_core(self, core: Connection) -> None:
         self._servers.lost(core)
 
     def _has_output(self, _connection: object) -> None:

@@ -15,7 +15,7 @@ from collections import deque
 from contextlib import contextmanager
 from dataclasses import replace
 from random import Random
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from zkfake._channel.outages import milliseconds
 from zkfake._connection.connection import Connection
@@ -41,16 +41,6 @@ _EPOCH_MS = 1000 * EPOCH
 PORT = 2181
 
 _LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
-
-
-class ServerConnection(Protocol):
-    """The server's end of one connection: `zkfake._connection.connection.Connection`."""
-
-    closing: bool
-
-    def receive(self, data: bytes) -> bool: ...
-    def take_output(self) -> bytes: ...
-    def lost(self) -> None: ...
 
 
 class Servers:
@@ -158,20 +148,18 @@ class Servers:
 
     # -- calls into the core
 
-    def accept(
-        self, number: int, host: str, on_output: Callable[[object], None]
-    ) -> ServerConnection:
+    def accept(self, number: int, host: str, on_output: Callable[[object], None]) -> Connection:
         """A new connection to server ``number``. `flush` is to follow once the caller holds it."""
         self._tell_time()
         self._ports += 1
         return Connection(self.replicas[number - 1], (host, self._ports), on_output)
 
-    def receive(self, connection: ServerConnection, data: bytes) -> None:
+    def receive(self, connection: Connection, data: bytes) -> None:
         self._tell_time()
         connection.receive(data)
         self.flush()
 
-    def lost(self, connection: ServerConnection) -> None:
+    def lost(self, connection: Connection) -> None:
         self.call(connection.lost)
 
     def call(self, action: Callable[[], object]) -> None:

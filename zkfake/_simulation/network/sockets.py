@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from zkfake._channel.channel import Stream
     from zkfake._simulation.scheduling.scheduler import Scheduler
     from zkfake._simulation.scheduling.tasks import ScheduledTask
 
@@ -116,11 +117,6 @@ class _Socket:
             self._scheduler.wake(task)
 
 
-class _ByteSink(Protocol):
-    size: int
-    """Bytes on their way to the server."""
-
-
 class Carrier(Protocol):
     """What a socket uses of its channel."""
 
@@ -129,7 +125,7 @@ class Carrier(Protocol):
     ip: str
 
     @property
-    def upstream(self) -> _ByteSink: ...
+    def upstream(self) -> Stream: ...
     @property
     def peer_address(self) -> tuple[str, int]: ...
     def send(self, data: bytes) -> None: ...
