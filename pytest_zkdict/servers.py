@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 from pytest_zkdict.live import four_letter_word
 from pytest_zkdict.live._proxied import Proxied
+from pytest_zkdict.live._times import MAX_SESSION_TIMEOUT, TICK_TIME, KnownTimes
 from pytest_zkdict.live._words import is_whole
-from pytest_zkdict.live._zookeeper import MAX_SESSION_TIMEOUT, TICK_TIME
 
 if TYPE_CHECKING:
     import ssl
@@ -95,7 +95,7 @@ class OwnServer(ZooKeeperServer, Protocol):
         ...
 
 
-class FakeServer:
+class FakeServer(KnownTimes):
     """A `FakeZooKeeper` of this process as an `OwnServer`, set up as a live one is.
 
     Everything that `FakeZooKeeper` offers to look into it and to change it is here as well.
@@ -150,16 +150,6 @@ class FakeServer:
         """The version the server says it has: ``"3.9.5"``. One connection."""
         host, _, port = self._fake.members[0].hosts.rpartition(":")
         return _version(host, int(port))
-
-    @property
-    def tick_time(self) -> int:
-        """``tickTime`` in milliseconds."""
-        return int(str(self._settings["tickTime"]))
-
-    @property
-    def min_session_timeout(self) -> float:
-        """The shortest session timeout that the server grants, in seconds."""
-        return int(str(self._settings.get("minSessionTimeout", 2 * self.tick_time))) / 1000
 
     # -- what only the fake has
 

@@ -4,8 +4,9 @@
 ...     client = KazooClient(ensemble.hosts)
 
 `_zookeeper` configures and starts the servers, `_member` runs the process of one, `_words` asks
-them, `_ports` draws their ports, `_installation` finds Java and the server. `_proxied` puts a proxy
-in front of the servers while faults are wanted; `faults` has what can be done then.
+them, `_ports` draws their ports, `_installation` finds Java and the server. `_times` has what is
+the same on the fake. `_proxied` puts a proxy in front of the servers while faults are wanted;
+`faults` has what can be done then.
 """
 
 from pytest_zkdict.live._installation import (

@@ -19,6 +19,7 @@ from pytest_zkdict.live._installation import Installation, find_installation
 from pytest_zkdict.live._member import LiveMember, LiveStartError, as_text
 from pytest_zkdict.live._ports import free_ports
 from pytest_zkdict.live._proxied import Proxied
+from pytest_zkdict.live._times import MAX_SESSION_TIMEOUT, TICK_TIME, KnownTimes
 from pytest_zkdict.live._words import four_letter_word, is_whole
 
 if TYPE_CHECKING:
@@ -30,11 +31,7 @@ if TYPE_CHECKING:
     from pytest_zkdict.live.faults import LiveFaults  # noqa: F401  # in quotes below
     from zkfake.proxy import ZooKeeperProxy
 
-__all__ = ["MAX_SESSION_TIMEOUT", "TICK_TIME", "LiveZooKeeper"]
-
-#: Milliseconds. A test of expiry should be over soon, a test in a debugger should not expire.
-TICK_TIME = 200
-MAX_SESSION_TIMEOUT = 60_000
+__all__ = ["LiveZooKeeper"]
 
 #: A test server lives for seconds: a quick start beats a fast steady state.
 JVM_OPTIONS = (
@@ -56,7 +53,7 @@ _DRAWS = 20
 _TAKEN = f"{_DRAWS} times in a row a free port was taken before the server could listen"
 
 
-class LiveZooKeeper(Proxied["LiveFaults"]):
+class LiveZooKeeper(Proxied["LiveFaults"], KnownTimes):
     """A real ZooKeeper on free ports of loopback, with data directories of its own.
 
     A context manager: entering starts the servers, leaving ends them and removes their data::
@@ -180,16 +177,6 @@ class LiveZooKeeper(Proxied["LiveFaults"]):
     def port(self) -> int:
         """The port of the first server."""
         return self.members[0].port
-
-    @property
-    def tick_time(self) -> int:
-        """ZooKeeper's ``tickTime``, in milliseconds."""
-        return int(str(self._settings["tickTime"]))
-
-    @property
-    def min_session_timeout(self) -> float:
-        """The shortest session timeout that the server grants, in seconds."""
-        return int(str(self._settings.get("minSessionTimeout", 2 * self.tick_time))) / 1000
 
     @property
     def version(self) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 
 from pytest_zkdict.live import LiveZooKeeper, four_letter_word
-from pytest_zkdict.live._zookeeper import TICK_TIME
+from pytest_zkdict.live._times import TICK_TIME
 from zkfake import FakeZooKeeper
 
 from ..support import wire

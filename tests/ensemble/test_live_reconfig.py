@@ -8,7 +8,7 @@ import pytest
 
 from pytest_zkdict.live import LiveZooKeeper
 from pytest_zkdict.live._ports import free_port
-from pytest_zkdict.live._zookeeper import TICK_TIME
+from pytest_zkdict.live._times import TICK_TIME
 from zkfake import FakeZooKeeper
 
 from ..support import wire
