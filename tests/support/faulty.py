@@ -78,7 +78,7 @@ class Virtual(Clients):
         return str(client.handler.client_name)
 
     def raw(self) -> SocketChannel:
-        network = self._sim.network
+        network = self._sim._network
         plain: Any = network.connect("raw", (self._sim.replicas[0].host, 2181), PATIENCE)
         return SocketChannel.over(plain, patience=PATIENCE)
 
@@ -91,7 +91,7 @@ class Virtual(Clients):
         }
 
     def session_ids(self) -> set[int]:
-        return {session.id for session in self._sim.network.servers.ensemble.sessions}
+        return {session.id for session in self._sim._network.servers.ensemble.sessions}
 
 
 class Faulty(Clients):
