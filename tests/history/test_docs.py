@@ -11,6 +11,7 @@ import pytest
 from zkfake import history
 from zkfake._history.checking import GUARANTEES
 from zkfake._history.judges.sessions import ViewsAreTimely
+from zkfake._history.reading import WINDOW
 
 PAGE = (Path(__file__).parents[2] / "docs" / "history.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
@@ -30,6 +31,10 @@ def test_an_example(example: str) -> None:
 def test_the_story_is_what_the_example_prints() -> None:
     (told,) = re.findall(r"```text\n(.*?)\n```", PAGE, re.DOTALL)
     assert told == run(EXAMPLES[1])["text"]
+
+
+def test_the_page_says_how_much_is_remembered() -> None:
+    assert f"the last {WINDOW:,} transactions" in PAGE
 
 
 def test_every_check_and_promise_is_on_the_page() -> None:

@@ -22,14 +22,14 @@ from typing import TYPE_CHECKING
 
 from .equivalent import reason
 from .nearest import nearest
+from .runs import Runs
 from .sites import PACKAGES, Mutant, drawn
-from .trial import LATE, trial
+from .trial import HANGS, LATE, last_test, trial
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 ROOT = Path(__file__).parents[2]
-FEW = 5
 LAUNCHER = "pytest_zkdict/live/"
 """What starts live servers does nothing on the fake."""
 
@@ -53,6 +53,7 @@ def main() -> int:
         source = islice(drawn(copy, options.seed), options.sample)
     without = trial(copy, ["tests/fake/test_tree.py"], "fake", *times)
     assert not without, f"without a mutant, too: {without}"
+    runs = Runs(copy, options.work.resolve() / f"measured-{_digest(copy)}")
     known = options.work / f"{_digest(copy)}.jsonl"
     tried = {} if options.only else _read(known)
     mutants = []
@@ -62,30 +63,52 @@ def main() -> int:
         if name in tried:
             continue
         start = time.monotonic()
-        tried[name] = _try(mutant, copy, times)
+        tried[name] = _try(mutant, copy, runs, *times)
         with known.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"mutant": name, **tried[name]}) + "\n")
         _say(f"{number}: {name} {tried[name]['by'] or 'SURVIVES'} {time.monotonic() - start:.0f} s")
     return _report(mutants, tried, options.seed)
 
 
-def _try(mutant: Mutant, copy: Path, times: tuple[float, float]) -> dict[str, str]:
+def _try(mutant: Mutant, copy: Path, runs: Runs, hangs: float, limit: float) -> dict[str, str]:
     """What has found the mutant, "" if nothing, and its diff."""
     path = copy / mutant.path
     code = path.read_text("utf-8")
     changed = mutant.code(copy)
     assert changed is not None
-    path.write_text(changed, "utf-8")
+    is_live = mutant.path.startswith(LAUNCHER)
+    # Most are found by the first of the tests, and collecting all of them takes longer than that.
+    tests = (nearest(copy, mutant),) if is_live else runs.tests(mutant)
+    deadline = time.monotonic() + limit
+
+    def run(chosen: Sequence[str]) -> str:
+        left = deadline - time.monotonic()
+        return trial(copy, chosen, "live" if is_live else "fake", hangs, left)
+
+    def found(chosen: Sequence[str]) -> str:
+        """As `trial`; a test counts that fails alone, too, and does not without the mutant."""
+        while chosen:
+            path.write_text(changed, "utf-8")
+            by = run(chosen)
+            if by in ("", LATE) or by.startswith(HANGS):
+                return by
+            test = last_test(copy)
+            again = run([test])
+            shutil.copy2(ROOT / mutant.path, path)
+            if again in ("", LATE) or run([test]):
+                chosen = [each for each in chosen if each not in (test, test.partition("::")[0])]
+                _say(f"  {mutant}: not by {test}")
+            else:
+                return by
+        return ""
+
+    by = ""
     try:
-        backend = "live" if mutant.path.startswith(LAUNCHER) else "fake"
-        tests = nearest(copy, mutant)
-        # Most are found by the nearest tests, and collecting all of them takes longer than that.
-        by = trial(copy, tests[:FEW], backend, *times)
-        if not by and tests[FEW:]:
-            by = trial(copy, tests[FEW:], backend, *times)
+        for chosen in tests:
+            by = by or found(chosen)
     finally:
         shutil.copy2(ROOT / mutant.path, path)  # its time, too: what was compiled of it is kept
-    return {"by": by, "diff": _diff(mutant.path, code, changed)}
+    return {"by": by, "tests": f"{sum(map(len, tests))}", "diff": _diff(mutant.path, code, changed)}
 
 
 def _report(mutants: list[Mutant], tried: dict[str, dict[str, str]], seed: int) -> int:

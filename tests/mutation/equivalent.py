@@ -27,6 +27,11 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         *("frames.py", '_CONNECT = RequestHead(0, "connect", ())'),
         '_CONNECT = RequestHead(-1, "connect", ())',
     ): "The number of a handshake is compared with that of a ping, -2, and with no other.",
+    (
+        *("stats.py", "if not self.count or elapsed < self.minimum:"),
+        "if not self.count or elapsed <= self.minimum:",
+    ): "Of two equal times it makes no difference which one is the smallest.",
+    ("providers.py", "@lru_cache(1 << 15)", ""): "What is kept is only what comes out each time.",
 }
 """By the file, and the line as it is and as it would be, without indents: it stays known when it
 moves.
@@ -38,7 +43,7 @@ def reason(diff: str) -> str:
     head, _, *lines = diff.splitlines()
     old, new = (
         # A number that is put in comes with a blank of its own.
-        re.sub(r"(?<=[\[(]) ", "", " ".join(" ".join(line[1:].split()) for line in found))
-        for found in ([each for each in lines if each.startswith(sign)] for sign in "-+")
+        re.sub(r"(?<=[\[(]) ", "", " ".join(" ".join(found).split()))
+        for found in ([each[1:] for each in lines if each.startswith(sign)] for sign in "-+")
     )
     return EQUIVALENT.get((head.rpartition("/")[2], old, new), "")

@@ -4,7 +4,9 @@ The mistakes sit in the dict's own methods or between it and its client, not in 
 so they stay mistakes however those change.
 """
 
+import re
 from collections.abc import Callable, MutableMapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,6 +33,14 @@ def test_the_dict_passes(zk_client_factory: ClientFactory) -> None:
 TestOnAFakeOfItsOwn = pytest.mark.filterwarnings("ignore:Do not use the `random` module")(
     ZooKeeperDictMachine.TestCase
 )
+
+
+def test_the_page_has_the_defaults() -> None:
+    page = (Path(__file__).parents[2] / "docs/pytest_state_machines.md").read_text("utf-8")
+    for name in ("size", "patience", "ordered", "snapshots"):
+        default = getattr(ZooKeeperDictMachine, name)
+        shown = default if isinstance(default, bool) else f"{default:g}"
+        assert re.search(rf"\| `{name}` \|.*: {shown} \|", page)
 
 
 # -- planted mistakes

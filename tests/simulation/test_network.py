@@ -183,3 +183,15 @@ def test_no_two_of_many_clients_share_an_address() -> None:
         found = {sim._network.address_of(f"client {number}") for number in range(40_000)}
     assert len(found) == 40_000
     assert all(ipaddress.ip_address(each) in ipaddress.ip_network("10.1.0.0/16") for each in found)
+
+
+def test_a_socket_has_the_address_that_the_server_sees() -> None:
+    with Simulation(servers=3) as sim:
+        clients = [sim.client(f"client {number}") for number in range(3)]
+        for _ in range(3):
+            sim.faults.drop()
+            for client in clients:
+                client.retry(client.get_children, "/")
+                socket: Any = client._connection._socket
+                host, port = socket.getsockname()
+                assert socket.channel._core.address == f"{host}:{port}"

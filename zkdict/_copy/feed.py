@@ -198,10 +198,9 @@ class Feed(SharedCopy):
     # -- what kazoo brings; all of it in the order of the callback queue
 
     def _listen(self, state: str) -> bool:
-        """kazoo's state listener, on the connection's task. True asks kazoo to remove it."""
-        if self.state is State.CLOSED:
-            return True
-        self.later(self._told_changed, state, self._heard(state))
+        """kazoo's state listener, on the connection's task. It stays until `close` removes it."""
+        if self.state is not State.CLOSED:
+            self.later(self._told_changed, state, self._heard(state))
         return False
 
     def _note_tasks(self) -> None:
