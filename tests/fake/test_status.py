@@ -102,6 +102,14 @@ def test_sizes_of_an_empty_tree() -> None:
     assert "zk_quorum_size" not in told
 
 
+def test_the_size_is_that_of_paths_and_data() -> None:
+    settings = {"4lw.commands.whitelist": "*"}
+    with FakeZooKeeper(settings=settings) as server:
+        server.load({"/a": b"123", "/a/\u00e9": b"", "/none": None})
+        told = pairs(ask(server.members[0], "mntr"), "\t")
+    assert told["zk_approximate_data_size"] == str(44 + len("/a123/a/../none"))
+
+
 def test_a_server_that_lost_its_ensemble_tells_less() -> None:
     settings = {"4lw.commands.whitelist": "*", "readonlymode.enabled": True, "tickTime": 10}
     with FakeZooKeeper(servers=3, settings=settings) as server:

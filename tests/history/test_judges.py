@@ -411,6 +411,21 @@ def test_who_comes_back_before_its_end_is_committed_may_be_let_in(
     assert ("not expired early" in {each.judge for each in verdict.broken}) == (not expired)
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (hides_a_child, "and n-0000000000 was not there"),
+        (loses_a_child, "and n-0000000001 was there"),
+    ],
+)
+def test_a_finding_says_which_child_is_wrong(
+    change: Callable[[Entries], None], said: str, entries: Entries
+) -> None:
+    changed = list(entries)
+    change(changed)
+    assert any(said in str(each) for each in judged(changed).broken)
+
+
 def test_half_a_multi_breaks_atomicity(entries: Entries) -> None:
     changed = list(entries)
     half_a_multi(changed)

@@ -1,7 +1,7 @@
-"""`make mutants`: the code is changed in one place, the module's tests run, and so on.
+"""`make mutants`: the code is changed in one place, the tests that run that line try it, and so on.
 
-The places are a sample, drawn by a seed; the tests are those that the table in CONTRIBUTING.md
-names, in its order. The work tree is not touched: all happens in a copy, and what was tried is kept
+The places are a sample, drawn by a seed; the order of the tests is that of the table in
+CONTRIBUTING.md. The work tree is not touched: all happens in a copy, and what was tried is kept
 beside it, so that a run that was interrupted goes on. A mutant that no test finds is shown as a
 diff: write a test, or say in `equivalent.py` why there cannot be one.
 """

@@ -31,6 +31,14 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         *("stats.py", "if not self.count or elapsed < self.minimum:"),
         "if not self.count or elapsed <= self.minimum:",
     ): "Of two equal times it makes no difference which one is the smallest.",
+    (
+        *("ensemble.py", "if len(self.replicas) >= _MOST_SERVERS:"),
+        "if len(self.replicas) is _MOST_SERVERS:",
+    ): "There are never more, and so small a number is always the same object.",
+    (
+        *("replies.py", "path, node = self._readable(record.path, request, acl.READ | acl.ADMIN)"),
+        "path, node = self._readable(record.path, request, acl.READ - acl.ADMIN)",
+    ): "Of the five bits that an entry may have, both say the same.",
     ("providers.py", "@lru_cache(1 << 15)", ""): "What is kept is only what comes out each time.",
 }
 """By the file, and the line as it is and as it would be, without indents: it stays known when it

@@ -1,0 +1,118 @@
+"""A client that comes back with its watches is told of what has changed meanwhile.
+
+kazoo does not send ``setWatches``, so these histories are written here, event by event.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+
+from zkfake._database.log import Create, Delete, SetData, Transaction
+from zkfake._history.checking import check
+from zkfake._protocol.jute import pack_buffer, pack_int, pack_string, pack_strings
+from zkfake._protocol.records import Acl, Op, pack_connect_response, pack_reply, pack_stat
+from zkfake.history import Committed, Connected, Reply, Sent, WatchEvent
+
+if TYPE_CHECKING:
+    from zkfake.history import Verdict
+
+OPEN = (Acl(31, "world", "anyone"),)
+SET = SetData("/a", b"1", 1)
+DELETE = Delete("/a")
+CREATE = Create("/c", b"", OPEN, 0, 0, 1)
+CHILD = Create("/a/x", b"", OPEN, 0, 0, 1)
+LISTS = ("data", "exist", "child")
+
+
+def frame(payload: bytes) -> bytes:
+    return pack_int(len(payload)) + payload
+
+
+def committed(zxid: int, operation: Any) -> Committed:
+    return Committed(zxid / 10, Transaction(zxid, 0, 9, Op.MULTI, (operation,)))
+
+
+def connected(time: float, link: int, session: int) -> list[Any]:
+    asked = bytes(16) + struct.pack(">iq", 8000, session) + pack_buffer(bytes(16))
+    given = pack_connect_response(8000, 1, bytes(16), None)
+    return [
+        Connected(time, "c", link, 1),
+        Sent(time, "c", link, link, 0, "connect", (), frame(asked)),
+        Reply(time, "c", link, link, 0, "connect", (), 0, 0, frame(given)),
+    ]
+
+
+def came_back(kind: str, path: str, change: Any, told: str | None, *, later: Any = None) -> Verdict:
+    """A client that watched a path comes back after a change, of which it is told, or not. After
+    one more change it is shown the state, untold.
+    """
+    lists = [pack_strings([path] if kind == each else []) for each in LISTS]
+    asked = frame(struct.pack(">iiq", -8, Op.SET_WATCHES, 2) + b"".join(lists))
+    entries = [
+        *connected(0.0, 1, 0),
+        committed(1, Create("/a", b"", OPEN, 0, 0, 1)),
+        committed(2, Create("/b", b"", OPEN, 0, 0, 2)),
+        committed(3, change),
+        *connected(0.4, 2, 1),
+        Sent(0.5, "c", 2, 3, -8, "setWatches", (), asked),
+        *([WatchEvent(0.6, "c", 2, told, path, -1)] if told else []),
+        Reply(0.7, "c", 2, 3, -8, "setWatches", (), 3, 0, frame(pack_reply(-8, 3, 0, b""))),
+    ]
+    if later is not None:
+        read = struct.pack(">ii", 1, Op.EXISTS) + pack_string("/b") + b"\0"
+        answer = pack_reply(1, 8, 0, pack_stat(2, 2, 0, 0, 0, 0, 0, 0, 0, 0, 2))
+        entries += [
+            committed(8, later),
+            Sent(0.9, "c", 2, 4, 1, "exists", ("/b",), frame(read)),
+            Reply(1.0, "c", 2, 4, 1, "exists", ("/b",), 8, 0, frame(answer)),
+        ]
+    return check(entries, has_log=True)
+
+
+class Case(NamedTuple):
+    kind: str
+    path: str
+    change: Any
+    due: str | None
+    """What the client has to be told of."""
+
+
+CASES = [
+    Case("data", "/a", SET, "DATA_CHANGED"),
+    Case("data", "/a", DELETE, "DELETED"),
+    Case("data", "/a", CHILD, None),
+    Case("exist", "/c", CREATE, "CREATED"),
+    Case("exist", "/c", SET, None),
+    Case("child", "/a", CHILD, "CHILDREN_CHANGED"),
+    Case("child", "/a", DELETE, "DELETED"),
+    Case("child", "/a", SET, None),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_what_changed_meanwhile_is_told(case: Case) -> None:
+    assert came_back(*case).broken == ()
+    if case.due is not None:
+        (finding,) = came_back(*case._replace(due=None)).broken
+        assert finding.judge == "watches are told"
+        assert f"came back with a watch on {case.path} as of 0x2" in str(finding)
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "later", "is_due"),
+    [
+        ("data", "/a", SET, True),
+        ("data", "/a", CHILD, False),
+        ("exist", "/c", CREATE, True),
+        ("exist", "/c", SET, False),
+        ("child", "/a", CHILD, True),
+        ("child", "/a", DELETE, True),
+        ("child", "/a", SET, False),
+    ],
+)
+def test_what_changes_later_is_told(kind: str, path: str, later: Any, is_due: bool) -> None:
+    verdict = came_back(kind, path, Create("/z", b"", OPEN, 0, 0, 3), None, later=later)
+    assert [finding.judge for finding in verdict.broken] == ["watches are told"] * is_due
