@@ -15,8 +15,8 @@ from bisect import bisect_left, bisect_right, insort
 from typing import TYPE_CHECKING, NamedTuple
 
 from zkfake._database.paths import split
+from zkfake._history import results
 from zkfake._history.reading import is_acknowledged
-from zkfake._history.results import read_of, written
 from zkfake._history.states import CHILD, DATA, OPEN, Changed, is_judged
 from zkfake._protocol.records import Acls, EventType
 
@@ -85,17 +85,16 @@ class KnownChanges:
         """What a reply tells of changes, as far as it was not known."""
         found: list[Changed] = []
         if is_acknowledged(reply):
-            for each in written(exchange, reply):
+            for each in results.written(exchange, reply):
                 if each.kind == "setData":
                     self._put(found, each.path, DATA, reply.zxid, EventType.DATA_CHANGED, reply)
                 elif each.kind == "create":
                     self._created(found, each.path, reply.zxid, reply)
                 elif each.kind == "delete":
                     self._deleted(found, each.path, reply.zxid, reply)
-        elif not reply.error and reply.operation in ("exists", "getData", "getChildren2"):
-            path = reply.paths[0] if len(reply.paths) == 1 else ""
-            read = read_of(reply.operation, reply.frame)
-            if read is not None and path and path != "/":
+            return found
+        for path, _, read, *_ in results.found(exchange, reply):
+            if read is not None and path != "/":
                 self._created(found, path, read.czxid, reply)
                 if read.mzxid > read.czxid:
                     self._put(found, path, DATA, read.mzxid, EventType.DATA_CHANGED, reply)

@@ -8,14 +8,14 @@ from zkfake._database.log import Create, SetData
 from zkfake._protocol.frames import REPLY_BODY
 from zkfake._protocol.jute import JuteError, Reader
 from zkfake._protocol.operations import OPERATIONS
-from zkfake._protocol.records import CREATE_FLAGS, STAT, Op, read_stat
+from zkfake._protocol.records import CREATE_FLAGS, STAT, Acl, Acls, Code, Op, Stat, read_stat
 
 if TYPE_CHECKING:
     from zkfake._database.log import Transaction
     from zkfake._history.events import Reply
     from zkfake._history.reading import Exchange
 
-__all__ = ["Read", "Written", "asks_for", "children_of", "read_of", "written"]
+__all__ = ["Found", "Read", "Written", "asks_for", "children_of", "found", "read_of", "written"]
 
 
 class Read(NamedTuple):
@@ -28,6 +28,19 @@ class Read(NamedTuple):
     owner: int
     children: int
     pzxid: int
+
+
+class Found(NamedTuple):
+    """What a reply says that a client found at one path. What it does not say is ``None``."""
+
+    path: str
+    missing: bool
+    """Whether nothing was there."""
+    read: Read | None = None
+    has_data: bool = False
+    """Whether the data in ``read`` are what was found."""
+    names: list[str | None] | None = None
+    acls: Acls | None = None
 
 
 class Written(NamedTuple):
@@ -46,6 +59,77 @@ def _stat(frame: bytes, at: int, data: bytes | None) -> Read | None:
         return None
     czxid, mzxid, _, _, version, _, _, owner, _, children, pzxid = STAT.unpack_from(frame, at)
     return Read(data, czxid, mzxid, version, owner, children, pzxid)
+
+
+def found(exchange: Exchange, reply: Reply) -> list[Found]:
+    """What a read found, at one path or several; nothing for what was refused or is unreadable."""
+    operation, paths = reply.operation, reply.paths
+    if operation == "multiRead":
+        return [] if reply.error or exchange.record is None else _many(exchange.record, reply)
+    if operation not in _READS or len(paths) != 1 or reply.error not in (Code.OK, Code.NO_NODE):
+        return []
+    path = paths[0] or "/"
+    if reply.error:
+        return [Found(path, True)]
+    if operation == "getChildren":
+        names = children_of(reply.frame)
+        return [] if names is None else [Found(path, False, names=names)]
+    if operation == "getACL":
+        return _acls_of(path, reply.frame)
+    read = read_of(operation, reply.frame)
+    if read is None:
+        return []
+    names = children_of(reply.frame) if operation == "getChildren2" else None
+    return [Found(path, False, read, operation == "getData", names)]
+
+
+_READS = frozenset({"exists", "getData", "getChildren", "getChildren2", "getACL"})
+
+
+def _acls_of(path: str, frame: bytes) -> list[Found]:
+    try:
+        reader = Reader(frame, REPLY_BODY)
+        acls = reader.read_vector(
+            lambda: Acl(reader.read_int(), reader.read_string(), reader.read_string())
+        )
+    except JuteError:
+        return []
+    read = _stat(frame, len(frame) - reader.left, None)
+    return [Found(path, False, read, acls=tuple(acls or ()))]
+
+
+def _many(record: Any, reply: Reply) -> list[Found]:
+    """The parts of a ``multiRead`` that were not refused."""
+    reader, many = Reader(reply.frame, REPLY_BODY), []
+    try:
+        for part in record.operations:
+            path = part.record.path or "/"
+            op, done, _ = reader.read_int(), reader.read_bool(), reader.read_int()
+            if done:
+                break
+            if op == Op.ERROR:
+                if reader.read_int() == Code.NO_NODE:
+                    many.append(Found(path, True))
+            elif op == Op.GET_DATA:
+                data, stat = reader.read_buffer(), read_stat(reader)
+                many.append(Found(path, False, _read(data, stat), True))
+            else:
+                many.append(Found(path, False, names=reader.read_vector(reader.read_string)))
+    except (JuteError, ValueError):
+        return []
+    return many
+
+
+def _read(data: bytes | None, stat: Stat) -> Read:
+    return Read(
+        data,
+        stat.czxid,
+        stat.mzxid,
+        stat.version,
+        stat.ephemeral_owner,
+        stat.num_children,
+        stat.pzxid,
+    )
 
 
 def read_of(operation: str, frame: bytes) -> Read | None:

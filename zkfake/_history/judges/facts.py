@@ -15,9 +15,8 @@ from zkfake._history import shown
 from zkfake._history.errors import AtomicityBroken, ReliabilityBroken, SingleSystemImageBroken
 from zkfake._history.judge import Judge
 from zkfake._history.reading import is_acknowledged
-from zkfake._history.results import children_of, read_of, written
+from zkfake._history.results import found, written
 from zkfake._history.states import is_judged
-from zkfake._protocol.records import Code
 
 if TYPE_CHECKING:
     from zkfake._history.events import Reply, WatchEvent
@@ -92,7 +91,6 @@ class ClientsAgree(Judge):
         self._count = 0
 
     def on_reply(self, exchange: Exchange, reply: Reply) -> None:
-        operation = reply.operation
         if is_acknowledged(reply):
             last = {each.path: each for each in written(exchange, reply)}
             for path, each in last.items():
@@ -100,19 +98,16 @@ class ClientsAgree(Judge):
                     gone = each.kind == "delete"
                     change = _KnownChange(gone, not gone, each.data, each.version, reply)
                     self._changed(path, reply.zxid, change)
-        elif operation in ("getData", "exists", "getChildren", "getChildren2"):
-            if len(reply.paths) != 1 or not is_judged(reply.paths[0]):
-                return
-            path = reply.paths[0] or "/"
-            if reply.error == Code.NO_NODE:
+            return
+        for path, missing, read, has_data, names, _ in found(exchange, reply):
+            if not is_judged(path):
+                continue
+            if missing:
                 self._is_absent(path, reply)
-            elif not reply.error:
-                if operation.startswith("getChildren"):
-                    self._has_children(path, reply)
-                if operation != "getChildren":
-                    found = read_of(operation, reply.frame)
-                    if found is not None and path != "/":
-                        self._is_there(path, operation == "getData", found, reply)
+            if names is not None:
+                self._has_children(path, names, reply)
+            if read is not None and path != "/":
+                self._is_there(path, has_data, read, reply)
 
     def on_watch_event(self, connection: ConnectionSeen, event: WatchEvent) -> None:
         if event.zxid > 0 and event.type != "CHILDREN_CHANGED" and is_judged(event.path):
@@ -174,9 +169,9 @@ class ClientsAgree(Judge):
         elif (change.has_data, change.version) > (before.has_data, before.version):
             known.changes[zxid] = change
 
-    def _is_there(self, path: str, has_data: bool, found: Read, reply: Reply) -> None:
+    def _is_there(self, path: str, has_data: bool, read: Read, reply: Reply) -> None:
         """Since its last change and until the reply nothing changed it."""
-        known, start, end = self._of(path), found.mzxid, reply.zxid
+        known, start, end = self._of(path), read.mzxid, reply.zxid
         if start < known.horizon:
             return
         self.times += 1
@@ -188,7 +183,7 @@ class ClientsAgree(Judge):
             return
         # Who only reads does not say whether the change made it or wrote to it.
         self._note(
-            path, known, start, _KnownChange(False, has_data, found.data, found.version, reply)
+            path, known, start, _KnownChange(False, has_data, read.data, read.version, reply)
         )
         place = bisect_right(known.zxids, start)
         if place < len(known.zxids) and (zxid := known.zxids[place]) <= end:
@@ -224,15 +219,12 @@ class ClientsAgree(Judge):
             there,
         )
 
-    def _has_children(self, path: str, reply: Reply) -> None:
-        names = children_of(reply.frame)
-        if names is None:
-            return
+    def _has_children(self, path: str, names: list[str | None], reply: Reply) -> None:
         self.times += 1
-        found = frozenset(names)
-        before, by = self._children.setdefault((path, reply.zxid), (found, reply))
-        if before != found:
-            odd = sorted(str(name) for name in before ^ found)[0]
+        now = frozenset(names)
+        before, by = self._children.setdefault((path, reply.zxid), (now, reply))
+        if before != now:
+            odd = sorted(str(name) for name in before ^ now)[0]
             self.broken(
                 f"clients do not agree on the children of {path} as of {reply.zxid:#x}: {odd} is "
                 "one, or is not",

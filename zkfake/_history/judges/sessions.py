@@ -18,7 +18,7 @@ from zkfake._history.errors import (
 from zkfake._history.events import Reply
 from zkfake._history.judge import Judge
 from zkfake._history.reading import is_acknowledged
-from zkfake._history.results import read_of, written
+from zkfake._history.results import found, written
 from zkfake._history.states import PathVersion
 from zkfake._protocol.records import Op
 
@@ -111,16 +111,16 @@ class EphemeralsEnd(Judge):
         session = exchange.connection.session
         if reply.operation == "closeSession" and session is not None:
             self._close(session.id, reply)
-        elif reply.operation in ("getData", "exists", "getChildren2"):
-            found = read_of(reply.operation, reply.frame)
-            if found is None or not found.owner:
-                return
+            return
+        for path, _, read, *_ in found(exchange, reply):
+            if read is None or not read.owner:
+                continue
             self.times += 1
-            end = self._closed.get(found.owner)
+            end = self._closed.get(read.owner)
             if end is not None and _zxid(end) <= reply.zxid:
                 self.broken(
-                    f"{reply.client} was shown {' '.join(reply.paths)} as of {reply.zxid:#x}; the "
-                    f"session that owns it, {found.owner:#x}, had been closed at {_zxid(end):#x}",
+                    f"{reply.client} was shown {path} as of {reply.zxid:#x}; the session that owns "
+                    f"it, {read.owner:#x}, had been closed at {_zxid(end):#x}",
                     end,
                     exchange.sent,
                     reply,

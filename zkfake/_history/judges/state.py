@@ -14,9 +14,9 @@ from zkfake._history.errors import (
 )
 from zkfake._history.judge import Judge
 from zkfake._history.reading import WRITES, is_acknowledged
-from zkfake._history.results import asks_for, children_of, read_of
+from zkfake._history.results import Found, asks_for, found
 from zkfake._history.states import FORGOTTEN, PathVersion, is_judged
-from zkfake._protocol.records import Code, Op
+from zkfake._protocol.records import Acls, Op
 
 if TYPE_CHECKING:
     from zkfake._history.events import Committed, Logged, Reply
@@ -33,9 +33,10 @@ class StatesAreTrue(Judge):
     that its reply names, all of it, on every server.
 
     Checked against the log: existence, data, czxid, mzxid, version, owner and number of children in
-    the replies to ``getData`` and ``exists``, names in those to ``getChildren``. So a write that
-    was acknowledged is in every later state, nothing is rolled back, and of a multi everything is
-    there or nothing. Not judged: what is below ``/zookeeper``, and reads that were refused.
+    the replies to ``getData`` and ``exists``, names in those to ``getChildren``, the ACL in those
+    to ``getACL``, each part of a ``multiRead``. So a write that was acknowledged is in every later
+    state, nothing is rolled back, and of a multi everything is there or nothing. Not judged: what
+    is below ``/zookeeper``, which servers change by themselves, and reads that were refused.
     """
 
     name = "states are true"
@@ -43,76 +44,83 @@ class StatesAreTrue(Judge):
     needs_log = True
 
     def on_reply(self, exchange: Exchange, reply: Reply) -> None:
-        operation = reply.operation
-        if operation not in ("getData", "exists", "getChildren", "getChildren2"):
-            return
-        if reply.error not in (Code.OK, Code.NO_NODE) or len(reply.paths) != 1:
-            return
-        path = reply.paths[0] or "/"
-        if not is_judged(path):
-            return
+        for each in found(exchange, reply):
+            if is_judged(each.path):
+                self._look(exchange, reply, each)
+
+    def _look(self, exchange: Exchange, reply: Reply, found: Found) -> None:
         states = self.reading.states
-        expected = states.at(path, reply.zxid)
+        expected = states.at(found.path, reply.zxid)
         if expected is FORGOTTEN:
             self.undecided(FAR_BACK)
             return
         assert expected is None or isinstance(expected, PathVersion)
         self.times += 1
+        entry = None if expected is None else expected.entry
         if reply.zxid > states.last and reply.zxid & 0xFFFFFFFF:
-            self._wrong(exchange, reply, expected, "which nobody had committed")
+            self._report(exchange, reply, found, entry, "which nobody had committed")
         elif expected is None or not expected.present:
-            if not reply.error:
-                self._wrong(exchange, reply, expected, "at which it was not there")
-        elif reply.error:
-            self._wrong(exchange, reply, expected, "at which it was there")
+            if not found.missing:
+                self._report(exchange, reply, found, entry, "at which it was not there")
+        elif found.missing:
+            self._report(exchange, reply, found, entry, "at which it was there")
         else:
-            self._compare(exchange, reply, expected)
+            self._compare(exchange, reply, found, expected)
 
-    def _compare(self, exchange: Exchange, reply: Reply, expected: PathVersion) -> None:
-        operation, states = reply.operation, self.reading.states
-        path = reply.paths[0] or "/"
-        if operation != "getChildren":
-            found = read_of(operation, reply.frame)
-            if found is not None and path != "/":
-                data = found.data if operation == "getData" else expected.data
-                is_ = (data, found.czxid, found.mzxid, found.version, found.owner)
-                was = (
-                    expected.data, expected.czxid, expected.mzxid, expected.version, expected.owner
-                )  # fmt: skip
-                if is_ != was:
-                    self._wrong(exchange, reply, expected, _difference(is_, was))
-                    return
-                if found.children != (count := states.children_count(path, reply.zxid)):
-                    entry = states.last_child_change(path, reply.zxid)
-                    text = f"at which it had {count} children, not {found.children}"
-                    self._report(exchange, reply, entry, text)
-        if operation.startswith("getChildren"):
-            names = children_of(reply.frame)
-            expected_names = states.children(path, reply.zxid)
-            if names is None or not isinstance(expected_names, set):
-                return
-            names_set = set(names) - {"zookeeper"} if path == "/" else set(names)
-            if names_set != expected_names:
-                odd = sorted(str(name) for name in names_set ^ expected_names)
-                text = f"and {odd[0]} was {'not ' if odd[0] in names_set else ''}there"
-                entry = states.last_child_change(path, reply.zxid)
-                self._report(exchange, reply, entry, text)
-
-    def _wrong(
-        self, exchange: Exchange, reply: Reply, expected: PathVersion | None, text: str
+    def _compare(
+        self, exchange: Exchange, reply: Reply, found: Found, expected: PathVersion
     ) -> None:
-        self._report(exchange, reply, None if expected is None else expected.entry, text)
+        states, path, read = self.reading.states, found.path, found.read
+        if read is not None and path != "/":
+            data = read.data if found.has_data else expected.data
+            is_ = (data, read.czxid, read.mzxid, read.version, read.owner)
+            was = (
+                expected.data, expected.czxid, expected.mzxid, expected.version, expected.owner
+            )  # fmt: skip
+            if is_ != was:
+                self._report(exchange, reply, found, expected.entry, _difference(is_, was))
+                return
+            if read.children != (count := states.children_count(path, reply.zxid)):
+                text = f"at which it had {count} children, not {read.children}"
+                entry = states.last_child_change(path, reply.zxid)
+                self._report(exchange, reply, found, entry, text)
+        if found.acls is not None and not _are_alike(found.acls, expected.acl):
+            text = f"at which its ACL was {expected.acl}, not {found.acls}"
+            self._report(exchange, reply, found, expected.entry, text)
+        if found.names is not None:
+            expected_names = states.children(path, reply.zxid)
+            if not isinstance(expected_names, set):
+                return
+            names = set(found.names) - {"zookeeper"} if path == "/" else set(found.names)
+            if names != expected_names:
+                odd = sorted(str(name) for name in names ^ expected_names)
+                text = f"and {odd[0]} was {'not ' if odd[0] in names else ''}there"
+                entry = states.last_child_change(path, reply.zxid)
+                self._report(exchange, reply, found, entry, text)
 
-    def _report(self, exchange: Exchange, reply: Reply, entry: Logged | None, text: str) -> None:
-        path = reply.paths[0] or "/"
+    def _report(
+        self, exchange: Exchange, reply: Reply, found: Found, entry: Logged | None, text: str
+    ) -> None:
         self.broken(
-            f"{reply.client} was shown {path} on server {exchange.connection.server} as of "
+            f"{reply.client} was shown {found.path} on server {exchange.connection.server} as of "
             f"{reply.zxid:#x}, {text}",
             entry,
             exchange.sent,
             reply,
             error=_broken_by(entry),
         )
+
+
+def _are_alike(shown_: Acls, kept: Acls) -> bool:
+    """Whether an ACL is shown as it is; who may not change it is not shown the hashes in it."""
+    return len(shown_) == len(kept) and all(
+        (one.perms, one.scheme) == (other.perms, other.scheme)
+        and (
+            one.id == other.id
+            or (one.scheme == "digest" and one.id == f"{(other.id or '').partition(':')[0]}:x")
+        )
+        for one, other in zip(shown_, kept, strict=True)
+    )
 
 
 def _broken_by(entry: Logged | None) -> type[GuaranteeBroken]:
