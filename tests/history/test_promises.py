@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kazoo.exceptions import KazooException
 
+from zkfake._history.checking import check
 from zkfake.history import (
     History,
     PromiseBroken,
@@ -322,3 +323,47 @@ def test_a_deposed_leader_answers_a_sync_and_the_register_is_old() -> None:
     """ZooKeeper allows it: only the program's own promise is broken."""
     verdict = sync_and_read(1, depose=True)
     assert {finding.judge for finding in verdict.broken} == {"register /x"}
+
+
+# -- claims, by what clients saw
+
+
+def two_claims(*, lost: bool, client: str | None = None) -> tuple[Verdict, Verdict]:
+    """Two clients claim one thing at a time, each with a znode of its own; ``lost``: the first one
+    is gone by then. What the log says, and what the clients saw.
+    """
+    with Simulation(seed=1) as sim:
+        one, two = sim.client("one"), sim.client("two")
+        one.create("/one", b"", ephemeral=True)
+        with sim.history.claim("leader", znode="/one", client=client):
+            if lost:
+                two.delete("/one")
+            two.create("/two", b"", ephemeral=True)
+            with sim.history.claim("leader", znode="/two"):
+                two.create("/work", b"")
+                two.exists("/one")
+                one.exists("/two")
+        if lost:
+            one.create("/one", b"", ephemeral=True)  # another one of the same name
+            one.exists("/one")
+    events = list(sim.history)
+    return sim.history.check(), check(events, has_log=False)
+
+
+def test_two_good_claims_at_once_are_seen_without_the_log() -> None:
+    for verdict in two_claims(lost=False):
+        assert {each.judge for each in verdict.broken} == {"at most 1 leader"}
+        assert len(verdict.broken[0].evidence) <= 6
+        assert "claims exclude each other" not in verdict.undecided
+
+
+def test_a_claim_that_may_be_lost_is_not_decided_without_the_log() -> None:
+    by_log, by_clients = two_claims(lost=True)
+    assert not by_log.broken
+    assert not by_clients.broken
+    assert by_clients.undecided["claims exclude each other"]
+
+
+def test_a_claim_of_another_clients_znode_is_not_good_without_the_log() -> None:
+    for verdict in two_claims(lost=False, client="two"):
+        assert not verdict.broken

@@ -76,7 +76,7 @@ class Judge:
 
     @property
     def checked(self) -> Checked:
-        return Checked(self.title, self.times, tuple(self._undecided.items()))
+        return Checked(self.title, self.times, tuple((+self._undecided).items()))
 
     def broken(
         self,

@@ -9,6 +9,8 @@ Rules that live here:
   likes: so two claims at once break the promise only while both are good. Those that are not are
   worth a remark, which says how each was lost.
 - Claims are judged when one begins: later a good one can turn bad, never a bad one good.
+- Without the log a claim is good then if what clients see later proves it; if nothing does, nothing
+  is decided.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from typing import TYPE_CHECKING
 from zkfake._database.log import Create
 from zkfake._history.errors import PromiseBroken
 from zkfake._history.judge import Judge
+from zkfake._history.proofs import Moment, Proofs
 from zkfake._protocol.records import Op
 
 if TYPE_CHECKING:
@@ -36,7 +39,9 @@ if TYPE_CHECKING:
 
 __all__ = ["AtMost", "Exclusive"]
 
-NO_LOG = "whether claims at one time were good: that takes the log of what was committed"
+NO_LOG = (
+    "whether claims at one time were good: there is no log, and nothing that was seen proves it"
+)
 
 KEPT = 10_000
 """Znodes and sessions that are remembered."""
@@ -55,9 +60,13 @@ class _Holders:
         """How often each client was told that its connection is lost."""
         self.disconnected: set[str] = set()
         self.pauses: Counter[str] = Counter()
+        self.proofs: Proofs | None = None
+        """Without the log: what proves that znodes were there."""
 
     def begin(self, reading: Reading) -> None:
         self._reading = reading
+        if not reading.has_log:
+            self.proofs = Proofs(reading)
         for name in ("on_handshake", "on_committed", "on_state_change", "on_fault"):
             reading.listen(name, getattr(self, name))
 
@@ -106,8 +115,8 @@ class _Holders:
 class _MadeClaim:
     """One claim, from its beginning on."""
 
-    __slots__ = ("_breaks", "_disconnected", "_holders", "_later", "by", "client", "czxid", "made",
-                 "maker")  # fmt: skip
+    __slots__ = ("_breaks", "_disconnected", "_holders", "_later", "by", "client", "created",
+                 "czxid", "made", "maker")  # fmt: skip
 
     def __init__(self, by: Claimed, holders: _Holders, reading: Reading) -> None:
         self.by = by
@@ -120,6 +129,9 @@ class _MadeClaim:
         """Who claims; ``None`` where nobody says so."""
         self.czxid = 0 if node is None else node.czxid
         """Of its znode; 0 where it had none."""
+        seen = holders.proofs
+        self.created = 0 if seen is None or by.znode is None else seen.created(by.znode, by.client)
+        """The same without the log."""
         self.made = None if node is None else node.entry
         client = self.client or ""
         self.maker = holders.maker(by.znode or "", client)
@@ -196,6 +208,7 @@ class AtMost(Judge):
         znodes = any(claim.by.znode is not None for claim in held)
         if self._good and znodes and not self.reading.has_log:
             self.undecided(NO_LOG)
+            self._wait_for_proofs(held)
             return
         stale = [
             claim for claim in held if self.reading.has_log and not claim.is_good(self.reading)
@@ -217,6 +230,33 @@ class AtMost(Judge):
                 f"{len(lost)}: {text}",
                 *evidence,
             )
+
+    def _wait_for_proofs(self, held: list[_MadeClaim]) -> None:
+        """Without the log: whether they are good shows later, if it does."""
+        proofs = None if self._holders is None else self._holders.proofs
+        if proofs is None:
+            return
+        sure = [claim for claim in held if claim.by.znode is None]
+        znodes = {
+            (znode, claim.created): claim
+            for claim in held
+            if (znode := claim.by.znode) is not None and claim.created
+        }
+
+        def on_proof(moment: Moment) -> None:
+            good = [*sure, *(znodes[each] for each in moment.proofs)]
+            if len(good) != self._limit + 1:
+                return  # not enough, or told already
+            self._undecided[NO_LOG] -= 1
+            text = ", ".join(claim.by.task for claim in good)
+            self.broken(
+                f"{len(good)} hold {self.claims_of!r} at once: {text}",
+                *(claim.by for claim in good[-2:]),
+                moment.after,
+                *list(moment.proofs.values())[-2:],
+            )
+
+        proofs.wait_for(Moment(znodes, on_proof))
 
 
 def _named(claim: _MadeClaim, *, lost: bool) -> str:
