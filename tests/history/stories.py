@@ -13,9 +13,14 @@ from .failures import FAILURES, run
 if TYPE_CHECKING:
     from .failures import Failure
 
-__all__ = ["PAGE", "page", "told"]
+__all__ = ["PAGE", "PICTURES", "page", "told"]
 
 PAGE = Path(__file__).parents[2] / "docs" / "stories.md"
+
+PICTURES = {"paused": "light", "behind": "light", "deaf": "dark"}
+"""The failures whose timelines are on the page, by their causes, and the theme of each:
+`tests.history.screenshots` takes them.
+"""
 
 
 def told(failure: Failure) -> str:
@@ -36,6 +41,9 @@ def page() -> str:
         does = " ".join((inspect.getdoc(failure.program) or "").split())
         does = fill(f"{does} (`{failure.cause}` in [the study](recipes.md).)", 118)
         parts.append(f"## {number}. {failure.title}\n\n{does}\n\n```text\n{told(failure)}\n```\n")
+        if failure.cause in PICTURES:
+            text = f"The same as a timeline: {failure.title}"
+            parts.append(f"![{text}](images/timeline_{failure.cause}.png)\n")
     return "\n".join(parts)
 
 

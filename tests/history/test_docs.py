@@ -13,7 +13,8 @@ from zkfake._history.checking import GUARANTEES
 from zkfake._history.judges.sessions import ViewsAreTimely
 from zkfake._history.reading import WINDOW
 
-PAGE = (Path(__file__).parents[2] / "docs" / "history.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "history.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 
 
@@ -35,6 +36,17 @@ def test_the_story_is_what_the_example_prints() -> None:
 
 def test_the_page_says_how_much_is_remembered() -> None:
     assert f"the last {WINDOW:,} transactions" in PAGE
+
+
+def test_every_picture_is_there_and_small() -> None:
+    """`python -m tests.history.screenshots` takes them."""
+    shown = [
+        DOCS / name
+        for page in ("history.md", "stories.md")
+        for name in re.findall(r"!\[[^]]+\]\(([^)]+)\)", (DOCS / page).read_text("utf-8"))
+    ]
+    assert {*shown} == {*(DOCS / "images").iterdir()}
+    assert all(0 < path.stat().st_size < 150_000 for path in shown)
 
 
 def test_every_check_and_promise_is_on_the_page() -> None:
