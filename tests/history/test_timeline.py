@@ -76,7 +76,9 @@ def test_every_event_is_a_mark_in_its_place(recorded: History) -> None:
     assert {len(column) for column in marks.values()} == {len(entries)}
     for number, entry in enumerate(entries):
         lane = lanes(shown)[marks["lane"][number]]
-        if hasattr(entry, "client"):
+        if getattr(entry, "task", None) is not None:
+            assert lane == f"task {entry.task}"
+        elif getattr(entry, "client", None) is not None:
             assert lane == f"client {entry.client}"
         elif isinstance(entry, ServerEvent):
             assert lane == f"server server {entry.server}"
@@ -223,6 +225,24 @@ def test_a_claim_whose_znode_is_gone_is_told_from_one_that_is_good() -> None:
     assert finding["judge"] == "at most 1 lock"
     kinds = [shown["kinds"][shown["marks"]["kind"][mark]] for mark in finding["evidence"]]
     assert kinds.count("claim") == 2
+
+
+def test_a_task_stands_with_the_client_that_its_claim_names() -> None:
+    with Simulation(seed=1) as sim:
+        for name in ("ann", "bob"):
+            sim.client(name)
+
+        def work() -> None:
+            with sim.history.claim("it", client="ann"):
+                sim.sleep(1)
+
+        sim.spawn(work, name="worker").result()
+    assert lanes(drawn(sim.history))[:4] == [
+        "task worker",
+        "client ann",
+        "sessions ann",
+        "client bob",
+    ]
 
 
 def test_a_session_that_its_client_ends_was_never_unknown() -> None:

@@ -183,7 +183,7 @@ class Telling:
         """An event of a kind that is not known here, by its fields."""
         fields = event._asdict()
         del fields["time"]
-        who = next((name for name in ("client", "task", "server") if name in fields), "")
+        who = next((name for name in ("task", "client", "server") if name in fields), "")
         whose = str(fields.pop(who, "")) if who else ""
         values = [
             f"{name}={value:#x}" if name == "zxid" else f"{name}={value!r}"

@@ -2,9 +2,10 @@
 
 Rules that live here:
 
-- The fields of an event say whose lane it is on: ``client``, ``server``, ``task``, in this order.
+- The fields of an event say whose lane it is on: ``task``, ``client``, ``server``, in this order.
   That holds for events of kinds that are not known here, too.
-- A task stands with the client of the same name. The sessions of a client share a lane below it.
+- A task stands with its client: the one that its claims name, or the one of the same name. The
+  sessions of a client share a lane below it.
 - From the top: faults, clients in the order of their first event, tasks without a client, servers.
 """
 
@@ -43,6 +44,8 @@ class Lanes:
 
     def __init__(self) -> None:
         self._numbers: dict[Key, int] = {}
+        self._clients: dict[str, str] = {}
+        """The client of a task, where an event names both."""
 
     def __getitem__(self, key: Key) -> int:
         """The number of a lane, which is made if there is none yet."""
@@ -61,13 +64,15 @@ class Lanes:
             return self[FAULTS]
         if isinstance(event, (Committed, Restored)):
             return self[leader]
-        if hasattr(event, "client"):
-            return self[Key("client", str(event.client))]
-        if hasattr(event, "server"):
-            return self[server(event.server)]
-        if hasattr(event, "task"):
-            return self[Key("task", str(event.task))]
-        return self[Key("task", type(event).__name__)]
+        client, task = getattr(event, "client", None), getattr(event, "task", None)
+        if task is not None:
+            if client is not None:
+                self._clients.setdefault(str(task), str(client))
+            return self[Key("task", str(task))]
+        if client is not None:
+            return self[Key("client", str(client))]
+        number = getattr(event, "server", None)
+        return self[Key("task", type(event).__name__) if number is None else server(number)]
 
     def in_order(self) -> tuple[list[Lane], list[int]]:
         """The lanes from the top, and for each number its place among them."""
@@ -77,7 +82,9 @@ class Lanes:
                 groups[key.name] = len(groups)
         for key in self._numbers:
             if key.kind in ("task", "sessions"):
-                groups.setdefault(key.name, len(groups))
+                groups.setdefault(
+                    key.name, groups.get(self._clients.get(key.name, ""), len(groups))
+                )
 
         def place(key: Key) -> tuple[int, int, int]:
             if key.kind == "faults":
