@@ -153,7 +153,7 @@ def _make(ensemble: Ensemble, path: str, data: bytes | None) -> None:
         if ensemble.tip.get(parent) is None:
             _make(ensemble, parent, b"")
         op, record = Op.CREATE, CreateRequest(path, data, list(OPEN), 0)
-    ensemble.submit(Request(0, 0, op, record, (SUPER,)), None, None)
+    ensemble.submit(Request(0, 0, op, record, (SUPER,)))
 
 
 def dump(ensemble: Ensemble, path: str = ROOT) -> dict[str, bytes | None]:

@@ -382,20 +382,16 @@ class Ensemble:
             return self._leaders[-1].tip
         return max((m.store.tree for m in self.replicas), key=lambda tree: tree.zxid)
 
-    def submit(
-        self, request: Request, origin: EnsembleReplica | None, complete: Completion | None
-    ) -> None:
-        """A write for the leader, through ``origin``; ``None``: a write of the leader itself. It is
-        dropped if there is no leader, or its session has ended.
+    def submit(self, request: Request) -> None:
+        """A write of the leader itself. It is dropped if there is no leader, or its session has
+        ended.
         """
-        if origin is not None:
-            origin.role.submit(request, complete)
-        elif self._leaders:
-            self.turns.post(self._leaders[-1].carry_out, request, None, complete)
+        if self._leaders:
+            self.turns.post(self._leaders[-1].carry_out, request, None, None)
 
     def expire(self, session: Session) -> None:
         """Ends a session as if its client had been silent for its timeout."""
-        self.submit(closing(session.id), None, None)
+        self.submit(closing(session.id))
 
     def replace(self, tree: Tree, zxid: int, changes: Sequence[TreeChange]) -> None:
         """Replaces the tree of every server by ``tree``, as if one transaction had made

@@ -82,12 +82,6 @@ class SessionTracker:
         self.touch(session, now)
         return session
 
-    def take(self, session: Session, now: int) -> None:
-        """Takes over a session from another tracker. Its timeout starts again at ``now``."""
-        self._sessions[session.id] = session
-        session.expires = 0
-        self.touch(session, now)
-
     def touch(self, session: Session, now: int) -> None:
         """A client of the session has sent something: the timeout starts again at ``now``."""
         expires = ((now + session.timeout) // self._tick + 1) * self._tick

@@ -78,9 +78,6 @@ class Standalone(Role):
         """Goes on from another state."""
         self.decisions.restart(tree, zxid)
 
-    def sync(self, done: Callable[[], None]) -> None:
-        done()
-
     def touch(self, session: Session) -> bool:
         if session.closing:
             return False

@@ -153,9 +153,6 @@ class Stat(NamedTuple):
     num_children: int
     pzxid: int
 
-    def pack(self) -> bytes:
-        return pack_stat(*self)
-
 
 def read_stat(reader: Reader) -> Stat:
     """Raises `JuteError` where the record ends inside it."""

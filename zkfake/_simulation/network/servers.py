@@ -108,12 +108,6 @@ class Servers:
         self.flush()
 
     @property
-    def leader(self) -> int | None:
-        """The number of the server that leads."""
-        leader = self.ensemble.leader
-        return None if leader is None else leader.id
-
-    @property
     def quiet(self) -> bool:
         """Whether an ensemble has one leader and every running server all that is committed; who is
         no member may never find a leader.
@@ -227,14 +221,6 @@ class Servers:
 
     def start(self, number: int) -> None:
         self.call(self.replicas[number - 1].start)
-
-    def expire(self, session_id: int) -> bool:
-        """Close a session as its timeout would. False if it has ended."""
-        session = self.ensemble.sessions.get(session_id)
-        if session is None:
-            return False
-        self.call(lambda: self.ensemble.expire(session))
-        return True
 
     @property
     def time(self) -> float:
