@@ -208,8 +208,6 @@ class Client:
     def _shaken(self, payload: bytes) -> None:
         _, timeout, session = struct.unpack_from(">iiq", payload)
         if not timeout:
-            if not self._deposed:
-                self.run.refused.append(self.session)
             self.session, self.password = 0, b""
             return
         self._connected = True
@@ -222,11 +220,11 @@ class Client:
         item = take_apart(payload)
         if isinstance(item, Event):
             self.stream.items.append(item)
-            self.run.seen(self, item.zxid)
+            self.last_zxid = max(self.last_zxid, item.zxid)
             return
         sent = self._sent.popleft()
         sent.answered, sent.zxid, sent.error, sent.body = True, item.zxid, item.error, item.body
         sent.deposed = self._deposed
         sent.led = isinstance(self.run.servers[self.stream.server - 1].role, Leading)
         self.stream.items.append(sent)
-        self.run.seen(self, item.zxid)
+        self.last_zxid = max(self.last_zxid, item.zxid)

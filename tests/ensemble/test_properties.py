@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from zkfake._history.states import States
+from zkfake.history import Committed
+
 from . import checks, worlds
 from .changing import Changing
 
@@ -161,9 +164,12 @@ def test_one_seed_is_one_run(seed: int) -> None:
 @given(SEEDS)
 def test_the_tree_of_any_zxid_can_be_built_again(seed: int) -> None:
     run = worlds.troubled(seed)
-    states = checks.States(run)
-    for entry in run.ensemble.log:
-        tree = run.ensemble.log.at(entry.zxid)
+    states = States(window=10**6)
+    for entry in run.recording.history.log or ():
+        assert isinstance(entry, Committed)
+        states.apply(entry)
+        tree = run.ensemble.log.at(entry.transaction.zxid)
         for path in ("/a", "/b", "/c", "/e0"):
-            node = tree.get(path)
-            assert (None if node is None else node.data) == states.at(path, entry.zxid)
+            node, expected = tree.get(path), states.now(path)
+            assert (node is None) == (expected is None)
+            assert node is None or expected is None or node.data == expected.data

@@ -70,8 +70,6 @@ class Watched:
         self.heard: list[Heard] = []
         self.committed = 0
         """The last zxid that is committed."""
-        self.back: list[tuple[int, int, int]] = []
-        """(client, zxid it had seen, zxid it was shown)."""
         self.uncovered: list[int] = []
         """zxids that were committed while no quorum had them."""
         self.served: set[int] = set()
@@ -84,8 +82,6 @@ class Watched:
         self._paused: list[Replica] = []
         self.led: dict[int, set[int]] = {}
         """Who led, or was about to, by the epoch."""
-        self.refused: list[int] = []
-        """Sessions that a server did not know, though it followed the newest leader."""
         self.lonely: list[int] = []
         """Servers that led for too long without a quorum."""
         self.whole_trees = 0
@@ -171,11 +167,6 @@ class Watched:
         server.become = take  # type: ignore[method-assign]
         server.applied = note  # type: ignore[method-assign]
         server.adopt = take_over  # type: ignore[method-assign]
-
-    def seen(self, client: Client, zxid: int) -> None:
-        if zxid < client.last_zxid:
-            self.back.append((client.number, client.last_zxid, zxid))
-        client.last_zxid = max(client.last_zxid, zxid)
 
     def follows_the_leader(self, server: int) -> bool:
         """Whether ``server`` is, or hears of, the newest leader; else it is about to lose its

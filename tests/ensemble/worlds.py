@@ -95,7 +95,7 @@ def torn(seed: int) -> Changing:
 def judge(run: Run) -> None:
     """Raises `AssertionError` if a troubled run broke a promise."""
     checks.check_all(run)
-    checks.all_is_well_again(run, checks.States(run))
+    checks.all_is_well_again(run)
 
 
 def judge_calm(run: Run) -> None:
