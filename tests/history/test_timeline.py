@@ -32,6 +32,8 @@ from zkfake.history import (
 )
 from zkfake.simulation import Simulation
 
+from .failures import FAILURES, run
+
 Picture = dict[str, Any]
 
 
@@ -227,6 +229,15 @@ def test_a_claim_whose_znode_is_gone_is_told_from_one_that_is_good() -> None:
     assert kinds.count("claim") == 2
 
 
+def test_a_claim_whose_znode_was_gone_before_is_never_good() -> None:
+    (failure,) = (each for each in FAILURES if each.cause == "late" and "A lock" in each.title)
+    sim, _ = run(failure)
+    shown = drawn(sim.history)
+    ((lane, begun, _),) = bands(shown, "claim lost")
+    assert (lane, begun) == ("task ann", place(sim.history, Claimed, task="ann"))
+    assert [lane for lane, _, _ in bands(shown, "claim")] == ["task bob"]
+
+
 def test_a_task_stands_with_the_client_that_its_claim_names() -> None:
     with Simulation(seed=1) as sim:
         for name in ("ann", "bob"):
@@ -296,10 +307,32 @@ class Applied(NamedTuple):
     zxid: int
 
 
-class CallbackBegun(NamedTuple):
+class CallbackBegan(NamedTuple):
     time: float
     client: str
+    number: int
+    function: str
     path: str
+
+
+class CallbackEnded(NamedTuple):
+    time: float
+    client: str
+    number: int
+
+
+class DictAsked(NamedTuple):
+    time: float
+    task: str
+    dict: int
+    number: int
+    call: str
+
+
+class DictShown(NamedTuple):
+    time: float
+    dict: int
+    zxid: int
 
 
 class Weather(NamedTuple):
@@ -309,26 +342,47 @@ class Weather(NamedTuple):
 
 def test_events_of_other_kinds_are_drawn_by_their_fields() -> None:
     with Simulation(seed=1, servers=3) as sim:
-        sim.client("ann").create("/a", b"")
+        ann = sim.client("ann")
+        ann.exists("/a", watch=lambda event: None)
+        ann.create("/a", b"")
+        sim.sleep(1)
     entries = list(sim.history.in_order())
-    committed = next(
+    (committed,) = (
         number
         for number, each in enumerate(entries)
         if isinstance(each, Committed) and each.transaction.operations
     )
+    told = place(sim.history, WatchEvent)
     zxid = entries[committed].transaction.zxid  # type: ignore[union-attr]
     follower = next(server for server in (1, 2, 3) if server != sim.leader)
-    more: list[Any] = [Applied(9.0, follower, zxid), CallbackBegun(9.1, "ann", "/a")]
-    more.append(Weather(9.2, "<b>rain</b>"))
+    more: list[Any] = [
+        Applied(9.0, follower, zxid),
+        CallbackBegan(9.1, "ann", 1, "on_change", "/a"),
+        CallbackEnded(9.2, "ann", 1),
+        DictAsked(9.3, "ann", 1, 1, "update"),
+        DictShown(9.4, 1, zxid),
+        Weather(9.5, "<b>rain</b>"),
+    ]
     shown = json.loads(json.dumps(picture([*entries, *more], sim.history.check())))
     marks, count = shown["marks"], len(entries)
     where = [lanes(shown)[lane] for lane in marks["lane"][count:]]
-    assert where == [f"server server {follower}", "client ann", "task Weather"]
+    assert where == [
+        f"server server {follower}",
+        "callbacks ann",
+        "callbacks ann",
+        "dict dict 1",
+        "dict dict 1",
+        "task Weather",
+    ]
+    assert lanes(shown)[:4] == ["dict dict 1", "client ann", "callbacks ann", "sessions ann"]
     kinds = [shown["kinds"][kind] for kind in marks["kind"][count:]]
-    assert kinds == ["applied", "callback begun", "weather"]
-    assert [committed, count] in shown["steps"]
+    assert kinds == ["applied", "callback", "callback", "dict", "dict", "weather"]
+    assert bands(shown, "callback") == [("callbacks ann", count + 1, count + 2)]
+    assert bands(shown, "dict") == [("dict dict 1", count + 3, -1)]
+    assert [committed, count, "commit"] in shown["steps"]
+    assert [told, count + 1, "event"] in shown["steps"]
     assert shown["texts"][marks["paths"][count + 1]] == "/a"
-    assert "<b>rain</b>" in shown["texts"][marks["text"][count + 2]]
+    assert "<b>rain</b>" in shown["texts"][marks["text"][count + 5]]
 
 
 # -- nothing becomes markup

@@ -5,6 +5,7 @@ Rules that live here:
 - A band is on a lane, from one event to another, or to the end of the history.
 - A session is over for the servers before its client knows. What lies between is a band of its own:
   most failures of locks are in it. A claim whose znode is gone likewise.
+- Events of one name that begin and end something with one ``number`` are a band, whatever it is.
 - A fault that lasts is on the lanes of those that it strikes; where its text names nobody who is
   known, it is on the lane of the faults.
 """
@@ -14,7 +15,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from zkfake._database.log import Delete
+from zkfake._database.log import Create, Delete
 from zkfake._history.events import (
     Claimed,
     Committed,
@@ -27,7 +28,7 @@ from zkfake._history.events import (
     ServerEvent,
     StateChange,
 )
-from zkfake._history.timeline.lanes import FAULTS, Key, Lanes, server
+from zkfake._history.timeline.lanes import ENSEMBLE, FAULTS, Key, Lanes, server
 from zkfake._protocol.records import Op
 
 if TYPE_CHECKING:
@@ -79,13 +80,13 @@ class Bands:
         self._unaware: dict[str, list[_SessionSpan]] = {}
         self._closing: set[str] = set()
         self._claims: dict[str, list[int]] = {}
+        self._deleted: set[str] = set()
         self._done: list[Band] = []
 
     def read(self, place: int, event: Any) -> None:
         """The next event."""
-        reader = self._readers.get(type(event))
-        if reader is not None:
-            reader(self, place, event)
+        reader = self._readers.get(type(event), Bands._other)
+        reader(self, place, event)
 
     def all(self) -> list[Band]:
         """Every band, by its beginning."""
@@ -136,6 +137,20 @@ class Bands:
         if number and not self._has_log and number not in self._sessions:
             self._sessions[number] = _SessionSpan(number, event.client, place)
 
+    # -- what a program does, by the names of the events: callbacks, calls of a dict
+
+    def _other(self, place: int, event: Any) -> None:
+        found = _BEGINS_OR_ENDS.fullmatch(type(event).__name__)
+        if found is None or not hasattr(event, "number"):
+            return
+        name, verb = found.groups()
+        lane = self._lanes.of(event, ENSEMBLE)
+        if verb in ("Ended", "Answered"):
+            self._end((name, lane, event.number), place)
+        else:
+            text = getattr(event, "function", None) or getattr(event, "call", None) or name
+            self._begin((name, lane, event.number), lane, name.lower(), str(text), place)
+
     # -- sessions and claims, by the log
 
     def _committed(self, place: int, event: Committed) -> None:
@@ -146,7 +161,10 @@ class Bands:
         elif done.op is Op.CLOSE_SESSION:
             self._over(done, place)
         for each in done.operations if not done.error else ():
-            if isinstance(each, Delete):
+            if isinstance(each, Create):
+                self._deleted.discard(each.path)
+            elif isinstance(each, Delete):
+                self._deleted.add(each.path)
                 for number in self._claims.get(each.path, ()):
                     self._gone(number, each.path, place)
 
@@ -162,7 +180,12 @@ class Bands:
 
     def _claimed(self, place: int, event: Claimed) -> None:
         lane = self._lanes[Key("task", event.task)]
-        self._begin(("claim", event.number), lane, "claim", f"holds {event.name}", place)
+        key = "claim", event.number
+        if event.znode in self._deleted:
+            text = f"believes in {event.name}, but its znode is gone: {event.znode}"
+            self._begin(key, lane, "claim lost", text, place)
+            return
+        self._begin(key, lane, "claim", f"holds {event.name}", place)
         if event.znode is not None:
             self._claims.setdefault(event.znode, []).append(event.number)
 
@@ -232,6 +255,8 @@ class Bands:
         StateChange: _state_change,
     }
 
+
+_BEGINS_OR_ENDS = re.compile(r"(\w+)(Began|Ended|Asked|Answered)")
 
 _UNSIGNED = 0xFFFFFFFFFFFFFFFF
 

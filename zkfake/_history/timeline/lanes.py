@@ -2,10 +2,11 @@
 
 Rules that live here:
 
-- The fields of an event say whose lane it is on: ``task``, ``client``, ``server``, in this order.
-  That holds for events of kinds that are not known here, too.
-- A task stands with its client: the one that its claims name, or the one of the same name. The
-  sessions of a client share a lane below it.
+- The fields of an event say whose lane it is on: ``dict``, ``task``, ``client``, ``server``, in
+  this order. That holds for events of kinds that are not known here, too.
+- A task stands with its client: the one that its claims name, or the one of the same name. A dict
+  stands with the task that has made it. The callbacks and the sessions of a client have a lane each
+  below it.
 - From the top: faults, clients in the order of their first event, tasks without a client, servers.
 """
 
@@ -22,7 +23,7 @@ class Key(NamedTuple):
     """Which lane."""
 
     kind: str
-    """``client``, ``task``, ``sessions``, ``server`` or ``faults``."""
+    """``task``, ``dict``, ``client``, ``callbacks``, ``sessions``, ``server`` or ``faults``."""
     name: str
 
 
@@ -44,8 +45,8 @@ class Lanes:
 
     def __init__(self) -> None:
         self._numbers: dict[Key, int] = {}
-        self._clients: dict[str, str] = {}
-        """The client of a task, where an event names both."""
+        self._owners: dict[str, str] = {}
+        """The client of a task, and the task of a dict, where an event names both."""
 
     def __getitem__(self, key: Key) -> int:
         """The number of a lane, which is made if there is none yet."""
@@ -65,12 +66,18 @@ class Lanes:
         if isinstance(event, (Committed, Restored)):
             return self[leader]
         client, task = getattr(event, "client", None), getattr(event, "task", None)
+        number = getattr(event, "dict", None)
+        if number is not None:
+            if task is not None:
+                self._owners.setdefault(f"dict {number}", str(task))
+            return self[Key("dict", f"dict {number}")]
         if task is not None:
             if client is not None:
-                self._clients.setdefault(str(task), str(client))
+                self._owners.setdefault(str(task), str(client))
             return self[Key("task", str(task))]
         if client is not None:
-            return self[Key("client", str(client))]
+            called = type(event).__name__.startswith("Callback")
+            return self[Key("callbacks" if called else "client", str(client))]
         number = getattr(event, "server", None)
         return self[Key("task", type(event).__name__) if number is None else server(number)]
 
@@ -80,13 +87,14 @@ class Lanes:
         for key in self._numbers:
             if key.kind == "client":
                 groups[key.name] = len(groups)
-        for key in self._numbers:
-            if key.kind in ("task", "sessions"):
-                groups.setdefault(
-                    key.name, groups.get(self._clients.get(key.name, ""), len(groups))
-                )
+        for kind in ("task", "dict", "callbacks", "sessions"):
+            for key in self._numbers:
+                if key.kind == kind and key.name not in groups:
+                    owner = self._owners.get(key.name, "")
+                    groups[key.name] = groups.get(owner, len(groups))
 
         def place(key: Key) -> tuple[int, int, int]:
+            """A sorting key; of equal ones the lane that was there first comes first."""
             if key.kind == "faults":
                 return 0, 0, 0
             if key.kind == "server":
@@ -100,7 +108,7 @@ class Lanes:
         return lanes, [places[number] for number in range(len(keys))]
 
 
-_WITHIN = ("task", "client", "sessions")
+_WITHIN = ("task", "dict", "client", "callbacks", "sessions")
 
 
 def server(number: object) -> Key:

@@ -71,8 +71,10 @@ class _Picture:
         self._messages = Messages(clients)
         self._bands = Bands(self._lanes, clients, events.StateChange in kinds, Committed in kinds)
         self._told: list[tuple[int, int, int]] = []
-        self._steps: list[tuple[int, int]] = []
+        self._steps: list[tuple[int, int, str]] = []
         self._commits: dict[int, int] = {}
+        self._events: dict[tuple[str, str], int] = {}
+        """The last watch event of a client and a path."""
         self._read()
 
     def _read(self) -> None:
@@ -110,6 +112,7 @@ class _Picture:
         if isinstance(event, Committed):
             self._commits[event.transaction.zxid] = place
         elif isinstance(event, WatchEvent):
+            self._events[event.client, event.path] = place
             number = self._telling.servers.get(event.connection)
             if number is not None:
                 lane = self._lanes[server(number)]
@@ -117,7 +120,11 @@ class _Picture:
         elif hasattr(event, "server") and hasattr(event, "zxid"):
             source = self._commits.setdefault(event.zxid, place)
             if self._marks["lane"][source] != self._marks["lane"][place]:
-                self._steps.append((source, place))
+                self._steps.append((source, place, "commit"))
+        elif hasattr(event, "function") and hasattr(event, "path"):
+            heard = self._events.get((event.client, event.path))
+            if heard is not None:
+                self._steps.append((heard, place, "event"))
 
     def as_json(self) -> dict[str, Any]:
         marks = self._marks
@@ -188,9 +195,15 @@ _KINDS = {
 }
 
 
+_SHORT = ("callback", "dict")
+"""Of their events the first word is enough."""
+
+
 def kind_of(event: Any) -> str:
     """What the page calls an event's kind: the name of its class in words, if nothing shorter."""
-    return _KINDS.get(type(event).__name__) or kind_name(event)
+    words = kind_name(event)
+    first = words.partition(" ")[0]
+    return _KINDS.get(type(event).__name__) or (first if first in _SHORT else words)
 
 
 def _label(event: Any, what: str) -> str:

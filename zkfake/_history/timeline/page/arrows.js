@@ -70,10 +70,10 @@ function addArrows(scene, model, filters, view, place) {
     draw("event", point(told, lane), point(at[mark], client), { strong });
   }
 
-  for (const { from, to } of model.steps) {
+  for (const { from, to, style } of model.steps) {
     if (!on(from) || !on(to) || !has(model.lane[from]) || !has(model.lane[to])) continue;
     if (!crosses(at, [from, to], view)) continue;
-    draw("commit", point(at[from], model.lane[from]), point(at[to], model.lane[to]));
+    draw(style, point(at[from], model.lane[from]), point(at[to], model.lane[to]));
   }
 }
 

@@ -70,11 +70,13 @@ class Filters {
 /** The lanes and paths that have to do with a finding. */
 function concernsOf(model, finding) {
   const who = new Set(finding.who);
-  const clients = model.lanes.filter((lane) => lane.kind === "client" && who.has(lane.name));
+  const own = model.lanes.filter((lane) => who.has(lane.name));
+  const groups = new Set(own.map((lane) => lane.group));
+  // Where no client has to do with it by name, all of them may.
+  const everyone = !own.some((lane) => lane.kind === "client");
   const lanes = new Set();
   model.lanes.forEach((lane, number) => {
-    // Where no client has to do with it by name, all of them may.
-    if (lane.group < 0 || who.has(lane.name) || (!clients.length && lane.kind !== "task")) lanes.add(number);
+    if (lane.group < 0 || groups.has(lane.group) || (everyone && lane.kind !== "task")) lanes.add(number);
   });
   return { lanes, paths: new Set(finding.paths) };
 }

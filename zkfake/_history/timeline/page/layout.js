@@ -3,7 +3,7 @@
 const GUTTER = 168, TOP = 40, MID_ROOM = 9, LABEL = 14, BAND = 15;
 
 /** Lanes whose replies and requests would hide each other's labels have two lines for them. */
-const TIERS = { client: 2, task: 1, server: 1, faults: 1, sessions: 0 };
+const TIERS = { client: 2, task: 1, dict: 1, callbacks: 1, server: 1, faults: 1, sessions: 0 };
 
 /** The most pixels that a lane gets beyond what it needs, where there is room. */
 const AIR = 48;

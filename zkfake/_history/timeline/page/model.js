@@ -21,7 +21,7 @@ function readModel(raw) {
     exchangeOf: new Int32Array(count).fill(-1),
     exchanges: raw.exchanges.map(([sent, end, lane, commit, outcome]) => ({ sent, end, lane, commit, outcome })),
     told: raw.told.map(([mark, lane, commit]) => ({ mark, lane, commit })),
-    steps: raw.steps.map(([from, to]) => ({ from, to })),
+    steps: raw.steps.map(([from, to, style]) => ({ from, to, style })),
     bands: raw.bands.map(([lane, kind, text, first, last]) => ({
       lane, kind, text: raw.texts[text], first, last, row: 0,
     })),
@@ -68,7 +68,7 @@ function pathsOf(model, most) {
 function laneName(lane) {
   if (lane.kind === "task") return `task ${lane.name}`;
   if (lane.kind === "client") return `client ${lane.name}`;
-  if (lane.kind === "sessions") return `sessions of ${lane.name}`;
+  if (lane.kind === "sessions" || lane.kind === "callbacks") return `${lane.kind} of ${lane.name}`;
   return lane.name;
 }
 

@@ -3,6 +3,7 @@
 const SHAPES = {
   request: "disc", reply: "ring", "watch event": "diamond", commit: "square", connection: "bar", state: "flag",
   fault: "triangle", "server event": "hexagon", claim: "key", record: "plus", note: "page", task: "end",
+  callback: "half", dict: "stack",
 };
 
 const COLORS = {
@@ -23,6 +24,8 @@ const ARROW_STYLES = {
 const BAND_STYLES = {
   session: { ground: "band-good", pattern: "" },
   claim: { ground: "band-mild", pattern: "" },
+  callback: { ground: "band", pattern: "" },
+  dict: { ground: "band", pattern: "" },
   "claim lost": { ground: "band-bad", pattern: "cross" },
   expired: { ground: "band-bad", pattern: "cross" },
   lost: { ground: "band-bad", pattern: "cross" },
@@ -110,7 +113,7 @@ class Painter {
     pen.clip();
     for (const { lane, y, height: tall } of scene.lanes) {
       const { kind, name } = model.lanes[lane];
-      const small = kind === "sessions";
+      const small = kind === "sessions" || kind === "callbacks";
       pen.fillStyle = small ? colors.dim : colors.text;
       pen.font = `${small ? 11 : 13}px ${this.font}`;
       const text = kind === "client" || kind === "task" ? name : laneName(model.lanes[lane]);
@@ -289,6 +292,8 @@ class Painter {
     else if (shape === "key") polygon([-5, -3], [2, -3], [6, 0], [2, 3], [-5, 3]);
     else if (shape === "plus") polygon([-5, -2], [-2, -2], [-2, -5], [2, -5], [2, -2], [5, -2], [5, 2], [2, 2], [2, 5], [-2, 5], [-2, 2], [-5, 2]);
     else if (shape === "page") polygon([-4, -5], [4, -5], [4, 3], [1, 6], [-4, 6]);
+    else if (shape === "half") pen.arc(x, y, 5.5, Math.PI / 2, (3 * Math.PI) / 2);
+    else if (shape === "stack") for (const dy of [-5, -1.5, 2]) pen.rect(x - 5, y + dy, 10, 2);
     else if (shape === "end") polygon([-5, -5], [-2, -5], [-2, 5], [-5, 5]);
     if (shape === "ring" || shape === "circled") {
       pen.fillStyle = colors.ground;

@@ -170,25 +170,25 @@ class Panel {
     const legend = element("legend");
     legend.replaceChildren();
     const add = (text, draw) => {
-      const canvas = make("canvas", { width: 36, height: 16 });
+      const canvas = make("canvas", { width: 36, height: 20 });
       canvas.setAttribute("aria-hidden", "true");
       const small = new Painter(canvas);
       draw(small);
       legend.append(make("li", {}, canvas, text));
     };
     for (const kind of model.kinds) {
-      add(kind, (small) => small.shape(SHAPES[kind] || "circled", 18, 8, painter.colors[COLORS[kind] || "commit"]));
+      add(kind, (small) => small.shape(SHAPES[kind] || "circled", 18, 10, painter.colors[COLORS[kind] || "commit"]));
     }
     const arrow = (style, options) => (small) =>
-      small.arrow({ style, from: { x: 2, y: 8 }, to: { x: 34, y: 8 }, ...options });
-    for (const [text, style] of [["request, reply", "request"], ["watch event", "event"], ["to and from the leader", "commit"]]) {
+      small.arrow({ style, from: { x: 2, y: 10 }, to: { x: 34, y: 10 }, ...options });
+    for (const [text, style] of [["request, reply", "request"], ["event on its way", "event"], ["between servers", "commit"]]) {
       add(text, arrow(style, {}));
     }
-    add("lost", (small) => small.cross(18, 8, 6));
-    add("evidence", (small) => small.badge({ x: 18, y: 8, text: "1" }));
-    add("of a cause", (small) => small.badge({ x: 18, y: 8, text: "a" }));
+    add("lost on its way", (small) => small.cross(18, 10, 6));
+    add("evidence", (small) => small.badge({ x: 18, y: 10, text: "1" }));
+    add("of a cause", (small) => small.badge({ x: 18, y: 10, text: "a" }));
     for (const kind of new Set(model.bands.map((band) => band.kind))) {
-      add(kind, (small) => small.band({ x1: 1, x2: 35, y: 2, kind, text: "", open: false }));
+      add(kind, (small) => small.band({ x1: 1, x2: 35, y: 4, kind, text: "", open: false }));
     }
   }
 }
