@@ -7,6 +7,7 @@ import pytest
 from kazoo.client import KazooClient
 
 from zkdict import BYTES, State, ZooKeeperDict
+from zkdict._copy import feed
 
 Open = Callable[..., ZooKeeperDict[Any]]
 
@@ -45,6 +46,26 @@ def test_a_fetch_is_one_round_trip(
         proxy.reset()
         assert items.fetch("a", **arguments).value == b""
         assert dict(proxy.counts) == requests
+
+
+def test_reads_come_back_in_batches_of_bounded_size(
+    filled: Callable[[int], KazooClient],
+    open_dict: Open,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sizes: list[int] = []
+    real = feed.Completion
+
+    def completion(batch: Any, completed: Any) -> Any:
+        sizes.append(len(batch))
+        return real(batch, completed)
+
+    client = filled(100)
+    monkeypatch.setattr(feed, "BATCH", 10)
+    monkeypatch.setattr(feed, "Completion", completion)
+    assert len(open_dict(client, encoding=BYTES)) == 100
+    assert max(sizes) == 10
+    assert sum(sizes) >= 100
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -251,6 +251,17 @@ def actions(faults: type) -> dict[str, Any]:
     }
 
 
+def test_a_connection_without_a_session_is_not_that_of_session_0() -> None:
+    with FakeZooKeeper() as server:
+        host, _, port = server.hosts.rpartition(":")
+        first, second = (SocketChannel((host, int(port)), patience=PATIENCE) for _ in range(2))
+        for channel in (second, first):  # the second one is accepted after the first
+            channel.send(wire.frame(wire.connect()))
+            assert channel.read_frame()
+            assert server.faults.drop(0) == 0
+            channel.abandon()
+
+
 def test_both_drivers_have_the_same_faults() -> None:
     real, simulated = actions(Faults), actions(virtual.Faults)
     assert simulated.keys() - real.keys() == ONLY_IN_VIRTUAL_TIME

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,6 +12,9 @@ from zkfake._timers import Timers
 from ..support import wire
 from ..support.core import Client, World
 from ..support.replies import DELETED, OK, Event
+
+if TYPE_CHECKING:
+    from zkfake._database.log import Transaction
 
 INTERVAL = 60_000
 
@@ -73,12 +78,15 @@ def test_containers_go_once_they_were_used_and_are_empty(world: World) -> None:
     client.create("/full/x")
     watcher.stat("/used", watch=1)
     before = world.zxid
+    committed: list[Transaction] = []
+    world.ensemble.log.on_append = committed.append
     for _ in range(3):
         world.advance(20_000)
         client.ping()
         found = watcher.ask("ping", xid=wire.PING_XID)[:-1]
     assert found == [Event(before + 1, DELETED, "/used")]
     assert world.zxid == before + 1
+    assert [each.session_id for each in committed] == [0]  # it is the server's own doing
     assert set(client.children("/")) == {"zookeeper", "unused", "full"}
     client.delete("/full/x")
     keep_alive(world, client, INTERVAL)

@@ -39,6 +39,16 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         *("replies.py", "path, node = self._readable(record.path, request, acl.READ | acl.ADMIN)"),
         "path, node = self._readable(record.path, request, acl.READ - acl.ADMIN)",
     ): "Of the five bits that an entry may have, both say the same.",
+    (
+        "storage.py",
+        "break # cut, if within a line: even a whole one may be the start of a longer one",
+        "continue # cut, if within a line: even a whole one may be the start of a longer one",
+    ): "Only the last line can be without an end.",
+    (
+        "single.py",
+        "if held is not None and (held.czxid, held.version) == (stat.czxid, version):",
+        "if held is not None and (held.czxid, held.version) >= (stat.czxid, version):",
+    ): "What was read before the write is at most as new as what the write found.",
     ("providers.py", "@lru_cache(1 << 15)", ""): "What is kept is only what comes out each time.",
 }
 """By the file, and the line as it is and as it would be, without indents: it stays known when it

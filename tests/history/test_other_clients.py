@@ -1,6 +1,6 @@
-"""A client that comes back with its watches is told of what has changed meanwhile.
+"""What kazoo does not do: it sends no ``setWatches``, and nothing before its handshake is answered.
 
-kazoo does not send ``setWatches``, so these histories are written here, event by event.
+So these histories are written here, event by event.
 """
 
 from __future__ import annotations
@@ -116,3 +116,20 @@ def test_what_changed_meanwhile_is_told(case: Case) -> None:
 def test_what_changes_later_is_told(kind: str, path: str, later: Any, is_due: bool) -> None:
     verdict = came_back(kind, path, Create("/z", b"", OPEN, 0, 0, 3), None, later=later)
     assert [finding.judge for finding in verdict.broken] == ["watches are told"] * is_due
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_write_may_be_sent_before_the_handshake_is_answered(times: int) -> None:
+    opened, shaken, answered = connected(0.0, 1, 0)
+    body = pack_string("/a") + pack_buffer(b"1") + pack_int(-1)
+    write = Sent(0.0, "c", 1, 2, 1, "setData", ("/a",), frame(struct.pack(">ii", 1, 5) + body))
+    entries = [
+        Committed(-1.0, Transaction(1, 0, 9, Op.CREATE, (Create("/a", b"", OPEN, 0, 0, 1),))),
+        *(opened, shaken, write, answered),
+        *(
+            Committed(1.0 + zxid, Transaction(zxid, 0, 1, Op.SET_DATA, (SET,)))
+            for zxid in range(2, 2 + times)
+        ),
+    ]
+    broken = check(entries, has_log=True).broken
+    assert [each.judge for each in broken] == ["carried out once"] * (times - 1)
