@@ -215,7 +215,7 @@ def test_who_cannot_join() -> None:
         fixed.add_server()
     with FakeZooKeeper(servers=2, settings=SETTINGS, host="127.0.0.1") as full:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("zkfake._realtime.member.PortListener", _no_port)
+            patch.setattr("zkfake._realtime.ports.PortListener", _no_port)
             with pytest.raises(OSError, match="no port"):
                 full.add_server()
         assert full.add_server().id == 3
