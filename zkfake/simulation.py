@@ -1,7 +1,8 @@
 """The virtual-time driver: an ensemble, its network and the real `KazooClient` in one thread.
 
 `Simulation` runs a program with its servers and clients. A `Profile` sets latencies, and the rates
-of faults by chance. `sweep` runs a program once for every fault at every request.
+of faults by chance. `sweep` runs a program once for every fault at every request. `explore` runs it
+in a world for each seed, and shrinks the worlds in which it fails.
 """
 
 try:
@@ -14,6 +15,10 @@ except ModuleNotFoundError as error:
 from zkfake._channel.outages import Outage
 from zkfake._channel.rules import Rule
 from zkfake._history.recorder import History
+from zkfake._search.causes import FailureCause
+from zkfake._search.exploration import Exploration, Failure
+from zkfake._search.explore import explore
+from zkfake._search.sweep import SweepFailure, SweepReport, replay, sweep
 from zkfake._simulation.chance.profiles import PROFILES, Profile
 from zkfake._simulation.errors import (
     NondeterministicProgram,
@@ -29,13 +34,15 @@ from zkfake._simulation.faults.faults import Faults
 from zkfake._simulation.faults.points import ALL, CLIENT_FAULTS, SERVER_FAULTS, FaultPoint
 from zkfake._simulation.scheduling.tasks import Task
 from zkfake._simulation.simulation import Simulation
-from zkfake._simulation.sweep import SweepFailure, SweepReport, replay, sweep
 
 __all__ = [
     "ALL",
     "CLIENT_FAULTS",
     "PROFILES",
     "SERVER_FAULTS",
+    "Exploration",
+    "Failure",
+    "FailureCause",
     "FaultPoint",
     "Faults",
     "History",
@@ -54,6 +61,7 @@ __all__ = [
     "Task",
     "TaskFailed",
     "UnsupportedKazoo",
+    "explore",
     "replay",
     "sweep",
 ]

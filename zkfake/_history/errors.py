@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 __all__ = [
     "AtomicityBroken",
     "EphemeralsBroken",
@@ -21,6 +23,9 @@ __all__ = [
 
 class GuaranteeBroken(AssertionError):
     """Something that ZooKeeper, or the program, promises was not kept; the text shows it."""
+
+    findings: tuple[Any, ...] = ()
+    """Everything that the verdict found broken: its `zkfake.history.Finding` objects."""
 
 
 class SequentialConsistencyBroken(GuaranteeBroken):

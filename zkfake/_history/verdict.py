@@ -68,10 +68,12 @@ class Verdict:
 
     def raise_if_broken(self) -> None:
         """Raises the error of the first broken guarantee, a `zkfake.history.GuaranteeBroken`, which
-        is an `AssertionError`. Its text is the whole verdict.
+        is an `AssertionError`. Its text is the whole verdict, its ``findings`` are `broken`.
         """
         if self.broken:
-            raise self.broken[0].error(str(self))
+            error = self.broken[0].error(str(self))
+            error.findings = self.broken
+            raise error
 
     def __str__(self) -> str:
         log = (

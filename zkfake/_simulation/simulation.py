@@ -16,13 +16,14 @@ import os
 import sys
 from contextlib import nullcontext
 from random import Random
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from zkfake._control.control import EnsembleControl
 from zkfake._history.events import TaskEnded
 from zkfake._history.recorder import EnsembleHistory, History
 from zkfake._settings import Settings
 from zkfake._simulation.chance.profiles import Profile, profile_of
+from zkfake._simulation.chance.swarm import SWARM, draw_swarm, scheduled_profile
 from zkfake._simulation.clients.clients import Clients
 from zkfake._simulation.determinism import RecordedRun, same_outcome
 from zkfake._simulation.errors import (
@@ -31,10 +32,11 @@ from zkfake._simulation.errors import (
 )
 from zkfake._simulation.failures import Failures
 from zkfake._simulation.faults.faults import Faults, Freezes
-from zkfake._simulation.network.network import Network
+from zkfake._simulation.network.network import MessageDelay, Network
 from zkfake._simulation.network.servers import Servers
 from zkfake._simulation.patching import patches
 from zkfake._simulation.scheduling.scheduler import MAX_STEPS, MAX_TIME, STALL_LIMIT, Scheduler
+from zkfake._simulation.scheduling.schedules import Pct, Schedule, check_schedule
 from zkfake._simulation.scheduling.tasks import MICROSECONDS
 from zkfake._simulation.scheduling.watchdog import Watchdog
 from zkfake._simulation.stand_ins.current import CurrentSimulation, current
@@ -49,10 +51,11 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from zkfake._ensemble.replica import Replica
+    from zkfake._simulation.chance.chance import Struck
     from zkfake._simulation.clients.handler import SimulationHandler
     from zkfake._simulation.scheduling.tasks import ScheduledTask, Task
 
-__all__ = ["SEED_VARIABLE", "Simulation"]
+__all__ = ["SEED_VARIABLE", "ChanceDecisions", "Simulation"]
 
 SEED_VARIABLE = "ZKFAKE_SEED"
 """The environment variable that gives the seed where the program gives none."""
@@ -60,6 +63,14 @@ SEED_VARIABLE = "ZKFAKE_SEED"
 _PROGRAM_ID = 4242
 
 T = TypeVar("T")
+
+
+class ChanceDecisions(NamedTuple):
+    """What chance has decided in a simulation."""
+
+    schedule: Schedule
+    messages: list[MessageDelay]
+    faults: list[Struck]
 
 
 class Simulation(EnsembleControl):
@@ -79,9 +90,10 @@ class Simulation(EnsembleControl):
         self,
         *,
         seed: int | None = None,
-        servers: int = 1,
+        servers: int | None = None,
         observers: int = 0,
         profile: str | Profile = "calm",
+        schedule: str | Mapping[int, int] | None = None,
         version: str = DEFAULT,
         settings: Mapping[str, object] | None = None,
         patch: Iterable[str] = (),
@@ -93,7 +105,12 @@ class Simulation(EnsembleControl):
         **knobs: Any,
     ) -> None:
         """``seed``: the environment's ``ZKFAKE_SEED``, or 0, by default. ``profile``: ``"calm"``,
-        ``"realistic"``, ``"hostile"`` or a `Profile`; ``knobs`` set its parts by name. ``version``
+        ``"realistic"``, ``"hostile"``, ``"swarm"`` or a `Profile`; ``knobs`` set its parts by name.
+        ``"swarm"`` draws a profile, a schedule and the number of servers from the seed, as far as
+        they are not given; without it there is one server. ``schedule``: ``"fifo"``, ``"random"``
+        or ``"pct"`` (see the page of the simulation), or what is chosen other than the task that
+        became ready first: its place among the ready ones, from 0, by the number of the choice; by
+        default as the profile's ``reorder`` and ``preemption`` say. ``version``
         and ``settings``: as for `zkfake.FakeZooKeeper`. ``patch``: modules whose use of ``time``,
         ``threading``, ``queue``, ``random``, ``uuid`` and ``datetime`` is to be simulated, by name.
         ``check_determinism``: `run` runs the program twice.
@@ -104,22 +121,17 @@ class Simulation(EnsembleControl):
 
         Raises `ValueError` for an invalid value and `TypeError` for an unknown argument.
         """
-        if servers < 1 or observers < 0 or servers + observers > 254:
-            raise ValueError(
-                f"servers={servers}, observers={observers}: expected at least one server with a "
-                "vote, and 254 in all at most"
-            )
         if seed is None:
             seed = int(os.environ.get(SEED_VARIABLE, "0"))
+        check_schedule(schedule)
         self.seed = seed
         """What chance is drawn from."""
-        self.profile = profile_of(profile, knobs)
-        """How the world behaves when nobody interferes."""
         self._arguments: dict[str, Any] = {
             "seed": seed,
             "servers": servers,
             "observers": observers,
             "profile": profile,
+            "schedule": schedule,
             "version": version,
             "settings": settings,
             "patch": tuple(patch),
@@ -129,6 +141,19 @@ class Simulation(EnsembleControl):
             "watchdog": watchdog,
             **knobs,
         }
+        if profile == SWARM:
+            swarm = draw_swarm(seed, servers, schedule)
+            profile, servers, schedule = swarm
+        servers = 1 if servers is None else servers
+        if servers < 1 or observers < 0 or servers + observers > 254:
+            raise ValueError(
+                f"servers={servers}, observers={observers}: expected at least one server with a "
+                "vote, and 254 in all at most"
+            )
+        self.profile = scheduled_profile(profile_of(profile, knobs), schedule)
+        """How the world behaves when nobody interferes."""
+        self.schedule = schedule
+        """Which of the ready tasks runs next."""
         self._counts = {"servers": servers, "observers": observers}
         self._settings = Settings.parse(settings, version)
         self._modules = tuple(patch)
@@ -167,6 +192,7 @@ class Simulation(EnsembleControl):
             reorder=self.profile.reorder,
             preemption=self.profile.preemption,
             trace=self._trace,
+            schedule=self._make_schedule(),
             **self._limits,
         )
         self._scheduler.on_task_end = self._task_ended
@@ -220,6 +246,11 @@ class Simulation(EnsembleControl):
             raise
         self._state = "running"
 
+    def _make_schedule(self) -> Schedule | None:
+        if self.schedule == "pct":
+            return Pct(self._stream("schedule"))
+        return Schedule(self.schedule) if isinstance(self.schedule, dict) else None
+
     def __exit__(
         self,
         kind: type[BaseException] | None,
@@ -259,9 +290,10 @@ class Simulation(EnsembleControl):
     def replay(self) -> str:
         """The expression that creates an equal simulation."""
         defaults = {
-            "servers": 1,
+            "servers": None,
             "observers": 0,
             "profile": "calm",
+            "schedule": None,
             "version": DEFAULT,
             "settings": None,
             "patch": (),
@@ -291,6 +323,14 @@ class Simulation(EnsembleControl):
         self._check = False
         first = Simulation(**self._arguments)._recorded(program)  # noqa: SLF001  # its own class
         return same_outcome(first, self._recorded(program))  # type: ignore[no-any-return]
+
+    def _decided(self) -> ChanceDecisions:
+        """What chance has decided so far. The first call, at the start, has it kept."""
+        return ChanceDecisions(
+            self._scheduler.scheduled(),
+            self._network.count_messages(),
+            self.faults._chance.struck,  # noqa: SLF001  # of the same package
+        )
 
     def _recorded(self, program: Callable[[Simulation], object]) -> RecordedRun:
         """Run the program, and keep every step."""

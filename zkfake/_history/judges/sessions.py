@@ -255,7 +255,9 @@ class EndsAreTrue(Judge):
     """A client is told that its session is over only where it is.
 
     Checked against the log: of clients that came with the right password to a server of the newest
-    leader, unless the history ends so soon that the end may not be committed yet.
+    leader, unless the history ends so soon that the end may not be committed yet. Not judged: what
+    is told of a session that a leader has begun to expire. It tells so at once, and the end is lost
+    where the leader is replaced before it is committed.
     """
 
     name = "told of an end that was"
@@ -266,6 +268,11 @@ class EndsAreTrue(Judge):
         super().__init__()
         self._refused: dict[int, tuple[Exchange, Reply, float]] = {}
         self._closed: dict[int, None] = {}
+        """The sessions that ended, or that a leader has begun to expire."""
+
+    def on_server_event(self, event: ServerEvent) -> None:
+        if event.name == "expires session":
+            self._close(int(event.text.partition(",")[0], 16))
 
     def on_handshake(
         self, connection: ConnectionSeen, exchange: Exchange, reply: Reply, session_id: int
@@ -285,9 +292,12 @@ class EndsAreTrue(Judge):
         done = entry.transaction
         if done.op is Op.CLOSE_SESSION:
             self._refused.pop(done.session_id, None)
-            self._closed[done.session_id] = None
-            if len(self._closed) > KEPT:
-                del self._closed[next(iter(self._closed))]
+            self._close(done.session_id)
+
+    def _close(self, session_id: int) -> None:
+        self._closed[session_id] = None
+        if len(self._closed) > KEPT:
+            del self._closed[next(iter(self._closed))]
 
     def on_end(self) -> None:
         for session_id, (exchange, reply, timeout) in self._refused.items():

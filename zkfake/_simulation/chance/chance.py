@@ -3,14 +3,23 @@ have a rate, drawn at instants of virtual time.
 
 Rules that live here: outages last as long as the profile's ``outage`` range says; there are never
 two of a kind for one client, nor two of a group (`zkfake._simulation.chance.kinds`) among the
-servers.
+servers. What was drawn is kept: the same faults, begun at the same requests and times, make the
+same run without any chance.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from zkfake._simulation.chance.kinds import CLIENTS, SERVERS, ClientKind, Dice, ServerKind
+from zkfake._simulation.chance.kinds import (
+    CLIENTS,
+    SERVERS,
+    ClientKind,
+    Dice,
+    DrawnFault,
+    ServerKind,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,10 +27,30 @@ if TYPE_CHECKING:
 
     from zkfake._channel.outages import Outage
     from zkfake._channel.rules import ChannelRequest, Point
-    from zkfake._simulation.chance.kinds import Strikes
     from zkfake._simulation.chance.profiles import Profile
 
-__all__ = ["Chance"]
+__all__ = ["Chance", "Moment", "Struck"]
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When a fault began: at a request, the ``nth`` of its client to come to that point. Or, with
+    ``by_time``, at ``time``, in virtual seconds: the request is the last one before it then.
+    """
+
+    time: float
+    client: str = ""
+    nth: int = 0
+    point: Point = "before_request"
+    by_time: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Struck:
+    """A fault that was drawn, and when."""
+
+    moment: Moment
+    fault: DrawnFault
 
 
 class Chance:
@@ -29,22 +58,30 @@ class Chance:
 
     def __init__(
         self,
-        faults: Strikes,
+        faults: Any,
         profile: Profile,
         stream: Callable[[str], Random],
         later: Callable[[float, Callable[[], None]], object],
         note: Callable[[str, str], object],
         clients: Callable[[], list[str]],
+        now: Callable[[], float],
     ) -> None:
-        """``stream``: the random source of that name. ``later``: calls an action after so many
-        virtual seconds. ``note``: puts a fault into the history, its name and what it strikes.
-        ``clients``: the names of those there are by now.
+        """``faults``: the `Faults`. ``stream``: the random source of that name. ``later``: calls an
+        action after so many virtual seconds. ``note``: puts a fault into the history, its name and
+        what it strikes. ``clients``: the names of those there are by now.
         """
         self._faults = faults
         self._profile = profile
         self._later = later
         self._note = note
         self._names = clients
+        self._now = now
+        self.struck: list[Struck] = []
+        """The faults so far, in their order."""
+        self._passed: dict[tuple[str, Point], int] = {}
+        """How many requests of a client have come to a point."""
+        self._last: tuple[str, int, Point] = ("", 0, "before_request")
+        """The last request that has come to a point."""
         servers = faults.server_count
 
         def dice(name: str) -> Dice:
@@ -76,6 +113,8 @@ class Chance:
         self._drops = any(self._drop_rates.values())
         self.on = False
         """Whether faults are drawn at present."""
+        self.counts = profile.has_faults
+        """Whether requests are counted: also while no faults are drawn."""
         self._turn = 0
         self.resume()
 
@@ -95,40 +134,50 @@ class Chance:
 
     def consider(self, point: Point, request: ChannelRequest, lost: bool) -> bool:
         """Whether the request's connection is lost at this point; ``lost``: it is already."""
+        client = request.channel.client
+        nth = self._passed[client, point] = self._passed.get((client, point), 0) + 1
+        self._last = client, nth, point
         if not self.on:
             return lost
         if point == "before_request":
-            self._strike(request)
-            return self._loses(point, request) or lost
-        return lost or self._loses(point, request)
+            self._strike(client, nth)
+            return self._loses(point, request, nth) or lost
+        return lost or self._loses(point, request, nth)
 
-    def _loses(self, point: Point, request: ChannelRequest) -> bool:
+    def _loses(self, point: Point, request: ChannelRequest, nth: int) -> bool:
         rate = self._drop_rates[point]
         if not rate or self._early.random.random() >= rate:
             return False
         self._note(f"drop {point.replace('_', ' ')}", str(request))
+        client = request.channel.client
+        drop = DrawnFault(f"drop_{point}", (client,), (("nth", nth),))
+        self.struck.append(Struck(Moment(self._now(), client, nth, point), drop))
         return True
 
-    def _strike(self, request: ChannelRequest) -> None:
+    def _strike(self, client: str, nth: int) -> None:
         """Begin the faults that are drawn for the request."""
-        client = request.channel.client
+        moment: Moment | None = None
         for rate, kind, dice in self._clients:
             if dice.random.random() < rate:
-                self._strike_client(kind, dice, client)
+                moment = moment or Moment(self._now(), client, nth)
+                self._strike_client(kind, dice, client, moment)
         for rate, server_kind, dice in self._servers:
             if dice.random.random() < rate:
-                self._strike_servers(server_kind, dice)
+                moment = moment or Moment(self._now(), client, nth)
+                self._strike_servers(server_kind, dice, moment)
 
-    def _strike_client(self, kind: ClientKind, dice: Dice, client: str) -> None:
-        self._begin((kind.rate, client), lambda: kind.strike(self._faults, dice, client))
+    def _strike_client(self, kind: ClientKind, dice: Dice, client: str, moment: Moment) -> None:
+        self._begin((kind.rate, client), lambda: kind.draw(dice, client), moment)
 
-    def _strike_servers(self, kind: ServerKind, dice: Dice) -> None:
-        self._begin((kind.group, ""), lambda: kind.strike(self._faults, dice))
+    def _strike_servers(self, kind: ServerKind, dice: Dice, moment: Moment) -> None:
+        self._begin((kind.group, ""), lambda: kind.draw(dice), moment)
 
-    def _begin(self, what: tuple[str, str], begin: Callable[[], Outage | None]) -> None:
+    def _begin(self, what: tuple[str, str], draw: Callable[[], DrawnFault], moment: Moment) -> None:
         before = self._present.get(what)
         if before is None or before.over:
-            outage = begin()
+            fault = draw()
+            self.struck.append(Struck(moment, fault))
+            outage = fault.begin(self._faults)
             if outage is not None:
                 self._present[what] = outage
 
@@ -146,14 +195,19 @@ class Chance:
 
     def _strike_now(self) -> None:
         """A fault of a kind that has a rate, at a client or among the servers."""
-        dice, names = self._by_time, self._names()
+        dice, names, moment = (
+            self._by_time,
+            self._names(),
+            Moment(self._now(), *self._last, by_time=True),
+        )
         at_servers = dice.random.random() < 0.5
         if self._at_servers and (at_servers or not names):
-            self._strike_servers(dice.choice(self._at_servers), dice)
+            self._strike_servers(dice.choice(self._at_servers), dice, moment)
         elif names and (self._at_clients or self._drops):
             client = dice.choice(names)
             place = int(dice.random.random() * (len(self._at_clients) + self._drops))
             if place == len(self._at_clients):
+                self.struck.append(Struck(moment, DrawnFault("drop", (client,))))
                 self._faults.drop(client)
             else:
-                self._strike_client(self._at_clients[place], dice, client)
+                self._strike_client(self._at_clients[place], dice, client, moment)

@@ -11,16 +11,18 @@ Rules that live here:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
+
+from zkfake._channel.outages import Outage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from random import Random
 
-    from zkfake._channel.outages import Direction, Outage
+    from zkfake._channel.outages import Direction
     from zkfake._control.server_faults import Way
 
-__all__ = ["CLIENTS", "SERVERS", "ClientKind", "Dice", "ServerKind", "Strikes"]
+__all__ = ["CLIENTS", "SERVERS", "ClientKind", "Dice", "DrawnFault", "ServerKind", "drawn"]
 
 Range = tuple[float, float]
 """Virtual seconds."""
@@ -32,47 +34,29 @@ _SKEW = 60.0
 """The largest error of a skewed clock, in seconds."""
 
 
-class Strikes(Protocol):
-    """`zkfake._simulation.faults.faults.Faults`: what chance may do."""
+@dataclass(frozen=True, slots=True)
+class DrawnFault:
+    """A fault with all that chance has decided about it: a method of
+    `zkfake._simulation.faults.Faults` and its arguments. ``str`` of it is the call.
+    """
 
-    @property
-    def server_count(self) -> int: ...
-    def drop(self, client: Any) -> int: ...
-    def expire(self, client: Any) -> bool: ...
-    def pause(self, client: Any, *, duration: float | None = None) -> Outage: ...
-    def hold_watches(self, client: Any, *, duration: float | None = None) -> Outage: ...
-    def hold_events(self, client: Any, *, duration: float | None = None) -> Outage: ...
-    def lose_pings(self, client: Any, *, duration: float | None = None) -> Outage: ...
-    def slow(
-        self, client: Any, latency: tuple[float, float], *, duration: float | None = None
-    ) -> Outage: ...
-    def partition(
-        self, client: Any, *, direction: Direction, duration: float | None = None
-    ) -> Outage: ...
-    def stop_server(self, server: int, *, duration: float | None = None) -> Outage: ...
-    def cut_power(self, server: int, *, duration: float | None = None) -> Outage: ...
-    def lose_quorum(self, *, duration: float | None = None) -> Outage: ...
-    def isolate(
-        self, server: int, *, way: Way = "both", duration: float | None = None
-    ) -> Outage: ...
-    def partition_servers(
-        self, one: int, other: int, *, way: Way, duration: float | None = None
-    ) -> Outage: ...
-    def freeze(self, server: int, *, duration: float | None = None) -> Outage: ...
-    def pause_server(self, server: int, *, duration: float | None = None) -> Outage: ...
-    def mute_server(self, server: int, *, duration: float | None = None) -> Outage: ...
-    def lag(
-        self, server: int, lag: tuple[float, float], *, duration: float | None = None
-    ) -> Outage: ...
-    def slow_disk(
-        self, server: int, sync_time: tuple[float, float], *, duration: float | None = None
-    ) -> Outage: ...
-    def slow_servers(
-        self, one: int, other: int, latency: tuple[float, float], *, duration: float | None = None
-    ) -> Outage: ...
-    def skew_clock(
-        self, server: int, seconds: float, *, duration: float | None = None
-    ) -> Outage: ...
+    method: str
+    arguments: tuple[Any, ...]
+    options: tuple[tuple[str, Any], ...] = ()
+
+    def begin(self, faults: Any) -> Outage | None:
+        """Makes the call. Returns the outage that begins, if it is one."""
+        outage = getattr(faults, self.method)(*self.arguments, **dict(self.options))
+        return outage if isinstance(outage, Outage) else None
+
+    def __str__(self) -> str:
+        given = [*map(repr, self.arguments), *(f"{name}={value!r}" for name, value in self.options)]
+        return f"{self.method}({', '.join(given)})"
+
+
+def drawn(method: str, *arguments: Any, **options: Any) -> DrawnFault:
+    """The call of that method of `Faults`."""
+    return DrawnFault(method, arguments, tuple(options.items()))
 
 
 class Dice:
@@ -110,12 +94,11 @@ class Dice:
 
 @dataclass(frozen=True, slots=True)
 class ClientKind:
-    """A fault of one client. ``strike`` returns the outage that it begins, if it is one."""
+    """A fault of one client. ``early``: whether it draws from the source of the earliest kinds."""
 
     rate: str
-    strike: Callable[[Strikes, Dice, str], Outage | None]
+    draw: Callable[[Dice, str], DrawnFault]
     early: bool = False
-    """Whether it draws from the source of the earliest kinds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,98 +106,74 @@ class ServerKind:
     """A fault of servers. ``alone``: also possible with one server, at a virtual time."""
 
     rate: str
-    strike: Callable[[Strikes, Dice], Outage]
+    draw: Callable[[Dice], DrawnFault]
     group: Group
     early: bool = False
     alone: bool = False
 
 
-def _partition(faults: Strikes, dice: Dice, client: str) -> Outage:
+def _partition(dice: Dice, client: str) -> DrawnFault:
     direction: Direction = dice.choice(("both", "to_server", "to_client"))
-    return faults.partition(client, direction=direction, duration=dice.duration())
+    return drawn("partition", client, direction=direction, duration=dice.duration())
 
 
-def _expire(faults: Strikes, _dice: Dice, client: str) -> None:
-    faults.expire(client)
+def _of_client(method: str) -> Callable[[Dice, str], DrawnFault]:
+    return lambda dice, client: drawn(method, client, duration=dice.duration())
 
 
 CLIENTS = (
     ClientKind("partition", _partition, early=True),
-    ClientKind("pause", lambda f, d, c: f.pause(c, duration=d.duration()), early=True),
-    ClientKind(
-        "hold_watches", lambda f, d, c: f.hold_watches(c, duration=d.duration()), early=True
-    ),
-    ClientKind("expire", _expire, early=True),
-    ClientKind("hold_events", lambda f, d, c: f.hold_events(c, duration=d.duration())),
-    ClientKind("slow", lambda f, d, c: f.slow(c, d.slowness(), duration=d.duration())),
-    ClientKind("lose_pings", lambda f, d, c: f.lose_pings(c, duration=d.duration())),
+    ClientKind("pause", _of_client("pause"), early=True),
+    ClientKind("hold_watches", _of_client("hold_watches"), early=True),
+    ClientKind("expire", lambda _, client: drawn("expire", client), early=True),
+    ClientKind("hold_events", _of_client("hold_events")),
+    ClientKind("slow", lambda d, c: drawn("slow", c, d.slowness(), duration=d.duration())),
+    ClientKind("lose_pings", _of_client("lose_pings")),
 )
 
 
-def _isolate_one_way(faults: Strikes, dice: Dice) -> Outage:
+def _of_server(method: str) -> Callable[[Dice], DrawnFault]:
+    return lambda dice: drawn(method, dice.server(), duration=dice.duration())
+
+
+def _slow_server(method: str) -> Callable[[Dice], DrawnFault]:
+    return lambda dice: drawn(method, dice.server(), dice.slowness(), duration=dice.duration())
+
+
+def _isolate_one_way(dice: Dice) -> DrawnFault:
     way: Way = dice.choice(("out", "in"))
-    return faults.isolate(dice.server(), way=way, duration=dice.duration())
+    return drawn("isolate", dice.server(), way=way, duration=dice.duration())
 
 
-def _partition_servers(faults: Strikes, dice: Dice) -> Outage:
+def _partition_servers(dice: Dice) -> DrawnFault:
     way: Way = dice.choice(("both", "out", "in"))
-    return faults.partition_servers(*dice.two_servers(), way=way, duration=dice.duration())
+    return drawn("partition_servers", *dice.two_servers(), way=way, duration=dice.duration())
 
 
-def _slow_servers(faults: Strikes, dice: Dice) -> Outage:
-    return faults.slow_servers(*dice.two_servers(), dice.slowness(), duration=dice.duration())
+def _slow_servers(dice: Dice) -> DrawnFault:
+    one, other = dice.two_servers()
+    return drawn("slow_servers", one, other, dice.slowness(), duration=dice.duration())
 
 
-def _skew_clock(faults: Strikes, dice: Dice) -> Outage:
-    return faults.skew_clock(dice.server(), dice.between(-_SKEW, _SKEW), duration=dice.duration())
+def _skew_clock(dice: Dice) -> DrawnFault:
+    server = dice.server()
+    return drawn("skew_clock", server, dice.between(-_SKEW, _SKEW), duration=dice.duration())
 
 
 SERVERS = (
-    ServerKind(
-        "stop_server",
-        lambda f, d: f.stop_server(d.server(), duration=d.duration()),
-        "silence",
-        early=True,
-        alone=True,
-    ),
-    ServerKind(
-        "isolate_server",
-        lambda f, d: f.isolate(d.server(), duration=d.duration()),
-        "silence",
-        early=True,
-    ),
-    ServerKind(
-        "freeze_server",
-        lambda f, d: f.freeze(d.server(), duration=d.duration()),
-        "silence",
-        early=True,
-    ),
-    ServerKind(
-        "pause_server",
-        lambda f, d: f.pause_server(d.server(), duration=d.duration()),
-        "silence",
-        early=True,
-        alone=True,
-    ),
+    ServerKind("stop_server", _of_server("stop_server"), "silence", early=True, alone=True),
+    ServerKind("isolate_server", _of_server("isolate"), "silence", early=True),
+    ServerKind("freeze_server", _of_server("freeze"), "silence", early=True),
+    ServerKind("pause_server", _of_server("pause_server"), "silence", early=True, alone=True),
     ServerKind("isolate_one_way", _isolate_one_way, "silence"),
     ServerKind("partition_servers", _partition_servers, "silence"),
-    ServerKind("lose_quorum", lambda f, d: f.lose_quorum(duration=d.duration()), "silence"),
-    ServerKind("cut_power", lambda f, d: f.cut_power(d.server(), duration=d.duration()), "silence"),
     ServerKind(
-        "mute_server",
-        lambda f, d: f.mute_server(d.server(), duration=d.duration()),
-        "silence",
-        alone=True,
+        "lose_quorum", lambda dice: drawn("lose_quorum", duration=dice.duration()), "silence"
     ),
-    ServerKind(
-        "lag_server", lambda f, d: f.lag(d.server(), d.slowness(), duration=d.duration()), "pace"
-    ),
+    ServerKind("cut_power", _of_server("cut_power"), "silence"),
+    ServerKind("mute_server", _of_server("mute_server"), "silence", alone=True),
+    ServerKind("lag_server", _slow_server("lag"), "pace"),
     ServerKind("slow_servers", _slow_servers, "pace"),
-    ServerKind(
-        "slow_disk",
-        lambda f, d: f.slow_disk(d.server(), d.slowness(), duration=d.duration()),
-        "pace",
-        alone=True,
-    ),
+    ServerKind("slow_disk", _slow_server("slow_disk"), "pace", alone=True),
     ServerKind("skew_clock", _skew_clock, "pace", alone=True),
 )

@@ -12,7 +12,7 @@ from typing import Any
 
 from zkfake._simulation.chance.kinds import CLIENTS, SERVERS
 
-__all__ = ["PROFILES", "Profile", "profile_of"]
+__all__ = ["FAULT_RATES", "PROFILES", "Profile", "profile_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ class Profile:
         return any(getattr(self, name) for name in FAULT_RATES)
 
 
-FAULT_RATES = (
+FAULT_RATES: tuple[str, ...] = (
     "drop_before_request",
     "drop_before_reply",
     "drop_after_reply",

@@ -83,7 +83,7 @@ class AsyncResult:
             waiters, self._waiters = self._waiters, []
             for task in waiters:
                 scheduler.wake(task)
-        if scheduler.preemption:
+        if scheduler.pauses:
             scheduler.pause_point()
 
     def _do_callbacks(self) -> None:

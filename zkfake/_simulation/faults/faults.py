@@ -21,6 +21,8 @@ from zkfake._channel.outages import Outage
 from zkfake._control.faults import EnsembleFaults
 from zkfake._simulation.chance.chance import Chance
 from zkfake._simulation.faults.driver import VirtualTimeDriver
+from zkfake._simulation.network.network import MessageDelay
+from zkfake._simulation.scheduling.schedules import Delay
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,6 +97,7 @@ class Faults(EnsembleFaults):
     ) -> None:
         """``stream``: the random source of that name."""
         super().__init__(VirtualTimeDriver(scheduler, network))
+        self._scheduler = scheduler
         self._network = network
         self._freezes = freezes
         self._chance = network.chance = Chance(
@@ -104,6 +107,7 @@ class Faults(EnsembleFaults):
             self._driver.later,
             self._driver.note,
             lambda: list(network.clients),
+            lambda: network.time,
         )
 
     def pause(self, client: Any, *tasks: Task, duration: float | None = None) -> Outage:
@@ -142,15 +146,64 @@ class Faults(EnsembleFaults):
         outage = Outage(self._driver, name, client, lambda: self._freezes.end(includes))
         return self._begin(outage, lambda: self._freezes.begin(includes), duration)
 
+    def delay_task(self, task: str, *, step: int, seconds: float) -> None:
+        """Delay one task of a program or of a client: it stands still at one of its steps for
+        ``seconds`` of virtual time, 0: until the other ready tasks have had their turn. Everything
+        else goes on.
+
+        ``task``: its name, as ``Task.name`` and reports tell it. ``step``: from 1. A step begins
+        when the task goes on after a wait, and at each lock, event or queue that it uses. Steps are
+        counted from the first call of this method on, or from the start in a simulation with a
+        ``schedule``. Raises `ValueError` for a step below 1 and for negative seconds.
+        """
+        if step < 1 or not seconds >= 0:
+            raise ValueError(
+                f"step={step!r}, seconds={seconds!r}: steps are counted from 1, and a delay lasts "
+                "0 seconds or more"
+            )
+        self._scheduler.scheduled().delay(Delay(task, step, seconds))
+
+    def delay_message(self, client: str, *, nth: int, seconds: float) -> None:
+        """Let one message between a client and a server take ``seconds`` of virtual time.
+
+        ``nth``: its place among the messages from and to the client, in the order of sending, from
+        1. The two messages of making a connection count as well. They are counted from the first
+        call of this method on. Raises `ValueError` for a place below 1 and for negative seconds.
+        """
+        if nth < 1 or not seconds >= 0:
+            raise ValueError(
+                f"nth={nth!r}, seconds={seconds!r}: messages are counted from 1 and take 0 "
+                "seconds or more"
+            )
+        self._network.delay_message(MessageDelay(client, nth, seconds))
+
+    def at(self, time: float, action: Callable[[], object]) -> None:
+        """Call ``action`` at a virtual time, in seconds since the start: most usefully another
+        method of this object. At once if that time has passed. It runs between two tasks and must
+        not block.
+        """
+        self._driver.later(max(0.0, time - self._network.time), lambda: self._driver.act(action))
+
     # -- all of them
 
+    def heal(self) -> None:
+        """End every outage, every rule and every delay of a task."""
+        super().heal()
+        self._scheduler.end_delays()
+
     def stop_chance(self) -> None:
-        """Stop faults by chance. Those in force go on."""
+        """Stop faults by chance, and delays of tasks by chance. Those in force go on."""
         self._chance.stop()
+        self._draw_delays(on=False)
 
     def resume_chance(self) -> None:
         """Start faults by chance again, after `stop_chance` or `Simulation.settle`."""
         self._chance.resume()
+        self._draw_delays(on=True)
+
+    def _draw_delays(self, *, on: bool) -> None:
+        if self._scheduler.schedule is not None:
+            self._scheduler.schedule.on = on
 
     # -- who is meant
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from zkfake._simulation.network.sockets import ChannelSocket
     from zkfake._simulation.scheduling.scheduler import Scheduler
 
-__all__ = ["Network"]
+__all__ = ["MessageDelay", "Network"]
 
 
 class _Attempt(NamedTuple):
@@ -37,6 +37,15 @@ class _Attempt(NamedTuple):
     server: int
     session_id: int = 0
     """Not known yet."""
+
+
+class MessageDelay(NamedTuple):
+    """How long a message between a client and a server took."""
+
+    client: str
+    nth: int
+    """Its place among the messages from and to the client, in the order of sending, from 1."""
+    seconds: float
 
 
 class Network(Conditions[VirtualChannel]):
@@ -61,6 +70,10 @@ class Network(Conditions[VirtualChannel]):
         """The names of the simulation's clients, oldest first."""
         self.sessions: dict[str, int] = {}
         """The session that each client has asked for or was given last."""
+        self.delays: list[MessageDelay] | None = None
+        """Of every message so far, where messages are counted."""
+        self._given_delays: dict[tuple[str, int], int] = {}
+        self._messages: dict[str, int] = {}
         self._random = random
         self._waiting: list[ScheduledTask] = []
         self._ips: dict[str, str] = {}
@@ -84,12 +97,36 @@ class Network(Conditions[VirtualChannel]):
     def _draw_between(self, low: int, high: int) -> int:
         return low if low == high else low + int(self._random.random() * (high - low + 1))
 
+    # -- how long messages take
+
+    def count_messages(self) -> list[MessageDelay]:
+        """Count messages from now on, and keep how long each takes."""
+        if self.delays is None:
+            self.delays = []
+            self.latency = None  # every channel has to ask
+        return self.delays
+
+    def delay_message(self, delay: MessageDelay) -> None:
+        """Let a message that has yet to be sent take so long."""
+        self.count_messages()
+        self._given_delays[delay.client, delay.nth] = round(delay.seconds * MICROSECONDS)
+
+    def delay(self, place: VirtualChannel | _Attempt) -> int:
+        if self.delays is None:
+            return super().delay(place)
+        client = place.client
+        nth = self._messages[client] = self._messages.get(client, 0) + 1
+        given = self._given_delays.pop((client, nth), None)
+        ticks = super().delay(place) if given is None else given
+        self.delays.append(MessageDelay(client, nth, ticks / MICROSECONDS))
+        return ticks
+
     # -- what strikes requests
 
     @property
     def active(self) -> bool:
         """Whether anything may happen to a request."""
-        return bool(self.rules) or (self.chance is not None and self.chance.on)
+        return bool(self.rules) or (self.chance is not None and self.chance.counts)
 
     def consider(self, point: Point, request: ChannelRequest) -> bool:
         """Whether the request's connection is lost at this point, by a rule or by chance."""

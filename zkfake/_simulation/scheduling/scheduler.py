@@ -3,8 +3,9 @@
 Rules that live here:
 
 - One task runs at a time and runs until it blocks. When tasks are ready, the next one is the one
-  that became ready first, or, with ``reorder``, one drawn from the seed. When none is ready, the
-  clock jumps to the next timer. Nothing waits in real time.
+  that became ready first, or, with ``reorder``, one drawn from the seed, or the one that a
+  `Schedule` chooses, which may also delay a task. When none is ready, the clock jumps to the next
+  timer. Nothing waits in real time.
 - Time is a whole number of microseconds, so that no sum depends on rounding. The length of a wait
   is rounded up, but for the nanosecond that arithmetic with floats may have added.
 - A blocked task chooses its successor itself and switches to it directly. The *hub* is a greenlet
@@ -31,6 +32,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import greenlet
 
 from zkfake._simulation.errors import SimulationDeadlock, SimulationError, SimulationLimit
+from zkfake._simulation.scheduling.schedules import Delay, Schedule, Shuffled
 from zkfake._simulation.scheduling.tasks import AWAKE, MICROSECONDS, NEVER, OPEN_END, ScheduledTask
 
 if TYPE_CHECKING:
@@ -67,14 +69,19 @@ class Scheduler:
         max_time: float = MAX_TIME,
         stall_limit: float = STALL_LIMIT,
         trace: list[tuple[int, str]] | None = None,
+        schedule: Schedule | None = None,
     ) -> None:
-        """``trace``: every step is added to it, the time and the task's name."""
+        """``trace``: every step is added to it, the time and the task's name. ``schedule``: what
+        chooses the next task, instead of ``reorder``.
+        """
         self.now = 0
         """Microseconds since the start."""
         self.steps = 0
         """Task switches so far."""
         self.reorder = reorder
-        self.preemption = preemption
+        self._preemption = preemption
+        self.pauses = bool(preemption) or schedule is not None
+        """Whether locks, events and queues call `pause_point`."""
         self.trace = trace
         self._collect_at = _COLLECT_EVERY
         self._collections = 0
@@ -88,6 +95,8 @@ class Scheduler:
         self._activity = 0
         """When a task of the program last ran, as far as `_check_clock` has found out."""
         self._unchecked_until = 0
+        self.schedule = schedule
+        self._delayed: dict[ScheduledTask, None] = {}
         self._ready: list[ScheduledTask] = []
         self._stash: list[ScheduledTask] = []
         self._timers: list[tuple[int, int, Any, Any]] = []
@@ -252,8 +261,56 @@ class Scheduler:
 
     def pause_point(self) -> None:
         """Give way to the other ready tasks, as a pre-emptive scheduler might here."""
-        if self._ready and not self._closed and self._draw() < self.preemption:
+        if self.schedule is not None:
+            self._scheduled_pause(self.schedule)
+        elif self._ready and not self._closed and self._draw() < self._preemption:
             self.yield_now()
+
+    def _scheduled_pause(self, schedule: Schedule) -> None:
+        if self._closed:
+            return
+        task = self.current
+        yields = bool(self._ready) and self._draw() < self._preemption
+        seconds = schedule.delayed(task)
+        if seconds:
+            if task.doomed:
+                raise greenlet.GreenletExit
+            task.reason = "the end of its delay"
+            task.since = self.now
+            self._delay(task, seconds)
+            self._switch(task)
+            self._raise_fault(task)
+        elif yields or seconds == 0:
+            if seconds is None:
+                schedule.delays.append(Delay(task.name, task.steps, 0))
+            self.yield_now()
+
+    def _delay(self, task: ScheduledTask, seconds: float) -> None:
+        """Let a task that is neither waiting nor ready go on later."""
+        if seconds:
+            self._delayed[task] = None
+            self.call_at(self.now + ceil(seconds * MICROSECONDS), lambda: self._go_on(task))
+        else:
+            self._ready.append(task)
+
+    def _go_on(self, task: ScheduledTask) -> None:
+        if task in self._delayed:
+            del self._delayed[task]
+            (self._stash if task.frozen else self._ready).append(task)
+
+    def end_delays(self) -> None:
+        """Let every task that is delayed go on, and delay no task that was to be delayed."""
+        if self.schedule is not None:
+            self.schedule.forget_delays()
+        for task in list(self._delayed):
+            self._go_on(task)
+
+    def scheduled(self) -> Schedule:
+        """The schedule; one that does what was done before it, where there was none."""
+        if self.schedule is None:
+            self.schedule = Shuffled(self._draw, self.reorder) if self.reorder else Schedule()
+            self.pauses = True
+        return self.schedule
 
     def yield_now(self) -> None:
         """Go to the end of the queue of ready tasks."""
@@ -265,6 +322,10 @@ class Scheduler:
         task.deadline = self.now
         self._make_ready(task)
         self._switch(task)
+        self._raise_fault(task)
+
+    @staticmethod
+    def _raise_fault(task: ScheduledTask) -> None:
         if task.fault is not None:
             fault, task.fault = task.fault, None
             raise fault
@@ -351,11 +412,10 @@ class Scheduler:
         """The task that runs next, which is the current one from now on."""
         ready = self._ready
         while not ready:
-            try:
-                self._idle()
-            except Exception as error:  # noqa: PERF203  # what is caught ends the run
-                self.interrupt(error)
-        if self.reorder and len(ready) > 1 and self._draw() < self.reorder:
+            self._wait_for_ready()
+        if self.schedule is not None:
+            task = self._scheduled_choice(self.schedule)
+        elif self.reorder and len(ready) > 1 and self._draw() < self.reorder:
             task = ready.pop(int(self._draw() * len(ready)))
         else:
             task = ready.pop(0)
@@ -364,6 +424,23 @@ class Scheduler:
             self._look(task)
         self.current = task
         return task
+
+    def _wait_for_ready(self) -> None:
+        try:
+            self._idle()
+        except Exception as error:
+            self.interrupt(error)
+
+    def _scheduled_choice(self, schedule: Schedule) -> ScheduledTask:
+        ready = self._ready
+        while True:
+            while not ready:
+                self._wait_for_ready()
+            task = ready.pop(schedule.choose(ready))
+            seconds = schedule.delayed(task)
+            if seconds is None:
+                return task
+            self._delay(task, seconds)
 
     def _look(self, task: ScheduledTask) -> None:
         """Traces the step if wanted, and stops the run after too many steps."""
@@ -452,7 +529,7 @@ class Scheduler:
     @property
     def is_quiet(self) -> bool:
         """Whether no task but the current one is ready."""
-        return not self._ready
+        return not self._ready and not self._delayed
 
     def describe(self) -> str:
         """A line for each task; see `ScheduledTask.describe`."""
@@ -478,6 +555,7 @@ class Scheduler:
         self._timers.clear()
         self._ready.clear()
         self._stash.clear()
+        self._delayed.clear()
 
 
 class _Sleep:

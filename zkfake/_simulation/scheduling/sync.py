@@ -106,7 +106,7 @@ class Event:
     def set(self) -> None:
         self._flag = True
         self._waiters.wake_all()
-        if self._scheduler.preemption:
+        if self._scheduler.pauses:
             self._scheduler.pause_point()
 
     def clear(self) -> None:
@@ -136,7 +136,7 @@ class Lock:
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
         scheduler = self._scheduler
-        if scheduler.preemption:
+        if scheduler.pauses:
             scheduler.pause_point()
         if self._locked:
             if not blocking or timeout == 0:
@@ -185,7 +185,7 @@ class RLock:
         if self._holder is scheduler.current:
             self._count += 1
             return True
-        if scheduler.preemption:
+        if scheduler.pauses:
             scheduler.pause_point()
         if self._holder is not None:
             if not blocking or timeout == 0:
@@ -304,7 +304,7 @@ class Semaphore:
 
     def acquire(self, blocking: bool = True, timeout: float | None = None) -> bool:
         scheduler = self._scheduler
-        if scheduler.preemption:
+        if scheduler.pauses:
             scheduler.pause_point()
         if not self._value:
             if not blocking:
@@ -427,7 +427,7 @@ class Queue:
         self._unfinished += 1
         if self._getters.tasks:
             self._getters.wake_one()
-        if scheduler.preemption:
+        if scheduler.pauses:
             scheduler.pause_point()
 
     def get(self, block: bool = True, timeout: float | None = None) -> Any:

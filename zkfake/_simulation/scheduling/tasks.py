@@ -7,6 +7,7 @@ of code.
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from abc import ABC, abstractmethod
@@ -108,6 +109,7 @@ class ScheduledTask(Task):
         "reason",
         "retrieved",
         "since",
+        "steps",
         "thread",
         "timer",
         "turn",
@@ -148,6 +150,8 @@ class ScheduledTask(Task):
         self.timer = 0
         """The number of the wait for which that timer was set; 0: no timer is set."""
         self.reason: object = "its start"
+        self.steps = 0
+        """How many steps it has made, where a schedule counts them."""
         self.frozen = 0
         self.doomed = False
         self.fault: BaseException | None = None
@@ -202,20 +206,34 @@ class ScheduledTask(Task):
             state += " (paused)"
         return f"{self.name} {state}{_place(self)}"
 
+    @property
+    def place(self) -> str:
+        """The innermost line outside the simulation at which it stands, such as `` (jobs.py:12 in
+        work)``; empty before its first line.
+        """
+        stack = _stack(self)
+        if not stack:
+            return ""
+        return f" ({os.path.basename(stack[-1].filename)}:{stack[-1].lineno} in {stack[-1].name})"
+
 
 def _place(task: ScheduledTask) -> str:
-    """Where a suspended task stands: the innermost line outside the simulation, and the outermost
-    line of all.
-    """
+    """Where a suspended task stands: the innermost lines outside the simulation."""
+    return "".join(
+        f"\n    at {e.filename}:{e.lineno} in {e.name}" for e in reversed(_stack(task)[-3:])
+    )
+
+
+def _stack(task: ScheduledTask) -> list[traceback.FrameSummary]:
+    """The lines outside the simulation at which a task stands, the innermost one last."""
     if task.greenlet is greenlet.getcurrent():
         frame: FrameType | None = sys._getframe()  # noqa: SLF001  # a public function
     else:
         frame = task.greenlet.gr_frame if task.greenlet else None
     if frame is None:
-        return ""
-    stack = [
+        return []
+    return [
         entry
         for entry in traceback.extract_stack(frame)
         if "zkfake/_simulation/" not in entry.filename.replace("\\", "/")
     ]
-    return "".join(f"\n    at {e.filename}:{e.lineno} in {e.name}" for e in reversed(stack[-3:]))

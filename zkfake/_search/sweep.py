@@ -13,40 +13,22 @@ Rules that live here:
 
 from __future__ import annotations
 
-import logging
-import os
-import sys
 import time
-import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
-
-import kazoo
+from typing import TYPE_CHECKING, Any
 
 from zkfake._history.events import Sent
-from zkfake._simulation.errors import (
-    SimulationBlocked,
-    SimulationDeadlock,
-    SimulationLimit,
-    SimulationTimeout,
-)
+from zkfake._search.causes import HANGS, told
+from zkfake._search.progress import ProgressLine
+from zkfake._search.trials import Exceptions, Program, Trial, TrialRun, exceptions, name_of
 from zkfake._simulation.faults.points import CLIENT_FAULTS, FaultPoint, fault_point
-from zkfake._simulation.simulation import Simulation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from zkfake._simulation.simulation import Simulation
 
 __all__ = ["SweepFailure", "SweepReport", "replay", "sweep"]
-
-Program = Callable[[Simulation], Any]
-Exceptions = type[BaseException] | tuple[type[BaseException], ...]
-
-_HANGS = (SimulationDeadlock, SimulationLimit, SimulationTimeout, SimulationBlocked)
-_LIBRARIES = tuple(
-    os.path.join(os.path.dirname(file), "")
-    for file in (str(kazoo.__file__), os.path.dirname(__file__))
-)
-"""The folders of kazoo and of zkfake."""
-_STOPS = (KeyboardInterrupt, SystemExit, GeneratorExit)
-"""The exceptions that end the sweep. Any other one is the outcome of its run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +51,7 @@ class SweepFailure:
 
     def __str__(self) -> str:
         what = "hangs" if self.hung else "fails"
-        return f"{what} under {self.text}: {_told(self.error)}\n    {self.replay}"
+        return f"{what} under {self.text}: {told(self.error)}\n    {self.replay}"
 
 
 @dataclass(slots=True, repr=False)
@@ -92,6 +74,11 @@ class SweepReport:
         # What pytest shows of `assert sweep(program)`; it cuts a repr after 240 characters.
         first = f"; the first again by {self.failures[0].replay}" if self.failures else ""
         return f"<{type(self).__name__}: {self._head()}{first}>"
+
+    @property
+    def progress(self) -> str:
+        """How far the sweep is, in a few words."""
+        return f"sweep: {self.runs} runs, {len(self.failures)} failures"
 
     def _head(self) -> str:
         head = (
@@ -143,10 +130,10 @@ def sweep(
     Raises whatever the undisturbed run raises, and ``ValueError`` for an unknown fault.
     """
     points = [fault_point(fault) for fault in faults]
-    trial = _Trial(program, check, seed, _tuple(allow), simulation)
+    trial = _Sweeping(Trial(program, check, exceptions(allow), simulation), seed)
     sent = trial.undisturbed()
     report = SweepReport(len(sent))
-    tell = progress or _Counter(report)
+    tell = progress or ProgressLine()
     end = None if budget is None else time.monotonic() + budget
     wanted = set(sent) if requests is None else set(requests)
     try:
@@ -164,8 +151,8 @@ def sweep(
             tell(report)
     except KeyboardInterrupt:
         report.stopped = "Ctrl-C"
-    if isinstance(tell, _Counter):
-        tell.end()
+    if isinstance(tell, ProgressLine):
+        tell.end(report)
     return report
 
 
@@ -186,11 +173,11 @@ def replay(
     ``then``: a second request and the fault there. The rest is as for `sweep`. Raises
     ``ValueError`` for an unknown fault, and for a request that the program does not send.
     """
-    trial = _Trial(program, check, seed, _tuple(allow), simulation)
+    trial = _Sweeping(Trial(program, check, exceptions(allow), simulation), seed)
     strikes = [trial.strike(trial.undisturbed(), request, fault_point(fault))]
     if then is not None:
         number, second = then
-        strikes.append(trial.strike(trial.run(strikes).sent, number, fault_point(second)))
+        strikes.append(trial.strike(_sent(trial.run(strikes)), number, fault_point(second)))
     outcome = trial.run(strikes)
     if outcome.error is not None:
         raise outcome.error
@@ -211,30 +198,18 @@ class _Strike:
 
 
 @dataclass(slots=True)
-class _Outcome:
-    """What became of a run. ``sent``: the program's own requests, without those of the check."""
-
-    value: Any = None
-    error: BaseException | None = None
-    sent: dict[int, Sent] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class _Trial:
+class _Sweeping:
     """What every run of a sweep has in common."""
 
-    program: Program
-    check: Program | None
+    trial: Trial
     seed: int
-    allow: tuple[type[BaseException], ...]
-    arguments: dict[str, Any]
-    _last: _Outcome | None = None
+    last: TrialRun | None = None
 
     def undisturbed(self) -> dict[int, Sent]:
-        outcome = self.run(())
-        if outcome.error is not None:
-            raise outcome.error
-        return outcome.sent
+        run = self.run(())
+        if run.error is not None:
+            raise run.error
+        return _sent(run)
 
     def combinations(
         self,
@@ -252,8 +227,8 @@ class _Trial:
             for fault in faults:
                 strike = self.strike(sent, number, fault)
                 yield (strike,)
-                if pairs and self._last is not None and self._last.error is None:
-                    harmless.append((strike, self._last.sent))
+                if pairs and self.last is not None and self.last.error is None:
+                    harmless.append((strike, _sent(self.last)))
         for first, later in harmless:
             for number in sorted(later):
                 if number > first.number:
@@ -267,41 +242,15 @@ class _Trial:
         text = f"request {number} of {event.client}: {event.operation} {' '.join(event.paths)}"
         return _Strike(number, event.client, fault, text.rstrip())
 
-    def run(self, strikes: Sequence[_Strike]) -> _Outcome:
+    def run(self, strikes: Sequence[_Strike]) -> TrialRun:
         """Run the program with these faults, and say what became of it."""
-        simulation = Simulation(seed=self.seed, **self.arguments)
-        simulation.quiet = bool(strikes)
-        outcome = self._last = _Outcome()
-        own: list[int] = []
 
-        def whole(sim: Simulation) -> Any:
+        def arm(sim: Simulation) -> None:
             for strike in strikes:
                 strike.fault.arm(sim.faults, strike.client, strike.number, sim.longest_session)
-            value = None
-            try:
-                value = self.program(sim)
-            except self.allow:
-                pass
-            finally:
-                own.append(max((event.number for event in sim.history.of(Sent)), default=0))
-            if self.check is not None:
-                sim.settle()
-                self.check(sim)
-            return value
 
-        try:
-            with _quiet_kazoo(bool(strikes)):
-                outcome.value = simulation.run(whole)
-        except _STOPS:
-            raise
-        except BaseException as error:
-            outcome.error = error
-        outcome.sent = {
-            event.number: event
-            for event in simulation.history.of(Sent)
-            if event.number <= (own or [0])[0]
-        }
-        return outcome
+        self.last = self.trial.run(arm, quiet=bool(strikes), seed=self.seed)
+        return self.last
 
     def failure(self, strikes: Sequence[_Strike], error: BaseException) -> SweepFailure:
         first, *rest = strikes
@@ -310,7 +259,7 @@ class _Trial:
             " and ".join(map(str, strikes)),
             first.fault,
             error,
-            isinstance(error, _HANGS),
+            isinstance(error, HANGS),
             self.seed,
             self._replay(first, rest),
             (rest[0].number, rest[0].fault) if rest else None,
@@ -319,74 +268,20 @@ class _Trial:
     def _replay(self, first: _Strike, rest: list[_Strike]) -> str:
         given = [f"request={first.number}", f"fault={first.fault.name!r}"]
         given += [f"then=({second.number}, {second.fault.name!r})" for second in rest]
-        if self.check is not None:
-            given.append(f"check={_name(self.check)}")
+        if self.trial.check is not None:
+            given.append(f"check={name_of(self.trial.check)}")
         given.append(f"seed={self.seed}")
-        if self.allow:
-            names = ", ".join(each.__name__ for each in self.allow)
-            given.append(f"allow={names}" if len(self.allow) == 1 else f"allow=({names})")
-        given += [f"{name}={value!r}" for name, value in self.arguments.items()]
-        return f"replay({_name(self.program)}, {', '.join(given)})"
+        if self.trial.allow:
+            names = ", ".join(each.__name__ for each in self.trial.allow)
+            given.append(f"allow={names}" if len(self.trial.allow) == 1 else f"allow=({names})")
+        given += [f"{name}={value!r}" for name, value in self.trial.arguments.items()]
+        return f"replay({name_of(self.trial.program)}, {', '.join(given)})"
 
 
-def _told(error: BaseException) -> str:
-    """One line. The program's line stands for an exception without a text, such as that of a plain
-    ``assert``.
-    """
-    first = (str(error).splitlines() or [""])[0]
-    frames = [] if first else traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if not frame.filename.startswith(_LIBRARIES)]
-    if own:
-        first = f"{own[-1].line} ({os.path.basename(own[-1].filename)}:{own[-1].lineno})"
-    return f"{type(error).__name__}: {first}" if first else type(error).__name__
-
-
-def _name(function: Program) -> str:
-    return getattr(function, "__name__", repr(function))
-
-
-def _tuple(allow: Exceptions) -> tuple[type[BaseException], ...]:
-    return (allow,) if isinstance(allow, type) else tuple(allow)
-
-
-class _Counter:
-    """A line on standard error, where that is a terminal, that counts the runs."""
-
-    def __init__(self, report: SweepReport) -> None:
-        self._shown = sys.stderr.isatty()
-        self._report = report
-        self._next = 0.0
-
-    def __call__(self, report: SweepReport) -> None:
-        if self._shown and time.monotonic() >= self._next:
-            self._next = time.monotonic() + 0.2
-            self._write(report)
-
-    def end(self) -> None:
-        """Write the last count, and end the line."""
-        if self._shown:
-            self._write(self._report)
-            sys.stderr.write("\n")
-
-    @staticmethod
-    def _write(report: SweepReport) -> None:
-        sys.stderr.write(f"\rsweep: {report.runs} runs, {len(report.failures)} failures")
-        sys.stderr.flush()
-
-
-class _quiet_kazoo:  # noqa: N801  # used like a function
-    """kazoo logs a warning for every connection that a fault breaks; a sweep breaks thousands."""
-
-    def __init__(self, quiet: bool) -> None:
-        self._loggers = [
-            logging.getLogger(name) for name in ("kazoo", "zkfake.simulation") if quiet
-        ]
-
-    def __enter__(self) -> None:
-        self._levels = [logger.level for logger in self._loggers]
-        for logger in self._loggers:
-            logger.setLevel(logging.CRITICAL + 1)
-
-    def __exit__(self, *_exc: object) -> None:
-        for logger, level in zip(self._loggers, self._levels, strict=True):
-            logger.setLevel(level)
+def _sent(run: TrialRun) -> dict[int, Sent]:
+    """The program's own requests, by their numbers."""
+    return {
+        event.number: event
+        for event in run.simulation.history.of(Sent)
+        if event.number <= run.requests
+    }

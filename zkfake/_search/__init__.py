@@ -1,0 +1,1 @@
+"""The search for failures: the same program in many simulated worlds."""

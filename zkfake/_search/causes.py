@@ -1,0 +1,110 @@
+"""What a run failed with: whether two runs failed for the same reason.
+
+Rules that live here: a cause is the kind of the error, the promise that was broken, and the line of
+the program that it came from. The values in an error's text differ from run to run and do not
+count. The lines of kazoo, of this distribution and of Python's own library do not count either,
+unless there is no other.
+"""
+
+from __future__ import annotations
+
+import os
+import sysconfig
+import traceback
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import greenlet
+import kazoo
+
+from zkfake._history.errors import GuaranteeBroken
+from zkfake._simulation.errors import (
+    SimulationBlocked,
+    SimulationDeadlock,
+    SimulationLimit,
+    SimulationTimeout,
+    TaskFailed,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["HANGS", "FailureCause", "cause_of", "told"]
+
+HANGS = (SimulationDeadlock, SimulationLimit, SimulationTimeout, SimulationBlocked)
+"""What is raised when the simulation had to stop the program."""
+
+_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+_LIBRARIES = tuple(
+    os.path.join(path, "")
+    for path in (
+        os.path.dirname(os.path.abspath(str(kazoo.__file__))),
+        os.path.dirname(os.path.abspath(str(greenlet.__file__))),
+        *(os.path.join(_ROOT, package) for package in ("zkfake", "zkdict", "pytest_zkdict")),
+    )
+)
+_STANDARD_LIBRARY = os.path.join(sysconfig.get_paths()["stdlib"], "")
+_INSTALLED = tuple(os.path.join(_STANDARD_LIBRARY, name) for name in ("site-", "dist-"))
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class FailureCause:
+    """Why a run failed, as far as the error tells. Runs with equal causes count as one failure."""
+
+    error: str
+    """The name of the exception's class."""
+    place: str
+    """The line of the program that raised it, as ``file:line in function``."""
+    promise: str = ""
+    """The judges that found something broken, where a verdict was raised."""
+
+    def __str__(self) -> str:
+        what = f"{self.error} ({self.promise})" if self.promise else self.error
+        return f"{what} at {self.place}" if self.place else what
+
+
+def cause_of(error: BaseException) -> FailureCause:
+    """The cause of an error. A failed task's is that of the task's own error."""
+    if isinstance(error, TaskFailed) and error.__cause__ is not None:
+        error = error.__cause__
+    promise = ""
+    if isinstance(error, GuaranteeBroken):
+        promise = ", ".join(dict.fromkeys(each.judge for each in error.findings))
+    return FailureCause(type(error).__name__, _place(error), promise)
+
+
+def told(error: BaseException) -> str:
+    """The error in one line. The code of the program's line stands for an exception without a
+    text, such as that of a plain ``assert``.
+    """
+    if isinstance(error, TaskFailed) and error.__cause__ is not None:
+        error = error.__cause__
+    text = (str(error).splitlines() or [""])[0]
+    frame = None if text else _frame(error)
+    if frame is not None:
+        text = frame.line or ""
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _place(error: BaseException) -> str:
+    frame = _frame(error)
+    if frame is None:
+        return ""
+    return f"{os.path.basename(frame.filename)}:{frame.lineno} in {frame.name}"
+
+
+def _frame(error: BaseException) -> traceback.FrameSummary | None:
+    """The innermost line of the program."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = _own(frames)
+    return own[-1] if own else (frames[-1] if frames else None)
+
+
+def _own(frames: Iterable[traceback.FrameSummary]) -> list[traceback.FrameSummary]:
+    return [frame for frame in frames if not _is_library(os.path.abspath(frame.filename))]
+
+
+def _is_library(path: str) -> bool:
+    if path.startswith(_LIBRARIES):
+        return True
+    return path.startswith(_STANDARD_LIBRARY) and not path.startswith(_INSTALLED)

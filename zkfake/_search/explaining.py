@@ -1,0 +1,93 @@
+"""Why a shrunk world fails: what it needs, and where its run parts from one that passes.
+
+Rules that live here: what is said to be needed was left out in a run of its own, and the program
+passed, or failed for another reason. The run that passes is the one that is the same for longest.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zkfake._history.errors import GuaranteeBroken
+from zkfake._history.events import Fault
+from zkfake._history.telling import Telling
+from zkfake._history.verdict import Verdict
+from zkfake._search.shrinking import parts_of, without
+from zkfake._search.wording import in_words
+
+if TYPE_CHECKING:
+    from zkfake._history.events import Event
+    from zkfake._search.shrinking import Part, Shrunk
+    from zkfake._search.trials import Trial, TrialRun
+
+__all__ = ["explain"]
+
+_SHOWN = 4
+"""Events of each run, from where they part."""
+_LONGEST = 110
+
+
+def explain(trial: Trial, found: Shrunk) -> str:
+    """The explanation, some lines of text. Cost: one run for each thing that the world needs."""
+    world = found.world
+    parts = parts_of(world)
+    if not parts:
+        lines = ["It needs no fault: it fails in a calm world, with every message in order."]
+    else:
+        lines = ["It needs each of these:"]
+    nearest: tuple[int, TrialRun, Part] | None = None
+    for part in parts:
+        run = without(world, part).run(trial)
+        if run.error is None:
+            outcome = "it passes"
+            same = _same(found.run, run)
+            if nearest is None or same > nearest[0]:
+                nearest = same, run, part
+        else:
+            outcome = f"it fails with another error, {run.cause}"
+        lines.append(f"- {in_words(part, found.run.simulation)}. Without it, {outcome}.")
+    if nearest is not None:
+        lines += _parting(found.run, nearest[1], nearest[0])
+    error = found.run.error
+    if isinstance(error, GuaranteeBroken) and error.findings:
+        lines += ["", _story(found.run, error)]
+    return "\n".join(lines)
+
+
+def _events(run: TrialRun) -> list[Event]:
+    return [event for event in run.simulation.history if not isinstance(event, Fault)]
+
+
+def _same(one: TrialRun, other: TrialRun) -> int:
+    """How many events both runs begin with."""
+    count = 0
+    for first, second in zip(_events(one), _events(other), strict=False):
+        if repr(first) != repr(second):
+            break
+        count += 1
+    return count
+
+
+def _parting(failing: TrialRun, passing: TrialRun, same: int) -> list[str]:
+    """The events after those that both runs have in common."""
+    lines = [f"The runs are the same for {same} events. Then the one that fails has"]
+    lines += _told(failing, same)
+    lines.append("and the one that passes has")
+    lines += _told(passing, same)
+    return lines
+
+
+def _told(run: TrialRun, start: int) -> list[str]:
+    events = _events(run)
+    tell = Telling(events)
+    lines = []
+    for event in events[start : start + _SHOWN]:
+        who, what = tell(event)
+        line = f"    {event.time:10.3f}  {who} {what}"
+        lines.append(line if len(line) <= _LONGEST else f"{line[: _LONGEST - 3]}...")
+    return lines or ["    no further events"]
+
+
+def _story(run: TrialRun, error: GuaranteeBroken) -> str:
+    history = run.simulation.history
+    return history.story(Verdict(len(history), None, (), error.findings))

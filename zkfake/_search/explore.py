@@ -1,0 +1,172 @@
+"""The same program in many worlds, one for each seed: `explore`."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from zkfake._search import shrinking
+from zkfake._search.explaining import explain
+from zkfake._search.exploration import Exploration, Failure
+from zkfake._search.pool import default_jobs, ordered
+from zkfake._search.progress import ProgressLine
+from zkfake._search.trials import Exceptions, Program, Trial, exceptions
+from zkfake._search.worlds import program_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from zkfake._search.causes import FailureCause
+    from zkfake._simulation.chance.profiles import Profile
+
+__all__ = ["explore"]
+
+
+@dataclass(frozen=True, slots=True)
+class _SeedOutcome:
+    """What a process tells of a run."""
+
+    seed: int
+    cause: FailureCause | None
+    events: int
+    probes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Runs:
+    """Runs a seed, in whatever process."""
+
+    trial: Trial
+
+    def __call__(self, seed: int) -> _SeedOutcome:
+        run = self.trial.run(seed=seed)
+        sim = run.simulation
+        return _SeedOutcome(seed, run.cause, len(sim.history), ())
+
+
+@dataclass(slots=True)
+class _Found:
+    """The runs with one cause."""
+
+    first: _SeedOutcome
+    run: int
+    smallest: _SeedOutcome
+    count: int = 0
+
+
+def explore(
+    program: Program,
+    check: Program | None = None,
+    *,
+    seeds: int | Iterable[int] = 1000,
+    profile: str | Profile = "swarm",
+    schedule: str | None = None,
+    budget: float | None = None,
+    jobs: int | None = None,
+    shrink: bool = True,
+    stop_after: int | None = None,
+    allow: Exceptions = (),
+    progress: Callable[[Exploration], object] | None = None,
+    **simulation: Any,
+) -> Exploration:
+    """Runs ``program`` in a world for each seed, and reports in which ways it fails.
+
+    Args:
+        program: is called with the `Simulation`, and raises where something is wrong.
+        check: is called with the simulation after the program, when every fault is healed and
+            everything is delivered.
+        seeds: how many, from 0, or which.
+        profile: of every simulation. ``"swarm"`` draws another kind of world for each seed.
+        schedule: of every simulation.
+        budget: real seconds after which no run is begun. Shrinking comes on top.
+        jobs: how many processes; by default one for each core. The report is the same for any
+            number, unless a budget ends it. On Windows and macOS, and where other threads run, the
+            program has to be importable, and it runs in this process if it is not.
+        shrink: whether the world of each failure is shrunk to what the failure needs.
+        stop_after: how many ways of failing are enough.
+        allow: exceptions that the program may raise; the check then decides.
+        progress: called with the report so far after each run. By default a line on standard error
+            counts the runs, where that is a terminal.
+        **simulation: arguments for `Simulation`.
+
+    Runs count as failing in the same way where the class of the error, the broken promise and the
+    line of the program are the same. Ctrl-C ends the exploration, which returns its report so far;
+    see `Exploration.stopped`. Cost: the runs, and for each way of failing at most 1,000 runs for
+    shrinking. Raises `ValueError` and `TypeError` for invalid arguments, before the first run.
+    """
+    if jobs is not None and jobs < 1:
+        raise ValueError(f"jobs={jobs}; expected at least one process")
+    if isinstance(seeds, int):
+        if seeds < 1:
+            raise ValueError(f"seeds={seeds}; expected at least one")
+        seeds = range(seeds)
+    arguments = {"profile": profile, "schedule": schedule, **simulation}
+    trial = Trial(program, check, exceptions(allow), arguments)
+    trial.simulation(seed=0)  # invalid arguments are refused here
+    begin = time.monotonic()
+    report = Exploration(profile if isinstance(profile, str) else "a profile of its own")
+    tell = progress or ProgressLine()
+    found: dict[FailureCause, _Found] = {}
+    runs = ordered(_Runs(trial), seeds, jobs or default_jobs())
+    try:
+        for outcome in runs:
+            _count(report, found, outcome)
+            tell(report)
+            if stop_after is not None and len(found) >= stop_after:
+                report.stopped = f"it had found {stop_after} (stop_after)"
+                break
+            if budget is not None and time.monotonic() - begin >= budget:
+                report.stopped = f"its budget of {budget} s was spent"
+                break
+    except KeyboardInterrupt:
+        report.stopped = "Ctrl-C"
+    finally:
+        runs.close()
+    if isinstance(tell, ProgressLine):
+        tell.end(report)
+    for failure, each in zip(report.failures, found.values(), strict=True):
+        failure.count = each.count
+        try:
+            _describe(failure, trial, each.smallest.seed, shrink)
+        except KeyboardInterrupt:
+            report.stopped = "Ctrl-C"
+            break
+    report.seconds = time.monotonic() - begin
+    return report
+
+
+def _count(report: Exploration, found: dict[FailureCause, _Found], outcome: _SeedOutcome) -> None:
+    report.runs += 1
+    for probe in outcome.probes:
+        report.probes[probe] = report.probes.get(probe, 0) + 1
+    if outcome.cause is None:
+        return
+    report.failed += 1
+    known = found.get(outcome.cause)
+    if known is None:
+        known = found[outcome.cause] = _Found(outcome, report.runs, outcome)
+        error = AssertionError(str(outcome.cause))
+        report.failures.append(Failure(outcome.cause, outcome.seed, report.runs, error))
+    known.count += 1
+    if outcome.events < known.smallest.events:
+        known.smallest = outcome
+
+
+def _describe(failure: Failure, trial: Trial, seed: int, shrinks: bool) -> None:
+    """Tells of a failure what the runs of other processes cannot: its error, and its world."""
+    found = shrinking.shrink(trial, {"seed": seed}) if shrinks else None
+    if found is None:
+        run = trial.run(seed=seed)
+        given = {"seed": seed, **trial.arguments}
+        if given["schedule"] is None:
+            del given["schedule"]
+        failure.program = program_text(trial, given, [])
+    else:
+        run = found.run
+        failure.faults = found.world.parts_as_text
+        failure.program = found.world.text(trial)
+        failure.shrunk = found.complete
+        failure.explanation = explain(trial, found)
+    if run.error is not None:
+        failure.error = run.error

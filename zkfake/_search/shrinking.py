@@ -1,0 +1,257 @@
+"""Shrinking a world: the fewest faults, delays and choices with which a program fails as before.
+
+Rules that live here: only a run with the same cause counts. First whole kinds of things are left
+out, then ever smaller parts of what is left (Zeller and Hildebrandt, "Simplifying and Isolating
+Failure-Inducing Input", 2002), until nothing can be left out by itself. The program of every step
+is run, so a world that is left is one that was seen to fail.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from zkfake._search.simple import simple_parts
+from zkfake._search.worlds import Choice, World, recorded, run_recorded
+from zkfake._simulation.chance.chance import Struck
+from zkfake._simulation.chance.kinds import drawn
+from zkfake._simulation.chance.profiles import PROFILES
+from zkfake._simulation.network.network import MessageDelay
+from zkfake._simulation.scheduling.schedules import Delay
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from zkfake._channel.rules import Point
+    from zkfake._search.causes import FailureCause
+    from zkfake._search.trials import Trial, TrialRun
+
+__all__ = ["MOST_RUNS", "Part", "Shrunk", "parts_of", "shrink", "without"]
+
+MOST_RUNS = 1000
+"""How many runs shrinking one failure takes at most."""
+
+Part = Struck | Delay | MessageDelay | Choice
+"""What can be left out of a world by itself."""
+
+_CALM = PROFILES["calm"]
+_KNOBS = ("replica_lag", "server_latency", "election_time")
+
+
+_SIMPLEST: tuple[tuple[Point, str], ...] = (
+    ("before_reply", "drop_before_reply"),
+    ("before_request", "drop_before_request"),
+    ("after_reply", "drop_after_reply"),
+    ("before_request", "expire"),
+)
+"""Faults of a single request, the simplest first."""
+
+
+class _Spent(Exception):  # noqa: N818  # not an error
+    """No more runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shrunk:
+    """A world that fails, of which nothing can be left out by itself."""
+
+    world: World
+    run: TrialRun
+    runs: int
+    """How many runs that took."""
+    complete: bool
+    """Whether all was tried that could be left out."""
+
+
+def shrink(trial: Trial, arguments: dict[str, Any], most: int = MOST_RUNS) -> Shrunk | None:
+    """The smallest world in which the program fails as it does with these arguments of
+    `Simulation`; ``None`` where it does not fail, or not without chance.
+
+    ``most``: as many runs at most. Cost: about two runs for each doubling of what happens in the
+    world, for each thing that is needed for the failure.
+    """
+    first = run_recorded(trial, **arguments)
+    if first.cause is None:
+        return None
+    shrinker = _Shrinker(trial, first.cause, most)
+    world = recorded(first)
+    if not shrinker.fails(world):
+        return None
+    complete = True
+    try:
+        shrinker.shrink("servers" not in trial.arguments)
+    except _Spent:
+        complete = False
+    return Shrunk(shrinker.best, shrinker.best_run, shrinker.runs, complete)
+
+
+class _Shrinker:
+    """Tries worlds, and keeps the last one that fails."""
+
+    best: World
+    best_run: TrialRun
+
+    def __init__(self, trial: Trial, cause: FailureCause, most: int) -> None:
+        self._trial = trial
+        self._cause = cause
+        self._most = most
+        self.runs = 0
+
+    def fails(self, world: World) -> bool:
+        """Whether the program fails in it as before. Then it is the best one."""
+        if self.runs >= self._most:
+            raise _Spent
+        self.runs += 1
+        run = world.run(self._trial)
+        if run.cause != self._cause:
+            return False
+        self.best, self.best_run = world, run
+        return True
+
+    def shrink(self, fewer_servers: bool) -> None:
+        """Leaves out all that is not needed."""
+        if fewer_servers:
+            self._try_fewer_servers()
+        if not self._try_simple_worlds():
+            self._leave_out_kinds()
+            self._tie_to_requests()
+            self._leave_out_kinds()
+            self._leave_out_parts()
+            self._try_simpler_parts()
+            self._leave_out_kinds()
+            self._leave_out_parts()
+        if fewer_servers:
+            self._try_fewer_servers()
+        if self.best.seed:
+            self.fails(replace(self.best, seed=0))
+
+    def _try_simple_worlds(self) -> bool:
+        """Whether it fails in a calm world with at most one fault or delay."""
+        empty = World(self.best.seed, self.best.servers, _CALM)
+        if self.fails(empty):
+            return True
+        most = self.runs + self._most // 2
+        for part in simple_parts(empty.run(self._trial).simulation):
+            if self.runs >= most:
+                return False
+            if self.fails(_only(empty, [part])):
+                return True
+        return False
+
+    def _tie_to_requests(self) -> None:
+        """Lets faults that began at a time begin at a request: other things can move then."""
+        faults = tuple(map(_tied, self.best.faults))
+        if faults != self.best.faults and not self.fails(replace(self.best, faults=faults)):
+            for place, struck in enumerate(self.best.faults):
+                tied = (*self.best.faults[:place], _tied(struck), *self.best.faults[place + 1 :])
+                if struck.moment.by_time:
+                    self.fails(replace(self.best, faults=tied))
+
+    def _try_simpler_parts(self) -> None:
+        """Replaces faults by simpler ones at the same requests."""
+        for place in range(len(self.best.faults)):
+            moment = self.best.faults[place].moment
+            for point, method in _SIMPLEST:
+                if not moment.client or self.best.faults[place].fault.method == method:
+                    break
+                at = replace(moment, point=point, by_time=False)
+                options = {"nth": moment.nth} if method.startswith("drop_") else {}
+                simpler = Struck(at, drawn(method, moment.client, **options))
+                faults = (*self.best.faults[:place], simpler, *self.best.faults[place + 1 :])
+                if self.fails(replace(self.best, faults=faults)):
+                    break
+
+    def _leave_out_kinds(self) -> None:
+        for kind in (Struck, MessageDelay, Delay, Choice):
+            parts = parts_of(self.best)
+            others = [part for part in parts if not isinstance(part, kind)]
+            if len(others) < len(parts):
+                self.fails(_only(self.best, others))
+        for knob in _KNOBS:
+            self._try_knob(knob)
+        self._try_one_latency()
+
+    def _try_one_latency(self) -> None:
+        """Lets every message take the same time."""
+        messages = self.best.messages
+        if messages:
+            parts = [part for part in parts_of(self.best) if not isinstance(part, MessageDelay)]
+            for latency in (0.001, 0.01, 0.1, max(each.seconds for each in messages)):
+                profile = replace(self.best.profile, latency=(latency, latency))
+                if self.fails(replace(_only(self.best, parts), profile=profile)):
+                    break
+
+    def _try_fewer_servers(self) -> None:
+        for servers in (1, 3):
+            if servers < self.best.servers:
+                faults = tuple(each for each in self.best.faults if _fits(each, servers))
+                if self.fails(replace(self.best, servers=servers, faults=faults)):
+                    return
+
+    def _try_knob(self, knob: str) -> None:
+        calm: Any = getattr(_CALM, knob)
+        if getattr(self.best.profile, knob) != calm:
+            self.fails(replace(self.best, profile=replace(self.best.profile, **{knob: calm})))
+
+    def _leave_out_parts(self) -> None:
+        """Delta debugging: leaves out ever smaller parts, down to single ones."""
+        size = max(1, len(parts_of(self.best)) // 2)
+        while True:
+            found = False
+            start = 0
+            while start < len(parts := parts_of(self.best)):
+                if self.fails(_only(self.best, parts[:start] + parts[start + size :])):
+                    found = True  # what came after it is at its place now
+                else:
+                    start += size
+            if size == 1 and not found:
+                return
+            if not found or size > len(parts_of(self.best)):
+                size = max(1, size // 2)
+
+
+def _tied(struck: Struck) -> Struck:
+    """The fault at the last request before it."""
+    moment = struck.moment
+    if not moment.by_time or not moment.client:
+        return struck
+    return Struck(replace(moment, by_time=False), struck.fault)
+
+
+def _fits(struck: Struck, servers: int) -> bool:
+    """Whether the fault exists with so few servers."""
+    fault = struck.fault
+    numbers = [each for each in fault.arguments if isinstance(each, int)]
+    if fault.method in {"partition_servers", "slow_servers", "isolate", "lose_quorum"}:
+        return servers > 1 and all(number <= servers for number in numbers)
+    if fault.method in {"skew_clock", "lag", "slow_disk"}:
+        numbers = numbers[:1]
+    return all(number <= servers for number in numbers)
+
+
+def parts_of(world: World) -> list[Part]:
+    """All that can be left out of it, by itself."""
+    return list(_each(world))
+
+
+def without(world: World, part: Part) -> World:
+    """The world without that part."""
+    return _only(world, [each for each in parts_of(world) if each is not part])
+
+
+def _each(world: World) -> Iterator[Part]:
+    yield from world.faults
+    yield from world.delays
+    yield from world.messages
+    yield from world.choices
+
+
+def _only(world: World, parts: Sequence[Part]) -> World:
+    """The world with these parts only."""
+    return replace(
+        world,
+        faults=tuple(each for each in parts if isinstance(each, Struck)),
+        delays=tuple(each for each in parts if isinstance(each, Delay)),
+        messages=tuple(each for each in parts if isinstance(each, MessageDelay)),
+        choices=tuple(each for each in parts if isinstance(each, Choice)),
+    )

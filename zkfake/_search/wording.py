@@ -1,0 +1,85 @@
+"""What happens in a world, in words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from zkfake._history.events import Sent
+from zkfake._search.worlds import decisions
+from zkfake._simulation.chance.chance import Struck
+from zkfake._simulation.network.network import MessageDelay
+from zkfake._simulation.scheduling.schedules import Delay
+
+if TYPE_CHECKING:
+    from zkfake._search.shrinking import Part
+    from zkfake._simulation.chance.kinds import DrawnFault
+    from zkfake._simulation.simulation import Simulation
+
+__all__ = ["in_words"]
+
+_FAULTS = {
+    "drop_before_request": "the connection of {} is lost before the request arrives",
+    "drop_before_reply": "the connection of {} is lost before the reply",
+    "drop_after_reply": "the connection of {} is lost after the reply",
+    "drop": "the connection of {} is lost",
+    "expire": "the session of {} expires",
+    "pause": "{} is paused",
+    "partition": "the network of {} is cut",
+    "hold_watches": "the watch callbacks of {} wait",
+    "hold_events": "the watch events for {} are held back",
+    "slow": "the network of {} is slow",
+    "lose_pings": "the answers to the pings of {} are lost",
+    "stop_server": "server {} stops",
+    "cut_power": "server {} loses power",
+    "lose_quorum": "the servers lose their quorum",
+    "isolate": "server {} is cut off from the others",
+    "partition_servers": "the link between servers {} and {} is cut",
+    "freeze": "server {} applies nothing",
+    "pause_server": "server {} is paused",
+    "mute_server": "server {} does not answer new connections",
+    "lag": "server {} applies late",
+    "slow_servers": "the link between servers {} and {} is slow",
+    "slow_disk": "the disk of server {} is slow",
+    "skew_clock": "the clock of server {} is wrong by {} s",
+}
+
+
+def in_words(part: Part, sim: Simulation) -> str:
+    """What it does, in words. ``sim``: a simulation in which it happened."""
+    if isinstance(part, Struck):
+        return f"{_fault(part.fault)} {_moment(part, sim)}"
+    if isinstance(part, Delay):
+        place = decisions(sim).schedule.places.get((part.task, part.step), "")
+        what = f"stands still for {part.seconds:g} s" if part.seconds else "gives way"
+        return f"task {part.task} {what} at its step {part.step}{place}"
+    if isinstance(part, MessageDelay):
+        return f"message {part.nth} from or to {part.client} takes {part.seconds:g} s"
+    return f"at choice {part.number} the task at place {part.place} of those that are ready runs"
+
+
+def _fault(fault: DrawnFault) -> str:
+    given: list[Any] = [*fault.arguments]
+    if fault.method == "stop_server" and not given:
+        given = ["(the leader)"]
+    text = _FAULTS[fault.method].format(*given)
+    options = dict(fault.options)
+    if options.get("direction", "both") != "both":
+        text += f" one way ({options['direction']})"
+    if options.get("way", "both") != "both":
+        text += f" one way ({options['way']})"
+    duration = options.get("duration")
+    return text if duration is None else f"{text} for {duration:g} s"
+
+
+def _moment(struck: Struck, sim: Simulation) -> str:
+    moment = struck.moment
+    if moment.by_time:
+        return f"at {moment.time:.3f} s"
+    sent = [
+        event for event in sim.history.of(Sent) if event.number and event.client == moment.client
+    ]
+    text = f"at request {moment.nth} of {moment.client}"
+    if len(sent) >= moment.nth:
+        event = sent[moment.nth - 1]
+        text += f" ({' '.join([event.operation, *event.paths])})"
+    return text if moment.point == "before_request" else f"{text}, {moment.point.replace('_', ' ')}"

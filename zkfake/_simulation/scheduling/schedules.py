@@ -1,0 +1,177 @@
+"""Schedules: which of the ready tasks runs next, and which task is delayed.
+
+Rules that live here:
+
+- ``fifo``: the task that became ready first. ``random``: any of them, each as likely.
+- ``pct``: the task with the highest priority. Priorities are drawn for each task. At a few steps of
+  the run, the task that would go on gets the lowest priority, and is delayed: computing takes no
+  virtual time, so a low priority alone would hold up nobody for long. So a failure that needs few
+  such steps is found with a probability that depends on their number, not on the number of tasks
+  and steps (Burckhardt et al., "A Randomized Scheduler with Probabilistic Guarantees of Finding
+  Bugs", 2010).
+- A *step* of a task begins when the task goes on after a wait, and at each lock, event or queue
+  that it uses. A task that is delayed at a step stands still there, and everything else goes on.
+- A *choice* is made whenever two or more tasks are ready. Choices are numbered from 1. What was
+  chosen other than the first task is kept, and so is every delay: the same choices and delays make
+  the same run without any chance.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from random import Random
+
+    from zkfake._simulation.scheduling.tasks import ScheduledTask
+
+__all__ = ["SCHEDULES", "Delay", "Pct", "Schedule", "Shuffled", "check_schedule"]
+
+SCHEDULES = ("fifo", "random", "pct")
+
+_SHORTEST_RUN, _LONGEST_RUN = 8, 4000
+"""Steps of a run, as `Pct` guesses them: it cannot know how many there will be."""
+_SHORTEST_DELAY, _LONGEST_DELAY = 0.001, 60.0
+"""Virtual seconds: from less than a message takes to some session timeouts."""
+_MOST_CHANGES = 4
+_OF_PROGRAM = 0.7
+"""How many of the delays are of the program's own tasks; the others are of its clients' tasks."""
+
+
+class Delay(NamedTuple):
+    """A task that stands still at one of its steps."""
+
+    task: str
+    step: int
+    """From 1."""
+    seconds: float
+    """Virtual. 0: until the other ready tasks have had their turn."""
+
+
+class Schedule:
+    """First come, first served, but for choices and delays that are given."""
+
+    def __init__(self, choices: Mapping[int, int] | None = None) -> None:
+        """``choices``: which of the ready tasks runs, from 0, by the number of the choice. A place
+        that is too high means the last one.
+        """
+        self.choices: dict[int, int] = {}
+        """What was chosen other than the first task, by the number of the choice."""
+        self.delays: list[Delay] = []
+        """The delays so far, in their order."""
+        self.places: dict[tuple[str, int], str] = {}
+        """The line of the program at which a task stood still, by its name and step."""
+        self.on = True
+        """Whether delays are drawn at present."""
+        self._given = dict(choices or {})
+        self._wanted: dict[tuple[str, int], float] = {}
+        self._choice = 0
+
+    def delay(self, delay: Delay) -> None:
+        """Delay a task at a step that it has yet to come to."""
+        self._wanted[delay.task, delay.step] = delay.seconds
+
+    def forget_delays(self) -> None:
+        """Delay no task that was to be delayed."""
+        self._wanted.clear()
+
+    def choose(self, ready: list[ScheduledTask]) -> int:
+        """The place of the task that runs next."""
+        if len(ready) == 1:
+            return 0
+        self._choice += 1
+        place = self._pick(ready)
+        if place:
+            self.choices[self._choice] = place
+        return place
+
+    def delayed(self, task: ScheduledTask) -> float | None:
+        """For how many seconds the task, which is about to go on, stands still; ``None``: it goes
+        on.
+        """
+        task.steps += 1
+        seconds = self._wanted.pop((task.name, task.steps), None) if self._wanted else None
+        if seconds is None:
+            seconds = self._draw_delay(task) if self.on else None
+        if seconds is not None:
+            self.delays.append(Delay(task.name, task.steps, seconds))
+            self.places[task.name, task.steps] = task.place
+        return seconds
+
+    def _pick(self, ready: list[ScheduledTask]) -> int:
+        return min(self._given.get(self._choice, 0), len(ready) - 1)
+
+    def _draw_delay(self, _task: ScheduledTask) -> float | None:
+        return None
+
+
+class Shuffled(Schedule):
+    """A task is drawn from the ready ones with the probability ``reorder``."""
+
+    def __init__(self, draw: Callable[[], float], reorder: float) -> None:
+        super().__init__()
+        self._draw = draw
+        self._reorder = reorder
+
+    def _pick(self, ready: list[ScheduledTask]) -> int:
+        return int(self._draw() * len(ready)) if self._draw() < self._reorder else 0
+
+
+class Pct(Schedule):
+    """Priorities, and one to four steps at which they change."""
+
+    def __init__(self, random: Random) -> None:
+        super().__init__()
+        self._random = random
+        self._priorities: dict[ScheduledTask, float] = {}
+        self._lowest = 0.0
+        self._changes: tuple[dict[int, float], dict[int, float]] = ({}, {})
+        self._steps = [0, 0]
+        for _ in range(1 + int(random.random() * _MOST_CHANGES)):
+            of_clients = random.random() >= _OF_PROGRAM
+            step = 1 + int(random.random() * _log_uniform(random, _SHORTEST_RUN, _LONGEST_RUN))
+            seconds = round(_log_uniform(random, _SHORTEST_DELAY, _LONGEST_DELAY), 6)
+            self._changes[of_clients][step] = seconds
+
+    def _pick(self, ready: list[ScheduledTask]) -> int:
+        priorities = [self._priority(task) for task in ready]
+        return priorities.index(max(priorities))
+
+    def _priority(self, task: ScheduledTask) -> float:
+        found = self._priorities.get(task)
+        if found is None:
+            found = self._priorities[task] = 1.0 + self._random.random()
+        return found
+
+    def _draw_delay(self, task: ScheduledTask) -> float | None:
+        of_clients = task.background
+        self._steps[of_clients] += 1
+        seconds = self._changes[of_clients].pop(self._steps[of_clients], None)
+        if seconds is not None:
+            self._lowest -= 1.0
+            self._priorities[task] = self._lowest
+        return seconds
+
+
+def _log_uniform(random: Random, low: float, high: float) -> float:
+    """A random number, each of whose magnitudes is as likely as the others."""
+    return float(low * (high / low) ** random.random())
+
+
+def check_schedule(schedule: object) -> None:
+    """Raises `ValueError` or `TypeError` for what is not the ``schedule`` of a `Simulation`."""
+    if schedule is None or schedule in SCHEDULES:
+        return
+    if not isinstance(schedule, (str, dict)):
+        raise TypeError(
+            f"schedule={schedule!r}; expected one of {', '.join(SCHEDULES)}, or a dict with the "
+            "place of the task that runs next by the number of the choice"
+        )
+    if isinstance(schedule, str):
+        raise ValueError(f"schedule={schedule!r}; expected one of {', '.join(SCHEDULES)}")  # noqa: TRY004  # the type is right
+    for number, place in schedule.items():
+        if type(number) is not int or type(place) is not int or number < 1 or place < 0:
+            raise ValueError(
+                f"schedule={{{number!r}: {place!r}}}: choices are numbered from 1, places from 0"
+            )
