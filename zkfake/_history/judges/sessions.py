@@ -327,12 +327,19 @@ class SyncIsABarrier(Judge):
         super().__init__()
         self._asked: dict[Exchange, tuple[int, Logged | None]] = {}
         self._epochs: dict[ConnectionSeen, int] = {}
+        self._with_leader: dict[ConnectionSeen, None] = {}
+        """Connections with a server that led when they were made. Its clients are dropped when it
+        steps down, and what it has sent them before arrives all the same.
+        """
 
     def on_connected(self, connection: ConnectionSeen) -> None:
         self._epochs[connection] = self.reading.epochs.get(connection.server, 0)
+        if connection.server in self.reading.leaders:
+            self._with_leader[connection] = None
 
     def on_disconnected(self, connection: ConnectionSeen) -> None:
         self._epochs.pop(connection, None)
+        self._with_leader.pop(connection, None)
         for exchange in connection.pending:
             self._asked.pop(exchange, None)
 
@@ -346,8 +353,9 @@ class SyncIsABarrier(Judge):
         if asked is None or reply.error:
             return
         floor, entry = asked
-        reading, server = self.reading, exchange.connection.server
-        if server in reading.leaders or self._epochs[exchange.connection] != reading.epoch:
+        reading, connection = self.reading, exchange.connection
+        leads = connection.server in reading.leaders or connection in self._with_leader
+        if leads or self._epochs[connection] != reading.epoch:
             self.undecided(DEPOSED)
             return
         self.times += 1
