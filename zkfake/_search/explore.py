@@ -46,7 +46,7 @@ class _Runs:
 
 
 @dataclass(slots=True)
-class _Found:
+class _FailingRuns:
     """The runs with one cause."""
 
     first: _SeedOutcome
@@ -107,7 +107,7 @@ def explore(
     begin = time.monotonic()
     report = Exploration(profile if isinstance(profile, str) else "a profile of its own")
     tell = progress or ProgressLine()
-    found: dict[FailureCause, _Found] = {}
+    found: dict[FailureCause, _FailingRuns] = {}
     runs = ordered(_Runs(trial), seeds, jobs or default_jobs())
     try:
         for outcome in runs:
@@ -136,7 +136,9 @@ def explore(
     return report
 
 
-def _count(report: Exploration, found: dict[FailureCause, _Found], outcome: _SeedOutcome) -> None:
+def _count(
+    report: Exploration, found: dict[FailureCause, _FailingRuns], outcome: _SeedOutcome
+) -> None:
     report.runs += 1
     for probe in outcome.probes:
         report.probes[probe] = report.probes.get(probe, 0) + 1
@@ -145,7 +147,7 @@ def _count(report: Exploration, found: dict[FailureCause, _Found], outcome: _See
     report.failed += 1
     known = found.get(outcome.cause)
     if known is None:
-        known = found[outcome.cause] = _Found(outcome, report.runs, outcome)
+        known = found[outcome.cause] = _FailingRuns(outcome, report.runs, outcome)
         error = AssertionError(str(outcome.cause))
         report.failures.append(Failure(outcome.cause, outcome.seed, report.runs, error))
     known.count += 1

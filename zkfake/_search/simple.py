@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from zkfake._history.events import Sent
-from zkfake._simulation.chance.chance import Moment, Struck
+from zkfake._simulation.chance.chance import FaultMoment, Struck
 from zkfake._simulation.chance.kinds import drawn
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def simple_parts(sim: Simulation) -> Iterator[Struck]:
     def at(
         request: tuple[str, int], method: str, *arguments: Any, point: Point, **options: Any
     ) -> Struck:
-        return Struck(Moment(0.0, *request, point), drawn(method, *arguments, **options))
+        return Struck(FaultMoment(0.0, *request, point), drawn(method, *arguments, **options))
 
     for method in ("drop_before_reply", "drop_before_request", "drop_after_reply"):
         for client, nth in requests:

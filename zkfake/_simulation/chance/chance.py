@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from zkfake._channel.rules import ChannelRequest, Point
     from zkfake._simulation.chance.profiles import Profile
 
-__all__ = ["Chance", "Moment", "Struck"]
+__all__ = ["Chance", "FaultMoment", "Struck"]
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class FaultMoment:
     """When a fault began: at a request, the ``nth`` of its client to come to that point. Or, with
     ``by_time``, at ``time``, in virtual seconds: the request is the last one before it then.
     """
@@ -49,7 +49,7 @@ class Moment:
 class Struck:
     """A fault that was drawn, and when."""
 
-    moment: Moment
+    moment: FaultMoment
     fault: DrawnFault
 
 
@@ -151,28 +151,32 @@ class Chance:
         self._note(f"drop {point.replace('_', ' ')}", str(request))
         client = request.channel.client
         drop = DrawnFault(f"drop_{point}", (client,), (("nth", nth),))
-        self.struck.append(Struck(Moment(self._now(), client, nth, point), drop))
+        self.struck.append(Struck(FaultMoment(self._now(), client, nth, point), drop))
         return True
 
     def _strike(self, client: str, nth: int) -> None:
         """Begin the faults that are drawn for the request."""
-        moment: Moment | None = None
+        moment: FaultMoment | None = None
         for rate, kind, dice in self._clients:
             if dice.random.random() < rate:
-                moment = moment or Moment(self._now(), client, nth)
+                moment = moment or FaultMoment(self._now(), client, nth)
                 self._strike_client(kind, dice, client, moment)
         for rate, server_kind, dice in self._servers:
             if dice.random.random() < rate:
-                moment = moment or Moment(self._now(), client, nth)
+                moment = moment or FaultMoment(self._now(), client, nth)
                 self._strike_servers(server_kind, dice, moment)
 
-    def _strike_client(self, kind: ClientKind, dice: Dice, client: str, moment: Moment) -> None:
+    def _strike_client(
+        self, kind: ClientKind, dice: Dice, client: str, moment: FaultMoment
+    ) -> None:
         self._begin((kind.rate, client), lambda: kind.draw(dice, client), moment)
 
-    def _strike_servers(self, kind: ServerKind, dice: Dice, moment: Moment) -> None:
+    def _strike_servers(self, kind: ServerKind, dice: Dice, moment: FaultMoment) -> None:
         self._begin((kind.group, ""), lambda: kind.draw(dice), moment)
 
-    def _begin(self, what: tuple[str, str], draw: Callable[[], DrawnFault], moment: Moment) -> None:
+    def _begin(
+        self, what: tuple[str, str], draw: Callable[[], DrawnFault], moment: FaultMoment
+    ) -> None:
         before = self._present.get(what)
         if before is None or before.over:
             fault = draw()
@@ -198,7 +202,7 @@ class Chance:
         dice, names, moment = (
             self._by_time,
             self._names(),
-            Moment(self._now(), *self._last, by_time=True),
+            FaultMoment(self._now(), *self._last, by_time=True),
         )
         at_servers = dice.random.random() < 0.5
         if self._at_servers and (at_servers or not names):
