@@ -73,9 +73,9 @@ def cause_of(error: BaseException) -> FailureCause:
     return FailureCause(type(error).__name__, _place(error), promise)
 
 
-def told(error: BaseException) -> str:
+def told(error: BaseException, *, place: bool = False) -> str:
     """The error in one line. The code of the program's line stands for an exception without a
-    text, such as that of a plain ``assert``.
+    text, such as that of a plain ``assert``. ``place``: with the place of that line.
     """
     if isinstance(error, TaskFailed) and error.__cause__ is not None:
         error = error.__cause__
@@ -83,6 +83,8 @@ def told(error: BaseException) -> str:
     frame = None if text else _frame(error)
     if frame is not None:
         text = frame.line or ""
+        if place:
+            text += f" ({os.path.basename(frame.filename)}:{frame.lineno})"
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 

@@ -51,7 +51,7 @@ class SweepFailure:
 
     def __str__(self) -> str:
         what = "hangs" if self.hung else "fails"
-        return f"{what} under {self.text}: {told(self.error)}\n    {self.replay}"
+        return f"{what} under {self.text}: {told(self.error, place=True)}\n    {self.replay}"
 
 
 @dataclass(slots=True, repr=False)
