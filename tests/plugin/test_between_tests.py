@@ -441,6 +441,28 @@ def test_fixtures_of_a_wider_scope_are_no_leak(pytester: pytest.Pytester) -> Non
     pytester.runpytest_inprocess("--zk-leaks=fail").assert_outcomes(passed=5)
 
 
+def test_the_scope_is_that_of_the_fixture_that_overrides(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest("import pytest\n\n@pytest.fixture\ndef own(): ...")
+    pytester.makepyfile(
+        """
+        import pytest
+        from kazoo.client import KazooClient
+
+        @pytest.fixture(scope="module")
+        def own(zk_server):
+            client = KazooClient(zk_server.hosts)
+            client.start()
+            yield client
+            client.stop()
+            client.close()
+
+        def test_a(zk_client, own): ...
+        def test_b(zk_client, own): ...
+        """
+    )
+    pytester.runpytest_inprocess("--zk-leaks=fail").assert_outcomes(passed=2)
+
+
 def test_nothing_grows(pytester: pytest.Pytester, on_this: str) -> None:
     """No thread and no descriptor is left, however many tests there were."""
     before = set(threading.enumerate())

@@ -46,6 +46,15 @@ def test_what_is_no_frame_is_passed_on(word: bytes) -> None:
     assert splitter.feed(b"more") == [b"more"]
 
 
+@pytest.mark.parametrize(
+    ("length", "is_one"), [(0, True), (0x0FFFFFFF, True), (0x10000000, False), (-1, False)]
+)
+def test_which_lengths_are_those_of_frames(length: int, is_one: bool) -> None:
+    splitter = FrameSplitter()
+    splitter.feed(struct.pack(">i", length) + b"x")
+    assert splitter.raw is not is_one
+
+
 @given(st.binary(max_size=40))
 def test_no_bytes_keep_a_request_from_being_read(payload: bytes) -> None:
     read_request(_frame(payload), first=False)

@@ -16,6 +16,7 @@ from zkfake._protocol.records import EVENT_XID, PING_XID, EventType, MultiReques
 
 __all__ = [
     "EVENT_XID",
+    "LONGEST_FRAME",
     "OPERATION_NAMES",
     "PING_XID",
     "REPLY_BODY",
@@ -50,8 +51,8 @@ read_length_and_xid = Struct(">Ii").unpack_from
 there are 8 bytes at least.
 """
 
-_LARGEST_LENGTH = 0x10000000
-"""Every four-letter word, read as a length, is above it."""
+LONGEST_FRAME = 0x0FFFFFFF
+"""Bytes, without those of the length. Every four-letter word, read as a length, is above it."""
 
 _PATHLESS = frozenset(
     {
@@ -195,7 +196,7 @@ class FrameSplitter:
 
     __slots__ = ("_longest", "_rest", "raw")
 
-    def __init__(self, longest: int = _LARGEST_LENGTH - 1) -> None:
+    def __init__(self, longest: int = LONGEST_FRAME) -> None:
         """``longest``: the longest frame that is completed, bytes."""
         self._longest = longest
         self._rest = b""

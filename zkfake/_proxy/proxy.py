@@ -12,6 +12,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from zkfake._protocol.frames import LONGEST_FRAME
 from zkfake._proxy.faults import ProxyFaults
 from zkfake._proxy.hosts import parse, resolve
 from zkfake._proxy.sessions import PassedSessions
@@ -41,9 +42,6 @@ __all__ = ["ZooKeeperProxy"]
 
 _TLS_HANDSHAKE_TIMEOUT = 10_000
 """Milliseconds after which a client's socket without a TLS handshake is closed."""
-
-_LONGEST_FRAME = 0x10000000 - 1
-"""Bytes. The server refuses frames that are too long for it."""
 
 
 class ZooKeeperProxy:
@@ -225,7 +223,8 @@ class ZooKeeperProxy:
             )
             if not upstream.closing:
                 self._upstreams[upstream] = None
-            return self._driver.channel(upstream, number, _LONGEST_FRAME, mark)
+            # The server refuses frames that are too long for it.
+            return self._driver.channel(upstream, number, LONGEST_FRAME, mark)
 
         transport = loop.take_on(accepted, number, connect, self._tls)
         if transport is not None and self._tls is not None:
