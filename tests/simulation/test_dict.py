@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import random
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kazoo.exceptions import KazooException
+from kazoo.protocol.states import Callback
 
 from zkdict import LeaseState, StaleRead, State, WriteUncertain, ZooKeeperDict
 from zkdict.errors import ZkDictError
+from zkfake.history import Sent
 from zkfake.simulation import Simulation
 
 from . import enemies
@@ -322,4 +325,24 @@ def test_a_lease_comes_back_in_every_session() -> None:
             assert client.client_id != session
             assert items.entry("a").ephemeral_owner == client.client_id[0]
         lease.release()
+        items.close()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_what_a_write_did_is_read_in_one_round_trip(seed: int) -> None:
+    """Behind a slow watch callback the copy cannot show it: it is read, after one barrier."""
+    with Simulation(seed=seed, profile="realistic") as sim:
+        sim.faults.stop_chance()
+        client = sim.client("client")
+        items: ZooKeeperDict[int] = ZooKeeperDict(client, "/app", max_staleness=0.05)
+        done = client.handler.event_object()
+        client.handler.dispatch_callback(Callback("watch", done.wait, ()))
+        sim.sleep(1)
+        before = len(sim.history.of(Sent))
+        items.update(dict.fromkeys("abcdef", 1))
+        assert dict(items) == dict.fromkeys("abcdef", 1)
+        sent = Counter(each.operation for each in sim.history.of(Sent)[before:])
+        assert sent["multi"] == 2
+        done.set()
+        items.sync()
         items.close()
