@@ -180,6 +180,11 @@ CHANGES = {
     "an object into its own state": named("Plain") + b")\x81q\x00}" + text("x") + b"h\x00sb",
     "a state without names": named("Plain") + b")\x81" + dumped({1: 1}) + b"b",
     "a state that is not a dict": named("Plain") + b")\x81" + dumped([1]) + b"b",
+    "a state that is a list of names": named("Plain") + b")\x81" + dumped(["kind"]) + b"b",
+    "a state of an object without attributes": named("Slotted")
+    + b")\x81"
+    + dumped({"x": 1})
+    + b"b",
     "slots that are not a dict": named("Slotted") + b")\x81" + dumped((None, [1])) + b"b",
 }
 """To change what belongs to the process, or what is in use already."""

@@ -62,6 +62,15 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         'if not (operation.startswith("create") or operation == "multi") or reply.error:',
         'if not (operation.startswith("create") or operation <= "multi") or reply.error:',
     ): "What other operations write is not sequential.",
+    (
+        *("operations.py", "mode = CREATE_FLAGS.get(sub.record.flags, CREATE_FLAGS[0])"),
+        "mode = CREATE_FLAGS.get(sub.record.flags, CREATE_FLAGS[1])",
+    ): "It is asked for a TTL and for a container: neither has one.",
+    (
+        "_unpickling.py",
+        "for element in arguments[0] if arguments and type(arguments[0]) is list else ():",
+        "for element in arguments[0] if arguments and type(arguments[-1]) is list else ():",
+    ): "A set is made of one argument: more are refused, whatever they are.",
     ("providers.py", "@lru_cache(1 << 15)", ""): "What is kept is only what comes out each time.",
 }
 """By the file, and the line as it is and as it would be, without indents: it stays known when it
