@@ -18,6 +18,7 @@ from zkfake._history.recorder import History
 from zkfake._search.causes import FailureCause
 from zkfake._search.exploration import Exploration, Failure
 from zkfake._search.explore import explore
+from zkfake._search.probes import PROBES, Probe
 from zkfake._search.sweep import SweepFailure, SweepReport, replay, sweep
 from zkfake._simulation.chance.profiles import PROFILES, Profile
 from zkfake._simulation.errors import (
@@ -38,6 +39,7 @@ from zkfake._simulation.simulation import Simulation
 __all__ = [
     "ALL",
     "CLIENT_FAULTS",
+    "PROBES",
     "PROFILES",
     "SERVER_FAULTS",
     "Exploration",
@@ -48,6 +50,7 @@ __all__ = [
     "History",
     "NondeterministicProgram",
     "Outage",
+    "Probe",
     "Profile",
     "Rule",
     "Simulation",

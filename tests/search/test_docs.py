@@ -6,18 +6,27 @@ import re
 import runpy
 from pathlib import Path
 
+import pytest
+
 from zkfake.simulation import explore
 
 PAGE = Path(__file__).parents[2] / "docs" / "search.md"
 TEXT = PAGE.read_text("utf-8")
 
 
-def test_the_example_prints_what_the_page_says(tmp_path: Path) -> None:
-    (example,) = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+EXAMPLES = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+
+
+def test_the_first_example_prints_what_the_page_says(tmp_path: Path) -> None:
     (shown,) = re.findall(r"```text\n(.*?)```", TEXT, re.DOTALL)
     program = tmp_path / "jobs.py"
-    program.write_text(example, "utf-8")
+    program.write_text(EXAMPLES[0], "utf-8")
     assert str(runpy.run_path(str(program))["found"]) + "\n" == shown
+
+
+@pytest.mark.parametrize("example", EXAMPLES[1:])
+def test_the_other_examples_run(example: str) -> None:
+    exec(compile(example, str(PAGE), "exec"), {"__name__": "example"})
 
 
 def test_every_argument_is_on_the_page() -> None:

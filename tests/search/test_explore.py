@@ -11,7 +11,7 @@ import pytest
 from kazoo.exceptions import ConnectionLoss, KazooException, NoNodeError
 
 from zkfake._search.causes import cause_of
-from zkfake.simulation import Exploration, Failure, Simulation, explore
+from zkfake.simulation import PROBES, Exploration, Failure, Simulation, explore
 
 from .programs import (
     count,
@@ -223,3 +223,51 @@ def test_a_knob_and_an_allowed_error_are_in_the_program_to_paste() -> None:
     assert "servers=3" in found.failures[0].program
     assert "latency=(0.4, 0.4)" in found.failures[0].program or found.failures[0].faults
     assert cause_of(pasted(found.failures[0], program=program)) == found.failures[0].cause
+
+
+# -- probes
+
+
+def _probing(sim: Simulation) -> None:
+    sim.reachable("begins")
+    if sim.seed % 2:
+        sim.reachable("odd")
+    sim.sometimes(sim.seed == 3, "three")
+    sim.sometimes(sim.seed == 99, "ninety-nine")
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_probes_are_counted_by_run(jobs: int) -> None:
+    found = explore(_probing, seeds=10, jobs=jobs, profile="calm")
+    assert found.probes == {"begins": 10, "odd": 5, "three": 1, "ninety-nine": 0}
+
+
+def test_a_probe_that_is_demanded_has_to_fire() -> None:
+    assert explore(_probing, seeds=10, jobs=1, profile="calm", demand=["three"])
+    found = explore(_probing, seeds=10, jobs=1, demand=["ninety-nine", "re-election", "forty"])
+    assert found.missing == ("ninety-nine", "re-election", "forty")
+    assert not found
+    with pytest.raises(AssertionError, match="never seen: 'ninety-nine', 're-election', 'forty'"):
+        found.raise_if_failed()
+    assert str(found).count("no run had a probe of this name") == 1
+
+
+def test_a_single_name_is_not_a_list_of_names() -> None:
+    with pytest.raises(TypeError, match=r"such as \['three'\]"):
+        explore(_probing, demand="three")
+
+
+def test_what_has_to_be_true_always() -> None:
+    def program(sim: Simulation) -> None:
+        sim.always(sim.seed < 3, "small")
+
+    found = explore(program, seeds=5, jobs=1, profile="calm")
+    assert found.failures[0].seed == 3
+    assert str(found.failures[0].error) == "not always: small"
+    assert found.probes == {"small": 3}
+
+
+def test_built_in_probes_are_counted() -> None:
+    found = explore(put_jobs_once, seeds=60, jobs=1, allow=KazooException, shrink=False)
+    assert found.probes["write torn off, applied"] > 0
+    assert found.probes.keys() <= PROBES.keys()

@@ -7,6 +7,7 @@ from textwrap import indent
 from typing import TYPE_CHECKING
 
 from zkfake._search.causes import told
+from zkfake._search.probes import PROBES
 
 if TYPE_CHECKING:
     from zkfake._search.causes import FailureCause
@@ -64,7 +65,9 @@ class Exploration:
     failures: list[Failure] = field(default_factory=list)
     """One for each cause, in the order in which they were found."""
     probes: dict[str, int] = field(default_factory=dict)
-    """In how many runs each probe fired, by its name."""
+    """In how many runs each probe fired, by its name. Built-in ones that never fired are not there:
+    see `PROBES`.
+    """
     missing: tuple[str, ...] = ()
     """The probes that were demanded and never fired."""
     seconds: float = 0.0
@@ -97,8 +100,12 @@ class Exploration:
         )
         head = f"{self.runs} runs ({self.profile}), {self.failed} failed{causes}"
         if self.missing:
-            head += f"; never seen: {', '.join(self.missing)}"
+            head += f"; demanded and never seen: {', '.join(map(self._missed, self.missing))}"
         return f"{head}; stopped early: {self.stopped}" if self.stopped else head
+
+    def _missed(self, name: str) -> str:
+        known = name in self.probes or name in PROBES
+        return repr(name) if known else f"{name!r} (no run had a probe of this name)"
 
     def raise_if_failed(self) -> None:
         """Raises an `AssertionError` with the whole report if a run failed, or if a probe that was

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from zkfake._search import shrinking
 from zkfake._search.explaining import explain
 from zkfake._search.exploration import Exploration, Failure
+from zkfake._search.happenings import happenings
 from zkfake._search.pool import default_jobs, ordered
 from zkfake._search.progress import ProgressLine
 from zkfake._search.trials import Exceptions, Program, Trial, exceptions
@@ -30,7 +31,8 @@ class _SeedOutcome:
     seed: int
     cause: FailureCause | None
     events: int
-    probes: tuple[str, ...]
+    probes: dict[str, bool]
+    """Whether each probe fired."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,9 @@ class _Runs:
     def __call__(self, seed: int) -> _SeedOutcome:
         run = self.trial.run(seed=seed)
         sim = run.simulation
-        return _SeedOutcome(seed, run.cause, len(sim.history), ())
+        fired = {name: times > 0 for name, times in sim.probes.items()}
+        fired |= dict.fromkeys(happenings(sim.history), True)
+        return _SeedOutcome(seed, run.cause, len(sim.history), fired)
 
 
 @dataclass(slots=True)
@@ -66,6 +70,7 @@ def explore(
     jobs: int | None = None,
     shrink: bool = True,
     stop_after: int | None = None,
+    demand: Iterable[str] = (),
     allow: Exceptions = (),
     progress: Callable[[Exploration], object] | None = None,
     **simulation: Any,
@@ -85,6 +90,8 @@ def explore(
             program has to be importable, and it runs in this process if it is not.
         shrink: whether the world of each failure is shrunk to what the failure needs.
         stop_after: how many ways of failing are enough.
+        demand: names of probes, of the program (`Simulation.sometimes`) or built in (`PROBES`).
+            The exploration fails where one of them fired in no run.
         allow: exceptions that the program may raise; the check then decides.
         progress: called with the report so far after each run. By default a line on standard error
             counts the runs, where that is a terminal.
@@ -105,6 +112,7 @@ def explore(
     trial = Trial(program, check, exceptions(allow), arguments)
     trial.simulation(seed=0)  # invalid arguments are refused here
     begin = time.monotonic()
+    demand = _names(demand)
     report = Exploration(profile if isinstance(profile, str) else "a profile of its own")
     tell = progress or ProgressLine()
     found: dict[FailureCause, _FailingRuns] = {}
@@ -132,16 +140,23 @@ def explore(
         except KeyboardInterrupt:
             report.stopped = "Ctrl-C"
             break
+    report.missing = tuple(name for name in demand if not report.probes.get(name))
     report.seconds = time.monotonic() - begin
     return report
+
+
+def _names(demand: Iterable[str]) -> tuple[str, ...]:
+    if isinstance(demand, str):
+        raise TypeError(f"demand={demand!r}; expected the names of probes, such as [{demand!r}]")
+    return tuple(demand)
 
 
 def _count(
     report: Exploration, found: dict[FailureCause, _FailingRuns], outcome: _SeedOutcome
 ) -> None:
     report.runs += 1
-    for probe in outcome.probes:
-        report.probes[probe] = report.probes.get(probe, 0) + 1
+    for name, fired in outcome.probes.items():
+        report.probes[name] = report.probes.get(name, 0) + fired
     if outcome.cause is None:
         return
     report.failed += 1

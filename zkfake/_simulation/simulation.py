@@ -164,6 +164,8 @@ class Simulation(EnsembleControl):
             "max_time": max_time,
             "stall_limit": stall_limit,
         }
+        self.probes: dict[str, int] = {}
+        """How often each probe of the program fired, by its name: 0 where it never did."""
         self.quiet = False
         """Whether nothing is printed on standard error after a failure."""
         self._state = "new"
@@ -433,6 +435,29 @@ class Simulation(EnsembleControl):
     def _running(self) -> None:
         if self._state != "running":
             raise SimulationError(f"this simulation is {self._state}")
+
+    # -- probes
+
+    def sometimes(self, condition: object, name: str) -> bool:
+        """Note that ``condition`` should be true sometimes: in some run of a search, not in every
+        one. `zkfake.simulation.explore` counts the runs in which it was, and fails where it never
+        was, if ``demand`` names it. Returns whether it is true. Cost: O(1).
+        """
+        fired = bool(condition)
+        self.probes[name] = self.probes.get(name, 0) + fired
+        return fired
+
+    def reachable(self, name: str) -> None:
+        """Note that the program has come here, as ``sometimes(True, name)``."""
+        self.sometimes(True, name)
+
+    def always(self, condition: object, name: str) -> None:
+        """Note that ``condition`` has to be true whenever the program comes here. Raises
+        `AssertionError` where it is not.
+        """
+        __tracebackhide__ = True
+        if not self.sometimes(condition, name):
+            raise AssertionError(f"not always: {name}")
 
     # -- servers
 

@@ -11,12 +11,22 @@ import sys
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from .ledger import faults, happenings
-from .table import COLUMNS, HAPPENINGS, Counts, put, unexplained, written
+from zkfake._search.happenings import happenings
+from zkfake.history import Fault
+
+from .table import COLUMNS, PROBES, Counts, put, unexplained, written
 from .world import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from zkfake.simulation import Simulation
+
+
+def faults(sim: Simulation) -> set[str]:
+    """The names of the faults that struck."""
+    names = {event.name for event in sim.history.of(Fault)}
+    return {name for name in names if not name.endswith(" healed")}
 
 
 def count(profile: str, servers: int, seeds: Iterable[int]) -> tuple[Counter[str], Counter[str]]:
@@ -25,8 +35,8 @@ def count(profile: str, servers: int, seeds: Iterable[int]) -> tuple[Counter[str
     struck: Counter[str] = Counter()
     for seed in seeds:
         world = run(profile, servers, seed)
-        happened.update(happenings(world))
-        struck.update(faults(world.sim))
+        happened.update(happenings(world.history))
+        struck.update(faults(world))
         del world
         gc.collect()  # a simulation leaves circles, and keeps the collector off while it lasts
     return happened, struck
@@ -48,9 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             found[name] if servers >= each.servers else None
             for (_, servers), (found, _) in zip(COLUMNS, counted, strict=True)
         )
-        for name, each in HAPPENINGS.items()
+        for name, each in PROBES.items()
     }
-    unknown = {name for found, _ in counted for name in found} - HAPPENINGS.keys()
+    unknown = {name for found, _ in counted for name in found} - PROBES.keys()
     assert not unknown, unknown
     struck: Counts = {
         name: tuple(found[name] for _, found in counted)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from .__main__ import count
-from .table import COLUMNS, HAPPENINGS, PAGE, explained, read, unexplained
+from .table import COLUMNS, PAGE, PROBES, explained, read, unexplained
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,13 +35,13 @@ def test_what_happens_is_as_frequent_as_the_page_says(profile: str, servers: int
     worlds = SEEDS[profile]
     seeds, listed = read(PAGE.read_text("utf-8"))
     happened, struck = count(profile, servers, range(worlds))
-    assert happened.keys() <= HAPPENINGS.keys() <= listed.keys()
+    assert happened.keys() <= PROBES.keys() <= listed.keys()
     assert struck.keys() <= listed.keys()
     column = COLUMNS.index((profile, servers))
     for name, counts in listed.items():
         said = counts[column]
         if said is None:
-            assert servers < HAPPENINGS[name].servers
+            assert servers < PROBES[name].servers
             continue
         seen = happened[name] + struck[name]
         share = (said + 0.5) / (seeds + 1)  # what the page has never seen may be rare
@@ -54,7 +54,7 @@ def test_what_happens_is_as_frequent_as_the_page_says(profile: str, servers: int
 def test_the_page_lists_what_is_counted_and_why_something_never_happens() -> None:
     text = PAGE.read_text("utf-8")
     _, listed = read(text)
-    assert [name for name in listed if name in HAPPENINGS] == list(HAPPENINGS)
+    assert [name for name in listed if name in PROBES] == list(PROBES)
     assert unexplained(listed) == []
-    for name, each in HAPPENINGS.items():
-        assert f"| `{name}` | {explained(each)} |" in text
+    for name, each in PROBES.items():
+        assert f"| `{name}` | {explained(name, each)} |" in text
