@@ -274,6 +274,12 @@ class EndsAreTrue(Judge):
         if event.name == "expires session":
             self._close(int(event.text.partition(",")[0], 16))
 
+    def on_fault(self, event: Fault) -> None:
+        if event.name == "expire":  # a leader is made to begin, which it does not tell by itself
+            for session in self.reading.sessions.values():
+                if event.text in {session.client, f"{session.id:#x}"}:
+                    self._close(session.id)
+
     def on_handshake(
         self, connection: ConnectionSeen, exchange: Exchange, reply: Reply, session_id: int
     ) -> None:
