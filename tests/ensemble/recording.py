@@ -33,7 +33,7 @@ class Recording:
         self.requests = 0
         self._ensemble = ensemble
         self._connections = 0
-        ensemble.log.on_append = self.history.committed
+        self.history.hear(ensemble)
         ensemble.tell = self._tell
 
     def _tell(self, server: int, name: Name, text: str) -> None:

@@ -50,6 +50,10 @@ SEEN = {
     "serves_before_it_caught_up": Seen(worlds.lingering, "states are true"),
     "snapshot_without_sessions": Seen(worlds.rotating, "told of an end that was"),
     "deposed_leader_commits": Seen(worlds.deposed, "states are true"),
+    "acknowledges_what_is_not_on_disk": Seen(worlds.troubled, "a quorum has it"),
+    "leader_counts_what_is_not_on_its_disk": Seen(worlds.lingering, "a quorum has it"),
+    "old_quorum_is_enough": Seen(worlds.changing, "a quorum has it"),
+    "new_quorum_is_enough": Seen(worlds.torn, "a quorum has it"),
     "counts_who_has_no_vote": Seen(worlds.torn, "ephemerals end with their session"),
 }
 

@@ -48,6 +48,7 @@ def test_memory_is_bounded_with_a_log() -> None:
 
 def test_memory_is_bounded_without_a_log(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("zkfake._history.judges.facts._MOST", 20)
+    monkeypatch.setattr("zkfake._history.known._MOST", 20)
     (verdict, short), (_, long) = judged(1_000, log=False), judged(4_000, log=False)
     assert verdict
     assert long < 1.3 * short

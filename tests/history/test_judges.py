@@ -269,6 +269,11 @@ def elects_two(entries: Entries) -> None:
     entries.insert(place + 1, event._replace(server=event.server % 3 + 1))
 
 
+def commits_alone(entries: Entries) -> None:
+    place = find(entries, Committed)[-1]
+    entries[place] = entries[place]._replace(on_disk=entries[place].on_disk[:1])
+
+
 CHANGES: list[tuple[Callable[[Entries], None], str]] = [
     (answers_ahead, "replies in order"),
     (takes_effect_early, "writes in order"),
@@ -288,6 +293,7 @@ CHANGES: list[tuple[Callable[[Entries], None], str]] = [
     (repeats_a_number, "sequence numbers grow"),
     (syncs_by_itself, "sync is a barrier"),
     (elects_two, "one leader an epoch"),
+    (commits_alone, "a quorum has it"),
 ]
 
 

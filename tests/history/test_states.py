@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from zkfake._database.log import Check, Create, Delete, SetAcl, SetData, Transaction
 from zkfake._history.events import Committed, Kept, Restored
 from zkfake._history.states import CHILD, DATA, FORGOTTEN, Changed, PathVersion, States
-from zkfake._protocol.records import Acl, EventType, Op
+from zkfake._history.states import OPEN as EVERYBODY
+from zkfake._protocol.records import Acl, Acls, EventType, Op
 
 OPEN = (Acl(30, "world", "anyone"), Acl(1, "world", "anyone"))
 CLOSED = (Acl(30, "world", "anyone"), Acl(1, "digest", "a:b"))
@@ -24,7 +25,7 @@ class Znode(NamedTuple):
     mzxid: int
     version: int
     owner: int
-    readable: bool
+    acl: Acls
 
 
 class World:
@@ -32,7 +33,9 @@ class World:
 
     def __init__(self) -> None:
         self.zxid = 0
-        self.trees: list[tuple[int, dict[str, Znode]]] = [(0, {"/": Znode(b"", 0, 0, 0, 0, True)})]
+        self.trees: list[tuple[int, dict[str, Znode]]] = [
+            (0, {"/": Znode(b"", 0, 0, 0, 0, EVERYBODY)})
+        ]
         self.told: list[Changed] = []
         self.touched: list[tuple[int, str, Any]] = [(0, "/", None)]
         """Which transaction changed a path, its ACL included."""
@@ -54,7 +57,7 @@ class World:
             if known is None and parent in tree:
                 owner = 7 if kind == 2 else 0
                 operations.append(Create(path, data, acl, owner, 0, 1))
-                tree[path] = Znode(data, self.zxid, self.zxid, 0, owner, readable)
+                tree[path] = Znode(data, self.zxid, self.zxid, 0, owner, acl)
                 steps.append((path, "create"))
             elif known is None or kind == 0:
                 operations.append(Check(path))
@@ -64,7 +67,7 @@ class World:
                 steps.append((path, "delete"))
             elif kind == 2:
                 operations.append(SetAcl(path, acl, 1))
-                tree[path] = known._replace(readable=readable)
+                tree[path] = known._replace(acl=acl)
                 steps.append((path, "acl"))
             else:
                 operations.append(SetData(path, data, known.version + 1))
@@ -79,10 +82,7 @@ class World:
         """The state is an earlier one, as of a zxid that may be earlier, too."""
         when, tree = self.trees[place % len(self.trees)]
         self.zxid = max(when, self.zxid + place)
-        kept = (
-            Kept(path, each.data, OPEN if each.readable else CLOSED, *each[1:5])
-            for path, each in tree.items()
-        )
+        kept = (Kept(path, each.data, each.acl, *each[1:5]) for path, each in tree.items())
         entry = Restored(0.0, self.zxid, tuple(kept))
         self.trees, self.told = [(self.zxid, tree)], []
         self.touched = [(self.zxid, path, None if path == "/" else entry) for path in tree]
@@ -92,29 +92,25 @@ class World:
         return entry
 
     def _tell(self, steps: list[tuple[str, str]], operations: list[Any], entry: Committed) -> None:
-        zxid, readable = (
-            self.zxid,
-            {path: each.readable for path, each in self.trees[-1][1].items()},
-        )
+        zxid, acls = self.zxid, {path: each.acl for path, each in self.trees[-1][1].items()}
         done = iter([each for each in operations if type(each) is not Check])
         for path, step in steps:
             operation, parent = next(done), path.rpartition("/")[0] or "/"
             self.touched.append((zxid, path, entry))
             if step == "acl":
-                readable[path] = operation.acl is OPEN
+                acls[path] = operation.acl
             elif step == "set":
-                hidden = not readable[path]
-                self.told.append(Changed(path, DATA, zxid, EventType.DATA_CHANGED, hidden, entry))
+                kind = EventType.DATA_CHANGED
+                self.told.append(Changed(path, DATA, zxid, kind, acls[path], entry))
             else:
                 kind = EventType.CREATED if step == "create" else EventType.DELETED
                 if step == "create":
-                    readable[path] = operation.acl is OPEN
-                self.told.append(Changed(path, DATA, zxid, kind, not readable[path], entry))
+                    acls[path] = operation.acl
+                self.told.append(Changed(path, DATA, zxid, kind, acls[path], entry))
                 if step == "delete":
-                    self.told.append(Changed(path, CHILD, zxid, kind, not readable[path], entry))
+                    self.told.append(Changed(path, CHILD, zxid, kind, acls[path], entry))
                 kind = EventType.CHILDREN_CHANGED
-                hidden = not readable[parent]
-                self.told.append(Changed(parent, CHILD, zxid, kind, hidden, entry))
+                self.told.append(Changed(parent, CHILD, zxid, kind, acls[parent], entry))
                 self.children.append((zxid, parent, entry))
 
 

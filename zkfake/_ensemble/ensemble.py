@@ -74,6 +74,8 @@ class Ensemble:
         self._newest_epoch = 0
         self._reviewing = False
         self._configured = False
+        self._told_of: Configuration | None = None
+        self._voters: tuple[int, ...] = ()
         self._held: dict[EnsembleReplica, list[Callable[[], None]]] = {}
         """Overdue actions of servers that are paused or have just resumed."""
         self._set(settings)
@@ -136,6 +138,29 @@ class Ensemble:
         spec = reconfig.member(replica.id, observer, replica.address)
         known = self.config.servers if self._configured else {}
         replica.store.introduce(Configuration({**known, replica.id: spec}, 0))
+
+    def on_disk(self, zxid: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """For a history: the servers that have the log up to ``zxid`` on their disks, and the
+        voters of which it takes more than half to commit it. Both are empty where there is one
+        server, or where the voters are weighed.
+        """
+        replicas = self.replicas
+        if len(replicas) == 1:
+            return (), ()
+        have, known = [], self._told_of
+        for each in replicas:
+            store = each.store
+            if each.disk.synced >= zxid and (
+                store.log.last_zxid >= zxid or store.tree.zxid >= zxid
+            ):
+                have.append(each.id)
+            config = store.config
+            if config is not known and (known is None or config.version > known.version):
+                known = config
+        if known is not None and known is not self._told_of:
+            self._told_of = known
+            self._voters = tuple(sorted(known.voters)) if known.groups is None else ()
+        return tuple(have), self._voters
 
     @property
     def config(self) -> Configuration:

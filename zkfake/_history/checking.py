@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from zkfake._history.judges.claims import AtMost, Exclusive
 from zkfake._history.judges.facts import ClientsAgree
 from zkfake._history.judges.order import NeverBack, RepliesInOrder, WritesInOrder
+from zkfake._history.judges.quorums import CommittedByAQuorum, OneLeaderAnEpoch
 from zkfake._history.judges.sessions import (
     EndsAreTrue,
     EphemeralsEnd,
     NotExpiredEarly,
-    OneLeaderAnEpoch,
     SequenceNumbersGrow,
     SyncIsABarrier,
     ViewsAreTimely,
@@ -45,6 +45,7 @@ GUARANTEES: tuple[type[Judge], ...] = (
     SequenceNumbersGrow,
     SyncIsABarrier,
     OneLeaderAnEpoch,
+    CommittedByAQuorum,
 )
 """What is checked of every history."""
 

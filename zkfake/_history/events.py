@@ -211,10 +211,15 @@ class Recorded(NamedTuple):
 class Committed(NamedTuple):
     """The ensemble committed a transaction. It is in `History.log`, not among the events, because
     clients cannot see it.
+
+    ``on_disk``: the servers that had it on their disks then. ``voters``: those of which it took
+    more than half; none where there is one server, or a quorum is something else than that.
     """
 
     time: float
     transaction: Transaction
+    on_disk: tuple[int, ...] = ()
+    voters: tuple[int, ...] = ()
 
     def __repr__(self) -> str:
         return f"Committed({self.time!r}, {shown.transaction(self.transaction)})"

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from zkfake._database.log import Transaction
     from zkfake._database.tree import Tree
+    from zkfake._ensemble.ensemble import Ensemble
     from zkfake._history.promises import Promise
     from zkfake._history.verdict import Verdict
 
@@ -52,6 +53,10 @@ _SCALARS = (str, bytes, int, float, bool, type(None))
 
 def _no_time() -> float:
     return 0.0
+
+
+def _nowhere(_zxid: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    return (), ()
 
 
 def _nobody() -> str:
@@ -255,16 +260,25 @@ class EnsembleHistory(History):
     """The history of an ensemble of ours, with what it commits."""
 
     def __init__(
-        self, clock: Callable[[], float] = _no_time, task: Callable[[], str] = _nobody
+        self,
+        clock: Callable[[], float] = _no_time,
+        task: Callable[[], str] = _nobody,
     ) -> None:
         super().__init__(clock, task)
         self.log = []
+        self._on_disk: Callable[[int], tuple[tuple[int, ...], tuple[int, ...]]] = _nowhere
+
+    def hear(self, ensemble: Ensemble) -> None:
+        """Record what it commits from now on."""
+        self._on_disk = ensemble.on_disk
+        ensemble.log.on_append = self.committed
+        ensemble.log.on_mark = self.restored
 
     def committed(self, transaction: Transaction) -> None:
         """The ensemble has committed its next transaction."""
         log = self.log
         if log is not None:  # as `_add_logged`, which costs a call at every write
-            log.append(Committed(self._clock(), transaction))
+            log.append(Committed(self._clock(), transaction, *self._on_disk(transaction.zxid)))
             self._places.append(len(self._events))
 
     def restored(self, tree: Tree) -> None:

@@ -180,6 +180,10 @@ def _texts(value: Any) -> tuple[str, ...]:
     return tuple(_text(each) for each in _exactly(list)(value))
 
 
+def _numbers(value: Any) -> tuple[int, ...]:
+    return tuple(_int(each) for each in _exactly(list)(value))
+
+
 def _bytes_or_none(value: Any) -> bytes | None:
     return None if value is None else _bytes(value)
 
@@ -244,6 +248,8 @@ _FIELDS: dict[str, Callable[[Any], Any]] = {
     "server": _int,
     "epoch": _int,
     "paths": _texts,
+    "on_disk": _numbers,
+    "voters": _numbers,
     "frame": _bytes,
     "znode": _text_or_none,
     "key": _scalar,

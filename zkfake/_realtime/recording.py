@@ -49,8 +49,7 @@ class Recording:
         if ensemble is None:
             return History(self._seconds, _thread_name)
         history = EnsembleHistory(self._seconds, _thread_name)
-        ensemble.log.on_append = history.committed
-        ensemble.log.on_mark = history.restored
+        history.hear(ensemble)
 
         def tell(server: int, name: Name, text: str) -> None:
             epoch = ensemble.replicas[server - 1].store.accepted_epoch

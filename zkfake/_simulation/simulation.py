@@ -211,8 +211,7 @@ class Simulation(EnsembleControl):
             **self._counts,
         )
         self._ensemble = self._servers.ensemble
-        self._ensemble.log.on_append = history.committed
-        self._ensemble.log.on_mark = history.restored
+        history.hear(self._ensemble)
         self._network = Network(
             self._scheduler, self._stream("network"), self.profile, self.history, self._servers
         )

@@ -1,4 +1,4 @@
-"""Sessions: ephemerals, expiry, sync, the order of sequence numbers, and who leads."""
+"""Sessions: ephemerals, expiry, sync, and the order of sequence numbers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from zkfake._database.paths import split
 from zkfake._history.errors import (
     EphemeralsBroken,
     ExpiryBroken,
-    LeadershipBroken,
     SequenceNumbersBroken,
     SyncBroken,
     TimelinessBroken,
@@ -31,7 +30,6 @@ __all__ = [
     "EndsAreTrue",
     "EphemeralsEnd",
     "NotExpiredEarly",
-    "OneLeaderAnEpoch",
     "SequenceNumbersGrow",
     "SyncIsABarrier",
     "ViewsAreTimely",
@@ -428,31 +426,6 @@ class SequenceNumbersGrow(Judge):
             self._last[key] = (reply.zxid, number, reply)
             if len(self._last) > KEPT:
                 del self._last[next(iter(self._last))]
-
-
-class OneLeaderAnEpoch(Judge):
-    """No two servers lead in one epoch.
-
-    Checked: what the servers tell of themselves. A live server tells nothing.
-    """
-
-    name = "one leader an epoch"
-    error = LeadershipBroken
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._led: dict[int, ServerEvent] = {}
-
-    def on_server_event(self, event: ServerEvent) -> None:
-        if event.name != "leads":
-            return
-        epoch = event.epoch
-        self.times += 1
-        before = self._led.setdefault(epoch, event)
-        if before.server != event.server:
-            self.broken(
-                f"servers {before.server} and {event.server} led epoch {epoch}", before, event
-            )
 
 
 class ViewsAreTimely(Judge):

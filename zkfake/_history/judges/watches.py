@@ -54,9 +54,6 @@ _ANY, _CHILDREN, _DATA = 3, 1, 2
 
 _WITH_ACLS = ("create", "create2", "createContainer", "createTTL", "setACL", "multi")
 
-_RECENT = 2_000
-"""Changes of the log that are kept for a persistent watch that a server behind it takes."""
-
 _PAST, _KEYS = 50, 10_000
 """Without the log: watches of one znode that were told, and znodes of which they are kept."""
 
@@ -83,7 +80,8 @@ class WatchesAreTold(Judge):
         self._of: dict[ConnectionSeen, ConnectionWatches] = {}
         self._watchers: dict[Key, dict[ConnectionSeen, Armed]] = {}
         self._persistent: dict[ConnectionSeen, PersistentWatches] = {}
-        self._recent: deque[Changed] = deque(maxlen=_RECENT)
+        self._recent: deque[Changed] = deque()
+        """Those within the window, for a persistent watch that a server behind the log takes."""
         self._known: KnownChanges | None = None
         self._past: dict[Key, deque[Past]] = {}
         self._tell_zxids = False
@@ -249,7 +247,7 @@ class WatchesAreTold(Judge):
             if self._disarm(connection, watches, (table, path)) is not None:
                 persistent.doubt(path)
         if self._recent and self._recent[-1].zxid > reply.zxid:
-            if self._recent[0].zxid > reply.zxid and len(self._recent) == _RECENT:
+            if reply.zxid < self.reading.states.horizon:
                 persistent.doubt(path)
             later = []
             for change in reversed(self._recent):
@@ -332,7 +330,10 @@ class WatchesAreTold(Judge):
     # -- what they are told
 
     def on_committed(self, entry: Committed, changes: list[Changed]) -> None:
-        self._recent += changes
+        recent, horizon = self._recent, self.reading.states.horizon
+        recent += changes
+        while recent and recent[0].zxid <= horizon:
+            recent.popleft()
         for change in changes:
             self._changed(change)
         for persistent in self._persistent.values():
