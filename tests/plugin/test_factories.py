@@ -204,6 +204,29 @@ def test_dicts_each_with_a_client_and_one_for_asyncio(
     pytester.runpytest_inprocess(*arguments).assert_outcomes(passed=2)
 
 
+def test_a_dict_for_asyncio_of_ones_own(pytester: pytest.Pytester, on_this: str) -> None:
+    pytester.makepyfile(
+        """
+        import asyncio
+
+        import pytest
+
+        from pytest_zkdict import factories
+        from zkdict import ValueTooLarge
+
+        prices = factories.dict(path="/prices", asynchronous=True, max_value_bytes=4)
+
+        def test_it(prices, zk_client):
+            asyncio.run(prices.set("tea", 3))
+            assert zk_client.get_children("/prices") == ["tea"]
+            with pytest.raises(ValueTooLarge):
+                asyncio.run(prices.set("tea", 30_000))
+        """
+    )
+    arguments = (on_this, "-Werror", "--zk-leaks=fail")
+    pytester.runpytest_inprocess(*arguments).assert_outcomes(passed=1)
+
+
 def test_servers_from_the_factory_can_be_anything(
     pytester: pytest.Pytester, zk_server: object, zk_backend: str
 ) -> None:

@@ -1,5 +1,6 @@
 """Every test has its own znodes and clients, and nothing of them is left afterwards."""
 
+import contextlib
 import re
 import socket
 import threading
@@ -8,6 +9,7 @@ from contextlib import ExitStack, closing
 import pytest
 from kazoo.client import KazooClient, KazooState
 from kazoo.exceptions import ConnectionLoss
+from kazoo.handlers.threading import KazooTimeoutError
 from kazoo.security import make_digest_acl
 
 from pytest_zkdict import clients
@@ -16,7 +18,7 @@ from pytest_zkdict.live._ports import free_port
 from pytest_zkdict.pool import ServerPool, WantedServer
 from pytest_zkdict.servers import ExternalServer, ZooKeeperServer
 from zkdict import ZooKeeperDict
-from zkfake import FakeZooKeeper
+from zkfake import FakeZooKeeper, Faults
 
 
 def left_on(server: FakeZooKeeper) -> list[str]:
@@ -280,6 +282,42 @@ def test_a_server_of_ones_own_can_not_be_had_from_outside(
     result.stdout.fnmatch_lines(["SKIPPED*--zk-hosts names somebody else's"])
 
 
+def test_a_server_of_another_kind_can_not_be_had_from_outside(
+    pytester: pytest.Pytester, shared: FakeZooKeeper
+) -> None:
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.zookeeper(servers=3)
+        def test_three(zk_client): pass
+
+        @pytest.mark.zookeeper(settings={"tickTime": 100})
+        def test_fast(zk_client): pass
+        """
+    )
+    result = run_on(pytester, shared, "-rs")
+    result.assert_outcomes(skipped=2)
+    result.stdout.fnmatch_lines(["SKIPPED*--zk-hosts names somebody else's"] * 2)
+
+
+def test_who_is_no_zookeeper_is_told_apart() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def hang_up() -> None:
+            for _ in range(2):
+                listener.accept()[0].close()
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        host, port = listener.getsockname()
+        with pytest.raises(ConnectionError, match="accepted but does not answer as ZooKeeper"):
+            ExternalServer.at(f"{host}:{port}")
+        with contextlib.suppress(OSError):
+            socket.create_connection((host, port)).close()
+        thread.join()
+
+
 def test_hosts_where_nobody_is(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_it(zk_client): pass")
     hosts = f"127.0.0.1:{free_port()}"
@@ -307,6 +345,45 @@ def test_the_factory_passes_kazoos_arguments_on(zk_client_factory: ClientFactory
     assert client.get_children("/") == []
     own = zk_client_factory()
     assert own.client_id != client.client_id
+
+
+@pytest.mark.zk_backend("fake")
+def test_a_server_that_never_answers_is_not_waited_for_without_end(
+    zk_client_factory: ClientFactory, zk_faults: Faults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clients, "START_LIMIT", 0.1)
+    with zk_faults.partition(), pytest.raises(KazooTimeoutError, match="Connection time-out"):
+        zk_client_factory()
+
+
+@pytest.mark.zk_backend("fake")
+def test_a_client_on_greenlets_is_ended_too(zk_client_factory: ClientFactory) -> None:
+    from kazoo.handlers.gevent import SequentialGeventHandler
+
+    client = zk_client_factory(handler=SequentialGeventHandler())
+    assert client.get_children("/") == []
+    clients._end(client)
+    assert not client.connected
+    assert client._connection._read_sock is None
+
+
+def test_a_client_that_cannot_be_stopped_is_told(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        def test_it(zk_client, monkeypatch):
+            stop = zk_client.stop
+
+            def stops_badly():
+                stop()
+                zk_client.close()
+                raise RuntimeError("planted")
+
+            zk_client.stop = stops_badly
+        """
+    )
+    result = pytester.runpytest_inprocess()
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["*RuntimeError: planted"])
 
 
 def test_the_dict_is_live_and_on_the_tests_own_client(

@@ -122,6 +122,33 @@ def test_where_live_is_required_that_fails(
     result.stdout.fnmatch_lines(["*live server is required*needs Java*"])
 
 
+@pytest.mark.parametrize(
+    ("word", "required"),
+    [("yes", True), ("TRUE", True), ("0", False), ("No", False), ("off", False), ("", False)],
+)
+def test_words_for_yes_and_no(
+    pytester: pytest.Pytester,
+    monkeypatch: pytest.MonkeyPatch,
+    no_java: None,
+    word: str,
+    required: bool,
+) -> None:
+    pytester.makepyfile(THREE_LINES)
+    monkeypatch.setenv("ZK_REQUIRE_LIVE", word)
+    result = pytester.runpytest_inprocess("--zk-backend=live")
+    assert ("skipped" in result.parseoutcomes()) == (not required)
+    assert ("passed" in result.parseoutcomes()) is False
+
+
+def test_a_word_that_is_neither_yes_nor_no(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ZK_REQUIRE_LIVE", "perhaps")
+    result = pytester.runpytest_inprocess()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: *ZK_REQUIRE_LIVE is 'perhaps'; expected 1, true, yes or*"])
+
+
 def test_requiring_live_asks_nothing_of_a_fake_run(
     pytester: pytest.Pytester, no_java: None
 ) -> None:
@@ -239,7 +266,7 @@ def test_the_help_names_the_options(pytester: pytest.Pytester) -> None:
     [
         ("servers", "ZK_SERVERS", "3", "3 servers"),
         ("version", "ZK_VERSION", "3.8", "version 3.8.0"),
-        ("settings", "ZK_SETTINGS", "tickTime=100; minSessionTimeout=900", "session 0.9"),
+        ("settings", "ZK_SETTINGS", "tickTime=100; minSessionTimeout=900;", "session 0.9"),
         ("load", "ZK_LOAD", "seeds.json", "/a/b b'1'"),
         ("leaks", "ZK_LEAKS", "fail", "leaks fail"),
         ("profile", "ZK_PROFILE", "hostile", "profile hostile"),
@@ -382,6 +409,7 @@ def test_hosts_and_the_fake_at_once_are_a_usage_error(pytester: pytest.Pytester)
         ([], "zookeeper: fake 3.9"),
         (["--zk-version=3.8", "--zk-servers=3"], "zookeeper: fake 3.8, servers=3"),
         (["--zk-hosts=zk:2181/app"], "zookeeper: live at zk:2181/app"),
+        (["--zk-hosts=zk1, [::1]"], "zookeeper: live at zk1, [::1]"),
         (["--zk-seed=7", "-q"], None),
     ],
 )

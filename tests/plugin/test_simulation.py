@@ -193,3 +193,44 @@ def test_the_faults_of_real_time_are_refused_beside_it(pytester: pytest.Pytester
     result = pytester.runpytest_inprocess("-p", "no:cacheprovider")
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*those of a simulation are zk_simulation.faults*"])
+
+
+@pytest.mark.parametrize("error", ["ImportError", "ValueError"])
+def test_a_module_to_patch_that_cannot_be_imported_is_told_in_one_line(
+    pytester: pytest.Pytester, error: str
+) -> None:
+    pytester.makepyfile(broken=f"raise {error}('planted')")
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.zk_simulation(patch=["broken"])
+        def test_it(zk_simulation): pass
+        """
+    )
+    pytester.syspathinsert()
+    result = pytester.runpytest_inprocess()
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["zk_simulation: planted"])
+    assert "Traceback" not in result.stdout.str()
+    assert "virtual.py" not in result.stdout.str()
+
+
+def test_what_options_and_marks_say_of_a_simulation_adds_up(pytester: pytest.Pytester) -> None:
+    pytester.makefile(".json", seeds='{"/a": "option", "/b": "option"}')
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.zookeeper(settings={"minSessionTimeout": 900}, load={"/b": b"mark"})
+        def test_it(zk_simulation):
+            client = zk_simulation.client()
+            assert (client.get("/a")[0], client.get("/b")[0]) == (b"option", b"mark")
+            given = zk_simulation._arguments["settings"]
+            assert {name: str(value) for name, value in given.items()} == {
+                "tickTime": "100", "minSessionTimeout": "900"
+            }
+        """
+    )
+    result = pytester.runpytest_inprocess("--zk-settings=tickTime=100", "--zk-load=seeds.json")
+    result.assert_outcomes(passed=1)
