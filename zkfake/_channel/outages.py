@@ -67,7 +67,7 @@ class Outage:
         self.name = name
         """What it does, as the history and the log name it."""
         self.text = text
-        """What it does it to, in words."""
+        """The client, the servers or the links that it concerns, in words."""
         self.over = False
         """Whether it is healed."""
 
