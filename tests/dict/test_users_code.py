@@ -106,7 +106,7 @@ def test_a_value_that_is_freed_sees_all_of_the_step_or_nothing(
                     model[key] = zxid if raw != b"x" else None
                 if old is not None or new is not None:
                     deltas.append(Delta(key, old, new))
-            view.publish(Publication(zxid, zxid, zxid, tuple(deltas), True, False), {})
+            view.publish(Publication(zxid, zxid, zxid, tuple(deltas), True, False, True), {})
             view.refresh()
             assert all(each in (before, model) for each in seen)
             seen.clear()

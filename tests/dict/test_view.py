@@ -48,7 +48,7 @@ def node(zxid: int, raw: bytes = b"", *, made: int | None = None) -> ReadZnode:
 
 
 def publish(view: View[str], zxid: int, *deltas: Delta, exact: bool = True) -> None:
-    view.publish(Publication(zxid, zxid, zxid, deltas, exact, False), {})
+    view.publish(Publication(zxid, zxid, zxid, deltas, exact, False, True), {})
 
 
 def test_a_snapshot_says_of_itself_whether_it_is_exact() -> None:

@@ -71,6 +71,10 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "for element in arguments[0] if arguments and type(arguments[0]) is list else ():",
         "for element in arguments[0] if arguments and type(arguments[-1]) is list else ():",
     ): "A set is made of one argument: more are refused, whatever they are.",
+    (
+        *("x500.py", "if size > 4 or at + size > len(data):"),
+        "if size > 4 or at ^ size > len(data):",
+    ): "It is at most the sum; what it lets through ends beyond the data, which is refused, too.",
     ("providers.py", "@lru_cache(1 << 15)", ""): "What is kept is only what comes out each time.",
 }
 """By the file, and the line as it is and as it would be, without indents: it stays known when it

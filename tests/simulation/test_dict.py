@@ -14,7 +14,7 @@ from kazoo.exceptions import KazooException
 from kazoo.protocol.states import Callback
 
 from zkdict import LeaseState, StaleRead, State, WriteUncertain, ZooKeeperDict
-from zkdict.errors import ZkDictError
+from zkdict.errors import EncodeError, ZkDictError
 from zkfake.history import Sent
 from zkfake.simulation import Simulation
 
@@ -187,6 +187,47 @@ def test_the_answer_came_after_all() -> None:
             assert caught.value.resolve() is applied
             slow.sync()
         slow.close()
+        items.close()
+
+
+def test_a_lease_is_made_as_soon_as_its_root_is_there_again() -> None:
+    with Simulation(profile="realistic") as sim:
+        sim.faults.stop_chance()
+        other = sim.client("other")
+        other.create("/app")
+        items: ZooKeeperDict[int] = ZooKeeperDict(sim.client("client"), "/app", create=False)
+        lease = items.lease("a", 1)
+        for _ in range(5):
+            other.delete("/app", recursive=True)
+            sim.sleep(60)  # by now the pauses between two attempts are long
+            other.create("/app")
+            sim.run_until(lambda: lease.held, 1)
+        items.close()
+
+
+def test_a_lease_pauses_between_attempts_that_fail() -> None:
+    attempts: list[float] = []
+    fails = False
+
+    class Moody:
+        def encode(self, value: str) -> bytes:
+            if fails and len(attempts) < 2000:  # without a pause it would never end
+                attempts.append(sim.now)
+                raise EncodeError("not now")
+            return value.encode()
+
+        def decode(self, data: bytes) -> str:
+            return data.decode()
+
+    with Simulation() as sim:
+        items: ZooKeeperDict[str] = ZooKeeperDict(sim.client(), "/app", encoding=Moody())
+        lease = items.lease("a", "value")
+        fails = True
+        sim.client().delete("/app/a")
+        sim.sleep(3600)  # with pauses of up to 10 s
+        assert 360 <= len(attempts) <= 1000
+        fails = False
+        sim.run_until(lambda: lease.held, 11)
         items.close()
 
 

@@ -16,6 +16,7 @@ import queue
 import random
 import re
 import select
+import socket
 import subprocess
 import sys
 import tempfile
@@ -154,6 +155,29 @@ def test_a_package_is_patched_whole_and_what_it_imports_later_as_well() -> None:
     assert late.monotonic is time.monotonic
     with Simulation(patch=[SHOP]):
         assert late.nap() == 3600
+
+
+def test_a_real_thread_makes_a_real_pool_meanwhile() -> None:
+    begin, end = socket.socketpair(), socket.socketpair()
+    names: list[str] = []
+
+    def make() -> None:
+        begin[1].recv(1)
+        for _ in range(2):
+            with ThreadPoolExecutor(1) as pool:
+                names.append(pool._thread_name_prefix)
+        end[0].send(b"x")
+
+    thread = threading.Thread(target=make)
+    thread.start()
+    with begin[0], begin[1], end[0], end[1]:
+        with Simulation(), ThreadPoolExecutor(1) as simulated:
+            begin[0].send(b"x")
+            end[1].recv(1)
+            assert simulated._thread_name_prefix == "ThreadPoolExecutor-0"
+        thread.join()
+    first, second = (int(name.removeprefix("ThreadPoolExecutor-")) for name in names)
+    assert second == first + 1
 
 
 def test_a_pool_that_is_left_behind_keeps_nobody_waiting() -> None:

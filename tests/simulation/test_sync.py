@@ -268,6 +268,12 @@ def _wait_to_connect(sim: Simulation, timeout: float) -> None:
         client.create_connection(("10.0.0.1", 2181), timeout)
 
 
+def _wait_for_a_slow_network(sim: Simulation, timeout: float) -> None:
+    client = sim.handler()
+    with sim.faults.slow(client.client_name, (30.0, 30.0)):
+        client.create_connection(("10.0.0.1", 2181), timeout)
+
+
 def _conditions(sim: Simulation) -> list[sync.Condition]:
     return [
         sync.Condition(sim._scheduler),
@@ -298,6 +304,7 @@ WAITS: dict[str, Callable[[Simulation, float], Any]] = {
     ),
     "recv": _wait_to_read,
     "connection": _wait_to_connect,
+    "slow connection": _wait_for_a_slow_network,
     "rule": lambda sim, t: sim.faults.drop_before_reply().wait(t),
 }
 

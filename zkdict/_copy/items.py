@@ -90,4 +90,4 @@ class Publication:
     deltas: tuple[Delta, ...]
     exact: bool
     resynced: bool
-    live: bool = True
+    live: bool
