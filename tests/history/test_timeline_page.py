@@ -13,11 +13,13 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.select import Select
 from selenium.webdriver.support.wait import WebDriverWait
 
-from zkfake.history import History, Note, at_most
+from zkfake._history.timeline import timeline
+from zkfake.history import Claimed, History, Note, Recorded, TaskEnded, WatchEvent, at_most
 from zkfake.simulation import Simulation
 
 from ..support.browser import browser
 from .failures import FAILURES, run
+from .test_timeline import CallbackEnded, DictShown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -166,10 +168,20 @@ def test_every_control_has_a_name(page: Page) -> None:
     assert canvas.startswith("Timeline, ")
 
 
-def test_kinds_can_be_told_apart_without_colour(page: Page) -> None:
+def test_kinds_can_be_told_apart_without_colour(opened: Page, recorded: History) -> None:
     """No two shapes of the legend cover the same pixels."""
-    page.the("#legend-section summary").click()
-    shapes = page.run(
+    entries: list[Any] = [
+        *recorded.in_order(),
+        Note(100.0, "main", "it"),
+        Recorded(100.0, "main", "did", "it", None),
+        Claimed(100.0, "main", 1, "it", None),
+        TaskEnded(100.0, "main", ""),
+        CallbackEnded(100.0, "client-1", 1),
+        DictShown(100.0, 1, 1),
+    ]
+    opened.open(timeline(entries, History().check(), "kinds"))
+    opened.click("#legend-section summary")
+    shapes = opened.run(
         """return [...document.querySelectorAll("#legend canvas")].map((canvas) => {
              const { width, height } = canvas;
              const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
@@ -178,9 +190,9 @@ def test_kinds_can_be_told_apart_without_colour(page: Page) -> None:
              return [canvas.parentElement.textContent, dark.join("")];
            })"""
     )
-    kinds = page.run("return JSON.parse(document.getElementById('picture').textContent).kinds")
     drawn = dict(shapes)
-    assert len(kinds) > 6
+    kinds = opened.run("return JSON.parse(document.getElementById('picture').textContent).kinds")
+    assert len(kinds) >= 13
     assert len({drawn[kind] for kind in kinds}) == len(kinds)
 
 
@@ -198,6 +210,19 @@ def test_the_axis_is_a_switch(page: Page) -> None:
     page.click("#zoom-evidence")
     near = page.choose("#axis", "time")
     assert set(near["evidence"]) <= set(near["marks"])
+
+
+def test_on_the_axis_of_zxids_a_reply_with_old_data_goes_back(opened: Page) -> None:
+    (failure,) = (each for each in FAILURES if each.cause == "behind")
+    sim, verdict = run(failure)
+    opened.open(sim.history.timeline(verdict))
+    (cause,) = opened.run(
+        "return JSON.parse(document.getElementById('picture').textContent).findings[0].causes"
+    )
+    sent, reply = cause["events"][-2:]
+    assert opened.point(sent)[0] < opened.point(reply)[0]
+    opened.choose("#axis", "zxid")
+    assert opened.point(reply)[0] < opened.point(sent)[0]
 
 
 def test_zoom_by_buttons_keys_and_wheel(page: Page) -> None:
@@ -390,6 +415,17 @@ def test_a_path_and_what_is_below_it(page: Page) -> None:
     assert "has lock" not in none["labels"], "a claim has the path of its znode"
     assert "pause: ann" in none["labels"], "what has no path stays"
     assert page.clear("#path")["shown"] == whole["shown"]
+
+
+def test_a_path_is_not_the_beginning_of_a_name(opened: Page) -> None:
+    history = History()
+    for path in ("/a", "/a/b", "/ab", "/a"):
+        history.append(WatchEvent(1.0, "ann", 1, "CHANGED", path, 1))
+    opened.open(history.timeline())
+    assert opened.type("#path", "/")["shown"] == 4
+    assert opened.type("#path", "a")["marks"] == [0, 1, 3]
+    assert opened.type("#path", "/")["marks"] == [0, 1, 3]
+    assert opened.type("#path", "b")["marks"] == [1]
 
 
 def test_search(page: Page) -> None:

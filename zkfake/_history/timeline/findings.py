@@ -11,6 +11,7 @@ Rules that live here:
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from zkfake._history.causes import Circumstances
@@ -40,12 +41,13 @@ def findings(
     shown = []
     for number, finding in enumerate(all_findings):
         evidence = places.of(finding.evidence)
-        scope = Scope(entries, finding, telling)
+        own = replace(finding, evidence=tuple(entries[place] for place in evidence))
+        scope = Scope(entries, own, telling)
         causes: list[Cause] = []
         if number < _EXPLAINED and evidence:
             last = len(entries) - 1 if finding.unfinished else evidence[-1]
             seen = Circumstances(entries[: last + 1], has_log=verdict.transactions is not None)
-            causes = seen.causes(finding, scope)
+            causes = seen.causes(own, scope)
         shown.append(
             {
                 "judge": finding.judge,

@@ -102,8 +102,7 @@ class Messages:
         if event.operation == "connect":
             session = int.from_bytes(event.frame[12:20], "big", signed=True)
             self._sessions[event.connection] = session
-            created = self._created.pop(session, -1)  # not there where it was only resumed
-            exchange.commit = created if created > exchange.sent else -1
+            exchange.commit = self._created.pop(session, -1)  # -1 where it was only resumed
         elif event.operation in WRITES and not event.error and event.zxid in self._commits:
             exchange.commit, other = self._commits[event.zxid]
             self._commits[event.zxid] = exchange.commit, exchange
