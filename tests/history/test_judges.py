@@ -432,6 +432,21 @@ def test_a_finding_says_which_child_is_wrong(
     assert any(said in str(each) for each in judged(changed).broken)
 
 
+def test_an_end_that_only_a_server_of_a_deposed_leader_may_have_told_is_not_decided(
+    entries: Entries,
+) -> None:
+    """Nobody writes on that server any more: it may have been cut off."""
+    changed = [entry for entry in entries if type(entry) is not Committed]
+    last = find(changed, Reply, client="one", operation="multi")[-1]
+    changed[last + 1 :] = [
+        *comes_back(changed, 10_000, over=False),
+        *comes_back(changed, 10_001, over=True),
+    ]
+    verdict = check(changed, has_log=False)
+    verdict.raise_if_broken()
+    assert verdict.undecided["not expired early"]
+
+
 def test_half_a_multi_breaks_atomicity(entries: Entries) -> None:
     changed = list(entries)
     half_a_multi(changed)

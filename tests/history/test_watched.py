@@ -110,6 +110,23 @@ def test_an_event_of_nothing_and_one_too_many_are_seen(entries: Entries) -> None
         )
 
 
+def test_a_multi_that_makes_a_znode_anew_is_told_of_in_steps() -> None:
+    """Its client is told what is there in the end; a watcher, of the deletion too."""
+    with Simulation(seed=1, version="3.9") as sim:
+        writer, reader = sim.client("writer"), sim.client("reader")
+        writer.create("/a", b"")
+        Traffic(reader, 0, Random(0)).send("addWatch", wire.path_version("/a", PERSISTENT))
+        transaction = writer.transaction()
+        transaction.delete("/a")
+        transaction.create("/a", b"")
+        transaction.commit()
+        reader.sync("/")
+    entries = list(sim.history.in_order())
+    assert [entries[place].type for place in places(entries)] == ["DELETED", "CREATED"]
+    for log in (True, False):
+        judged(entries, log).raise_if_broken()
+
+
 # -- znodes that not everybody may read
 
 

@@ -44,6 +44,8 @@ class Judge:
     error: ClassVar[type[GuaranteeBroken]]
     needs_log: ClassVar[bool] = False
     """Whether nothing can be decided without the log of what was committed."""
+    why_log: ClassVar[str] = NO_LOG
+    """Why not, for people."""
     needs_no_log: ClassVar[bool] = False
     """Whether nothing is left to be decided where there is one."""
 
@@ -62,7 +64,7 @@ class Judge:
         """
         self.reading = reading
         if self.needs_log and not reading.has_log:
-            self.undecided(NO_LOG)
+            self.undecided(self.why_log)
             return
         for name in vars(Judge):
             if name.startswith("on_") and getattr(type(self), name) is not getattr(Judge, name):

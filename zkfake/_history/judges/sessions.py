@@ -261,6 +261,7 @@ class EndsAreTrue(Judge):
     name = "told of an end that was"
     error = ExpiryBroken
     needs_log = True
+    why_log = "whether a session has ended: there is no log, and a leader that was deposed may err"
 
     def __init__(self) -> None:
         super().__init__()
@@ -326,6 +327,7 @@ class SyncIsABarrier(Judge):
     name = "sync is a barrier"
     error = SyncBroken
     needs_log = True
+    why_log = "who leads is not known without a log, and a leader answers a sync by itself"
 
     def __init__(self) -> None:
         super().__init__()
