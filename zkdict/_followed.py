@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from zkdict._recording import DictHistory
     from zkdict.encodings import Encoding
     from zkdict.entries import Change, State
 
@@ -54,6 +55,7 @@ class FollowedDict(ReadableDict[V]):
         max_value_bytes: int = 1_000_000,
         write_timeout: float = 30.0,
         read_only: bool = False,
+        history: DictHistory | None = None,
     ) -> None:
         """Load the dict.
 
@@ -83,6 +85,8 @@ class FollowedDict(ReadableDict[V]):
             write_timeout: seconds any write may take; of `modify`, `atomically` and `replace_all`
                 each attempt.
             read_only: refuse every write with TypeError, and create nothing.
+            history: where its calls and the states that it shows are recorded: that of a simulation
+                or a fake, `zkfake.history.History`. None records nothing.
 
         Raises:
             InvalidKey, TypeError, ValueError: an argument is invalid.
@@ -113,6 +117,8 @@ class FollowedDict(ReadableDict[V]):
             autosync=autosync,
             gate_outages=on_outage != "serve" or max_age is not None,
         )
+        self._recorder = None if history is None else history.of_dict(f"{client.chroot}{path}")
+        self._view.recorder = self._recorder
         self._feed = Feed(
             client,
             path,
@@ -123,6 +129,7 @@ class FollowedDict(ReadableDict[V]):
             acl=acl,
             max_staleness=max_staleness,
         )
+        self._feed.recorder = self._recorder
         self._writer: Writer[V] = Writer(
             self._feed,
             names,

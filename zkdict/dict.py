@@ -19,6 +19,7 @@ from kazoo.exceptions import NoNodeError
 
 from zkdict._copy.waiting import deadline_after
 from zkdict._followed import FollowedDict, stop
+from zkdict._recording import told
 from zkdict._writes import compare, fresh, txn
 from zkdict._writes.lease import Lease
 from zkdict._writes.multi import OP_BYTES
@@ -76,6 +77,7 @@ class ZooKeeperDict(FollowedDict[V]):
 
     # -- writes
 
+    @told
     def __setitem__(self, key: str, value: V) -> None:
         """Store `value`: a set, or a create where the key is new. One round trip.
 
@@ -87,6 +89,7 @@ class ZooKeeperDict(FollowedDict[V]):
         """
         self._writer.set(key, value)
 
+    @told
     def __delitem__(self, key: str) -> None:
         """Delete `key`. One round trip.
 
@@ -118,6 +121,10 @@ class ZooKeeperDict(FollowedDict[V]):
                 was deleted, and its value is not known.
             WriteUncertain, Timeout, KazooException.
         """
+        return self._pop(key, default)
+
+    @told
+    def _pop(self, key: str, default: Any) -> Any:
         try:
             return self._writer.pop(key).value
         except KeyError:
@@ -125,6 +132,7 @@ class ZooKeeperDict(FollowedDict[V]):
                 raise
             return default
 
+    @told
     def popitem(self) -> tuple[str, V]:
         """Delete the newest key and return it with its value: exactly one popper gets it.
 
@@ -139,6 +147,7 @@ class ZooKeeperDict(FollowedDict[V]):
             fresh.confirm(self._writer, 0, deadline)  # somebody was faster
         raise KeyError("popitem(): the dict is empty")
 
+    @told
     def setdefault(self, key: str, default: Any = None) -> V:
         """The value of `key`; if it does not exist, create it with `default`.
 
@@ -154,6 +163,7 @@ class ZooKeeperDict(FollowedDict[V]):
             self._shown()  # a read like others, where an outage matters
         return self._writer.setdefault(key, default).value
 
+    @told
     def update(
         self, other: SupportsKeysAndGetItem[str, V] | Iterable[tuple[str, V]] = (), /, **items: V
     ) -> None:
@@ -165,6 +175,7 @@ class ZooKeeperDict(FollowedDict[V]):
         """
         txn.update(self._writer, {**plain(other), **items})
 
+    @told
     def update_chunked(self, other: Mapping[str, V], *, chunk_bytes: int = 500_000) -> None:
         """Store all items in as many transactions as their size takes: not atomic.
 
@@ -186,6 +197,7 @@ class ZooKeeperDict(FollowedDict[V]):
             size += more
         self.update(chunk)
 
+    @told
     def clear(self) -> None:
         """Delete every key the copy has, in one transaction. One round trip.
 
@@ -195,6 +207,7 @@ class ZooKeeperDict(FollowedDict[V]):
         """
         txn.clear(self._writer)
 
+    @told
     def replace_all(self, new: Mapping[str, V]) -> dict[str, Change[V]]:
         """Make the dict equal to `new` in one transaction of what differs, and return that.
 
@@ -213,6 +226,7 @@ class ZooKeeperDict(FollowedDict[V]):
 
     # -- compare and set
 
+    @told
     def put(self, key: str, value: V, *, version: int = ANY, ephemeral: bool = False) -> Entry[V]:
         """Store `value` where the key has this version, and return the new entry.
 
@@ -229,6 +243,7 @@ class ZooKeeperDict(FollowedDict[V]):
         """
         return compare.put(self._writer, key, value, version, ephemeral=ephemeral)
 
+    @told
     def add(self, key: str, value: V) -> Entry[V]:
         """Create a key, and return its entry.
 
@@ -238,6 +253,7 @@ class ZooKeeperDict(FollowedDict[V]):
         """
         return compare.add(self._writer, key, value)
 
+    @told
     def cas(self, entry: Entry[V], value: V) -> Entry[V]:
         """Store `value` where the key is as `entry` describes it, and return the new entry.
 
@@ -248,6 +264,7 @@ class ZooKeeperDict(FollowedDict[V]):
         """
         return compare.cas(self._writer, entry, value)
 
+    @told
     def remove(self, key: str, *, version: int = ANY) -> Entry[V]:
         """Delete a key that has this version, and return the entry it was.
 
@@ -259,6 +276,7 @@ class ZooKeeperDict(FollowedDict[V]):
         """
         return compare.remove(self._writer, key, version)
 
+    @told
     def modify(
         self, key: str, fn: Callable[[V], V], *, default: Any = _UNSET, attempts: int = 100
     ) -> Entry[V]:
@@ -291,8 +309,13 @@ class ZooKeeperDict(FollowedDict[V]):
         """
         if attempts != 1:
             raise ValueError("the block of a `with` cannot be run again: use atomically(fn)")
-        return txn.Transaction(self._begin)
+        return txn.Transaction(self._begin, self._commit)
 
+    @told
+    def _commit(self, transaction: txn.Txn[V]) -> None:
+        transaction.commit()
+
+    @told
     def atomically(self, fn: Callable[[txn.Txn[V]], T], *, attempts: int = 100) -> T:
         """Run `fn(t)` in a transaction, and again from a newer state when it conflicts.
 
@@ -319,6 +342,7 @@ class ZooKeeperDict(FollowedDict[V]):
 
     # -- consistency
 
+    @told
     def sync(self, timeout: float | None = None) -> int:
         """See everything that was committed anywhere before this call. One round trip.
 

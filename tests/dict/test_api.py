@@ -14,7 +14,7 @@ SIGNATURES = {
     "__init__": "connection, keyspace, autosync=True, encoding=JSON, old_encoding=None, *, "
     "create=True, acl=None, wait=30.0, on_outage='serve', max_age=None, max_staleness=1.0, "
     "on_bad_value='raise', key_encoding='plain', max_value_bytes=1000000, write_timeout=30.0, "
-    "read_only=False",
+    "read_only=False, history=None",
     "connect": "hosts, path, **options",
     "copy": "",
     "snapshot": "",

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from kazoo.exceptions import ConnectionLoss
 
 from zkfake._history.checking import GUARANTEES, check
 from zkfake.history import (
@@ -180,3 +181,21 @@ def test_a_history_without_a_log_says_what_it_could_not_decide(entries: Entries)
     assert verdict.transactions is None
     assert "there is no log of what was committed" in str(verdict)
     assert {"states are true", "carried out once"} <= verdict.undecided.keys()
+
+
+def test_a_multi_that_was_lost_is_not_taken_for_another_one() -> None:
+    """The next one asks for other operations on the same znode."""
+    with Simulation() as sim:
+        client = sim.client()
+        lost = client.transaction()
+        lost.set_data("/a", b"")
+        with (
+            sim.faults.drop_before_request(client, operation="multi"),
+            pytest.raises(ConnectionLoss),
+        ):
+            lost.commit_async().get()
+        sim.settle()
+        done = client.transaction()
+        done.create("/a", b"")
+        done.commit()
+    sim.history.check().raise_if_broken()

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from zkdict import ZooKeeperDict
 from zkfake.history import History, HistoryFileError, IncompleteHistoryError, Recorded
 from zkfake.simulation import Simulation
 
@@ -33,6 +34,9 @@ def everything() -> History:
         with sim.history.claim("leader", znode="/a"), sim.history.claim("nothing"):
             sim.history.record("did", b"bytes", 1.5)
             sim.history.record("did", None, True)
+        with ZooKeeperDict[str](client, "/dict", history=sim.history) as items:
+            items["key"] = "value"
+        sim.settle()
         sim.faults.drop(client)
         sim.run_until(lambda: not client.connected)
         sim.settle()
@@ -72,7 +76,8 @@ def test_what_is_saved_is_loaded_again(history: History, recorded: History, tmp_
 def test_every_kind_of_event_is_saved(history: History) -> None:
     from zkfake._history import storage
 
-    assert {type(event).__name__ for event in history.in_order()} == set(storage._KINDS)
+    kinds = {type(event).__name__ for event in history.in_order()}
+    assert kinds == set(storage._KINDS) - {"ShownKey"}, "which is a part of one"
 
 
 def test_a_loaded_history_knows_whether_it_has_the_log(tmp_path: Path) -> None:

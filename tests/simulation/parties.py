@@ -7,8 +7,8 @@ The rules that live here:
 - A call that returned is in the log exactly once; one that may be sent again (it stores a value,
   whatever is there) at least once. A call that raised anything but `WriteUncertain` is not in it,
   and what `resolve()` says is so.
-- Every exact snapshot is the tree at its zxid. Neither zxid nor `last_updated()` ever goes back.
-- An own write, and after `sync()` everything committed before, is in the next snapshot.
+- What dicts show is judged by the history that they tell: their own writes, what was committed
+  before a `sync()`, exact states, and that nothing goes back.
 - The changes that were told lead from the first state to the last.
 """
 
@@ -23,10 +23,9 @@ from kazoo.exceptions import KazooException
 
 from zkdict import ABSENT, ANY, Change, Entry, Snapshot, WriteUncertain, ZooKeeperDict
 from zkdict.errors import VersionConflict, ZkDictError
-from zkfake._database.log import Create, Delete, SetData
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from zkfake.simulation import Simulation
 
@@ -95,7 +94,6 @@ class Party:
     name: str
     options: dict[str, Any]
     writes: list[Write] = field(default_factory=list)
-    snapshots: list[Snapshot[Any]] = field(default_factory=list)
     steps: list[tuple[int, Contents]] = field(default_factory=list)
     sessions: set[int] = field(default_factory=set)
     errors: list[Exception] = field(default_factory=list)
@@ -111,9 +109,9 @@ class Party:
         self._note_session("")
         self.client.add_listener(self._note_session)
         self.items: ZooKeeperDict[Any] = ZooKeeperDict(
-            self.client, ROOT, wait=FOR_EVER, **self.options
+            self.client, ROOT, wait=FOR_EVER, history=self.sim.history, **self.options
         )
-        self.zxid = self.updated = self.told = 0
+        self.told = 0
         self.followed: Contents = {}
         self.items.on_error(self.errors.append)
         # The first state, and from there on what was told.
@@ -145,15 +143,6 @@ class Party:
     @property
     def committed(self) -> int:
         return self.sim.last_zxid
-
-    def look(self) -> Snapshot[Any]:
-        """Take a snapshot, and see that nothing went back."""
-        updated, snapshot = self.items.last_updated(), self.items.snapshot()
-        assert snapshot.zxid >= self.zxid
-        assert updated >= self.updated
-        self.zxid, self.updated = snapshot.zxid, updated
-        self.snapshots.append(snapshot)
-        return snapshot
 
     def value(self) -> str:
         self.counter += 1
@@ -187,8 +176,6 @@ class Party:
             if isinstance(result, Entry):
                 write.taken = result.raw
         write.end = self.committed
-        if write.outcome == "returned":
-            self._see(write)
 
     def _resolve(self, error: WriteUncertain) -> bool | None:
         try:
@@ -196,56 +183,11 @@ class Party:
         except (WriteUncertain, KazooException):
             return None
 
-    def _see(self, write: Write) -> None:
-        """An own write is in the next snapshot, or something newer."""
-        snapshot = self.look()
-        for key, raw in write.values.items():
-            at = self._zxid_of(raw)
-            if at is None or key in self.items.bad_keys:
-                continue
-            if key in snapshot:
-                entry = snapshot.entry(key)
-                assert entry.mzxid >= at, f"{write} shows {entry}"
-            else:
-                now = contents(self.sim, self.committed).get(key)
-                gone = any(
-                    f"{ROOT}/{key}" == operation.path
-                    for transaction in self.log()
-                    for operation in transaction.operations
-                    if transaction.zxid > at and isinstance(operation, Delete)
-                )
-                assert gone, f"{write} is not there; the server has {now}"
-
-    def log(self) -> Iterator[Any]:
-        return iter(self.sim.log)
-
-    def _zxid_of(self, raw: bytes) -> int | None:
-        for transaction in self.log():
-            for operation in transaction.operations:
-                if isinstance(operation, (Create, SetData)) and operation.data == raw:
-                    return int(transaction.zxid)
-        return None
-
     def sync(self) -> None:
-        before = self.committed
         try:
             self.items.sync()
         except KazooException:  # the root may not be read, or the server throttles
             assert self.jailed
-        else:
-            self.is_as_new(self.look(), before)
-
-    def is_as_new(self, snapshot: Snapshot[Any], before: int) -> None:
-        """It is a state from `before` or later: as a whole where it is exact, else key by key."""
-        now = shown(entries_of(snapshot))
-        if snapshot.exact and not self.jailed:
-            assert now == contents(self.sim, max(before, snapshot.zxid))
-            return
-        unreadable = {*snapshot} - {*now}
-        zxids = [before, *(each.zxid for each in self.log() if each.zxid > before)]
-        states = [contents(self.sim, zxid) for zxid in zxids]
-        for key in {*KEYS, *now} - unreadable:
-            assert now.get(key) in [state.get(key) for state in states], f"{key} in {snapshot}"
 
     def wait_until(self) -> None:
         zxid = self.committed
@@ -254,7 +196,7 @@ class Party:
         except KazooException:
             assert self.jailed
         else:
-            assert self.look().zxid >= zxid
+            assert self.items.zxid >= zxid
 
     # -- the program
 
@@ -268,7 +210,6 @@ class Party:
         ]  # fmt: skip
         release = dice.randrange(steps) if self.releases else None
         for step in range(steps):
-            self.look()
             if step == release:
                 self.release(KEYS[0], dice)
             key = dice.choice(KEYS)
@@ -296,7 +237,6 @@ class Party:
         """Write what the others write, where they write it."""
         dice = random.Random(f"{self.sim.seed}/{self.name}")
         for _ in range(steps):
-            self.look()
             dice.choice([self.common, self.common, self.common, self.delete])(KEYS[0], dice)
             self.sim.sleep(dice.choice([0, 0.1, 1]))
 

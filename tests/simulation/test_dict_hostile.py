@@ -46,7 +46,6 @@ def agree(sim: Simulation, parties: list[Party]) -> None:
         expected = contents(sim, parties[0].committed)
         for party in parties:
             party.items.sync()
-            party.look()
         sim.settle()
         # A session that was lost may have expired after the sync of a dict without autosync.
         if contents(sim, parties[0].committed) == expected:
@@ -392,7 +391,6 @@ def test_every_fault_at_every_request_of_a_write(name: str, key: str) -> None:
     def program(sim: Simulation) -> None:
         parties[:] = begin(sim)
         getattr(parties[0], name)(key, random.Random(0))
-        parties[0].look()
 
     def check(sim: Simulation) -> None:
         agree(sim, parties)

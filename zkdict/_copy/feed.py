@@ -375,6 +375,8 @@ class Feed(SharedCopy):
             self.check_usable()
             request = self.cache.mark(self.client.last_zxid)
             effects = effects or Effects()
+            if self.recorder is not None and effects.leaves:
+                self.recorder.sent((self.client.client_id or (0,))[0], effects.leaves)
             submitted = Submitted(request, self.client.handler.event_object(), effects, looks)
             result = send()
             self._submitted[request.position] = submitted

@@ -29,12 +29,13 @@ _MISSING: Final[Any] = object()
 class BadEntry:
     """A key whose znode cannot be read or decoded."""
 
-    __slots__ = ("czxid", "error", "raw", "refused", "version")
+    __slots__ = ("czxid", "error", "mzxid", "raw", "refused", "version")
 
     def __init__(self, znode: ReadZnode, error: Exception) -> None:
         self.raw = znode.raw
         self.version = znode.version
         self.czxid = znode.czxid
+        self.mzxid = znode.mzxid
         self.error = error
         self.refused = znode.error is not None
         """Whether the server refused to show it: no event will tell when it may be read."""

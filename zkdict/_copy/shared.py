@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from zkdict._copy.effects import Submitted
     from zkdict._copy.items import Publication, ReadZnode
+    from zkdict._recording import DictRecorder
 
 __all__ = ["SharedCopy"]
 
@@ -59,6 +60,7 @@ class SharedCopy:
         again."""
         self.forced = 0
         """How many inexact states were published."""
+        self.recorder: DictRecorder | None = None
         self._handler = handler
         self._on_publish = on_publish
         self._on_state = on_state

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
 from zkdict._copy.lookup import GATED, BadEntry, WithBadKeys
 from zkdict._copy.snapshot import Snapshot
+from zkdict._recording import shown_znode
 from zkdict.entries import Change, Entry, State
 from zkdict.errors import DecodeError, InvalidKey
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from zkdict._copy.events import Dispatcher
     from zkdict._copy.items import Publication, ReadZnode
+    from zkdict._recording import DictRecorder
     from zkdict.keys import KeyCodec
 
 __all__ = ["View"]
@@ -66,6 +68,7 @@ class View(Generic[V]):
         autosync: bool,
         gate_outages: bool,
     ) -> None:
+        self.recorder: DictRecorder | None = None
         self.gated = True
         """Whether a read has to ask first whether it may."""
         self.omit = omit
@@ -89,6 +92,7 @@ class View(Generic[V]):
         self._exact = True
         self._snapshot: Snapshot[V] | None = None
         self._ordered = True  # whether `_entries` is in the order of creation
+        self._told = (0, 0, False)
         self._newest = (0, "")  # the greatest czxid it ever had, and the key made last with it
 
     # -- reading
@@ -171,8 +175,22 @@ class View(Generic[V]):
         if self._resynced:
             changes.insert(0, Change("resynced", "", None, None, latest.zxid, False))
         self.zxid, self.updated, self._exact = latest.zxid, latest.updated, latest.exact
+        if self.recorder is not None:
+            self._tell(self.recorder)
         self._held, self._held_local, self._resynced = {}, {}, False
         self._dispatcher.changed(changes)
+
+    def _tell(self, recorder: DictRecorder) -> None:
+        exact = self._exact and not any(bad.refused for bad in self._bad.values())
+        told = self.zxid, self.updated, exact
+        if self._held or told != self._told:
+            self._told = told
+            # What reads find, not what was to be shown.
+            changes = {
+                name: shown_znode(znode if (key := self.key(name)) is None else self.get(key))
+                for name, znode in self._held.items()
+            }
+            recorder.shown(*told, changes)
 
     def _step(
         self, znodes: Mapping[str, ReadZnode | None], zxid: int, local: Mapping[str, bytes | None]

@@ -319,8 +319,9 @@ class Txn(MutableMapping[str, V]):
 class Transaction(Generic[V]):
     """`with dict.transaction() as txn`: commits at the end of the block, unless that raises."""
 
-    def __init__(self, begin: Callable[[], Txn[V]]) -> None:
+    def __init__(self, begin: Callable[[], Txn[V]], commit: Callable[[Txn[V]], None]) -> None:
         self._begin = begin
+        self._commit = commit
         self._txn: Txn[V] | None = None
 
     def __enter__(self) -> Txn[V]:
@@ -330,7 +331,7 @@ class Transaction(Generic[V]):
     def __exit__(self, kind: type[BaseException] | None, *exc: object) -> None:
         txn, self._txn = self._txn, None
         if kind is None and txn is not None:
-            txn.commit()
+            self._commit(txn)
 
 
 def atomically(

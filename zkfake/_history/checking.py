@@ -5,6 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zkfake._history.judges.claims import AtMost, Exclusive
+from zkfake._history.judges.dicts import (
+    DictJudge,
+    DictNeverBack,
+    DictReadsItsWrites,
+    DictStatesExisted,
+    DictSyncs,
+)
 from zkfake._history.judges.facts import ClientsAgree
 from zkfake._history.judges.order import NeverBack, RepliesInOrder, WritesInOrder
 from zkfake._history.judges.quorums import CommittedByAQuorum, OneLeaderAnEpoch
@@ -28,7 +35,7 @@ if TYPE_CHECKING:
     from zkfake._history.judge import Judge
     from zkfake._history.promises import Promise
 
-__all__ = ["GUARANTEES", "check"]
+__all__ = ["GUARANTEES", "OF_DICTS", "check"]
 
 GUARANTEES: tuple[type[Judge], ...] = (
     RepliesInOrder,
@@ -47,7 +54,15 @@ GUARANTEES: tuple[type[Judge], ...] = (
     OneLeaderAnEpoch,
     CommittedByAQuorum,
 )
-"""What is checked of every history."""
+"""What ZooKeeper promises, checked of every history."""
+
+OF_DICTS: tuple[type[DictJudge], ...] = (
+    DictReadsItsWrites,
+    DictNeverBack,
+    DictStatesExisted,
+    DictSyncs,
+)
+"""What dicts promise, checked where one told what it does."""
 
 
 def check(
@@ -65,6 +80,7 @@ def check(
     time, and the znodes that there are.
     """
     judges = [kind() for kind in GUARANTEES if not (has_log and kind.needs_no_log)]
+    judges += (of_dicts := [kind() for kind in OF_DICTS])
     if timely is not None:
         judges.append(ViewsAreTimely(timely))
     own = [make() for make in promises]
@@ -76,10 +92,11 @@ def check(
     reading.read(entries)
     findings = [found for judge in judges for found in judge.found]
     remarks = [remark for judge in judges for remark in judge.remarks]
+    idle = [judge for judge in of_dicts if not judge.dicts]
     return Verdict(
         reading.events,
         reading.transactions if has_log else None,
-        tuple(judge.checked for judge in judges),
+        tuple(judge.checked for judge in judges if judge not in idle),
         tuple(sorted(findings, key=lambda found: found.evidence[-1].time)),
         tuple(remarks),
     )

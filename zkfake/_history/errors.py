@@ -6,6 +6,7 @@ from typing import Any
 
 __all__ = [
     "AtomicityBroken",
+    "DictBroken",
     "EphemeralsBroken",
     "ExpiryBroken",
     "GuaranteeBroken",
@@ -70,6 +71,10 @@ class ExpiryBroken(GuaranteeBroken):
 
 class LeadershipBroken(GuaranteeBroken):
     """Two servers led in one epoch."""
+
+
+class DictBroken(GuaranteeBroken):
+    """A `ZooKeeperDict` showed what it promises not to show."""
 
 
 class PromiseBroken(GuaranteeBroken):

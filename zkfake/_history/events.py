@@ -19,6 +19,11 @@ __all__ = [
     "Claimed",
     "Committed",
     "Connected",
+    "DictAnswered",
+    "DictAsked",
+    "DictOpened",
+    "DictSent",
+    "DictShown",
     "Disconnected",
     "Event",
     "Fault",
@@ -31,6 +36,7 @@ __all__ = [
     "Scalar",
     "Sent",
     "ServerEvent",
+    "ShownKey",
     "StateChange",
     "TaskEnded",
     "WatchEvent",
@@ -208,6 +214,85 @@ class Recorded(NamedTuple):
     value: Scalar
 
 
+class DictOpened(NamedTuple):
+    """A program made a `ZooKeeperDict` of the znode at ``path``. ``dict`` counts them, from 1."""
+
+    time: float
+    task: str
+    dict: int
+    path: str
+
+
+class DictAsked(NamedTuple):
+    """A program calls a method of a dict. ``number`` counts the calls of the run, from 1."""
+
+    time: float
+    task: str
+    dict: int
+    number: int
+    call: str
+
+
+class DictSent(NamedTuple):
+    """A dict sends a write, for the call ``number``; 0 for none. ``writes``: the data of each
+    child after it, ``None`` for one that is gone.
+    """
+
+    time: float
+    task: str
+    dict: int
+    number: int
+    session: int
+    writes: tuple[tuple[str, bytes | None], ...]
+
+    def __repr__(self) -> str:
+        return (
+            f"DictSent({self.time!r}, {self.task!r}, dict={self.dict}, number={self.number}, "
+            f"session={self.session:#x}, {shown.writes(self.writes)})"
+        )
+
+
+class DictAnswered(NamedTuple):
+    """A call of a dict ends. ``outcome``: "returned", "uncertain", or the name of an error."""
+
+    time: float
+    task: str
+    dict: int
+    number: int
+    outcome: str
+
+
+class ShownKey(NamedTuple):
+    """A child as a dict shows it: ``czxid`` is 0 where it is gone, -1 where it may not be read."""
+
+    name: str
+    data: bytes | None
+    version: int
+    czxid: int
+    mzxid: int
+
+
+class DictShown(NamedTuple):
+    """Reads of a dict find another state from now on. ``updated``: what `last_updated` says.
+    ``exact``: whether it is the state at ``zxid``, and not only as new as that. ``changes``: the
+    children that differ from the state before.
+    """
+
+    time: float
+    dict: int
+    zxid: int
+    updated: int
+    exact: bool
+    changes: tuple[ShownKey, ...]
+
+    def __repr__(self) -> str:
+        return (
+            f"DictShown({self.time!r}, dict={self.dict}, zxid={self.zxid:#x}, "
+            f"updated={self.updated:#x}, {'exact' if self.exact else 'not exact'}, "
+            f"{len(self.changes)} changes)"
+        )
+
+
 class Committed(NamedTuple):
     """The ensemble committed a transaction. It is in `History.log`, not among the events, because
     clients cannot see it.
@@ -256,6 +341,11 @@ Logged = Committed | Restored
 Event = (
     Claimed
     | Connected
+    | DictAnswered
+    | DictAsked
+    | DictOpened
+    | DictSent
+    | DictShown
     | Disconnected
     | Sent
     | Reply

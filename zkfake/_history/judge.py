@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from zkfake._history.events import (
         Claimed,
         Committed,
+        DictAnswered,
+        DictAsked,
+        DictOpened,
+        DictSent,
+        DictShown,
         Event,
         Fault,
         Logged,
@@ -162,6 +167,21 @@ class Judge:
 
     def on_recorded(self, event: Recorded) -> None:
         """The program recorded something."""
+
+    def on_dict_opened(self, event: DictOpened) -> None:
+        """The program makes a dict."""
+
+    def on_dict_asked(self, event: DictAsked) -> None:
+        """A call of a dict begins."""
+
+    def on_dict_sent(self, event: DictSent) -> None:
+        """A dict sends a write."""
+
+    def on_dict_answered(self, event: DictAnswered) -> None:
+        """A call of a dict ends."""
+
+    def on_dict_shown(self, event: DictShown) -> None:
+        """A dict shows another state."""
 
     def on_end(self) -> None:
         """The history is over."""

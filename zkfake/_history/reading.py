@@ -19,6 +19,11 @@ from zkfake._history.events import (
     Claimed,
     Committed,
     Connected,
+    DictAnswered,
+    DictAsked,
+    DictOpened,
+    DictSent,
+    DictShown,
     Disconnected,
     Fault,
     Recorded,
@@ -183,6 +188,11 @@ class Reading:
             Claimed: lambda event: self._tell("on_claimed", event),
             Released: lambda event: self._tell("on_released", event),
             Recorded: lambda event: self._tell("on_recorded", event),
+            DictOpened: lambda event: self._tell("on_dict_opened", event),
+            DictAsked: lambda event: self._tell("on_dict_asked", event),
+            DictSent: lambda event: self._tell("on_dict_sent", event),
+            DictAnswered: lambda event: self._tell("on_dict_answered", event),
+            DictShown: lambda event: self._tell("on_dict_shown", event),
         }
 
     def listen(self, name: str, method: Callable[..., None]) -> None:

@@ -13,13 +13,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
+from itertools import count
 from math import isfinite
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from zkfake._history.checking import check
+from zkfake._history.dicts import DictEvents
 from zkfake._history.events import (
     Claimed,
     Committed,
+    DictOpened,
     Event,
     Kept,
     Logged,
@@ -83,6 +86,8 @@ class History(Sequence[Any]):
         self._events: list[Event] = []
         self._places: list[int] = []
         self._claims = 0
+        self._dicts = 0
+        self._dict_calls = count(1)
         self._clock = clock
         self._task = task
         self.log: list[Logged] | None = None
@@ -132,6 +137,12 @@ class History(Sequence[Any]):
                     "bool or None"
                 )
         self.append(Recorded(self._clock(), self._task(), name, key, value))
+
+    def of_dict(self, path: str) -> DictEvents:
+        """What a `zkdict.ZooKeeperDict` that is given the history tells it."""
+        self._dicts = number = self._dicts + 1
+        self.append(DictOpened(self._clock(), self._task(), number, path))
+        return DictEvents(number, self._dict_calls, self.append, self._clock, self._task)
 
     # -- what it shows
 

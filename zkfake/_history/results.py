@@ -236,6 +236,11 @@ def asks_for(exchange: Exchange, done: Transaction) -> bool:
 def _is(record: Any, operation: Any) -> bool:
     kind, path = type(operation), record.path or ""
     there: str = operation.path
+    fields = record._fields
+    if ("flags" in fields) != (kind is Create):
+        return False
+    if ("data" in fields) != (kind in (Create, SetData)):
+        return False
     if kind in (Create, SetData) and operation.data != getattr(record, "data", b""):
         return False
     mode = CREATE_FLAGS.get(record.flags) if kind is Create else None

@@ -16,6 +16,11 @@ from zkfake._database.paths import split
 from zkfake._history.events import (
     Claimed,
     Committed,
+    DictAnswered,
+    DictAsked,
+    DictOpened,
+    DictSent,
+    DictShown,
     Recorded,
     Released,
     Reply,
@@ -51,6 +56,7 @@ class Scope:
         self.tasks: set[str] = set()
         self.paths: set[str] = set()
         self.names: set[str] = set()
+        self.dicts: set[int] = set()
         self.program = any(isinstance(event, (Claimed, Recorded)) for event in finding.evidence)
         """Whether it is the program that broke a promise."""
         self._telling = telling
@@ -69,6 +75,15 @@ class Scope:
         elif isinstance(event, WatchEvent):
             self.who.add(event.client)
             self.paths.add(event.path)
+        elif isinstance(event, (DictSent, DictShown)):
+            self.dicts.add(event.dict)
+            root = self._telling.dicts.get(event.dict, "")
+            names = event.writes if isinstance(event, DictSent) else event.changes
+            self.paths.update(f"{root}/{each[0]}" for each in names[:_MOST])
+            if isinstance(event, DictSent) and event.session in self._telling.clients:
+                self.who.add(self._telling.clients[event.session])
+        elif isinstance(event, (DictOpened, DictAsked, DictAnswered)):
+            self.dicts.add(event.dict)
         elif isinstance(event, Committed):
             done = event.transaction
             self.paths.update(each.path for each in done.operations[:_MOST])

@@ -17,7 +17,7 @@ from zkfake._protocol.records import CREATE_FLAGS, Code, Op, read_connect_reques
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-__all__ = ["error_name", "outcome", "reply", "request", "transaction"]
+__all__ = ["error_name", "outcome", "reply", "request", "transaction", "writes"]
 
 _LONGEST = 60
 """Bytes of data, or characters of a name, that are shown."""
@@ -103,6 +103,14 @@ def data(value: bytes | None) -> str:
     if value is None or len(value) <= _LONGEST:
         return repr(value)
     return f"{value[:_LONGEST]!r}... {len(value)} bytes"
+
+
+def writes(changes: Iterable[tuple[str, bytes | None]]) -> str:
+    """What a write leaves of each child."""
+    parts = [
+        f"{name} {'is gone' if value is None else f'data={data(value)}'}" for name, value in changes
+    ]
+    return "; ".join(parts[:_MOST]) + (f"; ... {len(parts)} in all" if len(parts) > _MOST else "")
 
 
 def _names(names: Iterable[str | None] | None) -> str:

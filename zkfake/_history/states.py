@@ -17,6 +17,8 @@ from zkfake._database.paths import split
 from zkfake._protocol.records import Acl, Acls, EventType
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from zkfake._history.events import Committed, Event, Logged, Restored
 
 __all__ = [
@@ -235,6 +237,10 @@ class States:
                         del self._told[path, table]
 
     # -- asking
+
+    def owners(self, path: str) -> Iterator[int]:
+        """The owners that the znodes of a path have had, within the window, the last first."""
+        return (version.owner for version in reversed(self._versions.get(path, ())))
 
     def now(self, path: str) -> PathVersion | None:
         """What is committed there at present; ``None`` for nothing."""

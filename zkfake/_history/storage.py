@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from zkfake._database.log import Check, Create, Delete, SetAcl, SetData, Transaction
 from zkfake._history import events
-from zkfake._history.events import Kept
+from zkfake._history.events import Kept, ShownKey
 from zkfake._protocol.records import Acl, Code, Op
 
 if TYPE_CHECKING:
@@ -238,6 +238,17 @@ def _znodes(value: Any) -> tuple[Kept, ...]:
     )
 
 
+def _writes(value: Any) -> tuple[tuple[str, bytes | None], ...]:
+    return tuple((_text(name), _bytes_or_none(data)) for name, data in value)
+
+
+def _changes(value: Any) -> tuple[ShownKey, ...]:
+    return tuple(
+        ShownKey(_text(name), _bytes_or_none(data), _int(version), _int(czxid), _int(mzxid))
+        for name, data, version, czxid, mzxid in value
+    )
+
+
 _FIELDS: dict[str, Callable[[Any], Any]] = {
     "time": _time,
     "number": _int,
@@ -256,6 +267,12 @@ _FIELDS: dict[str, Callable[[Any], Any]] = {
     "value": _scalar,
     "transaction": _transaction,
     "znodes": _znodes,
+    "dict": _int,
+    "session": _int,
+    "updated": _int,
+    "exact": _exactly(bool),
+    "writes": _writes,
+    "changes": _changes,
 }
 """How a field is read, by its name; any other one is text."""
 

@@ -24,6 +24,11 @@ from zkfake._history.events import (
     Claimed,
     Committed,
     Connected,
+    DictAnswered,
+    DictAsked,
+    DictOpened,
+    DictSent,
+    DictShown,
     Disconnected,
     Event,
     Fault,
@@ -177,6 +182,8 @@ class _Story:
             return 60
         if isinstance(event, (Note, TaskEnded)):
             return 15
+        if isinstance(event, (DictOpened, DictAsked, DictSent, DictAnswered, DictShown)):
+            return 40 if event.dict in scope.dicts else 0
         if event.client not in scope.who:
             return 0
         if isinstance(event, StateChange):

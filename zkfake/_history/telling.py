@@ -14,6 +14,11 @@ from zkfake._history.events import (
     Claimed,
     Committed,
     Connected,
+    DictAnswered,
+    DictAsked,
+    DictOpened,
+    DictSent,
+    DictShown,
     Disconnected,
     Event,
     Fault,
@@ -56,11 +61,15 @@ class Telling:
         """The server of each connection."""
         self.clients: dict[int, str] = {}
         """The client of each session."""
+        self.dicts: dict[int, str] = {}
+        """The path of each dict."""
         self._resumed: dict[int, bool] = {}
         """Whether a handshake, by its number, asks for a session that there is."""
         for event in entries:
             if isinstance(event, Connected):
                 self.servers[event.connection] = event.server
+            elif isinstance(event, DictOpened):
+                self.dicts[event.dict] = event.path
             elif isinstance(event, Sent) and event.operation == "connect":
                 self._resumed[event.number] = _session_asked_for(event.frame) != 0
             elif isinstance(event, Reply) and event.operation == "connect":
@@ -193,10 +202,34 @@ class Telling:
         kind = kind_name(event)
         return f"server {whose}" if who == "server" else whose, ": ".join([kind, ", ".join(values)])
 
+    def _dict_opened(self, event: DictOpened) -> tuple[str, str]:
+        return event.task, f"makes dict {event.dict}, of {event.path}"
+
+    def _dict_asked(self, event: DictAsked) -> tuple[str, str]:
+        return event.task, f"calls {event.call} of dict {event.dict} (call {event.number})"
+
+    def _dict_sent(self, event: DictSent) -> tuple[str, str]:
+        of = f", for call {event.number}" if event.number else ""
+        return f"dict {event.dict}", f"sends{of}: {shown.writes(event.writes)}"
+
+    def _dict_answered(self, event: DictAnswered) -> tuple[str, str]:
+        return f"dict {event.dict}", f"ends call {event.number}: {event.outcome}"
+
+    def _dict_shown(self, event: DictShown) -> tuple[str, str]:
+        how = "" if event.exact else ", or newer"
+        changes = [(each.name, each.data if each.czxid else None) for each in event.changes]
+        text = f": {shown.writes(changes)}" if changes else ""
+        return f"dict {event.dict}", f"shows the state of {event.zxid:#x}{how}{text}"
+
     _words: ClassVar[dict[type, Callable[[Telling, Any], tuple[str, str]]]] = {
         Claimed: _claimed,
         Committed: _committed,
         Connected: _connected,
+        DictAnswered: _dict_answered,
+        DictAsked: _dict_asked,
+        DictOpened: _dict_opened,
+        DictSent: _dict_sent,
+        DictShown: _dict_shown,
         Disconnected: _disconnected,
         Fault: _fault,
         Note: _note,

@@ -18,7 +18,6 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from zkfake._database.log import Create
 from zkfake._history.errors import PromiseBroken
 from zkfake._history.judge import Judge
 from zkfake._history.proofs import Moment, Proofs
@@ -44,7 +43,7 @@ NO_LOG = (
 )
 
 KEPT = 10_000
-"""Znodes and sessions that are remembered."""
+"""Sessions that are remembered."""
 
 
 class _Holders:
@@ -52,7 +51,6 @@ class _Holders:
 
     def __init__(self) -> None:
         self._reading: Reading
-        self._makers: dict[str, dict[str, int]] = {}
         self._ended: dict[int, None] = {}
         self.sessions: dict[str, int] = {}
         """The session of each client, as the client knows it."""
@@ -76,7 +74,10 @@ class _Holders:
 
     def maker(self, znode: str, client: str) -> int:
         """The client's last session that made an ephemeral znode there; 0 for none."""
-        return self._makers.get(znode, {}).get(client, 0)
+        for owner in self._reading.states.owners(znode):
+            if owner and self.client(owner) == client:
+                return owner
+        return 0
 
     def has_ended(self, session_id: int) -> bool:
         return session_id in self._ended
@@ -92,13 +93,6 @@ class _Holders:
             self._ended[done.session_id] = None
             if len(self._ended) > KEPT:
                 del self._ended[next(iter(self._ended))]
-        for operation in done.operations:
-            if isinstance(operation, Create) and operation.owner:
-                client = self.client(operation.owner)
-                if client is not None:
-                    self._makers.setdefault(operation.path, {})[client] = operation.owner
-                    if len(self._makers) > KEPT:
-                        del self._makers[next(iter(self._makers))]
 
     def on_state_change(self, event: StateChange) -> None:
         if event.state == "CONNECTED":
