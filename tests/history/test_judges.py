@@ -18,6 +18,7 @@ from zkfake.history import (
     Reply,
     Verdict,
 )
+from zkfake.simulation import Simulation
 
 from .changes import (
     CHANGES,

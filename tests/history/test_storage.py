@@ -126,6 +126,18 @@ def test_a_file_that_is_damaged_gives_an_error_and_nothing_else(
     assert list(found.in_order())[:untouched] == list(history.in_order())[:untouched]
 
 
+def test_what_is_before_a_damaged_line_is_loaded(recorded: History, tmp_path: Path) -> None:
+    """Wherever the line is: the file is not read ahead as text."""
+    path = tmp_path / "h"
+    recorded.save(path)
+    lines = path.read_bytes().splitlines(keepends=True)
+    for whole in range(1, 200, 9):
+        path.write_bytes(b"".join([*lines[: whole + 1], b"\x80", *lines[whole + 1 :]]))
+        with pytest.raises(IncompleteHistoryError, match=f"line {whole + 2} is not") as at:
+            History.load(path)
+        assert list(at.value.history.in_order()) == list(recorded.in_order())[:whole]
+
+
 @pytest.mark.parametrize(
     "content", [b"", b"\n", b"[1]", b"{}", b"\xff\xfe", b"[" * 5000, b"null\n"]
 )

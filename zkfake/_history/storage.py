@@ -61,7 +61,8 @@ class Lines:
 
     def __init__(self, path: str | PathLike[str]) -> None:
         self._name = str(path)
-        self._file = open(path, encoding="utf-8")  # noqa: SIM115  # closed by the with block
+        # Bytes: text is decoded ahead, and a damaged line would take those before it along.
+        self._file = open(path, "rb")  # noqa: SIM115  # closed by the with block
         try:
             self.has_log = self._read_title()
         except BaseException:
@@ -76,7 +77,7 @@ class Lines:
 
     def _read_title(self) -> bool:
         try:
-            title = json.loads(self._file.readline(1000))
+            title = json.loads(self._file.readline(1000).decode("utf-8"))
             form, has_log = title[_TITLE], title["log"]
         except (ValueError, KeyError, TypeError, RecursionError):
             raise HistoryFileError(f"{self._name} is not a history of zkfake") from None
@@ -89,17 +90,11 @@ class Lines:
     def __iter__(self) -> Iterator[Event | Logged]:
         count = 0
         lines = enumerate(self._file, 2)
-        while True:
-            try:
-                number, line = next(lines)
-            except StopIteration:
-                break
-            except ValueError:
-                raise self._damaged(count + 2) from None
-            if not line.endswith("\n"):
+        for number, line in lines:
+            if not line.endswith(b"\n"):
                 break  # cut, if within a line: even a whole one may be the start of a longer one
             try:
-                item = json.loads(line)
+                item = json.loads(line.decode("utf-8"))
                 if isinstance(item, dict) and set(item) == {"end"}:
                     self._check_end(item["end"], count, lines)
                     return
