@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from zkfake._history.events import Event, Reply, Sent
+    from zkfake._history.events import Event, Reply, Sent, WatchEvent
     from zkfake._history.known import Key
     from zkfake._history.persistent import PersistentWatches
     from zkfake._history.states import Changed
@@ -63,3 +63,30 @@ class ConnectionWatches:
         self.shown = 0
         """The newest state that a reply has shown: everything up to it has been told."""
         self.shown_by: Reply | None = None
+
+    def has(self, path: str, tables: tuple[str, ...]) -> bool:
+        """Whether a watch in one of these tables is told of ``path``."""
+        persistent = self.persistent
+        return any(
+            (table, path) in self.armed
+            or (persistent is not None and any(persistent.covering(path, table)))
+            for table in tables
+        )
+
+    def catches_up(self, event: WatchEvent) -> bool:
+        """Whether an event is what a ``setWatches`` that waits for its reply finds to have
+        happened; it is taken off its lists then.
+        """
+        for asked in self.catching:
+            data, exist, child = asked.lists[:3]
+            lists = {
+                "DELETED": (data, child),
+                "DATA_CHANGED": (data,),
+                "CREATED": (exist,),
+                "CHILDREN_CHANGED": (child,),
+            }.get(event.type, ())
+            for paths in lists:
+                if event.path in paths:
+                    del paths[event.path]
+                    return True
+        return False

@@ -426,9 +426,9 @@ class WatchesAreTold(Judge):
             self._look_for_lost(connection, watches, event.zxid - 1, event)
             if connection.seen_by is not None and event.zxid <= connection.seen:
                 self._is_late(connection, event)
-        elif self._catches_up(watches, event):
+        elif watches.catches_up(event):
             # Where all events are without a zxid, it may have been told of a watch all the same.
-            if not self._tell_zxids and self._is_watched(watches, event.path, tables):
+            if not self._tell_zxids and watches.has(event.path, tables):
                 self._give_up(connection, watches, AMBIGUOUS)
             return
         expected = self._is_expected(connection, watches, event)
@@ -444,15 +444,6 @@ class WatchesAreTold(Judge):
             self._is_unasked(connection, watches, event, tables)
         if self._known is not None:
             self._learnt(self._known.told(event))
-
-    @staticmethod
-    def _is_watched(watches: ConnectionWatches, path: str, tables: tuple[str, ...]) -> bool:
-        persistent = watches.persistent
-        return any(
-            (table, path) in watches.armed
-            or (persistent is not None and any(persistent.covering(path, table)))
-            for table in tables
-        )
 
     def _is_expected(
         self, connection: ConnectionSeen, watches: ConnectionWatches, event: WatchEvent
@@ -517,22 +508,6 @@ class WatchesAreTold(Judge):
                 by,
                 event,
             )
-
-    @staticmethod
-    def _catches_up(watches: ConnectionWatches, event: WatchEvent) -> bool:
-        for asked in watches.catching:
-            data, exist, child = asked.lists[:3]
-            lists = {
-                "DELETED": (data, child),
-                "DATA_CHANGED": (data,),
-                "CREATED": (exist,),
-                "CHILDREN_CHANGED": (child,),
-            }.get(event.type, ())
-            for paths in lists:
-                if event.path in paths:
-                    del paths[event.path]
-                    return True
-        return False
 
     def _is_unasked(
         self,
