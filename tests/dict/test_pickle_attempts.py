@@ -6,6 +6,7 @@ often allowed. What could end or hang the process is tried in another one.
 """
 
 import base64
+import collections
 import copyreg
 import enum
 import pickle
@@ -216,6 +217,25 @@ def decode(pickled: bytes) -> Any:
     return Pickle(allow=NAMES).decode(base64.b64encode(pickled + b"."))
 
 
+MALFORMED = {
+    "a protocol that is not known": (b"\x80\xff)", "pickle protocol 255 is not known"),
+    "an object without a class": (b"(o", "it makes an object without naming a class"),
+    "keywords that are a list": (
+        named("Plain") + b")]\x92",
+        "the keyword arguments of a call are not a dict",
+    ),
+    "a string without quotes": (b"Sabc\n", "it has a string without quotes"),
+    "a string with half its quotes": (b"S'abc\n", "it has a string without quotes"),
+}
+
+
+@pytest.mark.parametrize("what", MALFORMED)
+def test_what_no_pickle_has(what: str) -> None:
+    pickled, told = MALFORMED[what]
+    with pytest.raises(DecodeError, match=told):
+        decode(pickled)
+
+
 @pytest.mark.parametrize("attempt", [*CALLS, *CHANGES])
 def test_an_attempt_to_call_or_to_change(attempt: str) -> None:
     with pytest.raises(DecodeError, match="not a readable pickle") as caught:
@@ -313,6 +333,13 @@ def test_an_object_made_with_keywords(protocol: int) -> None:
     value = Keywords(value=[1])
     pickled = base64.b64encode(pickle.dumps(value, protocol))
     assert Pickle(allow=[f"{HERE}.Keywords"]).decode(pickled) == value
+
+
+def test_an_old_instance_with_arguments_is_constructed() -> None:
+    old = b"((lp0\nI1\naicollections\ndeque\n."
+    new = b"(" + named("deque", "collections") + b"]K\x01ao"
+    assert Pickle(allow=NAMES).decode(base64.b64encode(old)) == collections.deque([1])
+    assert decode(new) == collections.deque([1])
 
 
 def test_an_old_instance_without_arguments_is_not_constructed() -> None:

@@ -203,9 +203,7 @@ class Txn(MutableMapping[str, V]):
 
     def __getitem__(self, key: str) -> V:
         if key in self._writes:
-            if self._writes[key] is None:
-                raise KeyError(key)
-            return self._values[key]
+            return self._values[key]  # what was deleted has none
         self._note(key)
         return self.base[key]
 
