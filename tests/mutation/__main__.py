@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 LAUNCHER = "pytest_zkdict/live/"
 """What starts live servers does nothing on the fake."""
+PLUGIN = "pytest_zkdict/"
+"""Some of its lines run on live servers alone."""
 
 
 def main() -> int:
@@ -76,9 +78,11 @@ def _try(mutant: Mutant, copy: Path, runs: Runs, hangs: float, limit: float) -> 
     code = path.read_text("utf-8")
     changed = mutant.code(copy)
     assert changed is not None
-    is_live = mutant.path.startswith(LAUNCHER)
     # Most are found by the first of the tests, and collecting all of them takes longer than that.
-    tests = (nearest(copy, mutant),) if is_live else runs.tests(mutant)
+    tests: tuple[list[str], ...] = runs.tests(mutant)
+    is_live = mutant.path.startswith(LAUNCHER if any(tests) else PLUGIN)
+    if is_live:
+        tests = (nearest(copy, mutant),)
     deadline = time.monotonic() + limit
 
     def run(chosen: Sequence[str]) -> str:
@@ -119,6 +123,9 @@ def _report(mutants: list[Mutant], tried: dict[str, dict[str, str]], seed: int) 
             why = reason(outcome["diff"])
             (equivalent if why else lost).append(mutant)
             _say(f"\n{mutant} {outcome['by']}\n{outcome['diff']}{why and f'equivalent: {why}'}")
+    for mutant in mutants:
+        if (by := tried[str(mutant)]["by"]).startswith(HANGS):
+            _say(f"{mutant} {by}: is it a loop without an end?")
     count = len(mutants) - len(equivalent)
     share = 1 - len(lost) / max(count, 1)
     _say(
