@@ -118,6 +118,13 @@ def test_json_refuses_what_would_come_back_different(value: Any, said: str) -> N
     assert isinstance(caught.value, ValueError)
 
 
+def test_json_is_short_and_readable() -> None:
+    assert (
+        JSON.encode({"\u00e9": [1, None], "b": "\u4e2d"})
+        == '{"\u00e9":[1,null],"b":"\u4e2d"}'.encode()
+    )
+
+
 def test_json_takes_the_deepest_value_it_promises() -> None:
     value = nested(JSON_MAX_DEPTH)
     assert JSON.decode(JSON.encode(value)) == value

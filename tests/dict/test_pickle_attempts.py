@@ -244,6 +244,13 @@ def test_an_attempt_to_call_or_to_change(attempt: str) -> None:
     assert "has no attribute" not in str(caught.value)  # and it was no accident
 
 
+@pytest.mark.parametrize("string", [b"'", b'"', b"", b"x", b"'x", b"x'", b"'x\"", b"'x' y"])
+def test_a_string_has_its_quotes(string: bytes) -> None:
+    with pytest.raises(DecodeError, match="a string without quotes"):
+        decode(b"S" + string + b"\n")
+    assert decode(b"S''\n") == ""
+
+
 def test_there_are_enough_attempts() -> None:
     assert len(CALLS) >= 25
 

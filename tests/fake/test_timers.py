@@ -93,6 +93,16 @@ def test_containers_go_once_they_were_used_and_are_empty(world: World) -> None:
     assert set(client.children("/")) == {"zookeeper", "unused"}
 
 
+def test_a_ttl_znode_stays_for_the_whole_of_its_ttl() -> None:
+    world = World({"extendedTypesEnabled": "true", "znode.container.checkIntervalMs": 500})
+    client = world.client(timeout=40_000)
+    world.advance(500)
+    client.call("createTTL", wire.create_ttl("/a", b"", wire.OPEN_ACL, 5, 1000))
+    for there in (True, True, False):
+        world.advance(500)
+        assert ("a" in client.children("/")) is there
+
+
 def test_ttl_znodes_go_when_they_are_over_and_empty() -> None:
     world = World({"extendedTypesEnabled": "true", "znode.container.checkIntervalMs": 1000})
     client = world.client(timeout=40_000)

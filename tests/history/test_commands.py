@@ -160,7 +160,7 @@ def test_no_file_is_too_strange(
         assert main([command, str(path)]) in (0, 1, 2)
 
 
-@pytest.mark.parametrize("seconds", ["-1", "nan", "inf", "soon"])
+@pytest.mark.parametrize("seconds", ["-1", "-0.5", "nan", "inf", "soon"])
 def test_a_bound_that_cannot_be_is_refused(
     seconds: str, good: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -71,6 +71,11 @@ def test_two_at_once_are_found_without_being_asked_for() -> None:
         verdict.raise_if_broken()
 
 
+def test_every_claim_is_checked() -> None:
+    (checked,) = claims((0, 1), (1.5, 3), (4, 5)).check(at_most(1, "it")).checked[-1:]
+    assert checked.times == 3
+
+
 def test_one_behind_the_other_is_fine() -> None:
     assert is_kept(claims((0, 1), (1.5, 3), (4, 5)).check(at_most(1, "it")))
 

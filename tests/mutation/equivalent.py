@@ -75,6 +75,10 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         *("x500.py", "if size > 4 or at + size > len(data):"),
         "if size > 4 or at ^ size > len(data):",
     ): "It is at most the sum; what it lets through ends beyond the data, which is refused, too.",
+    (
+        *("frames.py", "body = _CONNECT_BODY.pack(0, 0, handshake.timeout, handshake.session_id)"),
+        "body = _CONNECT_BODY.pack(0, -1, handshake.timeout, handshake.session_id)",
+    ): "A server refuses a client that has seen more than itself: no server has seen less than 0.",
     ("providers.py", "@lru_cache(1 << 15)", ""): "What is kept is only what comes out each time.",
 }
 """By the file, and the line as it is and as it would be, without indents: it stays known when it
