@@ -141,6 +141,7 @@ def compare(states: States, world: World, horizon: int) -> None:
                 assert found == expected
             else:
                 assert expected is None
+                assert found is None or found[2:7] == (None, 0, 0, 0, 0)
             below = {each.rpartition("/") for each in world.tree(zxid) if each != "/"}
             children = {name for parent, _, name in below if (parent or "/") == path}
             assert names == children
