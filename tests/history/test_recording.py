@@ -103,10 +103,11 @@ def test_a_mistake_in_a_recording_is_found(connect: Callable[..., KazooClient]) 
     assert "watches are told" in {each.judge for each in check(entries, has_log=True).broken}
 
 
+@pytest.mark.parametrize("servers", [1, 3])
 def test_a_state_that_a_test_went_back_to_is_known(
-    connect: Callable[..., KazooClient], tmp_path: Any
+    servers: int, connect: Callable[..., KazooClient], tmp_path: Any
 ) -> None:
-    with FakeZooKeeper(history=True) as server:
+    with FakeZooKeeper(servers=servers, history=True) as server:
         client = connect(server.hosts)
         client.create("/a", b"1")
         client.create("/mine", b"", ephemeral=True)
@@ -126,6 +127,7 @@ def test_a_state_that_a_test_went_back_to_is_known(
         assert history is not None
         assert len([entry for entry in history.log or () if type(entry) is Restored]) == 2
         history.check().raise_if_broken()
+        assert "a test replaces the state" in repr(list(history.in_order()))
         history.save(tmp_path / "h")
         assert History.load(tmp_path / "h") == history
 
