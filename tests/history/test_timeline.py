@@ -9,8 +9,10 @@ from typing import Any, NamedTuple
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kazoo.client import KazooClient
 from kazoo.exceptions import ConnectionLoss
 
+from zkfake import FakeZooKeeper
 from zkfake._history.timeline import messages
 from zkfake._history.timeline.picture import picture
 from zkfake.history import (
@@ -341,6 +343,40 @@ def test_without_a_log_sessions_and_outages_are_known_by_connections(recorded: H
     assert bands(shown, "session")
     assert bands(shown, "disconnected")
     assert not bands(shown, "suspended")
+
+
+@pytest.mark.parametrize("has_log", [True, False])
+def test_in_real_time_a_client_has_one_lane_from_its_first_event(has_log: bool) -> None:
+    with FakeZooKeeper(history=True) as server:
+        client = KazooClient(server.hosts)
+        client.start()
+        client.create("/a", b"")
+        server.faults.drop()
+        client.retry(client.get, "/a")
+        client.stop()
+        client.close()
+    history = server.history
+    if not has_log:
+        bare = History()
+        for event in history:
+            bare.append(event)
+        history = bare
+    shown = drawn(history)
+    assert [lane.partition(" ")[0] for lane in lanes(shown)] == [
+        "faults",
+        "client",
+        "sessions",
+        "server",
+    ]
+    ((_, first, last),) = bands(shown, "disconnected")
+    assert 0 < first < last
+    ((_, first, last),) = bands(shown, "session")
+    assert 0 < first < last
+    assert not bands(shown, "expired")
+    answered = [each for each in shown["exchanges"] if each[4] == messages.ARRIVED]
+    assert len(answered) >= 4
+    for sent, end, *_ in answered:
+        assert shown["marks"]["lane"][sent] == shown["marks"]["lane"][end]
 
 
 class Applied(NamedTuple):

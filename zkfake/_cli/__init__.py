@@ -58,7 +58,7 @@ def _parser() -> Parser:
     parser = Parser(
         prog="zkfake",
         description="A fake ZooKeeper that speaks the real protocol, with its state in memory; a "
-        "proxy that has its faults on a real server; and what judges and tells recorded histories.",
+        "proxy that has its faults on a real server; and what judges, tells and draws histories.",
         epilog="'zkfake COMMAND --help' tells of the options of a command.",
         allow_abbrev=False,
     )

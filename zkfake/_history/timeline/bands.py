@@ -121,17 +121,22 @@ class Bands:
         self._end(("connection", event.client), place)
 
     def _disconnected(self, place: int, event: Disconnected) -> None:
-        if not self._told:
+        if not self._told and event.client not in self._closing:
             lane = self._lanes[Key("client", event.client)]
             self._begin(("connection", event.client), lane, "disconnected", "disconnected", place)
 
-    def _sent(self, _place: int, event: Sent) -> None:
-        if event.operation == "closeSession":
-            self._closing.add(event.client)
+    def _sent(self, place: int, event: Sent) -> None:
+        if event.operation != "closeSession":
+            return
+        self._closing.add(event.client)
+        for session in () if self._has_log else self._sessions.values():
+            if session.client == event.client and session.over < 0:
+                session.over = place
 
     def _reply(self, place: int, event: Reply) -> None:
         if event.operation != "connect":
             return
+        self._closing.discard(event.client)
         number = int.from_bytes(event.frame[12:20], "big", signed=True)
         self._aware(event.client, place)  # that session is over, or another one has begun
         if number and not self._has_log and number not in self._sessions:
@@ -174,7 +179,6 @@ class Bands:
             return
         session.over = place
         session.expired = session.client not in self._closing
-        self._closing.discard(session.client)
         if session.expired:
             self._unaware.setdefault(session.client, []).append(session)
 

@@ -41,6 +41,24 @@ def picture(entries: Sequence[Event | Logged], verdict: Verdict) -> dict[str, An
     return _Picture(entries, verdict).as_json()
 
 
+def _names(entries: Sequence[Any]) -> dict[int, str]:
+    """The last name that the client of each connection has."""
+    return {
+        event.connection: event.client
+        for event in entries
+        if hasattr(event, "connection") and hasattr(event, "client")
+    }
+
+
+def _named(event: Any, names: dict[int, str]) -> Any:
+    """The event with that name: in real time a client is called by its session, and the first
+    events of a connection are from when it had none.
+    """
+    name = names.get(getattr(event, "connection", -1))
+    same = name is None or getattr(event, "client", name) == name
+    return event if same else event._replace(client=name)
+
+
 class _Texts:
     """Every text once."""
 
@@ -87,7 +105,8 @@ class _Picture:
             self._lanes[server(number)]
         if len(servers) == 1:
             self._leader = server(*servers)
-        for place, event in enumerate(self._entries):
+        names = _names(self._entries)
+        for place, event in enumerate(_named(event, names) for event in self._entries):
             if isinstance(event, ServerEvent) and event.name == "leads":
                 self._leader = server(event.server)
             self._mark(event)

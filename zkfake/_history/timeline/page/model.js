@@ -68,6 +68,7 @@ function pathsOf(model, most) {
 function laneName(lane) {
   if (lane.kind === "task") return `task ${lane.name}`;
   if (lane.kind === "client") return `client ${lane.name}`;
+  if (lane.kind === "sessions" && lane.name.startsWith("session ")) return lane.name; // in real time
   if (lane.kind === "sessions" || lane.kind === "callbacks") return `${lane.kind} of ${lane.name}`;
   return lane.name;
 }

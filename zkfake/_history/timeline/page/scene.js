@@ -34,7 +34,7 @@ function makeScene(model, filters, view) {
   scene.inView = inView.length;
   scene.detail = inView.length <= DETAIL;
   addBands(scene, model, view, place);
-  const single = scene.detail ? inView : importantOf(model, filters, view, inView);
+  const single = scene.detail ? inView : importantOf(filters, view, inView);
   if (scene.detail) addArrows(scene, model, filters, view, place);
   else addColumns(scene, model, inView, place);
   addMarks(scene, single, model, filters, view, place);
@@ -64,11 +64,14 @@ function marksInView(model, filters, view, visible) {
 }
 
 /** What is drawn by itself among columns. */
-function importantOf(model, filters, view, inView) {
-  const wanted = new Set(filters.matches.length <= model.count / 4 ? filters.matches.slice(0, 10 * SINGLES) : []);
-  for (const mark of view.evidence.keys()) wanted.add(mark);
-  wanted.add(view.selected);
-  return inView.filter((mark) => wanted.has(mark)).slice(0, SINGLES);
+function importantOf(filters, view, inView) {
+  const found = inView.filter((mark) => mark === view.selected || view.evidence.has(mark));
+  const matches = new Set(filters.matches);
+  for (const mark of inView) {
+    if (found.length >= SINGLES) break;
+    if (matches.has(mark) && mark !== view.selected && !view.evidence.has(mark)) found.push(mark);
+  }
+  return found;
 }
 
 function addMarks(scene, marks, model, filters, view, place) {
@@ -113,6 +116,7 @@ function addBands(scene, model, view, place) {
       if (covered.get(key) > x1) continue;
       covered.set(key, x1 + cell);
     }
+    if (scene.bands.length >= CELLS) break;
     const y = place.lane(band.lane).bands + band.row * BAND + place.top;
     scene.bands.push({ x1, x2, y, kind: band.kind, text: band.text, open: band.last < 0 });
   }
