@@ -12,7 +12,7 @@ from zkfake._settings import Settings
 
 from ..support import wire
 from ..support.core import TICK
-from ..support.replies import DATA_CHANGED, NO_NODE, OK, Event, Reply
+from ..support.replies import DATA_CHANGED, MARSHALLING, NO_NODE, OK, Event, Reply
 
 if TYPE_CHECKING:
     from ..support.core import Client
@@ -79,6 +79,45 @@ def test_replies_keep_their_order_on_a_slow_follower(servers: Make) -> None:
     assert isinstance(first, Reply)
     assert isinstance(second, Reply)
     assert (first.data, second.data) == (b"1", b"2")
+
+
+@pytest.mark.parametrize("number", [1, 3], ids=["follower", "leader"])
+def test_requests_right_behind_the_connect_request_wait_for_the_session(
+    servers: Make, number: int
+) -> None:
+    world = servers()
+    world.ensemble.links.latency = (50, 50)
+    client = world.at(number)
+    client.send(
+        wire.frame(wire.connect())
+        + client.request("create", wire.create("/a", b"1"))
+        + client.request("getData", wire.path_watch("/a"))
+        + client.request("ping", xid=wire.PING_XID)
+    )
+    assert client.inbox == []
+    world.advance(1000)
+    client.collect()
+    assert answer(client.inbox.pop(0)) > 0
+    created, got, ping = client.take()
+    assert isinstance(created, Reply)
+    assert isinstance(got, Reply)
+    assert isinstance(ping, Reply)
+    assert [created.xid, got.xid, ping.xid] == [1, 2, wire.PING_XID]
+    assert (created.error, got.data) == (OK, b"1")
+
+
+def test_what_a_leader_cannot_read_is_answered_after_the_proposals_before_it(servers: Make) -> None:
+    world = servers()
+    client = world.at(3).connect()
+    world.ensemble.links.latency = (50, 50)
+    assert client.ask("create", wire.create("/a", b"")) == []
+    assert client.ask("setData", b"\0") == []
+    world.advance(1000)
+    created, refused = client.take()
+    assert isinstance(created, Reply)
+    assert isinstance(refused, Reply)
+    assert (created.xid, created.error, created.zxid) == (1, OK, EPOCH + 2)
+    assert (refused.xid, refused.error, refused.zxid) == (2, MARSHALLING, EPOCH + 2)
 
 
 def test_the_event_comes_before_the_reply_and_the_new_data(servers: Make) -> None:

@@ -54,6 +54,7 @@ def trio(upgrading: bool = False) -> Trio:
             "localSessionsEnabled": True,
             "localSessionsUpgradingEnabled": upgrading,
             "readonlymode.enabled": True,
+            "4lw.commands.whitelist": "dump",
         }
     )
 
@@ -201,3 +202,25 @@ def test_without_the_setting_a_read_only_server_opens_no_session() -> None:
     response = client.shake(read_only=1)
     assert struct.unpack(">iqi", response) == (0, world.zxid, NOT_READ_ONLY)
     assert not client.closed
+
+
+def word(world: Trio, number: int, name: bytes) -> str:
+    """What a server says to a four-letter word."""
+    connection = world.at(number).connection
+    connection.receive(name)
+    return connection.take_output().decode()
+
+
+def test_a_server_dumps_its_own_local_sessions_and_the_global_ones_of_all() -> None:
+    world = trio(upgrading=True)
+    local, upgraded, elsewhere = (world.at(number).connect() for number in (1, 1, 2))
+    create(upgraded, "/e", EPHEMERAL)
+    dump = word(world, 1, b"dump")
+    own, _, rest = dump.partition("Global Sessions(1):\n")
+    assert own.startswith("SessionTracker dump:\nLocal Session Sets (1)/(1):\n1 expire at ")
+    assert own.endswith(f":\n\t0x{local.session:x}\n")
+    assert rest.startswith(f"0x{upgraded.session:x}\t{upgraded.timeout}ms\nephemeral nodes dump:\n")
+    assert f"0x{elsewhere.session:x}" not in dump
+    leader = word(world, 3, b"dump")
+    assert "Local Session Sets (0)/(0):\nGlobal Session Sets (1)/(1):\n" in leader
+    assert f"0x{upgraded.session:x}" in leader

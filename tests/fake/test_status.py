@@ -124,3 +124,14 @@ def test_a_server_that_lost_its_ensemble_tells_less() -> None:
         told = pairs(ask(last, "mntr"), "\t")
         assert told["zk_server_state"] == "read-only"
         assert not {"zk_peer_state", "zk_quorum_size"} & set(told)
+
+
+def test_words_about_what_the_fake_has_none_of() -> None:
+    """It traces nothing and has no directories, and answers as a server that has just started."""
+    with FakeZooKeeper(settings={"4lw.commands.whitelist": "*"}) as server:
+        (member,) = server.members
+        assert ask(member, "gtmk") == "306"
+        assert ask(member, "stmk\0\0\0\0\0\0\0\7") == "7"
+        assert ask(member, "gtmk") == "7"
+        assert ask(member, "dirs") == "datadir_size: 0\nlogdir_size: 0\n"
+        assert ask(member, "hash") == ""
