@@ -6,7 +6,6 @@ on every Python and under several hash seeds.
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 import gc
 import importlib
@@ -314,18 +313,6 @@ def test_the_time_zone_of_the_machine_does_not_matter(monkeypatch: pytest.Monkey
         monkeypatch.undo()
         time.tzset()
     assert seen[1:] == seen[:-1]
-
-
-def test_an_event_loop_is_refused_by_name() -> None:
-    async def nothing() -> None:
-        pass
-
-    for _ in range(2):
-        coroutine = nothing()
-        with Simulation(), pytest.raises(SimulationBlocked, match="main runs an event loop"):
-            asyncio.run(coroutine)
-        coroutine.close()
-        asyncio.run(nothing())
 
 
 def test_temporary_files_have_names_from_the_seed(tmp_path: Path) -> None:

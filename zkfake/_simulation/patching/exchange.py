@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from zkfake._simulation.scheduling.scheduler import Scheduler
     from zkfake._simulation.stand_ins.current import CurrentSimulation
 
-__all__ = ["exchanges"]
+__all__ = ["exchanges", "made_anew"]
 
 _OF_THE_CLASS = ("__dict__", "__weakref__")
 _LOCK, _R_LOCK = type(threading.Lock()), type(threading.RLock())
@@ -129,6 +129,11 @@ _MAKERS: dict[type, Callable[[Scheduler, Any], Any]] = {
     queue.PriorityQueue: _queue(sync.PriorityQueue),
     queue.SimpleQueue: _simple_queue,
 }
+
+
+def made_anew(value: Any) -> Any:
+    """What stands for an object of whose class each simulation makes one of its own."""
+    return _Exchanged(value, lambda _scheduler, real: type(real)())
 
 
 def exchanges(module: types.ModuleType) -> Iterator[tuple[Any, str, Any]]:

@@ -12,6 +12,7 @@ real thing):
 - The same in ``concurrent.futures``, so that a `ThreadPoolExecutor` that a simulation makes runs in
   it; in ``logging`` the time, the process and the thread, but not its locks; in ``tempfile`` the
   names (`zkfake._simulation.stand_ins.library`).
+- The objects in `MADE_ANEW`: each simulation has its own.
 - ``set`` in the modules of `ORDERED_SETS`, so that kazoo calls its listeners and watchers in the
   order in which they were registered, and a pool waits for its threads and futures in theirs, not
   by their addresses in memory.
@@ -37,7 +38,7 @@ from typing import TYPE_CHECKING, Any
 
 from zkfake._simulation.errors import SimulationError
 from zkfake._simulation.patching import supported
-from zkfake._simulation.patching.exchange import exchanges
+from zkfake._simulation.patching.exchange import exchanges, made_anew
 from zkfake._simulation.stand_ins import library
 from zkfake._simulation.stand_ins.current import CurrentSimulation, current, enter
 from zkfake._simulation.stand_ins.stand_ins import (
@@ -68,6 +69,8 @@ ORDERED_SETS = (
     "concurrent.futures._base",
     "concurrent.futures.thread",
 )
+MADE_ANEW = {"zkdict._threads": "_threads"}
+"""Objects that count threads: those of a simulation end with it, and nobody tells the object."""
 DEFAULT_ARGUMENTS = (
     ("kazoo.retry", "KazooRetry"),
     ("kazoo.recipe.lease", "NonBlockingLease"),
@@ -224,6 +227,9 @@ def _patch_once(module: types.ModuleType) -> None:
 def _patch_module(module: types.ModuleType) -> None:
     for name, value in replacements(vars(module)):
         _set(module, name, value)
+    if module.__name__ in MADE_ANEW:
+        name = MADE_ANEW[module.__name__]
+        _set(module, name, made_anew(vars(module)[name]))
     if not module.__name__.startswith(PACKAGES):  # these make nothing of the kind when imported
         for place, name, value in [*exchanges(module)]:
             _set(place, name, value)

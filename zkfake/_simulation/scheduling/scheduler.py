@@ -403,10 +403,15 @@ class Scheduler:
         """Run whatever is next; returns when ``me`` has been chosen again."""
         task = self._choose()
         if task is not me:
+            state = me.thread_state
+            if state is not None:
+                state.put_away()
             if task.greenlet:
                 task.greenlet.switch()
             else:
                 self._hub.switch(task)
+            if state is not None:
+                state.bring_back()
 
     def _choose(self) -> ScheduledTask:
         """The task that runs next, which is the current one from now on."""

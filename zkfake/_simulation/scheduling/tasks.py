@@ -90,6 +90,16 @@ class Task(ABC):
         return f"<Task {self.name}{' done' if self.done else ''}>"
 
 
+class ThreadState(Protocol):
+    """Something that belongs to a thread, which is one task's."""
+
+    def put_away(self) -> None:
+        """The task gives way: others must not find it."""
+
+    def bring_back(self) -> None:
+        """The task goes on."""
+
+
 class ScheduledTask(Task):
     """A task, as the scheduler and what tasks wait for know it."""
 
@@ -111,6 +121,7 @@ class ScheduledTask(Task):
         "since",
         "steps",
         "thread",
+        "thread_state",
         "timer",
         "turn",
         "value",
@@ -126,6 +137,8 @@ class ScheduledTask(Task):
         """Its place among all tasks of the simulation, from 1. It is the thread's identifier."""
         self.thread: Any = None
         """What `threading.current_thread` returns inside the task, once that was called."""
+        self.thread_state: ThreadState | None = None
+        """What the task has set for the thread that all tasks share."""
         self.background = background
         """True for tasks that serve a client. They do not count as progress of the program."""
         self.owner = owner

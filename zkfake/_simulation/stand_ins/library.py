@@ -3,12 +3,13 @@
 Rules that live here: a `ThreadPoolExecutor` made inside a simulation has tasks for threads, counted
 from 0 in each simulation; a log record made inside a simulation has its time, and the name of its
 task. The locks of `logging` stay real, as its handlers serve every thread of the process. Temporary
-files are real, with names from the seed. An event loop of asyncio is refused: it waits in real time
-for all tasks.
+files are real, with names from the seed. An event loop of asyncio that is made inside a simulation
+runs in virtual time (`zkfake._simulation.stand_ins.event_loop`).
 """
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import sys
@@ -19,7 +20,6 @@ from typing import Any
 
 import greenlet
 
-from zkfake._simulation.errors import SimulationBlocked
 from zkfake._simulation.stand_ins.current import LOCAL
 from zkfake._simulation.stand_ins.stand_ins import facade, replacement
 from zkfake._simulation.stand_ins.threads import REPLACED as THREADS
@@ -83,25 +83,11 @@ def patches() -> list[tuple[Any, str, Any]]:
     if "tempfile" in sys.modules:
         found.append((sys.modules["tempfile"], "_name_sequence", None))  # it draws its seed anew
     if "asyncio.base_events" in sys.modules:
-        loop = sys.modules["asyncio.base_events"].BaseEventLoop
-        found.append((loop, "run_forever", _guarded_loop(loop.run_forever)))
+        # Importing asyncio takes longer than most simulations: only where a program has done so.
+        found += importlib.import_module("zkfake._simulation.stand_ins.event_loop").loop_patches()
     if _real_pool_number is not None:
         found.append((ThreadPoolExecutor, "_counter", staticmethod(_pool_number)))
     return found
-
-
-def _guarded_loop(real: Any) -> Any:
-    def run_forever(self: Any) -> None:
-        simulation = LOCAL.simulation
-        if simulation is not None:
-            raise SimulationBlocked(
-                f"{simulation.scheduler.current.name} runs an event loop of asyncio, which would "
-                "stop every task: a simulation has none; use sim.spawn for what is to run "
-                "concurrently"
-            )
-        real(self)
-
-    return run_forever
 
 
 def forget_threads() -> None:
