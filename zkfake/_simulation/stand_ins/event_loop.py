@@ -126,14 +126,17 @@ class VirtualEventLoop(asyncio.base_events.BaseEventLoop):
 
     def put_away(self) -> None:
         self._hooks = sys.get_asyncgen_hooks()
-        self._running_task = _swap_running_task(self, None)
+        self._running_task = asyncio.current_task(self)
+        if self._running_task is not None:
+            _swap_running_task(self, None)
         _set_running_loop(None)
         sys.set_asyncgen_hooks(None, None)
 
     def bring_back(self) -> None:
         sys.set_asyncgen_hooks(*self._hooks)
         _set_running_loop(self)
-        _swap_running_task(self, self._running_task)
+        if self._running_task is not None:
+            _swap_running_task(self, self._running_task)
 
     def time(self) -> float:
         return self._scheduler.now / MICROSECONDS
