@@ -16,6 +16,8 @@ from zkfake._protocol.jute import pack_buffer, pack_int, pack_string, pack_strin
 from zkfake._protocol.records import Acl, Op, pack_connect_response, pack_reply, pack_stat
 from zkfake.history import Committed, Connected, Reply, Sent, WatchEvent
 
+from ..support import wire
+
 if TYPE_CHECKING:
     from zkfake.history import Verdict
 
@@ -133,3 +135,27 @@ def test_a_write_may_be_sent_before_the_handshake_is_answered(times: int) -> Non
     ]
     broken = check(entries, has_log=True).broken
     assert [each.judge for each in broken] == ["carried out once"] * (times - 1)
+
+
+def made(zxid: int, *paths: str) -> list[Any]:
+    """A multi that makes sequential znodes, and its answer."""
+    asked = wire.multi((Op.CREATE, wire.create(path[:-10], flags=2)) for path in paths)
+    given = b"".join(wire.multi_header(Op.CREATE, err=0) + pack_string(path) for path in paths)
+    head = struct.pack(">ii", zxid, Op.MULTI)
+    answer = frame(pack_reply(zxid, zxid, 0, given + wire.MULTI_END))
+    return [
+        Sent(float(zxid), "c", 1, zxid, zxid, "multi", paths, frame(head + asked)),
+        Reply(float(zxid), "c", 1, zxid, zxid, "multi", paths, zxid, 0, answer),
+    ]
+
+
+@pytest.mark.parametrize("second", [1, 5, 7])
+def test_every_number_of_a_multi_is_looked_at(second: int) -> None:
+    entries = [
+        *connected(0.0, 1, 0),
+        committed(1, Create("/a", b"", OPEN, 0, 0, 1)),
+        *made(2, "/zookeeper/n-0000000003", "/b/n-0000000000", "/a/n-0000000005"),
+        *made(3, f"/a/n-{second:010}"),
+    ]
+    judges = [each.judge for each in check(entries, has_log=True).broken]
+    assert ("sequence numbers grow" in judges) == (second <= 5)
