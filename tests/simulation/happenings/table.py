@@ -13,7 +13,7 @@ from zkfake._search.probes import PARTS, PROBES, Probe
 PAGE = Path(__file__).parents[3] / "docs" / "worlds.md"
 BEGIN, END = "<!-- counted: begin -->\n", "<!-- counted: end -->\n"
 
-COLUMNS = (("calm", 3), ("realistic", 3), ("hostile", 3), ("hostile", 1))
+COLUMNS = (("calm", 3), ("realistic", 3), ("hostile", 3), ("hostile", 1), ("swarm", 3))
 """Profiles and numbers of servers."""
 
 

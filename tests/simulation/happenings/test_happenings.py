@@ -14,7 +14,7 @@ from .table import COLUMNS, PAGE, PROBES, explained, read, unexplained
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SEEDS = {"calm": 3, "realistic": 10, "hostile": 25}
+SEEDS = {"calm": 3, "realistic": 10, "hostile": 25, "swarm": 15}
 
 
 @pytest.fixture(autouse=True)
