@@ -55,6 +55,12 @@ def test_every_method(zk_client: KazooClient, open_dict: Open) -> None:
             assert dict(other) == dict(items.mapping)
             await items.delete("e")
             assert (await items.fetch("b")).value == 3
+            other["far"] = 1
+            await items.wait_until(other.zxid)
+            assert items.mapping["far"] == 1
+            assert (await items.remove("far", version=0)).value == 1
+            await asyncio.to_thread(other.sync)
+            assert "far" not in other
             await items.clear()
             assert await items.wait_for(lambda now: not now) is True
             await batches.aclose()

@@ -5,10 +5,19 @@ from typing import Any
 
 import pytest
 from kazoo.client import KazooClient
-from kazoo.exceptions import NotEmptyError
+from kazoo.exceptions import NoAuthError, NotEmptyError
 from kazoo.security import ACL, make_digest_acl
 
-from zkdict import ABSENT, Entry, InvalidKey, RootMissing, VersionConflict, ZooKeeperDict
+from pytest_zkdict.clients import ClientFactory
+from zkdict import (
+    ABSENT,
+    Entry,
+    InvalidKey,
+    RootMissing,
+    Timeout,
+    VersionConflict,
+    ZooKeeperDict,
+)
 
 Dict = ZooKeeperDict[Any]
 Open = Callable[..., Dict]
@@ -97,3 +106,37 @@ def test_a_chroot_that_kazoo_can_make(zk_client: KazooClient, zk_hosts: str) -> 
     with Dict.connect(f"{zk_hosts}/below", "/dict") as items:
         items["a"] = 1
         assert zk_client.get("/below/dict/a")[0] == b"1"
+
+
+DECIDED_BY_THE_COPY = {
+    "popitem": lambda items: items.popitem(),
+    "clear": lambda items: items.clear(),
+    "modify": lambda items: items.modify("a", lambda value: value),
+}
+
+
+@pytest.mark.parametrize("write", DECIDED_BY_THE_COPY)
+def test_what_the_copy_decides_waits_for_one(
+    write: str, client_behind: Callable[..., KazooClient], proxy: Any
+) -> None:
+    client = client_behind(proxy, start=False)
+    proxy.cut()
+    told = r"the dict was not loaded within 0.1 s; nothing was sent"
+    with (
+        ZooKeeperDict[Any](client, "/dict", wait=None, write_timeout=0.1) as items,
+        pytest.raises(Timeout, match=told),
+    ):
+        DECIDED_BY_THE_COPY[write](items)
+    assert proxy.counts["multi"] == proxy.counts["delete"] == 0
+
+
+@pytest.mark.parametrize("write", DECIDED_BY_THE_COPY)
+def test_what_the_copy_decides_says_why_there_is_none(
+    write: str, zk_client: KazooClient, zk_client_factory: ClientFactory
+) -> None:
+    zk_client.create("/dict", b"", acl=[make_digest_acl("bob", "secret", all=True)])
+    with (
+        ZooKeeperDict[Any](zk_client_factory(), "/dict", wait=None) as items,
+        pytest.raises(NoAuthError),
+    ):
+        DECIDED_BY_THE_COPY[write](items)
