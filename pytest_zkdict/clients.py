@@ -69,12 +69,15 @@ class ServerFactory:
         version: str | None = None,
         tls: ssl.SSLContext | None = None,
         load: Mapping[str, bytes | None] | None = None,
+        history: bool = False,
     ) -> OwnServer:
         """A started server; ``settings`` by ZooKeeper's own names, e.g. ``{"tickTime": 100}``.
 
         ``servers``: how many make the ensemble. ``version``: ``"3.9"`` or ``"3.8"``. ``tls``: a
         server-side context, on the fake. ``load``: znodes that it starts with. What is left out is
-        as the run's settings and the test's marks have it.
+        as the run's settings and the test's marks have it. ``history``: whether ``server.history``
+        records what happens, a `zkfake.history.History`; on live that of a proxy in front of it,
+        through which ``hosts`` leads. The report of a failing test tells the story of it.
 
         Fails the test for a setting that the backend does not have. Costs a few milliseconds on the
         fake, half a second a server on live.
@@ -85,7 +88,9 @@ class ServerFactory:
             self._target, servers=servers, version=version, tls=tls, settings=settings
         )
         pool = self._run.pool
-        server = self._run.started_or_skipped(lambda: pool.own(spec), called_by_test=True)
+        server = self._run.started_or_skipped(
+            lambda: pool.own(spec, history=history), called_by_test=True
+        )
         self._exits.enter_context(closing(server))
         pool.lent.append(server)
         self._exits.callback(pool.lent.remove, server)

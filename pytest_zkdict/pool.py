@@ -127,21 +127,27 @@ class ServerPool:
                 "needs a server of its own, and --zk-hosts names somebody else's"
             )
 
-    def own(self, spec: WantedServer) -> FakeServer | LiveZooKeeper:
-        """A further server, which the caller has to close."""
+    def own(self, spec: WantedServer, *, history: bool = False) -> FakeServer | LiveZooKeeper:
+        """A further server, which the caller has to close. ``history``: whether it records."""
         if spec.backend == "fake":
-            return self._own_fake(spec)
+            return self._own_fake(spec, history=history)
         live = self._own_live(spec)
         try:
-            if self._faults:
-                live.start_proxy()
+            if self._faults or history:
+                live.start_proxy(history=history)
         except BaseException:
             live.close()
             raise
         return live
 
-    def _own_fake(self, spec: WantedServer) -> FakeServer:
-        return FakeServer(spec.settings, servers=spec.servers, version=spec.version, tls=spec.tls)
+    def _own_fake(self, spec: WantedServer, *, history: bool = False) -> FakeServer:
+        return FakeServer(
+            spec.settings,
+            servers=spec.servers,
+            version=spec.version,
+            tls=spec.tls,
+            history=history,
+        )
 
     def _own_live(
         self, spec: WantedServer, more: Mapping[str, object] | None = None

@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 
     import pluggy
 
+    from zkfake.history import History
     from zkfake.simulation import Simulation
 
 __all__ = ["pytest_runtest_makereport"]
 
-#: Events of a simulation's history.
-_EVENTS = 20
+#: Events of a history that is judged for a report: more would take seconds.
+_JUDGED = 200_000
 
 _ON_EXAMPLES = """\
 The plugin's other fixtures last for a whole test, so all examples would share their znodes.
@@ -81,16 +82,28 @@ def _of_servers(item: pytest.Item, run: Run) -> Iterator[tuple[str, str]]:
         yield "last requests, seconds since the test began", requests
 
 
-def _of_simulation(simulation: Simulation, test: pytest.Item) -> str:
-    history = simulation.history
+def _of_simulation(simulation: Simulation, test: pytest.Item, error: BaseException) -> str:
     lines = [
         f"seed {simulation.seed}; to run it again: {_again(simulation, test)}",
         f"in code: {simulation.replay}",
     ]
-    if len(history):
-        lines.append(f"the last of {len(history)} events of its history:")
-        lines += [f"  {event!r}" for event in history[-_EVENTS:]]
+    if len(simulation.history):
+        lines += ["", _told(simulation.history, error)]
     return "\n".join(lines)
+
+
+def _told(history: History, error: BaseException) -> str:
+    """The story of what is broken in a history, by the verdict that the test fails with, or else by
+    what ZooKeeper promises; where nothing is, the last events.
+    """
+    from zkfake.history import GuaranteeBroken
+
+    verdict = error.verdict if isinstance(error, GuaranteeBroken) else None
+    if verdict is None or verdict.events > len(history):
+        if len(history) > _JUDGED:
+            return f"(not judged: it has {len(history)} events)"
+        verdict = history.check()
+    return history.story(verdict)
 
 
 def _again(simulation: Simulation, test: pytest.Item) -> str:
@@ -120,7 +133,7 @@ def _sections(item: pytest.Item, error: BaseException) -> Iterator[tuple[str, st
     """Titles and texts. They are made while the test's servers and its simulation still are."""
     simulation = item.stash.get(SIMULATION, None)
     if simulation is not None:
-        yield "zk_simulation", _guarded(lambda: _of_simulation(simulation, item))
+        yield "zk_simulation", _guarded(lambda: _of_simulation(simulation, item, error))
         if "_zk_target" in item.fixturenames:  # type: ignore[attr-defined]
             yield "zk_simulation beside clients in real time", _ON_BOTH_TIMES
     run = Run.of(item.config)
@@ -128,5 +141,10 @@ def _sections(item: pytest.Item, error: BaseException) -> Iterator[tuple[str, st
         for trouble in run.isolation.troubles():
             yield "zk_server", trouble
         yield from _of_servers(item, run)
+        for server in run.pool.lent:
+            history = server.history
+            if history is not None and len(history):
+                title = f"history of the {server.backend} server at {server.hosts}"
+                yield title, _guarded(lambda history=history: _told(history, error))  # type: ignore[misc]
     if type(error).__name__ == "FailedHealthCheck" and "function-scoped" in str(error):
         yield "zk_fresh", _ON_EXAMPLES

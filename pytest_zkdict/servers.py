@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from zkfake import FakeZooKeeper, Member, Snapshot
     from zkfake._control.views import ConnectionView, SessionView, WatchView, ZnodeView
     from zkfake._realtime.faults import Faults
+    from zkfake.history import History
     from zkfake.proxy import ZooKeeperProxy
 
 __all__ = ["Backend", "ExternalServer", "FakeServer", "OwnServer", "ZooKeeperServer"]
@@ -111,10 +112,11 @@ class FakeServer(KnownTimes):
         servers: int = 1,
         version: str | None = None,
         tls: ssl.SSLContext | None = None,
+        history: bool = False,
     ) -> None:
         """The arguments are those of `FakeZooKeeper`. It serves when this returns."""
         self._settings = self._completed(settings)
-        self._fake = self._make(self._settings, version, servers=servers, tls=tls)
+        self._fake = self._make(self._settings, version, servers=servers, tls=tls, history=history)
         self._fake.start()
         self._faults_used = False
         self.hosts: str = self._fake.hosts
@@ -206,6 +208,11 @@ class FakeServer(KnownTimes):
     def dump(self) -> dict[str, bytes | None]:
         """The data of every znode by path, parents first."""
         return self._fake.dump()
+
+    @property
+    def history(self) -> History | None:
+        """Everything that has happened since it was started; ``None`` unless it records."""
+        return self._fake.history
 
     def snapshot(self) -> Snapshot:
         """The whole tree as it is now. Cost: a reference a znode."""

@@ -67,6 +67,7 @@ def test_every_kind_is_there() -> None:
     assert set(SECTIONS) == {
         "An assertion",
         "A deadlock",
+        "A broken promise",
         "A dead server",
         "An uncertain write",
         "A leak",

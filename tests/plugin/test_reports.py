@@ -243,12 +243,90 @@ def test_a_simulation_tells_its_seed_its_line_and_its_last_events(
     result = pytester.runpytest_inprocess(*QUIET)
     result.assert_outcomes(failed=1)
     (section,) = sections(result.stdout.str()).values()
-    first, code, second, *events = section.strip().splitlines()
+    first, code, blank, second, *_, last, _, left_out = section.strip().splitlines()
     assert re.fullmatch(r"seed 7; to run it again: pytest \w+\.py::test_it", first)
     assert code == "in code: Simulation(seed=7, servers=3)"
-    assert re.fullmatch(r"the last of \d+ events of its history:", second)
-    assert len(events) == 20
-    assert re.match(r"  Reply\(.*, create, \('/29',\), zxid=", events[-1])
+    assert not blank
+    assert re.fullmatch(r"Nothing is broken in \d+ events\. The last ones that matter:", second)
+    assert re.search(r"client-1 +asks server \d: create /29, data=b''; done at 0x\w+$", last)
+    assert re.search(r"list\(history.in_order\(\)\)\[0:\d+\] has all", left_out)
+    assert len(section.strip().splitlines()) <= 30
+
+
+RACE = """
+    import pytest
+
+    from zkfake.history import exactly_once
+
+    @pytest.mark.zookeeper(seed=1, profile="realistic", load={"/jobs/paint": b""})
+    def test_it(zk_simulation):
+        history = zk_simulation.history
+
+        def work(name):
+            for job in zk_simulation.client(name).get_children("/jobs"):
+                history.record("done", job)
+
+        for task in [zk_simulation.spawn(work, name, name=name) for name in ("ann", "bob")]:
+            task.join()
+        history.check(exactly_once("done")).raise_if_broken()
+    """
+
+
+def test_a_broken_promise_is_told_as_a_story(pytester: pytest.Pytester) -> None:
+    """By the verdict that the test fails with: the plugin does not know what was promised."""
+    pytester.makepyfile(RACE)
+    result = pytester.runpytest_inprocess(*QUIET)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            '>       history.check(exactly_once("done")).raise_if_broken()',
+            "E       *PromiseBroken: broken: exactly once done *",
+        ]
+    )
+    assert "checked 0 times" not in result.stdout.str()
+    (section,) = sections(result.stdout.str()).values()
+    story = section.partition("\n\n")[2]
+    assert story.startswith("Broken: exactly once done.\n")
+    assert re.search(r"^> .* bob +records done: 'paint'$", story, re.MULTILINE)
+
+
+def test_what_the_test_does_not_ask_for_is_judged_too(pytester: pytest.Pytester) -> None:
+    """Two claims at once are told, whatever the test fails with."""
+    pytester.makepyfile(
+        """
+        def test_it(zk_simulation):
+            history = zk_simulation.history
+            with history.claim("place"), history.claim("place"):
+                assert 0
+        """
+    )
+    result = pytester.runpytest_inprocess(*QUIET)
+    (section,) = sections(result.stdout.str()).values()
+    assert "Broken: at most 1 place." in section
+
+
+@pytest.mark.needs_java
+@pytest.mark.parametrize("backend", ["fake", "live"])
+def test_a_server_with_a_history_tells_of_it(pytester: pytest.Pytester, backend: str) -> None:
+    pytester.makepyfile(
+        """
+        from kazoo.client import KazooClient
+
+        def test_it(zk_server_factory):
+            server = zk_server_factory(history=True)
+            client = KazooClient(server.hosts)
+            client.start()
+            client.create("/tea", b"3")
+            client.stop()
+            client.close()
+            assert 0
+        """
+    )
+    result = pytester.runpytest_inprocess(*QUIET, f"--zk-backend={backend}")
+    result.assert_outcomes(failed=1)
+    told = sections(result.stdout.str())
+    (title,) = [title for title in told if title.startswith(f"history of the {backend} server")]
+    assert "asks server 1: create /tea, data=b'3'; done at 0x" in told[title]
 
 
 def test_a_test_that_passes_tells_nothing(pytester: pytest.Pytester) -> None:

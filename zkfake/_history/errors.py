@@ -25,6 +25,9 @@ __all__ = [
 class GuaranteeBroken(AssertionError):
     """Something that ZooKeeper, or the program, promises was not kept; the text shows it."""
 
+    verdict: Any = None
+    """The `zkfake.history.Verdict` that raised it, if one did."""
+
     findings: tuple[Any, ...] = ()
     """Everything that the verdict found broken: its `zkfake.history.Finding` objects."""
 

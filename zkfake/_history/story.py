@@ -20,6 +20,7 @@ from textwrap import wrap
 from typing import TYPE_CHECKING, NamedTuple
 
 from zkfake._history.causes import Circumstances
+from zkfake._history.errors import GuaranteeBroken
 from zkfake._history.events import (
     Claimed,
     Committed,
@@ -46,12 +47,13 @@ from zkfake._history.events import (
 )
 from zkfake._history.scope import NEAR, SAME, Scope
 from zkfake._history.telling import Telling
+from zkfake._history.verdict import Finding
 from zkfake._protocol.records import Op
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from zkfake._history.verdict import Finding, Verdict
+    from zkfake._history.verdict import Verdict
 
 __all__ = ["LINES", "story"]
 
@@ -69,6 +71,9 @@ _LONGEST = 118
 
 _EVIDENCE, _CAUSE, _FILLS = 100, 90, 10
 """What an event weighs that shows the finding; that shows a cause; that is there to fill up."""
+
+_LATE, _LAST = 2_000, 20
+"""Events at the end of a history in which nothing is broken that are looked at; lines of them."""
 
 _LANES = 6
 """Who comes later stands with the last of them."""
@@ -88,7 +93,7 @@ _NO_CAUSE = (
 def story(entries: Iterable[Event | Logged], verdict: Verdict, lines: int = LINES) -> str:
     """The story of the first finding. Cost: linear in the history."""
     if not verdict.broken:
-        return f"Nothing is broken in {verdict.events} events."
+        return _ending(list(entries), verdict.events, lines)
     finding = verdict.broken[0]
     told = _Story(list(entries), finding, has_log=verdict.transactions is not None)
     text = [f"Broken: {finding.judge}."]
@@ -100,6 +105,16 @@ def story(entries: Iterable[Event | Logged], verdict: Verdict, lines: int = LINE
         end = told.wrapped(f"{len(others)} more: {judges}.")
     events = told.lines(lines - len(text) - len(end) - 3)
     return "\n".join([*text, "", *events, "", *end, told.rest])
+
+
+def _ending(entries: list[Event | Logged], events: int, lines: int) -> str:
+    """How a history ends in which nothing is broken."""
+    head = f"Nothing is broken in {events} events."
+    if not entries:
+        return head
+    told = _Ending(entries)
+    last = told.lines(min(lines - 4, _LAST))
+    return "\n".join([f"{head} The last ones that matter:", "", *last, "", told.rest])
 
 
 class _Line(NamedTuple):
@@ -142,6 +157,7 @@ class _Story:
             self._first = max(0, self._first - _BEFORE)
         self._behind = {cause.server for cause in self._causes}
         self._kept = _kept(entries)
+        self._offset = 0
         self.rest = ""
 
     def why(self) -> list[str]:
@@ -220,19 +236,21 @@ class _Story:
         mine = [session for session, client in self._telling.clients.items() if client in who]
         return 42 if any(f"{session:#x}" in event.text for session in mine) else 0
 
+    def _chosen(self, told: list[_Line], budget: int) -> list[_Line]:
+        """What matters most; of what matters as much, what is nearer to the end."""
+        ranked = sorted(told, key=lambda line: (line.weight, line.place), reverse=True)
+        matter = sum(line.weight > _FILLS for line in ranked)
+        return ranked[: min(max(budget, 6), max(matter, _FEW))]
+
     def lines(self, budget: int) -> list[str]:
         """At most so many lines."""
         first, last = self._first, self._last
-        told = self._told(self._entries[first : last + 1])
-        # What matters most; of what matters as much, what is nearer to the end.
-        ranked = sorted(told, key=lambda line: (line.weight, line.place), reverse=True)
-        matter = sum(line.weight > _FILLS for line in ranked)
-        chosen = ranked[: min(max(budget, 6), max(matter, _FEW))]
+        chosen = self._chosen(self._told(self._entries[first : last + 1]), budget)
         left = last + 1 - first - sum(line.events for line in chosen)
         begin, end = self._entries[first].time, self._entries[last].time
         self.rest = (
             f"Left out: {left} events between {begin:.3f} s and {end:.3f} s; "
-            f"list(history.in_order())[{first}:{last + 1}] has all."
+            f"list(history.in_order())[{self._offset + first}:{self._offset + last + 1}] has all."
         )
         return self._laid_out(sorted(chosen, key=lambda line: line.place))
 
@@ -320,6 +338,35 @@ class _Story:
                 text = head + self._shortened(line.brief)
             laid_out.append(text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}...")
         return laid_out
+
+
+_ROUTINE = ("opens session", "moves session", "closes session", "drops client", "commits")
+"""What a server says, and clients are told as well."""
+
+
+class _Ending(_Story):
+    """The last events of a history, but for what others say as well."""
+
+    def __init__(self, entries: list[Event | Logged]) -> None:
+        nothing = Finding("", "", "", (), GuaranteeBroken, unfinished=True)
+        super().__init__(entries[-_LATE:], nothing, has_log=True)
+        self._first, self._offset = 0, max(0, len(entries) - _LATE)
+
+    def _weight(self, event: Event | Logged) -> int:
+        if isinstance(event, Connected):
+            return 0
+        if isinstance(event, ServerEvent):
+            return 0 if event.name in _ROUTINE else 1
+        if isinstance(event, StateChange):
+            return 0 if event.state == "CONNECTED" else 1
+        if isinstance(event, Sent) and event.operation == "connect":
+            return 0 if event.number in self._answered else 1
+        if isinstance(event, Committed):
+            return 0 if event.transaction.op is Op.CREATE_SESSION else 1
+        return 1
+
+    def _chosen(self, told: list[_Line], budget: int) -> list[_Line]:
+        return told[-budget:]
 
 
 def _kept(entries: Iterable[Event | Logged]) -> int:

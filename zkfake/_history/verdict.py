@@ -68,14 +68,16 @@ class Verdict:
 
     def raise_if_broken(self) -> None:
         """Raises the error of the first broken guarantee, a `zkfake.history.GuaranteeBroken`, which
-        is an `AssertionError`. Its text is the whole verdict, its ``findings`` are `broken`.
+        is an `AssertionError`. Its text has all that is broken, its ``findings`` are `broken`, its
+        ``verdict`` is this one.
         """
+        __tracebackhide__ = True  # of interest is the test that calls it
         if self.broken:
-            error = self.broken[0].error(str(self))
-            error.findings = self.broken
+            error = self.broken[0].error("\n".join(self._findings()))
+            error.findings, error.verdict = self.broken, self
             raise error
 
-    def __str__(self) -> str:
+    def _findings(self) -> list[str]:
         log = (
             "without the log of what was committed"
             if self.transactions is None
@@ -88,9 +90,11 @@ class Verdict:
             lines += [str(each) for each in self.broken]
         else:
             lines = [f"nothing is broken ({total})"]
-        lines += [f"remark: {each}" for each in self.remarks]
+        return [*lines, *(f"remark: {each}" for each in self.remarks)]
+
+    def __str__(self) -> str:
+        lines = self._findings()
         for each in self.checked:
-            line = f"  {each.judge}: checked {each.times} times"
-            lines.append(line)
+            lines.append(f"  {each.judge}: checked {each.times} times")
             lines += [f"      not decided, {count} times: {why}" for why, count in each.undecided]
         return "\n".join(lines)
