@@ -26,6 +26,7 @@ help:
 	@echo "make lowest  the tests on the oldest versions that the metadata allows"
 	@echo "make bench   the dict beside its predecessors, the fake and virtual time beside a live server, in figures"
 	@echo "make hunt    worlds that nobody has seen yet, for an hour (HUNT_SECONDS=3600, or HUNT_WORLDS=20000)"
+	@echo "make doctor  looks for habits that hurt in the dict's tests, in kazoo's own and in its recipes (docs/doctor.md)"
 	@echo "make hostile FRAMES hostile frames against the fake while honest clients check it, in figures"
 	@echo "make fuzz    a coverage-guided fuzzer on a connection of the fake for FUZZ_SECONDS"
 	@echo "make mutants changes the code in 200 places, one after the other: the tests that cover a place have to see it"
@@ -112,6 +113,17 @@ browser:
 	@if command -v chromedriver >/dev/null || ! command -v apt-get >/dev/null || [ "$$(id -u)" != 0 ]; then exit 0; fi; \
 	$(APT_GET) update && DEBIAN_FRONTEND=noninteractive $(APT_GET) install --yes --no-install-recommends chromium chromium-driver >/dev/null \
 		|| echo "No browser: apt-get could not install chromium and chromium-driver. The tests in it are skipped."
+
+# What is found there is argued in docs/doctor.md. One test is left out: what it answers in a server's place it counts, and
+# a fake that records has a channel of its own, which it would count as well.
+doctor: dev $(VENV)-kazoo/.done
+	@status=0; \
+	$(BIN)/python -m pytest -q -p tests.history.doctor -p no:cacheprovider --zk-backend fake tests/dict \
+		--deselect tests/dict/test_troubles.py::test_one_key_that_cannot_be_read_harms_no_other || status=1; \
+	(cd tests/kazoo_suite && PYTHONPATH=$(CURDIR) $(abspath $(VENV))-kazoo/bin/python -m pytest -q \
+		-p tests.history.doctor --pyargs kazoo.tests) || status=1; \
+	$(BIN)/python -m tests.history.doctor || status=1; \
+	exit $$status
 
 # An environment of its own: kazoo's tests want packages that nothing else here needs.
 kazoo-suite: $(VENV)-kazoo/.done

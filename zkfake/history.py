@@ -1,5 +1,6 @@
 """Histories: the events of a run, in memory and on disk, and the guarantees that they break."""
 
+from zkfake._history.diagnosis import Diagnosis, Habit
 from zkfake._history.errors import (
     AtomicityBroken,
     DictBroken,
@@ -17,6 +18,8 @@ from zkfake._history.errors import (
     WatchesBroken,
 )
 from zkfake._history.events import (
+    CallbackBegan,
+    CallbackEnded,
     Claimed,
     Committed,
     Connected,
@@ -30,6 +33,7 @@ from zkfake._history.events import (
     Fault,
     Logged,
     Note,
+    Queued,
     Recorded,
     Released,
     Reply,
@@ -54,9 +58,12 @@ from zkfake._history.verdict import Finding, Verdict
 
 __all__ = [
     "AtomicityBroken",
+    "CallbackBegan",
+    "CallbackEnded",
     "Claimed",
     "Committed",
     "Connected",
+    "Diagnosis",
     "DictAnswered",
     "DictAsked",
     "DictBroken",
@@ -70,6 +77,7 @@ __all__ = [
     "Fault",
     "Finding",
     "GuaranteeBroken",
+    "Habit",
     "History",
     "HistoryFileError",
     "IncompleteHistoryError",
@@ -77,6 +85,7 @@ __all__ = [
     "Logged",
     "Note",
     "PromiseBroken",
+    "Queued",
     "Recorded",
     "Released",
     "ReliabilityBroken",

@@ -1,25 +1,32 @@
-"""What judging keeps in memory does not grow with the history."""
+"""What judging, and looking for habits, keeps in memory does not grow with the history."""
 
 from __future__ import annotations
 
 import gc
 import tracemalloc
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
 from zkfake._history.checking import check
+from zkfake._history.diagnosing import diagnose
 
 from .streams import stream
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from zkfake.history import Committed, Event, Verdict
 
 
-def judged(events: int, log: bool) -> tuple[Verdict, int]:
-    """The verdict, and the most bytes that judging keeps at a time, garbage apart."""
+T = TypeVar("T")
+
+
+def measured(
+    events: int, log: bool, use: Callable[[Iterator[Event | Committed]], T]
+) -> tuple[T, int]:
+    """What it returns, and the most bytes that it keeps at a time, garbage apart."""
     most = 0
 
     def looked_at() -> Iterator[Event | Committed]:
@@ -33,11 +40,23 @@ def judged(events: int, log: bool) -> tuple[Verdict, int]:
     gc.freeze()  # what was there before is not collected each time
     tracemalloc.start()
     try:
-        verdict = check(looked_at(), has_log=log, complete=True, window=50)
+        result = use(looked_at())
     finally:
         tracemalloc.stop()
         gc.unfreeze()
-    return verdict, most
+    return result, most
+
+
+def judged(events: int, log: bool) -> tuple[Verdict, int]:
+    return measured(events, log, partial(check, has_log=log, complete=True, window=50))
+
+
+@pytest.mark.parametrize("log", [True, False])
+def test_the_memory_of_the_doctor_is_bounded(log: bool) -> None:
+    doctor = partial(diagnose, has_log=log, window=50)
+    (_, short), (diagnosis, long) = measured(1_000, log, doctor), measured(4_000, log, doctor)
+    assert diagnosis.events == 4_000 + 12
+    assert long < 1.3 * short
 
 
 def test_memory_is_bounded_with_a_log() -> None:

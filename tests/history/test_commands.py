@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from zkfake._cli import main
 from zkfake.history import Committed, History, Reply
 
+from .habits import history_of, writes_a_large_znode
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -109,7 +111,18 @@ def test_a_timeline_does_not_overwrite_its_history(
     assert good.read_bytes() == before
 
 
-@pytest.mark.parametrize("command", ["check", "story", "timeline"])
+def test_the_doctor_says_what_it_found(
+    good: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["doctor", str(good)]) == 0
+    assert capsys.readouterr().out.startswith("no habit was found that will hurt (")
+    history, path = history_of(writes_a_large_znode), tmp_path / "h"
+    history.save(path)
+    assert main(["doctor", str(path)]) == 1
+    assert capsys.readouterr().out == f"{history.diagnose()}\n"
+
+
+@pytest.mark.parametrize("command", ["check", "story", "timeline", "doctor"])
 def test_a_file_that_was_cut_is_judged_as_far_as_it_goes(
     command: str, good: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -118,12 +131,13 @@ def test_a_file_that_was_cut_is_judged_as_far_as_it_goes(
     path.write_bytes(whole[: len(whole) // 2])
     assert main([command, str(path)]) == 0
     out, err = capsys.readouterr()
-    assert out.lower().startswith("<!doctype" if command == "timeline" else "nothing is broken")
+    begins = {"timeline": "<!doctype", "doctor": "no habit was found"}
+    assert out.lower().startswith(begins.get(command, "nothing is broken"))
     assert "has been cut: it ends after" in err
     assert err.endswith("; what comes before is judged\n")
 
 
-@pytest.mark.parametrize("command", ["check", "story", "timeline"])
+@pytest.mark.parametrize("command", ["check", "story", "timeline", "doctor"])
 def test_what_is_no_history_is_said_in_a_line(
     command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -156,7 +170,7 @@ def test_no_file_is_too_strange(
         )
     path = tmp_path_factory.mktemp("strange") / "h"
     path.write_bytes(b"".join(lines))
-    for command in ("check", "story", "timeline"):
+    for command in ("check", "story", "timeline", "doctor"):
         assert main([command, str(path)]) in (0, 1, 2)
 
 

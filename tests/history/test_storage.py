@@ -39,7 +39,9 @@ def everything() -> History:
         sim.settle()
         sim.faults.drop(client)
         sim.run_until(lambda: not client.connected)
+        waiting = client.exists_async("/a")
         sim.settle()
+        waiting.get()
         with pytest.raises(ValueError, match="no"):
             sim.spawn(_fail).result()
         sim.history.restored(sim.at(sim.replicas[0].zxid))
@@ -150,8 +152,8 @@ def test_what_is_no_history_is_refused(content: bytes, tmp_path: Path) -> None:
 
 def test_another_version_is_refused(saved: bytes, tmp_path: Path) -> None:
     path = tmp_path / "h"
-    path.write_bytes(saved.replace(b'{"zkfake-history":1', b'{"zkfake-history":2', 1))
-    with pytest.raises(HistoryFileError, match="form 2; only form 1 can be read"):
+    path.write_bytes(saved.replace(b'{"zkfake-history":2', b'{"zkfake-history":3', 1))
+    with pytest.raises(HistoryFileError, match="form 3; only forms 1 and 2 can be read"):
         History.load(path)
 
 

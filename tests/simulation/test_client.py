@@ -18,10 +18,11 @@ from kazoo.exceptions import (
     SessionExpiredError,
 )
 from kazoo.handlers.threading import KazooTimeoutError
+from kazoo.protocol.states import Callback
 from kazoo.recipe.cache import TreeCache
 from kazoo.retry import KazooRetry
 
-from zkfake.history import StateChange
+from zkfake.history import CallbackBegan, CallbackEnded, Queued, StateChange
 from zkfake.simulation import Simulation, SimulationError
 
 if TYPE_CHECKING:
@@ -58,6 +59,50 @@ def test_the_history_has_the_names_of_states_in_whatever_form_kazoo_tells_them()
     states = [event.state for event in sim.history.of(StateChange)]
     assert states == ["CONNECTED", "SUSPENDED", "LOST"]
     assert {type(state) for state in states} == {str}
+
+
+def test_the_history_has_when_a_callback_began_and_ended() -> None:
+    def slow(_event: object) -> None:
+        client.get("/a")
+        sim.sleep(5)
+        raise ValueError("the end of it is recorded all the same")
+
+    with Simulation() as sim:
+        client = sim.client("c")
+        client.create("/a", b"")
+        client.get("/a", watch=slow)
+        client.get_children("/a", watch=lambda _event: None)
+        client.set("/a", b"1")
+        client.create("/a/b")
+        sim.sleep(10)
+        client.handler.dispatch_callback(Callback("watch", lambda: None, ()))
+        sim.sleep(1)
+    events = [event for event in sim.history if isinstance(event, (CallbackBegan, CallbackEnded))]
+    name = test_the_history_has_when_a_callback_began_and_ended.__name__
+    assert [event[1:] for event in events] == [
+        ("c", 1, f"{name}.<locals>.slow", "DATA_CHANGED", "/a"),
+        ("c", 1),
+        ("c", 2, f"{name}.<locals>.<lambda>", "CHILDREN_CHANGED", "/a"),
+        ("c", 2),
+        ("c", 3, f"{name}.<locals>.<lambda>", "", ""),
+        ("c", 3),
+    ]
+    assert 5 <= events[1].time - events[0].time < 6
+    assert events[2].time == events[1].time, "there is one callback at a time"
+
+
+def test_the_history_has_how_many_requests_waited_for_a_connection() -> None:
+    with Simulation() as sim:
+        client = sim.client("c")
+        sim.faults.drop(client)
+        sim.run_until(lambda: not client.connected)
+        waiting = [client.exists_async("/a"), client.exists_async("/b")]
+        sim.settle()
+        for each in waiting:
+            assert each.get() is None
+        sim.faults.drop(client)
+        sim.settle()
+    assert [event[1:] for event in sim.history.of(Queued)] == [("c", 2)]
 
 
 def test_reads_and_writes(sim: Simulation) -> None:

@@ -1,4 +1,4 @@
-"""``zkfake check FILE``, ``zkfake story FILE`` and ``zkfake timeline FILE``.
+"""``zkfake check FILE``, and likewise ``story``, ``timeline`` and ``doctor``.
 
 Rules that live here: what was found goes to standard output, what is wrong with the file to
 standard error. A file that was cut is judged as far as it goes.
@@ -11,6 +11,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from zkfake._history.checking import check
+from zkfake._history.diagnosing import diagnose
 from zkfake._history.recorder import History, IncompleteHistoryError
 from zkfake._history.storage import HistoryFileError, Lines
 
@@ -56,16 +57,26 @@ first thing that is broken.""",
 Judge a recorded history, and draw it as one HTML file that loads nothing: a lane
 for each client, task and server, their messages, and what shows what is broken.""",
         ),
+        (
+            "doctor",
+            "look for habits of a program that will hurt",
+            """\
+Look through a recorded history for habits of the program that will hurt: a watch
+that is not set again, a retry of what may have been done, a herd, and others. Reads
+the file once, in bounded memory. Of a file that was cut everything up to there counts.""",
+        ),
     ):
         parser = commands.add_parser(
             name,
             help=does,
             description=text,
-            epilog=_STATUSES,
+            epilog=_STATUSES if name != "doctor" else _STATUSES.replace("is broken", "was found"),
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
         parser.add_argument("file", metavar="FILE", help="a history that History.save has written")
+        if name == "doctor":
+            continue
         parser.add_argument(
             "--complete",
             action="store_true",
@@ -100,9 +111,8 @@ def run(options: argparse.Namespace, say: Callable[[str], object]) -> tuple[int,
     """Carry out one of the commands: its exit status, and what is to be printed. ``say``: takes
     what is wrong with the file.
     """
-    work = {"check": _check, "story": _story, "timeline": _timeline}[options.command]
     try:
-        return work(options, say)
+        return _COMMANDS[options.command](options, say)
     except HistoryFileError as error:
         say(str(error))
     except OSError as error:
@@ -112,17 +122,27 @@ def run(options: argparse.Namespace, say: Callable[[str], object]) -> tuple[int,
 
 def _check(options: argparse.Namespace, say: Callable[[str], object]) -> tuple[int, str]:
     with Lines(options.file) as lines:
-
-        def entries() -> Iterator[Event | Logged]:
-            try:
-                yield from lines
-            except HistoryFileError as error:
-                say(f"{error}; what comes before is judged")
-
         verdict = check(
-            entries(), has_log=lines.has_log, complete=options.complete, timely=options.timely
+            _entries(lines, say),
+            has_log=lines.has_log,
+            complete=options.complete,
+            timely=options.timely,
         )
     return _status(verdict), str(verdict)
+
+
+def _doctor(options: argparse.Namespace, say: Callable[[str], object]) -> tuple[int, str]:
+    with Lines(options.file) as lines:
+        diagnosis = diagnose(_entries(lines, say), has_log=lines.has_log)
+    return (KEPT if diagnosis else BROKEN), str(diagnosis)
+
+
+def _entries(lines: Lines, say: Callable[[str], object]) -> Iterator[Event | Logged]:
+    """What a file has; where it is cut, up to there."""
+    try:
+        yield from lines
+    except HistoryFileError as error:
+        say(f"{error}; what comes before is judged")
 
 
 def _story(options: argparse.Namespace, say: Callable[[str], object]) -> tuple[int, str]:
@@ -155,3 +175,6 @@ def _judged(options: argparse.Namespace, say: Callable[[str], object]) -> tuple[
 
 def _status(verdict: Verdict) -> int:
     return KEPT if verdict else BROKEN
+
+
+_COMMANDS = {"check": _check, "story": _story, "timeline": _timeline, "doctor": _doctor}

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from zkfake._protocol.records import Acls
 
 __all__ = [
+    "CallbackBegan",
+    "CallbackEnded",
     "Claimed",
     "Committed",
     "Connected",
@@ -29,6 +31,7 @@ __all__ = [
     "Fault",
     "Logged",
     "Note",
+    "Queued",
     "Recorded",
     "Released",
     "Reply",
@@ -128,6 +131,39 @@ class StateChange(NamedTuple):
     time: float
     client: str
     state: str
+
+
+class Queued(NamedTuple):
+    """A client is connected, and sends next the ``waiting`` requests that the program made while it
+    was not. Recorded in simulations.
+    """
+
+    time: float
+    client: str
+    waiting: int
+
+
+class CallbackBegan(NamedTuple):
+    """A client calls a function that watches. Recorded in simulations.
+
+    ``number`` counts the calls of the client, from 1. ``function``: its qualified name. ``type`` is
+    ``"NONE"`` for an event of the connection.
+    """
+
+    time: float
+    client: str
+    number: int
+    function: str
+    type: str
+    path: str
+
+
+class CallbackEnded(NamedTuple):
+    """The function of call ``number`` has returned, or raised. Recorded in simulations."""
+
+    time: float
+    client: str
+    number: int
 
 
 class Fault(NamedTuple):
@@ -339,7 +375,9 @@ Logged = Committed | Restored
 """An entry of `History.log`."""
 
 Event = (
-    Claimed
+    CallbackBegan
+    | CallbackEnded
+    | Claimed
     | Connected
     | DictAnswered
     | DictAsked
@@ -354,6 +392,7 @@ Event = (
     | Fault
     | ServerEvent
     | Note
+    | Queued
     | Recorded
     | Released
     | TaskEnded

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from zkfake._database.paths import split
 from zkfake._history import results
 from zkfake._history.reading import is_acknowledged
-from zkfake._history.states import CHILD, DATA, OPEN, Changed, is_judged
+from zkfake._history.states import CHILD, DATA, OPEN, Changed, Key, is_judged
 from zkfake._protocol.records import Acls, EventType
 
 if TYPE_CHECKING:
@@ -26,10 +26,7 @@ if TYPE_CHECKING:
     from zkfake._history.events import Event, Reply, WatchEvent
     from zkfake._history.reading import Exchange
 
-__all__ = ["Key", "KnownChanges", "may_read"]
-
-Key = tuple[str, str]
-"""Table and path."""
+__all__ = ["KnownChanges", "may_read"]
 
 _MOST = 1_000
 """Changes of one znode that are remembered."""

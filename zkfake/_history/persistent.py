@@ -15,14 +15,14 @@ from bisect import bisect_left
 from typing import TYPE_CHECKING, NamedTuple
 
 from zkfake._database.paths import split
-from zkfake._history.states import CHILD, DATA, Changed
+from zkfake._history.states import CHILD, DATA, Changed, Key
 from zkfake._protocol.records import EventType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from zkfake._history.events import Event, WatchEvent
-    from zkfake._history.known import Key, KnownChanges
+    from zkfake._history.known import KnownChanges
 
 __all__ = ["Expected", "PersistentWatch", "PersistentWatches"]
 

@@ -1,9 +1,9 @@
 """Reading a history from its beginning to its end: connections, sessions and requests, put together
-from single events, for the judges.
+from single events, for those who subscribe.
 
 Rules that live here:
 
-- Each event is read once and handed to every judge that asks for its kind. What a judge is told of
+- Each event is read once and handed to every subscriber that asks for its kind. What it is told of
   is what the client saw: what comes behind the end of a connection was seen by nobody.
 - Memory is bounded: what belongs to a connection goes with it, what belongs to a session goes when
   the session's end is long past, of requests only those without an answer are kept.
@@ -13,9 +13,11 @@ Rules that live here:
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from zkfake._history.events import (
+    CallbackBegan,
+    CallbackEnded,
     Claimed,
     Committed,
     Connected,
@@ -26,6 +28,7 @@ from zkfake._history.events import (
     DictShown,
     Disconnected,
     Fault,
+    Queued,
     Recorded,
     Released,
     Reply,
@@ -52,6 +55,7 @@ __all__ = [
     "Exchange",
     "Reading",
     "SessionSeen",
+    "WriteSeen",
     "is_acknowledged",
 ]
 
@@ -133,10 +137,13 @@ _UNREAD: Any = object()
 class ConnectionSeen:
     """One connection of a client to a server."""
 
-    __slots__ = ("client", "number", "opened", "pending", "seen", "seen_by", "server", "session")
+    __slots__ = (
+        "client", "ended", "number", "opened", "pending", "seen", "seen_by", "server", "session"
+    )  # fmt: skip
 
     def __init__(self, opened: Connected) -> None:
         self.opened = opened
+        self.ended: Disconnected | None = None
         self.client = opened.client
         self.number = opened.connection
         self.server = opened.server
@@ -147,14 +154,27 @@ class ConnectionSeen:
         self.seen_by: Event | None = None
 
 
+class WriteSeen(NamedTuple):
+    """One change of a znode that took effect. ``session``: who made it; 0 for nobody's."""
+
+    kind: str
+    path: str
+    session: int
+    by: Logged | Reply
+
+
 class Reading:
     """One history, read once."""
 
-    def __init__(self, has_log: bool, complete: bool, window: int) -> None:
+    def __init__(
+        self, has_log: bool, complete: bool, window: int, *, keep_sent: bool = True
+    ) -> None:
         """``complete``: every client that writes was recorded. ``window``: how many transactions
-        back a state can still be asked for.
+        back a state can still be asked for. ``keep_sent``: somebody takes what is committed out of
+        `SessionSeen.sent`.
         """
         self.has_log = has_log
+        self._keep_sent = has_log and keep_sent
         self.complete = complete
         self.states = States(window)
         self.connections: dict[int, ConnectionSeen] = {}
@@ -183,20 +203,23 @@ class Reading:
             Connected: self._connected,
             Disconnected: self._disconnected,
             ServerEvent: self._server_event,
-            Fault: lambda event: self._tell("on_fault", event),
-            StateChange: lambda event: self._tell("on_state_change", event),
-            Claimed: lambda event: self._tell("on_claimed", event),
-            Released: lambda event: self._tell("on_released", event),
-            Recorded: lambda event: self._tell("on_recorded", event),
-            DictOpened: lambda event: self._tell("on_dict_opened", event),
-            DictAsked: lambda event: self._tell("on_dict_asked", event),
-            DictSent: lambda event: self._tell("on_dict_sent", event),
-            DictAnswered: lambda event: self._tell("on_dict_answered", event),
-            DictShown: lambda event: self._tell("on_dict_shown", event),
+            Fault: lambda event: self.tell("on_fault", event),
+            Claimed: lambda event: self.tell("on_claimed", event),
+            Released: lambda event: self.tell("on_released", event),
+            Recorded: lambda event: self.tell("on_recorded", event),
+            StateChange: lambda event: self.tell("on_state_change", event),
+            Queued: lambda event: self.tell("on_queued", event),
+            CallbackBegan: lambda event: self.tell("on_callback_began", event),
+            CallbackEnded: lambda event: self.tell("on_callback_ended", event),
+            DictOpened: lambda event: self.tell("on_dict_opened", event),
+            DictAsked: lambda event: self.tell("on_dict_asked", event),
+            DictSent: lambda event: self.tell("on_dict_sent", event),
+            DictAnswered: lambda event: self.tell("on_dict_answered", event),
+            DictShown: lambda event: self.tell("on_dict_shown", event),
         }
 
     def listen(self, name: str, method: Callable[..., None]) -> None:
-        """``method`` is to hear of what the method of that name of a `Judge` hears of."""
+        """``method`` is to hear of what the method of that name of a `Subscriber` hears of."""
         self._heard_by.setdefault(name, []).append(method)
 
     def read(self, events: Iterable[Event | Logged]) -> None:
@@ -211,9 +234,10 @@ class Reading:
             else:
                 self.events += 1
                 self.time = event.time
-        self._tell("on_end")
+        self.tell("on_end")
 
-    def _tell(self, name: str, *arguments: Any) -> None:
+    def tell(self, name: str, *arguments: Any) -> None:
+        """Call the methods of that name of those who subscribe to it."""
         for method in self._heard_by.get(name, ()):
             method(*arguments)
 
@@ -222,12 +246,13 @@ class Reading:
     def _connected(self, event: Connected) -> None:
         connection = ConnectionSeen(event)
         self.connections[event.connection] = connection
-        self._tell("on_connected", connection)
+        self.tell("on_connected", connection)
 
     def _disconnected(self, event: Disconnected) -> None:
         connection = self.connections.pop(event.connection, None)
         if connection is not None:
-            self._tell("on_disconnected", connection)
+            connection.ended = event
+            self.tell("on_disconnected", connection)
 
     # -- requests
 
@@ -237,9 +262,9 @@ class Reading:
             return
         exchange = Exchange(event, connection, self.acknowledged, self.acknowledged_by)
         connection.pending.append(exchange)
-        if self.has_log and connection.session is not None and event.operation in WRITES:
+        if self._keep_sent and connection.session is not None and event.operation in WRITES:
             connection.session.sent.append(exchange)
-        self._tell("on_sent", exchange)
+        self.tell("on_sent", exchange)
 
     def _reply(self, event: Reply) -> None:
         connection = self.connections.get(event.connection)
@@ -251,7 +276,7 @@ class Reading:
         if event.operation == "connect":
             self._shake(connection, exchange, event)
             return
-        self._tell("on_reply", exchange, event)
+        self.tell("on_reply", exchange, event)
         if event.zxid > self.acknowledged and is_acknowledged(event):
             self.acknowledged, self.acknowledged_by = event.zxid, event
         self._saw(connection, event)
@@ -261,7 +286,7 @@ class Reading:
         for place, exchange in enumerate(pending):
             if exchange.sent.number == event.number:
                 if place:
-                    self._tell("on_overtaken", pending[0], exchange, event)
+                    self.tell("on_overtaken", pending[0], exchange, event)
                 del pending[place]
                 return exchange
         return None
@@ -291,12 +316,13 @@ class Reading:
                 if len(self.sessions) > SESSIONS_KEPT:
                     self._forget_a_session()
             connection.session = session
+            connection.client = event.client  # which may be called by the session, so only now
             session.timeout, session.password = timeout / 1000, password
-            if self.has_log:
+            if self._keep_sent:
                 session.sent.extend(
                     each for each in connection.pending if each.sent.operation in WRITES
                 )
-        self._tell("on_handshake", connection, exchange, event, session_id)
+        self.tell("on_handshake", connection, exchange, event, session_id)
 
     def _forget_a_session(self) -> None:
         in_use = {id(each.session) for each in self.connections.values()}
@@ -308,18 +334,18 @@ class Reading:
     def _watch_event(self, event: WatchEvent) -> None:
         connection = self.connections.get(event.connection)
         if connection is not None:
-            self._tell("on_watch_event", connection, event)
+            self.tell("on_watch_event", connection, event)
             self._saw(connection, event)
 
     # -- servers
 
     def _committed(self, entry: Committed) -> None:
         changes = self.states.apply(entry)
-        self._tell("on_committed", entry, changes)
+        self.tell("on_committed", entry, changes)
 
     def _restored(self, entry: Restored) -> None:
         self.states.restart(entry)
-        self._tell("on_restored", entry)
+        self.tell("on_restored", entry)
 
     def _server_event(self, event: ServerEvent) -> None:
         name, server = event.name, event.server
@@ -332,7 +358,7 @@ class Reading:
         elif name in ("looks", "steps down", "stops", "starts"):
             self.epochs.pop(server, None)
             self.leaders.pop(server, None)
-        self._tell("on_server_event", event)
+        self.tell("on_server_event", event)
 
 
 def is_acknowledged(reply: Reply) -> bool:

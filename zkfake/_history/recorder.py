@@ -18,6 +18,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from zkfake._history.checking import check
+from zkfake._history.diagnosing import diagnose
 from zkfake._history.dicts import DictEvents
 from zkfake._history.events import (
     Claimed,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from zkfake._database.log import Transaction
     from zkfake._database.tree import Tree
     from zkfake._ensemble.ensemble import Ensemble
+    from zkfake._history.diagnosis import Diagnosis
     from zkfake._history.promises import Promise
     from zkfake._history.verdict import Verdict
 
@@ -164,6 +166,16 @@ class History(Sequence[Any]):
             complete=complete,
             timely=timely,
         )
+
+    def diagnose(self) -> Diagnosis:
+        """Look for habits of the program that will hurt: a watch that is not set again, a retry of
+        what may have been done, a herd, and others.
+
+        Each has the events that show it, a sentence of advice, and a section of the documentation
+        that says exactly what is matched. Raises nothing for what it finds. Cost: linear in the
+        history.
+        """
+        return diagnose(self.in_order(), has_log=self.log is not None)
 
     def story(self, verdict: Verdict | None = None) -> str:
         """The events around the first finding of a verdict, in about thirty lines of text. Without

@@ -27,6 +27,7 @@ __all__ = [
     "FORGOTTEN",
     "OPEN",
     "Changed",
+    "Key",
     "PathVersion",
     "States",
     "is_judged",
@@ -34,6 +35,9 @@ __all__ = [
 
 DATA, CHILD = "data", "child"
 """The two tables that watches stand in."""
+
+Key = tuple[str, str]
+"""Table and path: where a watch stands."""
 
 
 class PathVersion(NamedTuple):

@@ -31,8 +31,11 @@ if TYPE_CHECKING:
 
 __all__ = ["FORM", "HistoryFileError", "Lines", "save"]
 
-FORM = 1
-"""The version of the form that is written here, and the only one that is read."""
+FORM = 2
+"""The version of the form that is written here."""
+
+_READABLE = (1, FORM)
+"""Form 1 has fewer kinds of events."""
 
 _TITLE = "zkfake-history"
 
@@ -81,9 +84,9 @@ class Lines:
             form, has_log = title[_TITLE], title["log"]
         except (ValueError, KeyError, TypeError, RecursionError):
             raise HistoryFileError(f"{self._name} is not a history of zkfake") from None
-        if form != FORM:
+        if form not in _READABLE:
             raise HistoryFileError(
-                f"{self._name} is a history of form {form!r}; only form {FORM} can be read"
+                f"{self._name} is a history of form {form!r}; only forms 1 and {FORM} can be read"
             )
         return bool(has_log)
 
@@ -247,6 +250,7 @@ def _changes(value: Any) -> tuple[ShownKey, ...]:
 _FIELDS: dict[str, Callable[[Any], Any]] = {
     "time": _time,
     "number": _int,
+    "waiting": _int,
     "connection": _int,
     "xid": _int,
     "zxid": _int,

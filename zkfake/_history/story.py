@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from zkfake._history.causes import Circumstances
 from zkfake._history.errors import GuaranteeBroken
 from zkfake._history.events import (
+    CallbackBegan,
+    CallbackEnded,
     Claimed,
     Committed,
     Connected,
@@ -35,6 +37,7 @@ from zkfake._history.events import (
     Fault,
     Logged,
     Note,
+    Queued,
     Recorded,
     Released,
     Reply,
@@ -204,6 +207,8 @@ class _Story:
             return 0
         if isinstance(event, StateChange):
             return 50 if event.state != "CONNECTED" else 0
+        if isinstance(event, (CallbackBegan, CallbackEnded, Queued)):
+            return 0  # the requests and replies that follow say more
         if isinstance(event, Disconnected):
             return 35
         if isinstance(event, Connected):

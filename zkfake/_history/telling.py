@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from zkfake._history import shown
 from zkfake._history.events import (
+    CallbackBegan,
+    CallbackEnded,
     Claimed,
     Committed,
     Connected,
@@ -24,6 +26,7 @@ from zkfake._history.events import (
     Fault,
     Logged,
     Note,
+    Queued,
     Recorded,
     Released,
     Reply,
@@ -160,6 +163,15 @@ class Telling:
     def _state_change(self, event: StateChange) -> tuple[str, str]:
         return event.client, f"is {event.state}"
 
+    def _queued(self, event: Queued) -> tuple[str, str]:
+        return event.client, f"sends next what waited for the connection: {event.waiting}"
+
+    def _callback_began(self, event: CallbackBegan) -> tuple[str, str]:
+        return event.client, f"calls {event.function}: {event.type} {event.path}".rstrip()
+
+    def _callback_ended(self, event: CallbackEnded) -> tuple[str, str]:
+        return event.client, f"returns from its callback {event.number}"
+
     def _fault(self, event: Fault) -> tuple[str, str]:
         return "fault", f"{event.name}: {event.text}"
 
@@ -222,6 +234,8 @@ class Telling:
         return f"dict {event.dict}", f"shows the state of {event.zxid:#x}{how}{text}"
 
     _words: ClassVar[dict[type, Callable[[Telling, Any], tuple[str, str]]]] = {
+        CallbackBegan: _callback_began,
+        CallbackEnded: _callback_ended,
         Claimed: _claimed,
         Committed: _committed,
         Connected: _connected,
@@ -233,6 +247,7 @@ class Telling:
         Disconnected: _disconnected,
         Fault: _fault,
         Note: _note,
+        Queued: _queued,
         Recorded: _recorded,
         Released: _released,
         Reply: _reply,

@@ -6,13 +6,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from zkfake._history.errors import GuaranteeBroken
     from zkfake._history.events import Event, Logged
 
-__all__ = ["MOST_EVIDENCE", "Checked", "Finding", "Verdict"]
+__all__ = ["MOST_EVIDENCE", "Checked", "Finding", "Verdict", "shown_evidence"]
 
 MOST_EVIDENCE = 6
 """The most events that a finding shows."""
+
+
+def shown_evidence(events: Iterable[Event | Logged | None]) -> tuple[Event | Logged, ...]:
+    """The first few of them, each once, in the order of their times; without what is ``None``."""
+    found = {id(each): each for each in events if each is not None}
+    return tuple(sorted(found.values(), key=lambda event: event.time)[:MOST_EVIDENCE])
 
 
 @dataclass(frozen=True, slots=True)

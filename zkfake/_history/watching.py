@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from zkfake._history.events import Event, Reply, Sent, WatchEvent
-    from zkfake._history.known import Key
     from zkfake._history.persistent import PersistentWatches
-    from zkfake._history.states import Changed
+    from zkfake._history.states import Changed, Key
 
 __all__ = ["Armed", "Catching", "ConnectionWatches", "Past"]
 

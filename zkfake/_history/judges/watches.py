@@ -13,7 +13,7 @@ from zkfake._history.errors import WatchesBroken
 from zkfake._history.judge import Judge
 from zkfake._history.known import KnownChanges, may_read
 from zkfake._history.persistent import Expected, PersistentWatches
-from zkfake._history.states import CHILD, DATA, FORGOTTEN, Changed, PathVersion, is_judged
+from zkfake._history.states import CHILD, DATA, FORGOTTEN, Changed, Key, PathVersion, is_judged
 from zkfake._history.watching import Armed, Catching, ConnectionWatches, Past
 from zkfake._protocol.records import Code
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
         Restored,
         WatchEvent,
     )
-    from zkfake._history.known import Key
     from zkfake._history.reading import ConnectionSeen, Exchange, Reading
 
 __all__ = ["WatchesAreTold"]

@@ -6,13 +6,14 @@ name; a start that the first faults undo is tried again; what it retries it retr
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import kazoo.client
 from kazoo.exceptions import ConnectionLoss, SessionExpiredError
 from kazoo.handlers.threading import KazooTimeoutError
 
-from zkfake._history.events import StateChange
+from zkfake._history.events import Queued, StateChange
 from zkfake._simulation.clients.handler import SimulationHandler
 from zkfake._simulation.errors import SimulationError
 from zkfake._simulation.stand_ins import virtual_time
@@ -58,15 +59,20 @@ class Clients:
         arguments.setdefault("hosts", network.servers.hosts)
         handler = self.handler(name)
         client = kazoo.client.KazooClient(handler=handler, **arguments)
-        client.add_listener(
-            lambda state: network.history.append(
-                # Typed kazoos have an enumeration of strings, whose own str() names the class.
-                StateChange(network.time, handler.client_name, str.__str__(state))
-            )
-        )
+        client.add_listener(partial(self._state_changed, client))
         self._clients.append(client)
         self._start(client, start_timeout)
         return client
+
+    def _state_changed(self, client: Any, state: Any) -> None:
+        network, name = self._network, client.handler.client_name
+        # Typed kazoos have an enumeration of strings, whose own str() names the class.
+        state = str.__str__(state)
+        network.history.append(StateChange(network.time, name, state))
+        # kazoo tells of it before it sends anything: what waits was asked for before.
+        waiting = len(getattr(client, "_queue", ())) if state == "CONNECTED" else 0
+        if waiting:
+            network.history.append(Queued(network.time, name, waiting))
 
     def _start(self, client: KazooClient, timeout: float) -> None:
         """Start, repeatedly if necessary: kazoo fails when the first connection breaks at once."""

@@ -3,7 +3,8 @@ network.
 
 Rules that live here: one handler belongs to one client; each of the client's "threads" is a task
 with a name below the client's (``client-1/zk_loop``); callbacks of watches and completions run in
-order, each kind on a task of its own, as with kazoo's `SequentialThreadingHandler`.
+order, each kind on a task of its own, as with kazoo's `SequentialThreadingHandler`; the history
+knows when a callback of a watch began and ended.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from kazoo.handlers.threading import KazooTimeoutError
 
+from zkfake._history.events import CallbackBegan, CallbackEnded
 from zkfake._simulation.clients.async_results import AsyncResult
 from zkfake._simulation.network.sockets import select, socket_pair
 from zkfake._simulation.scheduling import sync
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
 __all__ = ["SimulationHandler"]
 
 _STOP = object()
+
+_TYPES = {"CHANGED": "DATA_CHANGED", "CHILD": "CHILDREN_CHANGED"}
+"""ZooKeeper's words for kazoo's, where they differ."""
 
 log = logging.getLogger("zkfake.simulation")
 
@@ -56,6 +61,7 @@ class SimulationHandler:
         self.running = False
         self._state_change = sync.Lock(self._scheduler)
         self._workers: list[ScheduledTask] = []
+        self._callbacks = 0
         self.callback_queue = self.queue_impl()
         self.completion_queue = self.queue_impl()
 
@@ -114,14 +120,21 @@ class SimulationHandler:
     # -- what kazoo asks for
 
     def spawn(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> ScheduledTask:
-        inner = func
-        while isinstance(inner, partial):
-            inner = inner.func
-        name = getattr(inner, "__name__", type(inner).__name__)
+        name = _name_of(func).rpartition(".")[2]
         return self._spawn(name, func, *args, **kwargs)
 
     def dispatch_callback(self, callback: Any) -> None:
-        self.callback_queue.put(lambda: callback.func(*callback.args))
+        self.callback_queue.put(partial(self._call_back, callback.func, callback.args))
+
+    def _call_back(self, function: Callable[..., object], arguments: tuple[Any, ...]) -> None:
+        network, client = self._network, self.client_name
+        self._callbacks = number = self._callbacks + 1
+        began = CallbackBegan(network.time, client, number, _name_of(function), *_told(arguments))
+        network.history.append(began)
+        try:
+            function(*arguments)
+        finally:
+            network.history.append(CallbackEnded(network.time, client, number))
 
     def event_object(self) -> sync.Event:
         return sync.Event(self._scheduler)
@@ -144,3 +157,20 @@ class SimulationHandler:
         if options.get("use_ssl"):
             raise ValueError("the simulated network has no TLS; connect without use_ssl")
         return self._network.connect(self.client_name, address, timeout)
+
+
+def _name_of(function: Any) -> str:
+    while isinstance(function, partial):
+        function = function.func
+    return str(getattr(function, "__qualname__", type(function).__qualname__))
+
+
+def _told(arguments: tuple[Any, ...]) -> tuple[str, str]:
+    """The type and the path of the event that a callback gets. What else a program puts into that
+    queue has none.
+    """
+    event = arguments[0] if arguments else None
+    kind, path = getattr(event, "type", ""), getattr(event, "path", "")
+    # Typed kazoos have an enumeration of strings, whose own str() names the class.
+    text = str.__str__(kind) if isinstance(kind, str) else ""
+    return _TYPES.get(text, text), path if isinstance(path, str) else ""
