@@ -486,3 +486,45 @@ def test_nothing_grows(pytester: pytest.Pytester, on_this: str) -> None:
     result = pytester.runpytest_inprocess(on_this)
     result.assert_outcomes(passed=31)
     assert set(threading.enumerate()) <= before
+
+
+def test_faults_that_do_not_heal_are_told_of_where_they_were_made(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makepyfile(
+        """
+        def test_it(zk_fake, zk_faults, zk_client):
+            def fail():
+                del zk_fake.heal
+                raise RuntimeError("planted")
+
+            zk_fake.heal = fail
+
+        def test_after(zk_client):
+            zk_client.create("/a")
+        """
+    )
+    result = pytester.runpytest_inprocess()
+    result.assert_outcomes(passed=2, errors=1)
+    result.stdout.fnmatch_lines(["*ERROR at teardown of test_it*", "RuntimeError: planted"])
+
+
+def test_what_happens_to_a_server_between_two_tests_is_warned_of(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.fixture(scope="module", autouse=True)
+        def stops_it(zk_server):
+            zk_server.stop()
+
+        def test_it(zk_client):
+            assert zk_client.get_children("/") == []
+        """
+    )
+    result = pytester.runpytest_inprocess("-Wdefault")
+    result.assert_outcomes(passed=1, warnings=1)
+    told = "*ZooKeeperServerWarning: before this test, the fake server at * was stopped and not *"
+    result.stdout.fnmatch_lines([told])

@@ -432,3 +432,28 @@ def test_passwords_are_not_shown() -> None:
     shown = "\n".join(requests.lines())
     assert shown.count("Sending request None:") == 4
     assert "secret" not in shown
+
+
+def test_who_is_cut_off_and_has_ephemerals_is_told(pytester: pytest.Pytester) -> None:
+    """Its session lives on at the server."""
+    pytester.makepyfile(
+        """
+        def test_it(zk_fake, zk_client_factory):
+            gone = zk_client_factory(timeout=60.0)
+            gone.create("/lock", b"", ephemeral=True)
+            plain = zk_client_factory(timeout=60.0)
+            print(f"{gone.client_id[0]:#x}", f"{plain.client_id[0]:#x}")
+            zk_fake.faults.drop_before_request(operation="connect", times=None)
+            zk_fake.faults.drop()
+            while zk_fake.connections:
+                pass
+            assert 0
+        """
+    )
+    result = pytester.runpytest_inprocess(*QUIET, "--zk-leaks=ignore")
+    result.assert_outcomes(failed=1)
+    found = sections(result.stdout.str())
+    gone, plain = found["Captured stdout call"].split()
+    (state,) = [text for title, text in found.items() if title.startswith("ZooKeeper (fake) at")]
+    assert f"\n  {gone}, not connected, ephemerals: /lock" in state
+    assert plain not in state
