@@ -78,10 +78,14 @@ class Chance:
         self._now = now
         self.struck: list[Struck] = []
         """The faults so far, in their order."""
-        self._passed: dict[tuple[str, Point], int] = {}
-        """How many requests of a client have come to a point."""
-        self._last: tuple[str, int, Point] = ("", 0, "before_request")
-        """The last request that has come to a point."""
+        self._passed: dict[Point, dict[str, int]] = {
+            "before_request": {},
+            "before_reply": {},
+            "after_reply": {},
+        }
+        """How many requests have come to a point, by client."""
+        self._last: tuple[str, Point] = ("", "before_request")
+        """The client of the last request that has come to a point, and the point."""
         servers = faults.server_count
 
         def dice(name: str) -> Dice:
@@ -135,8 +139,9 @@ class Chance:
     def consider(self, point: Point, request: ChannelRequest, lost: bool) -> bool:
         """Whether the request's connection is lost at this point; ``lost``: it is already."""
         client = request.channel.client
-        nth = self._passed[client, point] = self._passed.get((client, point), 0) + 1
-        self._last = client, nth, point
+        passed = self._passed[point]
+        nth = passed[client] = passed.get(client, 0) + 1
+        self._last = client, point
         if not self.on:
             return lost
         if point == "before_request":
@@ -199,11 +204,10 @@ class Chance:
 
     def _strike_now(self) -> None:
         """A fault of a kind that has a rate, at a client or among the servers."""
-        dice, names, moment = (
-            self._by_time,
-            self._names(),
-            FaultMoment(self._now(), *self._last, by_time=True),
-        )
+        dice, names = self._by_time, self._names()
+        last, point = self._last
+        nth = self._passed[point].get(last, 0)
+        moment = FaultMoment(self._now(), last, nth, point, by_time=True)
         at_servers = dice.random.random() < 0.5
         if self._at_servers and (at_servers or not names):
             self._strike_servers(dice.choice(self._at_servers), dice, moment)

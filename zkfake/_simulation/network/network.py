@@ -104,6 +104,7 @@ class Network(Conditions[VirtualChannel]):
         if self.delays is None:
             self.delays = []
             self.latency = None  # every channel has to ask
+            self.delay = self._counted_delay  # type: ignore[method-assign]  # costs nothing before
         return self.delays
 
     def delay_message(self, delay: MessageDelay) -> None:
@@ -111,14 +112,12 @@ class Network(Conditions[VirtualChannel]):
         self.count_messages()
         self._given_delays[delay.client, delay.nth] = round(delay.seconds * MICROSECONDS)
 
-    def delay(self, place: VirtualChannel | _Attempt) -> int:
-        if self.delays is None:
-            return super().delay(place)
+    def _counted_delay(self, place: VirtualChannel | _Attempt) -> int:
         client = place.client
         nth = self._messages[client] = self._messages.get(client, 0) + 1
         given = self._given_delays.pop((client, nth), None)
         ticks = super().delay(place) if given is None else given
-        self.delays.append(MessageDelay(client, nth, ticks / MICROSECONDS))
+        self.count_messages().append(MessageDelay(client, nth, ticks / MICROSECONDS))
         return ticks
 
     # -- what strikes requests

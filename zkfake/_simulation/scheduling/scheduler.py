@@ -80,7 +80,7 @@ class Scheduler:
         """Task switches so far."""
         self.reorder = reorder
         self._preemption = preemption
-        self.pauses = bool(preemption) or schedule is not None
+        self.pauses = bool(preemption)
         """Whether locks, events and queues call `pause_point`."""
         self.trace = trace
         self._collect_at = _COLLECT_EVERY
@@ -95,7 +95,7 @@ class Scheduler:
         self._activity = 0
         """When a task of the program last ran, as far as `_check_clock` has found out."""
         self._unchecked_until = 0
-        self.schedule = schedule
+        self.schedule: Schedule | None = None
         self._delayed: dict[ScheduledTask, None] = {}
         self._ready: list[ScheduledTask] = []
         self._stash: list[ScheduledTask] = []
@@ -115,6 +115,8 @@ class Scheduler:
         self.current = self.main
         self._hub: Any = greenlet.greenlet(self._run_hub, self.main.greenlet)
         self._hub.switch()
+        if schedule is not None:
+            self._follow(schedule)
         self.on_task_end: Callable[[ScheduledTask, BaseException | None], None] | None = None
 
     # -- tasks
@@ -261,13 +263,12 @@ class Scheduler:
 
     def pause_point(self) -> None:
         """Give way to the other ready tasks, as a pre-emptive scheduler might here."""
-        if self.schedule is not None:
-            self._scheduled_pause(self.schedule)
-        elif self._ready and not self._closed and self._draw() < self._preemption:
+        if self._ready and not self._closed and self._draw() < self._preemption:
             self.yield_now()
 
-    def _scheduled_pause(self, schedule: Schedule) -> None:
-        if self._closed:
+    def _scheduled_pause(self) -> None:
+        schedule = self.schedule
+        if self._closed or schedule is None:
             return
         task = self.current
         yields = bool(self._ready) and self._draw() < self._preemption
@@ -308,9 +309,16 @@ class Scheduler:
     def scheduled(self) -> Schedule:
         """The schedule; one that does what was done before it, where there was none."""
         if self.schedule is None:
-            self.schedule = Shuffled(self._draw, self.reorder) if self.reorder else Schedule()
-            self.pauses = True
+            self._follow(Shuffled(self._draw, self.reorder) if self.reorder else Schedule())
+        assert self.schedule is not None
         return self.schedule
+
+    def _follow(self, schedule: Schedule) -> None:
+        self.schedule = schedule
+        self.pauses = True
+        # Without a schedule it costs nothing.
+        self._choose = self._choose_scheduled  # type: ignore[method-assign]
+        self.pause_point = self._scheduled_pause  # type: ignore[method-assign]
 
     def yield_now(self) -> None:
         """Go to the end of the queue of ready tasks."""
@@ -403,24 +411,33 @@ class Scheduler:
         """Run whatever is next; returns when ``me`` has been chosen again."""
         task = self._choose()
         if task is not me:
-            state = me.thread_state
-            if state is not None:
-                state.put_away()
             if task.greenlet:
                 task.greenlet.switch()
             else:
                 self._hub.switch(task)
-            if state is not None:
-                state.bring_back()
+
+    def keep_thread_states(self) -> None:
+        """Put a task's `ScheduledTask.thread_state` away while it gives way, from now on."""
+        self._switch = self._switch_with_state  # type: ignore[method-assign]  # free before
+
+    def _switch_with_state(self, me: ScheduledTask) -> None:
+        state = me.thread_state
+        if state is None:
+            Scheduler._switch(self, me)
+            return
+        state.put_away()
+        Scheduler._switch(self, me)
+        state.bring_back()
 
     def _choose(self) -> ScheduledTask:
         """The task that runs next, which is the current one from now on."""
         ready = self._ready
         while not ready:
-            self._wait_for_ready()
-        if self.schedule is not None:
-            task = self._scheduled_choice(self.schedule)
-        elif self.reorder and len(ready) > 1 and self._draw() < self.reorder:
+            try:
+                self._idle()
+            except Exception as error:  # noqa: PERF203  # what is caught ends the run
+                self.interrupt(error)
+        if self.reorder and len(ready) > 1 and self._draw() < self.reorder:
             task = ready.pop(int(self._draw() * len(ready)))
         else:
             task = ready.pop(0)
@@ -430,22 +447,25 @@ class Scheduler:
         self.current = task
         return task
 
-    def _wait_for_ready(self) -> None:
-        try:
-            self._idle()
-        except Exception as error:
-            self.interrupt(error)
-
-    def _scheduled_choice(self, schedule: Schedule) -> ScheduledTask:
-        ready = self._ready
+    def _choose_scheduled(self) -> ScheduledTask:
+        """`_choose` with a schedule."""
+        ready, schedule = self._ready, self.scheduled()
         while True:
             while not ready:
-                self._wait_for_ready()
+                try:
+                    self._idle()
+                except Exception as error:  # noqa: PERF203  # what is caught ends the run
+                    self.interrupt(error)
             task = ready.pop(schedule.choose(ready))
             seconds = schedule.delayed(task)
             if seconds is None:
-                return task
+                break
             self._delay(task, seconds)
+        self.steps += 1
+        if self.steps > self._look_at:
+            self._look(task)
+        self.current = task
+        return task
 
     def _look(self, task: ScheduledTask) -> None:
         """Traces the step if wanted, and stops the run after too many steps."""

@@ -119,6 +119,7 @@ class VirtualEventLoop(asyncio.base_events.BaseEventLoop):
     def run_forever(self) -> None:
         task = self._scheduler.current
         before, task.thread_state = task.thread_state, self
+        self._scheduler.keep_thread_states()
         try:
             super().run_forever()
         finally:
