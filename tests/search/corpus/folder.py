@@ -1,0 +1,37 @@
+"""Everybody makes the folder if it is not there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .people import together
+
+if TYPE_CHECKING:
+    from kazoo.client import KazooClient
+
+    from zkfake.simulation import Simulation
+
+
+def prepare(sim: Simulation, client: KazooClient) -> None:
+    if not client.exists("/folder"):
+        client.create("/folder")
+    client.create("/folder/file-", sequence=True)
+
+
+def prepare_mended(sim: Simulation, client: KazooClient) -> None:
+    client.ensure_path("/folder")
+    client.create("/folder/file-", sequence=True)
+
+
+def wrong(sim: Simulation) -> None:
+    sim.load({"/": b""})
+    together(sim, prepare, "ann", "bob")
+
+
+def mended(sim: Simulation) -> None:
+    sim.load({"/": b""})
+    together(sim, prepare_mended, "ann", "bob")
+
+
+def check(sim: Simulation) -> None:
+    assert len(sim.dump("/")) >= 1

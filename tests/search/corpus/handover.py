@@ -1,0 +1,48 @@
+"""One writes, tells the other by other means, and the other reads."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .people import recorded, together
+
+if TYPE_CHECKING:
+    from kazoo.client import KazooClient
+
+    from zkfake.simulation import Simulation
+
+
+def read(sim: Simulation, client: KazooClient) -> None:
+    sim.run_until(lambda: recorded(sim, "written"), timeout=600)
+    value, _stat = client.get("/order")
+    sim.history.record("read", value)
+
+
+def read_mended(sim: Simulation, client: KazooClient) -> None:
+    sim.run_until(lambda: recorded(sim, "written"), timeout=600)
+    client.sync("/order")
+    value, _stat = client.get("/order")
+    sim.history.record("read", value)
+
+
+def write(sim: Simulation, client: KazooClient) -> None:
+    try:
+        client.set("/order", b"paid")
+    finally:
+        sim.history.record("written", "paid")
+
+
+def wrong(sim: Simulation) -> None:
+    sim.load({"/order": b"none"})
+    sim.spawn(together, sim, write, "writer")
+    together(sim, read, "ann")
+
+
+def mended(sim: Simulation) -> None:
+    sim.load({"/order": b"none"})
+    sim.spawn(together, sim, write, "writer")
+    together(sim, read_mended, "ann")
+
+
+def check(sim: Simulation) -> None:
+    assert b"none" not in recorded(sim, "read")
