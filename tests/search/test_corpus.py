@@ -10,7 +10,7 @@ from zkfake.simulation import explore
 from .corpus import CORPUS, Application
 from .corpus.measuring import fails_alike, look, names_the_cause, read_rows
 
-SAMPLE = ["producer", "visits", "batch", "consumer", "ids", "registry"]
+SAMPLE = ["producer", "visits", "batch", "two_keys", "limiter"]
 """Those that take little time to find and to shrink."""
 
 ROWS = {row.name: row for row in read_rows()}
@@ -39,7 +39,9 @@ def test_nothing_is_found_in_a_mended_application(application: Application) -> N
     ).raise_if_failed()
 
 
-def test_the_page_has_each_application() -> None:
-    assert [(row.name, row.mistake) for row in read_rows()] == [
+def test_the_page_names_the_applications_as_the_corpus_does() -> None:
+    rows = read_rows()
+    assert rows
+    assert {(row.name, row.mistake) for row in rows} <= {
         (each.name, each.mistake) for each in CORPUS
-    ]
+    }

@@ -12,8 +12,8 @@ from zkfake._history.errors import GuaranteeBroken
 from zkfake._history.events import Fault
 from zkfake._history.telling import Telling
 from zkfake._history.verdict import Verdict
-from zkfake._search.shrinking import parts_of, without
-from zkfake._search.wording import in_words
+from zkfake._search.shrinking import parts_of, uneven, without
+from zkfake._search.wording import in_words, latency_in_words
 
 if TYPE_CHECKING:
     from zkfake._history.events import Event
@@ -31,7 +31,8 @@ def explain(trial: Trial, found: Shrunk) -> str:
     """The explanation, some lines of text. Cost: one run for each thing that the world needs."""
     world = found.world
     parts = parts_of(world)
-    if not parts:
+    knobs = uneven(world)
+    if not parts and not knobs:
         lines = ["It needs no fault: it fails in a calm world, with every message in order."]
     else:
         lines = ["It needs each of these:"]
@@ -46,6 +47,7 @@ def explain(trial: Trial, found: Shrunk) -> str:
         else:
             outcome = f"it fails with another error, {run.cause}"
         lines.append(f"- {in_words(part, found.run.simulation)}. Without it, {outcome}.")
+    lines += [f"- {latency_in_words(world.profile, knob)}." for knob in knobs]
     if nearest is not None:
         lines += _parting(found.run, nearest[1], nearest[0])
     error = found.run.error

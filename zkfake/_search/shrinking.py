@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from zkfake._search.causes import FailureCause
     from zkfake._search.trials import Trial, TrialRun
 
-__all__ = ["MOST_RUNS", "Part", "Shrunk", "parts_of", "shrink", "without"]
+__all__ = ["MOST_RUNS", "Part", "Shrunk", "parts_of", "shrink", "uneven", "without"]
 
 MOST_RUNS = 1000
 """How many runs shrinking one failure takes at most."""
@@ -232,6 +232,15 @@ def _fits(struck: Struck, servers: int) -> bool:
 def parts_of(world: World) -> list[Part]:
     """All that can be left out of it, by itself."""
     return list(_each(world))
+
+
+def uneven(world: World) -> list[str]:
+    """The latencies that are not those of a calm world, by their names in a `Profile`."""
+    return [
+        knob
+        for knob in ("latency", *_KNOBS)
+        if getattr(world.profile, knob) != getattr(_CALM, knob)
+    ]
 
 
 def without(world: World, part: Part) -> World:

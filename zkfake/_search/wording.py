@@ -13,9 +13,10 @@ from zkfake._simulation.scheduling.schedules import Delay
 if TYPE_CHECKING:
     from zkfake._search.shrinking import Part
     from zkfake._simulation.chance.kinds import DrawnFault
+    from zkfake._simulation.chance.profiles import Profile
     from zkfake._simulation.simulation import Simulation
 
-__all__ = ["in_words"]
+__all__ = ["in_words", "latency_in_words"]
 
 _FAULTS = {
     "drop_before_request": "the connection of {} is lost before the request arrives",
@@ -42,6 +43,20 @@ _FAULTS = {
     "slow_disk": "the disk of server {} is slow",
     "skew_clock": "the clock of server {} is wrong by {} s",
 }
+
+_LATENCIES = {
+    "latency": "messages between clients and servers take",
+    "replica_lag": "servers apply transactions late:",
+    "server_latency": "messages between servers take",
+    "election_time": "elections take",
+}
+
+
+def latency_in_words(profile: Profile, knob: str) -> str:
+    """What a latency of the world is, in words."""
+    low, high = getattr(profile, knob)
+    span = f"{high:g} s" if low == high else f"{low:g} to {high:g} s"
+    return f"{_LATENCIES[knob]} {span}"
 
 
 def in_words(part: Part, sim: Simulation) -> str:

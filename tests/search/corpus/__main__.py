@@ -2,7 +2,7 @@
 
     python -m tests.search.corpus [--seeds 1000] [--starts 20] [NAME ...]
 
-A run of all of it takes an hour on one core. With names, the rows of these applications are
+With names, the rows of these applications are
 measured anew, and the others stay.
 """
 
