@@ -76,6 +76,11 @@ def _parting(failing: TrialRun, passing: TrialRun, same: int) -> list[str]:
     lines += _told(failing, same)
     lines.append("and the one that passes has")
     lines += _told(passing, same)
+    failing_events = _events(failing)
+    if same < len(failing_events):
+        event, history = failing_events[same], failing.simulation.history
+        number = next(n for n, each in enumerate(history, 1) if each is event)
+        lines.append(f"ZKFAKE_BREAK={number} starts a debugger there.")
     return lines
 
 

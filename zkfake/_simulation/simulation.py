@@ -22,6 +22,7 @@ from zkfake._control.control import EnsembleControl
 from zkfake._history.events import TaskEnded
 from zkfake._history.recorder import EnsembleHistory, History
 from zkfake._settings import Settings
+from zkfake._simulation.breaks import BREAK_VARIABLE, Break, watch
 from zkfake._simulation.chance.profiles import Profile, profile_of
 from zkfake._simulation.chance.swarm import SWARM, draw_swarm, scheduled_profile
 from zkfake._simulation.clients.clients import Clients
@@ -189,6 +190,8 @@ class Simulation(EnsembleControl):
             raise SimulationError(
                 "this thread has a simulation already; end it before you start the next one"
             )
+        named = os.environ.get(BREAK_VARIABLE)
+        wanted = None if named is None else Break.parse(named)
         self._scheduler = Scheduler(
             self._stream("order"),
             reorder=self.profile.reorder,
@@ -246,6 +249,8 @@ class Simulation(EnsembleControl):
                 self._watchdog.stop()
             raise
         self._state = "running"
+        if wanted is not None:
+            watch(self, self.history, wanted)
 
     def _make_schedule(self) -> Schedule | None:
         if self.schedule == "pct":
@@ -434,6 +439,20 @@ class Simulation(EnsembleControl):
     def _running(self) -> None:
         if self._state != "running":
             raise SimulationError(f"this simulation is {self._state}")
+
+    # -- standing still
+
+    def pause_at(self, event: int | str) -> None:
+        """Call `breakpoint` at an event of this run: its number in the history, from 1, or its kind
+        and a path, such as ``"Sent:/jobs/*"``. The environment's ``ZKFAKE_BREAK`` does so for every
+        simulation. Virtual time stands still at the prompt. Raises `ValueError` for what does not
+        name an event that may come, and `SimulationError` unless the simulation runs.
+        """
+        parsed = Break.parse(event)
+        self._running()
+        if 0 < parsed.number <= len(self.history):
+            raise ValueError(f"event {event} has happened: there are {len(self.history)} by now")
+        watch(self, self.history, parsed)
 
     # -- probes
 
