@@ -72,5 +72,6 @@ CORPUS = (
         "handover", "reads without a sync", ("applies", "apply", "take", "link", "cut off")
     ),
     Application("folder", "looks, and then creates", _SLOW),
+    Application("own_lock", "makes its znode again, whose first one may be there", _LOST_REPLY),
     Application("predecessor", "watches a znode that may have gone already", _SLOW),
 )
