@@ -117,11 +117,13 @@ class _Arrivals:
         self._to_send.append(arrival)
         if len(self._to_send) == 1:
             self._send()
+        future = arrival.future
         try:
-            shown = await asyncio.wait_for(arrival.future, self._writer.max_staleness + _PATIENCE)
-        except (TimeoutError, asyncio.TimeoutError):
-            shown = False
-        return shown, arrival.call
+            # Not `wait_for`: what it does where both happen at once differs between Pythons.
+            await asyncio.wait([future], timeout=self._writer.max_staleness + _PATIENCE)
+            return future.done() and future.result(), arrival.call
+        finally:
+            future.cancel()  # without effect where it is done
 
     def _send(self) -> None:
         feed, end = self._writer.feed, clock.monotonic() + _TURN

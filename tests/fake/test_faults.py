@@ -239,8 +239,18 @@ def test_an_idle_server_sleeps_whatever_waits(faulty: Faulty) -> None:
 # -- real time and virtual time
 
 
-ONLY_IN_VIRTUAL_TIME = {"pause", "hold_watches", "stop_chance", "resume_chance"}
-"""What needs a hand inside the client's process, and the faults that a profile brings."""
+ONLY_IN_VIRTUAL_TIME = {
+    "pause",
+    "hold_watches",
+    "stop_chance",
+    "resume_chance",
+    "at",
+    "delay_task",
+    "delay_message",
+}
+"""What needs a hand inside the client's process, the faults that a profile brings, and what counts
+steps, messages and virtual seconds.
+"""
 
 
 def actions(faults: type) -> dict[str, Any]:

@@ -86,8 +86,8 @@ def explore(
         schedule: of every simulation.
         budget: real seconds after which no run is begun. Shrinking comes on top.
         jobs: how many processes; by default one for each core. The report is the same for any
-            number, unless a budget ends it. On Windows and macOS, and where other threads run, the
-            program has to be importable, and it runs in this process if it is not.
+            number, unless a budget ends it. They are forked; where that is not safe, on Windows and
+            macOS and beside other threads, all runs are made in this process.
         shrink: whether the world of each failure is shrunk to what the failure needs.
         stop_after: how many ways of failing are enough.
         demand: names of probes, of the program (`Simulation.sometimes`) or built in (`PROBES`).

@@ -1,23 +1,20 @@
 """Runs of many seeds in several processes, told in the order of the seeds.
 
-Rules that live here: a process is forked where the platform forks safely, so that any program can
-be run, a function inside a test as well. Elsewhere the program has to be one that a new process can
-import, and if it is not, its seeds are run in this process. Ctrl-C and a failure end every process.
+Rules that live here: processes are forked, so that any program can be run, a function inside a test
+as well. Where that is not safe, all seeds are run in this process. Ctrl-C and a failure end every
+process.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import os
-import pickle
 import signal
 import sys
-import threading
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
-    from multiprocessing.context import BaseContext
 
 __all__ = ["default_jobs", "ordered"]
 
@@ -39,11 +36,10 @@ def ordered(run: Callable[[int], R], seeds: Iterable[int], jobs: int) -> Generat
 
     What ``run`` raises is raised here. Closing the iterator ends the processes.
     """
-    context = _context(run) if jobs > 1 else None
-    if context is None:
+    if jobs == 1 or not _may_fork():
         yield from map(run, seeds)
         return
-    pool = context.Pool(jobs, _begin, (_SeedRunner(run),))
+    pool = multiprocessing.get_context("fork").Pool(jobs, _begin, (_SeedRunner(run),))
     try:
         yield from pool.imap(_call, seeds, _SHARE)
     finally:
@@ -51,18 +47,13 @@ def ordered(run: Callable[[int], R], seeds: Iterable[int], jobs: int) -> Generat
         pool.join()
 
 
-def _context(run: Callable[[int], Any]) -> BaseContext | None:
-    """How to start processes for ``run``; ``None`` where there is no way."""
-    # A forked process has no other thread of its parent; what those held locked stays locked.
-    if sys.platform == "linux" and threading.active_count() == 1:
-        return multiprocessing.get_context("fork")
-    try:
-        # A new process runs the main module once more, which may not be made for that.
-        if b"__main__" in pickle.dumps(run):
-            return None
-    except Exception:  # what cannot be pickled raises almost anything
-        return None
-    return multiprocessing.get_context("spawn")
+def _may_fork() -> bool:
+    """Whether a forked process can go on: of other threads it would have what they held locked, and
+    nobody to unlock it.
+    """
+    # Not all threads are `threading`'s: those of a worker of pytest-xdist are not.
+    threads = len(sys._current_frames())  # noqa: SLF001  # it is public
+    return sys.platform == "linux" and threads == 1
 
 
 class _SeedRunner(Generic[R]):
