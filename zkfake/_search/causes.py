@@ -12,7 +12,6 @@ import os
 import sysconfig
 import traceback
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import greenlet
 import kazoo
@@ -25,9 +24,6 @@ from zkfake._simulation.errors import (
     SimulationTimeout,
     TaskFailed,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 __all__ = ["HANGS", "FailureCause", "cause_of", "told"]
 
@@ -65,8 +61,7 @@ class FailureCause:
 
 def cause_of(error: BaseException) -> FailureCause:
     """The cause of an error. A failed task's is that of the task's own error."""
-    if isinstance(error, TaskFailed) and error.__cause__ is not None:
-        error = error.__cause__
+    error = _of_task(error)
     promise = ""
     if isinstance(error, GuaranteeBroken):
         promise = ", ".join(dict.fromkeys(each.judge for each in error.findings))
@@ -77,8 +72,7 @@ def told(error: BaseException, *, place: bool = False) -> str:
     """The error in one line. The code of the program's line stands for an exception without a
     text, such as that of a plain ``assert``. ``place``: with the place of that line.
     """
-    if isinstance(error, TaskFailed) and error.__cause__ is not None:
-        error = error.__cause__
+    error = _of_task(error)
     text = (str(error).splitlines() or [""])[0]
     frame = None if text else _frame(error)
     if frame is not None:
@@ -86,6 +80,11 @@ def told(error: BaseException, *, place: bool = False) -> str:
         if place:
             text += f" ({os.path.basename(frame.filename)}:{frame.lineno})"
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _of_task(error: BaseException) -> BaseException:
+    """The task's own error where a task failed, else the error."""
+    return error.__cause__ or error if isinstance(error, TaskFailed) else error
 
 
 def _place(error: BaseException) -> str:
@@ -98,12 +97,8 @@ def _place(error: BaseException) -> str:
 def _frame(error: BaseException) -> traceback.FrameSummary | None:
     """The innermost line of the program."""
     frames = traceback.extract_tb(error.__traceback__)
-    own = _own(frames)
+    own = [frame for frame in frames if not _is_library(os.path.abspath(frame.filename))]
     return own[-1] if own else (frames[-1] if frames else None)
-
-
-def _own(frames: Iterable[traceback.FrameSummary]) -> list[traceback.FrameSummary]:
-    return [frame for frame in frames if not _is_library(os.path.abspath(frame.filename))]
 
 
 def _is_library(path: str) -> bool:

@@ -53,10 +53,8 @@ class _Runs:
 class _FailingRuns:
     """The runs with one cause."""
 
-    first: _SeedOutcome
-    run: int
+    failure: Failure
     smallest: _SeedOutcome
-    count: int = 0
 
 
 def explore(
@@ -133,13 +131,11 @@ def explore(
         runs.close()
     if isinstance(tell, ProgressLine):
         tell.end(report)
-    for failure, each in zip(report.failures, found.values(), strict=True):
-        failure.count = each.count
-        try:
-            _describe(failure, trial, each.smallest.seed, shrink)
-        except KeyboardInterrupt:
-            report.stopped = "Ctrl-C"
-            break
+    try:
+        for each in found.values():
+            _describe(each.failure, trial, each.smallest.seed, shrink)
+    except KeyboardInterrupt:
+        report.stopped = "Ctrl-C"
     report.missing = tuple(name for name in demand if not report.probes.get(name))
     report.seconds = time.monotonic() - begin
     return report
@@ -162,10 +158,12 @@ def _count(
     report.failed += 1
     known = found.get(outcome.cause)
     if known is None:
-        known = found[outcome.cause] = _FailingRuns(outcome, report.runs, outcome)
         error = AssertionError(str(outcome.cause))
-        report.failures.append(Failure(outcome.cause, outcome.seed, report.runs, error))
-    known.count += 1
+        failure = Failure(outcome.cause, outcome.seed, report.runs, error)
+        found[outcome.cause] = _FailingRuns(failure, outcome)
+        report.failures.append(failure)
+        return
+    known.failure.count += 1
     if outcome.events < known.smallest.events:
         known.smallest = outcome
 

@@ -11,7 +11,7 @@ import multiprocessing
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
@@ -39,7 +39,7 @@ def ordered(run: Callable[[int], R], seeds: Iterable[int], jobs: int) -> Generat
     if jobs == 1 or not _may_fork():
         yield from map(run, seeds)
         return
-    pool = multiprocessing.get_context("fork").Pool(jobs, _begin, (_SeedRunner(run),))
+    pool = multiprocessing.get_context("fork").Pool(jobs, _begin, (run,))
     try:
         yield from pool.imap(_call, seeds, _SHARE)
     finally:
@@ -56,21 +56,12 @@ def _may_fork() -> bool:
     return sys.platform == "linux" and threads == 1
 
 
-class _SeedRunner(Generic[R]):
-    """What every process runs; sent to it once."""
-
-    run: Callable[[int], R]
-
-    def __init__(self, run: Callable[[int], R]) -> None:
-        self.run = run
-
-
 _RUN: list[Callable[[int], Any]] = []
 
 
-def _begin(sent: _SeedRunner[Any]) -> None:
+def _begin(run: Callable[[int], Any]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its processes
-    _RUN[:] = [sent.run]
+    _RUN[:] = [run]
 
 
 def _call(seed: int) -> Any:

@@ -126,7 +126,7 @@ class _Shrinker:
             self.fails(replace(self.best, seed=0))
 
     def _try_simple_worlds(self) -> bool:
-        """Whether it fails in a calm world with at most one fault or delay."""
+        """Whether it fails in a calm world with at most one fault."""
         empty = World(self.best.seed, self.best.servers, _CALM)
         if self.fails(empty):
             return True
@@ -224,8 +224,6 @@ def _fits(struck: Struck, servers: int) -> bool:
     numbers = [each for each in fault.arguments if isinstance(each, int)]
     if fault.method in {"partition_servers", "slow_servers", "isolate", "lose_quorum"}:
         return servers > 1 and all(number <= servers for number in numbers)
-    if fault.method in {"skew_clock", "lag", "slow_disk"}:
-        numbers = numbers[:1]
     return all(number <= servers for number in numbers)
 
 

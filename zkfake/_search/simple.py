@@ -1,4 +1,4 @@
-"""The simplest things that can go wrong in a program: one fault at one request, or one delay."""
+"""The simplest things that can go wrong in a program: one fault at one request."""
 
 from __future__ import annotations
 

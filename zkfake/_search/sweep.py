@@ -280,8 +280,5 @@ class _Sweeping:
 
 def _sent(run: TrialRun) -> dict[int, Sent]:
     """The program's own requests, by their numbers."""
-    return {
-        event.number: event
-        for event in run.simulation.history.of(Sent)
-        if event.number <= run.requests
-    }
+    events = run.simulation.history[: run.events]
+    return {event.number: event for event in events if isinstance(event, Sent)}

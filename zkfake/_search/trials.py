@@ -12,7 +12,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from zkfake._history.events import Sent
 from zkfake._search.causes import FailureCause, cause_of
 from zkfake._simulation.simulation import Simulation
 
@@ -36,8 +35,8 @@ class TrialRun:
     value: Any = None
     """What the program returned."""
     error: BaseException | None = None
-    requests: int = 0
-    """How many requests there were when the program ended: those of the check are not counted."""
+    events: int = 0
+    """How many events there were when the program ended: those of the check are not counted."""
 
     @property
     def cause(self) -> FailureCause | None:
@@ -78,7 +77,7 @@ class Trial:
                 with suppress(*self.allow):
                     value = self.program(sim)
             finally:
-                run.requests = max((event.number for event in sim.history.of(Sent)), default=0)
+                run.events = len(sim.history)
             if self.check is not None:
                 sim.settle()
                 self.check(sim)

@@ -68,7 +68,8 @@ class Chance:
     ) -> None:
         """``faults``: the `Faults`. ``stream``: the random source of that name. ``later``: calls an
         action after so many virtual seconds. ``note``: puts a fault into the history, its name and
-        what it strikes. ``clients``: the names of those there are by now.
+        what it strikes. ``clients``: the names of those there are by now. ``now``: virtual
+        seconds since the start.
         """
         self._faults = faults
         self._profile = profile

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 from zkfake._simulation.errors import SimulationBlocked
 from zkfake._simulation.scheduling.tasks import MICROSECONDS
 from zkfake._simulation.stand_ins.current import LOCAL
-from zkfake._simulation.stand_ins.ordered_set import OrderedSet
+from zkfake._simulation.stand_ins.stand_ins import make_set
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -112,7 +112,6 @@ class VirtualEventLoop(asyncio.base_events.BaseEventLoop):
         self._clock_resolution = _RESOLUTION
         self._selector = _Selector(scheduler)
         self._count = 0
-
         self._hooks: Any = (None, None)
         self._running_task: Any = None
 
@@ -194,7 +193,7 @@ def loop_patches() -> list[tuple[Any, str, Any]]:
         (asyncio, "new_event_loop", new),
         (policy, "new_event_loop", _virtual(policy.new_event_loop)),  # type: ignore[union-attr]
         (base, "run_forever", _guarded(base.run_forever)),
-        *((module, "set", _make_set) for module in (asyncio.tasks, asyncio.runners)),
+        *((module, "set", make_set) for module in (asyncio.tasks, asyncio.runners)),
     ]
 
 
@@ -218,7 +217,3 @@ def _guarded(real: Callable[..., Any]) -> Callable[..., Any]:
         real(self)
 
     return run_forever
-
-
-def _make_set(*args: Any) -> Any:
-    return set(*args) if LOCAL.simulation is None else OrderedSet(*args)
