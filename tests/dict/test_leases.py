@@ -89,7 +89,11 @@ def test_the_root_is_removed_and_made_again_by_others(
     zk_client.create("/dict")
     items = open_dict(create=False)
     lease = items.lease("mine", 1)
-    zk_client.delete("/dict", recursive=True)
+    # In one transaction: the lease makes its znode again between two single deletes.
+    gone = zk_client.transaction()
+    gone.delete("/dict/mine")
+    gone.delete("/dict")
+    assert gone.commit() == [True, True]
     eventually(lambda: isinstance(lease.error, RootMissing))
     assert lease.state is LeaseState.MAKING
     zk_client.create("/dict")
