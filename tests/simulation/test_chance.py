@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import suppress
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from kazoo.exceptions import KazooException
 
-from zkfake._simulation.chance.kinds import CLIENTS, SERVERS
+from zkfake._simulation.chance.kinds import CLIENTS, SERVERS, Dice, fits
 from zkfake.history import Fault
 from zkfake.simulation import Profile, Simulation
 
@@ -149,3 +150,16 @@ def test_every_kind_has_a_rate_in_the_hostile_profile() -> None:
     with Simulation(profile="hostile") as sim:
         profile: Profile = sim.profile
     assert all(getattr(profile, kind.rate) > 0 for kind in (*CLIENTS, *SERVERS))
+
+
+def test_which_faults_a_smaller_ensemble_can_have() -> None:
+    for kind in SERVERS:
+        drawn = [kind.draw(Dice(Random(seed), 3, (1.0, 2.0), (0.0, 1.0))) for seed in range(20)]
+        assert {fault.method for fault in drawn} == {kind.method or kind.rate}
+        assert all(fits(fault, 3) for fault in drawn)
+        numbers = [[each for each in fault.arguments if type(each) is int] for fault in drawn]
+        for fault, servers in zip(drawn, numbers, strict=True):
+            assert fits(fault, 2) == (3 not in servers)
+            assert fits(fault, 1) == (kind.alone and servers == [1])
+    for client_kind in CLIENTS:
+        assert fits(client_kind.draw(Dice(Random(0), 1, (1.0, 2.0), (0.0, 1.0)), "ann"), 1)

@@ -17,8 +17,10 @@ from zkfake._search.wording import in_words, latency_in_words
 
 if TYPE_CHECKING:
     from zkfake._history.events import Event
-    from zkfake._search.shrinking import Part, Shrunk
+    from zkfake._search.shrinking import Shrunk
     from zkfake._search.trials import Trial, TrialRun
+
+    _Numbered = tuple[int, Event]
 
 __all__ = ["explain"]
 
@@ -36,56 +38,61 @@ def explain(trial: Trial, found: Shrunk) -> str:
         lines = ["It needs no fault: it fails in a calm world, with every message in order."]
     else:
         lines = ["It needs each of these:"]
-    nearest: tuple[int, TrialRun, Part] | None = None
+    failing = _events(found.run)
+    texts = [repr(event) for _, event in failing]
+    nearest: tuple[int, list[_Numbered]] | None = None
     for part in parts:
         run = without(world, part).run(trial)
         if run.error is None:
             outcome = "it passes"
-            same = _same(found.run, run)
+            passing = _events(run)
+            same = _same(texts, passing)
             if nearest is None or same > nearest[0]:
-                nearest = same, run, part
+                nearest = same, passing
         else:
             outcome = f"it fails with another error, {run.cause}"
         lines.append(f"- {in_words(part, found.run.simulation)}. Without it, {outcome}.")
     lines += [f"- {latency_in_words(world.profile, knob)}." for knob in knobs]
     if nearest is not None:
-        lines += _parting(found.run, nearest[1], nearest[0])
+        lines += _parting(failing, nearest[1], nearest[0])
     error = found.run.error
     if isinstance(error, GuaranteeBroken) and error.findings:
         lines += ["", _story(found.run, error)]
     return "\n".join(lines)
 
 
-def _events(run: TrialRun) -> list[Event]:
-    return [event for event in run.simulation.history if not isinstance(event, Fault)]
+def _events(run: TrialRun) -> list[_Numbered]:
+    """The events but for the notes of faults, each with its number in the history."""
+    return [
+        (number, event)
+        for number, event in enumerate(run.simulation.history, 1)
+        if not isinstance(event, Fault)
+    ]
 
 
-def _same(one: TrialRun, other: TrialRun) -> int:
+def _same(texts: list[str], events: list[_Numbered]) -> int:
     """How many events both runs begin with."""
     count = 0
-    for first, second in zip(_events(one), _events(other), strict=False):
-        if repr(first) != repr(second):
+    for text, (_, event) in zip(texts, events, strict=False):
+        if text != repr(event):
             break
         count += 1
     return count
 
 
-def _parting(failing: TrialRun, passing: TrialRun, same: int) -> list[str]:
+def _parting(failing: list[_Numbered], passing: list[_Numbered], same: int) -> list[str]:
     """The events after those that both runs have in common."""
     lines = [f"The runs are the same for {same} events. Then the one that fails has"]
     lines += _told(failing, same)
     lines.append("and the one that passes has")
     lines += _told(passing, same)
-    failing_events = _events(failing)
-    if same < len(failing_events):
-        event, history = failing_events[same], failing.simulation.history
-        number = next(n for n, each in enumerate(history, 1) if each is event)
-        lines.append(f"ZKFAKE_BREAK={number} starts a debugger there.")
+    if same < len(failing):
+        lines.append(f"ZKFAKE_BREAK={failing[same][0]} starts a debugger there.")
     return lines
 
 
-def _told(run: TrialRun, start: int) -> list[str]:
-    events = _events(run)
+def _told(numbered: list[_Numbered], start: int) -> list[str]:
+    events = [event for _, event in numbered]
     tell = Telling(events)
     lines = []
     for event in events[start : start + _SHOWN]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from zkfake._search.simple import simple_parts
 from zkfake._search.worlds import Choice, World, recorded, run_recorded
 from zkfake._simulation.chance.chance import Struck
-from zkfake._simulation.chance.kinds import drawn
+from zkfake._simulation.chance.kinds import drawn, fits
 from zkfake._simulation.chance.profiles import PROFILES
 from zkfake._simulation.network.network import MessageDelay
 from zkfake._simulation.scheduling.schedules import Delay
@@ -184,7 +184,7 @@ class _Shrinker:
     def _try_fewer_servers(self) -> None:
         for servers in (1, 3):
             if servers < self.best.servers:
-                faults = tuple(each for each in self.best.faults if _fits(each, servers))
+                faults = tuple(each for each in self.best.faults if fits(each.fault, servers))
                 if self.fails(replace(self.best, servers=servers, faults=faults)):
                     return
 
@@ -216,15 +216,6 @@ def _tied(struck: Struck) -> Struck:
     if not moment.by_time or not moment.client:
         return struck
     return Struck(replace(moment, by_time=False), struck.fault)
-
-
-def _fits(struck: Struck, servers: int) -> bool:
-    """Whether the fault exists with so few servers."""
-    fault = struck.fault
-    numbers = [each for each in fault.arguments if isinstance(each, int)]
-    if fault.method in {"partition_servers", "slow_servers", "isolate", "lose_quorum"}:
-        return servers > 1 and all(number <= servers for number in numbers)
-    return all(number <= servers for number in numbers)
 
 
 def parts_of(world: World) -> list[Part]:

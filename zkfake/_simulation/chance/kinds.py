@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from zkfake._channel.outages import Direction
     from zkfake._control.server_faults import Way
 
-__all__ = ["CLIENTS", "SERVERS", "ClientKind", "Dice", "DrawnFault", "ServerKind", "drawn"]
+__all__ = ["CLIENTS", "SERVERS", "ClientKind", "Dice", "DrawnFault", "ServerKind", "drawn", "fits"]
 
 Range = tuple[float, float]
 """Virtual seconds."""
@@ -103,13 +103,17 @@ class ClientKind:
 
 @dataclass(frozen=True, slots=True)
 class ServerKind:
-    """A fault of servers. ``alone``: also possible with one server, at a virtual time."""
+    """A fault of servers."""
 
     rate: str
     draw: Callable[[Dice], DrawnFault]
     group: Group
     early: bool = False
+    """Whether it draws from the source of the earliest kinds."""
     alone: bool = False
+    """Whether a single server can have it. Then it is drawn for one at a virtual time."""
+    method: str = ""
+    """The method of `Faults`, where its name is not that of the rate."""
 
 
 def _partition(dice: Dice, client: str) -> DrawnFault:
@@ -162,18 +166,28 @@ def _skew_clock(dice: Dice) -> DrawnFault:
 
 SERVERS = (
     ServerKind("stop_server", _of_server("stop_server"), "silence", early=True, alone=True),
-    ServerKind("isolate_server", _of_server("isolate"), "silence", early=True),
-    ServerKind("freeze_server", _of_server("freeze"), "silence", early=True),
+    ServerKind("isolate_server", _of_server("isolate"), "silence", early=True, method="isolate"),
+    ServerKind("freeze_server", _of_server("freeze"), "silence", early=True, method="freeze"),
     ServerKind("pause_server", _of_server("pause_server"), "silence", early=True, alone=True),
-    ServerKind("isolate_one_way", _isolate_one_way, "silence"),
+    ServerKind("isolate_one_way", _isolate_one_way, "silence", method="isolate"),
     ServerKind("partition_servers", _partition_servers, "silence"),
     ServerKind(
         "lose_quorum", lambda dice: drawn("lose_quorum", duration=dice.duration()), "silence"
     ),
     ServerKind("cut_power", _of_server("cut_power"), "silence"),
     ServerKind("mute_server", _of_server("mute_server"), "silence", alone=True),
-    ServerKind("lag_server", _slow_server("lag"), "pace"),
+    ServerKind("lag_server", _slow_server("lag"), "pace", method="lag"),
     ServerKind("slow_servers", _slow_servers, "pace"),
     ServerKind("slow_disk", _slow_server("slow_disk"), "pace", alone=True),
     ServerKind("skew_clock", _skew_clock, "pace", alone=True),
 )
+
+_OF_SEVERAL = frozenset(kind.method or kind.rate for kind in SERVERS if not kind.alone)
+
+
+def fits(fault: DrawnFault, servers: int) -> bool:
+    """Whether an ensemble of so many servers can have the fault."""
+    numbers = [each for each in fault.arguments if isinstance(each, int)]
+    return all(each <= servers for each in numbers) and (
+        servers > 1 or fault.method not in _OF_SEVERAL
+    )

@@ -12,6 +12,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from zkfake._simulation.chance.profiles import FAULT_RATES, PROFILES, Profile
+from zkfake._simulation.drawing import log_uniform
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,7 +40,7 @@ def draw_swarm(
     random = Random(f"{seed}/swarm")
 
     def between(low: float, high: float) -> float:
-        return round(float(low * (high / low) ** random.random()), 6)
+        return round(log_uniform(random, low, high), 6)
 
     def up_to(low: float, high: float, never: float) -> tuple[float, float]:
         """A range from 0, or nothing with the probability ``never``."""

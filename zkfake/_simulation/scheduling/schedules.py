@@ -20,6 +20,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from zkfake._simulation.drawing import log_uniform
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from random import Random
@@ -130,8 +132,8 @@ class Pct(Schedule):
         self._steps = [0, 0]
         for _ in range(1 + int(random.random() * _MOST_CHANGES)):
             of_clients = random.random() >= _OF_PROGRAM
-            step = 1 + int(random.random() * _log_uniform(random, _SHORTEST_RUN, _LONGEST_RUN))
-            seconds = round(_log_uniform(random, _SHORTEST_DELAY, _LONGEST_DELAY), 6)
+            step = 1 + int(random.random() * log_uniform(random, _SHORTEST_RUN, _LONGEST_RUN))
+            seconds = round(log_uniform(random, _SHORTEST_DELAY, _LONGEST_DELAY), 6)
             self._changes[of_clients][step] = seconds
 
     def _pick(self, ready: list[ScheduledTask]) -> int:
@@ -152,11 +154,6 @@ class Pct(Schedule):
             self._lowest -= 1.0
             self._priorities[task] = self._lowest
         return seconds
-
-
-def _log_uniform(random: Random, low: float, high: float) -> float:
-    """A random number, each of whose magnitudes is as likely as the others."""
-    return float(low * (high / low) ** random.random())
 
 
 def check_schedule(schedule: object) -> None:
