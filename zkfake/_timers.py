@@ -59,12 +59,19 @@ class Timers:
             del self._pending[place]
 
     def run_due(
-        self, now: int, run: Callable[[Callable[[], None]], None] = lambda action: action()
+        self,
+        now: int,
+        run: Callable[[Callable[[], None]], None] = lambda action: action(),
+        first: Callable[[list[Callable[[], None]]], int] | None = None,
     ) -> None:
         """Gives each action that is due at ``now`` to ``run``, those included that come up
-        meanwhile.
+        meanwhile. ``first``: the place of the next one, of two or more of one time.
         """
         pending = self._pending
         while pending and pending[0][0] <= now:
-            _, _, action = pending.pop(0)
+            place = 0
+            when = pending[0][0]
+            if first is not None and len(pending) > 1 and pending[1][0] == when:
+                place = first([entry[2] for entry in pending if entry[0] == when])
+            _, _, action = pending.pop(place)
             run(action)

@@ -56,11 +56,14 @@ def happened(run: TrialRun) -> list[str]:
     profile=st.sampled_from(["hostile", "swarm"]),
     servers=st.sampled_from([None, 1, 3]),
     schedule=st.sampled_from([None, "fifo", "random", "pct"]),
+    steady=st.booleans(),
 )
 def test_a_world_without_chance_makes_the_same_run(
-    seed: int, profile: str, servers: int | None, schedule: str | None
+    seed: int, profile: str, servers: int | None, schedule: str | None, steady: bool
 ) -> None:
     arguments = {"servers": servers, "profile": profile, "schedule": schedule, "max_time": 3000.0}
+    if steady:  # then many messages are due at the same time
+        arguments |= {"latency": (0.001, 0.001), "server_latency": (0.002, 0.002)}
     trial = Trial(program, arguments=arguments)
     with_chance = trial.run(seed=seed)
     kept = run_recorded(trial, seed=seed)

@@ -448,9 +448,10 @@ class Ensemble:
 
     def advance(self, now: int) -> None:
         """Moves time on to ``now`` and does what is due on the way, each at its own time."""
+        first = None if self.links.choose is None else self.links.first
         while (due := self.deadline()) is not None and due <= now:
             self.now = max(self.now, due)
-            self.timers.run_due(self.now, self.turns.post)
+            self.timers.run_due(self.now, self.turns.post, first)
             self.turns.post(self._do_duties)
         self.now = now
 

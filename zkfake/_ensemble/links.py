@@ -112,6 +112,9 @@ class End:
             _, action, args = self._under_way.popleft()
             self._deliver(action, args)
 
+    def __str__(self) -> str:
+        return f"the link from server {self.source} to server {self.target}"
+
     @property
     def busy(self) -> bool:
         """Whether something is on its way from here."""
@@ -151,6 +154,10 @@ class Links:
         self.timers = timers
         self.latency: Range = (0, 0)
         """The latency of every link that has none of its own."""
+        self.choose: Callable[[list[End]], int] | None = None
+        """Which message arrives first, of those that are due at one server at the same time, each
+        on a connection of its own. By default it is the one that was sent first.
+        """
         self.patience = 0
         """Milliseconds of silence after which an end closes its connection."""
         self.rhythm = 1
@@ -176,6 +183,24 @@ class Links:
     def draw_latency(self, source: int, target: int) -> int:
         latency = self._latencies.get((source, target), self.latency)
         return draw(self._random, latency)
+
+    # -- which arrives first
+
+    def first(self, due: list[Callable[[], None]]) -> int:
+        """The place of the action that comes next, of all timers of one time."""
+        if self.choose is None:
+            return 0
+        racing: dict[End, int] = {}
+        target = 0
+        for place, action in enumerate(due):
+            end = getattr(action, "__self__", None)
+            if isinstance(end, End) and end.busy and not self.is_held(end.source, end.target):
+                target = target or end.target
+                if end.target == target:
+                    racing.setdefault(end, place)
+            if not racing:
+                return 0  # what comes next is no message
+        return [*racing.values()][self.choose([*racing])] if len(racing) > 1 else 0
 
     # -- cuts
 

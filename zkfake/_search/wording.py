@@ -69,7 +69,8 @@ def in_words(part: Part, sim: Simulation) -> str:
         return f"task {part.task} {what} at its step {part.step}{place}"
     if isinstance(part, MessageDelay):
         return f"message {part.nth} from or to {part.client} takes {part.seconds:g} s"
-    return f"at choice {part.number} the task at place {part.place} of those that are ready runs"
+    order = decisions(sim).schedule.orders.get(part.number)
+    return f"at choice {part.number} {order or 'the first one is chosen, as ever'}"
 
 
 def _fault(fault: DrawnFault) -> str:

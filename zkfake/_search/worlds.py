@@ -28,7 +28,9 @@ _OF_CHANCE = frozenset({*FAULT_RATES, "fault_interval", "outage", "slowness"})
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The ready task at ``place``, from 0, ran at the choice of that ``number``."""
+    """At the choice of that ``number``, the ready task at ``place`` ran, from 0, or the message at
+    that place arrived.
+    """
 
     number: int
     place: int

@@ -37,7 +37,7 @@ from zkfake._simulation.network.network import MessageDelay, Network
 from zkfake._simulation.network.servers import Servers
 from zkfake._simulation.patching import patches
 from zkfake._simulation.scheduling.scheduler import MAX_STEPS, MAX_TIME, STALL_LIMIT, Scheduler
-from zkfake._simulation.scheduling.schedules import Pct, Schedule, check_schedule
+from zkfake._simulation.scheduling.schedules import Pct, Schedule, Shuffled, check_schedule
 from zkfake._simulation.scheduling.tasks import MICROSECONDS
 from zkfake._simulation.scheduling.watchdog import Watchdog
 from zkfake._simulation.stand_ins.current import CurrentSimulation, current
@@ -109,9 +109,10 @@ class Simulation(EnsembleControl):
         ``"realistic"``, ``"hostile"``, ``"swarm"`` or a `Profile`; ``knobs`` set its parts by name.
         ``"swarm"`` draws a profile, a schedule and the number of servers from the seed, as far as
         they are not given; without it there is one server. ``schedule``: ``"fifo"``, ``"random"``
-        or ``"pct"`` (see the page of the simulation), or what is chosen other than the task that
-        became ready first: its place among the ready ones, from 0, by the number of the choice; by
-        default as the profile's ``reorder`` and ``preemption`` say. ``version``
+        or ``"pct"`` (see the page of the search), or what is chosen other than the task that became
+        ready first, and the message that was sent first: its place among those that are ready, or
+        due at a server, from 0, by the number of the choice; by default as the profile's
+        ``reorder`` and ``preemption`` say. ``version``
         and ``settings``: as for `zkfake.FakeZooKeeper`. ``patch``: modules whose use of ``time``,
         ``threading``, ``queue``, ``random``, ``uuid`` and ``datetime`` is to be simulated, by name.
         ``check_determinism``: `run` runs the program twice.
@@ -154,7 +155,7 @@ class Simulation(EnsembleControl):
         self.profile = scheduled_profile(profile_of(profile, knobs), schedule)
         """How the world behaves when nobody interferes."""
         self.schedule = schedule
-        """Which of the ready tasks runs next."""
+        """Which of the ready tasks runs next, which message arrives first."""
         self._counts = {"servers": servers, "observers": observers}
         self._settings = Settings.parse(settings, version)
         self._modules = tuple(patch)
@@ -192,12 +193,13 @@ class Simulation(EnsembleControl):
             )
         named = os.environ.get(BREAK_VARIABLE)
         wanted = None if named is None else Break.parse(named)
+        order = self._stream("order")
         self._scheduler = Scheduler(
-            self._stream("order"),
+            order,
             reorder=self.profile.reorder,
             preemption=self.profile.preemption,
             trace=self._trace,
-            schedule=self._make_schedule(),
+            schedule=self._make_schedule(order),
             **self._limits,
         )
         self._scheduler.on_task_end = self._task_ended
@@ -252,9 +254,11 @@ class Simulation(EnsembleControl):
         if wanted is not None:
             watch(self, self.history, wanted)
 
-    def _make_schedule(self) -> Schedule | None:
+    def _make_schedule(self, order: Random) -> Schedule | None:
         if self.schedule == "pct":
             return Pct(self._stream("schedule"))
+        if self.schedule == "random":
+            return Shuffled(order.random, 1.0, messages=True)
         return Schedule(self.schedule) if isinstance(self.schedule, dict) else None
 
     def __exit__(

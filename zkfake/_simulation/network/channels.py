@@ -7,6 +7,7 @@ Rules that live here: what the server says is taken from it once it has done wha
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from zkfake._channel.channel import END, Channel, Stream
@@ -54,7 +55,10 @@ class VirtualChannel(Channel):
         servers.flush()
 
     def _stream(self, way: Way, deliver: Callable[[bytes, Any], None]) -> Stream:
-        return Stream(self._conditions, self, way, deliver, self._scheduler.call_at)
+        call_at = self._scheduler.call_at
+        if way == "to_server":
+            call_at = partial(self._scheduler.arrive_at, self)
+        return Stream(self._conditions, self, way, deliver, call_at)
 
     def __str__(self) -> str:
         return f"connection {self.number} of {self.client}"
@@ -63,6 +67,11 @@ class VirtualChannel(Channel):
     def peer_address(self) -> tuple[str, int]:
         """The server's host and port."""
         return self._servers.addresses[self.server - 1]
+
+    @property
+    def arriving(self) -> bool:
+        """Whether the server hears what arrives now."""
+        return self._core is not None and not self.upstream.idle
 
     @property
     def quiet(self) -> bool:

@@ -77,6 +77,7 @@ class Servers:
         """Runs an action, which empties a connection, once the core is done."""
         self._ports = 40_000
         self.ensemble.tell = self._note
+        self.ensemble.links.choose = scheduler.choose_message
 
     def _add(self, *, observer: bool = False) -> Replica:
         number = len(self.replicas) + 1

@@ -1,4 +1,4 @@
-"""Cooperative tasks on greenlets, the virtual clock, and every reason why a run cannot go on.
+"""Cooperative tasks on greenlets, and every reason why a run cannot go on.
 
 Rules that live here:
 
@@ -6,11 +6,8 @@ Rules that live here:
   that became ready first, or, with ``reorder``, one drawn from the seed, or the one that a
   `Schedule` chooses, which may also delay a task. When none is ready, the clock jumps to the next
   timer. Nothing waits in real time.
-- Time is a whole number of microseconds, so that no sum depends on rounding. The length of a wait
-  is rounded up, but for the nanosecond that arithmetic with floats may have added.
 - A blocked task chooses its successor itself and switches to it directly. The *hub* is a greenlet
   of its own that starts the tasks, and to which those that ended return.
-- Timer callbacks (the network's deliveries) run between tasks and must not block.
 - Garbage is collected every `_COLLECT_EVERY` steps, before a wait, so that finalizers run at the
   same step in every run; `zkfake._simulation.patching.patches` turns automatic collection off. The
   youngest generation is collected often: every kazoo call leaves garbage, and reused memory is in
@@ -25,15 +22,15 @@ from __future__ import annotations
 
 import contextvars
 import gc
-from heapq import heapify, heappop, heappush
 from math import ceil
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import greenlet
 
 from zkfake._simulation.errors import SimulationDeadlock, SimulationError, SimulationLimit
+from zkfake._simulation.scheduling.clock import Clock
 from zkfake._simulation.scheduling.schedules import Delay, Schedule, Shuffled
-from zkfake._simulation.scheduling.tasks import AWAKE, MICROSECONDS, NEVER, OPEN_END, ScheduledTask
+from zkfake._simulation.scheduling.tasks import AWAKE, MICROSECONDS, OPEN_END, ScheduledTask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -47,16 +44,13 @@ MAX_TIME = 2 * 86_400.0
 STALL_LIMIT = 3 * 3_600.0
 """Virtual seconds."""
 
-_COMPACT_AT = 1024
 _COLLECT_EVERY = 50
 _COLLECTIONS_OF_YOUNG = 100
 """Every collection of this number includes the second generation."""
 _getcurrent = greenlet.getcurrent
-_NANOSECOND = 0.001
-_FOR_EVER = 1e12
 
 
-class Scheduler:
+class Scheduler(Clock):
     """Owns the clock, the tasks and the timers of one simulation."""
 
     def __init__(
@@ -74,8 +68,7 @@ class Scheduler:
         """``trace``: every step is added to it, the time and the task's name. ``schedule``: what
         chooses the next task, instead of ``reorder``.
         """
-        self.now = 0
-        """Microseconds since the start."""
+        super().__init__()
         self.steps = 0
         """Task switches so far."""
         self.reorder = reorder
@@ -94,14 +87,10 @@ class Scheduler:
         self._stall_limit = ceil(stall_limit * MICROSECONDS)
         self._activity = 0
         """When a task of the program last ran, as far as `_check_clock` has found out."""
-        self._unchecked_until = 0
         self.schedule: Schedule | None = None
         self._delayed: dict[ScheduledTask, None] = {}
         self._ready: list[ScheduledTask] = []
         self._stash: list[ScheduledTask] = []
-        self._timers: list[tuple[int, int, Any, Any]] = []
-        self._sequence = 0
-        self._compact_at = _COMPACT_AT
         self._tick_waiters: list[tuple[int, ScheduledTask]] = []
         self._names: dict[str, int] = {}
         self._counts: dict[str, int] = {}
@@ -195,16 +184,6 @@ class Scheduler:
             task = (task or self._choose()).greenlet.switch()
 
     # -- blocking and waking
-
-    def deadline_after(self, seconds: float | None) -> int | None:
-        """The time ``seconds`` from now, in microseconds; ``None`` for ``None`` and for more than
-        30,000 years.
-        """
-        if seconds is None or seconds > _FOR_EVER:
-            return None
-        if seconds <= 0:
-            return self.now
-        return self.now + (ceil(seconds * MICROSECONDS - _NANOSECOND) or 1)
 
     def block(self, reason: object, deadline: int | None = None) -> bool:
         """Give up control until `wake` or ``deadline`` (microseconds). False after the deadline.
@@ -318,6 +297,7 @@ class Scheduler:
         self.pauses = True
         # Without a schedule it costs nothing.
         self._choose = self._choose_scheduled  # type: ignore[method-assign]
+        self._fire = self._fire_chosen  # type: ignore[method-assign]
         self.pause_point = self._scheduled_pause  # type: ignore[method-assign]
 
     def yield_now(self) -> None:
@@ -377,33 +357,6 @@ class Scheduler:
         main.fault = error
         if main.blocked:
             self._make_ready(main)
-
-    # -- timers
-
-    def call_at(self, when: int, callback: Callable[[], None]) -> None:
-        """Run ``callback`` between two tasks at ``when`` (microseconds); it must not block."""
-        self._sequence += 1
-        heappush(self._timers, (when, self._sequence, None, callback))
-
-    def _set_alarm(self, task: ScheduledTask, deadline: int) -> None:
-        """Set the timer of a task's present wait. It replaces the timer that the task has."""
-        timers = self._timers
-        task.alarm, task.timer = deadline, task.turn
-        heappush(timers, (deadline, task.turn, task, None))
-        # Replaced timers stay in the heap until they are up. Removing them at twice the size that
-        # was left keeps the cost of a timer O(log n).
-        if len(timers) > self._compact_at:
-            timers[:] = [each for each in timers if each[2] is None or each[2].timer == each[1]]
-            heapify(timers)
-            self._compact_at = max(_COMPACT_AT, 2 * len(timers))
-
-    def _alarm_passed(self, task: ScheduledTask, turn: int) -> None:
-        """A timer is up that was set for an earlier wait of the task."""
-        if task.timer == turn:  # otherwise a newer timer has replaced it
-            task.alarm, task.timer = NEVER, 0
-            # The present wait may have set no timer of its own, because this one was earlier.
-            if task.turn > 0 and task.deadline is not None:
-                self._set_alarm(task, task.deadline)
 
     # -- choosing what runs next
 
@@ -467,6 +420,12 @@ class Scheduler:
         self.current = task
         return task
 
+    def choose_message(self, arriving: list[Any]) -> int:
+        """The place of the message that arrives first, of those that are due at the same time, each
+        on a connection of its own; see `Schedule.choose_message`.
+        """
+        return 0 if self.schedule is None else self.schedule.choose_message(arriving)
+
     def _look(self, task: ScheduledTask) -> None:
         """Traces the step if wanted, and stops the run after too many steps."""
         if self.trace is not None:
@@ -489,37 +448,13 @@ class Scheduler:
             for _, task in waiters:
                 self.wake(task)
             return
-        timers = self._timers
-        while timers:
-            now, turn, task, callback = timer = heappop(timers)
-            if task is None or task.turn == turn:
-                break
-            self._alarm_passed(task, turn)
-        else:
+        timer = self._next_timer()
+        if timer is None:
             raise SimulationDeadlock(
                 "nothing can ever run again: no task is ready and no timer is set\n"
                 + self.describe()
             )
-        if now > self.now:
-            if now > self._unchecked_until:
-                # The check may raise, and the run goes on to clean up: no timer may be lost.
-                heappush(timers, timer)
-                self._check_clock(now)
-                heappop(timers)
-            self.now = now
-        # All timers of one time, in the order in which they were set, before any task runs: with
-        # `reorder`, a draw is among all tasks that are ready at that time.
-        while True:
-            if task is None:
-                callback()
-            elif task.turn == turn:
-                task.alarm, task.timer = NEVER, 0
-                self._make_ready(task)
-            else:
-                self._alarm_passed(task, turn)
-            if not timers or timers[0][0] > now:
-                return
-            _, turn, task, callback = heappop(timers)
+        self._fire(timer)
 
     def _check_clock(self, now: int) -> None:
         """Raises `SimulationLimit` or `SimulationDeadlock` where the clock must not move to

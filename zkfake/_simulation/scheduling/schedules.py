@@ -1,8 +1,11 @@
-"""Schedules: which of the ready tasks runs next, and which task is delayed.
+"""Schedules: which of the ready tasks runs next, which message arrives first, and which task is
+delayed.
 
 Rules that live here:
 
 - ``fifo``: the task that became ready first. ``random``: any of them, each as likely.
+- Messages to servers that are due at the same time, each on a connection of its own, are chosen
+  from as ready tasks are. One connection's messages keep their order, as under TCP.
 - ``pct``: the task with the highest priority. Priorities are drawn for each task. At a few steps of
   the run, the task that would go on gets the lowest priority, and is delayed: computing takes no
   virtual time, so a low priority alone would hold up nobody for long. So a failure that needs few
@@ -11,14 +14,14 @@ Rules that live here:
   Bugs", 2010).
 - A *step* of a task begins when the task goes on after a wait, and at each lock, event or queue
   that it uses. A task that is delayed at a step stands still there, and everything else goes on.
-- A *choice* is made whenever two or more tasks are ready. Choices are numbered from 1. What was
-  chosen other than the first task is kept, and so is every delay: the same choices and delays make
-  the same run without any chance.
+- A *choice* is made whenever two or more tasks are ready, or messages due. Choices are numbered
+  from 1. What was chosen other than the first one is kept, and so is every delay: the same choices
+  and delays make the same run without any chance.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from zkfake._simulation.drawing import log_uniform
 
@@ -55,11 +58,15 @@ class Schedule:
     """First come, first served, but for choices and delays that are given."""
 
     def __init__(self, choices: Mapping[int, int] | None = None) -> None:
-        """``choices``: which of the ready tasks runs, from 0, by the number of the choice. A place
-        that is too high means the last one.
+        """``choices``: which of the ready tasks runs, or which message arrives, from 0, by the
+        number of the choice. A place that is too high means the last one.
         """
         self.choices: dict[int, int] = {}
-        """What was chosen other than the first task, by the number of the choice."""
+        """What was chosen other than the first one, by the number of the choice."""
+        self.widths: list[int] = []
+        """From how many was chosen, for each choice so far."""
+        self.orders: dict[int, str] = {}
+        """What the choices that were given have done, in words, by their numbers."""
         self.delays: list[Delay] = []
         """The delays so far, in their order."""
         self.places: dict[tuple[str, int], str] = {}
@@ -68,7 +75,6 @@ class Schedule:
         """Whether delays are drawn at present."""
         self._given = dict(choices or {})
         self._wanted: dict[tuple[str, int], float] = {}
-        self._choice = 0
 
     def delay(self, delay: Delay) -> None:
         """Delay a task at a step that it has yet to come to."""
@@ -82,10 +88,25 @@ class Schedule:
         """The place of the task that runs next."""
         if len(ready) == 1:
             return 0
-        self._choice += 1
-        place = self._pick(ready)
+        place = self._chosen(self._pick(ready), ready)
+        if place and self._given:
+            first, chosen = ready[0].name, ready[place].name
+            self.orders[len(self.widths)] = f"task {chosen} runs before task {first}"
+        return place
+
+    def choose_message(self, arriving: list[Any]) -> int:
+        """The place of the connection whose message arrives first, of two or more."""
+        place = self._chosen(self._pick_message(arriving), arriving)
+        if place and self._given:
+            first, chosen = arriving[0], arriving[place]
+            text = f"a message on {chosen} arrives before one on {first}"
+            self.orders[len(self.widths)] = text
+        return place
+
+    def _chosen(self, place: int, options: list[Any]) -> int:
+        self.widths.append(len(options))
         if place:
-            self.choices[self._choice] = place
+            self.choices[len(self.widths)] = place
         return place
 
     def delayed(self, task: ScheduledTask) -> float | None:
@@ -101,8 +122,11 @@ class Schedule:
             self.places[task.name, task.steps] = task.place
         return seconds
 
-    def _pick(self, ready: list[ScheduledTask]) -> int:
-        return min(self._given.get(self._choice, 0), len(ready) - 1)
+    def _pick(self, options: list[Any]) -> int:
+        return min(self._given.get(len(self.widths) + 1, 0), len(options) - 1)
+
+    def _pick_message(self, arriving: list[Any]) -> int:
+        return self._pick(arriving)
 
     def _draw_delay(self, _task: ScheduledTask) -> float | None:
         return None
@@ -111,13 +135,20 @@ class Schedule:
 class Shuffled(Schedule):
     """A task is drawn from the ready ones with the probability ``reorder``."""
 
-    def __init__(self, draw: Callable[[], float], reorder: float) -> None:
+    def __init__(
+        self, draw: Callable[[], float], reorder: float, *, messages: bool = False
+    ) -> None:
+        """``messages``: whether it is drawn which message arrives first, too."""
         super().__init__()
         self._draw = draw
         self._reorder = reorder
+        self._messages = messages
 
-    def _pick(self, ready: list[ScheduledTask]) -> int:
-        return int(self._draw() * len(ready)) if self._draw() < self._reorder else 0
+    def _pick(self, options: list[Any]) -> int:
+        return int(self._draw() * len(options)) if self._draw() < self._reorder else 0
+
+    def _pick_message(self, arriving: list[Any]) -> int:
+        return self._pick(arriving) if self._messages else 0
 
 
 class Pct(Schedule):
@@ -126,7 +157,7 @@ class Pct(Schedule):
     def __init__(self, random: Random) -> None:
         super().__init__()
         self._random = random
-        self._priorities: dict[ScheduledTask, float] = {}
+        self._priorities: dict[Any, float] = {}
         self._lowest = 0.0
         self._changes: tuple[dict[int, float], dict[int, float]] = ({}, {})
         self._steps = [0, 0]
@@ -136,14 +167,15 @@ class Pct(Schedule):
             seconds = round(log_uniform(random, _SHORTEST_DELAY, _LONGEST_DELAY), 6)
             self._changes[of_clients][step] = seconds
 
-    def _pick(self, ready: list[ScheduledTask]) -> int:
-        priorities = [self._priority(task) for task in ready]
+    def _pick(self, options: list[Any]) -> int:
+        priorities = [self._priority(each) for each in options]
         return priorities.index(max(priorities))
 
-    def _priority(self, task: ScheduledTask) -> float:
-        found = self._priorities.get(task)
+    def _priority(self, each: Any) -> float:
+        """Of a task or a connection."""
+        found = self._priorities.get(each)
         if found is None:
-            found = self._priorities[task] = 1.0 + self._random.random()
+            found = self._priorities[each] = 1.0 + self._random.random()
         return found
 
     def _draw_delay(self, task: ScheduledTask) -> float | None:
@@ -163,7 +195,7 @@ def check_schedule(schedule: object) -> None:
     if not isinstance(schedule, (str, dict)):
         raise TypeError(
             f"schedule={schedule!r}; expected one of {', '.join(SCHEDULES)}, or a dict with the "
-            "place of the task that runs next by the number of the choice"
+            "place of what is next by the number of the choice"
         )
     if isinstance(schedule, str):
         raise ValueError(f"schedule={schedule!r}; expected one of {', '.join(SCHEDULES)}")  # noqa: TRY004  # the type is right
