@@ -245,6 +245,146 @@ def test_outcomes_of_pytest_are_failures() -> None:
     assert [type(failure.error).__name__ for failure in report.failures] == ["Failed"] * 2
 
 
+# -- other orders
+
+
+def apart(sim: Simulation) -> None:
+    """Two that meet in one place only: each says whether it was the first one there."""
+    first: list[str] = []
+
+    def come(name: str) -> None:
+        sim.sleep(1)
+        first.append(name)
+
+    for name in ("ann", "bob", "cat"):
+        sim.spawn(come, name, name=name)
+    sim.sleep(2)
+    assert first[-1] != "ann", f"ann was the last of {first}"
+
+
+def test_another_order_is_found_and_its_replay_pasted() -> None:
+    report = sweep(apart, (), deviations=2)
+    assert report.requests == 0
+    assert report.failures
+    for failure in report.failures:
+        assert (failure.request, failure.fault, failure.then) == (None, None, None)
+        assert 1 <= len(failure.schedule) <= 2
+        assert failure.replay == f"replay(apart, schedule={failure.schedule!r}, seed=0)"
+        assert "fails under another order: at choice " in str(failure)
+        assert " runs before task " in failure.text
+        with pytest.raises(AssertionError, match="ann was the last of"):
+            pasted(failure)
+    replay(apart, schedule={}, seed=0)
+
+
+def test_one_deviation_is_less_than_two() -> None:
+    """That ann is the last of three takes two other choices."""
+    one, two = (sweep(apart, (), deviations=number) for number in (1, 2))
+    assert one
+    assert not two
+    assert one.runs < two.runs
+    assert one.choices == two.choices > 2
+    assert f"{one.choices} choices, {one.runs} runs, 0 of them went wrong" in str(one)
+
+
+def test_every_option_of_every_choice_is_taken_once() -> None:
+    """Three tasks that are ready together come in four orders with one choice, in six with two."""
+    orders: list[str] = []
+
+    def three(sim: Simulation) -> None:
+        seen: list[str] = []
+        for task in [sim.spawn(seen.append, name, name=name) for name in "abc"]:
+            task.join()
+        orders.append("".join(seen))
+
+    assert sweep(three, (), deviations=1)
+    assert set(orders) == {"abc", "acb", "bac", "cab"}
+    orders.clear()
+    assert sweep(three, (), deviations=2)
+    assert set(orders) == {"abc", "acb", "bac", "bca", "cab", "cba"}
+
+
+def unlucky(sim: Simulation) -> None:
+    """Fails where bob comes first and loses the reply to his write."""
+    sim.load({"/a": b""})
+    lost: list[str] = []
+    came: list[str] = []
+
+    def work(name: str) -> None:
+        client = sim.client(name)
+        sim.sleep(1 - sim.now)
+        came.append(name)
+        try:
+            client.set("/a", name.encode())
+        except ConnectionLoss:
+            lost.append(name)
+
+    for task in [sim.spawn(work, name, name=name) for name in ("ann", "bob")]:
+        task.result()
+    assert not (came[0] == "bob" and lost == ["bob"]), "bob came first and lost"
+
+
+def test_a_fault_strikes_in_whatever_order() -> None:
+    """Requests are counted in a run that is the same up to the fault."""
+    struck: list[int] = []
+
+    def program(sim: Simulation) -> None:
+        try:
+            unlucky(sim)
+        finally:
+            struck.append(sum("drop" in event.name for event in sim.history.of(Fault)))
+
+    orders = sweep(program, (), deviations=1, allow=AssertionError)
+    struck.clear()
+    both = sweep(program, ["drop_before_reply"], deviations=1, allow=AssertionError)
+    assert len(struck) == both.runs + 1  # and the undisturbed one
+    assert struck.count(0) == orders.runs + 1
+    assert struck.count(1) == both.runs - orders.runs > both.requests
+
+
+def test_a_fault_in_another_order_is_replayed() -> None:
+    assert sweep(unlucky, ["drop_before_reply"])
+    assert sweep(unlucky, (), deviations=1)
+    report = sweep(unlucky, ["drop_before_reply"], deviations=1)
+    assert report.failures
+    for failure in report.failures:
+        assert failure.fault is not None
+        assert failure.schedule
+        assert f"fault='drop_before_reply', schedule={failure.schedule!r}, seed=0" in failure.replay
+        with pytest.raises(AssertionError, match="bob came first and lost"):
+            pasted(failure)
+
+
+def test_the_choices_of_the_check_are_not_deviated_from() -> None:
+    def check(sim: Simulation) -> None:
+        for name in "abcdef":
+            sim.spawn(sim.sleep, 1, name=name)
+        sim.sleep(2)
+
+    assert sweep(apart, (), check=check, deviations=1).runs == sweep(apart, (), deviations=1).runs
+
+
+@pytest.mark.parametrize("deviations", [-1, 3, "1", None])
+def test_other_deviations_are_refused(deviations: Any) -> None:
+    with pytest.raises(ValueError, match=r"deviations=.*; expected 1 or 2, or 0 for none"):
+        sweep(careful, deviations=deviations)
+
+
+def test_deviations_are_those_from_first_come_first_served() -> None:
+    assert sweep(apart, (), deviations=1, schedule="fifo")
+    for schedule in ("random", "pct", {1: 1}):
+        with pytest.raises(ValueError, match="leave schedule= out"):
+            sweep(apart, (), deviations=1, schedule=schedule)
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"request": 2}, {"fault": "expire"}, {"then": (3, "expire")}]
+)
+def test_a_request_is_replayed_with_its_fault(arguments: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="a request goes with its fault"):
+        replay(careful, **arguments)
+
+
 # -- sweeps that end early
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from zkfake._simulation.scheduling.tasks import ScheduledTask
 
-__all__ = ["Clock", "Racer"]
+__all__ = ["Racer", "VirtualClock"]
 
 _COMPACT_AT = 1024
 _NANOSECOND = 0.001
@@ -45,7 +45,7 @@ class Racer(Protocol):
         """Whether what is due arrives."""
 
 
-class Clock(ABC):
+class VirtualClock(ABC):
     """The time, and what is to happen when."""
 
     def __init__(self) -> None:

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import greenlet
 
 from zkfake._simulation.errors import SimulationDeadlock, SimulationError, SimulationLimit
-from zkfake._simulation.scheduling.clock import Clock
+from zkfake._simulation.scheduling.clock import VirtualClock
 from zkfake._simulation.scheduling.schedules import Delay, Schedule, Shuffled
 from zkfake._simulation.scheduling.tasks import AWAKE, MICROSECONDS, OPEN_END, ScheduledTask
 
@@ -50,7 +50,7 @@ _COLLECTIONS_OF_YOUNG = 100
 _getcurrent = greenlet.getcurrent
 
 
-class Scheduler(Clock):
+class Scheduler(VirtualClock):
     """Owns the clock, the tasks and the timers of one simulation."""
 
     def __init__(
