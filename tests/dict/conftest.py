@@ -44,7 +44,6 @@ class Proxy:
         self._losses = 0  # how many of them are still to come
         self._answers: list[tuple[str, int | bytes]] = []  # which request, and what it gets
         self._cut: Rule | None = None
-        self._sessions: set[str] = set()
         self._mute = 0  # the request from whose reply on its connection is silent
         self._silent: set[object] = set()
         self._exits.enter_context(tampered(self._answered, self._silent))
@@ -93,7 +92,6 @@ class Proxy:
         place, _, request = told.partition(": ")
         number, session = place.removeprefix("request ").split(" of ")
         operation = _name(request.partition(" ")[0])
-        self._sessions.add(session)
         if operation not in NOT_COUNTED:
             self.counts[operation] += 1
         if self._losses and self._lose[0] == operation:
@@ -109,8 +107,8 @@ class Proxy:
             self.lost.set()
 
     def _answered(self, request: "ChannelRequest", frame: bytes) -> bytes:
-        if request.channel.client not in self._sessions:
-            return frame  # another proxy's, or the server's own
+        if request.channel._conditions is not self._faults._conditions:
+            return frame  # of another proxy, or of a fake that records: it has a channel as well
         if request.number == self._mute:
             self._silent.add(request.channel)
         for planned in self._answers:
