@@ -128,7 +128,7 @@ def _check_effect(mark: pytest.Mark, argument: str, names: Collection[str]) -> N
     on_server, on_simulation = "_zk_target" in names, "zk_simulation" in names
     if mark.name == "zk_simulation":
         missing = None if on_simulation else "the fixture zk_simulation"
-    elif argument == "backend":
+    elif argument in ("backend", "history"):
         missing = None if on_server else _SERVER
     elif argument in ("seed", "profile", "patch"):
         missing = None if on_simulation else "the fixture zk_simulation"

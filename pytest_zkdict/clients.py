@@ -69,7 +69,7 @@ class ServerFactory:
         version: str | None = None,
         tls: ssl.SSLContext | None = None,
         load: Mapping[str, bytes | None] | None = None,
-        history: bool = False,
+        history: bool | None = None,
     ) -> OwnServer:
         """A started server; ``settings`` by ZooKeeper's own names, e.g. ``{"tickTime": 100}``.
 
@@ -217,9 +217,17 @@ def _end(client: KazooClient) -> None:
 class DictFactory:
     """Makes the dicts of one test, each on a client of its own; they end with the test."""
 
-    def __init__(self, clients: ClientFactory, path: str = "/zk_dict") -> None:
+    def __init__(
+        self,
+        clients: ClientFactory,
+        path: str = "/zk_dict",
+        *,
+        server: ZooKeeperServer | None = None,
+    ) -> None:
+        """``server``: the one whose history, if it has one at the time, a dict is given."""
         self._clients = clients
         self._path = path
+        self._server = server
         self._exits = ExitStack()
 
     def __call__(
@@ -234,6 +242,8 @@ class DictFactory:
         from zkdict import ZooKeeperDict
 
         own = self._clients() if client is None else client
+        if self._server is not None:
+            options.setdefault("history", self._server.history)
         mapping = ZooKeeperDict[Any](own, self._path if path is None else path, **options)
         return self._exits.enter_context(closing(mapping))
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from zkdict import ZooKeeperDict
     from zkdict.aio import AsyncZooKeeperDict
     from zkfake import Faults
+    from zkfake.history import History
 
 __all__ = [
     "FAILED",
@@ -45,6 +46,7 @@ __all__ = [
     "zk_fake",
     "zk_faults",
     "zk_fresh",
+    "zk_history",
     "zk_hosts",
     "zk_live",
     "zk_server",
@@ -69,8 +71,7 @@ def _zk_target(request: pytest.FixtureRequest) -> Target:
 def _zk_isolation(request: pytest.FixtureRequest) -> Iterator[None]:
     """Puts the run's servers back after the test; see `pytest_zkdict.isolation`."""
     run = Run.of(request.config)
-    run.isolation.begin(request.node, faults="zk_faults" in request.fixturenames)
-    run.item = request.node
+    run.begin_test(request.node)
     yield
     run.item = None
     run.isolation.end(request.node, failed=FAILED in request.node.stash)
@@ -129,6 +130,24 @@ def zk_faults(
     # A test that asks for it by `request.getfixturevalue` only has its proxy from now on.
     run.started_or_skipped(run.pool.offer_faults)
     return cast("OwnServer", zk_server).faults
+
+
+@pytest.fixture
+def zk_history(
+    zk_server: ZooKeeperServer, _zk_isolation: None, request: pytest.FixtureRequest
+) -> History:
+    """What happens on `zk_server` in this test: a `zkfake.history.History`.
+
+    On live a proxy in front of the server records what passes, for as long as the test lasts.
+    `zk_dict` and the dicts of `zk_dict_factory` tell it of their calls. The report of a failing
+    test judges it, and tells its story.
+    """
+    run = Run.of(request.config)
+    # A test that asks for it by `request.getfixturevalue` only is recorded from now on.
+    run.started_or_skipped(run.pool.record)
+    history = zk_server.history
+    assert history is not None
+    return history
 
 
 @pytest.fixture
@@ -206,20 +225,22 @@ def zk_fresh(
 
 
 @pytest.fixture
-def zk_dict(zk_client: KazooClient) -> Iterator[ZooKeeperDict[Any]]:
+def zk_dict(zk_client: KazooClient, zk_server: ZooKeeperServer) -> Iterator[ZooKeeperDict[Any]]:
     """An empty `zkdict.ZooKeeperDict` on `zk_client`, at the path ``/zk_dict``."""
     from zkdict import ZooKeeperDict
 
-    with closing(ZooKeeperDict[Any](zk_client, "/zk_dict")) as mapping:
+    with closing(ZooKeeperDict[Any](zk_client, "/zk_dict", history=zk_server.history)) as mapping:
         yield mapping
 
 
 @pytest.fixture
-def zk_dict_factory(zk_client_factory: ClientFactory) -> Iterator[DictFactory]:
+def zk_dict_factory(
+    zk_client_factory: ClientFactory, zk_server: ZooKeeperServer
+) -> Iterator[DictFactory]:
     """Makes dicts on the test's own znodes: ``zk_dict_factory("/prices")``, each with a client."""
     from pytest_zkdict.clients import DictFactory
 
-    with closing(DictFactory(zk_client_factory)) as factory:
+    with closing(DictFactory(zk_client_factory, server=zk_server)) as factory:
         yield factory
 
 

@@ -6,7 +6,8 @@ The rules that live here:
   started again, and what was left outside of the test's chroot goes;
 - the fake is put back in process. A live server has one admin client, which stays connected and
   goes past the proxy;
-- a live server has a proxy in front of it in tests that want faults, and in no other.
+- a live server has a proxy in front of it in tests that want faults or a history, and in no other;
+- a history is one test's.
 """
 
 from __future__ import annotations
@@ -60,12 +61,18 @@ class Held:
     def offer_faults(self) -> None:
         """The server has faults until it is put back."""
 
+    def record(self) -> None:
+        """The server records what happens until it is put back."""
+        raise NotImplementedError
+
     def heal(self) -> None:
         """End every fault. What goes wrong is kept in mind."""
         self._note_failure(self._heal)
 
     def end_faults(self) -> None:
-        """`heal`, and there are no faults until the next `offer_faults`."""
+        """`heal`, and there are no faults until the next `offer_faults`, nor a history until the
+        next `record`.
+        """
         self._note_failure(self._end_faults)
 
     def _note_failure(self, action: Callable[[], object]) -> None:
@@ -168,8 +175,17 @@ class HeldFake(Held):
             return None
         return f"the fake server at {self.server.hosts} was stopped and not started again."
 
+    def record(self) -> None:
+        self.server.record()
+
     def _heal(self) -> None:
         self.server.heal()
+
+    def _end_faults(self) -> None:
+        try:
+            self.server.heal()
+        finally:
+            self.server.stop_recording()
 
     def put_back(self) -> None:
         self.server.put_back()
@@ -255,6 +271,9 @@ class HeldLive(Held):
 
     def offer_faults(self) -> None:
         self.server.start_proxy()
+
+    def record(self) -> None:
+        self.server.start_proxy(history=True)
 
     def _heal(self) -> None:
         if self.server.has_faults:

@@ -54,15 +54,17 @@ class Isolation:
 
     # -- a test
 
-    def begin(self, test: pytest.Item, *, faults: bool) -> None:
-        """A test begins, and every fixture of a wider scope is there. ``faults``: it wants them."""
+    def begin(self, test: pytest.Item, *, faults: bool, history: bool) -> None:
+        """A test begins, and every fixture of a wider scope is there. ``faults``, ``history``: it
+        wants them.
+        """
         for held in self._pool.held:
             held.recover()
             if held.dead is not None:
                 pytest.fail(held.dead, pytrace=False)
             while held.noticed:
                 test.warn(ZooKeeperServerWarning(f"before this test, {held.noticed.pop()}"))
-        self._pool.begin_test(faults)
+        self._pool.begin_test(faults=faults, history=history)
         self.adopt()
 
     def adopt(self) -> None:

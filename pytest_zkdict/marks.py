@@ -24,18 +24,31 @@ __all__ = ["LINES", "Marked", "checked", "is_marked", "marked"]
 #: As ``pytest --markers`` shows them.
 LINES = (
     (
-        "zookeeper(backend=, servers=, version=, settings=, load=, seed=, profile=, patch=): "
+        "zookeeper(backend=, servers=, version=, settings=, load=, history=, seed=, profile=, "
+        "patch=): "
         "what this test wants. backend: 'fake', 'live' or 'both', to run on no other; "
         "servers, version, settings: of zk_server and zk_simulation; load: znodes to start with, "
-        "{'/path': b'data'}; seed, profile, patch: of zk_simulation. Marks of module, class and "
-        "function add up."
+        "{'/path': b'data'}; history: whether zk_server records what happens, for zk_history and "
+        "the report; seed, profile, patch: of zk_simulation. Marks of module, class and function "
+        "add up."
     ),
     "zk_backend(name): short for zookeeper(backend=name): run this test on no other backend",
     "zk_simulation(**arguments): any argument of zkfake.simulation.Simulation, for zk_simulation",
 )
 
-_ARGUMENTS = ("backend", "servers", "version", "settings", "load", "seed", "profile", "patch")
+_ARGUMENTS = (
+    "backend",
+    "servers",
+    "version",
+    "settings",
+    "load",
+    "history",
+    "seed",
+    "profile",
+    "patch",
+)
 _OF_SERVER = ("servers", "version", "settings")
+_NOT_OF_SIMULATION = ("backend", "history")
 
 
 class Marked:
@@ -47,14 +60,16 @@ class Marked:
         server: Mapping[str, Any] | None = None,
         load: Mapping[str, bytes | None] | None = None,
         simulation: Mapping[str, Any] | None = None,
+        history: bool | None = None,
     ) -> None:
         """``server``: the ``servers``, ``version`` and ``settings`` that a mark has.
-        ``simulation``: arguments of the `Simulation`.
+        ``simulation``: arguments of the `Simulation`. ``history``: whether servers record.
         """
         self.backends = backends
         self.server = server or {}
         self.load = load or {}
         self.simulation = simulation or {}
+        self.history = history
 
 
 def marked(node: pytest.Item | pytest.Collector | Any) -> Marked:
@@ -63,14 +78,18 @@ def marked(node: pytest.Item | pytest.Collector | Any) -> Marked:
     simulation: dict[str, Any] = {}
     # From the module to the function, so that the nearest one comes last.
     for name, arguments in reversed(list(_checked(node))):
-        if name != "zk_simulation":
+        if name == "zk_simulation":
+            _add(simulation, arguments)
+        else:
             _add(common, arguments)
-        _add(simulation, {key: arg for key, arg in arguments.items() if key != "backend"})
+            shared = {k: arg for k, arg in arguments.items() if k not in _NOT_OF_SIMULATION}
+            _add(simulation, shared)
     return Marked(
         backends=common.get("backend"),
         server={key: common[key] for key in _OF_SERVER if key in common},
         load=common.get("load", {}),
         simulation=simulation,
+        history=common.get("history"),
     )
 
 
@@ -155,6 +174,9 @@ def _checked_argument(name: str, value: Any) -> Any:
             )
     elif name == "load":
         _check_load(value)
+    elif name == "history":
+        if not isinstance(value, bool):
+            raise ValueError(f"takes a bool as history, not {value!r}")
     elif name == "patch":
         if isinstance(value, str) or not isinstance(value, Iterable):
             raise ValueError(f"takes a list of module names as patch, not {value!r}")

@@ -56,6 +56,7 @@ class Options:
     seed: int | None = None
     profile: str | None = None
     patch: tuple[str, ...] = ()
+    history: bool = False
     leaks: str = "warn"
     given: Mapping[str, tuple[str, str]] = MappingProxyType({})
     """Where each setting that is no default comes from, and what stands there:
@@ -225,6 +226,14 @@ _SETTINGS = (
         "FILE",
         'a JSON file of znodes that each test starts with: {"/path": "text", "/other": null}',
         _seed_data,
+    ),
+    _Setting(
+        "history",
+        "ZK_HISTORY",
+        "",
+        "record what happens on zk_server, and judge and tell it in the report of a failing test",
+        _truth,
+        flag="true",
     ),
     _Setting(
         "seed",

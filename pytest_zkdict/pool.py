@@ -6,7 +6,7 @@ The rules that live here:
   tried again, every test that needs that server fails for the same reason;
 - no test shares a znode with another one: each gets a chroot with a name nobody else has, on a
   server of the run's own as well as on one shared by many runs;
-- a live server stands behind a proxy in tests that want faults, and in no other.
+- a live server stands behind a proxy in tests that want faults or a history, and in no other.
 
 `pytest_zkdict.held` puts a server back between two tests.
 """
@@ -78,6 +78,8 @@ class ServerPool:
         self.own_sessions: set[int] = set()
         self._faults = False
         """Whether the test that runs wants faults."""
+        self._history = False
+        """Whether it wants a history."""
         self.requests = RequestLog()
         self.requests.attach()
 
@@ -92,8 +94,7 @@ class ServerPool:
             except Exception as error:
                 self._running[spec.key] = error
             else:
-                if self._faults:
-                    held.offer_faults()
+                self._equip(held)
                 # A fixture may ask for it in the middle of a test, which has not left these.
                 self.own_threads.update(set(threading.enumerate()) - before)
                 self.own_sessions |= held.sessions()
@@ -127,8 +128,12 @@ class ServerPool:
                 "needs a server of its own, and --zk-hosts names somebody else's"
             )
 
-    def own(self, spec: WantedServer, *, history: bool = False) -> FakeServer | LiveZooKeeper:
-        """A further server, which the caller has to close. ``history``: whether it records."""
+    def own(self, spec: WantedServer, *, history: bool | None = None) -> FakeServer | LiveZooKeeper:
+        """A further server, which the caller has to close. ``history``: whether it records; `None`
+        for what the test wants.
+        """
+        if history is None:
+            history = self._history
         if spec.backend == "fake":
             return self._own_fake(spec, history=history)
         live = self._own_live(spec)
@@ -198,20 +203,31 @@ class ServerPool:
 
     # -- tests
 
-    def begin_test(self, faults: bool) -> None:
-        """What is told of a failure begins here. ``faults``: the test wants them."""
+    def begin_test(self, *, faults: bool, history: bool) -> None:
+        """What is told of a failure begins here. ``faults``, ``history``: the test wants them."""
         self.requests.begin()
-        self._faults = False
+        self._faults, self._history = faults, history
         for held in self.held:
             held.begin_test()
-        if faults:
-            self.offer_faults()
+            self._equip(held)
+
+    def _equip(self, held: Held) -> None:
+        if self._history:
+            held.record()
+        if self._faults:
+            held.offer_faults()
 
     def offer_faults(self) -> None:
         """Every server has faults until the test is over, those included that it starts later."""
         self._faults = True
         for held in self.held:
-            held.offer_faults()
+            self._equip(held)
+
+    def record(self) -> None:
+        """Every server records until the test is over, those included that it starts later."""
+        self._history = True
+        for held in self.held:
+            self._equip(held)
 
     def heal(self) -> None:
         """End every fault."""

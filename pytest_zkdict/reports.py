@@ -13,11 +13,12 @@ from pytest_zkdict.run import Run
 from pytest_zkdict.virtual import SIMULATION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Collection, Generator, Iterator
 
     import pluggy
 
-    from zkfake.history import History
+    from zkfake._history.events import Event, Logged
+    from zkfake.history import History, Verdict
     from zkfake.simulation import Simulation
 
 __all__ = ["pytest_runtest_makereport"]
@@ -70,7 +71,7 @@ def _wants_fixtures(item: pytest.Item, error: BaseException) -> bool:
     return issubclass(getattr(item, "cls", None) or object, TestCase)
 
 
-def _of_servers(item: pytest.Item, run: Run) -> Iterator[tuple[str, str]]:
+def _of_servers(item: pytest.Item, run: Run, error: BaseException) -> Iterator[tuple[str, str]]:
     from pytest_zkdict.evidence import witnesses
 
     for witness in list(witnesses(run.pool, list(getattr(item, "funcargs", {}).values()))):
@@ -80,6 +81,11 @@ def _of_servers(item: pytest.Item, run: Run) -> Iterator[tuple[str, str]]:
     requests = _guarded(lambda: "\n".join(run.pool.requests.lines(roots)))
     if requests:
         yield "last requests, seconds since the test began", requests
+    for server in [*(held.server for held in run.pool.held), *run.pool.lent]:
+        history = server.history
+        if history is not None and len(history):
+            title = f"history of the {server.backend} server at {server.hosts}"
+            yield title, _guarded(lambda history=history: _told(history, error, roots))  # type: ignore[misc]
 
 
 def _of_simulation(simulation: Simulation, test: pytest.Item, error: BaseException) -> str:
@@ -92,18 +98,26 @@ def _of_simulation(simulation: Simulation, test: pytest.Item, error: BaseExcepti
     return "\n".join(lines)
 
 
-def _told(history: History, error: BaseException) -> str:
+def _told(history: History, error: BaseException, roots: Collection[str] = ()) -> str:
     """The story of what is broken in a history, by the verdict that the test fails with, or else by
-    what ZooKeeper promises; where nothing is, the last events.
+    what ZooKeeper promises; where nothing is, the last events. Paths are told without ``roots``.
     """
+    from zkfake._history.story import story
     from zkfake.history import GuaranteeBroken
 
+    entries = list(history.in_order())
     verdict = error.verdict if isinstance(error, GuaranteeBroken) else None
-    if verdict is None or verdict.events > len(history):
+    if verdict is None or not _is_of(verdict, entries):
         if len(history) > _JUDGED:
             return f"(not judged: it has {len(history)} events)"
         verdict = history.check()
-    return history.story(verdict)
+    return story(entries, verdict, roots=roots)
+
+
+def _is_of(verdict: Verdict, entries: list[Event | Logged]) -> bool:
+    """Whether what a verdict shows is in this history."""
+    there = set(map(id, entries))
+    return all(id(event) in there for found in verdict.broken for event in found.evidence)
 
 
 def _again(simulation: Simulation, test: pytest.Item) -> str:
@@ -140,11 +154,6 @@ def _sections(item: pytest.Item, error: BaseException) -> Iterator[tuple[str, st
     if run.started and "_zk_target" in item.fixturenames:  # type: ignore[attr-defined]
         for trouble in run.isolation.troubles():
             yield "zk_server", trouble
-        yield from _of_servers(item, run)
-        for server in run.pool.lent:
-            history = server.history
-            if history is not None and len(history):
-                title = f"history of the {server.backend} server at {server.hosts}"
-                yield title, _guarded(lambda history=history: _told(history, error))  # type: ignore[misc]
+        yield from _of_servers(item, run, error)
     if type(error).__name__ == "FailedHealthCheck" and "function-scoped" in str(error):
         yield "zk_fresh", _ON_EXAMPLES

@@ -129,6 +129,17 @@ class Run:
 
     # -- for the fixtures
 
+    def begin_test(self, item: pytest.Item) -> None:
+        """A test begins; see `pytest_zkdict.isolation`."""
+        names = item.fixturenames  # type: ignore[attr-defined]
+        history = marked(item).history
+        if history is None:
+            history = self.options.history
+        self.isolation.begin(
+            item, faults="zk_faults" in names, history=history or "zk_history" in names
+        )
+        self.item = item
+
     def chroot(
         self,
         node: pytest.Item | pytest.Collector | None,

@@ -10,7 +10,7 @@ import re
 import socket
 import struct
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 from pytest_zkdict.live import four_letter_word
@@ -72,6 +72,11 @@ class ZooKeeperServer(Protocol):
         """The shortest session timeout that the server grants, in seconds."""
         ...
 
+    @property
+    def history(self) -> History | None:
+        """What happens on it, while it is recorded; else ``None``."""
+        ...
+
 
 class OwnServer(ZooKeeperServer, Protocol):
     """A server that one test has to itself, so it may take it down."""
@@ -119,6 +124,7 @@ class FakeServer(KnownTimes):
         self._fake = self._make(self._settings, version, servers=servers, tls=tls, history=history)
         self._fake.start()
         self._faults_used = False
+        self._recorded = ExitStack()
         self.hosts: str = self._fake.hosts
         self.direct_hosts: str = self.hosts
 
@@ -211,8 +217,19 @@ class FakeServer(KnownTimes):
 
     @property
     def history(self) -> History | None:
-        """Everything that has happened since it was started; ``None`` unless it records."""
+        """Everything that has happened since the test began, on a server of the test's own since it
+        was started; ``None`` unless it records.
+        """
         return self._fake.history
+
+    def record(self) -> None:
+        """Records from now on, until `stop_recording`, unless it does already."""
+        if self._fake.history is None:
+            self._recorded.enter_context(self._fake.recorded())
+
+    def stop_recording(self) -> None:
+        """Ends what `record` has begun."""
+        self._recorded.close()
 
     def snapshot(self) -> Snapshot:
         """The whole tree as it is now. Cost: a reference a znode."""

@@ -43,6 +43,12 @@ def zk_simulation(request: pytest.FixtureRequest) -> Iterator[Simulation]:
             "zk_simulation.faults",
             pytrace=False,
         )
+    if "zk_history" in request.fixturenames:
+        pytest.fail(
+            "zk_history is the history of a server in real time; that of a simulation is "
+            "zk_simulation.history",
+            pytrace=False,
+        )
     given = arguments(Run.of(request.config), request.node)
     load = given.pop("load", None)
     # Outside of the except block: the report would show the cause first, and at length.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ class Proxied(ABC, Generic[F]):
     """The part of a live server that concerns faults."""
 
     _proxy: ZooKeeperProxy | None = None
+    _recorded = ExitStack()
+    """What ends with the proxy. (One that is empty: shared by all.)"""
 
     @property
     @abstractmethod
@@ -82,9 +84,14 @@ class Proxied(ABC, Generic[F]):
             self.stop_proxy()
 
     def start_proxy(self, *, history: bool = False) -> None:
-        """Begins what `proxied` does, unless there is a proxy already. Raises `OSError`."""
+        """Begins what `proxied` does; a proxy that is there already stays, and records from now on
+        if it is to. Raises `OSError`.
+        """
         if self._proxy is None:
             self._proxy = self._new_proxy(history=history).start()
+        elif history and self._proxy.history is None:
+            self._recorded = ExitStack()
+            self._recorded.enter_context(self._proxy.recorded())
 
     def take_failure(self) -> RuntimeError | None:
         """A failure of an action of ``faults.upon()``, or of the proxy itself, once."""
@@ -94,4 +101,5 @@ class Proxied(ABC, Generic[F]):
         """Ends the proxy, if there is one. Raises as `proxied` does at its end."""
         proxy, self._proxy = self._proxy, None
         if proxy is not None:
+            self._recorded.close()
             proxy.stop()

@@ -187,7 +187,8 @@ class Channel:
         self.session_id = 0
         """The session that the client has asked for, then the one that it was given."""
         self._conditions = conditions
-        self._listener = listener
+        self.listener = listener
+        """Who is told what happens here."""
         self._frames = frames
         self._core: Served | None = None
         self._shaken = False
@@ -230,14 +231,14 @@ class Channel:
             self._identify(session_asked_for(frame))
         number = 0
         if head.xid != PING_XID:
-            conditions, listener = self._conditions, self._listener
+            conditions, listener = self._conditions, self.listener
             conditions.requests = number = conditions.requests + 1
             if listener is not None:
                 listener.sent(self, number, head, frame)
         self.upstream.send(frame, ChannelRequest(self, number, head))
 
     def _at_client(self, data: bytes, tag: Any) -> None:
-        listener = self._listener
+        listener = self.listener
         if listener is not None:
             if tag is EVENT:
                 listener.told(self, data)
@@ -251,8 +252,8 @@ class Channel:
         """The client knows that it is over."""
         self._client_gone = True
         self._forget_if_over()
-        if self._listener is not None:
-            self._listener.ended(self, by)
+        if self.listener is not None:
+            self.listener.ended(self, by)
 
     # -- the server's end
 

@@ -199,13 +199,15 @@ class History(Sequence[Any]):
         return [event for event in self._events if isinstance(event, kind)]
 
     def in_order(self) -> Iterator[Event | Logged]:
-        """The events and the entries of the log, as they happened. Cost: linear."""
-        events, start = self._events, 0
-        for entry, place in zip(self.log or (), self._places, strict=True):
+        """The events and the entries of the log, as they happened, up to now. Cost: linear."""
+        # Another thread may add to both meanwhile. The events are counted first: so whatever was
+        # committed before one of them is in the log. A place is there before its entry.
+        events, start, end = self._events, 0, len(self._events)
+        for entry, place in zip(tuple(self.log or ()), self._places, strict=False):
             yield from events[start:place]
             yield entry
             start = place
-        yield from events[start:]
+        yield from events[start:end]
 
     def digest(self) -> str:
         """The SHA-256 of every event with its frame, in hexadecimal: equal for equal runs. Cost:
@@ -248,8 +250,8 @@ class History(Sequence[Any]):
         """The next entry of the log, at this place of the history."""
         if self.log is None:
             self.log = []
-        self.log.append(entry)
         self._places.append(len(self._events))
+        self.log.append(entry)
 
     @overload
     def __getitem__(self, index: int) -> Event: ...
@@ -297,12 +299,23 @@ class EnsembleHistory(History):
         ensemble.log.on_append = self.committed
         ensemble.log.on_mark = self.restored
 
+    def take_state(self, ensemble: Ensemble) -> None:
+        """The log begins with the state that the ensemble has. Cost: linear in it."""
+        # What a server has applied was committed. What was, and is not applied yet, is in its log.
+        newest = max(ensemble.replicas, key=lambda replica: replica.store.tree.zxid)
+        tree = newest.store.tree
+        self.restored(tree)
+        first = newest if ensemble.leader is None else ensemble.leader
+        for transaction in first.store.log.after(tree.zxid):
+            if transaction.zxid <= ensemble.log.last_zxid:
+                self.committed(transaction)
+
     def committed(self, transaction: Transaction) -> None:
         """The ensemble has committed its next transaction."""
         log = self.log
         if log is not None:  # as `_add_logged`, which costs a call at every write
-            log.append(Committed(self._clock(), transaction, *self._on_disk(transaction.zxid)))
             self._places.append(len(self._events))
+            log.append(Committed(self._clock(), transaction, *self._on_disk(transaction.zxid)))
 
     def restored(self, tree: Tree) -> None:
         """The ensemble goes on from ``tree``."""

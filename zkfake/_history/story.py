@@ -93,12 +93,21 @@ _NO_CAUSE = (
 )
 
 
-def story(entries: Iterable[Event | Logged], verdict: Verdict, lines: int = LINES) -> str:
-    """The story of the first finding. Cost: linear in the history."""
+def story(
+    entries: Iterable[Event | Logged],
+    verdict: Verdict,
+    lines: int = LINES,
+    *,
+    roots: Iterable[str] = (),
+) -> str:
+    """The story of the first finding. ``roots``: paths below them are told without them, as clients
+    with such a chroot see them. Cost: linear in the history.
+    """
     if not verdict.broken:
-        return _ending(list(entries), verdict.events, lines)
+        return _ending(list(entries), verdict.events, lines, roots)
     finding = verdict.broken[0]
     told = _Story(list(entries), finding, has_log=verdict.transactions is not None)
+    told.roots = tuple(roots)
     text = [f"Broken: {finding.judge}."]
     for part in (f"Promised: {finding.promise}", f"What happened: {finding.text}.", *told.why()):
         text += told.wrapped(part)
@@ -110,12 +119,13 @@ def story(entries: Iterable[Event | Logged], verdict: Verdict, lines: int = LINE
     return "\n".join([*text, "", *events, "", *end, told.rest])
 
 
-def _ending(entries: list[Event | Logged], events: int, lines: int) -> str:
+def _ending(entries: list[Event | Logged], events: int, lines: int, roots: Iterable[str]) -> str:
     """How a history ends in which nothing is broken."""
     head = f"Nothing is broken in {events} events."
     if not entries:
         return head
     told = _Ending(entries)
+    told.roots = tuple(roots)
     last = told.lines(min(lines - 4, _LAST))
     return "\n".join([f"{head} The last ones that matter:", "", *last, "", told.rest])
 
@@ -160,6 +170,7 @@ class _Story:
             self._first = max(0, self._first - _BEFORE)
         self._behind = {cause.server for cause in self._causes}
         self._kept = _kept(entries)
+        self.roots: tuple[str, ...] = ()
         self._offset = 0
         self.rest = ""
 
@@ -175,6 +186,8 @@ class _Story:
         return wrap(text, _LONGEST, subsequent_indent="  ", break_on_hyphens=False)
 
     def _shortened(self, text: str) -> str:
+        for root in self.roots:
+            text = text.replace(f"{root}/", "/").replace(root, "/")
         return _LONG_NAME.sub(lambda found: f"{found[0][: self._kept]}~", text)
 
     # -- what is told

@@ -9,6 +9,7 @@ Rules that live here:
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,7 @@ from zkfake._realtime.tls import Tls
 if TYPE_CHECKING:
     import socket
     import ssl
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from types import TracebackType
     from typing import Any
 
@@ -88,7 +89,8 @@ class ZooKeeperProxy:
             broken=lambda: self._driver.broken(),
         )
         self._recording = Recording() if history else None
-        self._driver = RealTime(self._loop, self._loop.now, self._recording)
+        self._driver = RealTime(self._loop, self._loop.now)
+        self._driver.record(self._recording)
         self._sessions = PassedSessions(server_tls)
         self._faults = self._new_faults(self._driver, len(self._targets), self._sessions)
         self._listeners: list[PortListener] = []
@@ -179,9 +181,30 @@ class ZooKeeperProxy:
     @property
     def history(self) -> History | None:
         """Everything that has passed since the proxy was created: a `zkfake.history.History`
-        without the committed log. ``None`` unless it was created with ``history=True``.
+        without the committed log. ``None`` unless it was created with ``history=True``; in a block
+        of `recorded` the history of the block.
         """
         return None if self._recording is None else self._recording.history
+
+    @contextmanager
+    def recorded(self) -> Iterator[History]:
+        """Records what passes during the block: the `zkfake.history.History` that it returns, which
+        is `history` meanwhile.
+
+        It leaves out the connections that are open already. Raises `RuntimeError` if everything is
+        recorded anyway, and in a forked child.
+        """
+        with self._loop.at_work():
+            if self._recording is not None:
+                raise RuntimeError("this ZooKeeperProxy records already: see its history")
+            recording = self._recording = Recording()
+            self._driver.record(recording)
+        try:
+            yield recording.history
+        finally:
+            with self._loop.at_work():
+                self._recording = None
+                self._driver.record(None)
 
     @property
     def faults(self) -> ProxyFaults:

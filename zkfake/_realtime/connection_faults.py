@@ -47,12 +47,10 @@ class RealTime:
     makes it, and tells it of its life.
     """
 
-    def __init__(self, loop: Loop, now: int, recording: Recording | None = None) -> None:
-        """``now``: milliseconds since the epoch. ``recording``: hears of every connection, and of
-        every fault.
-        """
+    def __init__(self, loop: Loop, now: int) -> None:
+        """``now``: milliseconds since the epoch."""
         self._loop = loop
-        self._recording = recording
+        self._recording: Recording | None = None
         self._news = threading.Condition()
         self._actor = 0
         self._broken = False
@@ -105,6 +103,15 @@ class RealTime:
             self._actor = before
 
     # -- called by the fake or the proxy
+
+    def record(self, recording: Recording | None) -> None:
+        """Each new connection, and each fault, goes into ``recording``; ``None``: nothing does any
+        more.
+        """
+        self._recording = recording
+        if recording is None:
+            for channel in self.conditions.channels:
+                channel.listener = None
 
     def advance(self, now: int) -> None:
         """Time has passed: what is due arrives, and what ends by itself ends."""

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from zkfake._ensemble.replica import Replica
     from zkfake._realtime.loop import Loop
     from zkfake._realtime.member import Member
-    from zkfake._realtime.recording import Recording
 
 __all__ = ["Faults", "RealTimeDriver"]
 
@@ -32,9 +31,8 @@ class RealTimeDriver(RealTime):
         ensemble: Ensemble,
         replicas: Callable[[], Sequence[Replica]],
         members: Callable[[], Sequence[Member]],
-        recording: Recording | None,
     ) -> None:
-        super().__init__(loop, ensemble.now, recording)
+        super().__init__(loop, ensemble.now)
         self.ensemble = ensemble
         self._replicas = replicas
         self._members = members

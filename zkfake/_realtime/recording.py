@@ -2,7 +2,8 @@
 
 Rules that live here: time counts from when the object was made, by a clock that nobody sets. A
 client is called by its session, as the faults call it. What happens is recorded by the thread that
-serves; a program may add to it from any thread.
+serves; a program may add to it from any thread. One that begins later begins with the state that
+there is, and leaves out the connections that there are: what was asked on them is not known.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from zkfake._ensemble.events import unheard
 from zkfake._history.channels import ChannelRecorder
 from zkfake._history.events import Fault, ServerEvent
 from zkfake._history.recorder import EnsembleHistory, History
@@ -18,17 +20,28 @@ from zkfake._history.recorder import EnsembleHistory, History
 if TYPE_CHECKING:
     from zkfake._ensemble.ensemble import Ensemble
     from zkfake._ensemble.events import Name
+    from zkfake._ensemble.stats import Mode
 
 __all__ = ["Recording"]
 
 _SECOND = 1_000_000
+
+_ROLES: dict[Mode | None, Name] = {
+    "leader": "leads",
+    "follower": "follows",
+    "observer": "observes",
+}
+"""What a server would have told when it took a role."""
 
 
 class Recording:
     """The recording of one history."""
 
     def __init__(self, ensemble: Ensemble | None = None) -> None:
-        """``ensemble``: records what it commits, and what its servers do."""
+        """``ensemble``: records what it commits, and what its servers do; its state is the first
+        entry of the log.
+        """
+        self._ensemble = ensemble
         self._start = time.perf_counter_ns()
         self.history = self._history(ensemble)
         self.channels = ChannelRecorder(self.history, self, _SECOND)
@@ -45,17 +58,27 @@ class Recording:
         """A fault began, ended or struck."""
         self.history.append(Fault(self._seconds(), name, text))
 
+    def end(self) -> None:
+        """The ensemble tells it nothing any more."""
+        if self._ensemble is not None:
+            self._ensemble.log.on_append = self._ensemble.log.on_mark = None
+            self._ensemble.tell = unheard
+
     def _history(self, ensemble: Ensemble | None) -> History:
         if ensemble is None:
             return History(self._seconds, _thread_name)
         history = EnsembleHistory(self._seconds, _thread_name)
         history.hear(ensemble)
+        history.take_state(ensemble)
 
         def tell(server: int, name: Name, text: str) -> None:
             epoch = ensemble.replicas[server - 1].store.accepted_epoch
             history.append(ServerEvent(self._seconds(), server, epoch, name, text))
 
         ensemble.tell = tell
+        for replica in ensemble.replicas:
+            if (role := _ROLES.get(replica.role.mode)) is not None:
+                tell(replica.id, role, "since before this history")
         return history
 
 

@@ -8,6 +8,7 @@ it works.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -28,7 +29,7 @@ from zkfake._versions import DEFAULT, VERSIONS
 if TYPE_CHECKING:
     import socket
     import ssl
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from types import TracebackType
 
     from typing_extensions import Self
@@ -238,9 +239,38 @@ class FakeZooKeeper(EnsembleControl):
     @property
     def history(self) -> History | None:
         """Everything that has happened since the fake was created: a `zkfake.history.History`.
-        ``None`` unless it was created with ``history=True``.
+        ``None`` unless it was created with ``history=True``; in a block of `recorded` the history
+        of the block.
         """
         return None if self._recording is None else self._recording.history
+
+    @contextmanager
+    def recorded(self) -> Iterator[History]:
+        """Records what happens during the block: the `zkfake.history.History` that it returns,
+        which is `history` meanwhile.
+
+        It begins with the state that there is. Connections that are open already are left out, but
+        for what their clients commit. Raises `RuntimeError` if everything is recorded
+        anyway, and in a forked child. Cost of the beginning: linear in the znodes.
+        """
+        with self._loop.at_work():
+            if self._recording is not None:
+                raise RuntimeError("this FakeZooKeeper records already: see its history")
+            if self._driver is None:
+                self._use_channels()
+            recording = Recording(self._ensemble)
+            self._record(recording)
+        try:
+            yield recording.history
+        finally:
+            with self._loop.at_work():
+                recording.end()
+                self._record(None)
+
+    def _record(self, recording: Recording | None) -> None:
+        self._recording = recording
+        assert self._driver is not None
+        self._driver.record(recording)
 
     # -- faults
 
@@ -258,12 +288,9 @@ class FakeZooKeeper(EnsembleControl):
     def _use_channels(self) -> None:
         """Every connection has a channel from now on."""
         self._driver = RealTimeDriver(
-            self._loop,
-            self._ensemble,
-            lambda: self.replicas,
-            lambda: self.members,
-            self._recording,
+            self._loop, self._ensemble, lambda: self.replicas, lambda: self.members
         )
+        self._driver.record(self._recording)
         self._faults = Faults(self._driver)
         for transport, number in self._loop.transports.items():
             if isinstance(transport.connection, Connection):
