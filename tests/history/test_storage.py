@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 def everything() -> History:
     """A short history with every kind of event."""
-    with Simulation(seed=1, servers=3) as sim:
+    with Simulation(seed=1, servers=3, logging={"shop": "INFO"}) as sim:
         client = sim.client("c")
         client.create("/a", None)
         client.set("/a", b"\x00\xff", version=0)
@@ -31,6 +32,7 @@ def everything() -> History:
         client.set_acls("/a", client.get_acls("/a")[0])
         client.delete("/a")
         sim.history.note("half\nway \ud800")
+        logging.getLogger("shop").info("half\nway \ud800")
         with sim.history.claim("leader", znode="/a"), sim.history.claim("nothing"):
             sim.history.record("did", b"bytes", 1.5)
             sim.history.record("did", None, True)

@@ -23,6 +23,7 @@ from zkfake.history import (
     Connected,
     Fault,
     History,
+    LogLine,
     Note,
     Recorded,
     Reply,
@@ -496,6 +497,7 @@ _SCALAR = _HOSTILE | st.binary(max_size=5) | st.integers() | st.none()
 _OPERATION = st.sampled_from(["create", "getData", "getChildren", "multi", "setData", "connect"])
 _EVENTS = st.one_of(
     st.builds(Note, _TIME, _HOSTILE, _HOSTILE),
+    st.builds(LogLine, _TIME, _HOSTILE, _HOSTILE, _HOSTILE, _HOSTILE),
     st.builds(Fault, _TIME, st.sampled_from(["pause", "partition", "lag"]) | _HOSTILE, _HOSTILE),
     st.builds(StateChange, _TIME, _HOSTILE, _HOSTILE),
     st.builds(TaskEnded, _TIME, _HOSTILE, _HOSTILE),

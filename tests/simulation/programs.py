@@ -123,7 +123,12 @@ def pricing(sim: Simulation) -> None:
 
 def digest(seed: int, servers: int, program: Any, patch: list[str]) -> str:
     simulation = Simulation(
-        seed=seed, servers=servers, profile="hostile", stall_limit=900, patch=patch
+        seed=seed,
+        servers=servers,
+        profile="hostile",
+        stall_limit=900,
+        patch=patch,
+        logging=dict.fromkeys(patch, "INFO"),
     )
     simulation.quiet = True
     try:

@@ -29,6 +29,7 @@ __all__ = [
     "Disconnected",
     "Event",
     "Fault",
+    "LogLine",
     "Logged",
     "Note",
     "Queued",
@@ -198,6 +199,18 @@ class Note(NamedTuple):
 
     time: float
     task: str
+    text: str
+
+
+class LogLine(NamedTuple):
+    """A program logged something, and the simulation wanted it. ``logger``: the name of the logger.
+    ``level``: the name of the level. ``text``: the message, and the error that goes with it.
+    """
+
+    time: float
+    task: str
+    logger: str
+    level: str
     text: str
 
 
@@ -391,6 +404,7 @@ Event = (
     | StateChange
     | Fault
     | ServerEvent
+    | LogLine
     | Note
     | Queued
     | Recorded

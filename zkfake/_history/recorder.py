@@ -27,6 +27,7 @@ from zkfake._history.events import (
     Event,
     Kept,
     Logged,
+    LogLine,
     Note,
     Recorded,
     Released,
@@ -309,6 +310,10 @@ class EnsembleHistory(History):
         for transaction in first.store.log.after(tree.zxid):
             if transaction.zxid <= ensemble.log.last_zxid:
                 self.committed(transaction)
+
+    def logged(self, logger: str, level: str, text: str) -> None:
+        """The program has logged something."""
+        self.append(LogLine(self._clock(), self._task(), logger, level, text))
 
     def committed(self, transaction: Transaction) -> None:
         """The ensemble has committed its next transaction."""

@@ -36,6 +36,7 @@ from zkfake._history.events import (
     Event,
     Fault,
     Logged,
+    LogLine,
     Note,
     Queued,
     Recorded,
@@ -214,6 +215,8 @@ class _Story:
             return 60
         if isinstance(event, (Note, TaskEnded)):
             return 15
+        if isinstance(event, LogLine):  # what kazoo logs is among the events
+            return 5 if event.logger.partition(".")[0] == "kazoo" else 15
         if isinstance(event, (DictOpened, DictAsked, DictSent, DictAnswered, DictShown)):
             return 40 if event.dict in scope.dicts else 0
         if event.client not in scope.who:

@@ -25,6 +25,7 @@ from zkfake._history.events import (
     Event,
     Fault,
     Logged,
+    LogLine,
     Note,
     Queued,
     Recorded,
@@ -186,6 +187,9 @@ class Telling:
     def _note(self, event: Note) -> tuple[str, str]:
         return event.task, f"notes: {event.text}"
 
+    def _log_line(self, event: LogLine) -> tuple[str, str]:
+        return event.task, f"logs {event.level}: {' '.join(event.text.split())}"
+
     def _task_ended(self, event: TaskEnded) -> tuple[str, str]:
         return event.task, f"ends with {event.error}"
 
@@ -246,6 +250,7 @@ class Telling:
         DictShown: _dict_shown,
         Disconnected: _disconnected,
         Fault: _fault,
+        LogLine: _log_line,
         Note: _note,
         Queued: _queued,
         Recorded: _recorded,

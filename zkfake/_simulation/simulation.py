@@ -41,6 +41,7 @@ from zkfake._simulation.scheduling.schedules import Pct, Schedule, Shuffled, che
 from zkfake._simulation.scheduling.tasks import MICROSECONDS
 from zkfake._simulation.scheduling.watchdog import Watchdog
 from zkfake._simulation.stand_ins.current import CurrentSimulation, current
+from zkfake._simulation.stand_ins.log_lines import LogLines, WantedLevels, wanted_levels
 from zkfake._versions import DEFAULT
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ class Simulation(EnsembleControl):
         version: str = DEFAULT,
         settings: Mapping[str, object] | None = None,
         patch: Iterable[str] = (),
+        logging: WantedLevels | None = None,
         check_determinism: bool = False,
         max_steps: int = MAX_STEPS,
         max_time: float = MAX_TIME,
@@ -115,7 +117,9 @@ class Simulation(EnsembleControl):
         ``reorder`` and ``preemption`` say. ``version``
         and ``settings``: as for `zkfake.FakeZooKeeper`. ``patch``: modules whose use of ``time``,
         ``threading``, ``queue``, ``random``, ``uuid`` and ``datetime`` is to be simulated, by name.
-        ``check_determinism``: `run` runs the program twice.
+        ``logging``: the history has what is logged from that level on, by its name or number, or
+        by a dict of levels for the names of loggers (``""`` for all); kazoo's from ``"WARNING"`` on
+        unless it is named. ``check_determinism``: `run` runs the program twice.
 
         ``max_steps`` bounds the task switches, ``max_time`` the virtual seconds, ``stall_limit``
         the virtual seconds in which only clients' background tasks run; ``watchdog`` is the real
@@ -137,6 +141,7 @@ class Simulation(EnsembleControl):
             "version": version,
             "settings": settings,
             "patch": tuple(patch),
+            "logging": logging,
             "max_steps": max_steps,
             "max_time": max_time,
             "stall_limit": stall_limit,
@@ -159,6 +164,7 @@ class Simulation(EnsembleControl):
         self._counts = {"servers": servers, "observers": observers}
         self._settings = Settings.parse(settings, version)
         self._modules = tuple(patch)
+        self._log_levels = wanted_levels(logging)
         self._check = check_determinism
         self._watchdog_limit = watchdog
         self._limits: dict[str, Any] = {
@@ -242,6 +248,7 @@ class Simulation(EnsembleControl):
             process_id=self._process_id,
             resolve=self._servers.resolve,
             plain_handler=self.handler,
+            lines=LogLines(self._log_levels, history) if self._log_levels else None,
         )
         try:
             patches.install(world, self._modules)
@@ -307,6 +314,7 @@ class Simulation(EnsembleControl):
             "version": DEFAULT,
             "settings": None,
             "patch": (),
+            "logging": None,
             "max_steps": MAX_STEPS,
             "max_time": MAX_TIME,
             "stall_limit": STALL_LIMIT,

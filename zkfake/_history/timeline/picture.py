@@ -246,6 +246,7 @@ _LABELS: dict[str, Any] = {
     "Connected": lambda event: f"connects to {event.server}",
     "Disconnected": lambda event: "closes" if event.by == "client" else "disconnected",
     "Fault": lambda event: f"{event.name}: {event.text}",
+    "LogLine": lambda event: event.text,
     "Note": lambda event: event.text,
     "Queued": lambda event: f"{event.waiting} waited",
     "Recorded": lambda event: f"{event.name} {event.key!r}",

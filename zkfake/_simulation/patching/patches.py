@@ -12,6 +12,8 @@ real thing):
 - The same in ``concurrent.futures``, so that a `ThreadPoolExecutor` that a simulation makes runs in
   it; in ``logging`` the time, the process and the thread, but not its locks; in ``tempfile`` the
   names (`zkfake._simulation.stand_ins.library`).
+- Where a simulation wants what is logged, `logging.Logger.isEnabledFor` and ``callHandlers``
+  (`zkfake._simulation.stand_ins.log_lines`).
 - The objects in `MADE_ANEW`: each simulation has its own.
 - ``set`` in the modules of `ORDERED_SETS`, so that kazoo calls its listeners and watchers in the
   order in which they were registered, and a pool waits for its threads and futures in theirs, not
@@ -39,7 +41,7 @@ from typing import TYPE_CHECKING, Any
 from zkfake._simulation.errors import SimulationError
 from zkfake._simulation.patching import supported
 from zkfake._simulation.patching.exchange import exchanges, made_anew
-from zkfake._simulation.stand_ins import library
+from zkfake._simulation.stand_ins import library, log_lines
 from zkfake._simulation.stand_ins.current import CurrentSimulation, current, enter
 from zkfake._simulation.stand_ins.stand_ins import (
     GUARDED,
@@ -119,6 +121,8 @@ def install(simulation: CurrentSimulation, modules: Iterable[str]) -> None:
                 _patch_library()
             for name in _modules_of(modules):
                 _patch_once(sys.modules[name])
+            if simulation.lines is not None:
+                _patch_logging()
             _watch_imports(modules)
         except BaseException:
             if not _installed:
@@ -203,6 +207,12 @@ def _patch_library() -> None:
     for target, name, value in library.patches():
         _set(target, name, value)
     _undo.append(library.forget_threads)
+
+
+def _patch_logging() -> None:
+    for target, name, value in log_lines.patches():
+        if vars(target)[name] is not value:
+            _set(target, name, value)
 
 
 def _modules_of(named: Iterable[str]) -> list[str]:

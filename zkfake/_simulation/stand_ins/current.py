@@ -32,6 +32,8 @@ class CurrentSimulation:
     """The address of a simulated host; ``None`` for an unknown one."""
     plain_handler: Callable[[], Any]
     """A handler for a client that is created without one."""
+    lines: Any = None
+    """The `LogLines` of what the program logs, where the simulation wants it."""
 
     def is_patched(self, module: str) -> bool:
         """Whether ``module`` is one of `modules`, or inside one."""
