@@ -12,7 +12,7 @@ from kazoo.exceptions import KazooException
 
 from zkfake._simulation.chance.kinds import CLIENTS, SERVERS, Dice, fits
 from zkfake.history import Fault
-from zkfake.simulation import Profile, Simulation
+from zkfake.simulation import Profile, Simulation, SimulationDeadlock
 
 from .schedulers import deposed_jobs
 
@@ -163,3 +163,29 @@ def test_which_faults_a_smaller_ensemble_can_have() -> None:
             assert fits(fault, 1) == (kind.alone and servers == [1])
     for client_kind in CLIENTS:
         assert fits(client_kind.draw(Dice(Random(0), 1, (1.0, 2.0), (0.0, 1.0)), "ann"), 1)
+
+
+ALWAYS_CUT_OFF: dict[str, Any] = {
+    "partition": 1.0,
+    "fault_interval": (0.1, 0.5),
+    "outage": (20.0, 30.0),
+    "stall_limit": 600,
+}
+
+
+def test_faults_by_chance_do_not_keep_a_program_from_its_answer_for_ever() -> None:
+    with Simulation(**ALWAYS_CUT_OFF) as sim:
+        client = sim.client(start_timeout=100_000)
+        client.retry(client.ensure_path, "/a")
+        assert client.exists("/a")
+        stopped = [event for event in sim.history.of(Fault) if event.name == "by chance"]
+    assert [event.text for event in stopped] == ["no more faults: the program does not get on"]
+
+
+def test_a_program_that_waits_for_nothing_is_stuck_in_such_a_world_too() -> None:
+    def wait(sim: Simulation) -> None:
+        sim.client(start_timeout=100_000)
+        sim.handler().event_object().wait()
+
+    with pytest.raises(SimulationDeadlock, match="stall_limit"):
+        Simulation(**ALWAYS_CUT_OFF).run(wait)

@@ -109,6 +109,7 @@ class Faults(EnsembleFaults):
             lambda: list(network.clients),
             lambda: network.time,
         )
+        scheduler.on_stall = self._stalled
 
     def pause(self, client: Any, *tasks: Task, duration: float | None = None) -> Outage:
         """Pause a client's process: its tasks, and those given in ``tasks``, do not run.
@@ -200,6 +201,16 @@ class Faults(EnsembleFaults):
         """Start faults by chance again, after `stop_chance` or `Simulation.settle`."""
         self._chance.resume()
         self._draw_delays(on=True)
+
+    def _stalled(self) -> bool:
+        """Whether the program may have waited in vain because of faults by chance, one after the
+        other. They stop then: no world is like that for ever.
+        """
+        on = self._chance.on
+        if on:
+            self._driver.note("by chance", "no more faults: the program does not get on")
+            self.stop_chance()
+        return on
 
     def _draw_delays(self, *, on: bool) -> None:
         if self._scheduler.schedule is not None:

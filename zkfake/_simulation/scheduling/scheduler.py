@@ -107,6 +107,10 @@ class Scheduler(VirtualClock):
         if schedule is not None:
             self._follow(schedule)
         self.on_task_end: Callable[[ScheduledTask, BaseException | None], None] | None = None
+        self.on_stall: Callable[[], bool] = bool
+        """Called after ``stall_limit``: whether the program gets another one, as the world is
+        another one now.
+        """
 
     # -- tasks
 
@@ -472,10 +476,13 @@ class Scheduler(VirtualClock):
                 self._activity = max(self._activity, task.since)
         if now - self._activity > self._stall_limit:
             self._activity = now
-            if not any(
-                task.deadline is not None or task.frozen
-                for task in self.tasks
-                if not task.background
+            if (
+                not any(
+                    task.deadline is not None or task.frozen
+                    for task in self.tasks
+                    if not task.background
+                )
+                and not self.on_stall()
             ):
                 raise SimulationDeadlock(
                     f"for {self._stall_limit // MICROSECONDS} virtual seconds (stall_limit) only "
