@@ -8,6 +8,8 @@ import queue
 import random
 import secrets
 import select
+import selectors
+import signal
 import socket
 import tempfile
 import threading

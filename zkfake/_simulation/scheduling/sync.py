@@ -115,6 +115,10 @@ class Event:
     def wait(self, timeout: float | None = None) -> bool:
         if not self._flag:
             deadline = self._scheduler.deadline_after(timeout)
+            if deadline == self._scheduler.now:
+                # Who asks again and again, as `as_completed` does once its time is over, would do
+                # so for ever if that took no time.
+                deadline += 1
             # Woken is enough: as with threading, the flag may be down again when the waiter runs.
             return self._waiters.wait(self, deadline) or self._flag
         return True

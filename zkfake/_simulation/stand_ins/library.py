@@ -3,12 +3,14 @@
 Rules that live here: a `ThreadPoolExecutor` made inside a simulation has tasks for threads, counted
 from 0 in each simulation; a log record made inside a simulation has its time, and the name of its
 task. The locks of `logging` stay real, as its handlers serve every thread of the process. Temporary
-files are real, with names from the seed. An event loop of asyncio that is made inside a simulation
-runs in virtual time (`zkfake._simulation.stand_ins.event_loop`).
+files are real, with names from the seed. Processes are refused: they would run beside it. An event
+loop of asyncio that is made inside a simulation runs in virtual time
+(`zkfake._simulation.stand_ins.event_loop`).
 """
 
 from __future__ import annotations
 
+import functools
 import importlib
 import logging
 import os
@@ -20,6 +22,7 @@ from typing import Any
 
 import greenlet
 
+from zkfake._simulation.errors import SimulationBlocked
 from zkfake._simulation.stand_ins.current import LOCAL
 from zkfake._simulation.stand_ins.stand_ins import facade, replacement
 from zkfake._simulation.stand_ins.threads import REPLACED as THREADS
@@ -85,9 +88,31 @@ def patches() -> list[tuple[Any, str, Any]]:
     if "asyncio.base_events" in sys.modules:
         # Importing asyncio takes longer than most simulations: only where a program has done so.
         found += importlib.import_module("zkfake._simulation.stand_ins.event_loop").loop_patches()
+    if "multiprocessing.process" in sys.modules:
+        found.append(_refused("multiprocessing.process", "BaseProcess", "start"))
+    if "concurrent.futures.process" in sys.modules:
+        found.append(_refused("concurrent.futures.process", "ProcessPoolExecutor", "__init__"))
     if _real_pool_number is not None:
         found.append((ThreadPoolExecutor, "_counter", staticmethod(_pool_number)))
     return found
+
+
+def _refused(module: str, kind: str, method: str) -> tuple[Any, str, Any]:
+    """A class whose objects start processes, which would not be in the simulation."""
+    owner = getattr(sys.modules[module], kind)
+    real = vars(owner)[method]
+
+    @functools.wraps(real)
+    def refuse(self: Any, *args: Any, **kwargs: Any) -> Any:
+        simulation = LOCAL.simulation
+        if simulation is None:
+            return real(self, *args, **kwargs)
+        raise SimulationBlocked(
+            f"{simulation.scheduler.current.name} wants a {type(self).__name__}, which would run "
+            "beside the simulation, in real time: use a ThreadPoolExecutor, threads or sim.spawn"
+        )
+
+    return owner, method, refuse
 
 
 def forget_threads() -> None:

@@ -21,6 +21,8 @@ import datetime  # noqa: ICN001  # the module stands for itself here
 import os
 import queue
 import select
+import selectors
+import signal
 import socket
 import threading
 import time
@@ -35,7 +37,7 @@ from zkfake._simulation.stand_ins.current import LOCAL
 from zkfake._simulation.stand_ins.ordered_set import OrderedSet
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 __all__ = [
     "GUARDED",
@@ -125,20 +127,29 @@ def _guarded_sleep(seconds: float) -> None:
     )
 
 
-def _refused(name: str) -> Callable[..., Any]:
-    def refuse(*args: Any, **kwargs: Any) -> Any:
-        simulation = LOCAL.simulation
-        if simulation is None:
-            return getattr(select, name)(*args, **kwargs)
-        raise SimulationBlocked(
-            f"{simulation.scheduler.current.name} calls select.{name}(), which waits for real "
-            "sockets and would stop every task: a simulation has none but those of its clients"
-        )
+def _refused(module: types.ModuleType, names: Iterable[str], why: str) -> dict[str, Any]:
+    """What refuses those of the names that the module has."""
 
-    return refuse
+    def make(name: str) -> Callable[..., Any]:
+        def refuse(*args: Any, **kwargs: Any) -> Any:
+            simulation = LOCAL.simulation
+            if simulation is None:
+                return getattr(module, name)(*args, **kwargs)
+            raise SimulationBlocked(
+                f"{simulation.scheduler.current.name} calls {module.__name__}.{name}(), {why}"
+            )
+
+        return refuse
+
+    return {name: make(name) for name in names if hasattr(module, name)}
 
 
-_SELECTORS = [name for name in ("select", "poll", "epoll", "kqueue") if hasattr(select, name)]
+_WAITS_FOR_SOCKETS = (
+    "which waits for real sockets and would stop every task: a simulation has none but those of "
+    "its clients"
+)
+_ALARMS = "which counts real time: use threading.Timer, or sim.spawn and sim.sleep"
+_WAITS_FOR_SIGNALS = "which waits for a real signal and would stop every task: use threading.Event"
 
 
 # -- what stands for what
@@ -164,7 +175,16 @@ _REPLACED: dict[types.ModuleType, dict[str, Any]] = {
         },
     },
     socket: {"gethostname": _gethostname, "getfqdn": _getfqdn, "getaddrinfo": _getaddrinfo},
-    select: {name: _refused(name) for name in _SELECTORS},
+    select: _refused(select, ("select", "poll", "epoll", "kqueue"), _WAITS_FOR_SOCKETS),
+    selectors: _refused(
+        selectors,
+        ("DefaultSelector", "SelectSelector", "PollSelector", "EpollSelector", "KqueueSelector"),
+        _WAITS_FOR_SOCKETS,
+    ),
+    signal: {
+        **_refused(signal, ("alarm", "setitimer"), _ALARMS),
+        **_refused(signal, ("pause", "sigwait", "sigwaitinfo", "sigtimedwait"), _WAITS_FOR_SIGNALS),
+    },
     threading: {
         **threads.REPLACED,
         "Lock": _primitive(threading.Lock, sync.Lock),
