@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from kazoo.exceptions import ConnectionLoss
+from kazoo.exceptions import ConnectionLoss, NoNodeError
 
 from .people import recorded, together
 
@@ -30,7 +31,8 @@ def consume_mended(sim: Simulation, client: KazooClient) -> None:
         try:
             for job in client.get_children("/queue"):
                 sim.history.record("did", job)
-                client.delete(f"/queue/{job}")
+                with suppress(NoNodeError):  # it was deleted, and the reply was lost
+                    client.delete(f"/queue/{job}")
             break
         except ConnectionLoss:
             sim.sleep(1)

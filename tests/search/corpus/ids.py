@@ -13,27 +13,29 @@ if TYPE_CHECKING:
 
 
 def order(sim: Simulation, client: KazooClient) -> None:
-    for _ in range(2):
+    for _ in range(3):
         client.create("/orders/order-", sequence=True)
         number = len(client.get_children("/orders"))
         sim.history.record("number", number)
+        sim.sleep(1)
 
 
 def order_mended(sim: Simulation, client: KazooClient) -> None:
-    for _ in range(2):
+    for _ in range(3):
         path = client.create("/orders/order-", sequence=True)
         number = int(path.rpartition("-")[2])
         sim.history.record("number", number)
+        sim.sleep(1)
 
 
 def wrong(sim: Simulation) -> None:
     sim.load({"/orders": b""})
-    together(sim, order, "ann", "bob")
+    together(sim, order, "ann", "bob", apart=0.1)
 
 
 def mended(sim: Simulation) -> None:
     sim.load({"/orders": b""})
-    together(sim, order_mended, "ann", "bob")
+    together(sim, order_mended, "ann", "bob", apart=0.1)
 
 
 def check(sim: Simulation) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kazoo.exceptions import NodeExistsError
+from kazoo.exceptions import BadVersionError, NodeExistsError
 
 from .people import recorded, together
 
@@ -15,18 +15,16 @@ if TYPE_CHECKING:
 
 
 def lead(sim: Simulation, client: KazooClient) -> None:
-    for _ in range(60):
+    while True:
         try:
             client.create("/leader", ephemeral=True)
             break
         except NodeExistsError:
             sim.sleep(1)
-    else:
-        return
     journal, _stat = client.get("/journal")
     for _ in range(3):
-        entry = len(recorded(sim, "tried"))
-        sim.history.record("tried", entry)
+        entry = len(recorded(sim, "entry"))
+        sim.history.record("entry", entry)
         journal += b"%d " % entry
         client.set("/journal", journal)
         sim.history.record("written", entry)
@@ -35,20 +33,21 @@ def lead(sim: Simulation, client: KazooClient) -> None:
 
 
 def lead_mended(sim: Simulation, client: KazooClient) -> None:
-    for _ in range(60):
+    while True:
         try:
             client.create("/leader", ephemeral=True)
             break
         except NodeExistsError:
             sim.sleep(1)
-    else:
-        return
     journal, stat = client.get("/journal")
     for _ in range(3):
-        entry = len(recorded(sim, "tried"))
-        sim.history.record("tried", entry)
+        entry = len(recorded(sim, "entry"))
+        sim.history.record("entry", entry)
         journal += b"%d " % entry
-        stat = client.set("/journal", journal, version=stat.version)
+        try:
+            stat = client.set("/journal", journal, version=stat.version)
+        except BadVersionError:
+            break  # somebody else leads
         sim.history.record("written", entry)
         sim.sleep(2)
     client.stop()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kazoo.exceptions import BadVersionError
+
 from .people import recorded, together
 
 if TYPE_CHECKING:
@@ -18,8 +20,8 @@ def add(sim: Simulation, client: KazooClient) -> None:
         value, _stat = client.get("/total")
         sim.sleep(1)  # thinks
         client.set("/total", b"%d" % (int(value) + 1))
-        sim.history.record("added", len(recorded(sim, "added")))
-        client.stop()
+        sim.history.record("added", 1)
+        lock.release()
 
 
 def add_mended(sim: Simulation, client: KazooClient) -> None:
@@ -27,9 +29,12 @@ def add_mended(sim: Simulation, client: KazooClient) -> None:
     if lock.acquire(timeout=30):
         value, stat = client.get("/total")
         sim.sleep(1)  # thinks
-        client.set("/total", b"%d" % (int(value) + 1), version=stat.version)
-        sim.history.record("added", len(recorded(sim, "added")))
-        client.stop()
+        try:
+            client.set("/total", b"%d" % (int(value) + 1), version=stat.version)
+            sim.history.record("added", 1)
+        except BadVersionError:
+            pass  # it had the lock no more
+        lock.release()
 
 
 def wrong(sim: Simulation) -> None:

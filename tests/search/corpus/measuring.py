@@ -17,7 +17,7 @@ from zkfake._search.causes import cause_of
 from zkfake.simulation import explore
 
 if TYPE_CHECKING:
-    from zkfake.simulation import Exploration, Failure
+    from zkfake.simulation import Exploration, Failure, Simulation
 
     from . import Application
 
@@ -25,9 +25,11 @@ __all__ = [
     "SEARCHES",
     "Row",
     "fails_alike",
+    "false_alarms",
     "look",
     "measured",
     "names_the_cause",
+    "needed",
     "read_rows",
     "write_rows",
 ]
@@ -80,6 +82,25 @@ def look(
     )
 
 
+def false_alarms(application: Application, seeds: int) -> Exploration:
+    """Searches the mended application, which has no mistake. ZooKeeper has none either, so the
+    judges of histories find nothing.
+    """
+
+    def check(sim: Simulation) -> None:
+        application.check(sim)
+        sim.history.check().raise_if_broken()
+
+    return explore(
+        application.mended,
+        check,
+        seeds=seeds,
+        jobs=1,
+        allow=KazooException,
+        shrink=False,
+    )
+
+
 def fails_alike(application: Application, failure: Failure) -> bool:
     """Whether the program to paste fails for the same cause."""
     names = {"wrong": application.wrong, "check": application.check}
@@ -90,9 +111,28 @@ def fails_alike(application: Application, failure: Failure) -> bool:
     return False
 
 
-def names_the_cause(application: Application, failure: Failure) -> bool:
-    """Whether the explanation has the words of the cause."""
-    return any(words in failure.explanation for words in application.cause)
+def needed(explanation: str) -> list[tuple[str, str]]:
+    """What the failure needs, as its explanation tells it: what goes wrong, and at which request,
+    if it is at one.
+    """
+    parts = re.findall(r"^- (.*?)(?:\. Without it, .*)?\.$", explanation, re.MULTILINE)
+    found = [re.fullmatch(r"(.*?) at request \d+ of \w+ \((.*?)\).*", part) for part in parts]
+    return [
+        (part, "") if place is None else (place[1], place[2])
+        for part, place in zip(parts, found, strict=True)
+    ]
+
+
+def names_the_cause(application: Application, explanation: str) -> bool:
+    """Whether the explanation names the cause, and nothing else."""
+    parts = needed(explanation)
+    return bool(parts) and all(
+        any(
+            re.fullmatch(what, part) and re.fullmatch(where, request)
+            for what, where in application.cause
+        )
+        for part, request in parts
+    )
 
 
 def measured(application: Application, seeds: int, starts: int) -> Row:
@@ -107,7 +147,7 @@ def measured(application: Application, seeds: int, starts: int) -> Row:
     if described:
         parts = str(len(described[0].faults))
         alike = "yes" if fails_alike(application, described[0]) else "no"
-        why = "yes" if names_the_cause(application, described[0]) else "no"
+        why = "yes" if names_the_cause(application, described[0].explanation) else "no"
     return Row(application.name, application.mistake, tuple(runs), parts, alike, why)
 
 

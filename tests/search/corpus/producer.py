@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kazoo.exceptions import ConnectionLoss
+from kazoo.exceptions import ConnectionLoss, NodeExistsError
 
-from .people import together
+from .people import recorded, together
 
 if TYPE_CHECKING:
     from kazoo.client import KazooClient
 
     from zkfake.simulation import Simulation
+
 
 JOBS = 3
 
@@ -30,8 +31,10 @@ def put_mended(sim: Simulation, client: KazooClient) -> None:
     for job in range(JOBS):
         while True:
             try:
-                client.ensure_path(f"/queue/job-{job}")
+                client.create(f"/queue/job-{job}", b"%d" % job)
                 break
+            except NodeExistsError:
+                break  # it was put, and the reply was lost
             except ConnectionLoss:
                 sim.sleep(1)
 
@@ -47,4 +50,6 @@ def mended(sim: Simulation) -> None:
 
 
 def check(sim: Simulation) -> None:
-    assert len(sim.dump("/queue")) - 1 <= JOBS
+    jobs = [data for path, data in sim.dump("/queue").items() if path != "/queue"]
+    assert len(jobs) == len(set(jobs))
+    assert len(jobs) == JOBS or recorded(sim, "gives up")

@@ -29,7 +29,7 @@ def read_mended(sim: Simulation, client: KazooClient) -> None:
 
 
 def configure(sim: Simulation, client: KazooClient) -> None:
-    sim.sleep(0.3)
+    sim.sleep(0.35)
     change = client.transaction()
     change.set_data("/host", b"2")
     change.set_data("/port", b"2")
