@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import cache
 
 import pytest
@@ -11,7 +12,14 @@ from zkfake._search.trials import Trial
 from zkfake.simulation import Failure, explore
 
 from .corpus import CORPUS, Application
-from .corpus.measuring import fails_alike, look, names_the_cause, read_rows
+from .corpus.measuring import (
+    PYTHONS,
+    fail_alike_on,
+    fails_alike,
+    look,
+    names_the_cause,
+    read_rows,
+)
 
 BY_NAME = {each.name: each for each in CORPUS}
 
@@ -37,6 +45,12 @@ def test_the_mistake_is_found_shrunk_and_explained(name: str) -> None:
         assert named == [name], failure.explanation
     else:  # every message takes long: a cause that some have in common
         assert name in named, failure.explanation
+
+
+def test_what_is_to_be_pasted_fails_alike_on_every_python() -> None:
+    failures = {name: failure_of(name) for name in SAMPLE}
+    for python in PYTHONS or [sys.executable]:
+        assert fail_alike_on(python, failures) == SAMPLE, python
 
 
 LOST = "- the connection of ann is lost before the reply at request 2 of ann (create /queue/job-)"

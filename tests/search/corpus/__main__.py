@@ -7,6 +7,10 @@ With names, the rows of these applications are measured anew, and the others sta
     python -m tests.search.corpus --mended [--seeds 5000] [NAME ...]
 
 looks for false alarms: it searches the mended applications, and says what it finds.
+
+    ZKFAKE_PYTHONS=$(make -s pythons) python -m tests.search.corpus --pasted [NAME ...]
+
+runs the programs to paste on other Pythons, and says which of them fail alike.
 """
 
 from __future__ import annotations
@@ -15,7 +19,16 @@ import argparse
 import sys
 
 from . import CORPUS, Application
-from .measuring import Row, false_alarms, measured, read_rows, write_rows
+from .measuring import (
+    PYTHONS,
+    Row,
+    fail_alike_on,
+    false_alarms,
+    look,
+    measured,
+    read_rows,
+    write_rows,
+)
 
 
 def main() -> None:
@@ -23,6 +36,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--mended", action="store_true", help="look for false alarms")
+    parser.add_argument("--pasted", action="store_true", help="run what is to be pasted elsewhere")
     parser.add_argument("--seeds", type=int, help="runs of a search: 1000, or 5000 if mended")
     parser.add_argument("--starts", type=int, default=20, help="searches of which a median is told")
     parser.add_argument("names", nargs="*", help="applications; all, if there is none")
@@ -33,12 +47,29 @@ def main() -> None:
     applications = [each for each in CORPUS if each.name in (given.names or [each.name])]
     if given.mended:
         sys.exit(_search_mended(applications, given.seeds or 5000))
+    if given.pasted:
+        sys.exit(_paste(applications, given.seeds or 1000))
     for application in applications:
         row = measured(application, given.seeds or 1000, given.starts)
         print(row.text, flush=True)
         rows: dict[str, Row] = {each.name: each for each in read_rows()}
         rows[row.name] = row
         write_rows([rows[each.name] for each in CORPUS if each.name in rows])
+
+
+def _paste(applications: list[Application], seeds: int) -> int:
+    """How many programs do not fail alike somewhere, or were not found."""
+    failures = {}
+    for application in applications:
+        found = look(application, seeds)
+        if found.failures:
+            failures[application.name] = found.failures[0]
+        print(f"{application.name}: {found.runs} runs, {found.seconds:.0f} s", flush=True)
+    alike = {python: fail_alike_on(python, failures) for python in [sys.executable, *PYTHONS]}
+    for python, names in alike.items():
+        others = ", ".join(sorted(failures.keys() - set(names))) or "none"
+        print(f"{python}: {len(names)} fail alike; not so: {others}", flush=True)
+    return len(applications) - min(map(len, alike.values()))
 
 
 def _search_mended(applications: list[Application], seeds: int) -> int:

@@ -6,7 +6,10 @@ share no seed. Numbers of runs are medians; what is shrunk is the first failure 
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import subprocess
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,24 +20,32 @@ from zkfake._search.causes import cause_of
 from zkfake.simulation import explore
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from zkfake.simulation import Exploration, Failure, Simulation
 
     from . import Application
 
 __all__ = [
+    "PYTHONS",
     "SEARCHES",
     "Row",
+    "fail_alike_on",
     "fails_alike",
     "false_alarms",
     "look",
     "measured",
     "names_the_cause",
     "needed",
+    "pasted",
     "read_rows",
     "write_rows",
 ]
 
-PAGE = Path(__file__).parents[3] / "docs" / "search.md"
+_ROOT = Path(__file__).parents[3]
+PAGE = _ROOT / "docs" / "search.md"
+PYTHONS = [each for each in os.environ.get("ZKFAKE_PYTHONS", "").split(os.pathsep) if each]
+"""Other interpreters that have kazoo and greenlet: `make pythons` prints them."""
 _BEGIN, _END = "<!-- corpus: begin -->\n", "<!-- corpus: end -->\n"
 _APART = 1_000_000
 """Between the seeds of two searches."""
@@ -103,12 +114,35 @@ def false_alarms(application: Application, seeds: int) -> Exploration:
 
 def fails_alike(application: Application, failure: Failure) -> bool:
     """Whether the program to paste fails for the same cause."""
+    return pasted(application, failure.program) == str(failure.cause)
+
+
+def pasted(application: Application, program: str) -> str:
+    """The cause for which the program to paste fails; empty, if it does not."""
     names = {"wrong": application.wrong, "check": application.check}
     try:
-        exec(failure.program, {"KazooException": KazooException, **names})
+        exec(program, {"KazooException": KazooException, **names})
     except BaseException as error:  # any, also of pytest
-        return cause_of(error) == failure.cause
-    return False
+        return str(cause_of(error))
+    return ""
+
+
+def fail_alike_on(python: str, failures: Mapping[str, Failure]) -> list[str]:
+    """The applications whose programs to paste fail for the same cause on another Python."""
+    programs = {name: failure.program for name, failure in failures.items()}
+    run = subprocess.run(
+        [python, "-W", "ignore", "-m", f"{__package__}.pasted"],
+        input=json.dumps(programs),
+        env={**os.environ, "PYTHONPATH": str(_ROOT)},
+        cwd=_ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,  # every simulation that fails says so
+        text=True,
+        timeout=600,
+        check=True,
+    )
+    causes = json.loads(run.stdout)
+    return [name for name, failure in failures.items() if causes[name] == str(failure.cause)]
 
 
 def needed(explanation: str) -> list[tuple[str, str]]:
