@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
     from zkfake.history import Finding
 
-__all__ = ["TAMPERINGS", "Tampering", "find", "recording"]
+__all__ = ["TAMPERINGS", "TRIES", "Tampering", "find", "recording"]
 
 RECORDING = Path(__file__).parent / "recordings" / "live.jsonl.xz"
 
 Entries = list[Any]
 
-_TRIES = 12
+TRIES = 12
 """Places at which something is tried: not everything that is wrong can be told from what is right
 without the log.
 """
@@ -53,7 +53,7 @@ class Tampering(NamedTuple):
 
 def find(tampering: Tampering, entries: Entries) -> Finding | None:
     """The first finding of the judge that has to see it."""
-    for _, spoilt in zip(range(_TRIES), tampering.spoil(entries), strict=False):
+    for _, spoilt in zip(range(TRIES), tampering.spoil(entries), strict=False):
         for finding in check(spoilt, has_log=False, complete=True).broken:
             if finding.judge == tampering.judge:
                 return finding

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,15 +12,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kazoo.exceptions import ConnectionLoss
 
+from zkfake._history.checking import check
 from zkfake._history.story import LINES, story
-from zkfake.history import Finding, History, PromiseBroken, Verdict, exactly_once
+from zkfake.history import Finding, History, PromiseBroken, Reply, Verdict, exactly_once
 from zkfake.simulation import Simulation
 
 from .failures import FAILURES, Failure
 from .stories import PAGE, page, told
+from .tampering import TAMPERINGS, TRIES, Tampering, recording
 
 if TYPE_CHECKING:
     from zkfake.history import Event
+
+RECORDED = recording()
 
 RECIPES = PAGE.with_name("recipes.md").read_text(encoding="utf-8")
 
@@ -53,6 +59,39 @@ def test_where_nothing_went_wrong_it_is_the_order() -> None:
     text = sim.history.story(sim.history.check(exactly_once("done")))
     assert "Why: no answer was lost" in text
     assert text.count("getChildren /jobs") >= 2
+
+
+@pytest.mark.parametrize("tampering", TAMPERINGS, ids=[each.words for each in TAMPERINGS])
+def test_a_recording_that_is_tampered_with_has_no_cause(tampering: Tampering) -> None:
+    """What befell other sessions, on other paths or before, led to nothing of it."""
+    for _, entries in zip(range(TRIES), tampering.spoil(RECORDED), strict=False):
+        verdict = check(entries, has_log=False, complete=True)
+        for finding in verdict.broken:
+            if finding.judge == tampering.judge:
+                assert "Why" not in story(entries, replace(verdict, broken=(finding,)))
+                return
+    pytest.fail("it was not found")
+
+
+def test_what_befell_who_was_misled_is_a_cause_and_what_befell_others_is_none() -> None:
+    """Both lose an answer, bob that of a child. ann is shown an old state then."""
+    with Simulation(servers=3) as sim:
+        ann, bob = sim.client("ann"), sim.client("bob")
+        for client, path in ((ann, "/a"), (bob, "/a/b")):
+            client.create(path, b"")
+            lost = sim.faults.drop_before_reply(client, operation="setData")
+            with lost, suppress(ConnectionLoss):
+                client.set(path, b"1")
+            client.retry(client.get, path)
+        ann.get("/a")
+    entries = list(sim.history.in_order())
+    place = max(place for place, event in enumerate(entries) if type(event) is Reply)
+    entries[place] = entries[place]._replace(zxid=1)
+    verdict = check(entries, has_log=True)
+    assert verdict.broken[0].judge == "never back"
+    why = " ".join(story(entries, verdict).partition("\n\n")[0].split()).partition("Why")[2]
+    assert re.match(r" \(1\): ann did not hear that its request \d+ \(setData /a\) was done", why)
+    assert "bob" not in why
 
 
 def test_random_names_are_cut_and_stay_different() -> None:

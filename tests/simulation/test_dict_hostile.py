@@ -329,6 +329,14 @@ def test_the_same_bytes_from_several_dicts(servers: int, seed: int) -> None:
     contested(seed, servers)
 
 
+@pytest.mark.parametrize(("world", "seed"), [(contested, 31), (hostile, 34)])
+def test_what_a_leader_answered_before_it_stopped_breaks_no_promise(
+    world: Callable[[int, int], list[Party]], seed: int
+) -> None:
+    """It asks nobody before it answers a sync, and its answer arrives after it has stepped down."""
+    world(seed, 3)[0].sim.history.check().raise_if_broken()
+
+
 WORLDS = """
 import logging
 from tests.simulation.test_dict_hostile import hostile

@@ -7,6 +7,9 @@ Rules that live here:
   somebody who waits for a znode that stays.
 - It counts where it is about the same paths as the finding. Of many the closest are told, of those
   the last.
+- Where it is ZooKeeper that broke a guarantee, what befell others is a cause only where it concerns
+  the evidence: the very paths, its servers, no earlier than the first of what it shows. Around a
+  program that broke a promise of its own, whoever uses the same paths may have to do with it.
 - All are found in one reading of the history, up to the last event that has to do with the finding.
 """
 
@@ -200,6 +203,7 @@ class Circumstances:
             (2 * relation + (cause.client in scope.who), cause.time, place)
             for place, cause in enumerate(causes)
             if (relation := scope.relation(cause.paths))
+            and (scope.program or scope.concerns(relation, cause.time, cause.client, cause.server))
         ]
         chosen = [causes[place] for _, _, place in sorted(ranked, reverse=True)[:_MOST]]
         return sorted(chosen, key=lambda cause: cause.time)

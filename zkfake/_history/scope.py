@@ -16,6 +16,7 @@ from zkfake._database.paths import split
 from zkfake._history.events import (
     Claimed,
     Committed,
+    Connected,
     DictAnswered,
     DictAsked,
     DictOpened,
@@ -57,6 +58,10 @@ class Scope:
         self.paths: set[str] = set()
         self.names: set[str] = set()
         self.dicts: set[int] = set()
+        self.servers: set[int] = set()
+        """Those of the connections in the evidence."""
+        shown = [event.time for event in finding.evidence if not isinstance(event, Connected)]
+        self._begin = min(shown, default=0.0)
         self.program = any(isinstance(event, (Claimed, Recorded)) for event in finding.evidence)
         """Whether it is the program that broke a promise."""
         self._telling = telling
@@ -69,12 +74,11 @@ class Scope:
                     self._add_neighbours(entries, place, entry.task)
 
     def _add(self, event: Event | Logged) -> None:
-        if isinstance(event, (Sent, Reply)):
+        if isinstance(event, (Sent, Reply, WatchEvent)):
             self.who.add(event.client)
-            self.paths.update(event.paths)
-        elif isinstance(event, WatchEvent):
-            self.who.add(event.client)
-            self.paths.add(event.path)
+            self.paths.update((event.path,) if isinstance(event, WatchEvent) else event.paths)
+            if event.connection in self._telling.servers:
+                self.servers.add(self._telling.servers[event.connection])
         elif isinstance(event, (DictSent, DictShown)):
             self.dicts.add(event.dict)
             root = self._telling.dicts.get(event.dict, "")
@@ -103,6 +107,15 @@ class Scope:
         for event in (before, behind):
             if event is not None:
                 self._add(event)
+
+    def concerns(self, relation: int, time: float, client: str, server: int | None) -> bool:
+        """Whether something that happened to ``client``, on paths that are related so, concerns the
+        evidence itself. ``server``: the one that it is about, if it is about one.
+        """
+        if client in self.who:
+            return relation >= NEAR
+        mine = server is None or server in self.servers
+        return relation == SAME and mine and time >= self._begin
 
     def relation(self, paths: Iterable[str]) -> int:
         """How closely ``paths`` belong to the finding's; 0 for not at all."""
