@@ -52,10 +52,10 @@ def test_a_session_lives_for_its_timeout_and_up_to_a_tick(
     session = tracker.open(1, timeout, 1, now)
     assert session.expires % tick == 0
     assert timeout < session.expires - now <= timeout + tick
-    assert tracker.next_expiry() == session.expires
+    assert tracker.next_expiry == session.expires
     assert tracker.expired(session.expires - 1) == []
     assert tracker.expired(session.expires) == [session]
-    assert tracker.next_expiry() is None
+    assert tracker.next_expiry is None
 
 
 class SessionMachine(RuleBasedStateMachine):
@@ -109,7 +109,7 @@ class SessionMachine(RuleBasedStateMachine):
     def same_sessions(self) -> None:
         assert {session.id for session in self.tracker} == set(self.due)
         assert len(self.tracker) == len(self.due)
-        assert self.tracker.next_expiry() == min(self.due.values(), default=None)
+        assert self.tracker.next_expiry == min(self.due.values(), default=None)
         buckets = self.tracker.buckets()
         assert list(buckets) == sorted(buckets)
         assert {n: when for when, numbers in buckets.items() for n in numbers} == self.due
@@ -152,7 +152,7 @@ def test_sessions_of_one_bucket_go_together_each_with_its_zxid(world: World) -> 
     clients = [world.client(timeout=4000) for _ in range(5)]
     keeper = world.client(timeout=40_000)
     before = world.zxid
-    due = world.ensemble.sessions.next_expiry()
+    due = world.ensemble.sessions.next_expiry
     assert due is not None
     world.advance(due - world.now - 1)
     assert not any(client.closed for client in clients)
@@ -214,7 +214,7 @@ def test_a_session_that_goes_on_leaves_no_bucket_behind() -> None:
     session = tracker.open(1, 10_000, 1, 0)
     for now in range(0, 1_000_000, 1000):
         tracker.touch(session, now)
-    assert [*tracker._buckets] == [session.expires] == [tracker.next_expiry()]
+    assert [*tracker._buckets] == [session.expires] == [tracker.next_expiry]
     tracker.start_closing(session)
     assert [*tracker._buckets] == []
 

@@ -126,7 +126,7 @@ def test_ttl_znodes_go_when_they_are_over_and_empty() -> None:
 def test_an_idle_fake_has_nothing_to_do(world: World) -> None:
     assert world.ensemble.deadline() is None
     client = world.client()
-    assert world.ensemble.deadline() == world.ensemble.sessions.next_expiry()
+    assert world.ensemble.deadline() == world.ensemble.sessions.next_expiry
     client.call("createContainer", wire.create("/c"))
     client.delete("/c")
     client.close()

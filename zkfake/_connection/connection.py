@@ -62,6 +62,8 @@ _WITHOUT_A_REPLY = frozenset((Op.CREATE_SESSION, Op.CHECK))
 _AUTHENTICATING = (Op.AUTH, Op.SASL)
 """The operations that a connection may use before it has authenticated, where it has to."""
 
+_request = partial(tuple.__new__, Request)  # what its constructor ends with: nothing is checked
+
 MOST_QUEUED = 1 << 20
 """Bytes of output after which `Connection.receive` stops early, if the driver allows that."""
 
@@ -169,7 +171,9 @@ class Connection:
 
     def take_output(self) -> bytes:
         """Takes all output as one piece."""
-        return b"".join(self.take_packets())
+        output, self._output = self._output, []
+        self.queued = 0
+        return b"".join(output)
 
     def take_input(self) -> bytes:
         """Takes the bytes of an incomplete request."""
@@ -356,7 +360,7 @@ class Connection:
             record, spends_zxid = None, self._spends_zxid(op, error)
         if kind is _CONNECTION:
             return self._authenticate(xid, record)
-        request = Request(session.id, xid, op, record, self.ids, spends_zxid)
+        request = _request((session.id, xid, op, record, self.ids, spends_zxid, None))
         if self._checks_early and kind is _WRITE:
             refused = replica.refuses_early(request)
             if refused:

@@ -17,6 +17,8 @@ from sys import byteorder
 from typing import Generic, TypeVar
 
 _UTF16 = "utf-16-le" if byteorder == "little" else "utf-16-be"
+_UNKNOWN = -1
+"""In the place of a hash, which is unsigned."""
 
 
 def spread_hash(text: str) -> int:
@@ -91,11 +93,15 @@ class JavaHashSet:
     iterating is O(n log n).
     """
 
-    __slots__ = ("_capacity", "_hashes", "packed")
+    __slots__ = ("_capacity", "_complete", "_hashes", "packed")
 
     def __init__(self, items: Iterable[str] = (), capacity: int = 16) -> None:
         """``capacity``: buckets at first, a power of two."""
         self._hashes: dict[str, int] = {}
+        self._complete = True
+        """Whether every hash is known. A string is hashed when its place matters, which for most it
+        never does.
+        """
         self._capacity = capacity
         self.packed: bytes | None = None
         """The owner's encoding of all strings in their order, cached here. Every change of the set
@@ -107,16 +113,29 @@ class JavaHashSet:
     def add(self, item: str) -> None:
         hashes = self._hashes
         if item not in hashes:
-            value = spread_hash(item)
             if self._capacity < 64 and len(hashes) >= 8:
                 mask = self._capacity - 1
+                value = spread_hash(item)
                 bucket = value & mask
-                if sum(other & mask == bucket for other in hashes.values()) >= 8:
+                if sum(other & mask == bucket for other in self._known().values()) >= 8:
                     self._capacity *= 2
-            hashes[item] = value
+                hashes[item] = value
+            else:
+                hashes[item] = _UNKNOWN
+                self._complete = False
             self.packed = None
             if 4 * len(hashes) > 3 * self._capacity:
                 self._capacity *= 2
+
+    def _known(self) -> dict[str, int]:
+        """The strings with their hashes."""
+        hashes = self._hashes
+        if not self._complete:
+            for item, value in hashes.items():
+                if value == _UNKNOWN:
+                    hashes[item] = spread_hash(item)
+            self._complete = True
+        return hashes
 
     def discard(self, item: str) -> None:
         self._hashes.pop(item, None)
@@ -125,7 +144,7 @@ class JavaHashSet:
     def copy(self) -> "JavaHashSet":
         """The same set, capacity and bucket order included."""
         new = JavaHashSet(capacity=self._capacity)
-        new._hashes = self._hashes.copy()
+        new._hashes = self._known().copy()
         new.packed = self.packed
         return new
 
@@ -145,5 +164,5 @@ class JavaHashSet:
     def __iter__(self) -> Iterator[str]:
         mask = self._capacity - 1
         # Takes half the time of a key function written in Python.
-        buckets = {item: value & mask for item, value in self._hashes.items()}
+        buckets = {item: value & mask for item, value in self._known().items()}
         return iter(sorted(buckets, key=buckets.__getitem__))

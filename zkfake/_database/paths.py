@@ -13,17 +13,19 @@ ROOT = "/"
 _FORBIDDEN = re.compile(
     "[\u0000-\u001f\u007f-\u009f\ud800-\uf8ff\ufff0-\uffff\U00010000-\U0010ffff]"
 )
-_FAST = re.compile(r"(?:/[A-Za-z0-9_-][A-Za-z0-9_.-]*)+")
+_FAST = re.compile(r"(?:/[A-Za-z0-9_-][A-Za-z0-9_.-]*)+").fullmatch
 
 
 def is_valid(path: str | None) -> bool:
     """Whether a write may name ``path``: rooted, no empty, ``.`` or ``..`` component, no forbidden
     character.
     """
-    if not path or path[0] != "/":
+    if not path:
         return False
-    if _FAST.fullmatch(path) or path == ROOT:
+    if _FAST(path) or path == ROOT:  # what nearly every path is
         return True
+    if path[0] != "/":
+        return False
     if _FORBIDDEN.search(path):
         return False
     return all(name not in ("", ".", "..") for name in path[1:].split("/"))

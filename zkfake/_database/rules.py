@@ -7,6 +7,7 @@ request with two errors must be answered with the same one.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import ClassVar, Protocol
 
 from zkfake._database import acl, quota, reconfig
@@ -44,6 +45,11 @@ _SESSION_FIRST = frozenset((Op.DELETE, Op.SET_DATA, Op.SET_ACL, Op.CHECK))
 """The operations whose session is checked first, even before the record."""
 
 _MAX_TTL = 0xFFFFFFFFFF
+
+# What the constructor of a named tuple ends with: nearly every write makes one of each.
+_new_create = partial(tuple.__new__, Create)
+_new_transaction = partial(tuple.__new__, Transaction)
+_OK = Code.OK
 
 
 class _ReadableTree(Protocol):
@@ -135,7 +141,7 @@ class Rules:
                 operation = self._reconfig(tree, record, request, zxid, membership)
         except ZooKeeperError as error:
             return Transaction(zxid, time, session_id, op, (), error.code)
-        return Transaction(zxid, time, session_id, op, (operation,))
+        return _new_transaction((zxid, time, session_id, op, (operation,), _OK, 0, 0))
 
     def close_session(self, tree: Tree, session_id: int, zxid: int, time: int) -> Transaction:
         """The transaction that ends a session and deletes its ephemerals."""
@@ -171,25 +177,31 @@ class Rules:
         if mode is None:
             raise ZooKeeperError(Code.BAD_ARGUMENTS)
         reap = self._reaping(op, mode, record.ttl)
-        _check_session(request)
+        if request.session_fault is not None:
+            raise ZooKeeperError(request.session_fault)
         if mode.ephemeral and self._is_local(request.session_id):
             raise ZooKeeperError(Code.EPHEMERAL_ON_LOCAL_SESSION)
         path = _with_slash(record.path)
         entries = self._access.fix(record.acl, request.ids)
         parent, _ = split(path)
-        above = _existing(view, parent)
-        self._access.check(above.acl, acl.CREATE, request.ids)
+        above = view.get(parent)
+        if above is None:
+            raise ZooKeeperError(Code.NO_NODE)
+        if above.acl is not acl.OPEN:
+            self._access.check(above.acl, acl.CREATE, request.ids)
         if mode.sequential:
             path += "%010d" % above.creates  # noqa: UP031  # a sign takes one of the ten places
-        _validate(path)
+        if not is_valid(path):
+            raise ZooKeeperError(Code.BAD_ARGUMENTS)
         if view.get(path) is not None:
             raise ZooKeeperError(Code.NODE_EXISTS)
         if above.owner:
             raise ZooKeeperError(Code.NO_CHILDREN_FOR_EPHEMERALS)
-        self._check_quota(tree, path, 1, len(record.data or b""))
+        if tree.quotas:
+            self._check_quota(tree, path, 1, len(record.data or b""))
         creates = above.creates + 1 if above.creates < 0x7FFFFFFF else -0x80000000
         owner = request.session_id if mode.ephemeral and op is not Op.CREATE_CONTAINER else 0
-        return Create(path, record.data, entries, owner, reap, creates)
+        return _new_create((path, record.data, entries, owner, reap, creates))
 
     def _reaping(self, op: Op, mode: CreateMode, ttl: int) -> int:
         """`Create.reap`. The operation code decides, not the mode, what is a container or TTL

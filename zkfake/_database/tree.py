@@ -15,6 +15,7 @@ arithmetic live here:
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
 from zkfake._database import quota
@@ -100,7 +101,7 @@ class Znode(NamedTuple):
         )
 
 
-_znode = Znode._make
+_znode = partial(tuple.__new__, Znode)
 
 
 class TreeChange(NamedTuple):
@@ -121,10 +122,13 @@ class TreeChange(NamedTuple):
     children: int = 0
 
 
+_change = partial(tuple.__new__, TreeChange)
+
+
 class Tree:
     """Every znode, by path."""
 
-    __slots__ = ("children", "ephemerals", "nodes", "quotas", "reapable", "zxid")
+    __slots__ = ("children", "ephemerals", "get", "nodes", "quotas", "reapable", "zxid")
 
     def __init__(self) -> None:
         """A new server's tree: the root, ``/zookeeper``, ``/zookeeper/quota`` and
@@ -137,6 +141,8 @@ class Tree:
             "/zookeeper/config": plain._replace(acl=READ_ONLY, aversion=-1),
             "/zookeeper/quota": plain,
         }
+        self.get = self.nodes.get
+        """The znode at a path, ``None`` where there is none. Cost: O(1)."""
         self.children: dict[str, JavaHashSet] = {
             ROOT: JavaHashSet(["zookeeper"], 8),
             "/zookeeper": JavaHashSet(["config", "quota"], 8),
@@ -150,16 +156,13 @@ class Tree:
         """An independent tree with the same znodes. Cost: a reference per znode and child name."""
         new = Tree.__new__(Tree)
         new.nodes = self.nodes.copy()
+        new.get = new.nodes.get
         new.children = {path: names.copy() for path, names in self.children.items()}
         new.ephemerals = {owner: paths.copy() for owner, paths in self.ephemerals.items()}
         new.reapable = self.reapable.copy()
         new.quotas = self.quotas.copy()
         new.zxid = self.zxid
         return new
-
-    def get(self, path: str) -> Znode | None:
-        """The znode at ``path``, if there is one. Cost: O(1)."""
-        return self.nodes.get(path)
 
     def child_count(self, path: str) -> int:
         """The number of children of ``path``; 0 where there is no such znode. Cost: O(1)."""
@@ -220,12 +223,13 @@ class Tree:
 
     def _create(self, done: Create, transaction: Transaction) -> TreeChange:
         zxid, time, path = transaction.zxid, transaction.time, done.path
-        parent, name = split(path)
+        parent, _, name = path.rpartition("/")  # as `split`, without its call
+        parent = parent or ROOT
         above = self.nodes[parent]
         if done.parent_cversion > above.creates:  # a counter that overflowed does not change
             self.nodes[parent] = above.with_children(done.parent_cversion, zxid)
-        node = Znode(
-            done.data, done.acl, zxid, zxid, time, time, zxid, 0, 0, 0, done.owner, done.reap
+        node = _znode(
+            (done.data, done.acl, zxid, zxid, time, time, zxid, 0, 0, 0, done.owner, done.reap)
         )
         self.nodes[path] = node
         names = self.children.get(parent)
@@ -240,7 +244,7 @@ class Tree:
             self._quota_made(parent[len(quota.PREFIX) :], name)
         if self.quotas:
             self._account(path, 1, len(done.data or b""))
-        return TreeChange(_CREATED, path, parent, done.acl, above.acl, node)
+        return _change((_CREATED, path, parent, done.acl, above.acl, node, 0))
 
     def _delete(self, done: Delete, transaction: Transaction) -> TreeChange:
         path = done.path

@@ -132,7 +132,7 @@ class Decisions:
 
     def due(self) -> int | None:
         """When `overdue` next finds something; ``None`` while nothing can end."""
-        expiry = self.sessions.next_expiry()
+        expiry = self.sessions.next_expiry
         if self._over:
             reaping = self._next_end
         elif self.tip.reapable:

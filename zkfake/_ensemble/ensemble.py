@@ -468,7 +468,7 @@ class Ensemble:
         """When `advance` next has something to do; ``None`` while nothing is scheduled."""
         # Asked after every call: comparisons cost a tenth of what a list and min() do.
         due = self.timers.next()
-        when = self.local_sessions.next_expiry()
+        when = self.local_sessions.next_expiry
         if when is not None and (due is None or when < due):
             due = when
         for leader in self._leaders:

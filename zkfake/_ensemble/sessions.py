@@ -9,8 +9,6 @@ restarted one, knows it.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sortedcontainers import SortedDict
-
 from zkfake._protocol.records import PASSWORD_LENGTH
 
 NO_PASSWORD = bytes(PASSWORD_LENGTH)
@@ -53,16 +51,18 @@ class Session:
 
 
 class SessionTracker:
-    """The sessions of an ensemble; all of its methods are O(1) but for a logarithm of the number of
-    buckets. A bucket that is empty is gone.
+    """The sessions of an ensemble. A bucket that is empty is gone.
+
+    All methods are O(1), but that of the first bucket that goes, which looks at each of the others:
+    there are at most as many as ticks in the longest timeout, by default 21.
     """
 
     def __init__(self, tick_time: int) -> None:
         self._tick = tick_time
         self._sessions: dict[int, Session] = {}
-        self._buckets: SortedDict[int, dict[int, Session]] = SortedDict()
-        self._next: int | None = None
-        """When the first bucket is due: every call into the ensemble asks for it."""
+        self._buckets: dict[int, dict[int, Session]] = {}
+        self.next_expiry: int | None = None
+        """When the first bucket is due; ``None`` where there is no session."""
 
     def __iter__(self) -> Iterator[Session]:
         return iter(self._sessions.values())
@@ -92,8 +92,8 @@ class SessionTracker:
         bucket = self._buckets.get(expires)
         if bucket is None:
             bucket = self._buckets[expires] = {}
-            if self._next is None or expires < self._next:
-                self._next = expires
+            if self.next_expiry is None or expires < self.next_expiry:
+                self.next_expiry = expires
         bucket[session.id] = session
 
     def start_closing(self, session: Session) -> None:
@@ -107,20 +107,16 @@ class SessionTracker:
         if session is not None and not session.closing:
             self._leave_bucket(session)
 
-    def next_expiry(self) -> int | None:
-        """When the next bucket is due; ``None`` where there is no session. Cost: O(1)."""
-        return self._next
-
     def expired(self, now: int) -> list[Session]:
         """The sessions whose bucket is due, bucket by bucket. They stay until `close`."""
         due: list[Session] = []
-        while self._next is not None and self._next <= now:
-            due += self._forget_bucket(self._next).values()
+        while self.next_expiry is not None and self.next_expiry <= now:
+            due += self._forget_bucket(self.next_expiry).values()
         return due
 
     def buckets(self) -> dict[int, list[int]]:
         """The ids of the sessions that expire together, by when."""
-        return {when: list(bucket) for when, bucket in self._buckets.items()}
+        return {when: list(bucket) for when, bucket in sorted(self._buckets.items())}
 
     def _leave_bucket(self, session: Session) -> None:
         bucket = self._buckets.get(session.expires)
@@ -130,7 +126,7 @@ class SessionTracker:
                 self._forget_bucket(session.expires)
 
     def _forget_bucket(self, when: int) -> dict[int, Session]:
-        bucket: dict[int, Session] = self._buckets.pop(when)
-        if when == self._next:
-            self._next = next(iter(self._buckets), None)
+        bucket = self._buckets.pop(when)
+        if when == self.next_expiry:
+            self.next_expiry = min(self._buckets, default=None)
         return bucket

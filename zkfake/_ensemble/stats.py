@@ -117,8 +117,8 @@ class ConnectionStats:
         self.last_operation = label
         self.last_zxid = zxid
         self.last_response = end
-        self.last_latency = end - start
-        self.latency.add(end - start)
+        self.last_latency = elapsed = end - start
+        self.latency.add(elapsed)
 
     def reset(self) -> None:
         """As ``crst``."""

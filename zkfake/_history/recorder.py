@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from hashlib import sha256
 from itertools import count
 from math import isfinite
@@ -53,6 +54,9 @@ if TYPE_CHECKING:
 __all__ = ["EnsembleHistory", "History", "IncompleteHistoryError"]
 
 E = TypeVar("E")
+
+# What its constructor ends with: every write makes one.
+_committed = partial(tuple.__new__, Committed)
 
 _SCALARS = (str, bytes, int, float, bool, type(None))
 
@@ -320,7 +324,8 @@ class EnsembleHistory(History):
         log = self.log
         if log is not None:  # as `_add_logged`, which costs a call at every write
             self._places.append(len(self._events))
-            log.append(Committed(self._clock(), transaction, *self._on_disk(transaction.zxid)))
+            on_disk, voters = self._on_disk(transaction.zxid)
+            log.append(_committed((self._clock(), transaction, on_disk, voters)))
 
     def restored(self, tree: Tree) -> None:
         """The ensemble goes on from ``tree``."""

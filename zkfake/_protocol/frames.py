@@ -7,6 +7,7 @@ passed on as it is.
 
 from __future__ import annotations
 
+from functools import partial
 from struct import Struct
 from typing import NamedTuple
 
@@ -89,6 +90,7 @@ class RequestHead(NamedTuple):
     paths: tuple[str, ...]
 
 
+_head = partial(tuple.__new__, RequestHead)  # what its constructor ends with
 _CONNECT = RequestHead(0, "connect", ())
 _PING = RequestHead(PING_XID, "ping", ())
 
@@ -108,10 +110,11 @@ def read_request(frame: bytes, first: bool) -> RequestHead:
     if op in _SINGLE_PATH:
         if len(frame) >= 16:
             (length,) = _LENGTH.unpack_from(frame, 12)
-            paths = (frame[16 : 16 + max(length, 0)].decode("utf-8", "replace"),)
+            end = 16 + length if length > 0 else 16
+            paths = (frame[16:end].decode("utf-8", "replace"),)
     elif op in (Op.MULTI, Op.MULTI_READ):
         paths = _multi_paths(frame, op)
-    return RequestHead(xid, _NAMES.get(op) or f"operation {op}", paths)
+    return _head((xid, _NAMES.get(op) or f"operation {op}", paths))
 
 
 def _multi_paths(frame: bytes, op: int) -> tuple[str, ...]:

@@ -98,8 +98,17 @@ class Reader:
         return data[start:end]
 
     def read_string(self) -> str | None:
-        value = self.read_buffer()
-        return None if value is None else value.decode("utf-8", "zkfake.java")
+        data, start = self._data, self._pos + 4
+        try:
+            (length,) = _INT.unpack_from(data, start - 4)
+        except Exception:
+            raise JuteError("the record ends inside a length") from None
+        end = start + length
+        if length < 0 or end > len(data):
+            self.read_buffer()  # null, or no string at all
+            return None
+        self._pos = end
+        return data[start:end].decode("utf-8", "zkfake.java")
 
     def whole(self) -> bytes:
         """All the bytes, read or not."""

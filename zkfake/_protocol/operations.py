@@ -35,11 +35,16 @@ from zkfake._protocol.records import (
 )
 from zkfake._versions import Version
 
+_OPEN = [Acl(31, "world", "anyone")]
+_OPEN_PACKED = pack_int(1) + _OPEN[0].pack()
+_NO_TTL = -1
+_create = partial(tuple.__new__, CreateRequest)  # what its constructor ends with
+
 
 def _read_create(reader: Reader) -> CreateRequest:
-    return CreateRequest(
-        reader.read_string(), reader.read_buffer(), _read_acls(reader), reader.read_int()
-    )
+    path, data = reader.read_string(), reader.read_buffer()
+    acl = _OPEN if reader.skip(_OPEN_PACKED) else _read_acls(reader)  # that of nearly every create
+    return _create((path, data, acl, reader.read_int(), _NO_TTL))
 
 
 def _read_create_ttl(reader: Reader) -> CreateRequest:
@@ -52,13 +57,7 @@ def _read_create_ttl(reader: Reader) -> CreateRequest:
     )
 
 
-_OPEN = [Acl(31, "world", "anyone")]
-_OPEN_PACKED = pack_int(1) + _OPEN[0].pack()
-
-
 def _read_acls(reader: Reader) -> list[Acl] | None:
-    if reader.skip(_OPEN_PACKED):  # the list of nearly every create
-        return _OPEN
     return reader.read_vector(
         lambda: Acl(reader.read_int(), reader.read_string(), reader.read_string())
     )

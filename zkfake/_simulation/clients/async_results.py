@@ -49,8 +49,9 @@ class AsyncResult:
         self._handler = handler
         self._scheduler = scheduler
         self._exception: Any = _PENDING
-        self._callbacks: list[Callable[[AsyncResult], Any]] = []
-        self._waiters: list[ScheduledTask] = []
+        # Nearly every result has one callback or one waiter, or none: a list for each costs more.
+        self._callbacks: tuple[Callable[[AsyncResult], Any], ...] = ()
+        self._waiters: tuple[ScheduledTask, ...] = ()
         self.value: Any = None
 
     def __str__(self) -> str:
@@ -80,7 +81,7 @@ class AsyncResult:
         if self._callbacks:
             self._do_callbacks()
         if self._waiters:
-            waiters, self._waiters = self._waiters, []
+            waiters, self._waiters = self._waiters, ()
             for task in waiters:
                 scheduler.wake(task)
         if scheduler.pauses:
@@ -95,7 +96,7 @@ class AsyncResult:
                 callback(self)
 
     def get(self, block: bool = True, timeout: float | None = None) -> Any:
-        if self._exception is _PENDING and (not block or not self.wait(timeout)):
+        if self._exception is _PENDING and not (block and self.wait(timeout)):
             raise KazooTimeoutError
         if self._exception is None:
             return self.value
@@ -108,22 +109,22 @@ class AsyncResult:
         if self._exception is _PENDING:
             scheduler = self._scheduler
             task = scheduler.current
-            self._waiters.append(task)
+            self._waiters += (task,)
             try:
                 scheduler.block(
                     self, None if timeout is None else scheduler.deadline_after(timeout)
                 )
             finally:
-                if task in self._waiters:
-                    self._waiters.remove(task)
+                if self._waiters:
+                    self._waiters = tuple(each for each in self._waiters if each is not task)
         return self._exception is not _PENDING
 
     def rawlink(self, callback: Callable[[AsyncResult], Any]) -> None:
         if callback not in self._callbacks:
-            self._callbacks.append(callback)
+            self._callbacks += (callback,)
         if self._exception is not _PENDING:
             self._do_callbacks()
 
     def unlink(self, callback: Callable[[AsyncResult], Any]) -> None:
         if not self.ready() and callback in self._callbacks:
-            self._callbacks.remove(callback)
+            self._callbacks = tuple(each for each in self._callbacks if each != callback)

@@ -149,9 +149,10 @@ class Servers:
         self._ports += 1
         return Connection(self.replicas[number - 1], (host, self._ports), on_output)
 
-    def receive(self, connection: Connection, data: bytes) -> None:
+    def receive(self, core: Connection, data: bytes) -> None:
+        """A connection gets ``data``."""
         self._tell_time()
-        connection.receive(data)
+        core.receive(data)
         self.flush()
 
     def lost(self, connection: Connection) -> None:
@@ -213,7 +214,13 @@ class Servers:
     def _due(self, deadline: int) -> None:
         if self._armed == deadline:
             self._armed = None
-            self.call(lambda: self.ensemble.advance(self.ensemble.now))
+            present = self._deadline
+            if present is None or present > deadline:
+                # What was to be done then, such as the end of a session, has been put off.
+                if present is not None:
+                    self._arm(present)
+            else:
+                self.call(lambda: self.ensemble.advance(self.ensemble.now))
 
     # -- what happens to servers
 
