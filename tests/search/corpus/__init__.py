@@ -149,7 +149,11 @@ CORPUS = (
     Application(
         "barrier",
         "looks, and then sets the watch",
-        ((_LATER, "getChildren /barrier"), (_SLOW, _ANYWHERE)),
+        (
+            (_LATER, "getChildren /barrier"),
+            (_TORN_OFF, "connect"),  # who comes later comes with another one
+            (_SLOW, _ANYWHERE),
+        ),
     ),
     Application(
         "cache", "reads, and then sets the watch", ((_LATER, "getData /value"), (_SLOW, _ANYWHERE))
