@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from kazoo.exceptions import KazooException
 
 from zkfake._search.trials import Trial
+from zkfake._search.wording import in_words
 from zkfake._search.worlds import recorded, run_recorded
 from zkfake._simulation.chance.profiles import FAULT_RATES
+from zkfake._simulation.network.network import MessageDelay
 from zkfake.history import Fault
 from zkfake.simulation import Profile, Simulation
 
@@ -132,6 +134,25 @@ def test_a_message_is_delayed_and_only_that_one() -> None:
         # Two to connect, two for the session, and a request and a reply for each call.
         sim.faults.delay_message("ann", nth=8, seconds=0.5)
         assert times(sim) == [0.0002, 0.5001, 0.0002]
+
+
+def test_words_say_whose_way_takes_long() -> None:
+    with Simulation() as sim:
+        for nth in range(1, 9):
+            sim.faults.delay_message("ann", nth=nth, seconds=nth / 10)
+        sim.client("ann").exists("/a", watch=lambda _: None)
+        sim.client("bob").create("/a")
+        sim.settle()
+        words = [in_words(MessageDelay("ann", n, n / 10), sim) for n in (2, 3, 4, 5, 6, 7, 99)]
+    assert words == [
+        "message 2 from or to ann takes 0.2 s",
+        "the way takes 0.3 s at request 1 of ann (connect)",
+        "the way back takes 0.4 s at request 1 of ann (connect)",
+        "the way takes 0.5 s at request 2 of ann (exists /a)",
+        "the way back takes 0.6 s at request 2 of ann (exists /a)",
+        "message 7 from or to ann takes 0.7 s",
+        "message 99 from or to ann takes 9.9 s",
+    ]
 
 
 def test_a_fault_at_a_time() -> None:

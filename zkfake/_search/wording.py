@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from zkfake._history.events import Sent
+from zkfake._history.events import Reply, Sent
 from zkfake._search.worlds import decisions
 from zkfake._simulation.chance.chance import Struck
 from zkfake._simulation.network.network import MessageDelay
@@ -68,7 +68,7 @@ def in_words(part: Part, sim: Simulation) -> str:
         what = f"stands still for {part.seconds:g} s" if part.seconds else "gives way"
         return f"task {part.task} {what} at its step {part.step}{place}"
     if isinstance(part, MessageDelay):
-        return f"message {part.nth} from or to {part.client} takes {part.seconds:g} s"
+        return _message(part, sim)
     order = decisions(sim).schedule.orders.get(part.number)
     return f"at choice {part.number} {order or 'the first one is chosen, as ever'}"
 
@@ -91,11 +91,35 @@ def _moment(struck: Struck, sim: Simulation) -> str:
     moment = struck.moment
     if moment.by_time:
         return f"at {moment.time:.3f} s"
-    sent = [
-        event for event in sim.history.of(Sent) if event.number and event.client == moment.client
-    ]
-    text = f"at request {moment.nth} of {moment.client}"
-    if len(sent) >= moment.nth:
-        event = sent[moment.nth - 1]
-        text += f" ({' '.join([event.operation, *event.paths])})"
+    text = _at_request(moment.client, moment.nth, _requests(moment.client, sim))
     return text if moment.point == "before_request" else f"{text}, {moment.point.replace('_', ' ')}"
+
+
+def _message(part: MessageDelay, sim: Simulation) -> str:
+    """The way of a request, or of its reply, where the history shows whose it is."""
+    client = part.client
+    sent, due = sim._network.way_of(part) or (-1.0, -1.0)  # noqa: SLF001  # not for users
+    requests = _requests(client, sim)
+    replies = {event.number: event.time for event in sim.history.of(Reply)}
+    ways = [("the way", n) for n, event in enumerate(requests, 1) if event.time == sent]
+    ways += [
+        ("the way back", n)
+        for n, event in enumerate(requests, 1)
+        if replies.get(event.number) == due and event.time < sent
+    ]
+    if len(ways) != 1:  # a handshake, a ping or a watch event, or two at the same time
+        return f"message {part.nth} from or to {client} takes {part.seconds:g} s"
+    ((way, nth),) = ways
+    return f"{way} takes {part.seconds:g} s {_at_request(client, nth, requests)}"
+
+
+def _requests(client: str, sim: Simulation) -> list[Sent]:
+    return [event for event in sim.history.of(Sent) if event.number and event.client == client]
+
+
+def _at_request(client: str, nth: int, requests: list[Sent]) -> str:
+    text = f"at request {nth} of {client}"
+    if len(requests) >= nth:
+        event = requests[nth - 1]
+        text += f" ({' '.join([event.operation, *event.paths])})"
+    return text

@@ -74,6 +74,7 @@ class Network(Conditions[VirtualChannel]):
         """Of every message so far, where messages are counted."""
         self._given_delays: dict[tuple[str, int], int] = {}
         self._messages: dict[str, int] = {}
+        self._sent_at: dict[tuple[str, int], int] = {}
         self._random = random
         self._waiting: list[ScheduledTask] = []
         self._ips: dict[str, str] = {}
@@ -118,7 +119,18 @@ class Network(Conditions[VirtualChannel]):
         given = self._given_delays.pop((client, nth), None)
         ticks = super().delay(place) if given is None else given
         self.count_messages().append(MessageDelay(client, nth, ticks / MICROSECONDS))
+        self._sent_at[client, nth] = self.scheduler.now
         return ticks
+
+    def way_of(self, message: MessageDelay) -> tuple[float, float] | None:
+        """When a message was sent, and when it was due, in virtual seconds; ``None`` for one that
+        was not counted.
+        """
+        sent = self._sent_at.get((message.client, message.nth))
+        if sent is None:
+            return None
+        due = sent + round(message.seconds * MICROSECONDS)
+        return sent / MICROSECONDS, due / MICROSECONDS
 
     # -- what strikes requests
 
