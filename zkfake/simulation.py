@@ -21,6 +21,7 @@ from zkfake._search.explore import explore
 from zkfake._search.probes import PROBES, Probe
 from zkfake._search.sweep import SweepFailure, SweepReport, replay, sweep
 from zkfake._simulation.chance.profiles import PROFILES, Profile
+from zkfake._simulation.clients.clients import ClientView
 from zkfake._simulation.errors import (
     NondeterministicProgram,
     SimulationBlocked,
@@ -42,6 +43,7 @@ __all__ = [
     "PROBES",
     "PROFILES",
     "SERVER_FAULTS",
+    "ClientView",
     "Exploration",
     "Failure",
     "FailureCause",

@@ -23,7 +23,7 @@ from kazoo.recipe.cache import TreeCache
 from kazoo.retry import KazooRetry
 
 from zkfake.history import CallbackBegan, CallbackEnded, Queued, StateChange
-from zkfake.simulation import Simulation, SimulationError
+from zkfake.simulation import Simulation, SimulationError, TaskFailed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,7 +67,7 @@ def test_the_history_has_when_a_callback_began_and_ended() -> None:
         sim.sleep(5)
         raise ValueError("the end of it is recorded all the same")
 
-    with Simulation() as sim:
+    with pytest.raises(TaskFailed, match="a callback of c"), Simulation() as sim:  # noqa: PT012
         client = sim.client("c")
         client.create("/a", b"")
         client.get("/a", watch=slow)

@@ -2,19 +2,13 @@
 
 Rules that live here: a cause is the kind of the error, the promise that was broken, and the line of
 the program that it came from. The values in an error's text differ from run to run and do not
-count. The lines of kazoo, of this distribution and of Python's own library do not count either,
-unless there is no other.
+count. Which lines are the program's is for `zkfake._simulation.lines`.
 """
 
 from __future__ import annotations
 
 import os
-import sysconfig
-import traceback
 from dataclasses import dataclass
-
-import greenlet
-import kazoo
 
 from zkfake._history.errors import GuaranteeBroken
 from zkfake._simulation.errors import (
@@ -24,23 +18,12 @@ from zkfake._simulation.errors import (
     SimulationTimeout,
     TaskFailed,
 )
+from zkfake._simulation.lines import program_line
 
 __all__ = ["HANGS", "FailureCause", "cause_of", "told"]
 
 HANGS = (SimulationDeadlock, SimulationLimit, SimulationTimeout, SimulationBlocked)
 """What is raised when the simulation had to stop the program."""
-
-_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-_LIBRARIES = tuple(
-    os.path.join(path, "")
-    for path in (
-        os.path.dirname(os.path.abspath(str(kazoo.__file__))),
-        os.path.dirname(os.path.abspath(str(greenlet.__file__))),
-        *(os.path.join(_ROOT, package) for package in ("zkfake", "zkdict", "pytest_zkdict")),
-    )
-)
-_STANDARD_LIBRARY = os.path.join(sysconfig.get_paths()["stdlib"], "")
-_INSTALLED = tuple(os.path.join(_STANDARD_LIBRARY, name) for name in ("site-", "dist-"))
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -74,7 +57,7 @@ def told(error: BaseException, *, place: bool = False) -> str:
     """
     error = _of_task(error)
     text = (str(error).splitlines() or [""])[0]
-    frame = None if text else _frame(error)
+    frame = None if text else program_line(error)
     if frame is not None:
         text = frame.line or ""
         if place:
@@ -88,20 +71,7 @@ def _of_task(error: BaseException) -> BaseException:
 
 
 def _place(error: BaseException) -> str:
-    frame = _frame(error)
+    frame = program_line(error)
     if frame is None:
         return ""
     return f"{os.path.basename(frame.filename)}:{frame.lineno} in {frame.name}"
-
-
-def _frame(error: BaseException) -> traceback.FrameSummary | None:
-    """The innermost line of the program."""
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if not _is_library(os.path.abspath(frame.filename))]
-    return own[-1] if own else (frames[-1] if frames else None)
-
-
-def _is_library(path: str) -> bool:
-    if path.startswith(_LIBRARIES):
-        return True
-    return path.startswith(_STANDARD_LIBRARY) and not path.startswith(_INSTALLED)

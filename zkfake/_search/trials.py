@@ -1,7 +1,8 @@
 """One program, its check and its arguments, to be run in one world after the other.
 
 Rules that live here: a program passes a run when it returns, or raises what it is allowed to, and
-when its check, which is called once everything has settled, returns as well.
+when its check, which is called once everything has settled, returns as well. What its tasks,
+threads and callbacks raise fails it as well, unless it is allowed.
 """
 
 from __future__ import annotations
@@ -67,6 +68,7 @@ class Trial:
         """
         simulation = self.simulation(**arguments)
         simulation.quiet = quiet
+        simulation._failures.allowed = self.allow  # noqa: SLF001  # not for users
         run = TrialRun(simulation)
 
         def whole(sim: Simulation) -> Any:

@@ -49,6 +49,6 @@ class NondeterministicProgram(SimulationError):  # noqa: N818
 
 
 class TaskFailed(SimulationError):  # noqa: N818
-    """A spawned task failed and its ``result()`` was not read. ``__cause__`` is the task's
-    exception.
+    """A task failed and its ``result()`` was not read; or a callback failed, of which there is no
+    result. ``__cause__`` is the exception.
     """

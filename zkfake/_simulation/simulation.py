@@ -18,7 +18,6 @@ from contextlib import nullcontext
 from random import Random
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from zkfake._control.control import EnsembleControl
 from zkfake._history.events import TaskEnded
 from zkfake._history.recorder import EnsembleHistory, History
 from zkfake._settings import Settings
@@ -35,6 +34,7 @@ from zkfake._simulation.failures import Failures
 from zkfake._simulation.faults.faults import Faults, Freezes
 from zkfake._simulation.network.network import MessageDelay, Network
 from zkfake._simulation.network.servers import Servers
+from zkfake._simulation.observed import ObservedSimulation, ignore
 from zkfake._simulation.patching import patches
 from zkfake._simulation.scheduling.scheduler import MAX_STEPS, MAX_TIME, STALL_LIMIT, Scheduler
 from zkfake._simulation.scheduling.schedules import Pct, Schedule, Shuffled, check_schedule
@@ -75,7 +75,7 @@ class ChanceDecisions(NamedTuple):
     faults: list[Struck]
 
 
-class Simulation(EnsembleControl):
+class Simulation(ObservedSimulation):
     """A ZooKeeper ensemble, its network and its clients in virtual time.
 
     >>> with Simulation(seed=7) as sim:
@@ -130,6 +130,7 @@ class Simulation(EnsembleControl):
         if seed is None:
             seed = int(os.environ.get(SEED_VARIABLE, "0"))
         check_schedule(schedule)
+        super().__init__()
         self.seed = seed
         """What chance is drawn from."""
         self._arguments: dict[str, Any] = {
@@ -172,11 +173,8 @@ class Simulation(EnsembleControl):
             "max_time": max_time,
             "stall_limit": stall_limit,
         }
-        self.probes: dict[str, int] = {}
-        """How often each probe of the program fired, by its name: 0 where it never did."""
         self.quiet = False
         """Whether nothing is printed on standard error after a failure."""
-        self._state = "new"
         self._trace: list[tuple[int, str]] | None = None
         self._failures = Failures()
 
@@ -197,7 +195,7 @@ class Simulation(EnsembleControl):
             raise SimulationError(
                 "this thread has a simulation already; end it before you start the next one"
             )
-        named = os.environ.get(BREAK_VARIABLE)
+        named = os.environ.get(BREAK_VARIABLE) if self._breaks else None
         wanted = None if named is None else Break.parse(named)
         order = self._stream("order")
         self._scheduler = Scheduler(
@@ -209,6 +207,7 @@ class Simulation(EnsembleControl):
             **self._limits,
         )
         self._scheduler.on_task_end = self._task_ended
+        self._scheduler.on_logged = self._failures.add_logged
         history = EnsembleHistory(
             lambda: self._scheduler.now / MICROSECONDS, lambda: self._scheduler.current.name
         )
@@ -287,8 +286,9 @@ class Simulation(EnsembleControl):
 
     def _end(self) -> None:
         """End every task and undo everything. Nothing of that is in the history any more."""
+        self._look()
         self._state = "over"
-        self.history.append = _ignore
+        self.history.append = ignore
         try:
             self._scheduler.close()
         finally:
@@ -335,6 +335,7 @@ class Simulation(EnsembleControl):
         failed and its result was not read, `SimulationDeadlock` or `SimulationLimit` if the run was
         stopped, and `SimulationError` if the simulation has run before.
         """
+        self._program = program
         if not self._check:
             with self:
                 return program(self)
@@ -364,11 +365,6 @@ class Simulation(EnsembleControl):
         return RecordedRun(steps, self.history, result, error)
 
     # -- time and tasks
-
-    @property
-    def now(self) -> float:
-        """Virtual seconds since the start."""
-        return self._scheduler.now / MICROSECONDS
 
     def sleep(self, seconds: float) -> None:
         """Let ``seconds`` of virtual time pass. With 0 every other ready task runs first. Raises
@@ -444,51 +440,6 @@ class Simulation(EnsembleControl):
             and self._scheduler.is_quiet
         )
 
-    def _begun(self) -> None:
-        if self._state == "new":
-            raise SimulationError("this simulation has not begun: it has no servers yet")
-
-    def _running(self) -> None:
-        if self._state != "running":
-            raise SimulationError(f"this simulation is {self._state}")
-
-    # -- standing still
-
-    def pause_at(self, event: int | str) -> None:
-        """Call `breakpoint` at an event of this run: its number in the history, from 1, or its kind
-        and a path, such as ``"Sent:/jobs/*"``. The environment's ``ZKFAKE_BREAK`` does so for every
-        simulation. Virtual time stands still at the prompt. Raises `ValueError` for what does not
-        name an event that may come, and `SimulationError` unless the simulation runs.
-        """
-        parsed = Break.parse(event)
-        self._running()
-        if 0 < parsed.number <= len(self.history):
-            raise ValueError(f"event {event} has happened: there are {len(self.history)} by now")
-        watch(self, self.history, parsed)
-
-    # -- probes
-
-    def sometimes(self, condition: object, name: str) -> bool:
-        """Note that ``condition`` should be true sometimes: in some run of a search, not in every
-        one. `zkfake.simulation.explore` counts the runs in which it was, and fails where it never
-        was, if ``demand`` names it. Returns whether it is true. Cost: O(1).
-        """
-        fired = bool(condition)
-        self.probes[name] = self.probes.get(name, 0) + fired
-        return fired
-
-    def reachable(self, name: str) -> None:
-        """Note that the program has come here, as ``sometimes(True, name)``."""
-        self.sometimes(True, name)
-
-    def always(self, condition: object, name: str) -> None:
-        """Note that ``condition`` has to be true whenever the program comes here. Raises
-        `AssertionError` where it is not.
-        """
-        __tracebackhide__ = True
-        if not self.sometimes(condition, name):
-            raise AssertionError(f"not always: {name}")
-
     # -- servers
 
     def add_server(self) -> Replica:
@@ -561,9 +512,5 @@ class Simulation(EnsembleControl):
         self.history.append(TaskEnded(self.now, task.name, type(error).__name__))
         if isinstance(error, (KeyboardInterrupt, SystemExit)):
             self._scheduler.interrupt(error)
-        elif not task.background:
+        else:
             self._failures.add(task, error)
-
-
-def _ignore(_event: object) -> None:
-    """Take an event after the end."""

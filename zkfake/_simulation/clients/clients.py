@@ -7,7 +7,7 @@ name; a start that the first faults undo is tried again; what it retries it retr
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import kazoo.client
 from kazoo.exceptions import ConnectionLoss, SessionExpiredError
@@ -26,7 +26,22 @@ if TYPE_CHECKING:
     from zkfake._simulation.network.network import Network
     from zkfake._simulation.scheduling.tasks import ScheduledTask
 
-__all__ = ["Clients"]
+__all__ = ["ClientView", "Clients"]
+
+
+class ClientView(NamedTuple):
+    """A client at one time, as it knows the world."""
+
+    state: str
+    """kazoo's: ``"CONNECTED"``, ``"SUSPENDED"`` or ``"LOST"``."""
+    server: int
+    """The one that it is connected to; 0 for none."""
+    session_id: int
+    """0 where it has no session."""
+    last_zxid: int
+    """The newest that it has seen."""
+    waiting: int
+    """How many of its requests have no answer yet."""
 
 
 class Clients:
@@ -43,6 +58,21 @@ class Clients:
     def at_rest(self) -> bool:
         """Whether each that was started is connected and has run all its callbacks."""
         return all(_is_at_rest(client) for client in self._clients)
+
+    def look(self) -> dict[str, ClientView]:
+        """Each client as it is, by its name."""
+        servers = {each.client: each.server for each in self._network.channels}
+        return {
+            name: ClientView(
+                str.__str__(client.state),
+                servers.get(name, 0) if client.connected else 0,
+                session[0] if (session := client.client_id) else 0,
+                client.last_zxid,
+                len(getattr(client, "_pending", ())) + len(getattr(client, "_queue", ())),
+            )
+            for client in self._clients
+            for name in [client.handler.client_name]
+        }
 
     def make(
         self, name: str | None, start_timeout: float, arguments: dict[str, Any]

@@ -97,8 +97,9 @@ class SimulationHandler:
                 if function is _STOP:
                     return
                 function()
-            except Exception:
+            except Exception as error:
                 log.exception("a callback of %s failed", self.client_name)
+                self._scheduler.logged(f"a callback of {self.client_name}", error)
             finally:
                 work.task_done()
                 del function

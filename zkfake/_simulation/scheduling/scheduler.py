@@ -111,6 +111,7 @@ class Scheduler(VirtualClock):
         """Called after ``stall_limit``: whether the program gets another one, as the world is
         another one now.
         """
+        self.on_logged: Callable[[str, BaseException], None] | None = None
 
     # -- tasks
 
@@ -178,6 +179,11 @@ class Scheduler(VirtualClock):
             self.on_task_end(task, error)
         while task.joiners:
             self.wake(task.joiners.popleft())
+
+    def logged(self, what: str, error: BaseException) -> None:
+        """Something has failed that no task has for its outcome: it was logged."""
+        if self.on_logged is not None and not self._closed:
+            self.on_logged(what, error)
 
     def _run_hub(self) -> None:
         """Start the tasks that are passed to it, and choose the next one when a task has ended."""
@@ -501,6 +507,14 @@ class Scheduler(VirtualClock):
     def describe(self) -> str:
         """A line for each task; see `ScheduledTask.describe`."""
         return "\n".join(f"  {task.describe()}" for task in self.tasks)
+
+    def stand_still(self, error: BaseException) -> NoReturn:
+        """Raise ``error`` in the main task, here and now: no other task goes on, no timer is up."""
+        self._closed = True
+        main = self.current = self.main
+        if main.greenlet is not _getcurrent():
+            main.greenlet.throw(error)
+        raise error
 
     def close(self) -> None:
         """End every task but the main one. They unwind by `GreenletExit` and cannot block."""

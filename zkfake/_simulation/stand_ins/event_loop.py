@@ -154,6 +154,12 @@ class VirtualEventLoop(asyncio.base_events.BaseEventLoop):
             options.pop("context", None)
         return _NumberedTask(self._count, coro, loop=self, **options)
 
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        if error is not None and self.get_exception_handler() is None:
+            self._scheduler.logged("a task or a callback of an event loop", error)
+        super().call_exception_handler(context)
+
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:
         """Waits for the pool's tasks, in a task of its own."""
         self._executor_shutdown_called = True
