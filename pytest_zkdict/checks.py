@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_zkdict import marks
+from pytest_zkdict import marks, unittests
 from pytest_zkdict.fixtures import ONLY_ON
 from pytest_zkdict.virtual import arguments
 
@@ -56,6 +56,7 @@ class Checks:
             self._check_fake(marked)
         if "zk_simulation" in names:
             self._check_simulation(item, marked)
+        _check_searches(item, marked, names)
 
     def _backends(self, item: Any) -> Collection[str]:
         parameters = getattr(getattr(item, "callspec", None), "params", {})
@@ -78,15 +79,18 @@ class Checks:
 
     def _check_simulation(self, item: Any, marked: Marked) -> None:
         options = self._run.options
-        if not marked.simulation and not options.given.keys() & {"profile", "version", "settings"}:
+        given_of_run = {"profile", "version", "settings", "break"}
+        if not marked.simulation and not options.given.keys() & given_of_run:
             return
         try:
+            from zkfake._simulation.breaks import Break
             from zkfake.simulation import Simulation
         except ImportError:
             return  # the fixture tells what is missing
         self._option("profile", lambda: Simulation(profile=options.profile or ""))
         self._option("version", lambda: Simulation(version=options.version or ""))
         self._option("settings", lambda: Simulation(settings=options.settings))
+        self._option("break", lambda: Break.parse(options.break_at or ""))
         if marked.simulation:
             given = arguments(self._run, item)
             given.pop("load", None)
@@ -122,11 +126,13 @@ def _own(item: Any) -> Iterator[tuple[pytest.Mark, str]]:
         elif mark.name in ("zookeeper", "zk_simulation"):
             for argument in mark.kwargs:
                 yield mark, argument
+        elif mark.name in ("zk_explore", "zk_sweep"):
+            yield mark, ""
 
 
 def _check_effect(mark: pytest.Mark, argument: str, names: Collection[str]) -> None:
     on_server, on_simulation = "_zk_target" in names, "zk_simulation" in names
-    if mark.name == "zk_simulation":
+    if mark.name in ("zk_simulation", "zk_explore", "zk_sweep"):
         missing = None if on_simulation else "the fixture zk_simulation"
     elif argument in ("backend", "history"):
         missing = None if on_server else _SERVER
@@ -135,11 +141,38 @@ def _check_effect(mark: pytest.Mark, argument: str, names: Collection[str]) -> N
     else:
         missing = None if on_server or on_simulation else f"{_SERVER}, or zk_simulation"
     if missing is not None:
-        what = mark.name if mark.name == "zk_backend" else f"{mark.name}({argument}=...)"
+        alone = mark.name == "zk_backend" or not argument
+        what = mark.name if alone else f"{mark.name}({argument}=...)"
         raise ValueError(
             f"the mark {what} has no effect: it needs {missing}, and the test has none. Name the "
             "fixture as an argument of the test, or in @pytest.mark.usefixtures(...)"
         )
+
+
+def _check_searches(item: Any, marked: Marked, names: Collection[str]) -> None:
+    """Whether a test can run in many worlds as its marks say."""
+    searches = [f"zk_{name}" for name in ("explore", "sweep") if getattr(marked, name) is not None]
+    if not searches or "zk_simulation" not in names:
+        return
+    if len(searches) > 1:
+        raise ValueError(
+            "it has the marks zk_explore and zk_sweep; a test runs in worlds of one kind. Make two "
+            "tests that call one function"
+        )
+    if marked.explore is not None and "seed" in marked.simulation:
+        raise ValueError(
+            f"its mark says seed={marked.simulation['seed']!r}, and zk_explore runs it with many "
+            "seeds. For one world leave zk_explore out; for some, write zk_explore(seeds=[...])"
+        )
+    parent: Any = item.parent
+    if not isinstance(item, pytest.Function) or unittests.is_test_case(parent):
+        raise ValueError(f"the mark {searches[0]} is for test functions")
+    faults = (marked.sweep or {}).get("faults")
+    if faults is not None and faults != "all":
+        from zkfake._simulation.faults.points import fault_point
+
+        for fault in faults:
+            fault_point(fault)
 
 
 def _check_backend(marked: Marked, names: Collection[str]) -> None:

@@ -1,4 +1,5 @@
-"""The mark ``zookeeper`` and its short forms ``zk_backend`` and ``zk_simulation``.
+"""The mark ``zookeeper``, its short forms ``zk_backend`` and ``zk_simulation``, and ``zk_explore``
+and ``zk_sweep``, which run a test in many worlds.
 
 The rules that live here:
 
@@ -34,6 +35,16 @@ LINES = (
     ),
     "zk_backend(name): short for zookeeper(backend=name): run this test on no other backend",
     "zk_simulation(**arguments): any argument of zkfake.simulation.Simulation, for zk_simulation",
+    (
+        "zk_explore(seeds=, budget=, demand=, allow=): run this test in many simulated worlds. "
+        "seeds: how many, or which; budget: seconds; demand: probes that have to fire in some of "
+        "them; allow: exceptions that the test may end with"
+    ),
+    (
+        "zk_sweep(faults=, pairs=, deviations=, allow=): run this test once for each fault at each "
+        "of its requests. faults: their names, or 'all'; pairs: two at a time; deviations: choices "
+        "of the order that are made otherwise; allow: exceptions that the test may end with"
+    ),
 )
 
 _ARGUMENTS = (
@@ -61,24 +72,33 @@ class Marked:
         load: Mapping[str, bytes | None] | None = None,
         simulation: Mapping[str, Any] | None = None,
         history: bool | None = None,
+        explore: Mapping[str, Any] | None = None,
+        sweep: Mapping[str, Any] | None = None,
     ) -> None:
         """``server``: the ``servers``, ``version`` and ``settings`` that a mark has.
         ``simulation``: arguments of the `Simulation`. ``history``: whether servers record.
+        ``explore``, ``sweep``: the arguments of the marks ``zk_explore`` and ``zk_sweep``; `None`
+        without them.
         """
         self.backends = backends
         self.server = server or {}
         self.load = load or {}
         self.simulation = simulation or {}
         self.history = history
+        self.explore = explore
+        self.sweep = sweep
 
 
 def marked(node: pytest.Item | pytest.Collector | Any) -> Marked:
     """What the marks of ``node``, and of what it is in, come to. Raises `pytest.UsageError`."""
     common: dict[str, Any] = {}
     simulation: dict[str, Any] = {}
+    searches: dict[str, dict[str, Any]] = {}
     # From the module to the function, so that the nearest one comes last.
     for name, arguments in reversed(list(_checked(node))):
-        if name == "zk_simulation":
+        if name in _SEARCHES:
+            searches.setdefault(name, {}).update(arguments)
+        elif name == "zk_simulation":
             _add(simulation, arguments)
         else:
             _add(common, arguments)
@@ -90,6 +110,8 @@ def marked(node: pytest.Item | pytest.Collector | Any) -> Marked:
         load=common.get("load", {}),
         simulation=simulation,
         history=common.get("history"),
+        explore=searches.get("zk_explore"),
+        sweep=searches.get("zk_sweep"),
     )
 
 
@@ -130,6 +152,71 @@ def _zk_simulation(mark: pytest.Mark) -> dict[str, Any]:
             f"takes arguments by name only, as in zk_simulation(seed=7), not {_shown(mark)}"
         )
     return dict(mark.kwargs)
+
+
+def _search(mark: pytest.Mark) -> dict[str, Any]:
+    if mark.args:
+        raise ValueError(f"takes arguments by name only, not {_shown(mark)}")
+    known = _SEARCHES[mark.name]
+    for name in mark.kwargs:
+        if name not in known:
+            raise ValueError(f"has no argument {name!r}; there are {', '.join(known)}")
+    return {name: known[name](value) for name, value in mark.kwargs.items()}
+
+
+def _seeds(value: Any) -> Any:
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
+        return value
+    if isinstance(value, Iterable) and not isinstance(value, str):
+        which = tuple(value)
+        if which and all(isinstance(one, int) and not isinstance(one, bool) for one in which):
+            return which
+    raise ValueError(f"takes as seeds how many, at least 1, or a list of them, not {value!r}")
+
+
+def _budget(value: Any) -> float:
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < float("inf"):
+        return float(value)
+    raise ValueError(f"takes a number of seconds, more than 0, as budget, not {value!r}")
+
+
+def _demand(value: Any) -> tuple[str, ...]:
+    if isinstance(value, (list, tuple, set, frozenset)) and all(
+        isinstance(name, str) for name in value
+    ):
+        return tuple(value)
+    raise ValueError(f"takes a list of the names of probes as demand, not {value!r}")
+
+
+def _allow(value: Any) -> tuple[type[BaseException], ...]:
+    classes = tuple(value) if isinstance(value, (list, tuple)) else (value,)
+    if all(isinstance(each, type) and issubclass(each, BaseException) for each in classes):
+        return classes
+    raise ValueError(f"takes a class of exceptions, or several, as allow, not {value!r}")
+
+
+def _deviations(value: Any) -> int:
+    if value in (0, 1, 2):
+        return int(value)
+    raise ValueError(f"takes 0, 1 or 2 as deviations, not {value!r}")
+
+
+def _faults(value: Any) -> Any:
+    if value == "all" or isinstance(value, (list, tuple)):
+        return value
+    raise ValueError(f"takes 'all' or a list of the names of faults as faults, not {value!r}")
+
+
+#: The arguments of the marks that run a test in many worlds, and how each is checked.
+_SEARCHES: dict[str, dict[str, Any]] = {
+    "zk_explore": {"seeds": _seeds, "budget": _budget, "demand": _demand, "allow": _allow},
+    "zk_sweep": {
+        "faults": _faults,
+        "pairs": bool,
+        "deviations": _deviations,
+        "allow": _allow,
+    },
+}
 
 
 def _zookeeper(mark: pytest.Mark) -> dict[str, Any]:
@@ -209,4 +296,9 @@ def _shown(mark: pytest.Mark) -> str:
     return f"{mark.name}({', '.join(given)})"
 
 
-_CHECKS = {"zookeeper": _zookeeper, "zk_backend": _zk_backend, "zk_simulation": _zk_simulation}
+_CHECKS = {
+    "zookeeper": _zookeeper,
+    "zk_backend": _zk_backend,
+    "zk_simulation": _zk_simulation,
+    **dict.fromkeys(_SEARCHES, _search),
+}

@@ -11,10 +11,13 @@ The rules that live here:
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from pytest_zkdict.replays import Replay
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -54,6 +57,11 @@ class Options:
     settings: Mapping[str, object] = MappingProxyType({})
     load: Mapping[str, bytes | None] = MappingProxyType({})
     seed: int | None = None
+    seeds: int | None = None
+    budget: float | None = None
+    replay: Replay | None = None
+    break_at: str | None = None
+    timeline: str | None = None
     profile: str | None = None
     patch: tuple[str, ...] = ()
     history: bool = False
@@ -90,6 +98,19 @@ def _integer(text: str) -> int:
         return int(text)
     except ValueError:
         raise ValueError("expected an integer") from None
+
+
+def _seeds(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise ValueError("expected how many seeds, a number from 1 on")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    with suppress(ValueError):
+        if 0 < (seconds := float(text)) < float("inf"):
+            return seconds
+    raise ValueError("expected a number of seconds, more than 0")
 
 
 def _truth(text: str) -> bool:
@@ -245,8 +266,45 @@ _SETTINGS = (
     _Setting(
         "profile",
         "ZK_PROFILE",
-        "calm|realistic|hostile",
-        "how often the network of zk_simulation fails (default: calm, never)",
+        "calm|realistic|hostile|swarm",
+        "how often the network of zk_simulation fails (default: calm, never; swarm, where a test "
+        "is marked zk_explore)",
+    ),
+    _Setting(
+        "seeds",
+        "ZK_SEEDS",
+        "N",
+        "in how many worlds a test runs that is marked zk_explore (default: 100, or as many as the "
+        "budget allows)",
+        _seeds,
+    ),
+    _Setting(
+        "budget",
+        "ZK_BUDGET",
+        "SECONDS",
+        "real seconds after which a test that is marked zk_explore begins no further world",
+        _seconds,
+    ),
+    _Setting(
+        "replay",
+        "ZK_REPLAY",
+        "WORLD",
+        "run the tests that are marked zk_explore or zk_sweep in this one world, as their report "
+        "names it: a seed, or the statements that make it",
+        Replay.parse,
+    ),
+    _Setting(
+        "break",
+        "ZK_BREAK",
+        "EVENT",
+        "start a debugger at this event of a simulation: its number in the history, or its kind "
+        "and a path, such as Sent:/jobs/*",
+    ),
+    _Setting(
+        "timeline",
+        "ZK_TIMELINE",
+        "DIR",
+        "draw the history of each test that fails as a page for a browser, in this directory",
     ),
     _Setting(
         "patch",
@@ -320,6 +378,7 @@ def resolve(config: pytest.Config) -> Options:
     backend, chosen_at, _ = found["backend"]
     hosts, named_at, _ = found["hosts"]
     values.pop("backend", None)
+    values["break_at"] = values.pop("break", None)
     if hosts and (backend is None or (backend == "fake" and named_at < chosen_at)):
         backend = "live"
     elif hosts and backend == "fake" and named_at == chosen_at:

@@ -23,6 +23,7 @@ from pytest_zkdict.fixtures import *  # noqa: F403  # pytest looks for fixtures 
 from pytest_zkdict.fixtures import ONLY_ON
 from pytest_zkdict.reports import pytest_runtest_makereport
 from pytest_zkdict.run import Run
+from pytest_zkdict.searching import pytest_pyfunc_call
 from pytest_zkdict.virtual import zk_simulation
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from pytest_zkdict.checks import Checks
     from pytest_zkdict.run import Target
 
-__all__ = ["pytest_runtest_makereport", "zk_simulation"]
+__all__ = ["pytest_pyfunc_call", "pytest_runtest_makereport", "zk_simulation"]
 
 
 #: What is wrong with the marks of a test.

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_zkdict.explained import drawn, search_sections
 from pytest_zkdict.fixtures import FAILED
 from pytest_zkdict.marks import marked
 from pytest_zkdict.run import Run
+from pytest_zkdict.searching import SEARCHED
 from pytest_zkdict.virtual import SIMULATION
 
 if TYPE_CHECKING:
@@ -95,6 +97,8 @@ def _of_simulation(simulation: Simulation, test: pytest.Item, error: BaseExcepti
     ]
     if len(simulation.history):
         lines += ["", _told(simulation.history, error)]
+        if (directory := Run.of(test.config).options.timeline) is not None:
+            lines += ["", f"A picture of it: {drawn(test, simulation, directory)}"]
     return "\n".join(lines)
 
 
@@ -150,6 +154,8 @@ def _sections(item: pytest.Item, error: BaseException) -> Iterator[tuple[str, st
         yield "zk_simulation", _guarded(lambda: _of_simulation(simulation, item, error))
         if "_zk_target" in item.fixturenames:  # type: ignore[attr-defined]
             yield "zk_simulation beside clients in real time", _ON_BOTH_TIMES
+    if SEARCHED in item.stash:
+        yield from search_sections(item, error)
     run = Run.of(item.config)
     if run.started and "_zk_target" in item.fixturenames:  # type: ignore[attr-defined]
         for trouble in run.isolation.troubles():

@@ -18,14 +18,16 @@ from pytest_zkdict.marks import marked
 from pytest_zkdict.run import Run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from zkfake.simulation import Simulation
 
-__all__ = ["SIMULATION", "arguments", "zk_simulation"]
+__all__ = ["SIMULATION", "arguments", "program_of", "zk_simulation"]
 
 #: The simulation of a test that runs.
 SIMULATION = pytest.StashKey["Simulation"]()
+#: A simulation that somebody else has begun for the test.
+_GIVEN = pytest.StashKey["Simulation"]()
 
 
 @pytest.fixture
@@ -51,6 +53,14 @@ def zk_simulation(request: pytest.FixtureRequest) -> Iterator[Simulation]:
         )
     given = arguments(Run.of(request.config), request.node)
     load = given.pop("load", None)
+    stash = request.node.stash
+    if _GIVEN in stash:
+        if load:
+            stash[_GIVEN].load(load)
+        stash[SIMULATION] = stash[_GIVEN]
+        yield stash[_GIVEN]
+        del stash[SIMULATION]
+        return
     # Outside of the except block: the report would show the cause first, and at length.
     refused = ""
     try:
@@ -68,11 +78,12 @@ def zk_simulation(request: pytest.FixtureRequest) -> Iterator[Simulation]:
         refused = f"zk_simulation: {error}"
     if refused:
         pytest.fail(refused, pytrace=False)
-    stash = request.node.stash
     stash[SIMULATION] = simulation
     try:
         if load:
             simulation.load(load)
+        if (event := Run.of(request.config).options.break_at) is not None:
+            simulation.pause_at(event)
         yield simulation
     finally:
         failure = stash.get(FAILED, None)
@@ -101,3 +112,51 @@ def arguments(run: Run, item: pytest.Item) -> dict[str, Any]:
             value = {**found[name], **value}
         found[name] = value
     return found
+
+
+# -- one test, many simulations
+
+
+def program_of(item: pytest.Function) -> Callable[[Simulation], None]:
+    """A test as a program for `zkfake.simulation.explore`, `sweep` and `replay`.
+
+    Each call sets up the fixtures of the function, calls it and tears them down, as the main task
+    of the simulation that it is given, and raises what the test fails with; what its fixtures fail
+    with, where it does not. Fixtures of a wider scope stay. The simulation is to have the
+    `arguments` of the test, but for what is to be another in each run. Cost: what pytest takes for
+    a test without its reports, a millisecond.
+
+    To be called while the test runs: what pytest has set up for it is torn down by the first call.
+    """
+    state = item.session._setupstate  # noqa: SLF001  # as all plugins that run a test again
+    parent: Any = item.parent
+
+    def program(simulation: Simulation) -> None:
+        __tracebackhide__ = True
+        state.teardown_exact(parent)
+        if isinstance(parent, pytest.Class):  # each run has an instance of its own
+            for name in ("_instance", "_obj"):
+                vars(item).pop(name, None)
+        item._initrequest()  # noqa: SLF001
+        item.stash[_GIVEN] = simulation
+        failed = True
+        try:
+            state.setup(item)
+            item.runtest()
+            failed = False
+        finally:
+            try:
+                _torn_down(item, failed=failed)
+            finally:
+                del item.stash[_GIVEN]
+
+    return program
+
+
+def _torn_down(item: Any, *, failed: bool) -> None:
+    """Tear the fixtures of the function down. What goes wrong there is no news after ``failed``."""
+    try:
+        item.session._setupstate.teardown_exact(item.parent)  # noqa: SLF001
+    except Exception:
+        if not failed:
+            raise

@@ -28,7 +28,7 @@ from zkfake._history.states import CHILD, DATA, is_judged
 from zkfake._protocol.records import Op
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from zkfake._history.events import Event, Logged, Reply, Sent, WatchEvent
     from zkfake._history.reading import ConnectionSeen, Exchange, SessionSeen
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from zkfake._history.states import Changed
     from zkfake._history.verdict import Finding
 
-__all__ = ["Cause", "Circumstances"]
+__all__ = ["Cause", "Circumstances", "EndedSession"]
 
 _MOST = 3
 _number = attrgetter("number")
@@ -80,6 +80,13 @@ class _EndedWatch(NamedTuple):
     change: Committed | None
 
 
+class EndedSession(NamedTuple):
+    """A session that its client did not close, and its end."""
+
+    session: SessionSeen
+    entry: Committed
+
+
 _Key = tuple[str, str]
 """Table and path of a watch."""
 
@@ -109,7 +116,7 @@ class Circumstances:
         self._committed_when_sent: dict[int, int] = {}
         self._closing: set[int] = set()
         """The sessions that their clients close."""
-        self._ended: list[tuple[SessionSeen, Committed]] = []
+        self.ended: list[EndedSession] = []
         self._set: dict[int, dict[_Key, Reply]] = defaultdict(dict)
         """The watches that are set, by connection."""
         self._gone: dict[_Key, dict[str, _EndedWatch]] = defaultdict(dict)
@@ -172,7 +179,7 @@ class Circumstances:
         session = self._reading.sessions.get(done.session_id)
         if session is not None and done.op is Op.CLOSE_SESSION:
             if not done.error and session.id not in self._closing:
-                self._ended.append((session, entry))
+                self.ended.append(EndedSession(session, entry))
         elif session is not None and not done.error:
             while session.sent:
                 exchange = session.sent.popleft()
@@ -195,9 +202,9 @@ class Circumstances:
         causes = [
             *self._lost_answers(),
             *self._late_servers(),
-            *self._lost_watches(scope),
-            *self._ended_sessions(finding),
-            *(self._waiting(scope) if finding.unfinished else ()),
+            *self._lost_watches(scope.who),
+            *self._ended_sessions(finding.evidence),
+            *(self._waiting(scope.who) if finding.unfinished else ()),
         ]
         ranked = [
             (2 * relation + (cause.client in scope.who), cause.time, place)
@@ -207,6 +214,24 @@ class Circumstances:
         ]
         chosen = [causes[place] for _, _, place in sorted(ranked, reverse=True)[:_MOST]]
         return sorted(chosen, key=lambda cause: cause.time)
+
+    def all_causes(self) -> dict[str, list[Cause]]:
+        """Whatever may be a cause, without a finding that it would have to do with; by kind:
+        ``lost answer``, ``late server``, ``lost watch``, ``ended session``, ``waits``.
+        """
+        who = {session.client for session in self._reading.sessions.values()}
+        return {
+            "lost answer": self._lost_answers(),
+            "late server": self._late_servers(),
+            "lost watch": self._lost_watches(who),
+            "ended session": self._ended_sessions(()),
+            "waits": self._waiting(who),
+        }
+
+    def client_of(self, entry: Committed) -> str:
+        """Whose transaction it is; empty for nobody's."""
+        session = self._reading.sessions.get(entry.transaction.session_id)
+        return "" if session is None else session.client
 
     def _is_there(self, path: str) -> bool:
         return self._reading.states.now(path) is not None
@@ -280,7 +305,7 @@ class Circumstances:
         parts = [f"{_KINDS[type(each)]} {each.path}" for each in done.operations[:2]]
         return f"{'; '.join(parts)}{by}"
 
-    def _lost_watches(self, scope: Scope) -> list[Cause]:
+    def _lost_watches(self, who: Collection[str]) -> list[Cause]:
         causes = []
         gone = [
             (client, path, watch)
@@ -289,7 +314,7 @@ class Circumstances:
         ]
         for client, path, watch in gone:
             end, change = watch.end, watch.change
-            if client not in scope.who or change is None:
+            if client not in who or change is None:
                 continue
             text = (
                 f"{client} watched {path} (request {watch.reply.number}). The watch ended with its "
@@ -300,9 +325,9 @@ class Circumstances:
             causes.append(Cause(text, change.time, client, (path,), events))
         return causes
 
-    def _ended_sessions(self, finding: Finding) -> list[Cause]:
+    def _ended_sessions(self, evidence: Sequence[Event | Logged]) -> list[Cause]:
         causes = []
-        for session, entry in self._ended:
+        for session, entry in self.ended:
             gone = tuple(
                 each.path for each in entry.transaction.operations if isinstance(each, Delete)
             )
@@ -317,7 +342,7 @@ class Circumstances:
             if (pause := self._paused(client, entry.time)) is not None:
                 events.append(pause)
                 text += f" {client} stood still since {pause.time:.3f} s."
-            text += "".join(_held(event, client, gone, entry) for event in finding.evidence)
+            text += "".join(_held(event, client, gone, entry) for event in evidence)
             told = [
                 each
                 for each in self._states_of[client]
@@ -336,13 +361,13 @@ class Circumstances:
         before = [each for each in self._pauses[client] if each.time <= time]
         return before[-1] if before and before[-1].name == "pause" else None
 
-    def _waiting(self, scope: Scope) -> list[Cause]:
+    def _waiting(self, who: Collection[str]) -> list[Cause]:
         causes = []
         watches = [item for each in self._set.values() for item in each.items()]
         for (table, path), reply in watches:
             node = self._reading.states.now(path)
             client, maker = reply.client, self._made.get(path)
-            if table != DATA or client not in scope.who or node is None:
+            if table != DATA or client not in who or node is None:
                 continue
             made = "was made" if maker is None else f"{maker} made"
             if maker == client:

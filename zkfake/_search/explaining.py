@@ -6,12 +6,14 @@ passed, or failed for another reason. The run that passes is the one that is the
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from zkfake._history.errors import GuaranteeBroken
 from zkfake._history.events import Fault
 from zkfake._history.telling import Telling
 from zkfake._history.verdict import Verdict
+from zkfake._search.reasons import reasons
 from zkfake._search.shrinking import parts_of, uneven, without
 from zkfake._search.wording import in_words, latency_in_words
 
@@ -38,6 +40,7 @@ def explain(trial: Trial, found: Shrunk) -> str:
         lines = ["It needs no fault: it fails in a calm world, with every message in order."]
     else:
         lines = ["It needs each of these:"]
+    lines = [*_why(found, faults=bool(parts)), *lines]
     failing = _events(found.run)
     texts = [repr(event) for _, event in failing]
     nearest: tuple[int, list[_Numbered]] | None = None
@@ -59,6 +62,17 @@ def explain(trial: Trial, found: Shrunk) -> str:
     if isinstance(error, GuaranteeBroken) and error.findings:
         lines += ["", _story(found.run, error)]
     return "\n".join(lines)
+
+
+def _why(found: Shrunk, *, faults: bool) -> list[str]:
+    """Why it fails, where no story says it."""
+    error = found.run.error
+    if error is None or isinstance(error, GuaranteeBroken):
+        return []
+    told = reasons(found.run.simulation.history, error, faults=faults)
+    heads = ["Why", *["Besides"] * len(told)]
+    text = [f"{head}: {reason}" for head, reason in zip(heads, told, strict=False)]
+    return [line for each in text for line in wrap(each, _LONGEST, subsequent_indent="  ")]
 
 
 def _events(run: TrialRun) -> list[_Numbered]:

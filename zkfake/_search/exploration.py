@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from textwrap import indent
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,8 @@ class Failure:
     """In how many runs it was seen."""
     faults: list[str] = field(default_factory=list)
     """What has to happen in the shrunk world: faults, delays and choices, as lines of `program`."""
+    world: str = ""
+    """The shrunk world in one line, as the pytest option ``--zk-replay`` takes it."""
     program: str = ""
     """A program that fails so, to paste; see `zkfake.simulation.explore`."""
     explanation: str = ""
@@ -105,7 +108,11 @@ class Exploration:
 
     def _missed(self, name: str) -> str:
         known = name in self.probes or name in PROBES
-        return repr(name) if known else f"{name!r} (no run had a probe of this name)"
+        if known:
+            return repr(name)
+        near = get_close_matches(name, [*self.probes, *PROBES], 1)
+        meant = f"; did you mean {near[0]!r}?" if near else ""
+        return f"{name!r} (no run had a probe of this name{meant})"
 
     def raise_if_failed(self) -> None:
         """Raises an `AssertionError` with the whole report if a run failed, or if a probe that was

@@ -176,10 +176,12 @@ def _describe(failure: Failure, trial: Trial, seed: int, shrinks: bool) -> None:
         given = {"seed": seed, **trial.arguments}
         if given["schedule"] is None:
             del given["schedule"]
+        failure.world = str(seed)
         failure.program = program_text(trial, given, [])
     else:
         run = found.run
         failure.faults = found.world.parts_as_text
+        failure.world = found.world.statements
         failure.program = found.world.text(trial)
         failure.shrunk = found.complete
         failure.explanation = explain(trial, found)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from zkfake._search.causes import FailureCause, cause_of
+from zkfake._simulation.errors import TaskFailed
 from zkfake._simulation.simulation import Simulation
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class Trial:
     program: Program
     check: Program | None = None
     allow: tuple[type[BaseException], ...] = ()
-    """What the program may raise: its check then decides."""
+    """What the program, and a task of it, may raise: its check then decides."""
     arguments: dict[str, Any] = field(default_factory=dict)
     """Those of `Simulation`."""
 
@@ -91,7 +92,8 @@ class Trial:
         except _STOPS:
             raise
         except BaseException as error:  # also pytest's outcomes
-            run.error = error
+            if not (isinstance(error, TaskFailed) and isinstance(error.__cause__, self.allow)):
+                run.error = error
         return run
 
     def simulation(self, **arguments: Any) -> Simulation:

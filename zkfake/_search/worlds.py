@@ -98,6 +98,21 @@ class World:
 
     def text(self, trial: Trial) -> str:
         """The program to paste: it runs the program of ``trial`` in this world."""
+        given = self._given
+        for name, value in trial.arguments.items():
+            if name not in {"seed", "servers", "profile", "schedule", *given, *_FIELDS}:
+                given[name] = value
+        return program_text(trial, given, self.lines)
+
+    @property
+    def statements(self) -> str:
+        """The world in one line: the statements that make it, with semicolons between them."""
+        given = self._given
+        return "; ".join([f"Simulation({_as_arguments(given)})", *self.lines])
+
+    @property
+    def _given(self) -> dict[str, Any]:
+        """The arguments of its `Simulation`, as far as they are not the default."""
         given: dict[str, Any] = {}
         if self.seed:
             given["seed"] = self.seed
@@ -109,10 +124,7 @@ class World:
             value = getattr(self.profile, field.name)
             if field.name not in _OF_CHANCE and value != getattr(_CALM, field.name):
                 given[field.name] = value
-        for name, value in trial.arguments.items():
-            if name not in {"seed", "servers", "profile", "schedule", *given, *_FIELDS}:
-                given[name] = value
-        return program_text(trial, given, self.lines)
+        return given
 
 
 _FIELDS = frozenset(field.name for field in fields(Profile))
@@ -120,7 +132,6 @@ _FIELDS = frozenset(field.name for field in fields(Profile))
 
 def program_text(trial: Trial, given: dict[str, Any], lines: list[str]) -> str:
     """A program that runs that of ``trial`` in a simulation with the arguments ``given``."""
-    arguments = ", ".join(f"{name}={value!r}" for name, value in given.items())
     body = [*lines]
     if trial.allow:
         names = ", ".join(each.__name__ for each in trial.allow)
@@ -132,8 +143,12 @@ def program_text(trial: Trial, given: dict[str, Any], lines: list[str]) -> str:
     imports = ["from zkfake.simulation import Simulation", ""]
     if trial.allow:
         imports = ["from contextlib import suppress", "", *imports]
-    begin = f"with Simulation({arguments}) as sim:"
+    begin = f"with Simulation({_as_arguments(given)}) as sim:"
     return "\n".join([*imports, begin, *(f"    {line}" for line in body)])
+
+
+def _as_arguments(given: dict[str, Any]) -> str:
+    return ", ".join(f"{name}={value!r}" for name, value in given.items())
 
 
 def run_recorded(trial: Trial, **arguments: Any) -> TrialRun:

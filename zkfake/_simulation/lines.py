@@ -1,6 +1,7 @@
 """Which lines of a traceback are the program's.
 
-Rules that live here: the lines of kazoo, of this distribution and of Python's own library are not.
+Rules that live here: the lines of kazoo, of this distribution, of pytest and of Python's own library are
+not.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ _LIBRARIES = tuple(
 )
 _STANDARD_LIBRARY = os.path.join(sysconfig.get_paths()["stdlib"], "")
 _INSTALLED = tuple(os.path.join(_STANDARD_LIBRARY, name) for name in ("site-", "dist-"))
+_RUNNERS = tuple(f"{os.sep}{package}{os.sep}" for package in ("_pytest", "pluggy"))
+"""What runs a program that is a test. It need not be installed."""
 
 
 def program_line(error: BaseException) -> traceback.FrameSummary | None:
@@ -35,7 +38,7 @@ def program_line(error: BaseException) -> traceback.FrameSummary | None:
 
 
 def _is_library(path: str) -> bool:
-    if path.startswith(_LIBRARIES):
+    if path.startswith(_LIBRARIES) or any(runner in path for runner in _RUNNERS):
         return True
     return path.startswith(_STANDARD_LIBRARY) and not path.startswith(_INSTALLED)
 

@@ -1,0 +1,212 @@
+"""What the report says of a test that failed in some of its worlds.
+
+The rules that live here:
+
+- first why, in a sentence, and what has to happen for it; then the verdict of the judges and the
+  story; then how to have the failure again;
+- every way of failing is told of, the first one with its history.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any
+
+from pytest_zkdict.replays import Replay
+from pytest_zkdict.run import Run
+from pytest_zkdict.searching import ENDED, MAX_TIME, SEARCHED, point_of
+from pytest_zkdict.virtual import arguments
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pytest
+
+    from zkfake.simulation import Exploration, Failure, Simulation, SweepReport
+
+__all__ = ["drawn", "search_sections"]
+
+_LONGEST = 118
+_POINTS = 50
+"""Failing points of a sweep that are told of."""
+_BREAK = re.compile(r"ZKFAKE_BREAK=(\d+) starts a debugger there\.")
+
+
+def search_sections(item: pytest.Item, error: BaseException) -> Iterator[tuple[str, str]]:
+    """Titles and texts of a test that failed in some of its worlds."""
+    searched = item.stash[SEARCHED]
+    found, simulation = searched.exploration, searched.simulation
+    if searched.swept is not None and searched.swept.failures:
+        yield "zk_sweep", "\n".join(_swept(item, searched.swept, simulation))
+    if found is None and searched.swept is None and simulation is not None:
+        yield "zk_replay", "\n".join(_replayed(item, simulation, error))
+    if found is None or not found.failures:
+        return
+    first, *others = found.failures
+    yield "zk_explore", "\n".join(_failure(item, found, first, simulation))
+    for number, other in enumerate(others, 2):
+        title = f"zk_explore: the test fails in another way, {number} of {len(found.failures)}"
+        yield title, "\n".join(_failure(item, found, other, None))
+
+
+def _failure(
+    item: pytest.Item, found: Exploration, failure: Failure, simulation: Simulation | None
+) -> Iterator[str]:
+    explanation = failure.explanation
+    at = _BREAK.search(explanation)
+    if at is not None:
+        explanation = _BREAK.sub("", explanation).rstrip()
+    if simulation is None:
+        yield f"{failure.cause}"
+    yield from _wrapped(_counted(found, failure))
+    if explanation:
+        yield ""
+        yield explanation
+    if simulation is not None:
+        if "Broken: " not in explanation:
+            yield ""
+            yield from _judged(simulation)
+        yield ""
+        yield from _pictured(item, simulation)
+    yield "The same again:"
+    yield f"    {command(item, failure.world)}"
+    if at is not None:
+        yield "With a debugger where the runs part:"
+        yield f"    {command(item, failure.world, f'--zk-break={at[1]}')}"
+    if program := _program(item, failure):
+        yield "As a test of its own, below this one:"
+        yield ""
+        yield from (f"    {line}".rstrip() for line in program)
+
+
+def _swept(item: pytest.Item, swept: SweepReport, simulation: Simulation | None) -> Iterator[str]:
+    """``simulation``: that of the first failing point."""
+    from zkfake._search.causes import told
+
+    failures = swept.failures
+    yield from _wrapped(
+        f"The test fails in {len(failures)} of {swept.runs} runs. Each has a fault at one of its "
+        f"{swept.requests} requests{', or another order' if swept.choices else ''}. These make it "
+        "fail:" + (f" (It stopped early: {swept.stopped}.)" if swept.stopped else "")
+    )
+    for failure in failures[:_POINTS]:
+        yield f"- {failure.text}: {told(failure.error)}"
+        yield f"      {command(item, point_of(failure))}"
+    if failures[_POINTS:]:
+        yield f"and {len(failures) - _POINTS} more."
+    if simulation is not None:
+        yield ""
+        yield "At the first of these points:"
+        yield from _replayed(item, simulation, failures[0].error)
+
+
+def _replayed(item: pytest.Item, simulation: Simulation, error: BaseException) -> Iterator[str]:
+    """What is known of one run that has failed."""
+    from zkfake._history.events import Fault
+    from zkfake._search.reasons import reasons
+
+    faults = any(True for _ in simulation.history.of(Fault))
+    for why in reasons(simulation.history, error, faults=faults)[:1]:
+        yield from _wrapped(f"Why: {why}")
+        yield ""
+    yield from _judged(simulation)
+    yield ""
+    yield from _pictured(item, simulation)
+
+
+def _pictured(item: pytest.Item, simulation: Simulation) -> Iterator[str]:
+    directory = Run.of(item.config).options.timeline
+    if directory is None:
+        yield "A picture of it: the option --zk-timeline=DIR draws one."
+    else:
+        yield f"A picture of it: {drawn(item, simulation, directory)}"
+
+
+def _wrapped(text: str) -> list[str]:
+    return wrap(text, _LONGEST, break_on_hyphens=False)
+
+
+def _judged(simulation: Simulation) -> Iterator[str]:
+    """The verdict on a run that fails though nothing is broken, and its story."""
+    verdict = simulation.history.check()
+    story = simulation.history.story(verdict)
+    if not verdict:
+        yield story
+        return
+    yield from _wrapped(
+        f"The judges find nothing broken in its {verdict.events} events: ZooKeeper has kept its "
+        "promises, and so have claims and dicts. The last events that matter:"
+    )
+    yield story.partition("\n")[2]
+
+
+def _counted(found: Exploration, failure: Failure) -> str:
+    text = f"The test fails in {failure.count} of {found.runs} worlds ({found.profile})"
+    ended = sum(times for name, times in found.probes.items() if name.startswith(ENDED))
+    if ended:
+        text += f"; {ended} ended early, as allowed"
+    return (
+        f"{text}. The first was that of seed {failure.seed}. Below is the smallest in which it "
+        "fails so."
+    )
+
+
+def _program(item: Any, failure: Failure) -> list[str]:
+    """A test that fails so. Empty where the test has other fixtures."""
+    parameters = getattr(getattr(item, "callspec", None), "params", {})
+    names = [name for name in item._fixtureinfo.argnames if name not in parameters]  # noqa: SLF001
+    if names != ["zk_simulation"] or item.cls is not None:
+        return []
+    replay = Replay.parse(failure.world)
+    given = arguments(Run.of(item.config), item)
+    load = given.pop("load", None)
+    given = {**given, "max_time": MAX_TIME, **replay.arguments}
+    if "SimulationLimit" not in failure.cause.error:
+        del given["max_time"]
+    if given.get("profile") == "calm":
+        del given["profile"]
+    shown = ", ".join(f"{name}={value!r}" for name, value in given.items())
+    passed = ", ".join(
+        ["zk_simulation", *(f"{name}={value!r}" for name, value in parameters.items())]
+    )
+    return [
+        "from zkfake.simulation import Simulation",
+        "",
+        "",
+        f"def {item.originalname}_again():",
+        f"    with Simulation({shown}) as zk_simulation:",
+        *([f"        zk_simulation.load({load!r})"] if load else []),
+        *(f"        {line.replace('sim.', 'zk_simulation.')}" for line in replay.lines),
+        f"        {item.originalname}({passed})",
+    ]
+
+
+def command(item: pytest.Item, world: str, *options: str) -> str:
+    """What to type to run a test in one world."""
+    given = Run.of(item.config).options.given
+    words = [f"--zk-replay={world}", *options]
+    for name in ("version", "settings", "patch", "load"):
+        source, text = given.get(name, ("", ""))
+        if source.startswith("--"):
+            words.append(f"{source}={text}")
+    return " ".join(map(_quoted, ["pytest", *words, item.nodeid]))
+
+
+def _quoted(word: str) -> str:
+    """A word for a shell: in double quotes, which a world has none of, so that it can be read."""
+    if re.fullmatch(r"[\w@%+=:,./-]+", word):
+        return word
+    option, equals, value = word.partition("=")
+    quoted = "".join(f"\\{each}" if each in '"\\$`' else each for each in value or word)
+    return f'{option}="{quoted}"' if equals and option.startswith("--") else f'"{quoted}"'
+
+
+def drawn(item: pytest.Item, simulation: Simulation, directory: str) -> Path:
+    """The file with the timeline of a test's simulation."""
+    name = re.sub(r"[^\w.-]+", "_", item.nodeid.replace("::", "."))
+    file = Path(directory) / f"{name}.html"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(simulation.history.timeline(simulation.history.check()), "utf-8")
+    return file

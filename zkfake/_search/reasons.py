@@ -1,0 +1,299 @@
+"""Why a run failed, in a sentence, where no judge says it: what a client took for true.
+
+Rules that live here:
+
+- A reason is a fact of the history. Which of them is told first depends on what the world needs: in
+  one that needs a fault, what that fault comes to; in one that needs none, what two clients did to
+  each other.
+- What is told is in the smallest world that fails, so there is little in it that has nothing to do
+  with the failure.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from zkfake._database.log import Create, Delete
+from zkfake._history.causes import Circumstances
+from zkfake._history.detectors.seen import READS, asked_writes
+from zkfake._history.events import StateChange
+from zkfake._history.reading import WINDOW, Reading
+from zkfake._history.states import DATA, Changed, is_judged
+from zkfake._history.subscriber import Subscriber
+from zkfake._protocol.records import Op
+from zkfake._search.causes import HANGS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from zkfake._history.events import Committed, Event, Logged, Reply, WatchEvent
+    from zkfake._history.reading import ConnectionSeen, Exchange
+    from zkfake._history.recorder import History
+    from zkfake._history.states import Key
+
+__all__ = ["reasons"]
+
+_MOST = 3
+
+_OF_FAULTS: tuple[str, ...] = (
+    "done twice", "outlives", "lost watch", "lost answer", "gap", "late server", "ended session",
+    "overwrites", "forgets", "outdated", "waits",
+)  # fmt: skip
+_OF_ORDER: tuple[str, ...] = (
+    "overwrites", "gap", "forgets", "outdated", "late server", "waits", "done twice", "outlives",
+    "lost watch", "lost answer", "ended session",
+)  # fmt: skip
+"""The kinds of reasons, the first one to be told first."""
+
+
+class _Reason(NamedTuple):
+    kind: str
+    time: float
+    text: str
+
+
+def reasons(history: History, error: BaseException, *, faults: bool) -> list[str]:
+    """Sentences, the one that explains most first; at most three. ``faults``: the failure needs a
+    fault or a delay. Cost: linear in the history.
+    """
+    entries = list(history.in_order())
+    seen = Circumstances(entries, has_log=True)
+    mistakes = _Mistakes(seen.done)
+    mistakes.read(entries)
+    found = [*mistakes.found(), *_outliving(entries, seen)]
+    for kind, causes in seen.all_causes().items():
+        for cause in causes:
+            twice = kind == "lost answer" and cause.text.count("done at") > 1
+            found.append(_Reason("done twice" if twice else kind, cause.time, cause.text))
+    order = _OF_FAULTS if faults else _OF_ORDER
+    if isinstance(error, HANGS):
+        order = ("waits", *order)
+    # Of one kind the last ones: they are nearest to the failure.
+    found.sort(key=lambda each: (order.index(each.kind), -each.time))
+    outlives = {each.text.partition(" (")[0] for each in found if each.kind == "outlives"}
+    return [
+        each.text
+        for each in found
+        if each.kind != "ended session" or each.text.partition(" (")[0] not in outlives
+    ][:_MOST]
+
+
+class _Look(NamedTuple):
+    """A read, and what it was of."""
+
+    reply: Reply
+    watches: bool
+
+
+class _Mistakes(Subscriber):
+    """What a client took for true that another one had changed."""
+
+    def __init__(self, done: dict[int, Committed]) -> None:
+        self._done = done
+        self._reasons: list[_Reason] = []
+        self._looks: dict[tuple[str, Key], _Look] = {}
+        """The last read of each client and key."""
+        self._since_write: dict[str, dict[Key, Reply]] = {}
+        """What each client has read since its last write."""
+        self._told: dict[tuple[str, Key], WatchEvent] = {}
+        self._acts: list[tuple[Exchange, dict[Key, Reply]]] = []
+
+    def read(self, entries: Sequence[Event | Logged]) -> None:
+        """Read a history."""
+        self.begin(reading := Reading(True, False, WINDOW))
+        reading.read(entries)
+
+    def on_reply(self, exchange: Exchange, reply: Reply) -> None:
+        table, record = READS.get(reply.operation), exchange.record
+        if table is None or record is None or not is_judged(path := record.path):
+            return
+        key, client = (table, path), reply.client
+        before = self._looks.get((client, key))
+        self._looks[client, key] = _Look(reply, record.watch)
+        self._since_write.setdefault(client, {})[key] = reply
+        if before is None or before.watches or not record.watch or reply.operation != "exists":
+            return
+        # It keeps what it had read before it set its watch.
+        missed = self._change(key, before.reply.zxid, client)
+        if missed is not None and missed.zxid <= reply.zxid:
+            self._add(
+                "gap",
+                reply.time,
+                f"{client} read {path} as of {before.reply.zxid:#x}, and set a watch as of "
+                f"{reply.zxid:#x} with another request: {self._what(missed)}, in between, is in "
+                "neither.",
+            )
+
+    def on_watch_event(self, _connection: ConnectionSeen, event: WatchEvent) -> None:
+        for key in [(table, event.path) for table in set(READS.values())]:
+            look = self._looks.get((event.client, key))
+            if look is not None and look.watches:
+                self._told[event.client, key] = event
+
+    def on_sent(self, exchange: Exchange) -> None:
+        if any(asked_writes(exchange)):
+            read = self._since_write.pop(exchange.sent.client, {})
+            self._acts.append((exchange, read))
+
+    def found(self) -> list[_Reason]:
+        """The reasons, once all was read."""
+        for exchange, read in self._acts:
+            done = self._done.get(exchange.sent.number)
+            if done is not None:
+                self._act(exchange, read, done)
+        for (client, key), event in self._told.items():
+            self._forgotten(client, key, event)
+        return self._reasons
+
+    def _act(self, exchange: Exchange, read: dict[Key, Reply], done: Committed) -> None:
+        """What a write took for true that was not, when it was carried out."""
+        client, zxid = exchange.sent.client, done.transaction.zxid
+        for one in asked_writes(exchange):
+            look = read.get((DATA, one.path))
+            if one.kind == "setData" and not one.guarded and look is not None:
+                change = self._change((DATA, one.path), look.zxid, client)
+                if change is not None and change.zxid < zxid:
+                    self._add(
+                        "overwrites",
+                        done.time,
+                        f"{client} read {one.path} as of {look.zxid:#x}, and set it at {zxid:#x} "
+                        f"without the version that it had read: {self._what(change)}, in between, "
+                        "is overwritten.",
+                    )
+                    return
+        for key, look in read.items():
+            change = self._change(key, look.zxid, client)
+            if change is not None and change.zxid < zxid:
+                self._add(
+                    "outdated",
+                    done.time,
+                    f"{client} read {key[1]} ({look.operation}) as of {look.zxid:#x}, and acted on "
+                    f"it at {zxid:#x} ({_asked(exchange)}). By then it was not true any more: "
+                    f"{self._what(change)}.",
+                )
+                return
+
+    def _forgotten(self, client: str, key: Key, event: WatchEvent) -> None:
+        """What was told of once, and is not watched any more."""
+        look = self._looks[client, key]
+        if look.watches and look.reply.time >= event.time:
+            return
+        looked = look.reply.time >= event.time
+        since = look.reply.zxid if looked else event.zxid
+        missed = self._change(key, since, client)
+        if missed is None:
+            return
+        what = "set no watch when it read it again" if looked else "did not read it again"
+        self._add(
+            "forgets",
+            self._time(missed),
+            f"{client} was told once that {event.path} had changed ({event.zxid:#x}), and {what}: "
+            f"nobody told it of {self._what(missed)}.",
+        )
+
+    def _change(self, key: Key, zxid: int, client: str) -> Changed | None:
+        """The first change above ``zxid`` that another client has made."""
+        while True:
+            change = self.reading.states.next_change(key[1], key[0], zxid)
+            if change is None or self._client(change) != client:
+                return change
+            zxid = change.zxid
+
+    def _client(self, change: Changed) -> str:
+        transaction = getattr(change.by, "transaction", None)
+        session = self.reading.sessions.get(getattr(transaction, "session_id", 0))
+        return "" if session is None else session.client
+
+    def _time(self, change: Changed) -> float:
+        return 0.0 if change.by is None else change.by.time
+
+    def _what(self, change: Changed) -> str:
+        """A change, and whose it was."""
+        transaction = getattr(change.by, "transaction", None)
+        client = self._client(change)
+        if transaction is None:
+            return f"{change.zxid:#x}"
+        if transaction.op is Op.CLOSE_SESSION:
+            return f"{change.zxid:#x} (the end of {client}'s session)"
+        by = f", by {client}" if client else ""
+        return f"{change.zxid:#x} ({_KINDS.get(change.type.name, 'change')} {change.path}{by})"
+
+    def _add(self, kind: str, time: float, text: str) -> None:
+        self._reasons.append(_Reason(kind, time, text))
+
+
+_KINDS = {
+    "CREATED": "create",
+    "DELETED": "delete",
+    "DATA_CHANGED": "setData",
+    "CHILDREN_CHANGED": "change of the children of",
+}
+
+
+def _asked(exchange: Exchange) -> str:
+    return " ".join([exchange.sent.operation, *exchange.sent.paths[:1]])
+
+
+def _outliving(entries: Sequence[Event | Logged], seen: Circumstances) -> Iterator[_Reason]:
+    """Who had something by an ephemeral znode, lost it with its session, and went on; or what
+    another one has by then.
+    """
+    for end in seen.ended:
+        client, at = end.session.client, end.entry.time
+        gone = [each.path for each in end.entry.transaction.operations if isinstance(each, Delete)]
+        later = [
+            (done, operation)
+            for done in sorted(seen.done.values(), key=lambda each: each.time)
+            if done.time >= at
+            for operation in done.transaction.operations
+        ]
+        anew = [
+            (done, operation.path)
+            for done, operation in later
+            if isinstance(operation, Create) and operation.path in gone
+        ]
+        others = [each for each in anew if seen.client_of(each[0]) != client]
+        went_on = [
+            (done, operation)
+            for done, operation in later
+            if seen.client_of(done) == client and operation.path not in gone
+        ]
+        if not others and not went_on:
+            continue
+        text = (
+            f"{client}'s session ended at {end.entry.transaction.zxid:#x} ({at:.3f} s), and "
+            f"{' and '.join(gone[:2])} went with it"
+        )
+        if others:
+            done, path = others[0]
+            which = "it" if len(gone) == 1 else path
+            text += (
+                f"; {seen.client_of(done)} made {which} anew at {done.transaction.zxid:#x} "
+                f"({done.time:.3f} s), and has it since"
+            )
+        text += f".{_heard(entries, client, at)}"
+        if went_on:
+            done, operation = went_on[0]
+            text += (
+                f" {client} went on as before: {type(operation).__name__.lower()} "
+                f"{operation.path} at {done.transaction.zxid:#x} ({done.time:.3f} s)."
+            )
+        yield _Reason("outlives", at, text)
+
+
+def _heard(entries: Sequence[Event | Logged], client: str, at: float) -> str:
+    """When a client heard of the end of its session, which was at a time."""
+    states = [each for each in entries if isinstance(each, StateChange) and each.client == client]
+    before = [each for each in states if each.time <= at]
+    since = before[-1:] if before and before[-1].state == "SUSPENDED" else []
+    after = [*since, *(each for each in states if each.time > at)]
+    told = {each.state: each.time for each in reversed(after)}
+    if not told.keys() & {"SUSPENDED", "LOST"}:
+        return f" {client} was not told of it until the end."
+    if "LOST" not in told:
+        return (
+            f" {client} was told SUSPENDED at {told['SUSPENDED']:.3f} s, and not told LOST until "
+            "the end."
+        )
+    suspended = f"SUSPENDED at {told['SUSPENDED']:.3f} s, and " if "SUSPENDED" in told else ""
+    return f" {client} was told {suspended}LOST at {told['LOST']:.3f} s."
