@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_zkdict.replays import Replay
 from pytest_zkdict.run import Run
-from pytest_zkdict.searching import ENDED, MAX_TIME, SEARCHED, point_of
+from pytest_zkdict.searching import MAX_TIME, SEARCHED, ended, point_of, whole_name
 from pytest_zkdict.virtual import arguments
 
 if TYPE_CHECKING:
@@ -144,9 +144,8 @@ def _judged(simulation: Simulation) -> Iterator[str]:
 
 def _counted(found: Exploration, failure: Failure) -> str:
     text = f"The test fails in {failure.count} of {found.runs} worlds ({found.profile})"
-    ended = sum(times for name, times in found.probes.items() if name.startswith(ENDED))
-    if ended:
-        text += f"; {ended} ended early, as allowed"
+    if early := ended(found):
+        text += f"; {early} ended early, as allowed"
     return (
         f"{text}. The first was that of seed {failure.seed}. Below is the smallest in which it "
         "fails so."
@@ -191,7 +190,7 @@ def command(item: pytest.Item, world: str, *options: str) -> str:
         source, text = given.get(name, ("", ""))
         if source.startswith("--"):
             words.append(f"{source}={text}")
-    return " ".join(map(_quoted, ["pytest", *words, item.nodeid]))
+    return " ".join(map(_quoted, ["pytest", *words, whole_name(item)]))
 
 
 def _quoted(word: str) -> str:

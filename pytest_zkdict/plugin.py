@@ -24,6 +24,7 @@ from pytest_zkdict.fixtures import ONLY_ON
 from pytest_zkdict.reports import pytest_runtest_makereport
 from pytest_zkdict.run import Run
 from pytest_zkdict.searching import pytest_pyfunc_call
+from pytest_zkdict.shares import ExploredTests, _zk_part, share
 from pytest_zkdict.virtual import zk_simulation
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from pytest_zkdict.checks import Checks
     from pytest_zkdict.run import Target
 
-__all__ = ["pytest_pyfunc_call", "pytest_runtest_makereport", "zk_simulation"]
+__all__ = ["_zk_part", "pytest_pyfunc_call", "pytest_runtest_makereport", "zk_simulation"]
 
 
 #: What is wrong with the marks of a test.
@@ -49,6 +50,8 @@ def pytest_configure(config: pytest.Config) -> None:
     for line in marks.LINES:
         config.addinivalue_line("markers", line)
     Run.begin(config, options.resolve(config))
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(ExploredTests(config), "zookeeper explored tests")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -75,6 +78,7 @@ def _targets(node: Any) -> tuple[list[Target], str | None]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    share(metafunc)
     if "_zk_target" not in metafunc.fixturenames:
         return
     targets, reason = _targets(metafunc.definition)

@@ -14,6 +14,7 @@ The rules that live here:
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ import pytest
 from pytest_zkdict.marks import marked
 from pytest_zkdict.replays import Replay
 from pytest_zkdict.run import Run
+from pytest_zkdict.shares import Part, nothing_shown, part_of
 from pytest_zkdict.virtual import arguments, program_of
 
 if TYPE_CHECKING:
@@ -31,13 +33,15 @@ if TYPE_CHECKING:
     from zkfake.simulation import Exploration, Simulation, SweepFailure, SweepReport
 
 __all__ = [
-    "ENDED",
     "MAX_TIME",
     "SEARCHED",
     "Searched",
+    "ended",
     "is_searched",
     "point_of",
     "pytest_pyfunc_call",
+    "told_of",
+    "whole_name",
 ]
 
 DEFAULT_SEEDS = 100
@@ -197,15 +201,16 @@ def _forget_output(item: pytest.Item) -> None:
         logs.report_handler.reset()
 
 
-def _seeds(wanted: dict[str, Any], run: Run) -> tuple[Iterable[int], float | None]:
+def _seeds(wanted: dict[str, Any], run: Run, part: Part) -> tuple[Iterable[int], float | None]:
     """The seeds, and the budget."""
     budget = wanted.get("budget", run.options.budget)
     seeds = wanted.get("seeds", run.options.seeds)
     if seeds is None and budget is None:
         seeds = DEFAULT_SEEDS
     if seeds is None:
-        return count(), budget
-    return (range(seeds) if isinstance(seeds, int) else seeds), budget
+        return count(part.number - 1, part.of), budget
+    every = range(seeds) if isinstance(seeds, int) else seeds
+    return every[part.number - 1 :: part.of], budget
 
 
 def _explore(item: pytest.Function, run: Run) -> None:
@@ -213,7 +218,7 @@ def _explore(item: pytest.Function, run: Run) -> None:
     from zkfake.simulation import explore
 
     wanted = dict(marked(item).explore or {})
-    seeds, budget = _seeds(wanted, run)
+    seeds, budget = _seeds(wanted, run, part_of(item))
     program = _SearchedTest(item)
     found = explore(
         program,
@@ -231,15 +236,47 @@ def _explore(item: pytest.Function, run: Run) -> None:
     if found.failures:
         _run_in(item, Replay.parse(found.failures[0].world))
         raise found.failures[0].error  # it depends on more than the seed
+    if part_of(item).of > 1:
+        return  # what the others have seen counts, too
     if found.missing:
         pytest.fail(str(found), pytrace=False)
-    ended = sum(times for name, times in found.probes.items() if name.startswith(ENDED))
-    if ended == found.runs:
-        pytest.fail(
-            f"no run of {found.runs} has reached the end of the test: each ended with an exception "
-            "that allow= names",
-            pytrace=False,
-        )
+    if ended(found) == found.runs:
+        pytest.fail(nothing_shown(found.runs), pytrace=False)
+
+
+def ended(found: Exploration) -> int:
+    """How many runs an allowed exception has ended."""
+    return sum(times for name, times in found.probes.items() if name.startswith(ENDED))
+
+
+def told_of(item: pytest.Item) -> dict[str, Any] | None:
+    """What the report of an explored test tells the process that hears of all its parts; plain
+    values, as xdist can send them.
+    """
+    searched = item.stash.get(SEARCHED, None)
+    if searched is None or searched.exploration is None:
+        return None
+    found, part = searched.exploration, part_of(item)
+    return {
+        "test": whole_name(item),
+        "of": part.of,
+        "runs": found.runs,
+        "failed": found.failed,
+        "ended": ended(found),
+        "seconds": found.seconds,
+        "probes": {name: n for name, n in found.probes.items() if not name.startswith(ENDED)},
+        "demand": list((marked(item).explore or {}).get("demand", ())),
+        "cause": str(found.failures[0].cause) if found.failures else "",
+    }
+
+
+def whole_name(item: pytest.Item) -> str:
+    """The name of a test without that of its part."""
+    part = part_of(item)
+    if part.of == 1:
+        return item.nodeid
+    text = re.escape(f"part{part.number}of{part.of}")
+    return re.sub(rf"\[{text}\]|-{text}(?=[-\]])|{text}-", "", item.nodeid)
 
 
 def _sweep(item: pytest.Function, run: Run) -> None:

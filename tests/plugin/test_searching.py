@@ -96,7 +96,7 @@ def test_the_command_and_the_test_of_its_own_fail_alike(jobs: pytest.Pytester) -
     assert line in again.outlines
     again.stdout.fnmatch_lines(["*- zk_replay -*", "Why: shop did not hear*", "The judges find*"])
     text = result.stdout.str()
-    program = text.partition("below this one:\n")[2].partition("\n===")[0]
+    program = text.partition("below this one:\n")[2].partition("\nzookeeper")[0]
     file.write_text(
         file.read_text("utf-8") + "\n\n" + "\n".join(each[4:] for each in program.splitlines()),
         "utf-8",
@@ -504,3 +504,59 @@ def test_a_world_that_names_what_is_not_there_is_told(pytester: pytest.Pytester)
         result = run(pytester, f"--zk-replay={world}")
         result.assert_outcomes(failed=1)
         result.stdout.fnmatch_lines([said])
+
+
+# -- pytest-xdist, and what the terminal says
+
+
+def test_worlds_are_shared_out_and_probes_are_added_up(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import pytest
+
+        pytestmark = [pytest.mark.zookeeper(profile="calm")]
+
+        @pytest.mark.zk_explore(seeds=7, demand=["odd", "even"])
+        @pytest.mark.parametrize("value", ["x"])
+        def test_seen(zk_simulation, value):
+            zk_simulation.reachable("odd" if zk_simulation.seed % 2 else "even")
+
+        @pytest.mark.zk_explore(seeds=4, demand=["odd", "never"])
+        def test_not_seen(zk_simulation):
+            zk_simulation.sometimes(zk_simulation.seed % 2, "odd")
+
+        @pytest.mark.zk_explore(seeds=4, allow=KeyError)
+        def test_ends_early(zk_simulation):
+            raise KeyError
+
+        @pytest.mark.zk_explore(seeds=4)
+        def test_fails(zk_simulation):
+            assert zk_simulation.seed < 0
+        """
+    )
+    result = pytester.runpytest_inprocess("-p", "no:cacheprovider", "-n2", "-v")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines_random(
+        [
+            "*PASSED*::test_seen[[]*part1of2*",
+            "*PASSED*::test_seen[[]*part2of2*",
+            "demanded and never seen in 4 worlds: 'never' (no run had a probe of this name)",
+            "no run of 4 has reached the end of the test*",
+            "AssertionError at *: as in *::test_fails[[]part?of2], which tells of it",
+            "*pytest --zk-replay=*::test_fails",
+            "*= zookeeper: 4 tests explored in 19 worlds =*",
+            "*::test_seen[[]x]: 7 worlds, 0 failed, *; seen: even 4, odd 3",
+            "FAILED *::test_not_seen",
+            "FAILED *::test_ends_early",
+        ]
+    )
+    assert result.stdout.str().count("The same again:") == 1
+
+
+def test_the_terminal_says_in_how_many_worlds_tests_have_run(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        "import pytest\n@pytest.mark.zk_explore(seeds=2)\ndef test_it(zk_simulation): pass"
+    )
+    run(pytester).stdout.fnmatch_lines(["zookeeper: 1 test explored in 2 worlds"])
+    said = run(pytester, "-p", "no:terminal")
+    assert said.ret == pytest.ExitCode.OK

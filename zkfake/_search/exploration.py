@@ -11,9 +11,11 @@ from zkfake._search.causes import told
 from zkfake._search.probes import PROBES
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from zkfake._search.causes import FailureCause
 
-__all__ = ["Exploration", "Failure"]
+__all__ = ["Exploration", "Failure", "missed"]
 
 
 @dataclass(slots=True)
@@ -103,16 +105,9 @@ class Exploration:
         )
         head = f"{self.runs} runs ({self.profile}), {self.failed} failed{causes}"
         if self.missing:
-            head += f"; demanded and never seen: {', '.join(map(self._missed, self.missing))}"
+            names = ", ".join(missed(name, self.probes) for name in self.missing)
+            head += f"; demanded and never seen: {names}"
         return f"{head}; stopped early: {self.stopped}" if self.stopped else head
-
-    def _missed(self, name: str) -> str:
-        known = name in self.probes or name in PROBES
-        if known:
-            return repr(name)
-        near = get_close_matches(name, [*self.probes, *PROBES], 1)
-        meant = f"; did you mean {near[0]!r}?" if near else ""
-        return f"{name!r} (no run had a probe of this name{meant})"
 
     def raise_if_failed(self) -> None:
         """Raises an `AssertionError` with the whole report if a run failed, or if a probe that was
@@ -120,3 +115,12 @@ class Exploration:
         """
         if not self:
             raise AssertionError(str(self))
+
+
+def missed(name: str, probes: Mapping[str, int]) -> str:
+    """A probe that never fired, in words. ``probes``: those that some run had."""
+    if name in probes or name in PROBES:
+        return repr(name)
+    near = get_close_matches(name, [*probes, *PROBES], 1)
+    meant = f"; did you mean {near[0]!r}?" if near else ""
+    return f"{name!r} (no run had a probe of this name{meant})"
