@@ -140,6 +140,7 @@ def _run_in(item: pytest.Function, replay: Replay) -> None:
         else:
             simulation = zkfake.Simulation(**given)
             simulation.quiet = True  # the report tells of it
+            simulation._failures.allowed = program.allow  # noqa: SLF001  # as in a search
             with simulation:
                 replay.begin(simulation)
                 if run.options.break_at is not None:

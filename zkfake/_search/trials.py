@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from zkfake._search.causes import FailureCause, cause_of
-from zkfake._simulation.errors import TaskFailed
 from zkfake._simulation.simulation import Simulation
 
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ class Trial:
     program: Program
     check: Program | None = None
     allow: tuple[type[BaseException], ...] = ()
-    """What the program, and a task of it, may raise: its check then decides."""
+    """What the program may raise: its check then decides."""
     arguments: dict[str, Any] = field(default_factory=dict)
     """Those of `Simulation`."""
 
@@ -92,8 +91,7 @@ class Trial:
         except _STOPS:
             raise
         except BaseException as error:  # also pytest's outcomes
-            if not (isinstance(error, TaskFailed) and isinstance(error.__cause__, self.allow)):
-                run.error = error
+            run.error = error
         return run
 
     def simulation(self, **arguments: Any) -> Simulation:

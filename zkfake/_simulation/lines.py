@@ -1,7 +1,7 @@
 """Which lines of a traceback are the program's.
 
-Rules that live here: the lines of kazoo, of this distribution, of pytest and of Python's own library are
-not.
+Rules that live here: the lines of kazoo, of this distribution, of pytest and of Python's own
+library are not.
 """
 
 from __future__ import annotations
