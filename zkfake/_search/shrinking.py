@@ -9,11 +9,12 @@ is run, so a world that is left is one that was seen to fail.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from zkfake._search.simple import simple_parts
 from zkfake._search.worlds import Choice, World, recorded, run_recorded
-from zkfake._simulation.chance.chance import Struck
+from zkfake._simulation.chance.chance import FaultMoment, Struck
 from zkfake._simulation.chance.kinds import drawn, fits
 from zkfake._simulation.chance.profiles import PROFILES
 from zkfake._simulation.network.network import MessageDelay
@@ -37,6 +38,9 @@ Part = Struck | Delay | MessageDelay | Choice
 _CALM = PROFILES["calm"]
 _KNOBS = ("replica_lag", "server_latency", "election_time")
 
+
+_SHARES = (1.0, 0.75, 0.5, 0.25)
+"""What a latency may be that varied, from the shortest one on."""
 
 _SIMPLEST: tuple[tuple[Point, str], ...] = (
     ("before_reply", "drop_before_reply"),
@@ -117,6 +121,7 @@ class _Shrinker:
             self._tie_to_requests()
             self._leave_out_kinds()
             self._leave_out_parts()
+            self._make_steady()
             self._try_simpler_parts()
             self._leave_out_kinds()
             self._leave_out_parts()
@@ -193,6 +198,28 @@ class _Shrinker:
         if getattr(self.best.profile, knob) != calm:
             self.fails(replace(self.best, profile=replace(self.best.profile, **{knob: calm})))
 
+    def _make_steady(self) -> None:
+        """Lets no latency of servers vary: nothing is left to chance then."""
+        for knob in _KNOBS:
+            low, high = getattr(self.best.profile, knob)
+            if low < high:
+                values = [round(low + share * (high - low), 3) for share in _SHARES]
+                if not any(self._is_steady(knob, value) for value in values):
+                    any(self._is_spelled_out(knob, value) for value in values)
+
+    def _is_steady(self, knob: str, value: float) -> bool:
+        profile = replace(self.best.profile, **{knob: (value, value)})  # type: ignore[arg-type]
+        return self.fails(replace(self.best, profile=profile))
+
+    def _is_spelled_out(self, knob: str, value: float) -> bool:
+        """Whether it fails where only some of the servers, or of their links, are late."""
+        profile = replace(self.best.profile, **{knob: getattr(_CALM, knob)})
+        steady = replace(self.best, profile=profile)
+        return any(
+            self.fails(replace(steady, faults=(*late, *steady.faults)))
+            for late in _late(knob, value, self.best.servers)
+        )
+
     def _leave_out_parts(self) -> None:
         """Delta debugging: leaves out ever smaller parts, down to single ones."""
         size = max(1, len(parts_of(self.best)) // 2)
@@ -208,6 +235,25 @@ class _Shrinker:
                 return
             if not found or size > len(parts_of(self.best)):
                 size = max(1, size // 2)
+
+
+def _late(knob: str, value: float, servers: int) -> Iterator[tuple[Struck, ...]]:
+    """Which servers apply late, or which links are slow, from the start: first one alone, then ever
+    more of them.
+    """
+    numbers = range(1, servers + 1)
+    options: dict[str, tuple[str, list[tuple[int, ...]], int]] = {
+        "replica_lag": ("lag", [(each,) for each in numbers], servers - 1),
+        "server_latency": ("slow_servers", [*combinations(numbers, 2)], 2),
+    }
+    if knob in options:
+        method, places, most = options[knob]
+        for size in range(1, most + 1):
+            for chosen in combinations(places, size):
+                yield tuple(
+                    Struck(FaultMoment(0.0), drawn(method, *place, (value, value)))
+                    for place in chosen
+                )
 
 
 def _tied(struck: Struck) -> Struck:

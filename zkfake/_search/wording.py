@@ -54,9 +54,11 @@ _LATENCIES = {
 
 def latency_in_words(profile: Profile, knob: str) -> str:
     """What a latency of the world is, in words."""
-    low, high = getattr(profile, knob)
-    span = f"{high:g} s" if low == high else f"{low:g} to {high:g} s"
-    return f"{_LATENCIES[knob]} {span}"
+    return f"{_LATENCIES[knob]} {_span(*getattr(profile, knob))}"
+
+
+def _span(low: float, high: float) -> str:
+    return f"{high:g} s" if low == high else f"{low:g} to {high:g} s"
 
 
 def in_words(part: Part, sim: Simulation) -> str:
@@ -83,12 +85,16 @@ def _fault(fault: DrawnFault) -> str:
         text += f" one way ({options['direction']})"
     if options.get("way", "both") != "both":
         text += f" one way ({options['way']})"
+    for low, high in [each for each in given if isinstance(each, tuple)]:
+        text += f", by {_span(low, high)}"
     duration = options.get("duration")
     return text if duration is None else f"{text} for {duration:g} s"
 
 
 def _moment(struck: Struck, sim: Simulation) -> str:
     moment = struck.moment
+    if moment.is_start:
+        return "from the start"
     if moment.by_time:
         return f"at {moment.time:.3f} s"
     text = _at_request(moment.client, moment.nth, _requests(moment.client, sim))

@@ -179,7 +179,7 @@ def recorded(run: TrialRun) -> World:
 
 def _arm(sim: Simulation, struck: Struck) -> None:
     fault, moment = struck.fault, struck.moment
-    if fault.method.startswith("drop_"):
+    if fault.method.startswith("drop_") or moment.is_start:
         fault.begin(sim.faults)
         return
 
@@ -196,7 +196,7 @@ def _arm(sim: Simulation, struck: Struck) -> None:
 def _fault_line(struck: Struck) -> str:
     fault, moment = struck.fault, struck.moment
     call = f"sim.faults.{fault}"
-    if fault.method.startswith("drop_"):
+    if fault.method.startswith("drop_") or moment.is_start:
         return call
     if moment.by_time:
         return f"sim.faults.at({moment.time!r}, lambda: {call})"

@@ -36,6 +36,7 @@ __all__ = ["Chance", "FaultMoment", "Struck"]
 class FaultMoment:
     """When a fault began: at a request, the ``nth`` of its client to come to that point. Or, with
     ``by_time``, at ``time``, in virtual seconds: the request is the last one before it then.
+    Without either, at the start.
     """
 
     time: float
@@ -43,6 +44,11 @@ class FaultMoment:
     nth: int = 0
     point: Point = "before_request"
     by_time: bool = False
+
+    @property
+    def is_start(self) -> bool:
+        """Whether it began before the program did."""
+        return not self.client and not self.by_time
 
 
 @dataclass(frozen=True, slots=True)
