@@ -24,6 +24,20 @@ if TYPE_CHECKING:
     from zkdict._writes.txn import Txn
 
 
+def test_what_was_cleared_is_not_shown_after_it() -> None:
+    """Another client deletes the key just before: the copy has read that, and not published it."""
+    for servers in (1, 3):
+        with Simulation(servers=servers) as sim:
+            one: ZooKeeperDict[int] = ZooKeeperDict(sim.client(), "/app")
+            two: ZooKeeperDict[int] = ZooKeeperDict(sim.client(), "/app")
+            one["b"] = 0
+            two.sync()
+            one.replace_all({"a": 0})
+            assert two.copy() == {"b": 0}
+            two.clear()
+            assert "b" not in two
+
+
 def test_two_dicts_on_one_path() -> None:
     with Simulation() as sim:
         one: ZooKeeperDict[int] = ZooKeeperDict(sim.client(), "/app")

@@ -67,9 +67,12 @@ class Writer(Sender[V]):
     """The single-key writes of one dict. See the module's rules."""
 
     def key_names(self) -> list[str]:
-        """The names of the znodes that are keys, as the copy has them."""
+        """The names of the znodes that are keys, as the copy has them, and as reads find them: a
+        key that is shown may be gone from what was read since, and is not published yet.
+        """
         with self.feed.lock:
-            names = list(self.feed.cache.working_names())
+            shown = map(self.codec.to_name, self.view.snapshot(self.feed.state))
+            names = list(dict.fromkeys([*self.feed.cache.working_names(), *shown]))
         return [name for name in names if self.view.key(name) is not None]
 
     def set(self, key: str, value: V) -> ReadZnode:

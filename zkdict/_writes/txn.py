@@ -21,7 +21,7 @@ from kazoo.exceptions import (
     NoNodeError,
 )
 
-from zkdict._copy.waiting import deadline_after
+from zkdict._copy.waiting import deadline_after, remaining
 from zkdict._writes import fresh, proof
 from zkdict._writes.multi import CONFLICTS, Multi
 from zkdict._writes.sender import UnansweredError
@@ -106,7 +106,8 @@ class _Guess(Generic[V]):
 
 
 def clear(writer: Writer[V]) -> None:
-    """Delete every key the copy has in one multi; those which are gone meanwhile are left out.
+    """Delete every key the copy has in one multi; those which are gone meanwhile are left out. If
+    all are, there is no multi after which the copy would show that: it takes a `sync`.
 
     Raises:
         ValueTooLarge: nothing was sent.
@@ -114,6 +115,8 @@ def clear(writer: Writer[V]) -> None:
     """
     deadline = writer.begin(loaded=True)
     left = dict.fromkeys(writer.key_names())
+    if not left:
+        return
     while left:
         multi = Multi(writer)
         for name in left:
@@ -128,6 +131,7 @@ def clear(writer: Writer[V]) -> None:
             raise multi.uncertain("clear", error, wants="gone") from error
         else:
             return
+    fresh.sync(writer, remaining(deadline))
 
 
 def replace_all(
