@@ -55,6 +55,8 @@ class VirtualClock(ABC):
         self._sequence = 0
         self._compact_at = _COMPACT_AT
         self._unchecked_until = 0
+        self._races = False
+        """Whether `choose_message` is asked."""
 
     @abstractmethod
     def _make_ready(self, task: ScheduledTask) -> None:
@@ -88,7 +90,7 @@ class VirtualClock(ABC):
     def arrive_at(self, racer: Racer, when: int, callback: Callable[[], None]) -> None:
         """As `call_at`, for what arrives at a server."""
         self._sequence += 1
-        heappush(self._timers, (when, self._sequence, racer, callback))
+        heappush(self._timers, (when, self._sequence, racer if self._races else None, callback))
 
     def _set_alarm(self, task: ScheduledTask, deadline: int) -> None:
         """Set the timer of a task's present wait. It replaces the timer that the task has."""
@@ -112,35 +114,31 @@ class VirtualClock(ABC):
 
     # -- moving on
 
-    def _next_timer(self) -> _Timer | None:
-        """Takes the next timer that counts, and moves the clock on to it; ``None``: there is none.
-
-        Raises what `_check_clock` raises.
+    def _advance(self) -> bool:
+        """Moves the clock on to the next timer, which is up then, with all others of its time.
+        False where there is none. Raises what `_check_clock` raises.
         """
         timers = self._timers
         while timers:
             now, turn, task, callback = timer = heappop(timers)
-            if callback is None and task.turn != turn:
-                self._alarm_passed(task, turn)
-                continue
-            if now > self.now:
-                if now > self._unchecked_until:
-                    # The check may raise, and the run goes on to clean up: no timer may be lost.
-                    heappush(timers, timer)
-                    self._check_clock(now)
-                    heappop(timers)
-                self.now = now
-            return timer
-        return None
-
-    def _fire(self, timer: _Timer) -> None:
-        """The timer is up, and all others of its time."""
+            if callback is not None or task.turn == turn:
+                break
+            self._alarm_passed(task, turn)
+        else:
+            return False
+        if now > self.now:
+            if now > self._unchecked_until:
+                # The check may raise, and the run goes on to clean up: no timer may be lost.
+                heappush(timers, timer)
+                self._check_clock(now)
+                heappop(timers)
+            self.now = now
         # Before any task runs: with `reorder`, a draw is among all tasks that are ready at that
         # time.
-        timers, now = self._timers, self.now
-        _, turn, task, callback = timer
         while True:
             if callback is not None:
+                if task is not None and timers and timers[0][0] <= now:
+                    callback = self._first_arrival((now, turn, task, callback))
                 callback()
             elif task.turn == turn:
                 task.alarm, task.timer = NEVER, 0
@@ -148,40 +146,27 @@ class VirtualClock(ABC):
             else:
                 self._alarm_passed(task, turn)
             if not timers or timers[0][0] > now:
-                return
+                return True
             _, turn, task, callback = heappop(timers)
 
-    def _fire_chosen(self, timer: _Timer) -> None:
-        """`_fire` with a schedule."""
-        timers, now = self._timers, self.now
-        heappush(timers, timer)
-        while timers and timers[0][0] <= now:
-            _, turn, task, callback = timer = heappop(timers)
-            if callback is not None:
-                if task is not None and timers and timers[0][0] <= now:
-                    callback = self._first_arrival(timer)[3]
-                callback()
-            elif task.turn == turn:
-                task.alarm, task.timer = NEVER, 0
-                self._make_ready(task)
-            else:
-                self._alarm_passed(task, turn)
-
-    def _first_arrival(self, timer: _Timer) -> _Timer:
-        """Takes one of the messages that are due. ``timer``: the one that was to be first."""
+    def _first_arrival(self, timer: _Timer) -> Callable[[], None]:
+        """Takes one of the messages that are due, and returns its callback. ``timer``: the one that
+        was sent first.
+        """
         timers, now = self._timers, self.now
         due = [timer]
         while timers and timers[0][0] <= now:
             due.append(heappop(timers))
         racing: dict[Racer, _Timer] = {}
         for each in due:
-            racer, callback = each[2], each[3]
+            racer = each[2]
             # What a connection brings at one time comes at once, by the first of its timers.
-            if callback is not None and racer is not None and racer.arriving:
+            if each[3] is not None and racer is not None and racer.arriving:
                 racing.setdefault(racer, each)
         if timer[2] in racing and len(racing) > 1:
             timer = [*racing.values()][self.choose_message([*racing])]
         due.remove(timer)
         for each in due:
             heappush(timers, each)
-        return timer
+        callback: Callable[[], None] = timer[3]
+        return callback

@@ -304,10 +304,9 @@ class Scheduler(VirtualClock):
 
     def _follow(self, schedule: Schedule) -> None:
         self.schedule = schedule
-        self.pauses = True
+        self.pauses = self._races = True
         # Without a schedule it costs nothing.
         self._choose = self._choose_scheduled  # type: ignore[method-assign]
-        self._fire = self._fire_chosen  # type: ignore[method-assign]
         self.pause_point = self._scheduled_pause  # type: ignore[method-assign]
 
     def yield_now(self) -> None:
@@ -458,13 +457,11 @@ class Scheduler(VirtualClock):
             for _, task in waiters:
                 self.wake(task)
             return
-        timer = self._next_timer()
-        if timer is None:
+        if not self._advance():
             raise SimulationDeadlock(
                 "nothing can ever run again: no task is ready and no timer is set\n"
                 + self.describe()
             )
-        self._fire(timer)
 
     def _check_clock(self, now: int) -> None:
         """Raises `SimulationLimit` or `SimulationDeadlock` where the clock must not move to
