@@ -18,7 +18,7 @@ import pytest
 
 from pytest_zkdict import marks, unittests
 from pytest_zkdict.fixtures import ONLY_ON
-from pytest_zkdict.virtual import arguments
+from pytest_zkdict.virtual import arguments, is_simulated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -50,11 +50,11 @@ class Checks:
         own = list(_own(item))
         if own and not _is_dynamic(item):
             for mark, argument in own:
-                _check_effect(mark, argument, names)
+                _check_effect(mark, argument, names, marked)
         _check_backend(marked, names)
         if "_zk_target" in names and "fake" in self._backends(item):
             self._check_fake(marked)
-        if "zk_simulation" in names:
+        if "zk_simulation" in names or is_simulated(item):
             self._check_simulation(item, marked)
         _check_searches(item, marked, names)
 
@@ -93,7 +93,6 @@ class Checks:
         self._option("break", lambda: Break.parse(options.break_at or ""))
         if marked.simulation:
             given = arguments(self._run, item)
-            given.pop("load", None)
             self._once(f"a simulation {sorted(given.items())!r}", lambda: Simulation(**given))
 
     def _option(self, name: str, make: Callable[[], object]) -> None:
@@ -130,14 +129,16 @@ def _own(item: Any) -> Iterator[tuple[pytest.Mark, str]]:
             yield mark, ""
 
 
-def _check_effect(mark: pytest.Mark, argument: str, names: Collection[str]) -> None:
-    on_server, on_simulation = "_zk_target" in names, "zk_simulation" in names
-    if mark.name in ("zk_simulation", "zk_explore", "zk_sweep"):
-        missing = None if on_simulation else "the fixture zk_simulation"
-    elif argument in ("backend", "history"):
+def _check_effect(mark: pytest.Mark, argument: str, names: Collection[str], marked: Marked) -> None:
+    on_server = "_zk_target" in names
+    # This run may have the test elsewhere.
+    may_be_simulated = marked.backends is None or "simulation" in marked.backends
+    on_simulation = "zk_simulation" in names or (on_server and may_be_simulated)
+    simulated = mark.name in ("zk_simulation", "zk_explore", "zk_sweep")
+    if argument in ("backend", "history"):
         missing = None if on_server else _SERVER
-    elif argument in ("seed", "profile", "patch"):
-        missing = None if on_simulation else "the fixture zk_simulation"
+    elif simulated or argument in ("seed", "profile", "patch"):
+        missing = None if on_simulation else "the fixture zk_simulation, or the backend simulation"
     else:
         missing = None if on_server or on_simulation else f"{_SERVER}, or zk_simulation"
     if missing is not None:
@@ -152,7 +153,7 @@ def _check_effect(mark: pytest.Mark, argument: str, names: Collection[str]) -> N
 def _check_searches(item: Any, marked: Marked, names: Collection[str]) -> None:
     """Whether a test can run in many worlds as its marks say."""
     searches = [f"zk_{name}" for name in ("explore", "sweep") if getattr(marked, name) is not None]
-    if not searches or "zk_simulation" not in names:
+    if not searches or not ({"zk_simulation", "_zk_target"} & {*names}):
         return
     if len(searches) > 1:
         raise ValueError(
@@ -176,15 +177,15 @@ def _check_searches(item: Any, marked: Marked, names: Collection[str]) -> None:
 
 
 def _check_backend(marked: Marked, names: Collection[str]) -> None:
-    only = {name: backend for name, backend in ONLY_ON.items() if name in names}
-    if len(set(only.values())) > 1:
-        told = " and ".join(f"{name} on {backend}" for name, backend in sorted(only.items()))
+    only = {name: backends for name, backends in sorted(ONLY_ON.items()) if name in names}
+    if only and not set.intersection(*map(set, only.values())):
+        told = " and ".join(f"{name} on {' and '.join(has)}" for name, has in only.items())
         raise ValueError(f"no backend has all of its fixtures: there is {told} only")
-    for name, backend in only.items():
-        if marked.backends is not None and backend not in marked.backends:
+    for name, backends in only.items():
+        if marked.backends is not None and not set(backends) & set(marked.backends):
             raise ValueError(
                 f"its mark wants the backend {' or '.join(marked.backends)}, and the fixture "
-                f"{name} is there on {backend} only"
+                f"{name} is there on {' and '.join(backends)} only"
             )
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from pytest_zkdict.marks import checked
+from pytest_zkdict.simulated_server import SimulatedServer
 
 if TYPE_CHECKING:
     import ssl
@@ -28,8 +29,17 @@ if TYPE_CHECKING:
     from pytest_zkdict.run import Run, Target
     from pytest_zkdict.servers import OwnServer, ZooKeeperServer
     from zkdict import ZooKeeperDict
+    from zkfake.simulation import Simulation
 
-__all__ = ["ClientFactory", "DictFactory", "ServerEndedError", "ServerFactory", "made_by"]
+__all__ = [
+    "ClientFactory",
+    "DictFactory",
+    "ServerEndedError",
+    "ServerFactory",
+    "SimulatedServerFactory",
+    "factory_below",
+    "made_by",
+]
 
 #: Seconds that a client may take to stop at the end of a test before the test is blamed.
 STOP_LIMIT = 30.0
@@ -104,6 +114,40 @@ class ServerFactory:
         self._exits.close()
 
 
+class SimulatedServerFactory(ServerFactory):
+    """Gives the ensemble of the test's simulation, which is there for this test alone, once."""
+
+    def __call__(
+        self,
+        settings: Mapping[str, object] | None = None,
+        *,
+        servers: int | None = None,
+        version: str | None = None,
+        tls: ssl.SSLContext | None = None,
+        load: Mapping[str, bytes | None] | None = None,
+        history: bool | None = None,  # noqa: ARG002  # a simulation always has one
+    ) -> OwnServer:
+        """As `ServerFactory`. Skips the test for what its simulation is not."""
+        __tracebackhide__ = True
+        checked("zk_server_factory", servers=servers, version=version, settings=settings, load=load)
+        server = self._run.pool.get(self._run.spec(self._target))
+        assert isinstance(server, SimulatedServer)
+        if self._is_given:
+            pytest.skip("wants a second ensemble, and the simulation of a test has one")
+        wanted = {"settings": settings, "servers": servers, "version": version, "tls": tls}
+        if wrong := server.lacks(wanted):
+            pytest.skip(
+                f"wants an ensemble with {wrong}, and its simulation has begun with another one: "
+                f"say so in its mark, @pytest.mark.zookeeper({wrong})"
+            )
+        self._is_given = True
+        if load:
+            server.load(load)
+        return cast("OwnServer", server)
+
+    _is_given = False
+
+
 class ClientFactory:
     """Makes the clients of one test, on the test's own znodes; they end with the test."""
 
@@ -120,17 +164,6 @@ class ClientFactory:
         self._trouble = trouble
         self._requests = requests
         self._exits = ExitStack()
-
-    @classmethod
-    def below(
-        cls, path: str, server: ZooKeeperServer, run: Run, *, direct: bool = False
-    ) -> ClientFactory:
-        """Makes clients whose chroot is ``path``, on a server that the run shares. ``direct``: past
-        the proxy that a live server may have at present.
-        """
-        pool = run.pool
-        hosts = server.direct_hosts if direct else server.hosts
-        return cls(hosts + path, lambda: pool.trouble(server), pool.requests)
 
     def __call__(self, *, start: bool = True, **arguments: Any) -> KazooClient:
         """A `kazoo.client.KazooClient` with these arguments, started unless ``start`` is false.
@@ -163,6 +196,35 @@ class ClientFactory:
         self._exits.close()
 
 
+class SimulatedClientFactory(ClientFactory):
+    """Makes the clients of a test in a simulation."""
+
+    def __init__(self, hosts: str, simulation: Simulation) -> None:
+        super().__init__(hosts)
+        self._simulation = simulation
+
+    def __call__(self, *, start: bool = True, **arguments: Any) -> KazooClient:
+        """As `ClientFactory`, but for ``handler``, which is the simulation's."""
+        __tracebackhide__ = True
+        arguments = {"hosts": self._hosts, **arguments}
+        client = self._simulation.client(start=start, **arguments)
+        self._exits.callback(_stop_and_close, client)
+        return client
+
+
+def factory_below(
+    path: str, server: ZooKeeperServer, run: Run, *, direct: bool = False
+) -> ClientFactory:
+    """Makes clients whose chroot is ``path``, on a server that the run shares. ``direct``: past the
+    proxy that a live server may have at present.
+    """
+    pool = run.pool
+    hosts = (server.direct_hosts if direct else server.hosts) + path
+    if isinstance(server, SimulatedServer):
+        return SimulatedClientFactory(hosts, server.simulation)
+    return ClientFactory(hosts, lambda: pool.trouble(server), pool.requests)
+
+
 def _is_virtual() -> bool:
     """Whether this thread runs a simulation."""
     module = sys.modules.get("zkfake._simulation.stand_ins.current")
@@ -182,22 +244,23 @@ def _start(client: KazooClient, trouble: Callable[[], str | None]) -> None:
             raise client.handler.timeout_exception("Connection time-out")
 
 
+def _stop_and_close(client: KazooClient) -> None:
+    client.stop()
+    client.close()
+
+
 def _end(client: KazooClient) -> None:
     from kazoo.handlers.threading import SequentialThreadingHandler
 
-    def stop_and_close() -> None:
-        client.stop()
-        client.close()
-
     if not isinstance(client.handler, SequentialThreadingHandler):
-        stop_and_close()  # greenlets can't be waited for from a thread
+        _stop_and_close(client)  # greenlets can't be waited for from a thread
         return
     # kazoo waits without a limit for a callback that doesn't return. One test must not hang a run.
     errors: list[BaseException] = []
 
     def run() -> None:
         try:
-            stop_and_close()
+            _stop_and_close(client)
         except BaseException as error:
             errors.append(error)
 
@@ -254,5 +317,7 @@ class DictFactory:
 
 # Python's own errors name a function so: what a test calls is the fixture.
 ServerFactory.__call__.__qualname__ = "zk_server_factory"
+SimulatedServerFactory.__call__.__qualname__ = "zk_server_factory"
 ClientFactory.__call__.__qualname__ = "zk_client_factory"
+SimulatedClientFactory.__call__.__qualname__ = "zk_client_factory"
 DictFactory.__call__.__qualname__ = "zk_dict_factory"

@@ -20,6 +20,7 @@ from pytest_zkdict.admin import Admin, ListedZnode
 from pytest_zkdict.live import LiveZooKeeper, four_letter_word
 from pytest_zkdict.live._proxied import Proxied
 from pytest_zkdict.servers import ExternalServer, FakeServer
+from pytest_zkdict.simulated_server import SimulatedServer
 from zkfake._protocol.records import ZooKeeperError
 
 if TYPE_CHECKING:
@@ -309,6 +310,8 @@ def _guarded(make: Callable[[], list[str]]) -> list[str]:
 def witnesses(pool: ServerPool, used: Collection[object]) -> Iterator[Witness]:
     """One for each server of a test. ``used``: the values of its fixtures."""
     for held in pool.held:
+        if isinstance(held.server, SimulatedServer):
+            continue  # its history tells more
         is_used = any(value is held.server for value in used)
         if held.chroots or (is_used and not isinstance(held.server, ExternalServer)):
             yield Witness(held.server, frozenset(held.chroots), held.admin, held.log_before)

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
-from pytest_zkdict.clients import ClientFactory, made_by
+from pytest_zkdict.clients import factory_below, made_by
 from pytest_zkdict.marks import checked
 from pytest_zkdict.run import Run, Target
 
@@ -117,9 +117,7 @@ def client(
             path = exits.enter_context(run.chroot(request.node, where, load))
             # One that outlives the test must not be connected through the test's proxy.
             direct = scope != "function"
-            clients = exits.enter_context(
-                closing(ClientFactory.below(path, where, run, direct=direct))
-            )
+            clients = exits.enter_context(closing(factory_below(path, where, run, direct=direct)))
             with made_by(f"the fixture {request.fixturename}, of factories.client"):
                 made = clients(**arguments)
             if scope != "function":

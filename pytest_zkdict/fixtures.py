@@ -4,17 +4,18 @@ The rules that live here:
 
 - every test has clients and znodes of its own; the clients are stopped and closed before the znodes
   go, whatever the test did;
-- a fixture that only one backend has keeps its test on that backend.
+- a fixture that not every backend has keeps its test on those that have it.
 """
 
 from __future__ import annotations
 
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from pytest_zkdict.run import Run
+from pytest_zkdict.virtual import FAILED, simulated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,13 +27,14 @@ if TYPE_CHECKING:
     from pytest_zkdict.live import LiveZooKeeper
     from pytest_zkdict.run import Target
     from pytest_zkdict.servers import ExternalServer, FakeServer, OwnServer, ZooKeeperServer
+    from pytest_zkdict.simulated_server import SimulatedServer
     from zkdict import ZooKeeperDict
     from zkdict.aio import AsyncZooKeeperDict
     from zkfake import Faults
     from zkfake.history import History
+    from zkfake.simulation import Simulation
 
 __all__ = [
-    "FAILED",
     "ONLY_ON",
     "_zk_isolation",
     "_zk_target",
@@ -51,13 +53,15 @@ __all__ = [
     "zk_live",
     "zk_server",
     "zk_server_factory",
+    "zk_simulation",
 ]
 
-#: What a test failed with, for its fixtures.
-FAILED = pytest.StashKey[BaseException]()
-
-#: Fixtures that only one backend has.
-ONLY_ON = {"zk_fake": "fake", "zk_live": "live"}
+#: Fixtures that not every backend has.
+ONLY_ON = {
+    "zk_fake": ("fake", "simulation"),
+    "zk_live": ("live",),
+    "zk_simulation": ("simulation",),
+}
 
 
 @pytest.fixture(scope="session")
@@ -68,13 +72,20 @@ def _zk_target(request: pytest.FixtureRequest) -> Target:
 
 
 @pytest.fixture
-def _zk_isolation(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Puts the run's servers back after the test; see `pytest_zkdict.isolation`."""
+def _zk_isolation(_zk_target: Target, request: pytest.FixtureRequest) -> Iterator[None]:
+    """Puts the run's servers back after the test; see `pytest_zkdict.isolation`. Its simulation
+    begins and ends with it.
+    """
+    __tracebackhide__ = True
     run = Run.of(request.config)
+    is_virtual = _zk_target.backend == "simulation"
     run.begin_test(request.node)
-    yield
-    run.item = None
-    run.isolation.end(request.node, failed=FAILED in request.node.stash)
+    try:
+        with simulated(request.node) if is_virtual else nullcontext():
+            yield
+    finally:
+        run.item = None
+        run.isolation.end(request.node, failed=FAILED in request.node.stash)
 
 
 # -- servers
@@ -82,7 +93,7 @@ def _zk_isolation(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def zk_backend(_zk_target: Target) -> str:
-    """``"fake"`` or ``"live"``: which server this test runs on."""
+    """``"fake"``, ``"live"`` or ``"simulation"``: which server this test runs on."""
     return _zk_target.backend
 
 
@@ -98,11 +109,11 @@ def zk_server(_zk_target: Target, request: pytest.FixtureRequest) -> ZooKeeperSe
 
 
 @pytest.fixture
-def zk_fake(zk_server: ZooKeeperServer) -> FakeServer:
+def zk_fake(zk_server: ZooKeeperServer) -> FakeServer | SimulatedServer:
     """`zk_server` as a `pytest_zkdict.servers.FakeServer`, for tests that want to look inside.
 
     It has ``load``, ``dump``, ``snapshot``, ``restore``, ``expire``, ``sessions``, ``watches``,
-    ``connections`` and more. The test runs on the fake only.
+    ``connections`` and more. The test runs on the fake, and in the simulation, which is one.
     """
     return cast("FakeServer", zk_server)
 
@@ -152,13 +163,30 @@ def zk_history(
 
 @pytest.fixture
 def zk_server_factory(
-    _zk_target: Target, request: pytest.FixtureRequest
+    _zk_target: Target, _zk_isolation: None, request: pytest.FixtureRequest
 ) -> Iterator[ServerFactory]:
     """Servers that the test has to itself: ``server = zk_server_factory(); server.stop()``."""
-    from pytest_zkdict.clients import ServerFactory
+    from pytest_zkdict.clients import ServerFactory, SimulatedServerFactory
 
-    with closing(ServerFactory(Run.of(request.config), _zk_target)) as factory:
+    kind = SimulatedServerFactory if _zk_target.backend == "simulation" else ServerFactory
+    with closing(kind(Run.of(request.config), _zk_target)) as factory:
         yield factory
+
+
+# -- virtual time
+
+
+@pytest.fixture
+def zk_simulation(request: pytest.FixtureRequest) -> Iterator[Simulation]:
+    """A `zkfake.simulation.Simulation` that the test runs in: virtual time, one seed.
+
+    ``@pytest.mark.zookeeper(seed=7, servers=3)`` chooses its arguments; ``zk_simulation(...)``
+    takes those that only a simulation has. `zk_client` and the like are its clients, where the test
+    has them. The report of a failing test has the seed, and the command that runs it again.
+    """
+    __tracebackhide__ = True
+    with simulated(request.node) as simulation:
+        yield simulation
 
 
 # -- clients
@@ -184,10 +212,10 @@ def zk_client_factory(
     zk_server: ZooKeeperServer, zk_chroot: str, request: pytest.FixtureRequest
 ) -> Iterator[ClientFactory]:
     """Makes started clients on the test's own znodes: ``zk_client_factory(timeout=1.0)``."""
-    from pytest_zkdict.clients import ClientFactory
+    from pytest_zkdict.clients import factory_below
 
     run = Run.of(request.config)
-    with closing(ClientFactory.below(zk_chroot, zk_server, run)) as factory:
+    with closing(factory_below(zk_chroot, zk_server, run)) as factory:
         yield factory
 
 
@@ -208,14 +236,14 @@ def zk_fresh(
     its own; both end with the block.
     """
 
-    from pytest_zkdict.clients import ClientFactory
+    from pytest_zkdict.clients import factory_below
 
     @contextmanager
     def fresh(**arguments: Any) -> Iterator[KazooClient]:
         run = Run.of(request.config)
         with ExitStack() as exits:
             path = exits.enter_context(run.chroot(run.item, zk_server))
-            clients = exits.enter_context(closing(ClientFactory.below(path, zk_server, run)))
+            clients = exits.enter_context(closing(factory_below(path, zk_server, run)))
             yield clients(**arguments)
 
     return fresh

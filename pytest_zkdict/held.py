@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from pytest_zkdict.live import LiveMember
+    from pytest_zkdict.simulated_server import SimulatedServer
 
-__all__ = ["Held", "HeldFake", "HeldLive"]
+__all__ = ["Held", "HeldFake", "HeldLive", "HeldSimulation"]
 
 #: Characters of a server's log that are told when it has ended.
 _TAIL = 2000
@@ -37,7 +38,7 @@ _NOTICE = 2.0
 class Held:
     """A server of the run, and how it is put back between two tests."""
 
-    server: FakeServer | LiveZooKeeper | ExternalServer
+    server: FakeServer | LiveZooKeeper | ExternalServer | SimulatedServer
 
     def __init__(self, load: Mapping[str, bytes | None]) -> None:
         self.load = load
@@ -202,6 +203,43 @@ class HeldFake(Held):
 
     def close(self) -> None:
         self.server.close()
+
+
+class HeldSimulation(Held):
+    """Nothing is to be put back: a simulation ends with its test."""
+
+    server: SimulatedServer
+
+    def __init__(self, server: SimulatedServer, load: Mapping[str, bytes | None]) -> None:
+        super().__init__(load)
+        self.server = server
+
+    def begin_test(self) -> None:
+        self.server.begin_test()
+
+    def make(self, path: str, znodes: Mapping[str, bytes | None]) -> None:
+        self.server.load({path: b"", **{path + below: data for below, data in znodes.items()}})
+
+    def remove(self, path: str) -> None:
+        pass
+
+    def record(self) -> None:
+        pass  # it always does
+
+    def trouble(self) -> str | None:
+        return None
+
+    def _heal(self) -> None:
+        pass
+
+    def put_back(self) -> None:
+        pass
+
+    def sessions(self) -> set[int]:
+        return set()
+
+    def close(self) -> None:
+        pass
 
 
 class HeldLive(Held):

@@ -27,7 +27,7 @@ LINES = (
     (
         "zookeeper(backend=, servers=, version=, settings=, load=, history=, seed=, profile=, "
         "patch=): "
-        "what this test wants. backend: 'fake', 'live' or 'both', to run on no other; "
+        "what this test wants. backend: where it runs, 'fake', 'live', 'simulation' or several; "
         "servers, version, settings: of zk_server and zk_simulation; load: znodes to start with, "
         "{'/path': b'data'}; history: whether zk_server records what happens, for zk_history and "
         "the report; seed, profile, patch: of zk_simulation. Marks of module, class and function "
@@ -274,9 +274,11 @@ def _checked_argument(name: str, value: Any) -> Any:
 def _backends(names: tuple[Any, ...]) -> tuple[str, ...]:
     unknown = [name for name in names if not isinstance(name, str) or name not in CHOICES]
     if unknown or not names:
-        raise ValueError(f"takes 'fake', 'live' or 'both', not {', '.join(map(repr, unknown))}")
+        *others, last = map(repr, CHOICES)
+        known = f"{', '.join(others)} or {last}"
+        raise ValueError(f"takes {known}, not {', '.join(map(repr, unknown))}")
     wanted = {backend for name in names for backend in CHOICES[name]}
-    return tuple(backend for backend in CHOICES["both"] if backend in wanted)
+    return tuple(backend for backend in CHOICES["all"] if backend in wanted)
 
 
 def _check_load(znodes: object) -> None:

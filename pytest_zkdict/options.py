@@ -37,6 +37,8 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "fake": ("fake",),
     "live": ("live",),
     "both": ("fake", "live"),
+    "simulation": ("simulation",),
+    "all": ("fake", "live", "simulation"),
 }
 
 #: The fake's version where none is chosen: `zkfake._versions.DEFAULT`, without importing it.
@@ -200,7 +202,7 @@ _SETTINGS = (
     _Setting(
         "backend",
         "ZK_BACKEND",
-        "fake|live|both",
+        "fake|live|both|simulation|all",
         "what stands behind the zk_* fixtures (default: fake, or live where --zk-hosts is given)",
         one_of(*CHOICES),
     ),
@@ -379,12 +381,13 @@ def resolve(config: pytest.Config) -> Options:
     hosts, named_at, _ = found["hosts"]
     values.pop("backend", None)
     values["break_at"] = values.pop("break", None)
-    if hosts and (backend is None or (backend == "fake" and named_at < chosen_at)):
+    without_live = backend is not None and "live" not in CHOICES[backend]
+    if hosts and (backend is None or (without_live and named_at < chosen_at)):
         backend = "live"
-    elif hosts and backend == "fake" and named_at == chosen_at:
+    elif hosts and without_live and named_at == chosen_at:
         raise pytest.UsageError(
-            f"hosts {hosts!r} are those of a live server, and the backend is 'fake': "
-            "choose live or both, or leave the hosts out"
+            f"hosts {hosts!r} are those of a live server, and the backend is {backend!r}: "
+            "choose live, both or all, or leave the hosts out"
         )
     given = {name: words for name, (*_, words) in found.items() if words[0]}
     return Options(backends=CHOICES[backend or "fake"], given=given, **values)
@@ -404,8 +407,8 @@ def header(options: Options) -> str:
 
 
 def _of_backend(options: Options, backend: str) -> str:
-    if backend == "fake":
-        return f"fake {options.version or DEFAULT_VERSION}"
+    if backend in ("fake", "simulation"):
+        return f"{backend} {options.version or DEFAULT_VERSION}"
     if options.hosts:
         return f"live at {options.hosts}"
     from pytest_zkdict.live import LiveUnavailableError, installed_version

@@ -1,4 +1,4 @@
-"""The pytest plugin: its hooks. The fixtures are in `fixtures` and `virtual`.
+"""The pytest plugin: its hooks. The fixtures are in `fixtures`.
 
 The rules that live here:
 
@@ -25,7 +25,6 @@ from pytest_zkdict.reports import pytest_runtest_makereport
 from pytest_zkdict.run import Run
 from pytest_zkdict.searching import pytest_pyfunc_call
 from pytest_zkdict.shares import ExploredTests, _zk_part, share
-from pytest_zkdict.virtual import zk_simulation
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
     from pytest_zkdict.checks import Checks
     from pytest_zkdict.run import Target
 
-__all__ = ["_zk_part", "pytest_pyfunc_call", "pytest_runtest_makereport", "zk_simulation"]
+__all__ = ["_zk_part", "pytest_pyfunc_call", "pytest_runtest_makereport"]
 
 
 #: What is wrong with the marks of a test.
@@ -71,10 +70,20 @@ def _targets(node: Any) -> tuple[list[Target], str | None]:
         wanted = marks.marked(node)
     except pytest.UsageError:
         wanted = marks.Marked()  # it is reported once everything is collected
-    for name, backend in ONLY_ON.items():
+    is_virtual = (
+        "zk_simulation" in node.fixturenames
+        or wanted.backends == ("simulation",)
+        or wanted.explore is not None
+        or wanted.sweep is not None
+    )
+    for name, backends in ONLY_ON.items():
         if name in node.fixturenames:
-            wanted.backends = (backend,)
-    return Run.of(node.config).targets(wanted)
+            wanted.backends = tuple(
+                backend
+                for backend in backends
+                if wanted.backends is None or backend in wanted.backends
+            )
+    return Run.of(node.config).targets(wanted, is_virtual=is_virtual)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -22,16 +22,18 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from pytest_zkdict.admin import Admin, super_digest
-from pytest_zkdict.held import Held, HeldFake, HeldLive
+from pytest_zkdict.held import Held, HeldFake, HeldLive, HeldSimulation
 from pytest_zkdict.kazoo_log import RequestLog
 from pytest_zkdict.live import LiveZooKeeper, installed_version
 from pytest_zkdict.servers import ExternalServer, FakeServer
+from pytest_zkdict.simulated_server import SimulatedServer
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Iterator, Mapping
 
     from pytest_zkdict.servers import Backend, ZooKeeperServer
+    from zkfake.simulation import Simulation
 
 __all__ = ["ServerPool", "UnsuitableServerError", "WantedServer"]
 
@@ -80,6 +82,10 @@ class ServerPool:
         """Whether the test that runs wants faults."""
         self._history = False
         """Whether it wants a history."""
+        self.simulation: Simulation | None = None
+        """That of the test that runs."""
+        self._chroots = 0
+        """How many the test that runs had so far."""
         self.requests = RequestLog()
         self.requests.attach()
 
@@ -104,13 +110,16 @@ class ServerPool:
         return cast("ZooKeeperServer", found.server)
 
     def _start(self, spec: WantedServer) -> Held:
+        if spec.backend == "simulation":
+            server = SimulatedServer(spec.settings, spec.version, lambda: self.simulation)
+            return HeldSimulation(server, spec.load)
         if spec.backend == "fake":
             return HeldFake(self._own_fake(spec), spec.load)
         if self._hosts:
             self._check_external(spec)
-            server = ExternalServer.at(self._hosts)
-            _check_version(spec, server.version)
-            return HeldLive(server, spec.load, base=self._base)
+            external = ExternalServer.at(self._hosts)
+            _check_version(spec, external.version)
+            return HeldLive(external, spec.load, base=self._base)
         # The run may clean up whatever its tests lock away, but for a superuser of the test's own.
         name = "DigestAuthenticationProvider.superDigest"
         ours = not {name, "superDigest", f"zookeeper.{name}"} & set(spec.settings)
@@ -207,6 +216,7 @@ class ServerPool:
         """What is told of a failure begins here. ``faults``, ``history``: the test wants them."""
         self.requests.begin()
         self._faults, self._history = faults, history
+        self._chroots = 0
         for held in self.held:
             held.begin_test()
             self._equip(held)
@@ -242,8 +252,12 @@ class ServerPool:
         end.
         """
         held = self._holding(server)
-        worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
-        path = f"{held.base}/pytest-{worker}-{secrets.token_hex(6)}"
+        if isinstance(held.server, SimulatedServer):
+            self._chroots += 1
+            path = f"/pytest-{self._chroots}"  # the same in every run, as all of a simulation
+        else:
+            worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+            path = f"{held.base}/pytest-{worker}-{secrets.token_hex(6)}"
         held.make(path, {**held.load, **(znodes or {})})
         held.chroots.add(path)
         try:

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_zkdict.explained import drawn, search_sections
-from pytest_zkdict.fixtures import FAILED
 from pytest_zkdict.marks import marked
 from pytest_zkdict.run import Run
 from pytest_zkdict.searching import SEARCHED, told_of
-from pytest_zkdict.virtual import SIMULATION
+from pytest_zkdict.virtual import FAILED, SIMULATION, is_simulated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Generator, Iterator
@@ -98,7 +97,9 @@ def _of_simulation(simulation: Simulation, test: pytest.Item, error: BaseExcepti
         f"in code: {simulation.replay}",
     ]
     if len(simulation.history):
-        lines += ["", _told(simulation.history, error)]
+        pool = Run.of(test.config).pool if is_simulated(test) else None
+        roots = [root for held in pool.held for root in held.chroots] if pool else ()
+        lines += ["", _told(simulation.history, error, roots)]
         if (directory := Run.of(test.config).options.timeline) is not None:
             lines += ["", f"A picture of it: {drawn(test, simulation, directory)}"]
     return "\n".join(lines)
@@ -132,7 +133,9 @@ def _again(simulation: Simulation, test: pytest.Item) -> str:
 
     marks = marked(test).simulation
     options = Run.of(test.config).options.given
-    given = {} if "seed" in marks else {"seed": str(simulation.seed)}
+    given = {"backend": "simulation"} if is_simulated(test) else {}
+    if "seed" not in marks:
+        given["seed"] = str(simulation.seed)
     for name in ("servers", "version", "settings", "profile", "patch", "load"):
         source, text = options.get(name, ("", ""))
         if source.startswith("--"):
@@ -154,14 +157,16 @@ def _sections(item: pytest.Item, error: BaseException) -> Iterator[tuple[str, st
     simulation = item.stash.get(SIMULATION, None)
     if simulation is not None:
         yield "zk_simulation", _guarded(lambda: _of_simulation(simulation, item, error))
-        if "_zk_target" in item.fixturenames:  # type: ignore[attr-defined]
+        if "_zk_target" in item.fixturenames and not is_simulated(item):  # type: ignore[attr-defined]
             yield "zk_simulation beside clients in real time", _ON_BOTH_TIMES
     if SEARCHED in item.stash:
         yield from search_sections(item, error)
+    if type(error).__name__ == "FailedHealthCheck" and "function-scoped" in str(error):
+        yield "zk_fresh", _ON_EXAMPLES
     run = Run.of(item.config)
+    if is_simulated(item):
+        return
     if run.started and "_zk_target" in item.fixturenames:  # type: ignore[attr-defined]
         for trouble in run.isolation.troubles():
             yield "zk_server", trouble
         yield from _of_servers(item, run, error)
-    if type(error).__name__ == "FailedHealthCheck" and "function-scoped" in str(error):
-        yield "zk_fresh", _ON_EXAMPLES

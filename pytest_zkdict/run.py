@@ -99,8 +99,14 @@ class Run:
         key = f"{backend} {sorted(wanted.items(), key=str)!r}"
         return self._targets.setdefault(key, Target(backend, wanted))
 
-    def targets(self, marked: Marked) -> tuple[list[Target], str | None]:
-        """What a test with these marks runs on, and why it does not run at all."""
+    def targets(
+        self, marked: Marked, *, is_virtual: bool = False
+    ) -> tuple[list[Target], str | None]:
+        """What a test with these marks runs on, and why it does not run at all. ``is_virtual``: it
+        runs in a simulation, whatever the backends of the run are.
+        """
+        if is_virtual:
+            return [self.target("simulation", marked)], None
         backends = [
             backend
             for backend in self.options.backends

@@ -105,8 +105,6 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> object:
 def _search(item: pytest.Function) -> None:
     __tracebackhide__ = True
     run = Run.of(item.config)
-    # What pytest has set up is of another world. Each call of the program sets it up anew.
-    item.session._setupstate.teardown_exact(item.parent)  # type: ignore[arg-type]  # noqa: SLF001
     if run.options.replay is not None:
         _run_in(item, run.options.replay)
     elif marked(item).explore is not None:
@@ -118,7 +116,6 @@ def _search(item: pytest.Function) -> None:
 def _world_of(item: pytest.Function, run: Run) -> dict[str, Any]:
     """The arguments of the simulations of a test."""
     given = arguments(run, item)
-    given.pop("load", None)
     if marked(item).explore is None:
         return {"max_time": MAX_TIME, **given}
     given.pop("seed", None)
@@ -132,7 +129,9 @@ def _run_in(item: pytest.Function, replay: Replay) -> None:
 
     run = Run.of(item.config)
     program = _SearchedTest(item)
-    given = {**_world_of(item, run), **replay.arguments, **(replay.point or {})}
+    # The text of a world has the names of modules, where the test has the modules themselves.
+    named = {name: value for name, value in replay.arguments.items() if name != "patch"}
+    given = {**_world_of(item, run), **named, **(replay.point or {})}
     wrong = ""  # outside of the except block: the report would show the cause first
     try:
         if replay.point is not None:

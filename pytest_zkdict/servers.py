@@ -24,17 +24,25 @@ if TYPE_CHECKING:
 
     from pytest_zkdict.live.faults import ExternalFaults  # noqa: F401  # in quotes below
     from zkfake import FakeZooKeeper, Member, Snapshot
+    from zkfake._control.control import EnsembleControl
     from zkfake._control.views import ConnectionView, SessionView, WatchView, ZnodeView
     from zkfake._realtime.faults import Faults
     from zkfake.history import History
     from zkfake.proxy import ZooKeeperProxy
 
-__all__ = ["Backend", "ExternalServer", "FakeServer", "OwnServer", "ZooKeeperServer"]
+__all__ = [
+    "Backend",
+    "ExternalServer",
+    "FakeServer",
+    "InspectedServer",
+    "OwnServer",
+    "ZooKeeperServer",
+]
 
 #: Seconds that an election may take once every fault is healed.
 _ELECTION = 10.0
 
-Backend = Literal["fake", "live"]
+Backend = Literal["fake", "live", "simulation"]
 
 
 class ZooKeeperServer(Protocol):
@@ -42,7 +50,7 @@ class ZooKeeperServer(Protocol):
 
     @property
     def backend(self) -> Backend:
-        """``"fake"`` or ``"live"``."""
+        """``"fake"``, ``"live"`` or ``"simulation"``."""
         ...
 
     @property
@@ -101,7 +109,81 @@ class OwnServer(ZooKeeperServer, Protocol):
         ...
 
 
-class FakeServer(KnownTimes):
+class InspectedServer(KnownTimes):
+    """The part of a server of this process that shows its state, and sets it.
+
+    What `FakeZooKeeper` and `Simulation` offer alike is here.
+    """
+
+    @property
+    def _control(self) -> EnsembleControl:
+        raise NotImplementedError
+
+    @staticmethod
+    def completed(settings: Mapping[str, object] | None) -> dict[str, object]:
+        """Settings with those that every server of the plugin has."""
+        return {
+            "tickTime": TICK_TIME,
+            "maxSessionTimeout": MAX_SESSION_TIMEOUT,
+            "maxClientCnxns": 0,
+            "4lw.commands.whitelist": "*",
+            "extendedTypesEnabled": True,
+            **(settings or {}),
+        }
+
+    @property
+    def sessions(self) -> tuple[SessionView, ...]:
+        """The open sessions, oldest first."""
+        return self._control.sessions
+
+    @property
+    def watches(self) -> tuple[WatchView, ...]:
+        """Every watch that is set."""
+        return self._control.watches
+
+    @property
+    def connections(self) -> tuple[ConnectionView, ...]:
+        """Every open connection, oldest first."""
+        return self._control.connections
+
+    @property
+    def znodes(self) -> Mapping[str, ZnodeView]:
+        """Every znode by path, ``/zookeeper`` included. Cost: linear in the tree."""
+        return self._control.znodes
+
+    def load(self, znodes: Mapping[str, bytes | None]) -> None:
+        """Makes or overwrites znodes, parents included, with open ACLs.
+
+        Paths are the server's, so a test's own ones begin with its `zk_chroot`. Raises
+        `ValueError`, `TypeError` and `RuntimeError` as `FakeZooKeeper.load` does.
+        """
+        self._control.load(znodes)
+
+    def dump(self) -> dict[str, bytes | None]:
+        """The data of every znode by path, parents first."""
+        return self._control.dump()
+
+    def snapshot(self) -> Snapshot:
+        """The whole tree as it is now. Cost: a reference a znode."""
+        return self._control.snapshot()
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Back to a snapshot of this fake or of another one. Cost: as `snapshot`."""
+        self._control.restore(snapshot)
+
+    def remove(self, path: str) -> None:
+        """Removes a znode with all below it, whatever its ACL. Nothing where there is none.
+
+        Clients see one transaction. Cost: linear in the tree.
+        """
+        self._control.remove(path)
+
+    def expire(self, session_id: int) -> None:
+        """Ends a session as if it had been silent for its timeout. Raises `KeyError`."""
+        self._control.expire(session_id)
+
+
+class FakeServer(InspectedServer):
     """A `FakeZooKeeper` of this process as an `OwnServer`, set up as a live one is.
 
     Everything that `FakeZooKeeper` offers to look into it and to change it is here as well.
@@ -120,7 +202,7 @@ class FakeServer(KnownTimes):
         history: bool = False,
     ) -> None:
         """The arguments are those of `FakeZooKeeper`. It serves when this returns."""
-        self._settings = self._completed(settings)
+        self._settings = self.completed(settings)
         self._fake = self._make(self._settings, version, servers=servers, tls=tls, history=history)
         self._fake.start()
         self._faults_used = False
@@ -128,16 +210,9 @@ class FakeServer(KnownTimes):
         self.hosts: str = self._fake.hosts
         self.direct_hosts: str = self.hosts
 
-    @staticmethod
-    def _completed(settings: Mapping[str, object] | None) -> dict[str, object]:
-        return {
-            "tickTime": TICK_TIME,
-            "maxSessionTimeout": MAX_SESSION_TIMEOUT,
-            "maxClientCnxns": 0,
-            "4lw.commands.whitelist": "*",
-            "extendedTypesEnabled": True,
-            **(settings or {}),
-        }
+    @property
+    def _control(self) -> FakeZooKeeper:
+        return self._fake
 
     @staticmethod
     def _make(settings: Mapping[str, object], version: str | None, **more: Any) -> FakeZooKeeper:
@@ -149,7 +224,7 @@ class FakeServer(KnownTimes):
     @classmethod
     def check(cls, settings: Mapping[str, object], version: str | None) -> None:
         """Raises `ValueError` where no server can have these settings and this version."""
-        cls._make(cls._completed(settings), version)
+        cls._make(cls.completed(settings), version)
 
     # -- what both backends tell
 
@@ -184,38 +259,6 @@ class FakeServer(KnownTimes):
         return self._fake.add_server()
 
     @property
-    def sessions(self) -> tuple[SessionView, ...]:
-        """The open sessions, oldest first."""
-        return self._fake.sessions
-
-    @property
-    def watches(self) -> tuple[WatchView, ...]:
-        """Every watch that is set."""
-        return self._fake.watches
-
-    @property
-    def connections(self) -> tuple[ConnectionView, ...]:
-        """Every open connection, oldest first."""
-        return self._fake.connections
-
-    @property
-    def znodes(self) -> Mapping[str, ZnodeView]:
-        """Every znode by path, ``/zookeeper`` included. Cost: linear in the tree."""
-        return self._fake.znodes
-
-    def load(self, znodes: Mapping[str, bytes | None]) -> None:
-        """Makes or overwrites znodes, parents included, with open ACLs.
-
-        Paths are the server's, so a test's own ones begin with its `zk_chroot`. Raises
-        `ValueError`, `TypeError` and `RuntimeError` as `FakeZooKeeper.load` does.
-        """
-        self._fake.load(znodes)
-
-    def dump(self) -> dict[str, bytes | None]:
-        """The data of every znode by path, parents first."""
-        return self._fake.dump()
-
-    @property
     def history(self) -> History | None:
         """Everything that has happened since the test began, on a server of the test's own since it
         was started; ``None`` unless it records.
@@ -230,25 +273,6 @@ class FakeServer(KnownTimes):
     def stop_recording(self) -> None:
         """Ends what `record` has begun."""
         self._recorded.close()
-
-    def snapshot(self) -> Snapshot:
-        """The whole tree as it is now. Cost: a reference a znode."""
-        return self._fake.snapshot()
-
-    def restore(self, snapshot: Snapshot) -> None:
-        """Back to a snapshot of this fake or of another one. Cost: as `snapshot`."""
-        self._fake.restore(snapshot)
-
-    def remove(self, path: str) -> None:
-        """Removes a znode with all below it, whatever its ACL. Nothing where there is none.
-
-        Clients see one transaction. Cost: linear in the tree.
-        """
-        self._fake.remove(path)
-
-    def expire(self, session_id: int) -> None:
-        """Ends a session as if it had been silent for its timeout. Raises `KeyError`."""
-        self._fake.expire(session_id)
 
     # -- life
 

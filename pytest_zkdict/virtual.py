@@ -1,19 +1,23 @@
-"""The fixture `zk_simulation`: a test in virtual time.
+"""Tests in virtual time: the simulation that a test runs in, and one test in many simulations.
 
 The rules that live here:
 
-- the arguments are those of the test's marks, then those of the run's settings;
+- a test has one simulation. It begins before the first fixture of the function and ends after the
+  last one, so all of them run in its main task; fixtures of a wider scope stay in real time;
+- its arguments are those of the test's marks, then those of the run's settings;
 - a failure of the simulation is reported once: not again at its end when the test has failed;
 - nothing of a simulation outlives its test.
 """
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_zkdict.fixtures import FAILED
 from pytest_zkdict.marks import marked
 from pytest_zkdict.run import Run
 
@@ -22,45 +26,82 @@ if TYPE_CHECKING:
 
     from zkfake.simulation import Simulation
 
-__all__ = ["SIMULATION", "arguments", "program_of", "zk_simulation"]
+__all__ = [
+    "FAILED",
+    "SIMULATION",
+    "arguments",
+    "is_given",
+    "is_simulated",
+    "program_of",
+    "simulated",
+]
 
+#: What a test failed with, for its fixtures.
+FAILED = pytest.StashKey[BaseException]()
 #: The simulation of a test that runs.
 SIMULATION = pytest.StashKey["Simulation"]()
 #: A simulation that somebody else has begun for the test.
 _GIVEN = pytest.StashKey["Simulation"]()
 
 
-@pytest.fixture
-def zk_simulation(request: pytest.FixtureRequest) -> Iterator[Simulation]:
-    """A `zkfake.simulation.Simulation` that the test runs in: virtual time, one seed.
+def is_simulated(item: Any) -> bool:
+    """Whether the clients of a test are those of a simulation."""
+    parameters = getattr(getattr(item, "callspec", None), "params", {})
+    target = parameters.get("_zk_target")
+    return target is not None and target.backend == "simulation"
 
-    ``@pytest.mark.zookeeper(seed=7, servers=3)`` chooses its arguments; ``zk_simulation(...)``
-    takes those that only a simulation has. The report of a failing test has the seed, and the
-    command that runs it again.
+
+# -- one test, one simulation
+
+
+class simulated:  # noqa: N801  # a context manager that reads as one; pytest hides its frames
+    """The simulation of a test, for the length of the ``with`` block, which is its main task.
+
+    That is the one that was given to `program_of`, or else a new one.
     """
-    __tracebackhide__ = True
-    if "zk_faults" in request.fixturenames:
-        pytest.fail(
-            "zk_faults are the faults of a server in real time; those of a simulation are "
-            "zk_simulation.faults",
-            pytrace=False,
-        )
-    if "zk_history" in request.fixturenames:
-        pytest.fail(
-            "zk_history is the history of a server in real time; that of a simulation is "
-            "zk_simulation.history",
-            pytrace=False,
-        )
-    given = arguments(Run.of(request.config), request.node)
-    load = given.pop("load", None)
-    stash = request.node.stash
-    if _GIVEN in stash:
+
+    def __init__(self, item: Any) -> None:
+        self._item = item
+        self._run = Run.of(item.config)
+        self._is_ours = False
+        """Whether it ends here."""
+        self._is_first = SIMULATION not in item.stash
+        """Whether no fixture has begun it."""
+
+    def __enter__(self) -> Simulation:
+        __tracebackhide__ = True
+        item, stash = self._item, self._item.stash
+        if not self._is_first:
+            return stash[SIMULATION]  # type: ignore[no-any-return]
+        self._is_ours = not is_given(item)
+        simulation = _begun(item) if self._is_ours else stash[_GIVEN]
+        stash[SIMULATION] = simulation
+        if is_simulated(item):
+            self._run.pool.simulation = simulation
+        load = _load(self._run, item)
         if load:
-            stash[_GIVEN].load(load)
-        stash[SIMULATION] = stash[_GIVEN]
-        yield stash[_GIVEN]
+            simulation.load(load)
+        if self._is_ours and (event := self._run.options.break_at) is not None:
+            simulation.pause_at(event)
+        return simulation
+
+    def __exit__(self, *_: object) -> None:
+        __tracebackhide__ = True
+        if not self._is_first:
+            return
+        stash = self._item.stash
+        simulation = stash[SIMULATION]
         del stash[SIMULATION]
-        return
+        if self._run.started:
+            self._run.pool.simulation = None
+        if self._is_ours:
+            failure = stash.get(FAILED, None)
+            simulation.quiet = failure is not None  # the test's report has told of it
+            simulation.__exit__(None if failure is None else type(failure), failure, None)
+
+
+def _begun(item: Any) -> Simulation:
+    given = arguments(Run.of(item.config), item)
     # Outside of the except block: the report would show the cause first, and at length.
     refused = ""
     try:
@@ -78,24 +119,15 @@ def zk_simulation(request: pytest.FixtureRequest) -> Iterator[Simulation]:
         refused = f"zk_simulation: {error}"
     if refused:
         pytest.fail(refused, pytrace=False)
-    stash[SIMULATION] = simulation
-    try:
-        if load:
-            simulation.load(load)
-        if (event := Run.of(request.config).options.break_at) is not None:
-            simulation.pause_at(event)
-        yield simulation
-    finally:
-        failure = stash.get(FAILED, None)
-        simulation.quiet = failure is not None  # the test's report has told of it
-        try:
-            simulation.__exit__(None if failure is None else type(failure), failure, None)
-        finally:
-            del stash[SIMULATION]
+    return simulation
 
 
-def arguments(run: Run, item: pytest.Item) -> dict[str, Any]:
-    """The arguments of a test's `Simulation`, and its ``load``."""
+def arguments(run: Run, item: Any) -> dict[str, Any]:
+    """The arguments of a test's `Simulation`.
+
+    Where the test runs on the backend ``simulation``, its module and the ``conftest.py`` files
+    above it are patched, and the servers have the settings that those of all backends have.
+    """
     options = run.options
     chosen: dict[str, Any] = {
         "seed": options.seed,
@@ -104,14 +136,37 @@ def arguments(run: Run, item: pytest.Item) -> dict[str, Any]:
         "settings": dict(options.settings) or None,
         "profile": options.profile,
         "patch": options.patch or None,
-        "load": dict(options.load) or None,
     }
     found = {name: value for name, value in chosen.items() if value is not None}
     for name, value in marked(item).simulation.items():
-        if name in ("settings", "load") and name in found and value is not None:
+        if name == "settings" and name in found and value is not None:
             value = {**found[name], **value}
         found[name] = value
+    found.pop("load", None)
+    if is_simulated(item):
+        from pytest_zkdict.servers import InspectedServer
+
+        found["settings"] = InspectedServer.completed(found.get("settings"))
+        found["patch"] = (*found.get("patch", ()), *_own_modules(item))
     return found
+
+
+def _load(run: Run, item: Any) -> dict[str, bytes | None]:
+    """The znodes that the simulation starts with."""
+    return {**run.options.load, **(marked(item).simulation.get("load") or {})}
+
+
+def _own_modules(item: Any) -> Iterator[ModuleType]:
+    """The module of a test, and every ``conftest.py`` that it may have fixtures from."""
+    module = getattr(item, "module", None)
+    if isinstance(module, ModuleType):
+        yield module
+    above = {str(each) for each in Path(item.path).parents}
+    for plugin in item.config.pluginmanager.get_plugins():
+        if isinstance(plugin, ModuleType):
+            directory, name = os.path.split(getattr(plugin, "__file__", None) or "")
+            if name == "conftest.py" and directory in above:
+                yield plugin
 
 
 # -- one test, many simulations
@@ -126,14 +181,16 @@ def program_of(item: pytest.Function) -> Callable[[Simulation], None]:
     `arguments` of the test, but for what is to be another in each run. Cost: what pytest takes for
     a test without its reports, a millisecond.
 
-    To be called while the test runs: what pytest has set up for it is torn down by the first call.
+    To be called by a hook ``pytest_pyfunc_call``, in the place of the test, unless `is_given` says
+    that it is the program that calls the test. What pytest has set up for the test is torn down at
+    once, its simulation included.
     """
     state = item.session._setupstate  # noqa: SLF001  # as all plugins that run a test again
     parent: Any = item.parent
+    state.teardown_exact(parent)
 
     def program(simulation: Simulation) -> None:
         __tracebackhide__ = True
-        state.teardown_exact(parent)
         if isinstance(parent, pytest.Class):  # each run has an instance of its own
             for name in ("_instance", "_obj"):
                 vars(item).pop(name, None)
@@ -146,17 +203,16 @@ def program_of(item: pytest.Function) -> Callable[[Simulation], None]:
             failed = False
         finally:
             try:
-                _torn_down(item, failed=failed)
+                state.teardown_exact(parent)
+            except Exception:
+                if not failed:  # else the test has failed before
+                    raise
             finally:
                 del item.stash[_GIVEN]
 
     return program
 
 
-def _torn_down(item: Any, *, failed: bool) -> None:
-    """Tear the fixtures of the function down. What goes wrong there is no news after ``failed``."""
-    try:
-        item.session._setupstate.teardown_exact(item.parent)  # noqa: SLF001
-    except Exception:
-        if not failed:
-            raise
+def is_given(item: pytest.Item) -> bool:
+    """Whether the test runs as a program, in a simulation that somebody else has begun."""
+    return _GIVEN in item.stash

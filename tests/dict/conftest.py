@@ -32,22 +32,38 @@ class Proxy:
     other answers than the server's. `create2` counts as `create`.
     """
 
-    def __init__(self, server: str) -> None:
+    def __init__(self, server: Any) -> None:
         self._exits = contextlib.ExitStack()
-        proxy = self._exits.enter_context(ZooKeeperProxy(server))
-        self._faults = proxy.faults
-        self.hosts = proxy.hosts
+        self.hosts, self._faults = self._between(server)
         self.counts: collections.Counter[str] = collections.Counter()
         self.lost = threading.Event()
         """Set when the server has the request that is lost, or that is answered by silence."""
         self._lose = ("", "")  # which request, and what of it
         self._losses = 0  # how many of them are still to come
         self._answers: list[tuple[str, int | bytes]] = []  # which request, and what it gets
-        self._cut: Rule | None = None
+        self._cut: list[Rule] = []
         self._mute = 0  # the request from whose reply on its connection is silent
         self._silent: set[object] = set()
         self._exits.enter_context(tampered(self._answered, self._silent))
-        self._seen = self._faults.upon(self._look, times=None)
+        self._begin()
+
+    def _between(self, server: Any) -> tuple[str, Any]:
+        """Where clients connect to, and the faults of their connections."""
+        proxy = self._exits.enter_context(ZooKeeperProxy(server.hosts))
+        return proxy.hosts, proxy.faults
+
+    def _begin(self) -> None:
+        self._watch(None)
+
+    def takes(self, client: KazooClient) -> None:
+        """A client that connects to `hosts`, and is not started yet."""
+
+    def _clients(self) -> list[Any]:
+        """Whom the faults mean: `None` is every client that has connected to it."""
+        return [None]
+
+    def _watch(self, client: Any) -> None:
+        rule: Rule = self._faults.upon(lambda: self._look(rule.hits.pop()), client, times=None)
 
     def requests(self) -> int:
         """Every request but the handshake, pings and the end of a session."""
@@ -59,17 +75,21 @@ class Proxy:
 
     def drop(self) -> None:
         """End every connection there is; new ones are let through."""
-        self._faults.drop()
+        for client in self._clients():
+            self._faults.drop(client)
 
     def cut(self) -> None:
         """End every connection, and each new one, until `heal`."""
-        self._cut = self._faults.drop_before_request(operation="connect", times=None)
+        self._cut = [
+            self._faults.drop_before_request(client, operation="connect", times=None)
+            for client in self._clients()
+        ]
         self.drop()
 
     def heal(self) -> None:
         """Let connections through again."""
-        if self._cut is not None:
-            self._cut.cancel()
+        for rule in self._cut:
+            rule.cancel()
 
     def lose(self, operation: str, what: str, times: int = 1) -> None:
         """Lose the next requests of this kind, or their replies, with the connection; "silence"
@@ -86,28 +106,30 @@ class Proxy:
     def close(self) -> None:
         self._exits.close()
 
-    def _look(self) -> None:
+    def _look(self, told: str) -> None:
         """A request is about to reach the server: "request 7 of session 0x1: create /dict/a"."""
-        told = self._seen.hits.pop()
         place, _, request = told.partition(": ")
-        number, session = place.removeprefix("request ").split(" of ")
+        number, who = place.removeprefix("request ").split(" of ")
         operation = _name(request.partition(" ")[0])
         if operation not in NOT_COUNTED:
             self.counts[operation] += 1
         if self._losses and self._lose[0] == operation:
             what = self._lose[1]
             self._losses -= 1
-            session_id = int(session.removeprefix("session "), 16)
             if what == "request":
-                self._faults.drop(session_id)
+                by_id = who.startswith("session ")
+                self._faults.drop(int(who.split()[1], 16) if by_id else who)
             elif what == "reply":
                 self._faults.drop_before_reply(number=int(number))
             else:
                 self._mute = int(number)
             self.lost.set()
 
+    def _is_ours(self, channel: Any) -> bool:
+        return channel._conditions is self._faults._conditions
+
     def _answered(self, request: "ChannelRequest", frame: bytes) -> bytes:
-        if request.channel._conditions is not self._faults._conditions:
+        if not self._is_ours(request.channel):
             return frame  # of another proxy, or of a fake that records: it has a channel as well
         if request.number == self._mute:
             self._silent.add(request.channel)
@@ -119,6 +141,26 @@ class Proxy:
                     return struct.pack(">iiqi", 16, xid, zxid, planned[1])
                 return struct.pack(">iiqi", 16 + len(planned[1]), xid, zxid, 0) + planned[1]
         return frame
+
+
+class SimulatedProxy(Proxy):
+    """The same without sockets, for clients that it `takes`, by the faults of the simulation."""
+
+    def _between(self, server: Any) -> tuple[str, Any]:
+        return server.hosts, server.faults
+
+    def _begin(self) -> None:
+        self._names: list[str] = []
+
+    def takes(self, client: Any) -> None:
+        self._names.append(client.handler.client_name)
+        self._watch(self._names[-1])
+
+    def _clients(self) -> list[Any]:
+        return [*self._names]
+
+    def _is_ours(self, channel: Any) -> bool:
+        return channel.client in self._names
 
 
 def _name(operation: str) -> str:
@@ -149,7 +191,7 @@ def proxy_factory(zk_server: Any) -> Iterator[Callable[[], Proxy]]:
     with contextlib.ExitStack() as exits:
 
         def make() -> Proxy:
-            proxy = Proxy(zk_server.hosts)
+            proxy = (SimulatedProxy if zk_server.backend == "simulation" else Proxy)(zk_server)
             exits.callback(proxy.close)
             return proxy
 
@@ -166,9 +208,13 @@ def proxy(proxy_factory: Callable[[], Proxy]) -> Proxy:
 def client_behind(zk_chroot: str, zk_client_factory: ClientFactory) -> Callable[..., KazooClient]:
     """Makes clients that reach the test's znodes through a proxy, and reconnect quickly."""
 
-    def make(proxy: Proxy, **arguments: Any) -> KazooClient:
+    def make(proxy: Proxy, *, start: bool = True, **arguments: Any) -> KazooClient:
         arguments = {"connection_retry": dict(RETRY), **arguments}
-        return zk_client_factory(hosts=proxy.hosts + zk_chroot, **arguments)
+        client = zk_client_factory(hosts=proxy.hosts + zk_chroot, start=False, **arguments)
+        proxy.takes(client)
+        if start:
+            client.start()
+        return client
 
     return make
 

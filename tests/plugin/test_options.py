@@ -45,12 +45,23 @@ def ids(pytester: pytest.Pytester, *arguments: str) -> list[str]:
     return [line.partition("::")[2] for line in result.outlines if "::" in line]
 
 
-BACKENDS = {"fake": ["fake"], "live": ["live"], "both": ["fake", "live"]}
+BACKENDS = {
+    "fake": ["fake"],
+    "live": ["live"],
+    "both": ["fake", "live"],
+    "simulation": ["simulation"],
+    "all": ["fake", "live", "simulation"],
+}
 
 
 @pytest.mark.parametrize(
     ("option", "ini", "environment"),
-    list(itertools.product([None, "fake", "live", "both"], repeat=3)),
+    [
+        *itertools.product([None, "fake", "live", "both"], repeat=3),
+        ("simulation", "live", "fake"),
+        (None, "all", "live"),
+        (None, None, "simulation"),
+    ],
 )
 def test_the_option_beats_the_ini_file_beats_the_environment(
     pytester: pytest.Pytester,
@@ -83,7 +94,7 @@ def test_a_bad_value_is_a_usage_error_that_names_its_source(
         pytester.makeini("[pytest]\nzk_backend = real")
     result = pytester.runpytest_inprocess(*arguments)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines([f"ERROR: *{source}*'real'*fake, live, both"])
+    result.stderr.fnmatch_lines([f"ERROR: *{source}*'real'*fake, live, both, simulation, all"])
 
 
 def test_without_any_word_the_fake_does_without_java(
@@ -230,7 +241,7 @@ def test_a_marker_with_a_bad_name(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest_inprocess()
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(
-        ["ERROR: *::test_it*: the mark zk_backend takes 'fake', 'live' or 'both', not 'real'"]
+        ["ERROR: *::test_it*: the mark zk_backend takes 'fake', *or 'all', not 'real'"]
     )
 
 

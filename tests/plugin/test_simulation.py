@@ -90,22 +90,49 @@ def test_a_deadlock_counts_once(pytester: pytest.Pytester) -> None:
     assert "replay with" not in result.stdout.str(), "told twice"
 
 
+def test_other_fixtures_share_its_simulation(pytester: pytest.Pytester) -> None:
+    """Whatever backend the run has, and whichever comes first."""
+    pytester.makepyfile(
+        """
+        def test_first(zk_simulation, zk_client, zk_chroot):
+            other = zk_simulation.client(hosts=zk_simulation.hosts + zk_chroot)
+            other.create("/a")
+            assert zk_client.exists("/a")
+
+        def test_last(zk_client, zk_dict, zk_backend, zk_server, zk_faults, zk_simulation):
+            assert zk_backend == "simulation"
+            assert zk_server.simulation is zk_simulation
+            assert zk_faults is zk_simulation.faults
+            with zk_faults.partition(zk_client):
+                zk_simulation.sleep(3600)
+            zk_simulation.settle()
+            zk_dict["a"] = 1
+        """
+    )
+    result = pytester.runpytest_inprocess("-v")
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(["*::test_first[[]simulation]*"])
+
+
 def test_a_client_in_real_time_is_told_of(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
-        def test_made_before(zk_client, zk_simulation):
+        def test_made_before(zk_client, request):
+            simulation = request.getfixturevalue("zk_simulation")
             zk_client.create("/a")
 
-        def test_made_within(zk_simulation, zk_client): pass
+        def test_made_within(request):
+            request.getfixturevalue("zk_simulation")
+            request.getfixturevalue("zk_client")
         """
     )
     result = pytester.runpytest_inprocess()
-    result.assert_outcomes(failed=1, errors=1)
+    result.assert_outcomes(failed=2)
     result.stdout.fnmatch_lines(
         [
-            "a client in real time cannot be used in virtual time: take clients from *",
             "*SimulationDeadlock*",
             "*take clients from zk_simulation*",
+            "a client in real time cannot be used in virtual time: take clients from *",
         ]
     )
 
@@ -185,14 +212,6 @@ def test_the_seed_is_chosen_by_mark_then_option_then_ini_then_environment(
             expected = ["zookeeper: *, seed=2", "*seed 2*"]
         result = pytester.runpytest_inprocess(*arguments)
         result.stdout.fnmatch_lines([*expected, "*marked 1*"])
-
-
-def test_the_faults_of_real_time_are_refused_beside_it(pytester: pytest.Pytester) -> None:
-    """They would do nothing, and the test would pass."""
-    pytester.makepyfile("def test_it(zk_simulation, zk_faults): pass")
-    result = pytester.runpytest_inprocess("-p", "no:cacheprovider")
-    result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["*those of a simulation are zk_simulation.faults*"])
 
 
 @pytest.mark.parametrize("error", ["ImportError", "ValueError"])

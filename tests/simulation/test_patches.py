@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+import types
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -331,3 +332,18 @@ def test_simulations_one_after_the_other_do_not_pile_up(monkeypatch: pytest.Monk
         clients.append(weakref.ref(client))
         del client, sim
     assert sum(each() is not None for each in clients) <= 20
+
+
+def test_modules_themselves_are_patched_whatever_their_names_are() -> None:
+    """Two of one name, as files that are loaded by their paths may be; neither can be imported."""
+    before = _everything()
+    first, second = types.ModuleType("conftest"), types.ModuleType("conftest")
+    for module in (first, second):
+        module.time = time  # type: ignore[attr-defined]
+    with Simulation(patch=[first, second]) as sim:
+        for module in (first, second):
+            module.time.sleep(60)  # type: ignore[attr-defined]
+        assert sim.now == 120
+        assert sim.replay == "Simulation(seed=0, patch=('conftest', 'conftest'))"
+    assert first.time is second.time is time  # type: ignore[attr-defined]
+    assert _difference(before, _everything()) == []

@@ -16,6 +16,7 @@ from zkfake._search.sweeping import Sweeping, SweepPoint
 from zkfake._search.trials import Exceptions, Program, Trial, exceptions, name_of
 from zkfake._search.worlds import Choice
 from zkfake._simulation.faults.points import CLIENT_FAULTS, FaultPoint, fault_point
+from zkfake._simulation.simulation import in_code
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -246,5 +247,6 @@ def _replay(sweeping: Sweeping, point: SweepPoint) -> str:
     if trial.allow:
         names = ", ".join(each.__name__ for each in trial.allow)
         given.append(f"allow={names}" if len(trial.allow) == 1 else f"allow=({names})")
-    given += [f"{name}={value!r}" for name, value in trial.arguments.items()]
+    if trial.arguments:
+        given.append(in_code(trial.arguments))
     return f"replay({name_of(trial.program)}, {', '.join(given)})"

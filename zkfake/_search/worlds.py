@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from zkfake._search.trials import name_of
 from zkfake._simulation.chance.profiles import FAULT_RATES, PROFILES, Profile
+from zkfake._simulation.simulation import in_code
 
 if TYPE_CHECKING:
     from zkfake._search.trials import Trial, TrialRun
@@ -108,7 +109,7 @@ class World:
     def statements(self) -> str:
         """The world in one line: the statements that make it, with semicolons between them."""
         given = self._given
-        return "; ".join([f"Simulation({_as_arguments(given)})", *self.lines])
+        return "; ".join([f"Simulation({in_code(given)})", *self.lines])
 
     @property
     def _given(self) -> dict[str, Any]:
@@ -143,12 +144,8 @@ def program_text(trial: Trial, given: dict[str, Any], lines: list[str]) -> str:
     imports = ["from zkfake.simulation import Simulation", ""]
     if trial.allow:
         imports = ["from contextlib import suppress", "", *imports]
-    begin = f"with Simulation({_as_arguments(given)}) as sim:"
+    begin = f"with Simulation({in_code(given)}) as sim:"
     return "\n".join([*imports, begin, *(f"    {line}" for line in body)])
-
-
-def _as_arguments(given: dict[str, Any]) -> str:
-    return ", ".join(f"{name}={value!r}" for name, value in given.items())
 
 
 def run_recorded(trial: Trial, **arguments: Any) -> TrialRun:

@@ -47,7 +47,7 @@ from zkfake._versions import DEFAULT
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from contextlib import AbstractContextManager
-    from types import TracebackType
+    from types import ModuleType, TracebackType
 
     from kazoo.client import KazooClient
     from typing_extensions import Self
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from zkfake._simulation.clients.handler import SimulationHandler
     from zkfake._simulation.scheduling.tasks import ScheduledTask, Task
 
-__all__ = ["SEED_VARIABLE", "ChanceDecisions", "Simulation"]
+__all__ = ["SEED_VARIABLE", "ChanceDecisions", "Simulation", "in_code"]
 
 SEED_VARIABLE = "ZKFAKE_SEED"
 """The environment variable that gives the seed where the program gives none."""
@@ -65,6 +65,19 @@ SEED_VARIABLE = "ZKFAKE_SEED"
 _PROGRAM_ID = 4242
 
 T = TypeVar("T")
+
+
+def _names_of(patch: Iterable[str | ModuleType]) -> tuple[str, ...]:
+    """Modules to patch, by their names."""
+    return tuple(each if isinstance(each, str) else each.__name__ for each in patch)
+
+
+def in_code(arguments: Mapping[str, Any]) -> str:
+    """Arguments of a `Simulation` as they stand in a program."""
+    shown = {**arguments}
+    if "patch" in shown:
+        shown["patch"] = _names_of(shown["patch"])
+    return ", ".join(f"{name}={value!r}" for name, value in shown.items())
 
 
 class ChanceDecisions(NamedTuple):
@@ -98,7 +111,7 @@ class Simulation(ObservedSimulation):
         schedule: str | Mapping[int, int] | None = None,
         version: str = DEFAULT,
         settings: Mapping[str, object] | None = None,
-        patch: Iterable[str] = (),
+        patch: Iterable[str | ModuleType] = (),
         logging: WantedLevels | None = None,
         check_determinism: bool = False,
         max_steps: int = MAX_STEPS,
@@ -116,7 +129,8 @@ class Simulation(ObservedSimulation):
         due at a server, from 0, by the number of the choice; by default as the profile's
         ``reorder`` and ``preemption`` say. ``version``
         and ``settings``: as for `zkfake.FakeZooKeeper`. ``patch``: modules whose use of ``time``,
-        ``threading``, ``queue``, ``random``, ``uuid`` and ``datetime`` is to be simulated, by name.
+        ``threading``, ``queue``, ``random``, ``uuid`` and ``datetime`` is to be simulated, by name,
+        with all modules in them, or themselves.
         ``logging``: the history has what is logged from that level on, by its name or number, or
         by a dict of levels for the names of loggers (``""`` for all); kazoo's from ``"WARNING"`` on
         unless it is named. ``check_determinism``: `run` runs the program twice.
@@ -131,6 +145,7 @@ class Simulation(ObservedSimulation):
             seed = int(os.environ.get(SEED_VARIABLE, "0"))
         check_schedule(schedule)
         super().__init__()
+        self._patch = tuple(patch)
         self.seed = seed
         """What chance is drawn from."""
         self._arguments: dict[str, Any] = {
@@ -141,7 +156,7 @@ class Simulation(ObservedSimulation):
             "schedule": schedule,
             "version": version,
             "settings": settings,
-            "patch": tuple(patch),
+            "patch": _names_of(self._patch),
             "logging": logging,
             "max_steps": max_steps,
             "max_time": max_time,
@@ -164,7 +179,6 @@ class Simulation(ObservedSimulation):
         """Which of the ready tasks runs next, which message arrives first."""
         self._counts = {"servers": servers, "observers": observers}
         self._settings = Settings.parse(settings, version)
-        self._modules = tuple(patch)
         self._log_levels = wanted_levels(logging)
         self._check = check_determinism
         self._watchdog_limit = watchdog
@@ -242,7 +256,7 @@ class Simulation(ObservedSimulation):
         world = CurrentSimulation(
             self._scheduler,
             self._stream("program"),
-            self._modules,
+            self._arguments["patch"],
             epoch_time=lambda: self._servers.time,
             process_id=self._process_id,
             resolve=self._servers.resolve,
@@ -250,7 +264,7 @@ class Simulation(ObservedSimulation):
             lines=LogLines(self._log_levels, history) if self._log_levels else None,
         )
         try:
-            patches.install(world, self._modules)
+            patches.install(world, self._patch)
         except BaseException:
             self._scheduler.close()
             if self._watchdog is not None:
@@ -320,12 +334,12 @@ class Simulation(ObservedSimulation):
             "stall_limit": STALL_LIMIT,
             "watchdog": 30.0,
         }
-        given = ", ".join(
-            f"{name}={value!r}"
+        given = {
+            name: value
             for name, value in self._arguments.items()
             if name == "seed" or name not in defaults or value != defaults[name]
-        )
-        return f"Simulation({given})"
+        }
+        return f"Simulation({in_code(given)})"
 
     def run(self, program: Callable[[Simulation], T]) -> T:
         """Run ``program`` with this simulation as its main task and return what it returns.
@@ -340,7 +354,8 @@ class Simulation(ObservedSimulation):
             with self:
                 return program(self)
         self._check = False
-        first = Simulation(**self._arguments)._recorded(program)  # noqa: SLF001  # its own class
+        again = Simulation(**{**self._arguments, "patch": self._patch})
+        first = again._recorded(program)
         return same_outcome(first, self._recorded(program))  # type: ignore[no-any-return]
 
     def _decided(self) -> ChanceDecisions:
@@ -473,9 +488,15 @@ class Simulation(ObservedSimulation):
         return self._servers.hosts if hasattr(self, "_servers") else ""
 
     def client(
-        self, name: str | None = None, *, start_timeout: float = 300.0, **kazoo_arguments: Any
+        self,
+        name: str | None = None,
+        *,
+        start: bool = True,
+        start_timeout: float = 300.0,
+        **kazoo_arguments: Any,
     ) -> KazooClient:
-        """A plain, started `kazoo.client.KazooClient`, connected to the simulated servers.
+        """A plain `kazoo.client.KazooClient`, started unless ``start`` is false, and connected to
+        the simulated servers.
 
         ``kazoo_arguments`` are those of `KazooClient`, but for ``handler``; ``hosts`` are the
         simulated servers by default. ``name``: for the history and reports, unique. Raises
@@ -483,7 +504,10 @@ class Simulation(ObservedSimulation):
         raises after ``start_timeout`` virtual seconds.
         """
         self._running()
-        return self._clients.make(name, start_timeout, kazoo_arguments)
+        client = self._clients.make(name, kazoo_arguments)
+        if start:
+            self._clients.start(client, start_timeout)
+        return client
 
     def handler(self, name: str | None = None) -> SimulationHandler:
         """A handler for one `KazooClient` that the program creates itself. ``name``: as for

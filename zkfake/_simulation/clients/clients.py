@@ -74,10 +74,8 @@ class Clients:
             for name in [client.handler.client_name]
         }
 
-    def make(
-        self, name: str | None, start_timeout: float, arguments: dict[str, Any]
-    ) -> KazooClient:
-        """A started client; see `Simulation.client`."""
+    def make(self, name: str | None, arguments: dict[str, Any]) -> KazooClient:
+        """A client; see `Simulation.client`."""
         network = self._network
         if "handler" in arguments:
             raise SimulationError(
@@ -91,7 +89,6 @@ class Clients:
         client = kazoo.client.KazooClient(handler=handler, **arguments)
         client.add_listener(partial(self._state_changed, client))
         self._clients.append(client)
-        self._start(client, start_timeout)
         return client
 
     def _state_changed(self, client: Any, state: Any) -> None:
@@ -104,7 +101,7 @@ class Clients:
         if waiting:
             network.history.append(Queued(network.time, name, waiting))
 
-    def _start(self, client: KazooClient, timeout: float) -> None:
+    def start(self, client: KazooClient, timeout: float) -> None:
         """Start, repeatedly if necessary: kazoo fails when the first connection breaks at once."""
         deadline = self._network.time + timeout
         while not self._try_to_start(client, deadline):

@@ -90,14 +90,16 @@ _lock = threading.Lock()
 _checked = False
 _installed = 0
 _undo: list[Callable[[], None]] = []
-_patched_modules: set[str] = set()
+_patched_modules: dict[int, types.ModuleType] = {}
+"""By their ids: two files may be modules of one name, as pytest's conftest.py are."""
 
 _collect_at = 0
 """Memory blocks in use at which the collector is told to look for old garbage."""
 
 
-def install(simulation: CurrentSimulation, modules: Iterable[str]) -> None:
-    """Make ``simulation`` this thread's simulation and patch what is not patched yet.
+def install(simulation: CurrentSimulation, modules: Iterable[str | types.ModuleType]) -> None:
+    """Make ``simulation`` this thread's simulation and patch what is not patched yet. ``modules``:
+    by their names, or themselves, where several have one name or none is imported by it.
 
     Raises `SimulationError` where the thread has a simulation already, `UnsupportedKazoo` for a
     kazoo that lacks something to patch, `ImportError` for an unknown module.
@@ -108,10 +110,11 @@ def install(simulation: CurrentSimulation, modules: Iterable[str]) -> None:
             "this thread has a simulation already; end it before you start the next one"
         )
     modules = tuple(modules)
+    names = [module for module in modules if isinstance(module, str)]
     if not _checked:
         supported.check(_ORDERED_SETS_OF_KAZOO, DEFAULT_ARGUMENTS)
         _checked = True
-    for name in (*_IMPORTED_FIRST, *ORDERED_SETS, *modules):
+    for name in (*_IMPORTED_FIRST, *ORDERED_SETS, *names):
         importlib.import_module(name)
     with _lock:
         try:
@@ -119,11 +122,14 @@ def install(simulation: CurrentSimulation, modules: Iterable[str]) -> None:
                 _patch_interpreter()
                 _patch_kazoo()
                 _patch_library()
-            for name in _modules_of(modules):
+            for module in modules:
+                if not isinstance(module, str):
+                    _patch_once(module)
+            for name in _modules_of(names):
                 _patch_once(sys.modules[name])
             if simulation.lines is not None:
                 _patch_logging()
-            _watch_imports(modules)
+            _watch_imports(names)
         except BaseException:
             if not _installed:
                 _restore()
@@ -229,8 +235,8 @@ def _modules_of(named: Iterable[str]) -> list[str]:
 
 
 def _patch_once(module: types.ModuleType) -> None:
-    if module.__name__ not in _patched_modules:
-        _patched_modules.add(module.__name__)
+    if id(module) not in _patched_modules:
+        _patched_modules[id(module)] = module
         _patch_module(module)
 
 
