@@ -216,11 +216,19 @@ def test_a_verdict_on_another_history_is_not_told(pytester: pytest.Pytester) -> 
     assert "Nothing is broken in" in story_of(pytester, "fake", fails)
 
 
-def test_no_simulation_is_recorded_so(pytester: pytest.Pytester) -> None:
-    pytester.makepyfile("def test_it(zk_simulation, zk_history): pass")
-    result = pytester.runpytest_inprocess(*QUIET, "--zk-backend=fake")
-    result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["*that of a simulation is zk_simulation.history*"])
+def test_that_of_a_simulation_is_the_simulations(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        def test_it(zk_simulation, zk_history):
+            assert zk_history is zk_simulation.history
+
+        def test_dict(zk_dict, zk_history):
+            zk_dict["a"] = 1
+            assert any("a" in str(event) for event in zk_history)
+        """
+    )
+    result = pytester.runpytest_inprocess(*QUIET, "--zk-backend=simulation")
+    result.assert_outcomes(passed=2)
 
 
 @pytest.mark.parametrize(

@@ -239,7 +239,6 @@ NO_EFFECT = (
         ),
         ("zookeeper(backend='both', seed=1)", "zk_client", "the mark zookeeper(seed=...) has no*"),
         ("zk_simulation(seed=1)", "", "the mark zk_simulation(seed=...) has no effect: *"),
-        ("zk_simulation(profile='mean')", "zk_client", "'mean' is not a profile; expected one of*"),
         # Marks and fixtures that exclude each other.
         (
             "zk_backend('live')",
