@@ -78,11 +78,8 @@ def _targets(node: Any) -> tuple[list[Target], str | None]:
     )
     for name, backends in ONLY_ON.items():
         if name in node.fixturenames:
-            wanted.backends = tuple(
-                backend
-                for backend in backends
-                if wanted.backends is None or backend in wanted.backends
-            )
+            both = [each for each in backends if each in (wanted.backends or backends)]
+            wanted.backends = tuple(both) or backends  # `Checks` tells of a contradiction
     return Run.of(node.config).targets(wanted, is_virtual=is_virtual)
 
 
