@@ -145,7 +145,6 @@ class Simulation(ObservedSimulation):
             seed = int(os.environ.get(SEED_VARIABLE, "0"))
         check_schedule(schedule)
         super().__init__()
-        self._patch = tuple(patch)
         self.seed = seed
         """What chance is drawn from."""
         self._arguments: dict[str, Any] = {
@@ -156,7 +155,7 @@ class Simulation(ObservedSimulation):
             "schedule": schedule,
             "version": version,
             "settings": settings,
-            "patch": _names_of(self._patch),
+            "patch": tuple(patch),
             "logging": logging,
             "max_steps": max_steps,
             "max_time": max_time,
@@ -256,7 +255,7 @@ class Simulation(ObservedSimulation):
         world = CurrentSimulation(
             self._scheduler,
             self._stream("program"),
-            self._arguments["patch"],
+            _names_of(self._arguments["patch"]),
             epoch_time=lambda: self._servers.time,
             process_id=self._process_id,
             resolve=self._servers.resolve,
@@ -264,7 +263,7 @@ class Simulation(ObservedSimulation):
             lines=LogLines(self._log_levels, history) if self._log_levels else None,
         )
         try:
-            patches.install(world, self._patch)
+            patches.install(world, self._arguments["patch"])
         except BaseException:
             self._scheduler.close()
             if self._watchdog is not None:
@@ -354,8 +353,7 @@ class Simulation(ObservedSimulation):
             with self:
                 return program(self)
         self._check = False
-        again = Simulation(**{**self._arguments, "patch": self._patch})
-        first = again._recorded(program)
+        first = Simulation(**self._arguments)._recorded(program)  # noqa: SLF001  # its own class
         return same_outcome(first, self._recorded(program))  # type: ignore[no-any-return]
 
     def _decided(self) -> ChanceDecisions:
