@@ -88,8 +88,7 @@ class Present(Conditions[RealTimeChannel]):
         self.cuts = {name: Cut() for name in CUTS}
         self.lost: tuple[Point, int] | None = None
         self.forgotten = False
-
-    active = True
+        self.considers_all = True
 
     def consider(self, point: Point, request: ChannelRequest) -> bool:
         request.channel.resume()  # an action of a rule may heal something, in the middle of it all

@@ -203,4 +203,4 @@ def test_a_socket_has_the_address_that_the_server_sees() -> None:
                 client.retry(client.get_children, "/")
                 socket: Any = client._connection._socket
                 host, port = socket.getsockname()
-                assert socket.channel._core.address == f"{host}:{port}"
+                assert socket._carrier._core.address == f"{host}:{port}"

@@ -134,11 +134,12 @@ class Stream:
         due = self._clock.now + latency
         self._items.append((due, data, tag))
         self.size += len(data)
-        self._call_at(due, self._on_time)
+        call_at = self._call_at
+        call_at(due, self._on_time)
 
     def arrive(self) -> None:
         """Deliver what is due, up to what stands still."""
-        items, stops = self._items, self._stops
+        items, stops, deliver = self._items, self._stops, self._deliver
         now = self._clock.now
         while items:
             due, data, tag = items[0]
@@ -148,7 +149,7 @@ class Stream:
                 return
             items.popleft()
             self.size -= len(data)
-            self._deliver(data, tag)
+            deliver(data, tag)
 
     def resume(self) -> None:
         """Something may stand still no longer: it takes the way's latency to arrive."""
@@ -266,7 +267,7 @@ class Channel:
             return
         if request is not None:
             conditions = self._conditions
-            if request.number and conditions.active:
+            if request.number and (conditions.rules or conditions.considers_all):
                 if conditions.consider("before_request", request):
                     self.lose()
                     return
@@ -306,7 +307,7 @@ class Channel:
                 if not lost_pings or not conditions.loses_ping(self):
                     downstream.send(frame)
                 continue
-            if not conditions.active:
+            if not (conditions.rules or conditions.considers_all):
                 downstream.send(frame, request)
                 continue
             before = conditions.consider("before_reply", request)

@@ -76,6 +76,8 @@ class Conditions(Generic[C]):
         """How many requests there have been, without pings."""
         self.rules: dict[Rule, ArmedRule] = {}
         """Those that wait for their requests."""
+        self.considers_all = False
+        """Whether every request is considered, also where no rule waits."""
         self.stops: dict[ChannelHold, Stop] = {}
         self.slow: dict[ChannelHold, tuple[Callable[[Any], bool], Range]] = {}
         self.lost_pings: dict[ChannelHold, Callable[[Any], bool]] = {}
@@ -95,13 +97,10 @@ class Conditions(Generic[C]):
         """The channel is closed at both ends."""
         self.channels.pop(channel, None)
 
-    @property
-    def active(self) -> bool:
-        """Whether anything may happen to a request."""
-        return bool(self.rules)
-
     def consider(self, point: Point, request: ChannelRequest) -> bool:
-        """Whether the request's connection is lost at this point."""
+        """Whether the request's connection is lost at this point. Asked where there are rules, or
+        all requests are considered.
+        """
         lost = False
         for rule in list(self.rules.values()):
             if rule.point == point and rule in self.rules and rule.consider(request):

@@ -46,11 +46,13 @@ class CommittedLog(Log):
         """Adds a committed transaction. One that was added before is ignored."""
         # Two leaders may commit the same one: the former leader, after a late acknowledgement, and
         # the next one, which has it in its log.
-        if transaction.zxid > self._newest:
-            self._newest = self.last_zxid = transaction.zxid
+        zxid = transaction.zxid
+        if zxid > self._newest:
+            self._newest = self.last_zxid = zxid
             self._entries.append(transaction)
-            if self.on_append is not None:
-                self.on_append(transaction)
+            on_append = self.on_append
+            if on_append is not None:
+                on_append(transaction)
 
     def whole(self) -> tuple[Transaction, ...]:
         """Every transaction. Raises `ValueError` where the log was not kept."""

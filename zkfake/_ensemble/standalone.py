@@ -64,8 +64,9 @@ class Standalone(Role):
         transaction = decisions.decide(request, origin)
         if transaction is None:
             return
-        if transaction.zxid > decisions.zxid:
-            decisions.zxid = transaction.zxid
+        zxid = transaction.zxid
+        if zxid > decisions.zxid:
+            decisions.zxid = zxid
             changes = self._store.apply(transaction)
             self._log.append(transaction)
             self.replica.applied(transaction, changes, complete)

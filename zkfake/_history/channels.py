@@ -40,7 +40,8 @@ class ChannelRecorder:
         xid, operation, paths = head
         time = self._clock.now / self._second
         event = time, channel.client, channel.number, number, xid, operation, paths, frame
-        self._history.append(_sent(event))
+        append = self._history.append
+        append(_sent(event))
 
     def replied(self, channel: Any, request: ChannelRequest, frame: bytes) -> None:
         """A reply reaches the client."""
@@ -60,7 +61,8 @@ class ChannelRecorder:
             error,
             frame,
         )
-        self._history.append(_reply(event))
+        append = self._history.append
+        append(_reply(event))
 
     def told(self, channel: Any, frame: bytes) -> None:
         """A watch event reaches the client."""

@@ -316,11 +316,17 @@ def pack_connect_response(
 
 _CONNECT = Struct(">iiq")
 _REPLY = Struct(">iqi")
+_REPLY_FRAME = Struct(">iiqi")
 _MULTI_HEADER = Struct(">i?i")
 
 
 def pack_reply(xid: int, zxid: int, error: int, body: bytes = b"") -> bytes:
     return _REPLY.pack(xid, zxid, error) + body
+
+
+def pack_reply_frame(xid: int, zxid: int, error: int, body: bytes) -> bytes:
+    """A reply with its length in front."""
+    return _REPLY_FRAME.pack(_REPLY.size + len(body), xid, zxid, error) + body
 
 
 def pack_event(type_: EventType, path: str, zxid: int) -> bytes:

@@ -109,6 +109,7 @@ class Faults(EnsembleFaults):
             lambda: list(network.clients),
             lambda: network.time,
         )
+        network.considers_all = self._chance.counts
         scheduler.on_stall = self._stalled
 
     def pause(self, client: Any, *tasks: Task, duration: float | None = None) -> Outage:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from zkfake._channel.channel import END, Channel, Stream
 from zkfake._protocol.frames import FrameSplitter
-from zkfake._simulation.network.sockets import ChannelSocket
+from zkfake._simulation.network.sockets import SimulatedSocket
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +45,7 @@ class VirtualChannel(Channel):
         self._scheduler = scheduler
         super().__init__(conditions, client, server, FrameSplitter(), listener)
         self.ip = ip
-        self.socket = ChannelSocket(scheduler, self)
+        self.socket = SimulatedSocket(scheduler, self, self.upstream)
         self._to_client = self.socket.deliver
         self._sessions = sessions
         self._flushing = False
@@ -63,6 +63,16 @@ class VirtualChannel(Channel):
 
     def __str__(self) -> str:
         return f"connection {self.number} of {self.client}"
+
+    @property
+    def awaited(self) -> str:
+        """What the client waits for, in words."""
+        return f"data on connection {self.number} to server {self.server}"
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """The client's host and port."""
+        return self.ip, 40_000 + self.number
 
     @property
     def peer_address(self) -> tuple[str, int]:

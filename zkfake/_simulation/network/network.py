@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from zkfake._simulation.chance.chance import Chance
     from zkfake._simulation.chance.profiles import Profile
     from zkfake._simulation.network.servers import Servers
-    from zkfake._simulation.network.sockets import ChannelSocket
+    from zkfake._simulation.network.sockets import SimulatedSocket
     from zkfake._simulation.scheduling.scheduler import Scheduler
 
 __all__ = ["MessageDelay", "Network"]
@@ -134,11 +134,6 @@ class Network(Conditions[VirtualChannel]):
 
     # -- what strikes requests
 
-    @property
-    def active(self) -> bool:
-        """Whether anything may happen to a request."""
-        return bool(self.rules) or (self.chance is not None and self.chance.counts)
-
     def consider(self, point: Point, request: ChannelRequest) -> bool:
         """Whether the request's connection is lost at this point, by a rule or by chance."""
         lost = bool(self.rules) and super().consider(point, request)
@@ -149,7 +144,7 @@ class Network(Conditions[VirtualChannel]):
 
     def connect(
         self, client: str, address: tuple[str, int], timeout: float | None
-    ) -> ChannelSocket:
+    ) -> SimulatedSocket:
         """`socket.create_connection` for a client. Raises what that raises."""
         scheduler = self.scheduler
         attempt = _Attempt(client, self.servers.find(address))

@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from zkfake._channel.channel import Stream
     from zkfake._simulation.scheduling.scheduler import Scheduler
     from zkfake._simulation.scheduling.tasks import ScheduledTask
 
-__all__ = ["ChannelSocket", "select", "socket_pair"]
+__all__ = ["SimulatedSocket", "select", "socket_pair"]
 
 _WINDOW = 1 << 20
 """The most bytes that a client may have on the way while its socket is writable."""
@@ -25,11 +24,41 @@ _WINDOW = 1 << 20
 _END = b""
 
 
-class _Socket:
-    """The parts of `socket.socket` that kazoo uses, over bytes that the network delivers."""
+class Carrier(Protocol):
+    """What brings what is written to a socket to the other end: a channel, or a pipe."""
 
-    def __init__(self, scheduler: Scheduler) -> None:
+    @property
+    def awaited(self) -> str:
+        """What a read of the socket waits for, in words."""
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """The socket's own."""
+
+    @property
+    def peer_address(self) -> tuple[str, int]: ...
+    def send(self, data: bytes) -> None: ...
+    def client_closes(self) -> None: ...
+
+
+class Outgoing(Protocol):
+    """What was written and is on its way."""
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+
+
+class SimulatedSocket:
+    """The parts of `socket.socket` that kazoo uses, over bytes that a carrier delivers."""
+
+    # One class for both ends of a pipe and a client's end of a channel: the interpreter reads
+    # attributes fastest where all objects that it meets at a place have one class.
+
+    def __init__(self, scheduler: Scheduler, carrier: Carrier, outgoing: Outgoing) -> None:
         self._scheduler = scheduler
+        self._carrier = carrier
+        self._outgoing = outgoing
         self._inbox: deque[bytes] = deque()
         self._ended = False
         self._timeout: float | None = None
@@ -40,7 +69,7 @@ class _Socket:
         """The tasks that wait in `select` for this socket."""
 
     def __str__(self) -> str:
-        return "data on a socket"
+        return self._carrier.awaited
 
     def deliver(self, data: bytes) -> None:
         """Bytes arrive; empty ``data`` is the end of the stream."""
@@ -56,7 +85,7 @@ class _Socket:
 
     @property
     def writable(self) -> bool:
-        return not self.closed
+        return self._outgoing.size < _WINDOW and not self.closed
 
     def recv(self, size: int, _flags: int = 0) -> bytes:
         """As with a real socket, fewer bytes than there are: no more than came at once."""
@@ -93,7 +122,15 @@ class _Socket:
             left = left[self.send(left) :]
 
     def send(self, data: bytes | bytearray | memoryview, _flags: int = 0) -> int:
-        raise NotImplementedError
+        if self.closed:
+            raise OSError(errno.EBADF, "Bad file descriptor")
+        if self._ended:
+            raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+        if self._outgoing.size >= _WINDOW:
+            raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+        sent = bytes(data)
+        self._carrier.send(sent)
+        return len(sent)
 
     def setblocking(self, flag: bool) -> None:
         self._timeout = None if flag else 0.0
@@ -111,95 +148,42 @@ class _Socket:
         pass
 
     def close(self) -> None:
-        self.closed = True
-        self.readable = False
-        for task in self.selecting:
-            self._scheduler.wake(task)
-
-
-class Carrier(Protocol):
-    """What a socket uses of its channel."""
-
-    number: int
-    server: int
-    ip: str
-
-    @property
-    def upstream(self) -> Stream: ...
-    @property
-    def peer_address(self) -> tuple[str, int]: ...
-    def send(self, data: bytes) -> None: ...
-    def client_closes(self) -> None: ...
-
-
-class ChannelSocket(_Socket):
-    """The client's end of a channel."""
-
-    def __init__(self, scheduler: Scheduler, channel: Carrier) -> None:
-        super().__init__(scheduler)
-        self.channel = channel
-
-    def __str__(self) -> str:
-        return f"data on connection {self.channel.number} to server {self.channel.server}"
-
-    @property
-    def writable(self) -> bool:
-        return self.channel.upstream.size < _WINDOW and not self.closed
-
-    def send(self, data: bytes | bytearray | memoryview, _flags: int = 0) -> int:
-        if self.closed:
-            raise OSError(errno.EBADF, "Bad file descriptor")
-        if self._ended:
-            raise BrokenPipeError(errno.EPIPE, "Broken pipe")
-        channel = self.channel
-        if channel.upstream.size >= _WINDOW:
-            raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
-        sent = bytes(data)
-        channel.send(sent)
-        return len(sent)
-
-    def close(self) -> None:
         if not self.closed:
-            super().close()
-            self.channel.client_closes()
+            self.closed = True
+            self.readable = False
+            for task in self.selecting:
+                self._scheduler.wake(task)
+            self._carrier.client_closes()
 
     def getpeername(self) -> tuple[str, int]:
-        return self.channel.peer_address
+        return self._carrier.peer_address
 
     def getsockname(self) -> tuple[str, int]:
-        return self.channel.ip, 40_000 + self.channel.number
+        return self._carrier.address
 
 
-class _PipeEnd(_Socket):
-    """One end of a socket pair, with which kazoo wakes its connection loop."""
+class _Pipe:
+    """Brings what is written to one end of a socket pair to the other one at once."""
 
-    def __init__(self, scheduler: Scheduler) -> None:
-        super().__init__(scheduler)
-        self.peer: _PipeEnd
+    awaited = "a wake-up call"
+    size = 0
+    address = peer_address = ("", 0)
 
-    def __str__(self) -> str:
-        return "a wake-up call"
+    def __init__(self) -> None:
+        self.peer: SimulatedSocket
 
-    def send(self, data: bytes | bytearray | memoryview, _flags: int = 0) -> int:
-        if self.closed:
-            raise OSError(errno.EBADF, "Bad file descriptor")
-        peer = self.peer
-        if peer.closed:
-            raise BrokenPipeError(errno.EPIPE, "Broken pipe")
-        peer.deliver(bytes(data))
-        return len(data)
+    def send(self, data: bytes) -> None:
+        self.peer.deliver(data)
 
-    def close(self) -> None:
-        if not self.closed:
-            super().close()
-            if not self.peer.closed:
-                self.peer.deliver(_END)
+    def client_closes(self) -> None:
+        self.peer.deliver(_END)
 
 
-def socket_pair(scheduler: Scheduler) -> tuple[_PipeEnd, _PipeEnd]:
-    """`socket.socketpair`."""
-    left, right = _PipeEnd(scheduler), _PipeEnd(scheduler)
-    left.peer, right.peer = right, left
+def socket_pair(scheduler: Scheduler) -> tuple[SimulatedSocket, SimulatedSocket]:
+    """`socket.socketpair`, with which kazoo wakes its connection loop."""
+    ways = _Pipe(), _Pipe()
+    left, right = (SimulatedSocket(scheduler, way, way) for way in ways)
+    ways[0].peer, ways[1].peer = right, left
     return left, right
 
 

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import contextvars
 import gc
+from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -82,23 +83,20 @@ class Scheduler(VirtualClock):
         self.failure: BaseException | None = None
         """What was raised in the main task because the run cannot go on."""
         self._draw = random.random
-        self._max_steps = max_steps
-        self._max_time = ceil(max_time * MICROSECONDS)
-        self._stall_limit = ceil(stall_limit * MICROSECONDS)
-        self._activity = 0
-        """When a task of the program last ran, as far as `_check_clock` has found out."""
+        self._limits = _Limits(
+            max_steps, ceil(max_time * MICROSECONDS), ceil(stall_limit * MICROSECONDS)
+        )
         self.schedule: Schedule | None = None
         self._delayed: dict[ScheduledTask, None] = {}
         self._ready: list[ScheduledTask] = []
         self._stash: list[ScheduledTask] = []
         self._tick_waiters: list[tuple[int, ScheduledTask]] = []
-        self._names: dict[str, int] = {}
-        self._counts: dict[str, int] = {}
+        self._counts: dict[tuple[str, str], int] = {}
         self._closed = False
         self.tasks: dict[ScheduledTask, None] = {}
         """Every task that has not ended, in the order of their start."""
         self.main = ScheduledTask(self, "main", background=False, owner=None)
-        self.main.number = self._started = 1
+        self.main.number = self.count("task")
         self.main.greenlet = greenlet.getcurrent()
         self.tasks[self.main] = None
         self.current = self.main
@@ -139,7 +137,7 @@ class Scheduler(VirtualClock):
         task.greenlet = greenlet.greenlet(
             lambda: self._run_task(task, function, args, kwargs), self._hub
         )
-        self._started = task.number = self._started + 1
+        task.number = self.count("task")
         task.greenlet.gr_context = contextvars.copy_context()
         self.tasks[task] = None
         task.turn = OPEN_END
@@ -147,7 +145,7 @@ class Scheduler(VirtualClock):
         return task
 
     def _unique(self, name: str) -> str:
-        count = self._names[name] = self._names.get(name, 0) + 1
+        count = self.count("name", name)
         return name if count == 1 else f"{name}#{count}"
 
     def thread_name(self, target: str = "") -> str:
@@ -155,10 +153,12 @@ class Scheduler(VirtualClock):
         name = f"Thread-{self.count('thread')}"
         return f"{name} ({target})" if target else name
 
-    def count(self, kind: str) -> int:
-        """The next number of a kind, from 1, as in the names that `threading` makes."""
-        self._counts[kind] = self._counts.get(kind, 0) + 1
-        return self._counts[kind]
+    def count(self, kind: str, name: str = "") -> int:
+        """The next number of a kind, from 1, as in the names that `threading` makes. ``name``:
+        what has numbers of its own.
+        """
+        number = self._counts[kind, name] = self._counts.get((kind, name), 0) + 1
+        return number
 
     def _run_task(
         self, task: ScheduledTask, function: Callable[..., Any], args: Any, kwargs: dict[str, Any]
@@ -173,7 +173,7 @@ class Scheduler(VirtualClock):
         task.error = error
         task.done = True
         if not task.background:
-            self._activity = self.now
+            self._limits.activity = self.now
         del self.tasks[task]
         if self.on_task_end is not None and not self._closed:
             self.on_task_end(task, error)
@@ -439,10 +439,11 @@ class Scheduler(VirtualClock):
         """Traces the step if wanted, and stops the run after too many steps."""
         if self.trace is not None:
             self.trace.append((self.now, task.name))
-        if self.steps > self._max_steps and self.failure is None:
+        most = self._limits.steps
+        if self.steps > most and self.failure is None:
             self.interrupt(
                 SimulationLimit(
-                    f"more than {self._max_steps} steps (max_steps) at virtual second "
+                    f"more than {most} steps (max_steps) at virtual second "
                     f"{self.now / MICROSECONDS:.6f}, the last one by {task.name}"
                 )
             )
@@ -467,18 +468,19 @@ class Scheduler(VirtualClock):
         """Raises `SimulationLimit` or `SimulationDeadlock` where the clock must not move to
         ``now``.
         """
+        limits = self._limits
         self._unchecked_until = now
-        if now > self._max_time:
-            self._max_time = now + self._max_time  # raised once: the main task may clean up
+        if now > limits.time:
+            limits.time = now + limits.time  # raised once: the main task may clean up
             raise SimulationLimit(
                 f"the clock would pass {now / MICROSECONDS:.0f} virtual seconds (max_time)\n"
                 + self.describe()
             )
         for task in self.tasks:
             if not task.background:
-                self._activity = max(self._activity, task.since)
-        if now - self._activity > self._stall_limit:
-            self._activity = now
+                limits.activity = max(limits.activity, task.since)
+        if now - limits.activity > limits.stall:
+            limits.activity = now
             if (
                 not any(
                     task.deadline is not None or task.frozen
@@ -488,11 +490,11 @@ class Scheduler(VirtualClock):
                 and not self.on_stall()
             ):
                 raise SimulationDeadlock(
-                    f"for {self._stall_limit // MICROSECONDS} virtual seconds (stall_limit) only "
+                    f"for {limits.stall // MICROSECONDS} virtual seconds (stall_limit) only "
                     "background tasks ran, and no other task waits with a timeout\n"
                     + self.describe()
                 )
-        self._unchecked_until = min(self._max_time, self._activity + self._stall_limit)
+        self._unchecked_until = min(limits.time, limits.activity + limits.stall)
 
     # -- reports and the end
 
@@ -534,6 +536,17 @@ class Scheduler(VirtualClock):
         self._ready.clear()
         self._stash.clear()
         self._delayed.clear()
+
+
+@dataclass(slots=True)
+class _Limits:
+    """Where a run is stopped. Times are microseconds."""
+
+    steps: int
+    time: int
+    stall: int
+    activity: int = 0
+    """When a task of the program last ran, as far as `_check_clock` has found out."""
 
 
 class _Sleep:

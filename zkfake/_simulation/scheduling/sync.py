@@ -105,7 +105,8 @@ class Event:
 
     def set(self) -> None:
         self._flag = True
-        self._waiters.wake_all()
+        if self._waiters.tasks:
+            self._waiters.wake_all()
         if self._scheduler.pauses:
             self._scheduler.pause_point()
 
