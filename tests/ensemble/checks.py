@@ -1,9 +1,10 @@
 """What an ensemble owes its clients, judged over the record of a run.
 
-What clients saw and what was committed is judged by the judges of histories. Here is what these
-cannot see: what each server applied, and has in its tree; who had a transaction on disk when it was
-committed; who led, or was about to, without a quorum; pings, which keep sessions alive; and that
-all is well when every fault is over. Each check raises `AssertionError` and says what it saw.
+What a history has is judged by the judges of histories. Here is what they cannot see, or see by
+what servers tell, looked at from outside: what each server applied, and has in its tree; who had a
+transaction on disk when it was committed; who led, or was about to, without a quorum; pings, which
+keep sessions alive; and that all is well when every fault is over. Each check raises
+`AssertionError` and says what it saw.
 """
 
 from __future__ import annotations

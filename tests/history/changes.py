@@ -11,7 +11,21 @@ from typing import TYPE_CHECKING, Any
 from zkfake._database.log import Delete
 from zkfake._history.checking import check
 from zkfake._protocol.records import Op
-from zkfake.history import Committed, Connected, History, Reply, Sent, ServerEvent, WatchEvent
+from zkfake.history import (
+    AppliedNext,
+    Committed,
+    Configured,
+    Connected,
+    Elected,
+    Followed,
+    History,
+    LastHeard,
+    LinkChanged,
+    Reply,
+    Sent,
+    ServerEvent,
+    WatchEvent,
+)
 from zkfake.simulation import Simulation
 
 if TYPE_CHECKING:
@@ -256,6 +270,94 @@ def elects_two(entries: Entries) -> None:
     entries.insert(place + 1, event._replace(server=event.server % 3 + 1))
 
 
+def elects_with_one_vote(entries: Entries) -> None:
+    """A leader is elected by itself alone."""
+    place = find(entries, Elected)[0]
+    event = entries[place]
+    votes = tuple(vote for vote in event.votes if vote.server == event.server)
+    entries[place] = event._replace(votes=votes)
+
+
+def elects_who_has_less(entries: Entries) -> None:
+    """A leader is elected by a server that has more in its log."""
+    place = find(entries, Elected)[0]
+    event = entries[place]
+    votes = [
+        vote if vote.server == event.server else vote._replace(zxid=vote.zxid + 1)
+        for vote in event.votes
+    ]
+    entries[place] = event._replace(votes=tuple(votes))
+
+
+def leads_alone(entries: Entries) -> None:
+    """A leader that nobody follows any more goes on."""
+    place = find(entries, Followed)[-1]
+    followed = entries[place]
+    entries.insert(place + 1, followed._replace(followers=(followed.server,)))
+
+
+def leads_without_a_vote(entries: Entries) -> None:
+    """A leader commits that has no vote any more."""
+    leader = entries[find(entries, ServerEvent, name="leads")[0]].server
+    place = find(entries, Committed)[-1]
+    entry = entries[place]
+    voters = tuple(number for number in entry.voters if number != leader)
+    entries[place] = entry._replace(voters=voters)
+
+
+def joins_through_a_cut(entries: Entries) -> None:
+    """A server joins a leader that it does not hear."""
+    place = find(entries, ServerEvent, name="joins")[0]
+    joins = entries[place]
+    leader = int(joins.text.partition(";")[0].split()[-1])
+    entries.insert(place, LinkChanged(joins.time, leader, joins.server, cut=True))
+
+
+def hears_and_lets_expire(entries: Entries) -> None:
+    """A leader hears of a session that it lets expire."""
+    place = find(entries, ServerEvent, name="expires session")[0]
+    event, server = entries[place], entries[place].server
+    session = int(event.text.partition(",")[0], 16)
+    heard = LastHeard(event.time, server, event.epoch, session, server % 3 + 1, event.time - 1.0)
+    entries[place - (type(entries[place - 1]) is LastHeard) : place] = [heard]
+
+
+def applies_twice(entries: Entries) -> None:
+    """A server applies something twice."""
+    done = entries[find(entries, Committed)[-1]]
+    zxid = done.transaction.zxid
+    entries.append(AppliedNext(entries[-1].time, 1, zxid, after=zxid))
+
+
+def leaves_something_out(entries: Entries) -> None:
+    """A server leaves something out that was committed."""
+    done = entries[find(entries, Committed)[-1]]
+    zxid = done.transaction.zxid
+    entries.append(AppliedNext(entries[-1].time, 1, zxid, after=zxid - 2))
+
+
+def takes_a_lost_configuration(entries: Entries) -> None:
+    """A server takes a configuration that was not committed."""
+    place = find(entries, Configured)[-1]
+    entries[place] = entries[place]._replace(version=0x100000BAD)
+
+
+def proposes_two(entries: Entries) -> None:
+    """A leader proposes two configurations at a time."""
+    place = find(entries, ServerEvent, name="leads")[0]
+    leads = entries[place]
+    entries[place + 1 : place + 1] = [
+        Configured(leads.time, leads.server, leads.epoch, version, observer=False, proposed=True)
+        for version in (0x100000BAD, 0x100000BAE)
+    ]
+
+
+def follows_as_it_was(entries: Entries) -> None:
+    """A follower goes on that has become an observer."""
+    place = find(entries, Configured)[-1]
+    entries[place] = entries[place]._replace(observer=True)
+
+
 def commits_alone(entries: Entries) -> None:
     """One server alone has on disk what is committed."""
     place = find(entries, Committed)[-1]
@@ -277,11 +379,22 @@ CHANGES: list[tuple[Callable[[Entries], None], str]] = [
     (tells_of_nothing, "watches are told"),
     (keeps_an_ephemeral, "ephemerals end with their session"),
     (expires_at_once, "not expired early"),
+    (hears_and_lets_expire, "not expired early"),
     (ends_what_lives, "told of an end that was"),
     (repeats_a_number, "sequence numbers grow"),
     (syncs_by_itself, "sync is a barrier"),
     (elects_two, "one leader an epoch"),
+    (elects_with_one_vote, "a majority elects"),
+    (elects_who_has_less, "a majority elects"),
+    (leads_alone, "a quorum follows who leads"),
+    (leads_without_a_vote, "a quorum follows who leads"),
+    (joins_through_a_cut, "nobody hears through a cut"),
     (commits_alone, "a quorum has it"),
+    (applies_twice, "servers apply the log"),
+    (leaves_something_out, "servers apply the log"),
+    (takes_a_lost_configuration, "members are agreed on"),
+    (proposes_two, "members are agreed on"),
+    (follows_as_it_was, "members are agreed on"),
 ]
 
 

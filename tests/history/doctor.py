@@ -92,7 +92,7 @@ class Doctor:
         self.events += len(entries)
         self.add(test, diagnose(entries, has_log=history.log is not None))
         history._events.clear()
-        history._places.clear()
+        history._beside.clear()
         if history.log is not None:
             history.log.clear()
 

@@ -1,11 +1,16 @@
-"""Mistakes planted in the ensemble are seen by the judge that should, in what clients saw."""
+"""Mistakes planted in the ensemble are seen by the judge that should."""
 
 from __future__ import annotations
 
 import pytest
 
+from ..ensemble.mistakes import MISTAKES, OF_MEMBERS
 from .mistakes import SEEN, find, mistake
 from .test_docs import PAGE
+
+
+def test_every_planted_mistake_is_seen_by_some_judge() -> None:
+    assert {*SEEN} == {*MISTAKES, *OF_MEMBERS}
 
 
 @pytest.mark.parametrize("name", SEEN)

@@ -17,10 +17,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+CHANGING = {"reconfigEnabled": True, "skipACL": True}
+"""Settings of an ensemble whose members a client may change."""
+
+
 def everything() -> History:
     """A short history with every kind of event."""
-    with Simulation(seed=1, servers=3, logging={"shop": "INFO"}) as sim:
-        client = sim.client("c")
+    with Simulation(seed=1, servers=3, settings=CHANGING, logging={"shop": "INFO"}) as sim:
+        client, absent = sim.client("c"), sim.client("absent", hosts="zk1:2181", timeout=4.0)
+        sim.sleep(2)  # it is heard of
+        sim.faults.pause(absent, duration=10)  # its session expires
+        sim.sleep(10)
+        client.reconfig(joining=None, leaving="3", new_members=None)
+        sim.settle()
         client.create("/a", None)
         client.set("/a", b"\x00\xff", version=0)
         client.exists("/a", watch=lambda _event: None)
@@ -39,6 +48,8 @@ def everything() -> History:
         with ZooKeeperDict[str](client, "/dict", history=sim.history) as items:
             items["key"] = "value"
         sim.settle()
+        with sim.faults.partition_servers(1, 2), sim.faults.pause_server(3):
+            sim.sleep(1)
         sim.faults.drop(client)
         sim.run_until(lambda: not client.connected)
         waiting = client.exists_async("/a")
@@ -81,7 +92,7 @@ def test_every_kind_of_event_is_saved(history: History) -> None:
     from zkfake._history import storage
 
     kinds = {type(event).__name__ for event in history.in_order()}
-    assert kinds == set(storage._KINDS) - {"ShownKey"}, "which is a part of one"
+    assert kinds == set(storage._KINDS) - {"ShownKey", "Vote"}, "which are parts of one"
 
 
 def test_a_loaded_history_knows_whether_it_has_the_log(tmp_path: Path) -> None:
@@ -154,8 +165,8 @@ def test_what_is_no_history_is_refused(content: bytes, tmp_path: Path) -> None:
 
 def test_another_version_is_refused(saved: bytes, tmp_path: Path) -> None:
     path = tmp_path / "h"
-    path.write_bytes(saved.replace(b'{"zkfake-history":2', b'{"zkfake-history":3', 1))
-    with pytest.raises(HistoryFileError, match="form 3; only forms 1 and 2 can be read"):
+    path.write_bytes(saved.replace(b'{"zkfake-history":3', b'{"zkfake-history":4', 1))
+    with pytest.raises(HistoryFileError, match="form 4; only forms 1 to 3 can be read"):
         History.load(path)
 
 

@@ -38,6 +38,7 @@ from zkfake.history import (
 from zkfake.simulation import Simulation
 
 from .failures import FAILURES, run
+from .inside import INSIDE
 
 Picture = dict[str, Any]
 
@@ -509,6 +510,7 @@ _EVENTS = st.one_of(
     st.builds(Sent, _TIME, _HOSTILE, _NUMBER, _NUMBER, _NUMBER, _OPERATION, _PATHS, _FRAME),
     st.builds(Reply, _TIME, _HOSTILE, _NUMBER, _NUMBER, _NUMBER, _OPERATION, _PATHS, _NUMBER,
               _NUMBER, _FRAME),
+    INSIDE,
 )  # fmt: skip
 
 
@@ -516,8 +518,7 @@ _EVENTS = st.one_of(
 @given(events=st.lists(_EVENTS, max_size=15), title=_HOSTILE)
 def test_nothing_in_a_history_becomes_markup(events: list[Any], title: str) -> None:
     history = History()
-    for event in sorted(events, key=lambda event: event.time):
-        history.append(event)
+    history._add_all(sorted(events, key=lambda event: event.time))
     verdict = history.check(exactly_once("\u2028</script>"))
     text = history.timeline(verdict, title=title)
     assert text.isascii()

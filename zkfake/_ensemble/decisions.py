@@ -148,6 +148,8 @@ class Decisions:
         for session in expired:
             # No client can renew it while its end waits to be committed.
             self.sessions.start_closing(session)
+            ensemble, replica = self._ensemble, self._replica
+            ensemble.listener.expires(replica.id, replica.store.accepted_epoch, session.id)
             text = f"{session.id:#x}, not heard of for {session.timeout} ms"
             self._ensemble.tell(self._server_id, "expires session", text)
         ends = [closing(session.id) for session in expired]

@@ -31,6 +31,7 @@ from zkfake._ensemble.events import Tell, unheard
 from zkfake._ensemble.following import Following
 from zkfake._ensemble.leading import Leading
 from zkfake._ensemble.links import Links, Range, Turns
+from zkfake._ensemble.listener import EnsembleListener
 from zkfake._ensemble.looking import Looking
 from zkfake._ensemble.role import Completion, EnsembleReplica, Leader, Role
 from zkfake._ensemble.sessions import Session, SessionTracker
@@ -65,6 +66,7 @@ class Ensemble:
         """
         self.tell: Tell = unheard
         """Called with what servers do by themselves (`zkfake._ensemble.events`)."""
+        self.listener = EnsembleListener()
         self.replicas: list[EnsembleReplica] = []
         self.leader: EnsembleReplica | None = None
         """The server that leads, unless a newer leader has replaced it."""
@@ -260,6 +262,7 @@ class Ensemble:
                 f"by servers {_listed(supporters)}; its log ends at {zxid:#x}, of epoch {current}"
             )
             self.tell(winner.id, "is elected", text)
+            self.listener.elected(winner.id, epoch, winner.store, supporters)
             winner.become(Leading(self, winner, epoch))
             self._let_follow([replica for replica in ready if isinstance(replica.role, Looking)])
 
@@ -335,7 +338,9 @@ class Ensemble:
         """Pauses ``replica``, as SIGSTOP does a process: its connections stay open, and it does and
         sends nothing. What it had sent arrives once it goes on.
         """
-        self._held.setdefault(replica, [])
+        if replica not in self._held:
+            self._held[replica] = []
+            self.listener.paused(replica.id, True)
         self.links.stand_still(replica.id)
         for other in self.replicas:
             if other is not replica:
@@ -357,8 +362,9 @@ class Ensemble:
         self.review()
 
     def _wake(self, replica: EnsembleReplica) -> None:
-        if not replica.paused:  # it may be paused again
-            for action in self._held.pop(replica, ()):
+        if not replica.paused and replica in self._held:  # it may be paused again
+            self.listener.paused(replica.id, False)
+            for action in self._held.pop(replica):
                 self.turns.post(action)
 
     def when_awake(self, replica: EnsembleReplica, action: Callable[[], None]) -> None:
@@ -373,9 +379,11 @@ class Ensemble:
     def cut(self, source: int, target: int) -> None:
         """Stops messages from server ``source`` to server ``target``, until `mend`."""
         self.links.cut(source, target)
+        self.listener.link_changed(source, target, True)
 
     def mend(self, source: int, target: int) -> None:
         """Takes one `cut` back."""
+        self.listener.link_changed(source, target, False)  # what it held may arrive at once
         self.links.mend(source, target)
         self.review()
 

@@ -2,7 +2,8 @@
 
 Rules that live here: an event is told by the server that does something, when it does it; of a
 session by the leader that decides. What is told changes nothing, and costs nothing where nothing
-happens: no event goes with a read, nor with an ordinary write.
+happens: no event goes with a read, nor with an ordinary write. `Tell` has what people want to read,
+`EnsembleListener` hears what a judge needs beside it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
-__all__ = ["Name", "Tell", "unheard"]
+__all__ = ["OTHER_PLACE", "Name", "Tell", "unheard"]
 
 Name = Literal[
     "starts",
@@ -42,3 +43,7 @@ Tell = Callable[[int, Name, str], None]
 
 def unheard(_server: int, _name: Name, _text: str) -> None:
     """Nobody listens."""
+
+
+OTHER_PLACE = "a configuration gives it, or its leader, another place"
+"""Why a learner leaves its leader for a configuration."""

@@ -19,11 +19,12 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
+from zkfake._ensemble.events import OTHER_PLACE
 from zkfake._ensemble.role import Role
 from zkfake._ensemble.sessions import Session
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from zkfake._database.log import Transaction
     from zkfake._database.reconfig import Configuration
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     from zkfake._ensemble.role import Completion, EnsembleReplica, Surroundings
     from zkfake._protocol.records import Request
     from zkfake._timers import Timer
-
-_OTHER_PLACE = "a configuration gives it, or its leader, another place"
 
 
 class Following(Role):
@@ -111,12 +110,14 @@ class Following(Role):
         self.on_commit(committed)
         self._replica.catch_up()
         self._replica.activate(config)
+        # Also where it had that from a tree, or from its log, and nothing has changed.
+        self._ensemble.listener.configured(self.id, self.leader.epoch, self._store.config)
         if self._keeps_its_place():
             self.mode = "observer" if self.observer else "follower"
             does: Name = "observes" if self.observer else "follows"
             self._ensemble.tell(self.id, does, f"server {self.leader.replica.id}")
         else:
-            self._ensemble.look(self._replica, _OTHER_PLACE)
+            self._ensemble.look(self._replica, OTHER_PLACE)
 
     def _keeps_its_place(self) -> bool:
         """Whether the committed configuration leaves its role and its leader as they are."""
@@ -142,7 +143,7 @@ class Following(Role):
         if designated is not None:
             self._replica.activate(self._store.seen)
             if designated != self.leader.replica.id or not self._keeps_its_place():
-                self._ensemble.look(self._replica, _OTHER_PLACE, designated)
+                self._ensemble.look(self._replica, OTHER_PLACE, designated)
 
     def on_inform(
         self, transaction: Transaction, complete: Completion | None, designated: int | None = None
@@ -174,7 +175,13 @@ class Following(Role):
     def _report_touched(self) -> None:
         self._report = None
         touched, self._touched = self._touched, {}
-        self._end.send(self.leader.on_ping, list(touched))
+        self._end.send(self._reported, tuple(touched))
+
+    def _reported(self, session_ids: Sequence[int]) -> None:
+        """The report is at the leader."""
+        leader = self.leader
+        self._ensemble.listener.heard(leader.replica.id, leader.epoch, self.id, session_ids)
+        leader.on_ping(session_ids)
 
     def renew(self, session_id: int, timeout: int, done: Callable[[Session | None], None]) -> None:
         def validated(valid: bool) -> None:

@@ -33,7 +33,7 @@ from zkfake._ensemble.decisions import Decisions
 from zkfake._ensemble.role import Role
 from zkfake._ensemble.sessions import SessionTracker
 from zkfake._ensemble.store import Sessions, fold
-from zkfake._protocol.records import SESSION_OPS
+from zkfake._protocol.records import SESSION_OPS, Op
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -215,6 +215,7 @@ class Leading(Role):
         store, own = self._store, self.replica.id
         former = store.config
         self.replica.activate(config)
+        self._tell_of_followers()
         if config.keeps_leader(own, former):
             return own
         self.retired = True
@@ -240,7 +241,12 @@ class Leading(Role):
         self._connected.pop(handler)
         if self._learners.get(handler.learner.id) is handler:
             del self._learners[handler.learner.id]
+            self._tell_of_followers()
         self._look_for_company()
+
+    def _tell_of_followers(self) -> None:
+        listener = self._ensemble.listener
+        listener.followed(self.replica.id, self.epoch, self._store, self.followers)
 
     def _look_for_company(self) -> None:
         """Without a quorum it steps down at its next check, unless a quorum is back by then."""
@@ -300,6 +306,7 @@ class Leading(Role):
             self._connected.pop(former)
             former.end.close()
         self._learners[handler.learner.id] = handler
+        self._tell_of_followers()
         log, tree = self._store.log, self._store.tree
         # An observer that may have a vote has to acknowledge: otherwise the voters could be too
         # few.
@@ -373,6 +380,9 @@ class Leading(Role):
         decisions.zxid = transaction.zxid
         decisions.tip.apply(transaction)
         self._store.append(transaction)
+        if transaction.op is Op.RECONFIG and not transaction.error:
+            listener, config = self._ensemble.listener, self._store.seen
+            listener.configured(self.replica.id, self.epoch, config, proposed=True)
         self._proposals.append(_Proposal(transaction, origin, complete))
         for id_, handler in self._learners.items():
             if not handler.informed:

@@ -253,6 +253,9 @@ class Replica:
         self.applying.catch_up()
 
     def _apply(self, transaction: Transaction, complete: Completion | None) -> None:
+        zxid, last = transaction.zxid, self.store.tree.zxid
+        if zxid != last + 1:
+            self.ensemble.listener.applied_next(self.id, zxid, last)
         self.applied(transaction, self.store.apply(transaction), complete)
         self.store.trim(self.settings.commit_log_count)
 
@@ -285,6 +288,7 @@ class Replica:
         """
         if config.version > self.store.config.version:
             self.ensemble.tell(self.id, "changes place", config.place_of(self.id))
+            self.ensemble.listener.configured(self.id, self.store.accepted_epoch, config)
             self.ensemble.review()  # who looks may hear of it, or may follow now
         self.store.activate(config)
         spec = self.store.config.servers.get(self.id)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from zkfake._ensemble.disk import Disk
     from zkfake._ensemble.events import Tell
     from zkfake._ensemble.links import Links, Range, Turns
+    from zkfake._ensemble.listener import EnsembleListener
     from zkfake._ensemble.sessions import Session, SessionTracker
     from zkfake._ensemble.stats import Mode
     from zkfake._ensemble.store import Sessions, Store
@@ -182,6 +183,7 @@ class Surroundings(Protocol):
     read_only_delay: int
     local_sessions: SessionTracker
     tell: Tell
+    listener: EnsembleListener
 
     @property
     def now(self) -> int: ...

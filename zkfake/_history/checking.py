@@ -12,9 +12,16 @@ from zkfake._history.judges.dicts import (
     DictStatesExisted,
     DictSyncs,
 )
+from zkfake._history.judges.elections import (
+    ElectedByAMajority,
+    FollowedByAQuorum,
+    NobodyHearsThroughACut,
+    OneLeaderAnEpoch,
+)
 from zkfake._history.judges.facts import ClientsAgree
+from zkfake._history.judges.members import MembersAreAgreed, ServersApplyTheLog
 from zkfake._history.judges.order import NeverBack, RepliesInOrder, WritesInOrder
-from zkfake._history.judges.quorums import CommittedByAQuorum, OneLeaderAnEpoch
+from zkfake._history.judges.quorums import CommittedByAQuorum
 from zkfake._history.judges.sessions import (
     EndsAreTrue,
     EphemeralsEnd,
@@ -35,7 +42,18 @@ if TYPE_CHECKING:
     from zkfake._history.judge import Judge
     from zkfake._history.promises import Promise
 
-__all__ = ["GUARANTEES", "OF_DICTS", "check"]
+__all__ = ["AMONG_SERVERS", "GUARANTEES", "OF_DICTS", "check"]
+
+AMONG_SERVERS: tuple[type[Judge], ...] = (
+    OneLeaderAnEpoch,
+    ElectedByAMajority,
+    FollowedByAQuorum,
+    NobodyHearsThroughACut,
+    CommittedByAQuorum,
+    ServersApplyTheLog,
+    MembersAreAgreed,
+)
+"""What servers owe each other: where there is one alone there is nothing to judge."""
 
 GUARANTEES: tuple[type[Judge], ...] = (
     RepliesInOrder,
@@ -51,8 +69,7 @@ GUARANTEES: tuple[type[Judge], ...] = (
     EndsAreTrue,
     SequenceNumbersGrow,
     SyncIsABarrier,
-    OneLeaderAnEpoch,
-    CommittedByAQuorum,
+    *AMONG_SERVERS,
 )
 """What ZooKeeper promises, checked of every history."""
 

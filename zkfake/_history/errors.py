@@ -73,7 +73,9 @@ class ExpiryBroken(GuaranteeBroken):
 
 
 class LeadershipBroken(GuaranteeBroken):
-    """Two servers led in one epoch."""
+    """Two servers led in one epoch; or one that was not elected by a majority, or had no quorum; or
+    servers did not agree on who is a member.
+    """
 
 
 class DictBroken(GuaranteeBroken):

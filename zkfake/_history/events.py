@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from zkfake._history import shown
+from zkfake._history.inside import Inside
 
 if TYPE_CHECKING:
     from zkfake._database.log import Transaction
@@ -388,7 +389,8 @@ Logged = Committed | Restored
 """An entry of `History.log`."""
 
 Event = (
-    CallbackBegan
+    Inside
+    | CallbackBegan
     | CallbackEnded
     | Claimed
     | Connected

@@ -38,6 +38,16 @@ from zkfake._history.events import (
     StateChange,
     WatchEvent,
 )
+from zkfake._history.inside import (
+    INSIDE,
+    AppliedNext,
+    Configured,
+    Elected,
+    Followed,
+    LastHeard,
+    LinkChanged,
+    ServerPaused,
+)
 from zkfake._history.states import States
 from zkfake._protocol.jute import JuteError, Reader
 from zkfake._protocol.operations import OPERATIONS
@@ -216,6 +226,13 @@ class Reading:
             DictSent: lambda event: self.tell("on_dict_sent", event),
             DictAnswered: lambda event: self.tell("on_dict_answered", event),
             DictShown: lambda event: self.tell("on_dict_shown", event),
+            Elected: lambda event: self.tell("on_elected", event),
+            Followed: lambda event: self.tell("on_followed", event),
+            LastHeard: lambda event: self.tell("on_last_heard", event),
+            Configured: lambda event: self.tell("on_configured", event),
+            AppliedNext: lambda event: self.tell("on_applied_next", event),
+            LinkChanged: lambda event: self.tell("on_link_changed", event),
+            ServerPaused: lambda event: self.tell("on_server_paused", event),
         }
 
     def listen(self, name: str, method: Callable[..., None]) -> None:
@@ -229,9 +246,10 @@ class Reading:
             read = reads.get(type(event))
             if read is not None:
                 read(event)
-            if type(event) in (Committed, Restored):
+            kind = type(event)
+            if kind is Committed or kind is Restored:
                 self.transactions += 1
-            else:
+            elif kind not in INSIDE:
                 self.events += 1
                 self.time = event.time
         self.tell("on_end")

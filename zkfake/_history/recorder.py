@@ -1,11 +1,14 @@
 """The recorder: an append-only list of events, in the order in which they happened, and beside it
-the log of what was committed, where the ensemble is one of ours. A digest covers the events whole.
+the log of what was committed and what servers do among themselves, where the ensemble is one of
+ours. A digest covers the events whole.
 
 Rules that live here:
 
-- The events are what clients and servers can know of. What the ensemble commits stands beside them:
-  a program that does the same has the same events, whatever else is recorded.
-- Each entry of the log knows how many events came before it, so both can be read in one order.
+- The events are what clients and servers can know of. What the ensemble commits stands beside them,
+  and so does what servers do among themselves: a program that does the same has the same events,
+  whatever else is recorded.
+- Of each entry beside the events it is known how many events came before it, so all can be read in
+  one order.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from zkfake._history.checking import check
 from zkfake._history.diagnosing import diagnose
 from zkfake._history.dicts import DictEvents
+from zkfake._history.ensembles import EnsembleEvents
 from zkfake._history.events import (
     Claimed,
     Committed,
@@ -35,6 +39,7 @@ from zkfake._history.events import (
     Restored,
     Scalar,
 )
+from zkfake._history.inside import INSIDE, Inside
 from zkfake._history.storage import HistoryFileError, Lines, save
 from zkfake._history.story import story
 from zkfake._history.timeline import timeline
@@ -91,7 +96,8 @@ class History(Sequence[Any]):
         name.
         """
         self._events: list[Event] = []
-        self._places: list[int] = []
+        self._beside: list[tuple[int, Logged | Inside]] = []
+        """What stands beside the events, each with the number of events before it."""
         self._claims = 0
         self._dicts = 0
         self._dict_calls = count(1)
@@ -200,15 +206,21 @@ class History(Sequence[Any]):
     # -- reading it
 
     def of(self, kind: type[E]) -> list[E]:
-        """The events of one kind, in order. Cost: linear in the history."""
+        """The events of one kind, in order; also of what servers do among themselves. Cost: linear
+        in the history.
+        """
+        if kind in INSIDE:
+            return [event for _, event in self._beside if isinstance(event, kind)]
         return [event for event in self._events if isinstance(event, kind)]
 
     def in_order(self) -> Iterator[Event | Logged]:
-        """The events and the entries of the log, as they happened, up to now. Cost: linear."""
+        """The events, the entries of the log, and what servers did among themselves, as they
+        happened, up to now. Cost: linear.
+        """
         # Another thread may add to both meanwhile. The events are counted first: so whatever was
-        # committed before one of them is in the log. A place is there before its entry.
+        # committed before one of them is in the log.
         events, start, end = self._events, 0, len(self._events)
-        for entry, place in zip(tuple(self.log or ()), self._places, strict=False):
+        for place, entry in tuple(self._beside):
             yield from events[start:place]
             yield entry
             start = place
@@ -248,6 +260,8 @@ class History(Sequence[Any]):
         for entry in entries:
             if isinstance(entry, (Committed, Restored)):
                 self._add_logged(entry)
+            elif isinstance(entry, Inside):
+                self._add_beside(entry)
             else:
                 self.append(entry)
 
@@ -255,8 +269,11 @@ class History(Sequence[Any]):
         """The next entry of the log, at this place of the history."""
         if self.log is None:
             self.log = []
-        self._places.append(len(self._events))
         self.log.append(entry)
+        self._add_beside(entry)
+
+    def _add_beside(self, entry: Logged | Inside) -> None:
+        self._beside.append((len(self._events), entry))
 
     @overload
     def __getitem__(self, index: int) -> Event: ...
@@ -275,7 +292,7 @@ class History(Sequence[Any]):
         """Whether events, log and their order are the same."""
         if not isinstance(other, History):
             return NotImplemented
-        return (self._events, self.log, self._places) == (other._events, other.log, other._places)
+        return (self._events, self.log, self._beside) == (other._events, other.log, other._beside)
 
     __hash__ = None  # type: ignore[assignment]  # it grows
 
@@ -293,13 +310,20 @@ class EnsembleHistory(History):
         self,
         clock: Callable[[], float] = _no_time,
         task: Callable[[], str] = _nobody,
+        *,
+        virtual: bool = True,
     ) -> None:
+        """``virtual``: the clock does not go on while the ensemble is at work."""
         super().__init__(clock, task)
         self.log = []
+        self._virtual = virtual
         self._on_disk: Callable[[int], tuple[tuple[int, ...], tuple[int, ...]]] = _nowhere
 
     def hear(self, ensemble: Ensemble) -> None:
-        """Record what it commits from now on."""
+        """Record what it commits, and what its servers do among themselves, from now on."""
+        ensemble.listener = EnsembleEvents(
+            ensemble, self._add_beside, self._clock, virtual=self._virtual
+        )
         self._on_disk = ensemble.on_disk
         ensemble.log.on_append = self.committed
         ensemble.log.on_mark = self.restored
@@ -323,9 +347,10 @@ class EnsembleHistory(History):
         """The ensemble has committed its next transaction."""
         log = self.log
         if log is not None:  # as `_add_logged`, which costs a call at every write
-            self._places.append(len(self._events))
             on_disk, voters = self._on_disk(transaction.zxid)
-            log.append(_committed((self._clock(), transaction, on_disk, voters)))
+            entry = _committed((self._clock(), transaction, on_disk, voters))
+            self._beside.append((len(self._events), entry))
+            log.append(entry)
 
     def restored(self, tree: Tree) -> None:
         """The ensemble goes on from ``tree``."""

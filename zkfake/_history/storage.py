@@ -17,8 +17,9 @@ from base64 import b64decode, b64encode
 from typing import TYPE_CHECKING, Any, TextIO
 
 from zkfake._database.log import Check, Create, Delete, SetAcl, SetData, Transaction
-from zkfake._history import events
+from zkfake._history import events, inside
 from zkfake._history.events import Kept, ShownKey
+from zkfake._history.inside import Vote
 from zkfake._protocol.records import Acl, Code, Op
 
 if TYPE_CHECKING:
@@ -31,11 +32,11 @@ if TYPE_CHECKING:
 
 __all__ = ["FORM", "HistoryFileError", "Lines", "save"]
 
-FORM = 2
+FORM = 3
 """The version of the form that is written here."""
 
-_READABLE = (1, FORM)
-"""Form 1 has fewer kinds of events."""
+_READABLE = (1, 2, FORM)
+"""Forms 1 and 2 have fewer kinds of events."""
 
 _TITLE = "zkfake-history"
 
@@ -86,7 +87,7 @@ class Lines:
             raise HistoryFileError(f"{self._name} is not a history of zkfake") from None
         if form not in _READABLE:
             raise HistoryFileError(
-                f"{self._name} is a history of form {form!r}; only forms 1 and {FORM} can be read"
+                f"{self._name} is a history of form {form!r}; only forms 1 to {FORM} can be read"
             )
         return bool(has_log)
 
@@ -161,7 +162,8 @@ def _exactly(*kinds: type) -> Callable[[Any], Any]:
     return read
 
 
-_int, _text, _text_or_none = _exactly(int), _exactly(str), _exactly(str, type(None))
+_int, _bool = _exactly(int), _exactly(bool)
+_text, _text_or_none = _exactly(str), _exactly(str, type(None))
 
 
 def _time(value: Any) -> float:
@@ -247,6 +249,17 @@ def _changes(value: Any) -> tuple[ShownKey, ...]:
     )
 
 
+def _votes(value: Any) -> tuple[Vote, ...]:
+    return tuple(
+        Vote(_int(server), _int(epoch), _int(zxid), _bool(observer))
+        for server, epoch, zxid, observer in value
+    )
+
+
+def _quorums(value: Any) -> tuple[tuple[int, ...], ...]:
+    return tuple(map(_numbers, _exactly(list)(value)))
+
+
 _FIELDS: dict[str, Callable[[Any], Any]] = {
     "time": _time,
     "number": _int,
@@ -269,9 +282,22 @@ _FIELDS: dict[str, Callable[[Any], Any]] = {
     "dict": _int,
     "session": _int,
     "updated": _int,
-    "exact": _exactly(bool),
+    "exact": _bool,
     "writes": _writes,
     "changes": _changes,
+    "votes": _votes,
+    "quorums": _quorums,
+    "followers": _numbers,
+    "tick": _time,
+    "source": _int,
+    "since": _time,
+    "version": _int,
+    "observer": _bool,
+    "proposed": _bool,
+    "after": _int,
+    "target": _int,
+    "cut": _bool,
+    "paused": _bool,
 }
 """How a field is read, by its name; any other one is text."""
 
@@ -286,9 +312,10 @@ def _kind(kind: Any) -> tuple[Any, tuple[Callable[[Any], Any], ...]]:
 
 
 _KINDS = {
-    name: _kind(getattr(events, name))
-    for name in events.__all__
-    if hasattr(getattr(events, name), "_fields")
+    name: _kind(getattr(module, name))
+    for module in (events, inside)
+    for name in module.__all__
+    if hasattr(getattr(module, name), "_fields")
 }
 
 

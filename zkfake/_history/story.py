@@ -49,6 +49,7 @@ from zkfake._history.events import (
     TaskEnded,
     WatchEvent,
 )
+from zkfake._history.inside import Inside
 from zkfake._history.scope import NEAR, SAME, Scope
 from zkfake._history.telling import Telling
 from zkfake._history.verdict import Finding
@@ -219,6 +220,8 @@ class _Story:
             return 5 if event.logger.partition(".")[0] == "kazoo" else 15
         if isinstance(event, (DictOpened, DictAsked, DictSent, DictAnswered, DictShown)):
             return 40 if event.dict in scope.dicts else 0
+        if isinstance(event, Inside):
+            return 0  # what a person wants to know of it servers tell as well
         if event.client not in scope.who:
             return 0
         if isinstance(event, StateChange):
@@ -374,7 +377,7 @@ class _Ending(_Story):
         self._first, self._offset = 0, max(0, len(entries) - _LATE)
 
     def _weight(self, event: Event | Logged) -> int:
-        if isinstance(event, Connected):
+        if isinstance(event, (Connected, Inside)):
             return 0
         if isinstance(event, ServerEvent):
             return 0 if event.name in _ROUTINE else 1

@@ -25,6 +25,15 @@ if TYPE_CHECKING:
         StateChange,
         WatchEvent,
     )
+    from zkfake._history.inside import (
+        AppliedNext,
+        Configured,
+        Elected,
+        Followed,
+        LastHeard,
+        LinkChanged,
+        ServerPaused,
+    )
     from zkfake._history.reading import ConnectionSeen, Exchange, Reading, WriteSeen
     from zkfake._history.states import Changed, Key
 
@@ -121,6 +130,29 @@ class Subscriber:
 
     def on_dict_shown(self, event: DictShown) -> None:
         """A dict shows another state."""
+
+    # -- what servers do among themselves
+
+    def on_elected(self, event: Elected) -> None:
+        """A server was elected."""
+
+    def on_followed(self, event: Followed) -> None:
+        """Others follow a leader, or its quorum is another one. Virtual time only."""
+
+    def on_last_heard(self, event: LastHeard) -> None:
+        """A leader lets a session expire that another server had told it of. Virtual time only."""
+
+    def on_configured(self, event: Configured) -> None:
+        """A server takes a configuration for committed, or proposes it."""
+
+    def on_applied_next(self, event: AppliedNext) -> None:
+        """A server applies what does not have the next number."""
+
+    def on_link_changed(self, event: LinkChanged) -> None:
+        """A link between servers was cut, or mended."""
+
+    def on_server_paused(self, event: ServerPaused) -> None:
+        """A server stands still, or is awake again."""
 
     # -- what `zkfake._history.detectors.seen` tells detectors
 

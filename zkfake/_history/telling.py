@@ -38,6 +38,15 @@ from zkfake._history.events import (
     TaskEnded,
     WatchEvent,
 )
+from zkfake._history.inside import (
+    AppliedNext,
+    Configured,
+    Elected,
+    Followed,
+    LastHeard,
+    LinkChanged,
+    ServerPaused,
+)
 from zkfake._history.reading import WRITES
 from zkfake._protocol.jute import JuteError, Reader
 from zkfake._protocol.records import read_connect_request
@@ -237,11 +246,52 @@ class Telling:
         text = f": {shown.writes(changes)}" if changes else ""
         return f"dict {event.dict}", f"shows the state of {event.zxid:#x}{how}{text}"
 
+    # -- what servers do among themselves
+
+    def _elected(self, event: Elected) -> tuple[str, str]:
+        votes = _numbers(vote.server for vote in event.votes)
+        of = "; and ".join(_numbers(voters) for voters in event.quorums)
+        of = f", of the voters {of}" if of else ""
+        return (
+            f"server {event.server}",
+            f"gets the votes of {votes} to lead epoch {event.epoch}{of}",
+        )
+
+    def _followed(self, event: Followed) -> tuple[str, str]:
+        others = _numbers(number for number in event.followers if number != event.server)
+        return f"server {event.server}", f"has {others or 'nobody'} with it, in epoch {event.epoch}"
+
+    def _last_heard(self, event: LastHeard) -> tuple[str, str]:
+        who = self.clients.get(event.session, f"session {event.session:#x}")
+        ago = event.time - event.since
+        return (
+            f"server {event.server}",
+            f"heard from server {event.source} of {who} {ago:.3f} s ago",
+        )
+
+    def _configured(self, event: Configured) -> tuple[str, str]:
+        who, version = f"server {event.server}", f"the configuration {event.version:#x}"
+        if event.proposed:
+            return who, f"proposes {version}"
+        return who, f"goes by {version}{', as an observer' * event.observer}"
+
+    def _applied_next(self, event: AppliedNext) -> tuple[str, str]:
+        return f"server {event.server}", f"applies {event.zxid:#x} next to {event.after:#x}"
+
+    def _link_changed(self, event: LinkChanged) -> tuple[str, str]:
+        does = "is cut" if event.cut else "has one cut less"
+        return f"server {event.server}", f"its link to server {event.target} {does}"
+
+    def _server_paused(self, event: ServerPaused) -> tuple[str, str]:
+        return f"server {event.server}", "stands still" if event.paused else "is awake again"
+
     _words: ClassVar[dict[type, Callable[[Telling, Any], tuple[str, str]]]] = {
+        AppliedNext: _applied_next,
         CallbackBegan: _callback_began,
         CallbackEnded: _callback_ended,
         Claimed: _claimed,
         Committed: _committed,
+        Configured: _configured,
         Connected: _connected,
         DictAnswered: _dict_answered,
         DictAsked: _dict_asked,
@@ -249,7 +299,11 @@ class Telling:
         DictSent: _dict_sent,
         DictShown: _dict_shown,
         Disconnected: _disconnected,
+        Elected: _elected,
         Fault: _fault,
+        Followed: _followed,
+        LastHeard: _last_heard,
+        LinkChanged: _link_changed,
         LogLine: _log_line,
         Note: _note,
         Queued: _queued,
@@ -259,10 +313,15 @@ class Telling:
         Restored: _restored,
         Sent: _sent,
         ServerEvent: _server_event,
+        ServerPaused: _server_paused,
         StateChange: _state_change,
         TaskEnded: _task_ended,
         WatchEvent: _watch_event,
     }
+
+
+def _numbers(servers: Iterable[int]) -> str:
+    return " ".join(map(str, sorted(servers)))
 
 
 def _asked(sent: Sent, brief: bool = False) -> str:

@@ -67,7 +67,7 @@ class Recording:
     def _history(self, ensemble: Ensemble | None) -> History:
         if ensemble is None:
             return History(self._seconds, _thread_name)
-        history = EnsembleHistory(self._seconds, _thread_name)
+        history = EnsembleHistory(self._seconds, _thread_name, virtual=False)
         history.hear(ensemble)
         history.take_state(ensemble)
 

@@ -1,4 +1,4 @@
-"""What servers owe each other: one leader at a time, and a quorum for all that is committed."""
+"""What servers owe their clients: a quorum for all that is committed."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from zkfake._database.log import SetData
 from zkfake._database.reconfig import parse
-from zkfake._history.errors import LeadershipBroken, ReliabilityBroken
+from zkfake._history.errors import ReliabilityBroken
 from zkfake._history.judge import Judge
+from zkfake._history.judges.elections import servers
 from zkfake._protocol.records import Op, ZooKeeperError
 
 if TYPE_CHECKING:
@@ -17,32 +18,7 @@ if TYPE_CHECKING:
     from zkfake._history.events import Committed, ServerEvent
     from zkfake._history.states import Changed
 
-__all__ = ["CommittedByAQuorum", "OneLeaderAnEpoch"]
-
-
-class OneLeaderAnEpoch(Judge):
-    """No two servers lead in one epoch.
-
-    Checked: what the servers tell of themselves. A live server tells nothing.
-    """
-
-    name = "one leader an epoch"
-    error = LeadershipBroken
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._led: dict[int, ServerEvent] = {}
-
-    def on_server_event(self, event: ServerEvent) -> None:
-        if event.name != "leads":
-            return
-        epoch = event.epoch
-        self.times += 1
-        before = self._led.setdefault(epoch, event)
-        if before.server != event.server:
-            self.broken(
-                f"servers {before.server} and {event.server} led epoch {epoch}", before, event
-            )
+__all__ = ["CommittedByAQuorum"]
 
 
 class CommittedByAQuorum(Judge):
@@ -73,17 +49,12 @@ class CommittedByAQuorum(Judge):
             have = set(entry.on_disk).intersection(voters)
             if voters and 2 * len(have) <= len(voters):
                 self.broken(
-                    f"{entry.transaction.zxid:#x} was committed with {_servers(have)} having it on "
-                    f"disk, of {_servers(voters)}",
+                    f"{entry.transaction.zxid:#x} was committed with {servers(have)} having it on "
+                    f"disk, of {servers(voters)}",
                     self._leads,
                     entry,
                 )
                 return
-
-
-def _servers(ids: Collection[int]) -> str:
-    names = " ".join(map(str, sorted(ids)))
-    return f"server{'s' * (len(ids) != 1)} {names}" if names else "no server"
 
 
 def _new_voters(done: Transaction) -> Collection[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -23,6 +24,7 @@ from zkfake._protocol.records import Op
 
 if TYPE_CHECKING:
     from zkfake._history.events import Committed, Fault, Logged, Restored, ServerEvent
+    from zkfake._history.inside import LastHeard
     from zkfake._history.reading import ConnectionSeen, Exchange
     from zkfake._history.states import Changed
 
@@ -34,6 +36,9 @@ __all__ = [
     "SyncIsABarrier",
     "ViewsAreTimely",
 ]
+
+_TIMEOUT = re.compile(r"for (\d+) ms")
+"""What a leader says of a session that it lets expire."""
 
 KEPT = 10_000
 """Sessions, parents or znodes that a judge remembers."""
@@ -148,8 +153,9 @@ class NotExpiredEarly(Judge):
     when a client is told that its session is over. Which leader is the newest is not known there
     either, so both servers must have shown that they followed it: by a write that was acknowledged
     later, on the connection that was let in, and on one that was open when the end was told. Not
-    judged: what a client closed, and what a fault expired. Pings are not recorded: that a session
-    lives as long as they come is not checked.
+    judged: what a client closed, and what a fault expired. Pings are not recorded. Where time is
+    virtual it is checked, for them and for all else that clients send, that a leader lets no
+    session expire within its timeout after it has heard of it from another server.
     """
 
     name = "not expired early"
@@ -163,6 +169,11 @@ class NotExpiredEarly(Judge):
         """Without the log: handshakes of which it is not known yet whether they count."""
         self._told: list[_Told] = []
         """Without the log: ends of which it is not known yet whether they are true."""
+        self._last_heard: LastHeard | None = None
+        """Of the session that is about to expire."""
+
+    def on_last_heard(self, event: LastHeard) -> None:
+        self._last_heard = event
 
     def on_sent(self, exchange: Exchange) -> None:
         session = exchange.connection.session
@@ -221,13 +232,26 @@ class NotExpiredEarly(Judge):
             self.undecided(UNPROVEN, len(self._told))
 
     def on_server_event(self, event: ServerEvent) -> None:
+        if event.name != "expires session" or not self.reading.has_log:
+            return
+        session_id, _, why = event.text.partition(", ")
+        heard, self._last_heard = self._last_heard, None
+        stated = _TIMEOUT.search(why)
+        if heard is not None and stated is not None and heard.session == int(session_id, 16):
+            self.times += 1
+            silent, timeout = event.time - heard.since, int(stated[1]) / 1000
+            if silent < timeout:
+                self.broken(
+                    f"server {event.server} let session {session_id} expire {silent:.3f} s after "
+                    f"server {heard.source} had told it that its client is there; its timeout is "
+                    f"{timeout:g} s",
+                    heard,
+                    event,
+                )
+                return
         # What a leader decides that another one has replaced is not committed.
-        if (
-            event.name == "expires session"
-            and event.epoch == self.reading.epoch
-            and self.reading.has_log
-        ):
-            self._expires(int(event.text.partition(",")[0], 16), event)
+        if event.epoch == self.reading.epoch:
+            self._expires(int(session_id, 16), event)
 
     def _expires(self, session_id: int, event: Reply | ServerEvent) -> None:
         session = self.reading.sessions.get(session_id)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from zkfake._history import events, shown
 from zkfake._history.events import Committed, Reply, ServerEvent, WatchEvent
+from zkfake._history.inside import INSIDE
 from zkfake._history.telling import Telling, kind_name
 from zkfake._history.timeline.bands import Bands
 from zkfake._history.timeline.findings import findings
@@ -164,7 +165,7 @@ class _Picture:
         transactions = self._verdict.transactions
         return {
             "summary": {
-                "events": len(self._entries) - (transactions or 0),
+                "events": self._verdict.events,
                 "transactions": transactions,
                 "undecided": sum(
                     count for each in self._verdict.checked for _, count in each.undecided
@@ -223,6 +224,8 @@ def kind_of(event: Any) -> str:
     """What the page calls an event's kind: the name of its class in words, if nothing shorter."""
     words = kind_name(event)
     first = words.partition(" ")[0]
+    if type(event) in INSIDE:
+        return "among servers"
     return _KINDS.get(type(event).__name__) or (first if first in _SHORT else words)
 
 
