@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_zkdict.replays import Replay
 from pytest_zkdict.run import Run
 from pytest_zkdict.searching import MAX_TIME, SEARCHED, ended, point_of, whole_name
-from pytest_zkdict.virtual import arguments
+from pytest_zkdict.virtual import arguments, load_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -159,8 +159,8 @@ def _program(item: Any, failure: Failure) -> list[str]:
     if names != ["zk_simulation"] or item.cls is not None:
         return []
     replay = Replay.parse(failure.world)
-    given = arguments(Run.of(item.config), item)
-    load = given.pop("load", None)
+    run = Run.of(item.config)
+    given, load = arguments(run, item), load_of(run, item)
     given = {**given, "max_time": MAX_TIME, **replay.arguments}
     if "SimulationLimit" not in failure.cause.error:
         del given["max_time"]

@@ -32,6 +32,7 @@ __all__ = [
     "arguments",
     "is_given",
     "is_simulated",
+    "load_of",
     "program_of",
     "simulated",
 ]
@@ -78,7 +79,7 @@ class simulated:  # noqa: N801  # a context manager that reads as one; pytest hi
         stash[SIMULATION] = simulation
         if is_simulated(item):
             self._run.pool.simulation = simulation
-        load = _load(self._run, item)
+        load = load_of(self._run, item)
         if load:
             simulation.load(load)
         if self._is_ours and (event := self._run.options.break_at) is not None:
@@ -151,7 +152,7 @@ def arguments(run: Run, item: Any) -> dict[str, Any]:
     return found
 
 
-def _load(run: Run, item: Any) -> dict[str, bytes | None]:
+def load_of(run: Run, item: Any) -> dict[str, bytes | None]:
     """The znodes that the simulation starts with."""
     return {**run.options.load, **(marked(item).simulation.get("load") or {})}
 
