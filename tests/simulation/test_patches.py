@@ -128,6 +128,16 @@ def test_code_under_test_runs_in_virtual_time_in_modules_that_are_named(worker: 
         assert seconds == 1_767_225_613
 
 
+def test_what_a_function_imports_when_it_runs_is_the_simulations_too(worker: ModuleType) -> None:
+    real = builtins.__import__
+    with Simulation(patch=[NAME]) as sim:
+        assert worker.imports_when_it_runs() == sim.now == 60
+        import time as unpatched  # this module is not named
+
+        assert unpatched is time
+    assert builtins.__import__ is real
+
+
 def test_outside_a_simulation_the_same_code_is_real_again(worker: ModuleType) -> None:
     with Simulation(patch=[NAME]):
         pass

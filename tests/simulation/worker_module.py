@@ -74,3 +74,22 @@ def chance() -> tuple[float, int, str]:
 
 def clocks() -> tuple[str, float]:
     return dt.datetime.now(dt.timezone.utc).isoformat(), time.time()
+
+
+def imports_when_it_runs() -> float:
+    """Seconds that a thread slept, as its own imports tell them."""
+    import threading as threads
+    import time as clock
+    from threading import Event
+    from time import monotonic, sleep
+
+    began, done = monotonic(), Event()
+
+    def work() -> None:
+        sleep(30)
+        clock.sleep(30)
+        done.set()
+
+    threads.Thread(target=work).start()
+    done.wait()
+    return clock.monotonic() - began

@@ -7,6 +7,7 @@ real thing):
 - In every loaded module of `PACKAGES`, and in every module a simulation names: globals that are the
   modules ``time``, ``random``, ``uuid``, ``os``, ``socket``, ``threading``, ``queue`` and
   ``datetime``, or functions and classes imported from them, are the simulation's.
+- What functions of those modules import when they run.
 - Locks, events, queues and thread-local attributes that those modules made when they were imported
   (`zkfake._simulation.patching.exchange`).
 - The same in ``concurrent.futures``, so that a `ThreadPoolExecutor` that a simulation makes runs in
@@ -31,6 +32,7 @@ simulation runs.
 
 from __future__ import annotations
 
+import builtins
 import gc
 import importlib
 import sys
@@ -47,13 +49,14 @@ from zkfake._simulation.stand_ins.stand_ins import (
     GUARDED,
     make_set,
     plain_handler,
+    replacement,
     replacements,
     stand_in_for_default,
 )
 
 if TYPE_CHECKING:
     import types
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from importlib.machinery import ModuleSpec
 
 __all__ = ["PACKAGES", "current", "install", "remove"]
@@ -91,7 +94,8 @@ _checked = False
 _installed = 0
 _undo: list[Callable[[], None]] = []
 _patched_modules: dict[int, types.ModuleType] = {}
-"""By their ids: two files may be modules of one name, as pytest's conftest.py are."""
+"""By the ids of their globals: two files may be modules of one name, as pytest's conftest.py are.
+"""
 
 _collect_at = 0
 """Memory blocks in use at which the collector is told to look for old garbage."""
@@ -170,6 +174,25 @@ def _patch_interpreter() -> None:
         _undo.append(_collect_again)
     for target, name, value in GUARDED:
         _set(target, name, value)
+    _set(builtins, "__import__", _import)
+
+
+_real_import = builtins.__import__
+
+
+def _import(
+    name: str,
+    globals: Mapping[str, object] | None = None,  # noqa: A002  # as Python calls it
+    locals: Mapping[str, object] | None = None,  # noqa: A002
+    fromlist: Sequence[str] | None = (),
+    level: int = 0,
+) -> types.ModuleType:
+    """What a function of a patched module imports is what its globals would have."""
+    module = _real_import(name, globals, locals, fromlist or (), level)
+    if id(globals) not in _patched_modules or current() is None:
+        return module
+    stand_in: types.ModuleType | None = replacement(module)
+    return module if stand_in is None else stand_in
 
 
 def _collect_again() -> None:
@@ -235,8 +258,8 @@ def _modules_of(named: Iterable[str]) -> list[str]:
 
 
 def _patch_once(module: types.ModuleType) -> None:
-    if id(module) not in _patched_modules:
-        _patched_modules[id(module)] = module
+    if id(vars(module)) not in _patched_modules:
+        _patched_modules[id(vars(module))] = module
         _patch_module(module)
 
 
