@@ -9,6 +9,7 @@ import pytest
 
 from pytest_zkdict.explained import drawn, search_sections
 from pytest_zkdict.marks import marked
+from pytest_zkdict.real import KEEP_IN_REAL_TIME
 from pytest_zkdict.run import Run
 from pytest_zkdict.searching import SEARCHED, told_of
 from pytest_zkdict.virtual import FAILED, SIMULATION, is_simulated
@@ -37,6 +38,11 @@ unittest calls test methods without arguments. Take the fixtures in an autouse f
     @pytest.fixture(autouse=True)
     def _fixtures(self, zk_client):
         self.client = zk_client"""
+
+_ON_REAL = f"""\
+The test runs in virtual time, and what is real cannot take part in it. Modules of your own do once
+they are named: @pytest.mark.zookeeper(patch=["shop"]), or --zk-patch=shop.
+{KEEP_IN_REAL_TIME}."""
 
 _ON_BOTH_TIMES = """\
 The test has clients or servers in real time, too (zk_client, zk_dict, ...). In virtual time nothing
@@ -159,6 +165,8 @@ def _sections(item: pytest.Item, error: BaseException) -> Iterator[tuple[str, st
         yield "zk_simulation", _guarded(lambda: _of_simulation(simulation, item, error))
         if "_zk_target" in item.fixturenames and not is_simulated(item):  # type: ignore[attr-defined]
             yield "zk_simulation beside clients in real time", _ON_BOTH_TIMES
+    if is_simulated(item) and type(error).__name__ == "SimulationBlocked":
+        yield "zk_simulation and what is real", _ON_REAL
     if SEARCHED in item.stash:
         yield from search_sections(item, error)
     if type(error).__name__ == "FailedHealthCheck" and "function-scoped" in str(error):

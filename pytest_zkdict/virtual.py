@@ -12,6 +12,7 @@ The rules that live here:
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_zkdict.marks import marked
+from pytest_zkdict.real import refused
 from pytest_zkdict.run import Run
 
 if TYPE_CHECKING:
@@ -68,6 +70,7 @@ class simulated:  # noqa: N801  # a context manager that reads as one; pytest hi
         """Whether it ends here."""
         self._is_first = SIMULATION not in item.stash
         """Whether no fixture has begun it."""
+        self._exits = ExitStack()
 
     def __enter__(self) -> Simulation:
         __tracebackhide__ = True
@@ -79,6 +82,7 @@ class simulated:  # noqa: N801  # a context manager that reads as one; pytest hi
         stash[SIMULATION] = simulation
         if is_simulated(item):
             self._run.pool.simulation = simulation
+            self._exits.enter_context(refused())
         load = load_of(self._run, item)
         if load:
             simulation.load(load)
@@ -93,6 +97,7 @@ class simulated:  # noqa: N801  # a context manager that reads as one; pytest hi
         stash = self._item.stash
         simulation = stash[SIMULATION]
         del stash[SIMULATION]
+        self._exits.close()
         if self._run.started:
             self._run.pool.simulation = None
         if self._is_ours:

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, settings
 from pytest_zkdict.live import LiveUnavailableError, LiveZooKeeper, find_installation
 from pytest_zkdict.options import DEFAULT_VERSION
 
-from .support.backend import deselect, has_live, refuse_java
+from .support.backend import deselect, has_live, keep_in_real_time, refuse_java
 from .support.hangs import *  # noqa: F403
 
 pytest_plugins = ["pytester"]
@@ -30,6 +30,11 @@ settings.register_profile(
 # The same examples each time: fresh ones are for `make hunt`, where a failure stops nobody.
 settings.register_profile("ci", settings.get_profile("default"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    keep_in_real_time(metafunc.definition)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -1,4 +1,4 @@
-"""Limits and defects of kazoo's recipes on real sockets: the live server is the judge of them, too.
+"""Limits and defects of kazoo's recipes, on real sockets too: the live server is a judge of them.
 
 `docs/recipes.md` explains each. The simulation shows more of them, in `tests/simulation`; these are
 the ones that a proxy which cuts the connection at the right request can provoke anywhere.
@@ -25,22 +25,26 @@ ENTRIES, TAKEN = "/queue/entries", "/queue/taken"
 
 
 @pytest.fixture
-def proxy(zk_server: Any) -> Iterator[ZooKeeperProxy]:
+def proxy(zk_server: Any) -> Iterator[Any]:
+    """Where clients connect to, and what can happen to them on the way: ``hosts`` and ``faults``.
+    A simulation has both without a proxy.
+    """
+    if zk_server.backend == "simulation":
+        yield zk_server
+        return
     with ZooKeeperProxy(zk_server.hosts) as proxy:
         yield proxy
 
 
 @pytest.fixture
-def behind_proxy(proxy: ZooKeeperProxy, zk_chroot: str, zk_client_factory: Any) -> KazooClient:
+def behind_proxy(proxy: Any, zk_chroot: str, zk_client_factory: Any) -> KazooClient:
     """A client on the test's znodes whose connection can be cut."""
     client = zk_client_factory(hosts=proxy.hosts + zk_chroot)
     assert isinstance(client, KazooClient)
     return client
 
 
-def test_a_counter_counts_twice_when_a_reply_is_lost(
-    proxy: ZooKeeperProxy, behind_proxy: KazooClient
-) -> None:
+def test_a_counter_counts_twice_when_a_reply_is_lost(proxy: Any, behind_proxy: KazooClient) -> None:
     counter = behind_proxy.Counter("/counter")
     proxy.faults.drop_before_reply(operation="setData", path="*/counter")
     counter += 1
@@ -70,7 +74,7 @@ def test_a_paused_holder_of_a_lock_is_one_of_two(zk_client_factory: Any) -> None
 
 
 def test_a_lock_gives_up_its_cleanup_and_leaves_its_node_behind(
-    proxy: ZooKeeperProxy, behind_proxy: KazooClient, zk_client_factory: Any
+    proxy: Any, behind_proxy: KazooClient, zk_client_factory: Any
 ) -> None:
     first, third = zk_client_factory(), zk_client_factory()
     held = first.Lock("/lock", "first")
@@ -86,7 +90,7 @@ def test_a_lock_gives_up_its_cleanup_and_leaves_its_node_behind(
 
 
 def test_a_lock_that_was_lost_has_to_be_released_before_it_is_acquired_again(
-    proxy: ZooKeeperProxy, behind_proxy: KazooClient
+    proxy: Any, behind_proxy: KazooClient
 ) -> None:
     lock = behind_proxy.Lock("/lock", "mine")
     lock.acquire()
@@ -98,7 +102,7 @@ def test_a_lock_that_was_lost_has_to_be_released_before_it_is_acquired_again(
 
 
 def test_a_semaphore_hands_out_the_lease_of_a_lost_session(
-    proxy: ZooKeeperProxy, behind_proxy: KazooClient, zk_client: KazooClient
+    proxy: Any, behind_proxy: KazooClient, zk_client: KazooClient
 ) -> None:
     end_session = partial(proxy.faults.expire, behind_proxy)
     proxy.faults.upon(end_session, operation="delete", path="*/leases-__lock__/*")
@@ -109,7 +113,7 @@ def test_a_semaphore_hands_out_the_lease_of_a_lost_session(
 
 
 def test_an_item_whose_taking_was_not_answered_is_nobodys(
-    proxy: ZooKeeperProxy, behind_proxy: KazooClient, zk_client: KazooClient
+    proxy: Any, behind_proxy: KazooClient, zk_client: KazooClient
 ) -> None:
     other = zk_client.LockingQueue("/queue")
     other.put(b"item")
@@ -125,7 +129,7 @@ def test_an_item_whose_taking_was_not_answered_is_nobodys(
 
 
 def test_an_item_of_a_lost_session_is_handed_out(
-    proxy: ZooKeeperProxy, behind_proxy: KazooClient, zk_client: KazooClient
+    proxy: Any, behind_proxy: KazooClient, zk_client: KazooClient
 ) -> None:
     other = zk_client.LockingQueue("/queue")
     other.put(b"item")
@@ -140,7 +144,7 @@ def test_an_item_of_a_lost_session_is_handed_out(
 
 
 def test_a_waiting_get_does_not_survive_a_lost_connection(
-    proxy: ZooKeeperProxy, behind_proxy: KazooClient, zk_client: KazooClient
+    proxy: Any, behind_proxy: KazooClient, zk_client: KazooClient
 ) -> None:
     giver = zk_client.LockingQueue("/queue")
     assert len(giver) == 0  # the paths are there
@@ -183,9 +187,7 @@ def _let_watches_run(client: KazooClient) -> None:
     assert passed.wait(60)
 
 
-def test_consume_raises_when_it_did_and_cannot_know(
-    proxy: ZooKeeperProxy, behind_proxy: KazooClient
-) -> None:
+def test_consume_raises_when_it_did_and_cannot_know(proxy: Any, behind_proxy: KazooClient) -> None:
     queue = behind_proxy.LockingQueue("/queue")
     queue.put(b"item")
     assert queue.get() == b"item"
@@ -198,7 +200,7 @@ def test_consume_raises_when_it_did_and_cannot_know(
 
 
 def test_a_slow_thread_is_told_that_it_consumed_what_is_still_there(
-    proxy: ZooKeeperProxy, behind_proxy: KazooClient
+    proxy: Any, behind_proxy: KazooClient
 ) -> None:
     """Between its two steps the session ends and the next one is opened."""
     queue = behind_proxy.LockingQueue("/queue")

@@ -69,6 +69,7 @@ def test_a_dead_clients_ephemerals_go_after_its_session_timeout(
     assert zk_client.exists("/e") is None
 
 
+@pytest.mark.in_real_time("it kills a process")
 def test_a_killed_process_loses_its_ephemerals_too(
     zk_client: KazooClient, zk_hosts: str, short: float
 ) -> None:

@@ -115,6 +115,7 @@ def test_only_one_attempt_of_a_block() -> None:
         ZooKeeperDict.transaction(None, attempts=2)  # type: ignore[arg-type]
 
 
+@pytest.mark.in_real_time("it is a process that ends")
 def test_a_program_that_just_ends_ends_quietly(zk_hosts: str) -> None:
     """With a dict, a callback and a lease open, on an interpreter that starts no more threads."""
     program = f"""

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from kazoo.client import KazooClient
 from kazoo.exceptions import NoNodeError
 
@@ -54,6 +55,7 @@ def in_processes(
     return results
 
 
+@pytest.mark.in_real_time("other processes share the dict")
 def test_each_job_is_popped_once(zk_hosts: str, open_dict: Open) -> None:
     items = open_dict()
     items.update({f"job{number:03}": number for number in range(100)})
@@ -67,6 +69,7 @@ def test_each_job_is_popped_once(zk_hosts: str, open_dict: Open) -> None:
     assert list(items) == ["go"]
 
 
+@pytest.mark.in_real_time("other processes share the dict")
 def test_popitem_gives_each_item_once(zk_hosts: str, open_dict: Open) -> None:
     items = open_dict()
     items["go"] = None  # the oldest: what is popped last
@@ -92,6 +95,7 @@ def take():
     assert sorted(taken[0] + taken[1]) == list(range(100))
 
 
+@pytest.mark.in_real_time("other processes share the dict")
 def test_increments_add_up(zk_hosts: str, open_dict: Open) -> None:
     items = open_dict()
     items["count"] = 0
@@ -105,6 +109,7 @@ def test_increments_add_up(zk_hosts: str, open_dict: Open) -> None:
     assert items.entry("count").version == 100
 
 
+@pytest.mark.in_real_time("other processes share the dict")
 def test_one_setdefault_wins(zk_hosts: str, open_dict: Open) -> None:
     items = open_dict()
     answers = in_processes(
@@ -149,6 +154,7 @@ def test_sets_beside_a_deleter(zk_client: KazooClient, open_dict: Open) -> None:
     assert not reader.bad_keys
 
 
+@pytest.mark.in_real_time("other processes share the dict")
 def test_a_reader_beside_creates_and_deletes(zk_hosts: str, open_dict: Open) -> None:
     """Reading raises KeyError or nothing, iterating never raises."""
     items = open_dict()

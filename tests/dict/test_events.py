@@ -57,6 +57,7 @@ def test_a_closed_dict_has_no_subscribers(open_dict: Open) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore:This process.*multi-threaded:DeprecationWarning")
+@pytest.mark.in_real_time("it forks")
 def test_a_child_process_hears_nothing_and_says_so(zk_hosts: str) -> None:
     """Whatever a thread of the parent held at that moment."""
     with Dict.connect(zk_hosts, "/dict") as items:

@@ -182,3 +182,64 @@ def test_what_a_fixture_of_a_program_fails_with_is_its_failure(pytester: pytest.
     )
     result = pytester.runpytest_inprocess("--zk-backend=simulation")
     result.assert_outcomes(passed=3)
+
+
+@pytest.mark.parametrize(
+    ("real", "says"),
+    [
+        ("subprocess.run(['true'])", "main starts a process, which would run beside the sim*"),
+        ("socket.create_connection(('127.0.0.1', 1))", "main uses a real socket, which knows*"),
+        ("socket.create_server(('127.0.0.1', 0))", "main uses a real socket, which knows*"),
+        ("os.fork()", "main forks, and the child would have half of the simulation*"),
+        ("other.start_thread()", "main starts a real thread (Thread-1 (*)), which a simulation*"),
+        ("other.wait()", "main calls time.sleep(1), which would stop every task*"),
+    ],
+)
+def test_what_is_real_is_told_with_what_to_do(
+    pytester: pytest.Pytester, real: str, says: str
+) -> None:
+    pytester.makepyfile(
+        other="""
+        import threading, time
+
+        def start_thread():
+            threading.Thread(target=print).start()
+
+        def wait():
+            time.sleep(1)
+        """
+    )
+    pytester.makepyfile(
+        f"""
+        import os, socket, subprocess
+        import other
+
+        def test_it(zk_client):
+            {real}
+        """
+    )
+    pytester.syspathinsert()
+    result = pytester.runpytest_inprocess("--zk-backend=simulation", "-Werror")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [f"*SimulationBlocked: {says}", "*zk_backend('both')*", "*--zk-patch=shop*"]
+        if not real.startswith("other")
+        else [f"*SimulationBlocked: {says}", "*--zk-patch=shop*", "*zk_backend('both')*"]
+    )
+
+
+def test_in_real_time_nothing_is_refused(pytester: pytest.Pytester) -> None:
+    """Neither on another backend, nor after a test in the simulation."""
+    pytester.makepyfile(
+        """
+        import subprocess, sys
+
+        def test_it(zk_client, zk_backend):
+            if zk_backend == "fake":
+                subprocess.run([sys.executable, "-c", ""], check=True)
+        """
+    )
+    result = pytester.runpytest_inprocess("--zk-backend=all", "-p", "no:randomly")
+    outcomes = result.parseoutcomes()
+    assert outcomes["passed"] >= 2
+    assert "failed" not in outcomes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 import struct
 from random import Random
 from typing import Any
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from zkfake._channel.channel import EVENT, Stream
 from zkfake._channel.conditions import Conditions, Stop
+from zkfake._history.events import Disconnected
 from zkfake._protocol.frames import FrameSplitter, read_request
 from zkfake._simulation.network.sockets import select, socket_pair
 from zkfake._simulation.scheduling.scheduler import Scheduler
@@ -194,6 +196,27 @@ def test_no_two_of_many_clients_share_an_address() -> None:
     assert all(ipaddress.ip_address(each) in ipaddress.ip_network("10.1.0.0/16") for each in found)
 
 
+@pytest.mark.parametrize("how", [socket.SHUT_RD, socket.SHUT_WR, socket.SHUT_RDWR])
+def test_a_socket_that_is_shut_down_ends_its_connection_and_no_session(how: int) -> None:
+    with Simulation() as sim:
+        client = sim.client()
+        client.create("/e", ephemeral=True)
+        before: Any = client._connection._socket
+        session, states = client.client_id, []
+        client.add_listener(states.append)
+        before.shutdown(how)
+        if how != socket.SHUT_RD:
+            with pytest.raises(BrokenPipeError):
+                before.send(b"more")
+        sim.run_until(lambda: states == ["SUSPENDED", "CONNECTED"])
+        assert client.client_id == session
+        assert client.exists("/e")
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            before.shutdown(how)
+        told = [event for event in sim.history if isinstance(event, Disconnected)]
+        assert len(told) == 1
+
+
 def test_a_socket_has_the_address_that_the_server_sees() -> None:
     with Simulation(servers=3) as sim:
         clients = [sim.client(f"client {number}") for number in range(3)]
@@ -201,6 +224,6 @@ def test_a_socket_has_the_address_that_the_server_sees() -> None:
             sim.faults.drop()
             for client in clients:
                 client.retry(client.get_children, "/")
-                socket: Any = client._connection._socket
-                host, port = socket.getsockname()
-                assert socket._carrier._core.address == f"{host}:{port}"
+                end: Any = client._connection._socket
+                host, port = end.getsockname()
+                assert end._carrier._core.address == f"{host}:{port}"

@@ -7,6 +7,7 @@ bytes are on their way; an end that was closed cannot be used or selected any mo
 from __future__ import annotations
 
 import errno
+import socket
 from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -59,6 +60,8 @@ class SimulatedSocket:
         self._scheduler = scheduler
         self._carrier = carrier
         self._outgoing = outgoing
+        self._is_shut = False
+        """Whether the peer is told that nothing more comes."""
         self._inbox: deque[bytes] = deque()
         self._ended = False
         self._timeout: float | None = None
@@ -124,7 +127,7 @@ class SimulatedSocket:
     def send(self, data: bytes | bytearray | memoryview, _flags: int = 0) -> int:
         if self.closed:
             raise OSError(errno.EBADF, "Bad file descriptor")
-        if self._ended:
+        if self._ended or self._is_shut:
             raise BrokenPipeError(errno.EPIPE, "Broken pipe")
         if self._outgoing.size >= _WINDOW:
             raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
@@ -144,8 +147,14 @@ class SimulatedSocket:
     def setsockopt(self, *_option: Any) -> None:
         pass
 
-    def shutdown(self, _how: int) -> None:
-        pass
+    def shutdown(self, how: int) -> None:
+        """End one way or both: what comes ends here, the peer learns that nothing more comes."""
+        if self.closed:
+            raise OSError(errno.EBADF, "Bad file descriptor")
+        if how != socket.SHUT_WR:
+            self.deliver(_END)
+        if how != socket.SHUT_RD:
+            self._tell_peer()
 
     def close(self) -> None:
         if not self.closed:
@@ -153,6 +162,11 @@ class SimulatedSocket:
             self.readable = False
             for task in self.selecting:
                 self._scheduler.wake(task)
+            self._tell_peer()
+
+    def _tell_peer(self) -> None:
+        if not self._is_shut:
+            self._is_shut = True
             self._carrier.client_closes()
 
     def getpeername(self) -> tuple[str, int]:
