@@ -52,6 +52,7 @@ def _refusing(real: Any, what: str) -> Any:
 
     @wraps(real)
     def call(*arguments: Any, **named: Any) -> Any:
+        __tracebackhide__ = True
         simulation = current()
         if simulation is None:
             return real(*arguments, **named)

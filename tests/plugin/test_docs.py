@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 DOWNSTREAM = ROOT / "tests" / "downstream"
 PAGES = sorted(DOCS.glob("pytest*.md"))
-QUIET = ("-p", "no:cacheprovider", "-p", "no:xdist", "-Werror", "--zk-backend=fake")
+QUIET = ("-p", "no:cacheprovider", "-p", "no:xdist", "-Werror")
 
 _BLOCK = re.compile(r"^```(python|diff)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"# (\w+\.py)\n")
@@ -64,16 +64,17 @@ BUGS = {name: example for name, example in EXAMPLES.items() if example.bug}
 PASSING = {name: each for name, each in EXAMPLES.items() if not name.startswith("pytest_failures")}
 
 
-def _run(pytester: pytest.Pytester, files: dict[str, str]) -> pytest.RunResult:
+def _run(pytester: pytest.Pytester, page: str, files: dict[str, str]) -> pytest.RunResult:
+    backend = "simulation" if page.startswith("pytest_virtual_time") else "fake"
     for name, text in files.items():
         (pytester.path / name).write_text(text, "utf-8")
     pytester.syspathinsert()
-    return pytester.runpytest_inprocess(*QUIET)
+    return pytester.runpytest_inprocess(*QUIET, f"--zk-backend={backend}")
 
 
 @pytest.mark.parametrize("name", PASSING)
 def test_an_example_passes(name: str, pytester: pytest.Pytester) -> None:
-    result = _run(pytester, PASSING[name].files)
+    result = _run(pytester, name, PASSING[name].files)
     outcomes = result.parseoutcomes()
     assert set(outcomes) == {"passed"}, outcomes
 
@@ -85,7 +86,7 @@ def test_a_planted_bug_is_found(name: str, pytester: pytest.Pytester) -> None:
     old, new = example.bug
     (planted,) = (name for name, text in example.files.items() if old in text)
     files = {**example.files, planted: example.files[planted].replace(old, new)}
-    result = _run(pytester, files)
+    result = _run(pytester, name, files)
     assert result.parseoutcomes().get("failed") == 1
     assert example.says
     shown = [line.split() for line in result.outlines]

@@ -222,9 +222,7 @@ def test_what_is_real_is_told_with_what_to_do(
     result = pytester.runpytest_inprocess("--zk-backend=simulation", "-Werror")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
-        [f"*SimulationBlocked: {says}", "*zk_backend('both')*", "*--zk-patch=shop*"]
-        if not real.startswith("other")
-        else [f"*SimulationBlocked: {says}", "*--zk-patch=shop*", "*zk_backend('both')*"]
+        [f"*SimulationBlocked: {says}", "*--zk-patch=shop*", "*zk_backend('both')*"]
     )
 
 
