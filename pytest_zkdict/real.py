@@ -56,6 +56,10 @@ def _refusing(real: Any, what: str) -> Any:
         simulation = current()
         if simulation is None:
             return real(*arguments, **named)
+        if what is _SOCKET:
+            arguments[
+                0
+            ].close()  # `socket.create_connection` does so where it fails with an OSError
         raise SimulationBlocked(f"{simulation.scheduler.current.name} {what}. {KEEP_IN_REAL_TIME}")
 
     return call
