@@ -1,13 +1,14 @@
 """What users do with kazoo's NonBlockingLease and TreeCache.
 
 Rules that live here: as in `programs`. Nobody is given a lease while somebody else's lasts, by the
-clock that all of them share. A tree cache shows, once all is calm, what there is.
+clock that all of them share: a lease is claimed until its time is over, and whose turn it was is
+recorded. A tree cache shows, once all is calm, what there is: both are recorded.
 """
 
 from __future__ import annotations
 
 import json
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from kazoo.exceptions import NoNodeError, NotEmptyError
 from kazoo.recipe.cache import TreeCache
 
 from zkfake._database.log import Create
+from zkfake.history import at_most, exactly_once, in_order
 
 from .judges import judge_locks
 from .kinds import BROKEN, ERROR, ERRORS, FROZEN, OVER, WAITS
@@ -31,7 +33,9 @@ CALM = 60.0
 
 def lease(sim: Simulation) -> Study:
     study = Study(sim)
-    held: list[tuple[str, float]] = []
+    oracle, history = study.oracle, sim.history
+    held: dict[str, tuple[float, ExitStack]] = {}
+    """By client: when its lease is over, and its claim."""
 
     def clock() -> datetime:
         return datetime.fromtimestamp(sim.epoch_time, timezone.utc).replace(tzinfo=None)
@@ -40,16 +44,22 @@ def lease(sim: Simulation) -> Study:
         duration = timedelta(seconds=DURATION)
         asked = sim.now
         mine = worker.client.NonBlockingLease("/lease", duration, worker.name, clock)
+        # Whose it is by now, no client knows. (Its znode is nobody's: a claim of it would be lost.)
         node = study.truth.tree.get("/lease/lease_holder")
         holder = None if node is None else json.loads(node.data or b"{}").get("holder")
         if mine and holder not in (None, worker.name):
-            study.oracle.found(OVER, f"{worker.name}, when {holder} had it")
+            oracle.found(OVER, f"{worker.name}, when {holder} had it")
         elif mine:
-            rivals = [name for name, end in held if name != worker.name and end > sim.now]
-            if rivals:
-                study.oracle.found(BROKEN, f"{worker.name} and {rivals}")
-            held.append((worker.name, asked + DURATION - 1))  # the end is kept in whole seconds
+            claim(worker.name, asked + DURATION - 1)  # the end is kept in whole seconds
         return True
+
+    def claim(name: str, end: float) -> None:
+        for each, (over, claimed) in list(held.items()):
+            if over <= sim.now or each == name:  # who has it may have it for longer
+                claimed.close()
+                del held[each]
+        held[name] = end, ExitStack()
+        held[name][1].enter_context(history.claim("lease", client=name))
 
     def work(worker: Worker) -> None:
         for _ in range(LEASES):
@@ -57,6 +67,10 @@ def lease(sim: Simulation) -> Study:
             sim.sleep(3 * worker.random.random())
 
     judge_locks(study, study.run(work), "/lease")
+    for _, claimed in held.values():
+        claimed.close()
+    oracle.promise(at_most(1, "lease"), lambda _: BROKEN)
+    # What the clients wrote of their turns is in the log alone: who got it next overwrote it.
     before: dict[str, Any] | None = None
     for transaction in study.truth.transactions():
         for operation in transaction.operations:
@@ -64,9 +78,10 @@ def lease(sim: Simulation) -> Study:
                 now = json.loads(operation.data or b"{}")
                 if before is not None and before["holder"] != now["holder"]:
                     began = datetime.fromtimestamp(transaction.time / 1000, timezone.utc)
-                    if f"{began:%Y-%m-%dT%H:%M:%S}" < before["end"]:
-                        study.oracle.found(BROKEN, f"{now} after {before}")
+                    history.record("turns", transaction.zxid, before["end"])
+                    history.record("turns", transaction.zxid, f"{began:%Y-%m-%dT%H:%M:%S}")
                 before = now
+    oracle.promise(in_order("turns"), lambda _: BROKEN)
     return study
 
 
@@ -117,19 +132,16 @@ def tree_cache(sim: Simulation) -> Study:
 
 
 def judge_cache(study: Study, cache: TreeCache) -> None:
-    """Compare what a cache shows with what there is."""
-    there = {
-        path: node.data
-        for path, node in study.truth.tree.nodes.items()
-        if path == "/tree" or path.startswith("/tree/")
-    }
-    shown = {}
+    """A cache shows what there is, once, and nothing else."""
+    history = study.sim.history
+    for path, data in study.sim.dump().items():
+        if path == "/tree" or path.startswith("/tree/"):
+            history.record("there", f"{path} {data!r}")
     queue = ["/tree"]
     while queue:
         path = queue.pop()
-        data = cache.get_data(path)
-        if data is not None:
-            shown[path] = data.data
+        node = cache.get_data(path)
+        if node is not None:
+            history.record("shown", f"{path} {node.data!r}")
         queue += [f"{path}/{name}" for name in cache.get_children(path) or ()]
-    if shown != there:
-        study.oracle.found(FROZEN, f"{shown}, and there is {there}")
+    study.oracle.promise(exactly_once("shown", of="there"), lambda _: FROZEN)

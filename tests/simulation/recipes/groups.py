@@ -126,7 +126,12 @@ class Stood(NamedTuple):
 
 
 def stood(study: Study, path: str) -> list[Stood]:
-    """When a znode was there, by the leader's clock, which has milliseconds."""
+    """When a znode was there, by the leader's clock, which has milliseconds.
+
+    A claim cannot say it: it holds at a moment, and who waits at a barrier does so for a while, in
+    which the barrier may come or go. Nor does who made it know since when it stands, or until when,
+    where the reply was lost.
+    """
     found: list[Stood] = []
     begin = None
     for transaction in study.truth.transactions():
@@ -219,6 +224,7 @@ def double_barrier(sim: Simulation) -> Study:
             going[number].add(worker.name)
             stuck[worker.name] = "leave"
             worker.attempts("DoubleBarrier.leave", leave, mine)
+            # Who is inside as the last one leaves: nobody claims that, three may be at once.
             tree = study.truth.tree
             here = [name for name in everybody - going[number] if nodes[number, name] in tree.nodes]
             if here:
@@ -238,6 +244,8 @@ def party(sim: Simulation) -> Study:
         return True
 
     def leave(mine: Any) -> bool:
+        # Members do not exclude each other, so there is no claim whose loss a judge would tell:
+        # whether it is there, before and behind the call, the log says.
         there = study.truth.tree.get(mine.create_path) is not None
         said = mine.leave()
         if there and not said and study.truth.tree.get(mine.create_path) is None:

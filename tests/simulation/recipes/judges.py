@@ -1,4 +1,8 @@
-"""Who waits for a lock, and what nodes of it nobody will remove; for all recipes that use one."""
+"""Who waits for a lock, and what nodes of it nobody will remove; for all recipes that use one.
+
+Read from the log: whether a node that is left will ever go depends on whose it is, who waits, and
+what became of the requests that made it. No promise is about that, so no judge says it.
+"""
 
 from __future__ import annotations
 

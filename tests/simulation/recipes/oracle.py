@@ -6,7 +6,9 @@ Rules that live here:
   back. Claims of one group exclude each other, up to the group's limit. What a recipe has to
   deliver or to count is *recorded*. The history judges both, when the run is over.
 - What was not kept is of a kind, which says why. A lost claim is of the kind that the history says.
-- The truth is the committed log, not what a client or a server has heard of it yet.
+- The truth is the committed log, not what a client or a server has heard of it yet. It is read for
+  what no judge says: what there is at a moment of the run, whose it was, and why a promise was not
+  kept.
 """
 
 from __future__ import annotations
@@ -45,7 +47,10 @@ LOST = {
 
 
 class Truth:
-    """The committed state, and who made which ephemeral znode."""
+    """The committed state, and who made which ephemeral znode.
+
+    Judges know it as well, but at the end of a run; recipes are asked in the middle.
+    """
 
     def __init__(self, sim: Simulation) -> None:
         self._history = sim.history

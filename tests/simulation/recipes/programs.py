@@ -134,7 +134,11 @@ def counter(sim: Simulation) -> Study:
 
 
 def judge_counter(study: Study, increments: list[Increment]) -> None:
-    """Each increment was written once, and the value is the sum of what was written."""
+    """Each increment was written once, and the value is the sum of what was written.
+
+    How often one was written, and that another one was not, only the log tells: their sum may be
+    right.
+    """
     oracle, history = study.oracle, study.sim.history
     writes = [
         (oracle.sessions[transaction.session_id], (transaction.time - EPOCH * 1000) / 1000)

@@ -194,7 +194,9 @@ def judge_waiting(study: Study, books: Books, waiting: list[Worker]) -> None:
 
 
 def judge_items(study: Study) -> None:
-    """What was put was made, once, and what was consumed was deleted: nothing else was."""
+    """What was put was made, once, and what was consumed was deleted: nothing else was. What was
+    made and is gone again is in the log alone.
+    """
     oracle, history = study.oracle, study.sim.history
     for transaction in study.truth.transactions():
         for operation in transaction.operations:
