@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
@@ -152,22 +153,55 @@ def test_what_is_no_history_is_said_in_a_line(
         assert err.count("\n") == 1
 
 
+NONSENSE: dict[type, list[Any]] = {
+    bool: [None],
+    int: [0, -1, 2**31, -(2**63), 10**30],
+    float: [0.0, -1.0, 1e308, 7],
+    str: ["", "/", "//", "/zookeeper", "\0", "0" * 200],
+    list: [[], [None], [[]]],
+    dict: [{}],
+    type(None): [0, "", []],
+}
+"""By the type of what stands in a file: what has a right type, or nearly, and no sense."""
+
+
+def nonsense(data: st.DataObject, value: Any) -> Any:
+    """The same with something else somewhere in it."""
+    if isinstance(value, list) and value and data.draw(st.integers(0, 9)):
+        place = data.draw(st.integers(0, len(value) - 1))
+        return [*value[:place], nonsense(data, value[place]), *value[place + 1 :]]
+    if isinstance(value, dict) and value and data.draw(st.integers(0, 9)):
+        key = data.draw(st.sampled_from(sorted(value)))
+        return {**value, key: nonsense(data, value[key])}
+    return data.draw(st.sampled_from(NONSENSE[type(value)]))
+
+
+def strange(data: st.DataObject, lines: list[bytes]) -> bytes:
+    """What may stand in the place of a line of a file."""
+    line = data.draw(st.sampled_from(lines))
+    how = data.draw(st.sampled_from(["nonsense", "another", "zeros", "cut", "none", "foreign"]))
+    if how == "nonsense":
+        return json.dumps(nonsense(data, json.loads(line))).encode() + b"\n"
+    if how == "foreign":
+        return data.draw(st.one_of(st.binary(max_size=40), st.just(b"[" * 5000))) + b"\n"
+    ways = {
+        "another": line,
+        "zeros": line.replace(b"1", b"0"),
+        "cut": line[: data.draw(st.integers(0, 80))] + b"\n",
+    }
+    return ways.get(how, b"")
+
+
 @settings(max_examples=50, deadline=None)
 @given(data=st.data())
 def test_no_file_is_too_strange(
     data: st.DataObject, good: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """Fields that have the right type and no sense, too."""
-    lines = good.read_bytes().splitlines(keepends=True)[:200]
+    whole = lines = good.read_bytes().splitlines(keepends=True)[:200]
     for _ in range(data.draw(st.integers(1, 4))):
-        place = data.draw(st.integers(1, len(lines) - 1))
-        other = data.draw(st.integers(1, len(lines) - 1))
-        cut = data.draw(st.integers(0, 80))
-        lines[place] = data.draw(
-            st.sampled_from(
-                [lines[other], lines[place].replace(b"1", b"0"), lines[place][:cut] + b"\n", b""]
-            )
-        )
+        place = data.draw(st.integers(0 if data.draw(st.integers(0, 9)) == 0 else 1, 199))
+        lines = [*lines[:place], strange(data, whole), *lines[place + 1 :]]
     path = tmp_path_factory.mktemp("strange") / "h"
     path.write_bytes(b"".join(lines))
     for command in ("check", "story", "timeline", "doctor"):

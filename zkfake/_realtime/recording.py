@@ -13,6 +13,7 @@ import time
 from typing import TYPE_CHECKING
 
 from zkfake._ensemble.events import unheard
+from zkfake._ensemble.listener import EnsembleListener
 from zkfake._history.channels import ChannelRecorder
 from zkfake._history.events import Fault, ServerEvent
 from zkfake._history.recorder import EnsembleHistory, History
@@ -63,6 +64,7 @@ class Recording:
         if self._ensemble is not None:
             self._ensemble.log.on_append = self._ensemble.log.on_mark = None
             self._ensemble.tell = unheard
+            self._ensemble.listener = EnsembleListener()
 
     def _history(self, ensemble: Ensemble | None) -> History:
         if ensemble is None:
