@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zkfake._cli import main
-from zkfake.history import Committed, History, Reply
+from zkfake.history import Committed, History, Reply, ServerEvent
 
 from .habits import history_of, writes_a_large_znode
 
@@ -206,6 +206,25 @@ def test_no_file_is_too_strange(
     path.write_bytes(b"".join(lines))
     for command in ("check", "story", "timeline", "doctor"):
         assert main([command, str(path)]) in (0, 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("expires session", ""),
+        ("expires session", "/zookeeper"),
+        ("expires session", f"0x1, not heard of for {'9' * 5000} ms"),
+        ("joins", f"server {'9' * 5000}"),
+    ],
+)
+def test_what_a_server_says_may_have_no_sense(name: str, text: str, tmp_path: Path) -> None:
+    history = History()
+    history.log = []
+    history.append(ServerEvent(0.0, 1, 1, name, text))
+    path = tmp_path / "h"
+    history.save(path)
+    for command in ("check", "story", "timeline", "doctor"):
+        assert main([command, str(path)]) == 0
 
 
 @pytest.mark.parametrize("seconds", ["-1", "-0.5", "nan", "inf", "soon"])

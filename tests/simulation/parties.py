@@ -81,7 +81,7 @@ class Write:
 
     def __str__(self) -> str:
         return (
-            f"{self.name} {self.values} {self.deletes} {self.start}-{self.end} "
+            f"{self.name} {self.values} {sorted(self.deletes)} {self.start}-{self.end} "
             f"{self.outcome} {self.resolved}"
         )
 

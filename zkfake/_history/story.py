@@ -87,7 +87,7 @@ _LONG_NAME = re.compile(r"(?<![0-9a-fx])[0-9a-f]{16,}(?![0-9a-f])")
 _KEPT = 6
 """Characters of a random name that are shown; more, if that would leave two the same."""
 
-_NUMBER = re.compile(r"\d+")
+_NUMBER = re.compile(r"\d{1,9}")
 
 _NO_CAUSE = (
     "Why: no answer was lost, no server was behind, no watch or session ended that has to do with "

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ElectedByAMajority", "FollowedByAQuorum", "NobodyHearsThroughACut", "OneLeaderAnEpoch"]
 
-_JOINED = re.compile(r"server (\d+)")
+_JOINED = re.compile(r"server (\d{1,9})\b")
 
 _ALIKE = 0.002
 """Seconds: the servers' clock has ticks of a millisecond."""

@@ -37,7 +37,7 @@ __all__ = [
     "ViewsAreTimely",
 ]
 
-_TIMEOUT = re.compile(r"for (\d+) ms")
+_TIMEOUT = re.compile(r"for (\d{1,12}) ms")
 """What a leader says of a session that it lets expire."""
 
 KEPT = 10_000
@@ -128,6 +128,14 @@ class EphemeralsEnd(Judge):
                     exchange.sent,
                     reply,
                 )
+
+
+def _session_of(event: ServerEvent) -> int:
+    """The session that a server lets expire; 0, which is nobody's, in a file that was damaged."""
+    try:
+        return int(event.text.partition(",")[0], 16)
+    except ValueError:
+        return 0
 
 
 def _zxid(event: Committed | Reply) -> int:
@@ -234,24 +242,24 @@ class NotExpiredEarly(Judge):
     def on_server_event(self, event: ServerEvent) -> None:
         if event.name != "expires session" or not self.reading.has_log:
             return
-        session_id, _, why = event.text.partition(", ")
+        session_id = _session_of(event)
         heard, self._last_heard = self._last_heard, None
-        stated = _TIMEOUT.search(why)
-        if heard is not None and stated is not None and heard.session == int(session_id, 16):
+        stated = _TIMEOUT.search(event.text)
+        if heard is not None and stated is not None and heard.session == session_id:
             self.times += 1
             silent, timeout = event.time - heard.since, int(stated[1]) / 1000
             if silent < timeout:
                 self.broken(
-                    f"server {event.server} let session {session_id} expire {silent:.3f} s after "
-                    f"server {heard.source} had told it that its client is there; its timeout is "
-                    f"{timeout:g} s",
+                    f"server {event.server} let session {session_id:#x} expire {silent:.3f} s "
+                    f"after server {heard.source} had told it that its client is there; its "
+                    f"timeout is {timeout:g} s",
                     heard,
                     event,
                 )
                 return
         # What a leader decides that another one has replaced is not committed.
         if event.epoch == self.reading.epoch:
-            self._expires(int(session_id, 16), event)
+            self._expires(session_id, event)
 
     def _expires(self, session_id: int, event: Reply | ServerEvent) -> None:
         session = self.reading.sessions.get(session_id)
@@ -295,7 +303,7 @@ class EndsAreTrue(Judge):
 
     def on_server_event(self, event: ServerEvent) -> None:
         if event.name == "expires session":
-            self._close(int(event.text.partition(",")[0], 16))
+            self._close(_session_of(event))
 
     def on_fault(self, event: Fault) -> None:
         if event.name == "expire":  # a leader is made to begin, which it does not tell by itself

@@ -33,7 +33,7 @@ OPEN, ARRIVED, REQUEST_LOST, REPLY_LOST, UNKNOWN = range(5)
 lost, and nobody knows which of the two.
 """
 
-_STRUCK = re.compile(r"request (\d+) of ")
+_STRUCK = re.compile(r"request (\d{1,18}) of ")
 
 
 class RoundTrip:
