@@ -1,8 +1,8 @@
 """What the search costs: ``python -m benchmarks search``. Ratios only.
 
-* `explore` beside a bare loop of simulations: the same program in the same worlds, in one process.
-  Processor time; both in turns, and the best round of each counts: other work on the machine only
-  ever takes time away;
+* `explore` beside a bare simulation: the same program in the same worlds, in one process. Processor
+  time; for each world both in turns, and the best of several rounds of each counts: other work on
+  the machine only ever takes time away;
 * two processes beside one: real time, so the machine has to be quiet, with two cores.
 """
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import time
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from kazoo.exceptions import KazooException
@@ -19,12 +20,14 @@ from zkfake._search.pool import default_jobs
 from zkfake.simulation import Simulation, explore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from kazoo.client import KazooClient
 
 ROUNDS = 7
-SEEDS = 80
+WORLDS = 40
+MANY_WORLDS = 300
+"""For two processes: forking them costs as much as some ten worlds."""
 PROFILES = ("calm", "realistic", "hostile", "swarm")
 
 OVERHEAD = 1.1
@@ -59,20 +62,19 @@ def put_jobs(sim: Simulation) -> None:
         task.result()
 
 
-def bare(profile: str) -> None:
+def bare(seed: int, profile: str) -> None:
     """What whoever looks for a bug would write without a search."""
-    for seed in range(SEEDS):
-        sim = Simulation(seed=seed, profile=profile)
-        sim.quiet = True
-        with suppress(Exception):  # a client that cannot start, in some world
-            sim.run(put_jobs)
+    sim = Simulation(seed=seed, profile=profile)
+    sim.quiet = True
+    with suppress(Exception):  # a client that cannot start, in some world
+        sim.run(put_jobs)
 
 
-def search(profile: str, jobs: int) -> None:
+def search(seeds: Iterable[int], profile: str, jobs: int) -> None:
     """The same by `explore`."""
     explore(
         put_jobs,
-        seeds=SEEDS,
+        seeds=seeds,
         profile=profile,
         jobs=jobs,
         shrink=False,
@@ -83,27 +85,35 @@ def search(profile: str, jobs: int) -> None:
 
 def overhead(profile: str) -> bool:
     """Print what `explore` costs; whether it is little enough."""
-    ratio = compared(lambda: bare(profile), lambda: search(profile, 1), time.process_time)
-    return told(f"explore to a bare loop, {profile}", ratio, OVERHEAD)
+    alone = searched = 0.0
+    for seed in range(WORLDS):
+        one, other = best(
+            time.process_time,
+            partial(bare, seed, profile),
+            partial(search, [seed], profile, 1),
+        )
+        alone, searched = alone + one, searched + other
+    return told(f"explore to a bare loop, {profile}", searched / alone, OVERHEAD)
 
 
 def processes() -> bool:
     """Print what a second process gives; whether it is enough."""
-    ratio = compared(lambda: search("swarm", 1), lambda: search("swarm", 2), time.perf_counter)
-    return told("two processes to one, real time", ratio, TWO_PROCESSES)
+    one, two = best(
+        time.perf_counter,
+        *(partial(search, range(MANY_WORLDS), "swarm", jobs) for jobs in (1, 2)),
+    )
+    return told("two processes to one, real time", two / one, TWO_PROCESSES)
 
 
-def compared(
-    one: Callable[[], None], other: Callable[[], None], clock: Callable[[], float]
-) -> float:
-    """How much longer the other takes, each by its best round."""
-    best = [float("inf"), float("inf")]
+def best(clock: Callable[[], float], *runs: Callable[[], None]) -> list[float]:
+    """The shortest time of each, of several rounds in turns."""
+    found = [float("inf") for _ in runs]
     for _ in range(ROUNDS):
-        for place, run in enumerate((one, other)):
+        for place, run in enumerate(runs):
             start = clock()
             run()
-            best[place] = min(best[place], clock() - start)
-    return best[1] / best[0]
+            found[place] = min(found[place], clock() - start)
+    return found
 
 
 def told(name: str, ratio: float, bound: float) -> bool:

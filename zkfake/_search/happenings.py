@@ -33,6 +33,8 @@ from zkfake._history.results import asks_for
 from zkfake._protocol.records import Code
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from zkfake._database.log import Transaction
     from zkfake._history.recorder import History
 
@@ -44,8 +46,8 @@ _NOBODY = cast("Any", None)
 
 
 def happenings(history: History) -> set[str]:
-    """The names of what happened, of those in `HAPPENINGS`. Cost: linear in the history, about
-    three microseconds for an event.
+    """The names of what happened, of those in `HAPPENINGS`. Cost: linear in the history, about a
+    microsecond for an event.
     """
     committed = _ChangesSeen(history)
     seen: set[str] = set()
@@ -53,15 +55,27 @@ def happenings(history: History) -> set[str]:
     sessions = _SessionsSeen(seen, elections)
     requests = _RequestsSeen(seen, committed, elections)
     watches = _WatchesSeen(seen, committed)
+    handlers: dict[type, list[Callable[[Any], None]]] = defaultdict(list)
+    for part in (elections, sessions, requests, watches):
+        for kind, handle in part.handlers.items():
+            handlers[kind].append(handle)
     for event in history:
-        for part in (elections, sessions, requests, watches):
-            part.see(event)
+        kind = type(event)
+        if kind in handlers:
+            for handle in handlers[kind]:
+                handle(event)
     sessions.end()
     return seen
 
 
 def _exchange(event: Sent) -> Exchange:
     return Exchange(event, _NOBODY, 0, None)
+
+
+def _sets_a_watch(frame: bytes) -> bool:
+    """Whether a read sets a watch, which the byte behind its path says."""
+    end = 16 + int.from_bytes(frame[12:16], "big")
+    return frame[end : end + 1] > b"\0"
 
 
 def _session(event: Reply) -> tuple[int, float]:
@@ -81,13 +95,17 @@ class _ChangesSeen:
         """What was committed for a request, by its number."""
         sent: dict[int, deque[Exchange]] = defaultdict(deque)
         sessions: dict[int, int] = {}
-        for event in history.in_order():
-            if isinstance(event, Committed):
+        entries: Iterator[Any] = history.in_order()
+        for event in entries:
+            kind = type(event)
+            if kind is Sent:
+                if event.operation in WRITES:
+                    sent[sessions.get(event.connection, 0)].append(_exchange(event))
+            elif kind is Reply:
+                if event.operation == "connect":
+                    sessions[event.connection] = _session(event)[0]
+            elif kind is Committed:
                 self._commit(event, sent[event.transaction.session_id])
-            elif isinstance(event, Reply) and event.operation == "connect":
-                sessions[event.connection] = _session(event)[0]
-            elif isinstance(event, Sent) and event.operation in WRITES:
-                sent[sessions.get(event.connection, 0)].append(_exchange(event))
 
     def _commit(self, event: Committed, sent: deque[Exchange]) -> None:
         done = event.transaction
@@ -120,6 +138,7 @@ class _ElectionsSeen:
 
     def __init__(self, seen: set[str]) -> None:
         self.seen = seen
+        self.handlers: dict[type, Callable[[Any], None]] = {ServerEvent: self._server}
         self.epoch = 0
         self.leaders: dict[int, int] = {}
         """The epoch of each server that is established as a leader and does not know better."""
@@ -139,10 +158,6 @@ class _ElectionsSeen:
         if leader not in self.leaders or self.leaders[leader] == max(self.leaders.values()):
             return ""
         return "leader" if leader == server else "follower"
-
-    def see(self, event: Any) -> None:
-        if isinstance(event, ServerEvent):
-            self._server(event)
 
     def _server(self, event: ServerEvent) -> None:
         seen, server, text = self.seen, event.server, event.text
@@ -201,6 +216,15 @@ class _SessionsSeen:
 
     def __init__(self, seen: set[str], elections: _ElectionsSeen) -> None:
         self.seen = seen
+        self.handlers: dict[type, Callable[[Any], None]] = {
+            ServerEvent: self._server_event,
+            Fault: self._fault,
+            Sent: self._sent,
+            Connected: self._connected,
+            Reply: self._replied,
+            Disconnected: self._disconnected,
+            StateChange: self._changed,
+        }
         self._elections = elections
         self._server: dict[int, int] = {}
         """The server of a connection."""
@@ -217,27 +241,34 @@ class _SessionsSeen:
         """The connections that were asked for a session and have not answered, with the request."""
         self._dropped: set[str] = set()
 
-    def see(self, event: Any) -> None:
-        if isinstance(event, ServerEvent):
-            self._server_event(event)
-        elif isinstance(event, Fault) and event.name.startswith("drop"):
+    def _fault(self, event: Fault) -> None:
+        if event.name.startswith("drop"):
             self._dropped.add(event.text.partition(":")[0])
-        elif isinstance(event, Sent) and event.operation == "connect":
+
+    def _sent(self, event: Sent) -> None:
+        if event.operation == "connect":
             self._shaken[event.connection] = f"request {event.number} of {event.client}"
-        elif isinstance(event, Connected):
-            self._server[event.connection] = event.server
-        elif isinstance(event, Reply) and event.operation == "connect":
+
+    def _connected(self, event: Connected) -> None:
+        self._server[event.connection] = event.server
+
+    def _replied(self, event: Reply) -> None:
+        if event.operation == "connect":
             self._given(event)
-        elif isinstance(event, Reply):
-            if event.zxid < self._newest[event.client]:
-                self.seen.add("next session goes back")
-            self._newest[event.client] = 0
-            self._highest[event.client] = max(self._highest[event.client], event.zxid)
-        elif isinstance(event, Disconnected):
-            asked = self._shaken.pop(event.connection, "")
-            if event.by == "server" and asked and asked not in self._dropped:
-                self.seen.add("hung up on")
-        elif isinstance(event, StateChange) and event.state == "LOST":
+            return
+        client, zxid = event.client, event.zxid
+        if zxid < self._newest[client]:
+            self.seen.add("next session goes back")
+        self._newest[client] = 0
+        self._highest[client] = max(self._highest[client], zxid)
+
+    def _disconnected(self, event: Disconnected) -> None:
+        asked = self._shaken.pop(event.connection, "")
+        if event.by == "server" and asked and asked not in self._dropped:
+            self.seen.add("hung up on")
+
+    def _changed(self, event: StateChange) -> None:
+        if event.state == "LOST":
             self._newest[event.client] = self._highest.pop(event.client, 0)
             ended = self._ended.get(f"{self._session.get(event.client, 0):#x}")
             timeout = self._timeouts.get(event.client, 0.0)
@@ -280,6 +311,12 @@ class _RequestsSeen:
 
     def __init__(self, seen: set[str], committed: _ChangesSeen, elections: _ElectionsSeen) -> None:
         self.seen = seen
+        self.handlers: dict[type, Callable[[Any], None]] = {
+            Connected: self._connected,
+            Sent: self._sent,
+            Reply: self._replied,
+            Disconnected: self._disconnected,
+        }
         self._committed = committed
         self._elections = elections
         self._server: dict[int, int] = {}
@@ -295,21 +332,20 @@ class _RequestsSeen:
         self._own: set[tuple[str, str, str]] = set()
         """Client, operation and path of writes that were applied and not answered."""
 
-    def see(self, event: Any) -> None:
-        if isinstance(event, Connected):
-            self._server[event.connection] = event.server
-        elif isinstance(event, Sent):
-            self._sent(event)
-        elif isinstance(event, Reply):
-            if event.connection in self._over:
-                self.seen.add("answered too late")
-            self._open[event.connection].pop(event.number, None)
-            self._answered(event)
-        elif isinstance(event, Disconnected):
-            self._over.add(event.connection)
-            for sent in self._open.pop(event.connection, {}).values():
-                if sent.operation in WRITES:
-                    self._torn(sent, event.time)
+    def _connected(self, event: Connected) -> None:
+        self._server[event.connection] = event.server
+
+    def _replied(self, event: Reply) -> None:
+        if event.connection in self._over:
+            self.seen.add("answered too late")
+        self._open[event.connection].pop(event.number, None)
+        self._answered(event)
+
+    def _disconnected(self, event: Disconnected) -> None:
+        self._over.add(event.connection)
+        for sent in self._open.pop(event.connection, {}).values():
+            if sent.operation in WRITES:
+                self._torn(sent, event.time)
 
     def _sent(self, event: Sent) -> None:
         self._open[event.connection][event.number] = event
@@ -362,6 +398,12 @@ class _WatchesSeen:
 
     def __init__(self, seen: set[str], committed: _ChangesSeen) -> None:
         self.seen = seen
+        self.handlers: dict[type, Callable[[Any], None]] = {
+            Sent: self._sent,
+            Reply: self._answered,
+            WatchEvent: self._told,
+            Disconnected: self._disconnected,
+        }
         self._committed = committed
         self._asked: set[int] = set()
         self._set: dict[int, dict[str, int]] = defaultdict(dict)
@@ -370,17 +412,13 @@ class _WatchesSeen:
         self._newest: dict[str, int] = defaultdict(int)
         self._over: set[int] = set()
 
-    def see(self, event: Any) -> None:
-        if isinstance(event, Sent) and event.operation in READS:
-            if _exchange(event).record.watch:
-                self._asked.add(event.number)
-        elif isinstance(event, Reply):
-            self._answered(event)
-        elif isinstance(event, WatchEvent):
-            self._told(event)
-        elif isinstance(event, Disconnected):
-            self._over.add(event.connection)
-            self._lost[event.client] |= self._set.pop(event.connection, {})
+    def _sent(self, event: Sent) -> None:
+        if event.operation in READS and _sets_a_watch(event.frame):
+            self._asked.add(event.number)
+
+    def _disconnected(self, event: Disconnected) -> None:
+        self._over.add(event.connection)
+        self._lost[event.client] |= self._set.pop(event.connection, {})
 
     def _answered(self, event: Reply) -> None:
         if event.operation == "connect":
