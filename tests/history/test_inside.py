@@ -21,6 +21,7 @@ from zkfake.history import (
     Inside,
     LastHeard,
     LinkChanged,
+    Restored,
     ServerEvent,
     ServerPaused,
     Vote,
@@ -35,12 +36,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def of(events: list[Any], *, tick: float = 2.0) -> History:
-    """A history of servers 1, 2 and 3, of which the first leads."""
+def of(events: list[Any], *, log: bool = False) -> History:
+    """A history of servers 1, 2 and 3, of which the first leads. ``log``: it has an empty one."""
     history = History()
+    history.log = [] if log else None
     history._add_all(
         [
-            Followed(0.0, 1, 1, (1, 2), ((1, 2, 3),), tick),
+            Followed(0.0, 1, 1, (1, 2), ((1, 2, 3),), 2.0),
             ServerEvent(0.0, 1, 1, "leads", "servers 1 2"),
             *events,
         ]
@@ -230,6 +232,19 @@ def test_a_cut_counts_as_often_as_it_was_made() -> None:
     assert not of([cut, cut, mended, joins]).check()
     assert not of([LinkChanged(1.0, 2, 1, True), joins]).check()
     assert of([LinkChanged(1.0, 2, 3, True), joins]).check()
+
+
+def test_a_restored_ensemble_may_give_a_server_another_place() -> None:
+    """Its servers look for a leader because of that; what they tell says nothing of the place."""
+    follows = ServerEvent(1.0, 2, 1, "follows", "server 1")
+    place = Configured(3.0, 2, 1, 1 << 32, observer=True, proposed=False)
+    looks = ServerEvent(3.0, 2, 1, "looks", "the ensemble was restored")
+    assert of([follows, Restored(2.0, 7, ()), place, looks]).check()
+    (finding,) = of([follows, place, looks], log=True).check().broken
+    assert finding.judge == "members are agreed on"
+    assert finding.evidence == (follows, place, looks)
+    leaves = looks._replace(text="a configuration gives it, or its leader, another place")
+    assert of([follows, place, leaves], log=True).check()
 
 
 def test_an_observer_may_have_more_in_its_log_than_who_it_elects() -> None:

@@ -62,6 +62,7 @@ class MembersAreAgreed(Judge):
 
     def on_restored(self, entry: Restored) -> None:
         self._restored = entry.zxid
+        self._roles.clear()  # they may lose their leader, and hear of the configuration first
 
     def on_configured(self, event: Configured) -> None:
         self.times += 1
