@@ -149,7 +149,8 @@ def zk_history(
 ) -> History:
     """What happens on `zk_server` in this test: a `zkfake.history.History`.
 
-    On live a proxy in front of the server records what passes, for as long as the test lasts.
+    On live a proxy in front of the server records what passes, for as long as the test lasts. That
+    of a simulation is `Simulation.history`.
     `zk_dict` and the dicts of `zk_dict_factory` tell it of their calls. The report of a failing
     test judges it, and tells its story.
     """
