@@ -12,7 +12,7 @@ In a ``conftest.py``::
 The rules that live here:
 
 - each server is one of its own, on the backends of the run; a mark beats a factory, which beats the
-  run's settings;
+  run's settings. A simulation has one ensemble, so such tests are left out there;
 - each client is on znodes of its own, for as long as its scope lasts; they begin with the ``load``
   of the run, the server, the marks and the client, and go with the client.
 """
@@ -44,6 +44,14 @@ Scope = Literal["session", "package", "module", "class", "function"]
 _count = 0
 
 
+def _leave_out(request: pytest.FixtureRequest, what: str) -> None:
+    """Skips a test in the simulation, which cannot have what a fixture of ours is."""
+    pytest.skip(
+        f"the fixture {request.fixturename} is {what}. @pytest.mark.zk_backend('both') leaves the "
+        "test out"
+    )
+
+
 def server(
     *,
     servers: int | None = None,
@@ -73,6 +81,8 @@ def server(
     def zookeeper_server(_zk_target: Target, request: pytest.FixtureRequest) -> Iterator[Any]:
         """A ZooKeeper server, fake or live, made by pytest_zkdict.factories.server."""
         run = Run.of(request.config)
+        if _zk_target.backend == "simulation":
+            _leave_out(request, "a server of its own: the simulation of a test has one ensemble")
         spec = run.spec(
             _zk_target,
             own_name,
@@ -111,6 +121,8 @@ def client(
         _zk_target: Target, request: pytest.FixtureRequest
     ) -> Iterator[KazooClient]:
         """A started KazooClient on znodes of its own, made by pytest_zkdict.factories.client."""
+        if _zk_target.backend == "simulation" and scope != "function":
+            _leave_out(request, f"a client of the scope {scope!r}: a simulation ends with its test")
         with ExitStack() as exits:
             run = Run.of(request.config)
             where = request.getfixturevalue(server)

@@ -230,7 +230,7 @@ class HeldSimulation(Held):
         return None
 
     def _heal(self) -> None:
-        pass
+        self.server.heal()
 
     def put_back(self) -> None:
         pass

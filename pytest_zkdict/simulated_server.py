@@ -134,6 +134,13 @@ class SimulatedServer(InspectedServer):
     def close(self) -> None:
         """It ends with its test."""
 
+    def heal(self) -> None:
+        """Heals every fault, and begins no more of them by chance."""
+        simulation = self._current()
+        if simulation is not None:
+            simulation.faults.heal()
+            simulation.faults.stop_chance()
+
     def begin_test(self) -> None:
         """Forget what was done to the simulation of the last test."""
         self._stopped.clear()

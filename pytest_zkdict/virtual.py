@@ -209,6 +209,8 @@ def program_of(item: pytest.Function) -> Callable[[Simulation], None]:
             failed = False
         finally:
             try:
+                if is_simulated(item):
+                    Run.of(item.config).pool.heal()  # as before the end of every test
                 state.teardown_exact(parent)
             except Exception:
                 if not failed:  # else the test has failed before

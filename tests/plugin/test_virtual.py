@@ -241,3 +241,172 @@ def test_in_real_time_nothing_is_refused(pytester: pytest.Pytester) -> None:
     outcomes = result.parseoutcomes()
     assert outcomes["passed"] >= 2
     assert "failed" not in outcomes
+
+
+def test_faults_end_before_the_fixtures_do(pytester: pytest.Pytester) -> None:
+    """Those that the test has left, and those by chance: in an explored test as in another one."""
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.fixture
+        def cleans_up(zk_client):
+            yield
+            zk_client.retry(zk_client.ensure_path, "/tidy")
+
+        def test_left(zk_client, cleans_up, zk_faults):
+            zk_faults.partition(zk_client)
+
+        @pytest.mark.zk_explore(seeds=2)
+        def test_explored(zk_client, cleans_up, zk_faults):
+            zk_faults.partition(zk_client)
+        """
+    )
+    result = pytester.runpytest_inprocess("--zk-backend=simulation", "-Werror")
+    result.assert_outcomes(passed=2)
+
+
+def test_a_deadlock_counts_once(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import threading
+
+        def test_it(zk_client, zk_dict):
+            zk_dict["a"] = 1
+            threading.Event().wait()
+
+        def test_after(zk_client):
+            zk_client.create("/a")
+        """
+    )
+    result = pytester.runpytest_inprocess("--zk-backend=simulation")
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["*SimulationDeadlock*", "*main waits for an event*"])
+
+
+def test_what_cannot_be_in_one_simulation_is_left_out_with_the_reason(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makeconftest(
+        """
+        from pytest_zkdict import factories
+
+        three = factories.server(servers=3)
+        on_three = factories.client("three")
+        wide = factories.client(scope="module")
+        narrow = factories.client(load={"/a": b"1"})
+        """
+    )
+    pytester.makepyfile(
+        """
+        import pytest
+
+        def test_three(on_three): pass
+
+        def test_wide(wide): pass
+
+        def test_narrow(narrow):
+            assert narrow.get("/a")[0] == b"1"
+
+        def test_own(zk_server_factory, zk_client):
+            server = zk_server_factory()
+            zk_client.create("/a")
+            server.stop()
+            server.start()
+            assert zk_client.retry(zk_client.exists, "/a")
+
+        @pytest.mark.zookeeper(servers=3, settings={"tickTime": 100})
+        def test_marked(zk_server_factory, zk_server):
+            assert len(zk_server_factory({"tickTime": 100}, servers=3).simulation.replicas) == 3
+            assert zk_server.tick_time == 100
+
+        def test_other(zk_server_factory):
+            zk_server_factory({"tickTime": 100}, servers=3)
+
+        def test_two(zk_server_factory):
+            zk_server_factory()
+            zk_server_factory()
+        """
+    )
+    result = pytester.runpytest_inprocess("--zk-backend=simulation", "-rs", "-Werror")
+    result.assert_outcomes(passed=3, skipped=4)
+    result.stdout.fnmatch_lines(
+        [
+            "SKIPPED*the fixture three is a server of its own: the simulation of a test has one*",
+            "SKIPPED*the fixture wide is a client of the scope 'module': a simulation ends with*",
+            "SKIPPED*wants an ensemble with servers=3, settings={'tickTime': 100}, and its sim*",
+            "SKIPPED*wants a second ensemble, and the simulation of a test has one",
+        ]
+    )
+
+
+def test_a_fixture_of_a_wider_scope_is_told_that_it_cannot_use_the_server(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.fixture(scope="module")
+        def hosts(zk_server):
+            return zk_server.hosts
+
+        def test_it(hosts): pass
+        """
+    )
+    result = pytester.runpytest_inprocess("--zk-backend=simulation")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*OutsideOfTestError: a simulated server lasts as long as one*"])
+
+
+COMPANY = """
+    import asyncio
+    import time
+    import unittest
+
+    import pytest
+    from hypothesis import given, settings, strategies as st
+
+    class TestIt:
+        @pytest.mark.parametrize("number", [1, 2])
+        def test_method(self, zk_client, tmp_path, capsys, monkeypatch, number):
+            monkeypatch.setenv("NUMBER", str(number))
+            (tmp_path / "file").write_text("kept")
+            print("said")
+            time.sleep(3600)
+            assert capsys.readouterr().out == "said\\n"
+            assert zk_client.get_children("/") == []
+
+    class TestCase(unittest.TestCase):
+        @pytest.fixture(autouse=True)
+        def _fixtures(self, zk_client):
+            self.client = zk_client
+
+        def test_case(self):
+            time.sleep(3600)
+            self.client.create("/a")
+
+    def test_asyncio(zk_async_dict):
+        async def program():
+            await zk_async_dict.set("tea", 3)
+            await asyncio.sleep(3600)
+            await zk_async_dict.sync()
+            return dict(zk_async_dict.mapping)
+
+        assert asyncio.run(program()) == {"tea": 3}
+
+    @settings(max_examples=5, deadline=None, database=None)
+    @given(data=st.binary(max_size=10))
+    def test_hypothesis(zk_fresh, data):
+        with zk_fresh() as client:
+            client.create("/a", data)
+            assert client.get("/a")[0] == data
+"""
+
+
+@pytest.mark.parametrize("process", [(), ("-n1",)], ids=["alone", "xdist"])
+def test_in_company(pytester: pytest.Pytester, process: tuple[str, ...]) -> None:
+    """Of unittest, asyncio, Hypothesis, xdist, and of pytest's own fixtures."""
+    pytester.makepyfile(COMPANY)
+    result = pytester.runpytest_subprocess("--zk-backend=simulation", "-Werror", *process)
+    result.assert_outcomes(passed=5)

@@ -133,7 +133,7 @@ def install(simulation: CurrentSimulation, modules: Iterable[str | types.ModuleT
                 _patch_once(sys.modules[name])
             if simulation.lines is not None:
                 _patch_logging()
-            _watch_imports(names)
+            _watch_imports((*PACKAGES, *names))
         except BaseException:
             if not _installed:
                 _restore()
@@ -274,8 +274,14 @@ def _patch_module(module: types.ModuleType) -> None:
             _set(place, name, value)
 
 
+def _is_in(name: str, prefixes: tuple[str, ...]) -> bool:
+    return f"{name}.".startswith(prefixes) and not name.startswith(_LEFT_ALONE)
+
+
 class _Importer(MetaPathFinder):
-    """Patches the modules of named packages that are imported while a simulation runs."""
+    """Patches the modules of kazoo, of the dict and of named packages that are imported while a
+    simulation runs.
+    """
 
     def __init__(self) -> None:
         self.prefixes: tuple[str, ...] = ()
@@ -283,7 +289,7 @@ class _Importer(MetaPathFinder):
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: types.ModuleType | None = None
     ) -> ModuleSpec | None:
-        if current() is None or not name.startswith(self.prefixes):
+        if current() is None or not _is_in(name, self.prefixes):
             return None
         for finder in sys.meta_path:
             if finder is not self and (spec := finder.find_spec(name, path, target)) is not None:
