@@ -73,18 +73,44 @@ def test_schedules_draw_which_message_arrives_first(schedule: str, world: dict[s
 
 def test_between_servers_the_link_is_what_is_chosen() -> None:
     _, widths = raced(**ENSEMBLE)
-    told = []
+    told: dict[str, set[str]] = {}
     for number in range(1, len(widths) + 1):
         with Simulation(schedule={number: 1}, **ENSEMBLE) as sim:
-            race(sim)
-            told += decisions(sim).schedule.orders.values()
-    assert len(told) == len(widths)
-    assert (
+            order = race(sim)
+            (text,) = decisions(sim).schedule.orders.values()
+            told.setdefault(text, set()).add(order)
+    link = (
         "a message on the link from server 3 to server 2 arrives before one on the link from "
-        "server 1 to server 2" in told
+        "server 1 to server 2"
     )
+    assert "ba" in told[link]
+    # Which of two messages to different servers arrives first changes nothing there.
+    assert not any("to server 1" in text or "to server 3" in text for text in told)
     assert any("a message on connection 2 of bob arrives before one on" in text for text in told)
     assert any(text.startswith("task bob/") for text in told)
+
+
+def test_what_one_connection_brings_at_a_time_comes_at_once() -> None:
+    """Of two clients with two messages each there is one choice, and it decides who is first."""
+
+    def ask(schedule: dict[int, int]) -> tuple[str, list[int]]:
+        with Simulation(schedule=schedule) as sim:
+            kept = decisions(sim).schedule
+            choose, choices = kept.choose_message, []
+
+            def chosen(arriving: list[Any]) -> int:
+                place = choose(arriving)
+                choices.append(len(kept.widths))
+                return place
+
+            kept.choose_message = chosen  # type: ignore[method-assign]
+            order = race(sim, writes=2)
+            return order, choices
+
+    first, choices = ask({})
+    assert first == "aabb"
+    assert len(choices) == 1
+    assert ask({choices[-1]: 1}) == ("bbaa", choices)
 
 
 @settings(max_examples=25)

@@ -75,6 +75,15 @@ def test_a_world_without_chance_makes_the_same_run(
     assert happened(world.run(trial)) == happened(with_chance)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_a_schedule_that_is_not_given_draws_no_message(seed: int) -> None:
+    """Also where what chance decides is kept: the run is the same."""
+    arguments = {"profile": "hostile", "latency": (0.001, 0.001), "max_time": 3000.0}
+    trial = Trial(program, arguments=arguments)
+    kept = run_recorded(trial, seed=seed)
+    assert happened(kept) == happened(trial.run(seed=seed))
+
+
 @pytest.mark.parametrize(
     "fault",
     [

@@ -8,6 +8,9 @@ import pytest
 from kazoo.exceptions import ConnectionLoss, NodeExistsError
 
 import zkfake.simulation
+from zkfake._search.sweeping import Sweeping
+from zkfake._search.trials import Trial
+from zkfake._simulation.faults.points import fault_point
 from zkfake.history import Fault
 from zkfake.simulation import (
     ALL,
@@ -340,6 +343,16 @@ def test_a_fault_strikes_in_whatever_order() -> None:
     assert len(struck) == both.runs + 1  # and the undisturbed one
     assert struck.count(0) == orders.runs + 1
     assert struck.count(1) == both.runs - orders.runs > both.requests
+
+
+def test_no_run_of_a_sweep_is_made_twice() -> None:
+    faults = [fault_point("drop_before_reply")]
+    sweeping = Sweeping(Trial(unlucky), 0, faults, deviations=1)
+    points = []
+    for point in sweeping.points(sweeping.undisturbed(), None):
+        points.append(point)
+        sweeping.run(point)
+    assert len(points) == len(set(points)) > 100
 
 
 def test_a_fault_in_another_order_is_replayed() -> None:
