@@ -1,8 +1,8 @@
 """The virtual-time driver: an ensemble, its network and the real `KazooClient` in one thread.
 
 `Simulation` runs a program with its servers and clients. A `Profile` sets latencies, and the rates
-of faults by chance. `sweep` runs a program once for every fault at every request. `explore` runs it
-in a world for each seed, and shrinks the worlds in which it fails.
+of faults by chance. `sweep` runs a program once for every fault at every request, and in every
+other order. `explore` runs it in a world for each seed, and shrinks the worlds in which it fails.
 """
 
 try:
