@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from zkfake._database.log import Delete
 from zkfake._history.checking import check
-from zkfake._protocol.records import Op
+from zkfake._protocol.records import Code, Op
 from zkfake.history import (
     AppliedNext,
     Committed,
@@ -150,6 +150,15 @@ def half_a_multi(entries: Entries) -> None:
         if done.op is Op.MULTI:
             done = done._replace(operations=done.operations[:1])
             entries[place] = entries[place]._replace(transaction=done)
+
+
+def leaves_a_trace(entries: Entries) -> None:
+    """A multi that failed has changed something."""
+    (place,) = (
+        each for each in find(entries, Committed) if entries[each].transaction.op is Op.MULTI
+    )
+    done = entries[place].transaction
+    entries[place] = entries[place]._replace(transaction=done._replace(error=Code.BAD_VERSION))
 
 
 def commits_twice(entries: Entries) -> None:
@@ -372,6 +381,7 @@ CHANGES: list[tuple[Callable[[Entries], None], str]] = [
     (hides_a_child, "states are true"),
     (loses_a_write, "acknowledged writes are in the log"),
     (half_a_multi, "acknowledged writes are in the log"),
+    (leaves_a_trace, "acknowledged writes are in the log"),
     (commits_twice, "carried out once"),
     (loses_an_event, "watches are told"),
     (tells_twice, "watches are told"),

@@ -20,6 +20,7 @@ from zkfake.history import (
 )
 from zkfake.simulation import Simulation
 
+from ..differential.mistakes import MISTAKES
 from .changes import (
     CHANGES,
     WITHOUT_LOG,
@@ -200,3 +201,18 @@ def test_a_multi_that_was_lost_is_not_taken_for_another_one() -> None:
         done.create("/a", b"")
         done.commit()
     sim.history.check().raise_if_broken()
+
+
+def test_a_multi_that_fails_and_leaves_a_trace_is_found() -> None:
+    with MISTAKES["a_failed_multi_is_not_rolled_back"].planted(), Simulation(seed=1) as sim:
+        client = sim.client()
+        client.create("/x", b"")
+        transaction = client.transaction()
+        transaction.create("/a", b"")
+        transaction.set_data("/x", b"1")
+        transaction.check("/x", 9)
+        transaction.commit()
+    (finding,) = sim.history.check().broken
+    assert finding.error is AtomicityBroken
+    assert finding.text == "what failed at 0x3 has changed /a, /x"
+    assert len(finding.evidence) == 1

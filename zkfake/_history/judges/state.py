@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from zkfake._database.log import Transaction
+from zkfake._database.log import Check, Transaction
 from zkfake._history import shown
 from zkfake._history.errors import (
     AtomicityBroken,
@@ -142,7 +142,8 @@ def _difference(found: tuple[Any, ...], expected: tuple[Any, ...]) -> str:
 
 class Acknowledged(Judge):
     """Reliability and atomicity: a write that was acknowledged is in the log at the zxid of its
-    reply, as it was asked for: all the parts of a multi. One that failed is not.
+    reply, as it was asked for: all the parts of a multi. One that failed is not, and changes
+    nothing.
 
     Checked: session, operation, paths, data and error. A refusal without a place in the log (by a
     server that is read-only, for instance) is not judged.
@@ -151,6 +152,17 @@ class Acknowledged(Judge):
     name = "acknowledged writes are in the log"
     error = ReliabilityBroken
     needs_log = True
+
+    def on_committed(self, entry: Committed, changes: list[Changed]) -> None:
+        done = entry.transaction
+        if done.error and done.operations:
+            paths = dict.fromkeys(each.path for each in done.operations if type(each) is not Check)
+            if paths:
+                self.broken(
+                    f"what failed at {done.zxid:#x} has changed {', '.join(paths)}",
+                    entry,
+                    error=AtomicityBroken,
+                )
 
     def on_reply(self, exchange: Exchange, reply: Reply) -> None:
         if reply.operation not in WRITES:
