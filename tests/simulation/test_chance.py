@@ -11,7 +11,7 @@ import pytest
 from kazoo.exceptions import KazooException
 
 from zkfake._simulation.chance.kinds import CLIENTS, SERVERS, Dice, fits
-from zkfake.history import Fault
+from zkfake.history import Fault, Reply
 from zkfake.simulation import Profile, Simulation, SimulationDeadlock
 
 from .schedulers import deposed_jobs
@@ -189,3 +189,147 @@ def test_a_program_that_waits_for_nothing_is_stuck_in_such_a_world_too() -> None
 
     with pytest.raises(SimulationDeadlock, match="stall_limit"):
         Simulation(**ALWAYS_CUT_OFF).run(wait)
+
+
+# -- what is drawn how often, and where
+
+
+def struck_requests(sim: Simulation) -> list[str]:
+    """The requests at which a connection was lost by chance."""
+    return [event.text for event in sim.history.of(Fault) if event.name.startswith("drop ")]
+
+
+def use(sim: Simulation) -> None:
+    """Requests of several kinds, whether they are answered or not."""
+    client = sim.client("ann")
+    for _ in range(20):
+        sim.sleep(1)
+        for request in (
+            lambda: client.exists("/"),
+            lambda: client.create("/a-", sequence=True),
+            lambda: client.get_children("/"),
+        ):
+            with suppress(KazooException):
+                request()
+
+
+@pytest.mark.parametrize("most", [1, 3])
+@pytest.mark.parametrize("later", [(0.0, 0.0), (0.1, 2.0)])
+def test_there_are_no_more_faults_than_a_profile_allows(
+    most: int, later: tuple[float, float]
+) -> None:
+    with Simulation(
+        drop_before_reply=0.3,
+        expire=0.3,
+        fault_interval=(1, 2),
+        fault_delay=later,
+        most_faults=most,
+    ) as sim:
+        use(sim)
+        assert sum(struck(sim).values()) == most
+
+
+def test_faults_are_drawn_for_the_requests_that_a_profile_names() -> None:
+    with Simulation(
+        drop_before_request=0.3, drop_before_reply=0.3, struck_operations=("create",)
+    ) as sim:
+        use(sim)
+        found = struck_requests(sim)
+    assert len(found) > 5
+    assert all(": create" in request for request in found)
+
+
+def test_faults_are_drawn_at_the_point_that_a_profile_names() -> None:
+    """A session that ends after the reply to a request has seen it answered."""
+
+    def answered(**knobs: Any) -> int:
+        with Simulation(expire=1.0, most_faults=1, struck_operations=("create",), **knobs) as sim:
+            client = sim.client()
+            with suppress(KazooException):
+                client.create("/a")
+            return sum(event.operation == "create" for event in sim.history.of(Reply))
+
+    assert answered(struck_point="after_reply") == 1
+    assert answered() == 0
+
+
+def test_faults_come_a_while_after_their_request() -> None:
+    with Simulation(expire=1.0, fault_delay=(5.0, 6.0), struck_operations=("create",)) as sim:
+        client = sim.client()
+        client.create("/a")
+        begin = sim.now
+        sim.sleep(20)
+        (fault,) = sim.history.of(Fault)
+    assert fault.name == "expire"
+    assert 5 <= fault.time - begin <= 6
+
+
+def test_no_fault_comes_later_once_chance_is_stopped() -> None:
+    with Simulation(expire=1.0, fault_delay=(5.0, 6.0)) as sim:
+        sim.client().create("/a")
+        sim.faults.stop_chance()
+        sim.sleep(20)
+        assert not struck(sim)
+
+
+def test_a_client_that_was_struck_is_struck_again_while_its_program_recovers() -> None:
+    def faults(relapse: float) -> int:
+        with Simulation(seed=1, drop_before_reply=0.05, relapse=relapse) as sim:
+            use(sim)
+            return sum(struck(sim).values())
+
+    assert faults(0.9) > 3 * faults(0.0) > 0
+
+
+def test_a_relapse_is_of_a_kind_that_has_a_rate_and_of_the_same_client() -> None:
+    with Simulation(drop_before_reply=0.2, struck_operations=("delete",), relapse=1.0) as sim:
+        other, client = sim.client("bob"), sim.client("ann")
+        client.create("/a")
+        with suppress(KazooException):
+            while not struck(sim):
+                client.delete("/a")
+        for each in (other, client) * 5:
+            with suppress(KazooException):
+                each.exists("/")
+            sim.sleep(1)
+        found = struck_requests(sim)
+    assert len(found) > 2
+    assert all("of ann" in request for request in found)
+
+
+@pytest.mark.parametrize(
+    ("knobs", "text"),
+    [
+        ({"most_faults": -1}, "expected 0 or more"),
+        ({"struck_operations": ("creat",)}, "creat"),
+        ({"struck_point": "before"}, "before_request"),
+        ({"relapse": 2.0}, "not a probability"),
+        ({"fault_delay": (2.0, 1.0)}, "not a range"),
+    ],
+)
+def test_what_a_profile_cannot_say(knobs: dict[str, Any], text: str) -> None:
+    with pytest.raises(ValueError, match=text):
+        Simulation(**knobs)
+
+
+def test_a_session_ends_while_a_task_stands_still() -> None:
+    """What a slow thread misses: only the schedule draws, and no request is struck."""
+
+    def missed(sim: Simulation) -> bool:
+        client = sim.client("ann", timeout=4)
+        for _ in range(30):
+            session = client.client_id
+            client.exists("/")
+            if client.client_id != session:
+                return True
+        return False
+
+    def found(**knobs: float) -> int:
+        count = 0
+        for seed in range(40):
+            with Simulation(seed=seed, schedule="pct", **knobs) as sim, suppress(KazooException):
+                count += missed(sim)
+        return count
+
+    assert found(expire=1e-9) > 3
+    assert found() == 0

@@ -29,7 +29,7 @@ Point = Literal["before_request", "before_reply", "after_reply"]
 right behind that reply.
 """
 
-_POINTS = ("before_request", "before_reply", "after_reply")
+POINTS = ("before_request", "before_reply", "after_reply")
 
 
 class ChannelRequest:
@@ -78,7 +78,7 @@ class Rule:
     """A fault that waits for its requests."""
 
     def __init__(self, rules: FaultRules, name: str, point: Point) -> None:
-        check_choice("point", point, _POINTS)
+        check_choice("point", point, POINTS)
         self._rules = rules
         self.name = name
         """What it does, as the history and the log name it."""

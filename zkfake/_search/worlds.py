@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from zkfake._search.trials import name_of
-from zkfake._simulation.chance.profiles import FAULT_RATES, PROFILES, Profile
+from zkfake._simulation.chance.profiles import DRAWING, FAULT_RATES, PROFILES, Profile
 from zkfake._simulation.simulation import in_code
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Choice", "World", "decisions", "program_text", "recorded", "run_recorded"]
 
 _CALM = PROFILES["calm"]
-_OF_CHANCE = frozenset({*FAULT_RATES, "fault_interval", "outage", "slowness"})
+_OF_CHANCE = frozenset({*FAULT_RATES, *DRAWING})
 """What a profile says of faults by chance."""
 
 

@@ -275,10 +275,17 @@ class Simulation(ObservedSimulation):
 
     def _make_schedule(self, order: Random) -> Schedule | None:
         if self.schedule == "pct":
-            return Pct(self._stream("schedule"))
+            return Pct(self._stream("schedule"), self._strike_beside)
         if self.schedule == "random":
             return Shuffled(order.random, 1.0, messages=True)
         return Schedule(self.schedule) if isinstance(self.schedule, dict) else None
+
+    def _strike_beside(self, task: ScheduledTask) -> None:
+        """Lets a fault strike the client of a task that stands still."""
+        chance = self._network.chance
+        client = task.owner or getattr(task.reason, "client_name", "")
+        if chance is not None and isinstance(client, str):
+            chance.strike_beside(client)
 
     def __exit__(
         self,

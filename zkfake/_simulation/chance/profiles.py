@@ -10,9 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from zkfake._channel.outages import check_choice
+from zkfake._channel.rules import POINTS, Point
+from zkfake._protocol.frames import OPERATION_NAMES
 from zkfake._simulation.chance.kinds import CLIENTS, SERVERS
 
-__all__ = ["FAULT_RATES", "PROFILES", "Profile", "profile_of"]
+__all__ = ["DRAWING", "FAULT_RATES", "PROFILES", "Profile", "profile_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,18 @@ class Profile:
     The kind is drawn from those with a rate above: a client's or a server's equally often, and each
     kind of these equally often.
     """
+    fault_delay: tuple[float, float] = (0.0, 0.0)
+    """The time from a request to a fault that is drawn for it; lost connections do not wait."""
+    relapse: float = 0.0
+    """For each of the next requests of a client after a fault: another one of its own, of a kind
+    that has a rate. So faults come while a program recovers.
+    """
+    most_faults: int = 0
+    """How many faults begin at most; 0: any number. Then nothing else goes wrong."""
+    struck_operations: tuple[str, ...] = ()
+    """The kinds of requests for which faults are drawn, such as ``create``; none: all of them."""
+    struck_point: Point = "before_request"
+    """Where faults are drawn for a request; lost connections have a rate for each point."""
     outage: tuple[float, float] = (0.5, 20.0)
     """The duration of outages that begin by chance."""
     slowness: tuple[float, float] = (0.0, 2.0)
@@ -101,7 +116,15 @@ class Profile:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if isinstance(value, tuple):
+            if field.name == "most_faults":
+                if value < 0:
+                    raise ValueError(f"most_faults={value!r}: expected 0 or more")
+            elif field.name == "struck_operations":
+                for name in value:
+                    check_choice("an operation", name, OPERATION_NAMES)
+            elif field.name == "struck_point":
+                check_choice(field.name, value, POINTS)
+            elif isinstance(value, tuple):
                 if len(value) != 2 or not 0 <= value[0] <= value[1]:
                     raise ValueError(f"{field.name}={value!r} is not a range of seconds")
             elif not 0 <= value <= 1:
@@ -119,6 +142,18 @@ FAULT_RATES: tuple[str, ...] = (
     "drop_after_reply",
     *(kind.rate for kind in (*CLIENTS, *SERVERS)),
 )
+
+DRAWING: tuple[str, ...] = (
+    "fault_interval",
+    "fault_delay",
+    "relapse",
+    "most_faults",
+    "struck_operations",
+    "struck_point",
+    "outage",
+    "slowness",
+)
+"""What else a profile says of faults by chance: when they are drawn, and for how long."""
 
 PROFILES = {
     "calm": Profile(),

@@ -57,6 +57,11 @@ class AsyncResult:
     def __str__(self) -> str:
         return f"an answer to {self._handler.client_name}"
 
+    @property
+    def client_name(self) -> str:
+        """Whose answer it is."""
+        return self._handler.client_name
+
     def ready(self) -> bool:
         return self._exception is not _PENDING
 

@@ -261,7 +261,7 @@ class Scheduler(VirtualClock):
             return
         task = self.current
         yields = bool(self._ready) and self._draw() < self._preemption
-        seconds = schedule.delayed(task)
+        seconds = schedule.delayed(task, waited=False)
         if seconds:
             if task.doomed:
                 raise greenlet.GreenletExit
@@ -419,7 +419,7 @@ class Scheduler(VirtualClock):
                 except Exception as error:  # noqa: PERF203  # what is caught ends the run
                     self.interrupt(error)
             task = ready.pop(schedule.choose(ready))
-            seconds = schedule.delayed(task)
+            seconds = schedule.delayed(task, waited=task.woken)
             if seconds is None:
                 break
             self._delay(task, seconds)

@@ -40,6 +40,14 @@ _SHORTEST_RUN, _LONGEST_RUN = 8, 4000
 _SHORTEST_DELAY, _LONGEST_DELAY = 0.001, 60.0
 """Virtual seconds: from less than a message takes to some session timeouts."""
 _MOST_CHANGES = 4
+_CLOSEST, _FARTHEST, _FARTHEST_ANSWERS = 2, 200, 50
+"""Steps between two changes, where there is one after the other."""
+_FEW = 0.5
+"""How many runs have few changes."""
+_AFTER_ANSWERS = 0.5
+"""In how many runs only the steps at which a task has got an answer of ZooKeeper count."""
+_BESIDE = 0.7
+"""At how many of the delays a fault strikes as well."""
 _OF_PROGRAM = 0.7
 """How many of the delays are of the program's own tasks; the others are of its clients' tasks."""
 
@@ -109,14 +117,14 @@ class Schedule:
             self.choices[len(self.widths)] = place
         return place
 
-    def delayed(self, task: ScheduledTask) -> float | None:
+    def delayed(self, task: ScheduledTask, *, waited: bool) -> float | None:
         """For how many seconds the task, which is about to go on, stands still; ``None``: it goes
-        on.
+        on. ``waited``: whether it goes on after a wait.
         """
         task.steps += 1
         seconds = self._wanted.pop((task.name, task.steps), None) if self._wanted else None
         if seconds is None:
-            seconds = self._draw_delay(task) if self.on else None
+            seconds = self._draw_delay(task, waited) if self.on else None
         if seconds is not None:
             self.delays.append(Delay(task.name, task.steps, seconds))
             self.places[task.name, task.steps] = task.place
@@ -128,7 +136,7 @@ class Schedule:
     def _pick_message(self, arriving: list[Any]) -> int:
         return self._pick(arriving)
 
-    def _draw_delay(self, _task: ScheduledTask) -> float | None:
+    def _draw_delay(self, _task: ScheduledTask, _waited: bool) -> float | None:
         return None
 
 
@@ -152,20 +160,46 @@ class Shuffled(Schedule):
 
 
 class Pct(Schedule):
-    """Priorities, and one to four steps at which they change."""
+    """Priorities, and steps at which they change: one to four in some runs, in others one after
+    the other.
+    """
 
-    def __init__(self, random: Random) -> None:
+    def __init__(
+        self, random: Random, beside: Callable[[ScheduledTask], object] | None = None
+    ) -> None:
+        """``beside``: called with a task that is delayed, at some of the delays: something else
+        goes wrong then.
+        """
         super().__init__()
         self._random = random
+        self._beside = beside
         self._priorities: dict[Any, float] = {}
         self._lowest = 0.0
+        self._after_answers = random.random() < _AFTER_ANSWERS
+        self._few = random.random() < _FEW
+        farthest = _FARTHEST_ANSWERS if self._after_answers else _FARTHEST
+        self._apart = log_uniform(random, _CLOSEST, farthest)
+        self._longest = log_uniform(random, _LONGEST_DELAY / 100, _LONGEST_DELAY)
         self._changes: tuple[dict[int, float], dict[int, float]] = ({}, {})
         self._steps = [0, 0]
-        for _ in range(1 + int(random.random() * _MOST_CHANGES)):
-            of_clients = random.random() >= _OF_PROGRAM
-            step = 1 + int(random.random() * log_uniform(random, _SHORTEST_RUN, _LONGEST_RUN))
-            seconds = round(log_uniform(random, _SHORTEST_DELAY, _LONGEST_DELAY), 6)
-            self._changes[of_clients][step] = seconds
+        if self._few:
+            for _ in range(1 + int(random.random() * _MOST_CHANGES)):
+                of_clients = random.random() >= _OF_PROGRAM
+                length = log_uniform(random, _SHORTEST_RUN, _LONGEST_RUN)
+                step = 1 + int(random.random() * length)
+                self._changes[of_clients][step] = self._draw_seconds(
+                    _SHORTEST_DELAY, _LONGEST_DELAY
+                )
+        else:
+            self._plan(random.random() >= _OF_PROGRAM)
+
+    def _plan(self, of_clients: bool) -> None:
+        """The next change, some steps from now."""
+        step = self._steps[of_clients] + 1 + int(2 * self._apart * self._random.random())
+        self._changes[of_clients][step] = self._draw_seconds(self._longest / 30, self._longest)
+
+    def _draw_seconds(self, shortest: float, longest: float) -> float:
+        return round(log_uniform(self._random, shortest, longest), 6)
 
     def _pick(self, options: list[Any]) -> int:
         priorities = [self._priority(each) for each in options]
@@ -178,13 +212,19 @@ class Pct(Schedule):
             found = self._priorities[each] = 1.0 + self._random.random()
         return found
 
-    def _draw_delay(self, task: ScheduledTask) -> float | None:
+    def _draw_delay(self, task: ScheduledTask, waited: bool) -> float | None:
+        if self._after_answers and not (waited and hasattr(task.reason, "client_name")):
+            return None
         of_clients = task.background
         self._steps[of_clients] += 1
         seconds = self._changes[of_clients].pop(self._steps[of_clients], None)
         if seconds is not None:
             self._lowest -= 1.0
             self._priorities[task] = self._lowest
+            if not self._few:
+                self._plan(of_clients)
+            if self._beside is not None and self._random.random() < _BESIDE:
+                self._beside(task)
         return seconds
 
 
