@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from kazoo.exceptions import KazooException
@@ -20,6 +23,13 @@ from .corpus.measuring import (
     names_the_cause,
     read_rows,
 )
+from .corpus.rates import Seen
+from .corpus.recipes import RECIPES, RecipeUse
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from zkfake.simulation import Simulation
 
 BY_NAME = {each.name: each for each in CORPUS}
 
@@ -45,6 +55,51 @@ def test_the_mistake_is_found_shrunk_and_explained(name: str) -> None:
         assert named == [name], failure.explanation
     else:  # every message takes long: a cause that some have in common
         assert name in named, failure.explanation
+
+
+@pytest.mark.parametrize("name", ["LockingQueue_put", "Counter_double", "Party_gone"])
+def test_what_a_recipe_does_is_found_shrunk_and_explained(name: str) -> None:
+    (recipe,) = (each for each in RECIPES if each.name == name)
+    (failure,) = look(recipe, 100).failures
+    assert len(failure.faults) <= 3
+    assert fails_alike(recipe, failure)
+    assert names_the_cause(recipe, failure.explanation)
+
+
+def test_every_finding_of_the_page_of_recipes_is_searched() -> None:
+    page = Path(__file__).parents[2] / "docs" / "recipes.md"
+    told = re.findall(
+        r"^\*\*`([\w-]+)`: |^\*\*A slow (thread)", page.read_text("utf-8"), re.MULTILINE
+    )
+    searched = {each.name.partition("_")[2] for each in RECIPES}
+    kinds = {name or "slow" for name, _ in told}
+    assert kinds
+    assert kinds <= searched
+
+
+def test_what_was_seen_is_kept_and_not_run_again(tmp_path: Path) -> None:
+    runs = 0
+
+    def program(sim: Simulation) -> None:
+        nonlocal runs
+        runs += 1
+        assert sim.seed % 40 != 30
+
+    class Every40th:
+        name, mistake, wrong, check = "every 40th", "", staticmethod(program), lambda _: None
+        arguments: Mapping[str, Any] = {}
+
+    seen = Seen([Every40th()], tmp_path / "seen")
+    assert seen.first(Every40th(), "swarm", 0, 100) == 30
+    assert seen.first(Every40th(), "swarm", 31, 39) is None
+    assert runs == 70
+    # From 0, 25, 50 and 75 it takes 31, 6, 21 and 36 runs.
+    assert seen.runs(Every40th(), "swarm", 100, 4) == (21 + 31) / 2
+    assert seen.runs(Every40th(), "swarm", 5, 4) == 6
+    again = Seen([Every40th()], tmp_path / "seen")
+    before = runs
+    assert again.runs(Every40th(), "swarm", 100, 4) == 26
+    assert runs == before
 
 
 def test_what_is_to_be_pasted_fails_alike_on_every_python() -> None:
@@ -94,9 +149,10 @@ def test_nothing_is_found_in_a_mended_application(application: Application) -> N
     ).raise_if_failed()
 
 
-def test_the_page_names_the_applications_as_the_corpus_does() -> None:
-    rows = read_rows()
-    assert rows
-    assert {(row.name, row.mistake) for row in rows} <= {
-        (each.name, each.mistake) for each in CORPUS
+@pytest.mark.parametrize(("table", "searched"), [("corpus", CORPUS), ("recipes", RECIPES)])
+def test_the_page_names_what_is_searched(
+    table: str, searched: tuple[Application | RecipeUse, ...]
+) -> None:
+    assert {(row.name, row.mistake) for row in read_rows(table)} <= {
+        (each.name, each.mistake) for each in searched
     }

@@ -6,10 +6,10 @@ What the search is measured on: `python -m tests.search.corpus`.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from zkfake.simulation import Simulation
 
@@ -26,6 +26,11 @@ class Application(NamedTuple):
     mistake: str
     cause: tuple[Part, ...]
     """What the failure may need: each thing is one of these, and is found by itself."""
+
+    @property
+    def arguments(self) -> Mapping[str, Any]:
+        """Those of `Simulation`: none, it is run as it is."""
+        return {}
 
     @property
     def wrong(self) -> Callable[[Simulation], None]:
@@ -140,7 +145,7 @@ CORPUS = (
     Application(
         "limiter",
         "counts the calls, and then adds its own",
-        ((_LATER, "getChildren /calls"), (_SLOW, _ANYWHERE)),
+        ((_LATER, "getChildren /calls"), (_SLOW, _ANYWHERE), (_BEHIND, _ANYWHERE)),
     ),
     Application(
         "two_keys",

@@ -1,8 +1,10 @@
 """Measures the search on the corpus, and writes the table of docs/search.md.
 
-    python -m tests.search.corpus [--seeds 1000] [--starts 20] [NAME ...]
+    python -m tests.search.corpus [--seeds 1000] [--starts 20] [--keep FILE] [NAME ...]
 
-With names, the rows of these applications are measured anew, and the others stay.
+With names, the rows of these applications and recipes are measured anew, and the others stay. What
+was seen of each seed is kept in a file with `--keep FILE`, so that measuring can go on after an
+interruption.
 
     python -m tests.search.corpus --mended [--seeds 5000] [NAME ...]
 
@@ -17,6 +19,8 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from . import CORPUS, Application
 from .measuring import (
@@ -29,6 +33,11 @@ from .measuring import (
     read_rows,
     write_rows,
 )
+from .rates import Seen
+from .recipes import RECIPES, RecipeUse
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def main() -> None:
@@ -39,22 +48,27 @@ def main() -> None:
     parser.add_argument("--pasted", action="store_true", help="run what is to be pasted elsewhere")
     parser.add_argument("--seeds", type=int, help="runs of a search: 1000, or 5000 if mended")
     parser.add_argument("--starts", type=int, default=20, help="searches of which a median is told")
-    parser.add_argument("names", nargs="*", help="applications; all, if there is none")
+    parser.add_argument("--keep", type=Path, help="where to keep what was seen")
+    parser.add_argument("names", nargs="*", help="applications, recipes; all, if there is none")
     given = parser.parse_args()
-    unknown = set(given.names) - {each.name for each in CORPUS}
+    unknown = set(given.names) - {each.name for each in (*CORPUS, *RECIPES)}
     if unknown:
-        parser.error(f"no such application: {', '.join(sorted(unknown))}")
+        parser.error(f"no such application or recipe: {', '.join(sorted(unknown))}")
     applications = [each for each in CORPUS if each.name in (given.names or [each.name])]
     if given.mended:
         sys.exit(_search_mended(applications, given.seeds or 5000))
     if given.pasted:
         sys.exit(_paste(applications, given.seeds or 1000))
-    for application in applications:
-        row = measured(application, given.seeds or 1000, given.starts)
-        print(row.text, flush=True)
-        rows: dict[str, Row] = {each.name: each for each in read_rows()}
-        rows[row.name] = row
-        write_rows([rows[each.name] for each in CORPUS if each.name in rows])
+    seen = Seen([*CORPUS, *RECIPES], given.keep)
+    tables: dict[str, Sequence[Application | RecipeUse]] = {"corpus": CORPUS, "recipes": RECIPES}
+    for table, all_of_it in tables.items():
+        for each in all_of_it:
+            if each.name in (given.names or [each.name]):
+                row = measured(each, seen, given.seeds or 1000, given.starts)
+                print(row.text, flush=True)
+                rows: dict[str, Row] = {row.name: row for row in read_rows(table)}
+                rows[row.name] = row
+                write_rows([rows[one.name] for one in all_of_it if one.name in rows], table)
 
 
 def _paste(applications: list[Application], seeds: int) -> int:

@@ -1,7 +1,7 @@
 """How soon the search finds the mistake of an application, and what it says of it.
 
-Rules that live here: a row of the table is measured from several starting seeds, whose searches
-share no seed. Numbers of runs are medians; what is shrunk is the first failure of the first start.
+Rules that live here: what is shrunk and explained is the first failure that a swarm from seed 0
+finds; see `rates` for the numbers of runs.
 """
 
 from __future__ import annotations
@@ -11,24 +11,26 @@ import os
 import re
 import subprocess
 from pathlib import Path
-from statistics import median
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from kazoo.exceptions import KazooException
 
 from zkfake._search.causes import cause_of
 from zkfake.simulation import explore
 
+from .rates import SEARCHES
+from .recipes import RecipeUse
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from zkfake.simulation import Exploration, Failure, Simulation
 
     from . import Application
+    from .rates import Searched, Seen
 
 __all__ = [
     "PYTHONS",
-    "SEARCHES",
     "Row",
     "fail_alike_on",
     "fails_alike",
@@ -46,16 +48,8 @@ _ROOT = Path(__file__).parents[3]
 PAGE = _ROOT / "docs" / "search.md"
 PYTHONS = [each for each in os.environ.get("ZKFAKE_PYTHONS", "").split(os.pathsep) if each]
 """Other interpreters that have kazoo and greenlet: `make pythons` prints them."""
-_BEGIN, _END = "<!-- corpus: begin -->\n", "<!-- corpus: end -->\n"
-_APART = 1_000_000
-"""Between the seeds of two searches."""
 
-SEARCHES: dict[str, dict[str, Any]] = {
-    "hostile": {"profile": "hostile"},
-    "swarm": {},
-    "swarm, pct": {"schedule": "pct"},
-}
-_HEAD = ["application", "mistake", *SEARCHES, "parts", "fails alike", "says why"]
+_HEAD = ["", "mistake", *SEARCHES, "parts", "fails alike", "says why"]
 
 
 class Row(NamedTuple):
@@ -76,20 +70,17 @@ class Row(NamedTuple):
         return f"| {' | '.join(cells)} |"
 
 
-def look(
-    application: Application, seeds: int, start: int = 0, *, shrink: bool = True, **search: Any
-) -> Exploration:
+def look(searched: Searched, seeds: int | Iterable[int], *, shrink: bool = True) -> Exploration:
     """Searches for the mistake until it is found."""
-    first = start * _APART
     return explore(
-        application.wrong,
-        application.check,
-        seeds=range(first, first + seeds),
+        searched.wrong,
+        searched.check,
+        seeds=seeds,
         stop_after=1,
         jobs=1,
         allow=KazooException,
         shrink=shrink,
-        **search,
+        **searched.arguments,
     )
 
 
@@ -112,14 +103,14 @@ def false_alarms(application: Application, seeds: int) -> Exploration:
     )
 
 
-def fails_alike(application: Application, failure: Failure) -> bool:
+def fails_alike(searched: Searched, failure: Failure) -> bool:
     """Whether the program to paste fails for the same cause."""
-    return pasted(application, failure.program) == str(failure.cause)
+    return pasted(searched, failure.program) == str(failure.cause)
 
 
-def pasted(application: Application, program: str) -> str:
+def pasted(searched: Searched, program: str) -> str:
     """The cause for which the program to paste fails; empty, if it does not."""
-    names = {"wrong": application.wrong, "check": application.check}
+    names = {each.__name__: each for each in (searched.wrong, searched.check)}
     try:
         exec(program, {"KazooException": KazooException, **names})
     except BaseException as error:  # any, also of pytest
@@ -157,8 +148,10 @@ def needed(explanation: str) -> list[tuple[str, str]]:
     ]
 
 
-def names_the_cause(application: Application, explanation: str) -> bool:
-    """Whether the explanation names the cause, and nothing else."""
+def names_the_cause(application: Application | RecipeUse, explanation: str) -> bool:
+    """Whether the explanation names the cause; of an application, and nothing else."""
+    if isinstance(application, RecipeUse):
+        return any(words in explanation for words in application.cause)
     parts = needed(explanation)
     return bool(parts) and all(
         any(
@@ -169,38 +162,43 @@ def names_the_cause(application: Application, explanation: str) -> bool:
     )
 
 
-def measured(application: Application, seeds: int, starts: int) -> Row:
-    """The row of an application."""
+def measured(searched: Application | RecipeUse, seen: Seen, seeds: int, starts: int) -> Row:
+    """The row of an application or a recipe."""
     runs = []
-    for search in SEARCHES.values():
-        found = [look(application, seeds, start, shrink=False, **search) for start in range(starts)]
-        middle = median(each.runs if each.failures else seeds + 1 for each in found)
+    for search in SEARCHES:
+        middle = seen.runs(searched, search, seeds, starts)
         runs.append(f"{middle:g}" if middle <= seeds else f"more than {seeds}")
-    described = look(application, seeds).failures
     parts = alike = why = "-"
-    if described:
-        parts = str(len(described[0].faults))
-        alike = "yes" if fails_alike(application, described[0]) else "no"
-        why = "yes" if names_the_cause(application, described[0].explanation) else "no"
-    return Row(application.name, application.mistake, tuple(runs), parts, alike, why)
+    seed = seen.first(searched, "swarm", 0, seeds)
+    if seed is not None:
+        (described,) = look(searched, [seed]).failures
+        parts = str(len(described.faults))
+        alike = "yes" if fails_alike(searched, described) else "no"
+        why = "yes" if names_the_cause(searched, described.explanation) else "no"
+    return Row(searched.name, searched.mistake, tuple(runs), parts, alike, why)
 
 
-def read_rows() -> list[Row]:
-    """The rows that the page has."""
+def read_rows(table: str = "corpus") -> list[Row]:
+    """The rows that a table of the page has."""
     found = []
-    for line in re.findall(r"^\| (\w+ \|.*) \|$", _table(), re.MULTILINE)[1:]:
+    text = PAGE.read_text("utf-8").split(_begin(table))[1].split(_end(table))[0]
+    for line in re.findall(r"^\| (\w+ \|.*) \|$", text, re.MULTILINE):
         name, mistake, *runs, parts, alike, why = line.split(" | ")
         found.append(Row(name, mistake, tuple(runs), parts, alike, why))
     return found
 
 
-def write_rows(rows: list[Row]) -> None:
-    """Writes the table anew."""
+def write_rows(rows: list[Row], table: str = "corpus") -> None:
+    """Writes a table anew."""
     lines = [f"| {' | '.join(_HEAD)} |", "|" + " --- |" * len(_HEAD), *(row.text for row in rows)]
     text = PAGE.read_text("utf-8")
-    before, after = text.split(_BEGIN)[0], text.split(_END)[1]
-    PAGE.write_text(before + _BEGIN + "\n".join(lines) + "\n" + _END + after, "utf-8")
+    before, after = text.split(_begin(table))[0], text.split(_end(table))[1]
+    PAGE.write_text(before + _begin(table) + "\n".join(lines) + "\n" + _end(table) + after, "utf-8")
 
 
-def _table() -> str:
-    return PAGE.read_text("utf-8").split(_BEGIN)[1].split(_END)[0]
+def _begin(table: str) -> str:
+    return f"<!-- {table}: begin -->\n"
+
+
+def _end(table: str) -> str:
+    return f"<!-- {table}: end -->\n"
