@@ -83,8 +83,8 @@ class simulated:  # noqa: N801  # a context manager that reads as one; pytest hi
         if is_simulated(item):
             self._run.pool.simulation = simulation
             self._exits.enter_context(refused())
-        load = load_of(self._run, item)
-        if load:
+        # What is to be below the chroot of its clients is loaded there.
+        if "zk_simulation" in item.fixturenames and (load := load_of(self._run, item)):
             simulation.load(load)
         if self._is_ours and (event := self._run.options.break_at) is not None:
             simulation.pause_at(event)

@@ -410,3 +410,31 @@ def test_in_company(pytester: pytest.Pytester, process: tuple[str, ...]) -> None
     pytester.makepyfile(COMPANY)
     result = pytester.runpytest_subprocess("--zk-backend=simulation", "-Werror", *process)
     result.assert_outcomes(passed=5)
+
+
+def test_an_ordinary_test_is_explored_as_it_is(pytester: pytest.Pytester) -> None:
+    """What the mark loads is below the chroot of its clients, and nowhere else."""
+    pytester.makepyfile(
+        """
+        import pytest
+        from kazoo.exceptions import ConnectionLoss, KazooException
+
+        @pytest.mark.zk_sweep(faults=["drop_before_reply"], allow=KazooException)
+        @pytest.mark.zookeeper(load={"/jobs": b""})
+        def test_it(zk_client, zk_server):
+            assert "/jobs" not in zk_server.dump()
+            try:
+                zk_client.create("/jobs/job-", sequence=True)
+            except ConnectionLoss:
+                zk_client.retry(zk_client.create, "/jobs/job-", sequence=True)
+            assert len(zk_client.retry(zk_client.get_children, "/jobs")) == 1
+        """
+    )
+    result = pytester.runpytest_inprocess("-Werror")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*pytest --zk-replay=*::test_it[[]simulation]*",
+            "*client-1 did not hear that its request * (create /*jobs/job-) was done*",
+        ]
+    )
