@@ -163,7 +163,7 @@ lowest: $(VENV)-lowest/.done
 
 $(VENV)-lowest/.done: pyproject.toml | $(BIN)/python
 	@$(BIN)/python -m venv $(VENV)-lowest
-	@grep -oE '"(kazoo|pytest|greenlet|pydantic|sortedcontainers)>=[^"]*"' pyproject.toml | sed 's/"//g; s/>=/==/; s/,<[0-9.]*//' >$(VENV)-lowest/versions.txt
+	@grep -oE '"(kazoo|pytest|greenlet|pydantic)>=[^"]*"' pyproject.toml | sed 's/"//g; s/>=/==/; s/,<[0-9.]*//' >$(VENV)-lowest/versions.txt
 	@$(VENV)-lowest/bin/python -m pip --disable-pip-version-check install --quiet --editable '.[dev]' -r $(VENV)-lowest/versions.txt
 	@touch $@
 
