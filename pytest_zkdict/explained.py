@@ -160,12 +160,10 @@ def _program(item: Any, failure: Failure) -> list[str]:
         return []
     replay = Replay.parse(failure.world)
     run = Run.of(item.config)
-    given, load = arguments(run, item), load_of(run, item)
-    given = {**given, "max_time": MAX_TIME, **replay.arguments}
-    if "SimulationLimit" not in failure.cause.error:
-        del given["max_time"]
-    if given.get("profile") == "calm":
-        del given["profile"]
+    load = load_of(run, item)
+    given = replay.shown(arguments(run, item))
+    if "SimulationLimit" in failure.cause.error:
+        given["max_time"] = MAX_TIME
     shown = ", ".join(f"{name}={value!r}" for name, value in given.items())
     passed = ", ".join(
         ["zk_simulation", *(f"{name}={value!r}" for name, value in parameters.items())]

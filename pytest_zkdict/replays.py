@@ -25,6 +25,10 @@ _EXPECTED = (
 )
 
 
+_CALM = {"seed": 0, "servers": 1, "profile": "calm", "schedule": None}
+"""What a world is like that does not say otherwise."""
+
+
 class Replay:
     """One world, to run tests in."""
 
@@ -37,7 +41,7 @@ class Replay:
         """``arguments``: of its `Simulation`. ``module``: what happens to ``sim``. ``point``: the
         arguments of `zkfake.simulation.replay`.
         """
-        self.arguments = arguments
+        self._arguments = arguments
         self.point = point
         self.lines = [ast.unparse(each) for each in module.body]
         """What happens in it, a statement each."""
@@ -58,7 +62,31 @@ class Replay:
         except (SyntaxError, ValueError):
             raise ValueError(_EXPECTED) from None
         module = ast.Module(body=others, type_ignores=[])
-        return cls({"profile": "calm", **arguments}, module)
+        return cls({**_CALM, **arguments}, module)
+
+    def arguments(self, given: dict[str, Any]) -> dict[str, Any]:
+        """Those of the world's `Simulation`. ``given``: those of the test, of which the world keeps
+        what it does not say itself: patched modules, settings, limits.
+        """
+        if "profile" not in self._arguments:
+            return {**given, **self._arguments, **(self.point or {})}
+        from dataclasses import fields
+
+        from zkfake.simulation import Profile
+
+        knobs = {field.name for field in fields(Profile)}
+        kept = {name: value for name, value in given.items() if name not in knobs}
+        # The text of a world has the names of modules, where the test has the modules themselves.
+        own = {name: value for name, value in self._arguments.items() if name != "patch"}
+        return {**kept, **own}
+
+    def shown(self, given: dict[str, Any]) -> dict[str, Any]:
+        """`arguments` without those that every `Simulation` has."""
+        return {
+            name: value
+            for name, value in self.arguments(given).items()
+            if name not in _CALM or value != _CALM[name]
+        }
 
     def begin(self, simulation: Simulation) -> None:
         """Arm what happens in it, at the start of a simulation. Raises `ValueError`."""

@@ -129,9 +129,7 @@ def _run_in(item: pytest.Function, replay: Replay) -> None:
 
     run = Run.of(item.config)
     program = _SearchedTest(item)
-    # The text of a world has the names of modules, where the test has the modules themselves.
-    named = {name: value for name, value in replay.arguments.items() if name != "patch"}
-    given = {**_world_of(item, run), **named, **(replay.point or {})}
+    given = replay.arguments(_world_of(item, run))
     wrong = ""  # outside of the except block: the report would show the cause first
     try:
         if replay.point is not None:
@@ -162,7 +160,7 @@ class _SearchedTest:
         self._run = program_of(item)
         wanted = marked(item)
         search = wanted.sweep if wanted.explore is None else wanted.explore
-        self.allow: tuple[type[BaseException], ...] = (search or {}).get("allow", ())
+        self.allow = _allowed((search or {}).get("allow", ()))
         self.__name__ = item.originalname
         self.raised: BaseException | None = None
         """What the last run has failed with."""
@@ -188,6 +186,16 @@ class _SearchedTest:
             simulation.history.check().raise_if_broken()
             raise
         simulation.history.check().raise_if_broken()
+
+
+def _allowed(allow: tuple[type[BaseException], ...]) -> tuple[type[BaseException], ...]:
+    """Whoever allows all errors of kazoo allows the one that its clients fail to start with, too:
+    it is none of its `KazooException`.
+    """
+    from kazoo.exceptions import KazooException
+    from kazoo.handlers.threading import KazooTimeoutError
+
+    return (*allow, KazooTimeoutError) if KazooException in allow else allow
 
 
 def _forget_output(item: pytest.Item) -> None:

@@ -59,9 +59,14 @@ def _examples() -> dict[str, Example]:
 
 
 EXAMPLES = _examples()
-BUGS = {name: example for name, example in EXAMPLES.items() if example.bug}
-# pytest_failures.md is about tests that fail; see test_docs_failures.py.
-PASSING = {name: each for name, each in EXAMPLES.items() if not name.startswith("pytest_failures")}
+BUGS = {
+    name: example
+    for name, example in EXAMPLES.items()
+    if example.bug and not name.startswith("pytest_explained")
+}
+# These are about tests that fail; see test_docs_failures.py and test_planted.py.
+FAILING = ("pytest_failures", "pytest_explained")
+PASSING = {name: each for name, each in EXAMPLES.items() if not name.startswith(FAILING)}
 
 
 def _run(pytester: pytest.Pytester, page: str, files: dict[str, str]) -> pytest.RunResult:

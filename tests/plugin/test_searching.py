@@ -238,6 +238,29 @@ def test_fixtures_of_the_function_are_made_anew_in_each_world(pytester: pytest.P
     run(pytester).assert_outcomes(passed=3)
 
 
+def test_a_test_with_clients_of_the_fixtures_is_explored(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.zk_explore(seeds=3)
+        @pytest.mark.zookeeper(profile="calm")
+        def test_it(zk_client_factory, zk_backend):
+            assert zk_backend == "simulation"
+            ann, bob = zk_client_factory(), zk_client_factory()
+            ann.create("/visits", b"0")
+            count = int(ann.get("/visits")[0])
+            bob.set("/visits", b"1")
+            ann.set("/visits", b"%d" % (count + 1))
+            assert ann.get("/visits")[0] == b"2"
+        """
+    )
+    result = run(pytester)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["Why: client-1 read */visits as of *", "The same again:"])
+    run(pytester, *commands(result)[0]).assert_outcomes(failed=1)
+
+
 def test_the_judges_look_at_every_world(pytester: pytest.Pytester) -> None:
     """A test without an assertion: what it claims is judged."""
     pytester.makepyfile(

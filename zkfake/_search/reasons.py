@@ -243,8 +243,8 @@ def _outliving(entries: Sequence[Event | Logged], seen: Circumstances) -> Iterat
         gone = [each.path for each in end.entry.transaction.operations if isinstance(each, Delete)]
         later = [
             (done, operation)
-            for done in sorted(seen.done.values(), key=lambda each: each.time)
-            if done.time >= at
+            for done in sorted(seen.done.values(), key=lambda each: each.transaction.zxid)
+            if done.transaction.zxid > end.entry.transaction.zxid
             for operation in done.transaction.operations
         ]
         anew = [

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-from zkfake._search.simple import simple_parts
+from zkfake._search.simple import is_left_out, simple_parts
 from zkfake._search.worlds import Choice, World, recorded, run_recorded
 from zkfake._simulation.chance.chance import FaultMoment, Struck
 from zkfake._simulation.chance.kinds import drawn, fits
@@ -139,7 +139,8 @@ class _Shrinker:
         for part in simple_parts(empty.run(self._trial).simulation):
             if self.runs >= most:
                 return False
-            if self.fails(_only(empty, [part])):
+            left_out = is_left_out(part.fault.method, self._trial.arguments)
+            if not left_out and self.fails(_only(empty, [part])):
                 return True
         return False
 
@@ -159,6 +160,8 @@ class _Shrinker:
             for point, method in _SIMPLEST:
                 if not moment.client or self.best.faults[place].fault.method == method:
                     break
+                if is_left_out(method, self._trial.arguments):
+                    continue
                 at = replace(moment, point=point, by_time=False)
                 options = {"nth": moment.nth} if method.startswith("drop_") else {}
                 simpler = Struck(at, drawn(method, moment.client, **options))

@@ -9,15 +9,26 @@ from zkfake._simulation.chance.chance import FaultMoment, Struck
 from zkfake._simulation.chance.kinds import drawn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from zkfake._channel.rules import Point
     from zkfake._simulation.simulation import Simulation
 
-__all__ = ["simple_parts"]
+__all__ = ["is_left_out", "simple_parts"]
 
 _LONG = 1.5
 """An outage, in the longest session timeouts."""
+
+
+_RATES = {"freeze": "freeze_server"}
+"""The rates of faults whose methods have another name."""
+
+
+def is_left_out(method: str, arguments: Mapping[str, Any]) -> bool:
+    """Whether a search is not to have that fault: its rate is given as 0 among the arguments of its
+    simulations.
+    """
+    return arguments.get(_RATES.get(method, method)) == 0
 
 
 def simple_parts(sim: Simulation) -> Iterator[Struck]:

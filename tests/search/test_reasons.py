@@ -1,0 +1,124 @@
+"""Why a run failed, in a sentence: each kind of reason, told of a run that has it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from zkfake._search.reasons import reasons
+from zkfake._search.simple import is_left_out
+from zkfake.simulation import Simulation, SimulationDeadlock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def overwrites(sim: Simulation) -> None:
+    ann, bob = sim.client("ann"), sim.client("bob")
+    ann.create("/a", b"0")
+    ann.get("/a")
+    bob.set("/a", b"1")
+    ann.set("/a", b"2")
+
+
+def gap(sim: Simulation) -> None:
+    ann, bob = sim.client("ann"), sim.client("bob")
+    bob.create("/a", b"0")
+    ann.get("/a")
+    bob.set("/a", b"1")
+    ann.exists("/a", watch=print)
+
+
+def forgets(sim: Simulation) -> None:
+    ann, bob = sim.client("ann"), sim.client("bob")
+    bob.create("/a", b"0")
+    ann.get("/a", watch=lambda _: None)
+    bob.set("/a", b"1")
+    sim.sleep(1)
+    bob.set("/a", b"2")
+
+
+def outdated(sim: Simulation) -> None:
+    ann, bob = sim.client("ann"), sim.client("bob")
+    bob.create("/jobs")
+    ann.get_children("/jobs")
+    bob.create("/jobs/paint")
+    ann.create("/idle")
+
+
+def outlives(sim: Simulation) -> None:
+    ann, bob = sim.client("ann", timeout=4), sim.client("bob")
+    ann.create("/claim", ephemeral=True)
+    sim.faults.expire(ann)
+    sim.sleep(2)
+    bob.create("/claim", ephemeral=True)
+    ann.create("/result")
+
+
+def lost_watch(sim: Simulation) -> None:
+    ann, bob = sim.client("ann"), sim.client("bob")
+    bob.create("/a", b"0")
+    ann.get("/a", watch=print)
+    sim.faults.expire(ann)
+    sim.sleep(5)
+    bob.set("/a", b"1")
+
+
+def late_server(sim: Simulation) -> None:
+    ann, bob = sim.client("ann", hosts="zk1:2181"), sim.client("bob", hosts="zk2:2181")
+    ann.create("/a", b"0")
+    bob.sync("/a")
+    sim.faults.freeze(2, duration=5)
+    ann.set("/a", b"1")
+    sim.sleep(1)
+    bob.get("/a")
+
+
+@pytest.mark.parametrize(
+    ("program", "servers", "faults", "said"),
+    [
+        (overwrites, 1, False, "ann read /a as of 0x3, and set it at 0x5 without the version"),
+        (gap, 1, False, "ann read /a as of 0x3, and set a watch as of 0x4 with another request"),
+        (forgets, 1, False, "ann was told once that /a had changed (0x4), and did not read it"),
+        (outdated, 1, False, "ann read /jobs (getChildren) as of 0x3, and acted on it at 0x5"),
+        (outlives, 1, True, "/claim went with it; bob made it anew"),
+        (lost_watch, 1, True, "The watch ended with its connection"),
+        (late_server, 3, True, "had not reached server 2 when it answered bob's"),
+    ],
+)
+def test_the_first_reason_is_what_went_wrong(
+    program: Callable[[Simulation], None], servers: int, faults: bool, said: str
+) -> None:
+    with Simulation(servers=servers) as sim:
+        program(sim)
+    first, *_ = reasons(sim.history, AssertionError(), faults=faults)
+    assert said in first
+
+
+def test_of_who_hangs_the_first_reason_is_what_it_waits_for() -> None:
+    with Simulation() as sim:
+        ann, bob = sim.client("ann"), sim.client("bob")
+        bob.create("/lock/other", makepath=True)
+        ann.get_children("/lock")
+        ann.get("/lock/other", watch=print)
+        ann.create("/waits")
+    first, *_ = reasons(sim.history, SimulationDeadlock(), faults=False)
+    assert "ann waits for /lock/other to change" in first
+
+
+def test_a_run_without_mistakes_has_no_reason() -> None:
+    with Simulation() as sim:
+        ann, bob = sim.client("ann"), sim.client("bob")
+        ann.create("/a", b"0")
+        _, stat = bob.get("/a")
+        bob.set("/a", b"1", version=stat.version)
+        ann.get("/a")
+    assert reasons(sim.history, AssertionError(), faults=False) == []
+
+
+def test_a_kind_of_fault_that_has_no_rate_is_left_out_of_simple_worlds() -> None:
+    assert is_left_out("pause", {"pause": 0.0})
+    assert is_left_out("freeze", {"freeze_server": 0})
+    assert not is_left_out("pause", {"pause": 0.1})
+    assert not is_left_out("pause", {"expire": 0.0})
