@@ -40,7 +40,7 @@ def run(pytester: pytest.Pytester, files: dict[str, str], *options: str) -> pyte
 def test_a_mistake_is_found_and_told_of_as_the_page_shows(
     pytester: pytest.Pytester, planted: Planted
 ) -> None:
-    result = run(pytester, planted.wrong, "--zk-seeds=60")
+    result = run(pytester, planted.wrong)
     result.assert_outcomes(failed=1)
     command = planted.text[0].split()[-1]
     assert alike(shown(result.outlines, command)) == alike(planted.text), (
