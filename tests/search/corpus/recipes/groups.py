@@ -157,7 +157,8 @@ def meet(sim: Simulation, client: KazooClient) -> None:
         sim.sleep(1)
         sim.history.record("wants to leave", name)
         barrier.leave()
-        if len(recorded(sim, "wants to leave")) < 2:
+        inside = [path for path in sim.dump() if path.startswith("/double/")]
+        if len(recorded(sim, "wants to leave")) < 2 and any("ready" not in path for path in inside):
             sim.history.record("left early", name)
 
 
