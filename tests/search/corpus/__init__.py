@@ -180,7 +180,7 @@ CORPUS = (
     Application(
         "consumer", "deletes a job before it is done", ((_LOST_REPLY, r"delete /queue/\w"),)
     ),
-    Application("handover", "reads without a sync", ((_BEHIND, _ANYWHERE),)),
+    Application("handover", "reads from a server that may not know yet", ((_BEHIND, _ANYWHERE),)),
     Application(
         "folder",
         "looks, and then creates",
