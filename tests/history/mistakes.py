@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..ensemble.run import Run
     from ..support.mistakes import Mistake
 
-__all__ = ["SEEDS", "SEEN", "Seen", "find"]
+__all__ = ["SEEDS", "SEEN", "Seen", "find", "said"]
 
 SEEDS = 80
 """The rarest of them shows in one world of fifty."""
@@ -89,16 +89,24 @@ def mistake(name: str) -> Mistake:
     return MISTAKES.get(name) or OF_MEMBERS[name]
 
 
+def said(mistake: Mistake) -> str:
+    """What a row of the page calls it."""
+    words = (mistake.plant.__doc__ or mistake.name.replace("_", " ")).strip().rstrip(".")
+    return f"{words[0].upper()}{words[1:]}"
+
+
 def table() -> str:
-    """The table of the page. Takes half a minute."""
+    """The first table of the page. Takes half a minute."""
     lines = ["| planted mistake | seen by | evidence, events |", "| --- | --- | --- |"]
     for name, seen in SEEN.items():
         finding = find(name)
         assert finding is not None, name
-        words = (mistake(name).plant.__doc__ or name.replace("_", " ")).strip().rstrip(".")
-        lines.append(f"| {words[0].upper()}{words[1:]} | {seen.judge} | {len(finding.evidence)} |")
+        lines.append(f"| {said(mistake(name))} | {seen.judge} | {len(finding.evidence)} |")
     return "\n".join(lines)
 
 
 if __name__ == "__main__":
+    from . import request_mistakes
+
     print(table())  # noqa: T201
+    print(request_mistakes.table())  # noqa: T201

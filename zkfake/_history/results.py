@@ -8,7 +8,17 @@ from zkfake._database.log import Create, SetData
 from zkfake._protocol.frames import REPLY_BODY
 from zkfake._protocol.jute import JuteError, Reader
 from zkfake._protocol.operations import OPERATIONS
-from zkfake._protocol.records import CREATE_FLAGS, STAT, Acl, Acls, Code, Op, Stat, read_stat
+from zkfake._protocol.records import (
+    ANY_VERSION,
+    CREATE_FLAGS,
+    STAT,
+    Acl,
+    Acls,
+    Code,
+    Op,
+    Stat,
+    read_stat,
+)
 
 if TYPE_CHECKING:
     from zkfake._database.log import Transaction
@@ -243,5 +253,15 @@ def _is(record: Any, operation: Any) -> bool:
         return False
     if kind in (Create, SetData) and operation.data != getattr(record, "data", b""):
         return False
+    # Versions count in 32 bits.
+    if kind is SetData and record.version not in (
+        ANY_VERSION,
+        operation.version - 1,
+        operation.version - 1 + 2**32,
+    ):
+        return False
     mode = CREATE_FLAGS.get(record.flags) if kind is Create else None
+    # A container stays one, with an owner that stands for none, where an ephemeral is asked for.
+    if mode is not None and mode.ephemeral and not operation.owner:
+        return False
     return there.startswith(path) if mode is not None and mode.sequential else there == path

@@ -91,13 +91,28 @@ class NeverBack(Judge):
     goes to.
 
     Checked: the zxids of a session's replies never fall, nor are its events older than they; those
-    of one connection do not fall, events among them. Over a reconnect events do not count: clients
+    of one connection do not fall, events among them; nor are they lower than what its client said,
+    when it connected, that it had seen. Over a reconnect events do not count: clients
     do not tell the next server of them. A session's end is the end of all that: the next one of the
     same client may be older.
     """
 
     name = "never back"
     error = SingleSystemImageBroken
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: dict[ConnectionSeen, Exchange] = {}
+        """The handshakes."""
+
+    def on_handshake(
+        self, connection: ConnectionSeen, exchange: Exchange, reply: Reply, session_id: int
+    ) -> None:
+        if session_id and exchange.record is not None:
+            self._said[connection] = exchange
+
+    def on_disconnected(self, connection: ConnectionSeen) -> None:
+        self._said.pop(connection, None)
 
     def on_reply(self, exchange: Exchange, reply: Reply) -> None:
         self._look(exchange.connection, reply)
@@ -119,5 +134,14 @@ class NeverBack(Judge):
                 f"{before.seen:#x}",
                 before.seen_by,
                 connection.opened,
+                event,
+            )
+            return
+        said = self._said.get(connection)
+        if said is not None and event.zxid < said.record.last_zxid_seen:
+            self.broken(
+                f"{event.client} was shown the state of {event.zxid:#x}; when it connected, it had "
+                f"said that it had seen that of {said.record.last_zxid_seen:#x}",
+                said.sent,
                 event,
             )

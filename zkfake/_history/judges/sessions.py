@@ -282,12 +282,13 @@ class NotExpiredEarly(Judge):
 
 
 class EndsAreTrue(Judge):
-    """A client is told that its session is over only where it is.
+    """A client is told that its session is over where it is, or where its password is wrong; and
+    nowhere else.
 
-    Checked against the log: of clients that came with the right password to a server of the newest
-    leader, unless the history ends so soon that the end may not be committed yet. Not judged: what
-    is told of a session that a leader has begun to expire. It tells so at once, and the end is lost
-    where the leader is replaced before it is committed.
+    Checked of all that come with a wrong password; and against the log, of those that come with the
+    right one to a server of the newest leader, unless the history ends so soon that the end may not
+    be committed yet. Not judged: what is told of a session that a leader has begun to expire. It
+    tells so at once, and the end is lost where the leader is replaced before it is committed.
     """
 
     name = "told of an end that was"
@@ -315,9 +316,19 @@ class EndsAreTrue(Judge):
         self, connection: ConnectionSeen, exchange: Exchange, reply: Reply, session_id: int
     ) -> None:
         asked, reading = exchange.record, self.reading
-        if session_id or asked is None or not asked.session_id:
+        if asked is None or not asked.session_id:
             return
         session = reading.sessions.get(asked.session_id)
+        if session_id:
+            self.times += 1
+            # The answer tells the right password again.
+            if session is not None and session.password != asked.password:
+                self.broken(
+                    f"{reply.client} was let into session {session_id:#x} with a wrong password",
+                    exchange.sent,
+                    reply,
+                )
+            return
         current = reading.epochs.get(connection.server, 0) == reading.epoch
         if session is None or session.password != asked.password or not current:
             return
@@ -449,7 +460,13 @@ class SequenceNumbersGrow(Judge):
     def _look(self, key: tuple[str, int], number: int, reply: Reply) -> None:
         self.times += 1
         zxid, highest, by = self._last.get(key, (0, -1, reply))
-        if zxid and (zxid < reply.zxid) != (highest < number) and zxid != reply.zxid:
+        grew = highest < number
+        if zxid == reply.zxid:
+            # Within one multi; a parent that it made it may have made twice.
+            wrong = by is reply and 0 < key[1] < zxid and not grew
+        else:
+            wrong = bool(zxid) and (zxid < reply.zxid) != grew
+        if wrong:
             self.broken(
                 f"below {key[0]} the number {highest} was given at {zxid:#x}, and {number} at "
                 f"{reply.zxid:#x}",

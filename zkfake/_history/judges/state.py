@@ -145,7 +145,8 @@ class Acknowledged(Judge):
     reply, as it was asked for: all the parts of a multi. One that failed is not, and changes
     nothing.
 
-    Checked: session, operation, paths, data and error. A refusal without a place in the log (by a
+    Checked: session, operation, paths, data, the version that was asked for, whether what was asked
+    to be ephemeral has an owner, and error. A refusal without a place in the log (by a
     server that is read-only, for instance) is not judged.
     """
 
