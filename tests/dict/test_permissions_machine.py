@@ -16,7 +16,7 @@ from kazoo.exceptions import NoNodeError
 from kazoo.security import OPEN_ACL_UNSAFE, make_acl
 
 from pytest_zkdict.clients import ClientFactory
-from pytest_zkdict.stateful import ABSENT, ZooKeeperDictMachine, run_machine
+from pytest_zkdict.stateful import ABSENT, MappingMachine, run_machine
 from zkdict import JSON, ZooKeeperDict
 from zkdict._copy.cache import Cache
 
@@ -25,10 +25,10 @@ from ..support.mistakes import Mistake, Mistakes, Patch
 HIDDEN = [make_acl("world", "anyone", write=True, create=True, delete=True, admin=True)]
 """Everybody may do everything but read."""
 
-keys, values, dicts = ZooKeeperDictMachine.keys, ZooKeeperDictMachine.values, integers(0, 1)
+keys, values, dicts = MappingMachine.keys, MappingMachine.values, integers(0, 1)
 
 
-class PermissionsMachine(ZooKeeperDictMachine):
+class PermissionsMachine(MappingMachine):
     """Beside all that the machine does: changes that are made where nobody may read."""
 
     @property

@@ -1,10 +1,10 @@
 # test_config.py
 from config import Config
 from hypothesis import settings
-from pytest_zkdict.stateful import ZooKeeperDictMachine, run_machine
+from pytest_zkdict.stateful import MappingMachine, run_machine
 
 
-class ConfigMachine(ZooKeeperDictMachine):
+class ConfigMachine(MappingMachine):
     ordered = False  # it iterates in no order
     snapshots = False  # and reads one key after the other
 

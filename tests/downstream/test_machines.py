@@ -4,16 +4,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_zkdict.stateful import ZooKeeperDictMachine, run_machine
+from pytest_zkdict.stateful import MappingMachine, run_machine
 
-FEW = settings(ZooKeeperDictMachine.TestCase.settings, max_examples=5)
+FEW = settings(MappingMachine.TestCase.settings, max_examples=5)
 
 
 def test_on_the_fixtures(zk_client_factory):
-    run_machine(ZooKeeperDictMachine, zk_client_factory, settings=FEW)
+    run_machine(MappingMachine, zk_client_factory, settings=FEW)
 
 
-class OnItsOwn(ZooKeeperDictMachine):
+class OnItsOwn(MappingMachine):
     size = 3
 
 

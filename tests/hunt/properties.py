@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
-from pytest_zkdict.stateful import ZooKeeperDictMachine
+from pytest_zkdict.stateful import MappingMachine, ZooKeeperDictMachine
 
 from ..dict.cache_world import walk
 from ..simulation.test_dict import counting, leases
@@ -75,6 +75,7 @@ PROPERTIES: dict[str, Callable[[int], object]] = {
     "counting-1": world(counting, servers=1),
     "counting-3": world(counting, servers=3),
     "copy": walk,
-    "machine": machine(ZooKeeperDictMachine),
+    "machine": machine(MappingMachine),
+    "dict-machine": machine(ZooKeeperDictMachine),
 }
 """By the name that `make hunt HUNT=NAME` and the line that repeats a failure know."""

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import Phase, settings
 
-from pytest_zkdict import stateful
-from pytest_zkdict.stateful import ZooKeeperDictMachine, run_machine
+from pytest_zkdict.stateful import MappingMachine, run_machine
+from pytest_zkdict.stateful import mapping as mapping_module
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +37,7 @@ def _template(argument: ast.expr) -> str:
 
 VERDICTS = [
     _template(node.args[0])
-    for node in ast.walk(ast.parse(inspect.getsource(stateful)))
+    for node in ast.walk(ast.parse(inspect.getsource(mapping_module)))
     if isinstance(node, ast.Call)
     and isinstance(node.func, ast.Attribute)
     and node.func.attr == "fail"
@@ -154,8 +154,9 @@ class NothingToPop(Right):
 
 class PopsTheFirst(Right):
     def popitem(self) -> tuple[str, Any]:
-        key = next(iter(self))
-        return key, self.pop(key)
+        for key in self:
+            return key, self.pop(key)
+        raise KeyError("popitem(): dictionary is empty")
 
 
 class HasEverything(Right):
@@ -223,8 +224,8 @@ PLANTED: list[tuple[type[Right], str]] = [
 ]
 
 
-def machine_on(mapping: type[Right]) -> type[ZooKeeperDictMachine]:
-    class Machine(ZooKeeperDictMachine):
+def machine_on(mapping: type[Right]) -> type[MappingMachine]:
+    class Machine(MappingMachine):
         def new_dict(self, client: Any) -> Any:
             if issubclass(mapping, Behind):
                 return mapping(self.dicts[0].shared if self.dicts else {})

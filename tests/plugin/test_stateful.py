@@ -16,29 +16,29 @@ from hypothesis.stateful import invariant, rule, run_state_machine_as_test
 from kazoo.client import KazooClient
 
 from pytest_zkdict.clients import ClientFactory
-from pytest_zkdict.stateful import ZooKeeperDictMachine, run_machine
+from pytest_zkdict.stateful import MappingMachine, run_machine
 from zkdict import Timeout, ZooKeeperDict
 
 #: The default number of examples, without the time to make a failing one shorter.
-SEARCH = settings(ZooKeeperDictMachine.TestCase.settings, phases=[Phase.generate], database=None)
+SEARCH = settings(MappingMachine.TestCase.settings, phases=[Phase.generate], database=None)
 
 Watch = Callable[[Any], None]
 
 
 def test_the_dict_passes(zk_client_factory: ClientFactory) -> None:
-    run_machine(ZooKeeperDictMachine, zk_client_factory)
+    run_machine(MappingMachine, zk_client_factory)
 
 
 # As users without the fixtures do it; those with them need no filter.
 TestOnAFakeOfItsOwn = pytest.mark.filterwarnings("ignore:Do not use the `random` module")(
-    ZooKeeperDictMachine.TestCase
+    MappingMachine.TestCase
 )
 
 
 def test_the_page_has_the_defaults() -> None:
     page = (Path(__file__).parents[2] / "docs/pytest_state_machines.md").read_text("utf-8")
     for name in ("size", "patience", "ordered", "snapshots"):
-        default = getattr(ZooKeeperDictMachine, name)
+        default = getattr(MappingMachine, name)
         shown = default if isinstance(default, bool) else f"{default:g}"
         assert re.search(rf"\| `{name}` \|.*: {shown} \|", page)
 
@@ -152,8 +152,8 @@ class WrongPopDefault(ZooKeeperDict[Any]):
         return super().pop(key, *filter(None, default))
 
 
-def machine_for(make: Callable[[KazooClient, str], Any]) -> type[ZooKeeperDictMachine]:
-    class Machine(ZooKeeperDictMachine):
+def machine_for(make: Callable[[KazooClient, str], Any]) -> type[MappingMachine]:
+    class Machine(MappingMachine):
         # A dict that its server lies to may wait for ever; that's a mistake found, too.
         patience = 3.0
 
@@ -196,7 +196,7 @@ def test_a_planted_mistake_is_found(
 
 
 def test_a_failure_tells_the_program_and_the_answers(zk_client_factory: ClientFactory) -> None:
-    short = settings(ZooKeeperDictMachine.TestCase.settings, stateful_step_count=20, database=None)
+    short = settings(MappingMachine.TestCase.settings, stateful_step_count=20, database=None)
     with pytest.raises(AssertionError) as found:
         run_machine(machine_for(WrongPopDefault), zk_client_factory, settings=short)
     # Hypothesis makes it as short as can be: one pop, with the first of the defaults.
@@ -212,7 +212,7 @@ def test_a_subclass_chooses_keys_and_values_and_adds_rules(
 ) -> None:
     used: set[str] = set()
 
-    class Counters(ZooKeeperDictMachine):
+    class Counters(MappingMachine):
         keys = st.sampled_from(["one", "two"])
         values = st.integers(1000, 1010)
         size = 3
@@ -246,11 +246,11 @@ class PlainDict(dict[str, Any]):
 def test_it_works_on_any_mapping(zk_client_factory: ClientFactory) -> None:
     """Two names for one plain dict are what two dicts on one path should look like."""
 
-    class OneForAll(ZooKeeperDictMachine):
+    class OneForAll(MappingMachine):
         def new_dict(self, client: KazooClient) -> MutableMapping[str, Any]:
             return self.dicts[0] if self.dicts else PlainDict()
 
-    class OneForEach(ZooKeeperDictMachine):
+    class OneForEach(MappingMachine):
         def new_dict(self, client: KazooClient) -> MutableMapping[str, Any]:
             return PlainDict()
 
@@ -264,7 +264,7 @@ def test_it_works_on_any_mapping(zk_client_factory: ClientFactory) -> None:
 def test_given_settings_are_used(zk_client_factory: ClientFactory) -> None:
     examples = []
 
-    class Counting(ZooKeeperDictMachine):
+    class Counting(MappingMachine):
         def new_dict(self, client: KazooClient) -> MutableMapping[str, Any]:
             examples.append(self.path)
             return super().new_dict(client)
@@ -275,7 +275,7 @@ def test_given_settings_are_used(zk_client_factory: ClientFactory) -> None:
 
 
 def test_a_dict_that_can_not_be_made_leaves_nothing_behind() -> None:
-    class Broken(ZooKeeperDictMachine):
+    class Broken(MappingMachine):
         def new_dict(self, client: KazooClient) -> MutableMapping[str, Any]:
             raise RuntimeError("no dict")
 

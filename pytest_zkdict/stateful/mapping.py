@@ -1,61 +1,33 @@
-"""Hypothesis state machines for dicts on ZooKeeper: two dicts on one path, a plain dict as model.
+"""A Hypothesis state machine for mappings: several of them on one path, a plain dict as model.
 
-The rules that live here, for every dict of a machine and whatever the other one did:
+The rules that live here, for every mapping of a machine and whatever the other one did:
 
-- after `sync()` a dict equals the model, in its order too;
-- before it a dict may be behind, never wrong: each key shows a value that it really had, not older
-  than what this dict showed, answered or wrote before;
-- what a dict iterates over is a state that existed as a whole;
-- the answer of a write (a popped value, a default, a `KeyError`) is one that a dict which is no
+- after `sync()` a mapping equals the model, in its order too;
+- before it a mapping may be behind, never wrong: each key shows a value that it really had, not
+  older than what this mapping showed, answered or wrote before;
+- what a mapping iterates over is a state that existed as a whole;
+- the answer of a write (a popped value, a default, a `KeyError`) is one that a mapping which is no
   further behind could have given, and the write happened exactly then.
 
-As a test of its own, on a fake server that each example starts for itself::
-
-    TestDict = ZooKeeperDictMachine.TestCase
-
-(Where warnings are errors, that wants ``@pytest.mark.filterwarnings("ignore:Do not use the `random`
-module")``: kazoo's threads use the global generator. With the fixtures it is seen to.)
-
-With the plugin's fixtures, on the fake and on the live server::
-
-    def test_dict(zk_client_factory):
-        run_machine(ZooKeeperDictMachine, zk_client_factory)
-
-For a mapping of your own override `ZooKeeperDictMachine.new_dict`.
-
-The threads behind the dicts run in real time, so a mistake may depend on their order and not come
-again. A failure therefore tells the program that led to it, with every answer.
+The threads behind the mappings run in real time, so a mistake may depend on their order and not
+come again. A failure therefore tells the program that led to it, with every answer.
 """
 
 from __future__ import annotations
 
-import itertools
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 
-try:
-    from hypothesis import strategies as st
-    from hypothesis.errors import Flaky
-    from hypothesis.stateful import (
-        RuleBasedStateMachine,
-        initialize,
-        invariant,
-        rule,
-        run_state_machine_as_test,
-    )
-except ModuleNotFoundError as error:
-    raise ModuleNotFoundError(
-        "the state machines need Hypothesis: pip install 'zkdict[hypothesis]'", name=error.name
-    ) from error
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, MutableMapping, Sequence
+    from collections.abc import Mapping, MutableMapping, Sequence
 
-    from hypothesis import settings
     from hypothesis.strategies import SearchStrategy
     from kazoo.client import KazooClient
 
-__all__ = ["ABSENT", "ZooKeeperDictMachine", "run_machine"]
+__all__ = ["ABSENT", "MappingMachine"]
 
 
 class _Absent:
@@ -75,7 +47,7 @@ _items = st.runner().flatmap(
 )
 
 
-class ZooKeeperDictMachine(RuleBasedStateMachine):
+class MappingMachine(RuleBasedStateMachine):
     """Several dicts on one path of one ZooKeeper against a plain dict.
 
     To be subclassed: the class attributes and the methods `new_clients`, `new_dict`, `close_dict`
@@ -388,41 +360,3 @@ def _same(one: object, other: object) -> bool:
 
 def _name(item: tuple[str, Any]) -> str:
     return item[0]
-
-
-def run_machine(
-    machine: type[ZooKeeperDictMachine],
-    client_factory: Callable[[], KazooClient],
-    *,
-    settings: settings | None = None,
-) -> None:
-    """Run a state machine as a test, on clients of the plugin's fixtures.
-
-    The clients, as many as the machine's `size`, come from ``client_factory`` (the fixture
-    `zk_client_factory`, or anything that gives started clients) and serve all examples; each of
-    them has a path to itself. ``settings`` are Hypothesis's, by default those of
-    ``machine.TestCase``.
-
-    Raises what the machine's shortest failing program raises, which Hypothesis adds as a note; if
-    that can't be repeated, the AssertionError of the shortest one there was.
-    """
-    clients = [client_factory() for _ in range(machine.size)]
-    numbers = itertools.count()
-
-    failures: list[AssertionError] = []
-
-    def example() -> ZooKeeperDictMachine:
-        made = machine(clients, f"/{machine.__name__}-{next(numbers)}")
-        made.failures = failures
-        return made
-
-    try:
-        run_state_machine_as_test(
-            cast("type[RuleBasedStateMachine]", example),
-            settings=settings or machine.TestCase.settings,
-        )
-    except Flaky as flaky:
-        # Hypothesis could not repeat it, and may tell of that alone. It did happen.
-        if failures:
-            raise min(failures, key=lambda failure: len(str(failure))) from flaky
-        raise

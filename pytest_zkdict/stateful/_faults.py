@@ -1,0 +1,144 @@
+"""The faults of a world, as rules of a state machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_zkdict.stateful._places import Place
+
+__all__ = ["FaultSteps"]
+
+_clients = st.runner().flatmap(lambda machine: st.integers(0, machine.size - 1))
+_servers = st.integers(1, 3)
+_nth = st.integers(1, 4)
+#: Shorter and longer than a session.
+_seconds = st.sampled_from([1, 5, 30])
+
+
+def _fault(name: str) -> Callable[[Any], Any]:
+    """A rule for a fault; where the machine's faults do not have it, it is never chosen."""
+    return precondition(lambda machine: machine.has_fault(name))
+
+
+class FaultSteps(RuleBasedStateMachine):
+    """Rules for the faults of connections and servers. Each ends by itself, or when everything is
+    healed.
+    """
+
+    #: The faults that may strike, by their names in `zkfake.simulation`'s ``sim.faults``.
+    faults: ClassVar[frozenset[str]] = frozenset(
+        {
+            "drop_before_request", "drop_before_reply", "drop_after_reply", "drop", "expire",
+            "partition", "hold_events", "hold_watches", "pause", "stop_server", "pause_server",
+            "isolate", "freeze",
+        }
+    )  # fmt: skip
+
+    place: Place | None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.place = None
+        self.outages: list[Any] = []
+
+    def has_fault(self, name: str) -> bool:
+        """Whether this fault may strike now."""
+        place = self.place
+        return name in self.faults and place is not None and hasattr(place.faults, name)
+
+    def strike(
+        self, name: str, *arguments: Any, seconds: float | None = None, **keywords: Any
+    ) -> None:
+        """Have a fault strike, for so many seconds of virtual time."""
+        assert self.place is not None
+        if seconds is not None:
+            keywords["duration"] = self.place.scale(seconds)
+        self.struck()
+        try:
+            outage = getattr(self.place.faults, name)(*arguments, **keywords)
+        except ValueError:
+            if self.place.repeats:
+                raise
+            return  # in real time a client may have no session at this moment
+        if hasattr(outage, "heal"):  # what happens at once is over
+            self.outages.append(outage)
+
+    def struck(self) -> None:
+        """A fault is about to strike."""
+
+    def _client(self, on: int) -> Any:
+        assert self.place is not None
+        return self.place.clients[on]
+
+    @_fault("drop_before_reply")
+    @rule(on=_clients, nth=_nth)
+    def drop_before_reply(self, on: int, nth: int) -> None:
+        """The n-th request from now on is carried out, and its reply is lost."""
+        self.strike("drop_before_reply", self._client(on), nth=nth)
+
+    @_fault("drop_before_request")
+    @rule(on=_clients, nth=_nth)
+    def drop_before_request(self, on: int, nth: int) -> None:
+        self.strike("drop_before_request", self._client(on), nth=nth)
+
+    @_fault("drop_after_reply")
+    @rule(on=_clients, nth=_nth)
+    def drop_after_reply(self, on: int, nth: int) -> None:
+        self.strike("drop_after_reply", self._client(on), nth=nth)
+
+    @_fault("drop")
+    @rule(on=_clients)
+    def drop(self, on: int) -> None:
+        self.strike("drop", self._client(on))
+
+    @_fault("expire")
+    @rule(on=_clients)
+    def expire(self, on: int) -> None:
+        self.strike("expire", self._client(on))
+
+    @_fault("partition")
+    @rule(on=_clients, seconds=_seconds)
+    def partition(self, on: int, seconds: float) -> None:
+        self.strike("partition", self._client(on), seconds=seconds)
+
+    @_fault("hold_events")
+    @rule(on=_clients, seconds=_seconds)
+    def hold_events(self, on: int, seconds: float) -> None:
+        self.strike("hold_events", self._client(on), seconds=seconds)
+
+    @_fault("hold_watches")
+    @rule(on=_clients, seconds=_seconds)
+    def hold_watches(self, on: int, seconds: float) -> None:
+        self.strike("hold_watches", self._client(on), seconds=seconds)
+
+    @_fault("pause")
+    @rule(on=_clients, seconds=_seconds)
+    def pause(self, on: int, seconds: float) -> None:
+        self.strike("pause", self._client(on), seconds=seconds)
+
+    @_fault("stop_server")
+    @rule(server=_servers, seconds=_seconds)
+    def stop_server(self, server: int, seconds: float) -> None:
+        self.strike("stop_server", server, seconds=seconds)
+
+    @_fault("pause_server")
+    @rule(server=_servers, seconds=_seconds)
+    def pause_server(self, server: int, seconds: float) -> None:
+        self.strike("pause_server", server, seconds=seconds)
+
+    @_fault("isolate")
+    @rule(server=_servers, seconds=_seconds)
+    def isolate(self, server: int, seconds: float) -> None:
+        self.strike("isolate", server, seconds=seconds)
+
+    @_fault("freeze")
+    @rule(server=_servers, seconds=_seconds)
+    def freeze(self, server: int, seconds: float) -> None:
+        """A server that applies nothing: stale reads."""
+        self.strike("freeze", server, seconds=seconds)

@@ -1,0 +1,401 @@
+"""What dicts show and answer, held against everything that may have happened."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import sys
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+
+from hypothesis.stateful import initialize
+from kazoo.exceptions import KazooException
+
+from pytest_zkdict.stateful._faults import FaultSteps
+from pytest_zkdict.stateful._places import SimulatedPlace
+from pytest_zkdict.stateful._possible import (
+    Applied,
+    Possibilities,
+    PossibleCall,
+    PossibleZnode,
+    TooManyCourses,
+    agree,
+    find,
+    text,
+)
+from zkdict import ZooKeeperDict
+from zkdict.errors import Timeout, VersionConflict, WriteUncertain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from pytest_zkdict.stateful._places import Place, Running
+    from pytest_zkdict.stateful._possible import Course, Znodes
+    from pytest_zkdict.stateful._writes import Write
+    from zkdict import Change, Snapshot
+
+__all__ = ["JudgedDicts", "may_be"]
+
+
+class _JudgedCall:
+    """A call under way, and its answer when it has one."""
+
+    def __init__(self, call: PossibleCall, write: Write, text: str) -> None:
+        self.call = call
+        self.write = write
+        self.text = text
+        self.running: Running | None = None
+        self.value: Any = None
+        self.error: Exception | None = None
+        self.shows: Znodes = ()
+        """What the dict shows after it."""
+        self.exact = False
+
+    @property
+    def shown(self) -> str:
+        return repr(self.value) if self.error is None else repr(self.error)
+
+
+class JudgedDicts(FaultSteps):
+    """Several dicts on one path; each call, each look and the end are judged."""
+
+    #: How many dicts, each on a client of its own.
+    size: ClassVar[int] = 2
+    #: Seconds, virtual ones in a simulation, after which a call that has no answer hangs.
+    patience: ClassVar[float] = 600.0
+    #: Arguments of each `Simulation`.
+    simulation: ClassVar[dict[str, Any]] = {"servers": 3}
+    #: Arguments of each dict.
+    options: ClassVar[dict[str, Any]] = {}
+
+    dicts: list[ZooKeeperDict[Any]]
+
+    def __init__(self, place: Place | None = None, path: str = "/dict") -> None:
+        super().__init__()
+        self.path = path
+        self.failures: list[AssertionError] = []
+        self.dicts = []
+        self._given = place
+        self.numbers = itertools.count(1)
+        self.possible = Possibilities(self.size)
+        self._asked: list[_JudgedCall | None] = []
+        self.opened: list[ZooKeeperDict[Any]] = []
+        """Further dicts, which are closed at the end."""
+        self._told: list[dict[str, Any]] = []
+        self._states: dict[int, tuple[Any, ...]] = {}
+        """What was shown as of each zxid."""
+        self._uncertain: list[tuple[_JudgedCall, WriteUncertain]] = []
+        self._program: list[str] = []
+
+    # -- hooks
+
+    def new_place(self) -> Place:
+        """The world of one example."""
+        return SimulatedPlace(self.size, dict(self.simulation))
+
+    def new_dict(self, on: int) -> ZooKeeperDict[Any]:
+        """A dict on ``self.path``, of the client of that number."""
+        assert self.place is not None
+        return ZooKeeperDict[Any](
+            self.place.clients[on], self.path, history=self.place.history, **self.options
+        )
+
+    # -- the life of one example
+
+    @initialize()
+    def start(self) -> None:
+        self.place = self._given or self.new_place()
+        for on in range(self.size):
+            mapping = self.new_dict(on)
+            self.dicts.append(mapping)
+            self._asked.append(None)
+            told: dict[str, Any] = {}
+            self._told.append(told)
+            mapping.on_changes(partial(_follow, told), initial=True)
+
+    def teardown(self) -> None:
+        place = self.place
+        if place is None:
+            return
+        # A step that failed tells enough; what it left behind is no second failure.
+        error = sys.exc_info()[1]
+        try:
+            if error is None:
+                try:
+                    self._finish(place)
+                except BaseException as failure:
+                    error = failure
+                    raise
+        finally:
+            for mapping in (*self.dicts, *self.opened):
+                with contextlib.suppress(*(() if error is None else (Exception,))):
+                    mapping.close()
+            place.close(error)
+
+    def _finish(self, place: Place) -> None:
+        self.settle_all()
+        if place.history is not None:
+            place.history.check().raise_if_broken()
+
+    def fail(self, why: str) -> NoReturn:
+        """Raise AssertionError with the reason, and every call and answer so far."""
+        failure = AssertionError("\n".join([why, "What happened:", *self._program]))
+        self.failures.append(failure)
+        raise failure
+
+    def did(self, what: str) -> None:
+        self._program.append(f"  {what}")
+
+    def struck(self) -> None:
+        self.possible.troubled = True
+
+    def await_rest(self) -> None:
+        """Everything is healed: wait for what a subclass has under way."""
+
+    def look_at_rest(self) -> None:
+        """Everything is delivered: hold what a subclass has against it."""
+
+    # -- calls
+
+    def do(self, on: int, write: Write, text: str, *, wait: bool) -> None:
+        assert self.place is not None
+        self.answered(on)
+        if len(self.possible.pending) > self.size or len(self.possible.courses) > 200:
+            self.settle_all()
+        call = PossibleCall(next(self.numbers), on, write.commits, write.repeats)
+        self.spread(lambda: self.possible.begin(call))
+        asked = self._asked[on] = _JudgedCall(call, write, text)
+        mapping = self.dicts[on]
+
+        def run() -> None:
+            try:
+                asked.value = write.do(mapping)
+            except Exception as error:
+                asked.error = error
+
+        asked.running = self.place.start(run, self.place.clients[on])
+        if wait:
+            self.answered(on)
+        else:
+            self.did(f"dict {on}: {text} ...")
+        self.look_at_all()
+
+    def answered(self, on: int) -> None:
+        """Wait for the call under way, and hold its answer against what is possible."""
+        asked = self._asked[on]
+        if asked is None:
+            return
+        assert self.place is not None
+        assert asked.running is not None
+        if not self.place.wait(asked.running, self.patience):
+            self.fail(f"dict {on}: {asked.text} has no answer after {self.patience:g} s")
+        self._asked[on] = None
+        snapshot = self.dicts[on].snapshot()
+        asked.shows, asked.exact = _znodes(snapshot), snapshot.exact
+        self.did(f"dict {on}: {asked.text} -> {asked.shown}")
+        self._judge(asked)
+
+    def _judge(self, asked: _JudgedCall) -> None:
+        call, error = asked.call, asked.error
+        if isinstance(error, WriteUncertain):
+            self._uncertain.append((asked, error))
+            return
+        known = {Timeout, *asked.write.refused}
+        if error is not None and type(error) not in known and not _was_made(error):
+            raise error
+        if not self.keep(lambda course: self._explained(course, asked)):
+            self.fail(
+                f"dict {call.on}: {asked.text} -> {asked.shown}, and now it is "
+                f"{plain(asked.shows)}; {self.what_was()}"
+            )
+        self.possible.end(call)
+
+    def _resolve(self, asked: _JudgedCall, error: WriteUncertain) -> None:
+        """Ask what became of a write; what the answer proves has to be so."""
+        try:
+            applied = error.resolve(timeout=self.patience)
+        except (WriteUncertain, KazooException):
+            return  # nothing is proven
+        self.did(f"dict {asked.call.on}: {asked.text}: resolve() -> {applied}")
+        if applied and not asked.write.proves:
+            return
+
+        def is_so(course: Course) -> Iterator[Course]:
+            if (course.of(asked.call) is not None) == applied:
+                yield course
+
+        if not self.keep(is_so):
+            self.fail(
+                f"dict {asked.call.on}: {asked.text} was uncertain, and resolve() said {applied}; "
+                f"{self.what_was()}"
+            )
+
+    def _explained(self, course: Course, asked: _JudgedCall) -> Iterator[Course]:
+        call, write = asked.call, asked.write
+        applied = course.of(call)
+        if _was_made(asked.error):
+            if applied is not None:
+                yield course
+        elif asked.error is not None:
+            test = write.refused.get(type(asked.error))
+            if applied is None and (test is None or test(course.during(call))):
+                yield course
+        elif applied is not None:
+            if _answers(applied.answer, asked.value):
+                yield from _sees_own(course, applied, asked)
+        elif write.unapplied is not None:
+            place = write.unapplied(course.during(call), asked.value)
+            if place is not None:
+                yield course.sees(call.on, place)
+
+    def keep(self, explain: Any) -> bool:
+        return bool(self.spread(lambda: self.possible.keep(explain)))
+
+    def spread(self, action: Any) -> Any:
+        try:
+            return action()
+        except TooManyCourses:
+            self.settle_all()
+            return action()
+
+    def what_was(self) -> str:
+        states = max((course.states for course in self.possible.courses), key=len)
+        return "the path may have been " + ", ".join(str(plain(state)) for state in states[-4:])
+
+    # -- looks
+
+    def look_at(self, on: int) -> None:
+        snapshot = self.dicts[on].snapshot()
+        state = _znodes(snapshot)
+        if not snapshot.exact:
+            self._look_at_each(on, state)
+            return
+        known = self._states.setdefault(snapshot.zxid, state)
+        if known != state:
+            self.fail(
+                f"as of {snapshot.zxid:#x} dict {on} is {plain(state)}; {plain(known)} was shown "
+                "before"
+            )
+
+        def shows(course: Course) -> Iterator[Course]:
+            for place, was in enumerate(course.since(on), course.seen[on]):
+                if agree(was, state):
+                    yield course.sees(on, place)
+                    return
+
+        if not self.keep(shows):
+            self.fail(f"dict {on} is {plain(state)}; {self.what_was()}")
+
+    def _look_at_each(self, on: int, state: Znodes) -> None:
+        """The state need not have existed; each key has a value that it had."""
+        for znode in state:
+
+            def had(course: Course, znode: PossibleZnode = znode) -> list[Course]:
+                had_it = any(
+                    znode in was or znode._replace(version=None) in was for was in course.since(on)
+                )
+                return [course] if had_it else []
+
+            if not self.keep(had):
+                self.fail(f"dict {on} shows {plain([znode])}; {self.what_was()}")
+
+    def look_at_all(self) -> None:
+        for on in range(len(self.dicts)):
+            self.look_at(on)
+
+    # -- the end
+
+    def settle_all(self) -> None:
+        assert self.place is not None
+        delivered = self.place.settle(self.outages)
+        self.outages.clear()
+        for on in range(self.size):
+            self.answered(on)
+        for asked, error in self._uncertain:
+            self._resolve(asked, error)
+        self._uncertain.clear()
+        self.await_rest()
+        self.did("everything is healed and delivered")
+        final: list[Znodes] = []
+        for on, mapping in enumerate(self.dicts):
+            mapping.sync(timeout=self.patience)
+            final.append(_znodes(mapping.snapshot()))
+            if final[0] != final[on]:
+                self.fail(
+                    f"everything was delivered, and dict 0 is {plain(final[0])}, "
+                    f"dict {on} is {plain(final[on])}"
+                )
+        now = final[0]
+        if not self.possible.keep(lambda course: [course] if agree(course.now, now) else []):
+            self.fail(
+                f"everything was delivered, and the dicts are {plain(now)}; {self.what_was()}"
+            )
+        self._look_at_what_was_told(self.place)
+        self.look_at_rest()
+        if delivered:
+            self.possible.settled(now)
+
+    def _look_at_what_was_told(self, place: Place) -> None:
+        """What `on_changes` told of leads to what is there."""
+        for on, told in enumerate(self._told):
+            shown = dict(self.dicts[on].snapshot().items())
+            patience = self.patience
+            while told != shown and patience > 0:  # it is told by a task of its own
+                place.sleep(1)
+                patience -= 1
+            if told != shown:
+                self.fail(f"dict {on} told of {told}, and is {shown}")
+
+
+def _was_made(error: Exception | None) -> bool:
+    """Whether it says that it was applied to a key that was made again with the same version."""
+    return isinstance(error, VersionConflict) and error.applied
+
+
+def _sees_own(course: Course, applied: Applied, asked: _JudgedCall) -> Iterator[Course]:
+    """The course, if the dict shows its own write."""
+    shows, newer = asked.shows, course.states[applied.place :]
+    if asked.exact and any(agree(state, shows) for state in newer):
+        yield course.sees(asked.call.on, applied.place)
+        return
+    # Until an own write is confirmed it may be laid over a copy that is older.
+    for key in applied.keys:
+        is_ = find(shows, key)
+        if not any(may_be(find(state, key), is_) for state in newer):
+            return
+    yield course
+
+
+def may_be(one: PossibleZnode | None, other: PossibleZnode | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return one.agrees(other)
+
+
+def _znodes(snapshot: Snapshot[Any]) -> Znodes:
+    found = []
+    for key in snapshot:
+        entry = snapshot.entry(key)
+        found.append(PossibleZnode(key, text(entry.value), entry.version))
+    return tuple(found)
+
+
+def _answers(expected: Any, answer: Any) -> bool:
+    """Whether this is the answer, but for a version that nobody knows."""
+    if isinstance(expected, tuple) and isinstance(answer, tuple):
+        return len(expected) == len(answer) and all(map(_answers, expected, answer))
+    return expected is None or bool(expected == answer)
+
+
+def plain(state: Sequence[PossibleZnode]) -> dict[str, str]:
+    return {key: f"{value} v{version}" for key, value, version in state}
+
+
+def _follow(told: dict[str, Any], changes: list[Change[Any]]) -> None:
+    for change in changes:
+        if change.kind == "resynced":
+            continue
+        if change.new is None:
+            told.pop(change.key, None)
+        else:
+            told[change.key] = change.new.value

@@ -1,0 +1,120 @@
+"""Leases of dicts, as rules of a state machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hypothesis import strategies as st
+from hypothesis.stateful import rule
+
+from pytest_zkdict.stateful._judging import JudgedDicts
+from zkdict import ABSENT, LeaseState, ZooKeeperDict
+from zkdict.errors import KeyExists, Timeout, WriteUncertain
+
+if TYPE_CHECKING:
+    from pytest_zkdict.stateful._places import Place
+    from zkdict import Lease
+
+__all__ = ["LeaseSteps"]
+
+_dicts = st.runner().flatmap(lambda machine: st.integers(0, machine.size - 1))
+#: The key of leases.
+LEASED = "leased"
+
+
+class LeaseSteps(JudgedDicts):
+    """Rules for leases, and what has to be true of them when everything was delivered."""
+
+    def __init__(self, place: Place | None = None, path: str = "/dict") -> None:
+        super().__init__(place, path)
+        self._holders: list[ZooKeeperDict[Any]] = []
+        """Leases are taken at a path of their own: they come and go with sessions."""
+        self._leases: list[Lease[Any] | None] = [None] * self.size
+        self._released: list[Lease[Any]] = []
+        self._nobodys = False
+
+    def _holder(self, on: int) -> ZooKeeperDict[Any]:
+        if not self._holders:
+            assert self.place is not None
+            for client in self.place.clients[: self.size]:
+                holder = ZooKeeperDict[Any](client, f"{self.path}-leases")
+                self._holders.append(holder)
+                self.opened.append(holder)
+        return self._holders[on]
+
+    @rule(on=_dicts)
+    def lease(self, on: int) -> None:
+        """Hold the key `leased`, as soon as no other dict does."""
+        self.answered(on)
+        if self._leases[on] is not None:
+            return
+        try:
+            self._leases[on] = self._holder(on).lease(LEASED, on)
+        except (KeyExists, Timeout, WriteUncertain) as error:
+            self.did(f"dict {on}: lease({LEASED!r}, {on}) -> {error!r}")
+            # The key may be there for as long as the session lives, and nobody has the lease.
+            self._nobodys |= isinstance(error, WriteUncertain)
+        else:
+            self.did(f"dict {on}: lease({LEASED!r}, {on})")
+        self.look_at_all()
+
+    @rule(on=_dicts)
+    def release(self, on: int) -> None:
+        """Give the lease back."""
+        lease = self._leases[on]
+        if lease is None:
+            return
+        try:
+            lease.release()
+        except (Timeout, WriteUncertain) as error:
+            self.did(f"dict {on}: release() -> {error!r}")  # it goes on by itself
+        else:
+            self.did(f"dict {on}: release()")
+        self._leases[on] = None
+        self._released.append(lease)
+        self.look_at_all()
+
+    def look_at_rest(self) -> None:
+        """Everything was delivered: who says that it holds the key holds it."""
+        if not self._holders:
+            return
+        shown = self._holders[0].snapshot()
+        held = [on for on, lease in enumerate(self._leases) if lease is not None and lease.held]
+        waiting = [on for on, lease in enumerate(self._leases) if lease is not None]
+        if len(held) > 1:
+            self.fail(f"everything was delivered, and dicts {held} hold one lease")
+        if held:
+            value = shown.get(LEASED, ABSENT)
+            if value != held[0]:
+                self.fail(f"dict {held[0]} holds its lease, and the key is {value!r}")
+            owner = shown.entry(LEASED).ephemeral_owner
+            assert self.place is not None
+            client_id = self.place.clients[held[0]].client_id
+            if client_id is None or owner != client_id[0]:
+                self.fail(f"dict {held[0]} holds a lease of session {owner:#x}, not of its own")
+        elif self._nobodys:
+            return
+        elif waiting:
+            self.fail(f"everything was delivered, and dicts {waiting} did not get their lease")
+        elif LEASED in shown:
+            self.fail(f"every lease was released, and the key is {shown[LEASED]!r}")
+
+    def await_rest(self) -> None:
+        """Leases are made and removed by tasks of the dicts; what a session that was lost had made
+        goes when it expires.
+        """
+
+        def is_done() -> bool:
+            if any(lease.state is not LeaseState.RELEASED for lease in self._released):
+                return False
+            wanted = [lease for lease in self._leases if lease is not None]
+            if wanted:
+                return self._nobodys or any(lease.held for lease in wanted)
+            return self._nobodys or not self._holders or LEASED not in self._holders[0]
+
+        place, patience = self.place, self.patience
+        assert place is not None
+        while not is_done() and patience > 0:
+            place.sleep(1)
+            patience -= 1
+        self._released.clear()

@@ -1,0 +1,164 @@
+"""Where a machine runs: in virtual time, or on the clients and faults of fixtures.
+
+The rules that live here: nothing of an example outlives it; `settle` heals what the example's
+faults did and returns when every call is answered.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Protocol
+
+from hypothesis.errors import InvalidArgument
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from kazoo.client import KazooClient
+
+    from zkfake.history import History
+    from zkfake.simulation import Simulation
+
+__all__ = ["Place", "Running", "ServedPlace", "SimulatedPlace"]
+
+
+class Running(Protocol):
+    """A call under way."""
+
+    @property
+    def done(self) -> bool: ...
+
+
+class Place(Protocol):
+    """What a machine needs of the world around it."""
+
+    clients: Sequence[KazooClient]
+    faults: Any
+    history: History | None
+    repeats: bool
+    """Whether the same steps are the same run."""
+
+    def stranger(self) -> KazooClient:
+        """A client that no fault strikes, but for those of servers."""
+        ...
+
+    def start(self, call: Callable[[], None], client: KazooClient) -> Running: ...
+
+    def wait(self, running: Running, timeout: float) -> bool:
+        """Whether it is done within so many seconds."""
+        ...
+
+    def scale(self, seconds: float) -> float:
+        """How long a fault lasts that lasts so many seconds in virtual time."""
+        ...
+
+    def sleep(self, seconds: float) -> None: ...
+
+    def settle(self, outages: Sequence[Any]) -> bool:
+        """Heal all; whether nothing that was sent can still be on its way."""
+        ...
+
+    def close(self, error: BaseException | None) -> None: ...
+
+
+class SimulatedPlace:
+    """A simulation for each example, with nothing left to chance."""
+
+    repeats = True
+
+    def __init__(self, size: int, arguments: dict[str, Any]) -> None:
+        try:
+            from zkfake.simulation import Simulation
+        except ModuleNotFoundError as error:
+            raise ModuleNotFoundError(
+                "state machines in virtual time need greenlet: pip install 'zkdict[simulation]'",
+                name=error.name,
+            ) from error
+        self.simulation: Simulation = Simulation(**arguments)
+        # Hypothesis prints the program; the seed is always the same one.
+        self.simulation.quiet = True
+        self.simulation.__enter__()
+        self.clients: Sequence[KazooClient] = [
+            self.simulation.client(f"client-{number}") for number in range(size)
+        ]
+        self.faults = self.simulation.faults
+        self.history: History | None = self.simulation.history
+        self._stranger: KazooClient | None = None
+
+    def stranger(self) -> KazooClient:
+        if self._stranger is None:
+            self._stranger = self.simulation.client("stranger")
+        return self._stranger
+
+    def start(self, call: Callable[[], None], client: KazooClient) -> Running:
+        return self.simulation.spawn(call, process=client)
+
+    def wait(self, running: Running, timeout: float) -> bool:
+        from zkfake.simulation import SimulationTimeout
+
+        try:
+            self.simulation.run_until(lambda: running.done, timeout=timeout)
+        except SimulationTimeout:
+            return False
+        return True
+
+    def scale(self, seconds: float) -> float:
+        return seconds
+
+    def sleep(self, seconds: float) -> None:
+        self.simulation.sleep(seconds)
+
+    def settle(self, outages: Sequence[Any]) -> bool:  # noqa: ARG002  all are healed
+        self.simulation.settle()
+        return True
+
+    def close(self, error: BaseException | None) -> None:
+        self.simulation.__exit__(None if error is None else type(error), error, None)
+
+
+class _Thread(threading.Thread):
+    @property
+    def done(self) -> bool:
+        return not self.is_alive()
+
+
+class ServedPlace:
+    """Clients of a server in real time, and its faults, if it has any."""
+
+    repeats = False
+
+    def __init__(
+        self, clients: Sequence[KazooClient], faults: Any = None, history: History | None = None
+    ) -> None:
+        self.clients = clients
+        self.faults = faults
+        self.history = history
+
+    def stranger(self) -> KazooClient:
+        if len(self.clients) < 2:
+            raise InvalidArgument("a machine needs one client more than it has dicts")
+        return self.clients[-1]
+
+    def start(self, call: Callable[[], None], client: KazooClient) -> Running:  # noqa: ARG002
+        thread = _Thread(target=call, daemon=True)
+        thread.start()
+        return thread
+
+    def wait(self, running: Running, timeout: float) -> bool:
+        assert isinstance(running, _Thread)
+        running.join(timeout)
+        return running.done
+
+    def scale(self, seconds: float) -> float:
+        return seconds / 100
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(min(self.scale(seconds), 0.1))
+
+    def settle(self, outages: Sequence[Any]) -> bool:
+        for outage in outages:
+            outage.heal()
+        return False
+
+    def close(self, error: BaseException | None) -> None: ...

@@ -1,0 +1,79 @@
+"""State machines as tests on the clients of fixtures."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any, cast
+
+from hypothesis.errors import Flaky, InvalidArgument
+from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
+
+from pytest_zkdict.stateful._judging import JudgedDicts
+from pytest_zkdict.stateful._places import ServedPlace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hypothesis import settings
+    from kazoo.client import KazooClient
+
+    from pytest_zkdict.stateful.mapping import MappingMachine
+
+__all__ = ["run_machine"]
+
+
+def run_machine(
+    machine: type[MappingMachine | JudgedDicts],
+    client_factory: Callable[[], KazooClient],
+    *,
+    faults: Any = None,
+    settings: settings | None = None,
+) -> None:
+    """Run a state machine as a test, on clients of the plugin's fixtures.
+
+    The clients come from ``client_factory`` (the fixture `zk_client_factory`, or anything that
+    gives started clients) and serve all examples; each of them has a path to itself. They are as
+    many as the machine's `size`, and one more where strangers write.
+
+    Args:
+        machine: the class. A machine that runs in virtual time by default runs in real time here.
+        client_factory: makes started clients.
+        faults: those that may strike the clients and their servers, such as the fixture
+            `zk_faults`. Those of its rules for which there is no fault are never chosen. Durations
+            are a hundredth of those in virtual time.
+        settings: Hypothesis's, by default those of ``machine.TestCase``.
+
+    Raises what the machine's shortest failing program raises, which Hypothesis adds as a note; if
+    that can't be repeated, the AssertionError of the shortest one there was. `InvalidArgument`
+    where the machine has no faults.
+    """
+    numbers = itertools.count()
+    failures: list[AssertionError] = []
+    judged = issubclass(machine, JudgedDicts)
+    if faults is not None and not judged:
+        raise InvalidArgument(
+            f"{machine.__name__} has no rules for faults: leave faults= out, or derive it from "
+            "ZooKeeperDictMachine"
+        )
+    clients = [client_factory() for _ in range(machine.size + judged)]
+
+    def example() -> RuleBasedStateMachine:
+        path = f"/{machine.__name__}-{next(numbers)}"
+        made: MappingMachine | JudgedDicts
+        if issubclass(machine, JudgedDicts):
+            made = machine(ServedPlace(clients, faults), path)
+        else:
+            made = machine(clients, path)
+        made.failures = failures
+        return made
+
+    try:
+        run_state_machine_as_test(
+            cast("type[RuleBasedStateMachine]", example),
+            settings=settings or machine.TestCase.settings,
+        )
+    except Flaky as flaky:
+        # Hypothesis could not repeat it, and may tell of that alone. It did happen.
+        if failures:
+            raise min(failures, key=lambda failure: len(str(failure))) from flaky
+        raise

@@ -1,0 +1,83 @@
+"""How many examples a mistake takes to be found, and how short the program that shows it is."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hypothesis import Phase, settings
+from hypothesis import seed as with_seed
+from hypothesis.stateful import run_state_machine_as_test
+
+from pytest_zkdict.stateful import ZooKeeperDictMachine
+from pytest_zkdict.stateful._faults import FaultSteps
+
+from ..support.mistakes import ROTTEN, RottenMistakeError
+
+if TYPE_CHECKING:
+    from ..support.mistakes import Mistake
+
+FAULTS = frozenset(name for name in vars(FaultSteps) if name in FaultSteps.faults)
+
+
+@dataclass
+class Find:
+    """What became of one search."""
+
+    examples: int
+    error: BaseException | None = None
+    program: str = ""
+
+    @property
+    def steps(self) -> list[str]:
+        """The calls of the program that do something."""
+        names = re.findall(r"^state\.(\w+)\(", self.program, re.MULTILINE)
+        return [name for name in names if name not in ("start", "teardown")]
+
+    @property
+    def faults(self) -> list[str]:
+        return [name for name in self.steps if name in FAULTS]
+
+
+def search(
+    mistake: Mistake | None,
+    *,
+    seed: int,
+    shrink: bool = True,
+    max_examples: int = 100,
+    machine: type[ZooKeeperDictMachine] = ZooKeeperDictMachine,
+) -> Find:
+    """Run the machine as a user does, with the mistake planted."""
+    count = 0
+
+    class Counting(machine):  # type: ignore[valid-type,misc]
+        def __init__(self) -> None:
+            nonlocal count
+            count += 1
+            super().__init__()
+
+    Counting.__name__ = machine.__name__
+    phases = [Phase.generate, *([Phase.shrink] if shrink else [])]
+    chosen = settings(
+        machine.TestCase.settings,
+        max_examples=max_examples,
+        database=None,
+        derandomize=False,
+        phases=phases,
+        report_multiple_bugs=False,
+    )
+    logging.disable(logging.CRITICAL)
+    planted = contextlib.nullcontext() if mistake is None else mistake.planted()
+    try:
+        with planted:
+            run_state_machine_as_test(with_seed(seed)(Counting), settings=chosen)
+    except ROTTEN as error:
+        raise RottenMistakeError(f"{type(error).__name__}: {error}") from error
+    except Exception as error:
+        return Find(count, error, "\n".join(getattr(error, "__notes__", ())))
+    finally:
+        logging.disable(logging.NOTSET)
+    return Find(count)

@@ -1,0 +1,70 @@
+"""The state machine of the dict passes, with every fault, and finds what is planted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from pytest_zkdict.stateful import MappingMachine, ZooKeeperDictMachine, run_machine
+
+from ..machines.dict_mistakes import MISTAKES
+from ..machines.measuring import search
+
+if TYPE_CHECKING:
+    from pytest_zkdict.clients import ClientFactory
+
+FEW = settings(
+    ZooKeeperDictMachine.TestCase.settings,
+    max_examples=3,
+    stateful_step_count=12,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+
+
+def test_the_dict_passes_in_virtual_time() -> None:
+    run_state_machine_as_test(
+        ZooKeeperDictMachine, settings=settings(FEW, max_examples=25, stateful_step_count=30)
+    )
+
+
+@pytest.mark.zk_backend("fake")
+@pytest.mark.zookeeper(servers=3)
+def test_the_dict_passes_in_real_time(zk_client_factory: ClientFactory, zk_faults: Any) -> None:
+    run_machine(ZooKeeperDictMachine, zk_client_factory, faults=zk_faults, settings=FEW)
+
+
+@pytest.mark.parametrize("name", ["modifies_without_a_version", "takes_no_answer_for_done"])
+def test_a_planted_mistake_is_found(name: str) -> None:
+    find = search(MISTAKES[name], seed=1, shrink=False)
+    assert find.error is not None
+
+
+def test_what_is_printed_fails_the_same_way() -> None:
+    mistake = MISTAKES["pops_the_first_item"]
+    find = search(mistake, seed=1)
+    assert find.error is not None
+    assert len(find.steps) <= 6
+    program = find.program.partition("\n")[2]
+    with mistake.planted(), pytest.raises(AssertionError) as again:
+        run(program)
+    assert str(again.value) == str(find.error)
+    run(program)  # without the mistake
+
+
+def run(program: str) -> None:
+    names: dict[str, Any] = {"ZooKeeperDictMachine": ZooKeeperDictMachine}
+    try:
+        exec(program, names)
+    except AssertionError:
+        names["state"].teardown()  # a script would end here
+        raise
+
+
+def test_a_machine_without_faults_says_so(zk_client_factory: ClientFactory) -> None:
+    with pytest.raises(Exception, match="MappingMachine has no rules for faults"):
+        run_machine(MappingMachine, zk_client_factory, faults=object())
