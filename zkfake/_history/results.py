@@ -38,6 +38,7 @@ class Read(NamedTuple):
     owner: int
     children: int
     pzxid: int
+    cversion: int
 
 
 class Found(NamedTuple):
@@ -67,8 +68,10 @@ class Written(NamedTuple):
 def _stat(frame: bytes, at: int, data: bytes | None) -> Read | None:
     if len(frame) < at + STAT.size:
         return None
-    czxid, mzxid, _, _, version, _, _, owner, _, children, pzxid = STAT.unpack_from(frame, at)
-    return Read(data, czxid, mzxid, version, owner, children, pzxid)
+    czxid, mzxid, _, _, version, cversion, _, owner, _, children, pzxid = STAT.unpack_from(
+        frame, at
+    )
+    return Read(data, czxid, mzxid, version, owner, children, pzxid, cversion)
 
 
 def found(exchange: Exchange, reply: Reply) -> list[Found]:
@@ -139,6 +142,7 @@ def _read(data: bytes | None, stat: Stat) -> Read:
         stat.ephemeral_owner,
         stat.num_children,
         stat.pzxid,
+        stat.cversion,
     )
 
 

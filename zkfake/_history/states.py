@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import deque
+from itertools import takewhile
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -80,12 +81,14 @@ _ROOT = PathVersion(0, True, b"", 0, 0, 0, 0, OPEN, None)
 
 
 class _Children:
-    __slots__ = ("changes", "last", "names")
+    __slots__ = ("changes", "count", "last", "names")
 
     def __init__(self) -> None:
         self.names: set[str] = set()
         self.changes: deque[tuple[int, str, bool, Logged]] = deque()
         """zxid, name, whether it was added, and the entry."""
+        self.count = 0
+        """How often they have changed since their parent was made."""
         self.last = 0
         """The zxid of the last change that was forgotten."""
 
@@ -107,6 +110,8 @@ class States:
         self.last = 0
         """The zxid of the last transaction."""
         self.last_entry: Logged | None = None
+        self._restarted = -1
+        """The zxid of the last restart: how often children had changed before is not known."""
 
     def apply(self, entry: Committed) -> list[Changed]:
         """The next transaction. What watchers are told of it, in order."""
@@ -136,7 +141,7 @@ class States:
 
     def restart(self, entry: Restored) -> None:
         """The state is another one from here on; what was before is forgotten."""
-        zxid = self.horizon = self.last = entry.zxid
+        zxid = self.horizon = self.last = self._restarted = entry.zxid
         self.last_entry = entry
         self._entries = {zxid: entry}
         self._told.clear()
@@ -165,6 +170,8 @@ class States:
             path,
             PathVersion(zxid, True, done.data, zxid, zxid, 0, done.owner, acl, entry),
         )
+        if (below := self._children.get(path)) is not None:
+            below.count = 0  # of one that was there before
         above = self._now(parent).acl
         self._child(parent, zxid, name, True, entry)
         changes.append(Changed(path, DATA, zxid, EventType.CREATED, acl, entry))
@@ -212,6 +219,7 @@ class States:
             children.names.add(name)
         else:
             children.names.discard(name)
+        children.count += 1
         children.changes.append((zxid, name, added, entry))
 
     def _forget(self) -> None:
@@ -293,6 +301,19 @@ class States:
                 break
             count += -1 if added else 1
         return count
+
+    def count_of_child_changes(self, path: str, czxid: int, zxid: int) -> int | None:
+        """How often the children of the znode that was made at ``czxid`` had changed at ``zxid``;
+        ``None`` where it is not there any more, or was there before a restart. Cost: linear in the
+        changes since.
+        """
+        if czxid <= self._restarted or self._now(path).czxid != czxid:
+            return None
+        children = self._children.get(path)
+        if children is None:
+            return 0
+        since = takewhile(lambda change: change[0] > zxid, reversed(children.changes))
+        return children.count - sum(1 for _ in since)
 
     def changed_children(self, path: str, zxid: int) -> int:
         """The zxid of the last change of the children up to ``zxid``; 0 for none."""

@@ -32,11 +32,12 @@ class StatesAreTrue(Judge):
     """Single system image, reliability and atomicity: what a read finds is the state at the zxid
     that its reply names, all of it, on every server.
 
-    Checked against the log: existence, data, czxid, mzxid, version, owner and number of children in
-    the replies to ``getData`` and ``exists``, names in those to ``getChildren``, the ACL in those
-    to ``getACL``, each part of a ``multiRead``. So a write that was acknowledged is in every later
-    state, nothing is rolled back, and of a multi everything is there or nothing. Not judged: what
-    is below ``/zookeeper``, which servers change by themselves, and reads that were refused.
+    Checked against the log: existence, data, czxid, mzxid, version, owner and number of children,
+    and how often these have changed, in the replies to ``getData`` and ``exists``, names in those
+    to ``getChildren``, the ACL in those to ``getACL``, each part of a ``multiRead``. So a write
+    that was acknowledged is in every later state, nothing is rolled back, and of a multi everything
+    is there or nothing. Not judged: what is below ``/zookeeper``, which servers change by
+    themselves, and reads that were refused.
     """
 
     name = "states are true"
@@ -82,6 +83,13 @@ class StatesAreTrue(Judge):
                 return
             if read.children != (count := states.children_count(path, reply.zxid)):
                 text = f"at which it had {count} children, not {read.children}"
+                entry = states.last_child_change(path, reply.zxid)
+                self._report(exchange, reply, found, entry, text)
+            elif (changes := states.count_of_child_changes(path, read.czxid, reply.zxid)) not in (
+                None,
+                read.cversion,
+            ):
+                text = f"at which its children had changed {changes} times, not {read.cversion}"
                 entry = states.last_child_change(path, reply.zxid)
                 self._report(exchange, reply, found, entry, text)
         if found.acls is not None and not _are_alike(found.acls, expected.acl):
