@@ -219,8 +219,8 @@ def test_a_fault_in_one_connection_harms_no_other_and_is_told(
     good, bad = shake(server), shake(server)
     with monkeypatch.context() as patched:
         patched.setattr("zkfake._ensemble.replies.Reads.answer", lambda *_: 1 / 0)
-        bad.send(PING)
-        assert bad.read(1) == ([], True)
+        bad.send(wire.request(1, wire.OPS["getData"], wire.path_watch("/")))
+        assert bad.read_frame() == ([], True)
     good.send(PING)
     assert len(good.read(1)[0]) == 1
     with pytest.raises(RuntimeError, match="zkfake failed; please report this") as caught:

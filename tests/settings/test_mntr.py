@@ -62,9 +62,10 @@ def test_what_is_counted(zk_server_factory: ServerFactory) -> None:
     for client in clients:
         assert client.response is not None
     clients[0].call("ping")
-    refused = Client(port)
-    assert refused.response is None
-    for client in (*clients, refused):
+    # The server may close before `connect` has returned, which then raises one of these.
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        assert Client(port).response is None
+    for client in clients:
         client.close()
     deadline = time.monotonic() + PATIENCE
     last: dict[str, str] = {}
