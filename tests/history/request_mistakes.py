@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SEEN", "UNJUDGED", "Program", "find", "row", "table", "verdict_of"]
 
-EPHEMERAL_SEQUENTIAL, SEQUENTIAL = 3, 2
+EPHEMERAL, SEQUENTIAL, EPHEMERAL_SEQUENTIAL = 1, 2, 3
 RECURSIVE = 1
 UNREADABLE = [(30, "world", "anyone")]
 """Everything but to read it."""
@@ -202,7 +202,9 @@ def creates_without_data(world: World) -> None:
 
 @_shows("sequential_ephemerals_outlive_their_session", to=LOG)
 def creates_a_sequential_ephemeral(world: World) -> None:
-    _create(world.client(), "/a", flags=EPHEMERAL_SEQUENTIAL)
+    client = world.client()
+    _create(client, "/a", flags=EPHEMERAL_SEQUENTIAL)
+    _ask(client, "createContainer", wire.create("/b", flags=EPHEMERAL))
 
 
 @_shows("equal_data_leaves_the_version", "version_minus_two_matches_any", to=LOG)
@@ -230,6 +232,11 @@ def creates_sequential_znodes(world: World) -> None:
     _delete(client, "/a/n-0000000001")
     part = wire.OPS["create"], wire.create("/a/n-", flags=SEQUENTIAL)
     _ask(client, "multi", wire.multi([part, part]))
+    # A parent that is made twice within one multi counts from the beginning again.
+    parent = wire.OPS["create"], wire.create("/b")
+    child = wire.OPS["create"], wire.create("/b/n-", flags=SEQUENTIAL)
+    gone = [(wire.OPS["delete"], wire.path_version(path)) for path in ("/b/n-0000000000", "/b")]
+    _ask(client, "multi", wire.multi([parent, child, *gone, parent, child]))
 
 
 # -- sessions

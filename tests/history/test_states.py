@@ -41,6 +41,8 @@ class World:
         """Which transaction changed a path, its ACL included."""
         self.children: list[tuple[int, str, Any]] = []
         """Which transaction changed the children of a path."""
+        self.counts: list[tuple[int, dict[str, int | None]]] = [(0, {"/": 0})]
+        """How often the children of each znode had changed at a zxid; ``None``: not known."""
 
     def tree(self, zxid: int) -> dict[str, Znode]:
         return next(tree for when, tree in reversed(self.trees) if when <= zxid)
@@ -85,6 +87,7 @@ class World:
         kept = (Kept(path, each.data, each.acl, *each[1:5]) for path, each in tree.items())
         entry = Restored(0.0, self.zxid, tuple(kept))
         self.trees, self.told = [(self.zxid, tree)], []
+        self.counts = [(self.zxid, dict.fromkeys(tree))]
         self.touched = [(self.zxid, path, None if path == "/" else entry) for path in tree]
         self.children = [
             (self.zxid, path.rpartition("/")[0] or "/", entry) for path in tree if path != "/"
@@ -94,6 +97,7 @@ class World:
     def _tell(self, steps: list[tuple[str, str]], operations: list[Any], entry: Committed) -> None:
         zxid, acls = self.zxid, {path: each.acl for path, each in self.trees[-1][1].items()}
         done = iter([each for each in operations if type(each) is not Check])
+        counts = dict(self.counts[-1][1])
         for path, step in steps:
             operation, parent = next(done), path.rpartition("/")[0] or "/"
             self.touched.append((zxid, path, entry))
@@ -106,12 +110,16 @@ class World:
                 kind = EventType.CREATED if step == "create" else EventType.DELETED
                 if step == "create":
                     acls[path] = operation.acl
+                    counts[path] = 0
+                before = counts[parent]
+                counts[parent] = None if before is None else before + 1
                 self.told.append(Changed(path, DATA, zxid, kind, acls[path], entry))
                 if step == "delete":
                     self.told.append(Changed(path, CHILD, zxid, kind, acls[path], entry))
                 kind = EventType.CHILDREN_CHANGED
                 self.told.append(Changed(parent, CHILD, zxid, kind, acls[parent], entry))
                 self.children.append((zxid, parent, entry))
+        self.counts.append((zxid, counts))
 
 
 def version_of(world: World, path: str, zxid: int) -> PathVersion | None:
@@ -148,6 +156,10 @@ def compare(states: States, world: World, horizon: int) -> None:
             if expected is None:
                 continue
             assert states.children_count(path, zxid) == len(children)
+            counts = next(counts for when, counts in reversed(world.counts) if when <= zxid)
+            is_there = newest is not None and newest.czxid == expected.czxid
+            count = states.count_of_child_changes(path, expected.czxid, zxid)
+            assert count == (counts[path] if is_there else None)
             last = [
                 (when, entry)
                 for when, parent, entry in world.children

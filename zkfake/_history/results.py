@@ -265,7 +265,7 @@ def _is(record: Any, operation: Any) -> bool:
     ):
         return False
     mode = CREATE_FLAGS.get(record.flags) if kind is Create else None
-    # A container stays one, with an owner that stands for none, where an ephemeral is asked for.
-    if mode is not None and mode.ephemeral and not operation.owner:
+    # The request that makes a container makes one where it asks for an ephemeral znode, too.
+    if mode is not None and mode.ephemeral and not (operation.owner or operation.reap):
         return False
     return there.startswith(path) if mode is not None and mode.sequential else there == path
