@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, settings
 from pytest_zkdict.live import LiveUnavailableError, LiveZooKeeper, find_installation
 from pytest_zkdict.options import DEFAULT_VERSION
 
+from .support import wire
 from .support.backend import deselect, has_live, keep_in_real_time, refuse_java
 from .support.hangs import *  # noqa: F403
 
@@ -56,6 +57,18 @@ def _no_thread_left() -> Iterator[None]:
     for thread in set(threading.enumerate()) - before:
         thread.join(max(0.0, deadline - time.monotonic()))
         assert not thread.is_alive(), f"the test left the thread {thread.name!r} running"
+
+
+@pytest.fixture(autouse=True)
+def _failed_alone(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A test that fails leaves no open socket: Python would tell of it when it collects it, which
+    is during some later test, and that would fail as well.
+    """
+    wire.opened.clear()
+    failures = request.session.testsfailed
+    yield
+    if request.session.testsfailed > failures:
+        wire.close_opened()
 
 
 @pytest.fixture(autouse=True)

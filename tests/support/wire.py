@@ -15,6 +15,7 @@ import contextlib
 import hashlib
 import socket
 import struct
+import weakref
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -260,6 +261,7 @@ class SocketChannel:
 
     def _begin(self, plain: socket.socket) -> None:
         self._socket = plain
+        opened.add(self)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._buffer = bytearray()
         self.port: int = self._socket.getsockname()[1]
@@ -321,6 +323,17 @@ class SocketChannel:
                 self._socket.close()
                 return frames.list, True
         return frames.list, False
+
+
+opened: weakref.WeakSet[SocketChannel] = weakref.WeakSet()
+"""The channels of the running test, closed ones too."""
+
+
+def close_opened() -> None:
+    """For a test that has failed before it closed them. Those of a simulation end with it."""
+    for channel in list(opened):
+        if isinstance(channel._socket, socket.socket):
+            channel.abandon()
 
 
 class Frames:
