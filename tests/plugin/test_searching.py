@@ -569,9 +569,11 @@ def test_worlds_are_shared_out_and_probes_are_added_up(pytester: pytest.Pytester
             "*pytest --zk-replay=*::test_fails",
             "*= zookeeper: 4 tests explored in 19 worlds =*",
             "*::test_seen[[]x]: 7 worlds, 0 failed, *; seen: even 4, odd 3",
-            "FAILED *::test_not_seen",
-            "FAILED *::test_ends_early",
         ]
+    )
+    # Each belongs to no part. Pytest adds the reason where it cuts no line, as under CI.
+    result.stdout.re_match_lines_random(
+        [rf"FAILED \S+::{name}( - .+)?$" for name in ("test_not_seen", "test_ends_early")]
     )
     assert result.stdout.str().count("The same again:") == 1
 

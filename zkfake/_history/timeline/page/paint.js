@@ -3,7 +3,7 @@
 const SHAPES = {
   request: "disc", reply: "ring", "watch event": "diamond", commit: "square", connection: "bar", state: "flag",
   fault: "triangle", "server event": "hexagon", claim: "key", record: "plus", note: "page", task: "end",
-  callback: "half", dict: "stack",
+  callback: "half", dict: "stack", "log line": "chevron", "among servers": "bow",
 };
 
 const COLORS = {
@@ -294,6 +294,8 @@ class Painter {
     else if (shape === "page") polygon([-4, -5], [4, -5], [4, 3], [1, 6], [-4, 6]);
     else if (shape === "half") pen.arc(x, y, 5.5, Math.PI / 2, (3 * Math.PI) / 2);
     else if (shape === "stack") for (const dy of [-5, -1.5, 2]) pen.rect(x - 5, y + dy, 10, 2);
+    else if (shape === "chevron") polygon([-4, -6], [1, -6], [5, 0], [1, 6], [-4, 6], [0, 0]);
+    else if (shape === "bow") polygon([-6, -5], [6, 5], [6, -5], [-6, 5]);
     else if (shape === "end") polygon([-5, -5], [-2, -5], [-2, 5], [-5, 5]);
     if (shape === "ring" || shape === "circled") {
       pen.fillStyle = colors.ground;
