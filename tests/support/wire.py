@@ -245,11 +245,27 @@ class Channel(Protocol):
         """Close at once, whatever is on its way."""
 
 
+def _connected(address: tuple[str, int], patience: float) -> socket.socket:
+    """Raises `ConnectionRefusedError` where nobody listens.
+
+    A server may accept a connection and reset it before `connect` here has looked at it: `connect`
+    raises what otherwise the first read raises. Both are one thing to whoever uses a channel, the
+    end that the first read tells. So a connection to a peer that has gone takes the place.
+    """
+    try:
+        return socket.create_connection(address, timeout=patience)
+    except (ConnectionResetError, BrokenPipeError):
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            gone = socket.create_connection(listener.getsockname(), timeout=patience)
+            listener.accept()[0].close()
+        return gone
+
+
 class SocketChannel:
     """A `Channel` over TCP."""
 
     def __init__(self, address: tuple[str, int], patience: float = 5.0) -> None:
-        self._begin(socket.create_connection(address, timeout=patience))
+        self._begin(_connected(address, patience))
 
     @classmethod
     def over(cls, plain: socket.socket, patience: float) -> SocketChannel:
