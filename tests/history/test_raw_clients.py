@@ -136,6 +136,17 @@ def test_the_first_change_is_the_one_that_is_told(world: World) -> None:
     assert "was DATA_CHANGED at" in finding
 
 
+def test_what_is_unusual_and_legal_breaks_nothing(world: World) -> None:
+    client, other = world.client(), world.client()
+    client.channel.send(wire.request(7, wire.OPS["ping"]))  # answered as -2
+    assert client.take() is not None
+    client.call("multi", wire.multi([]))
+    client.create("/a")
+    assert not world.client(session=client.session, password=b"?" * 16).session
+    other.create("/b")
+    world.recorded()
+
+
 @pytest.mark.parametrize("kind", [DATA, CHILD, DATA_OR_CHILD])
 def test_a_watch_that_was_removed_is_not_told(world: World, kind: int) -> None:
     watcher, writer = world.client(), world.client()

@@ -385,5 +385,7 @@ def is_acknowledged(reply: Reply) -> bool:
         return False
     if reply.operation != "multi":
         return True
-    # One that failed says so in the header of each of its parts, not in that of the reply.
-    return int.from_bytes(reply.frame[20:24], "big", signed=True) != Op.ERROR
+    # One that failed says so in the header of each of its parts, not in that of the reply. The
+    # header behind the last part looks like it, and comes first where there are no parts.
+    is_over = reply.frame[24:25] == b"\x01"
+    return is_over or int.from_bytes(reply.frame[20:24], "big", signed=True) != Op.ERROR

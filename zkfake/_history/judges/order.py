@@ -20,7 +20,7 @@ class RepliesInOrder(Judge):
 
     Checked: of each connection. Not of authentication, and of operations that do not exist, which
     a server answers ahead of what waits; nor of ``check`` outside a multi, which some versions
-    leave unanswered.
+    leave unanswered, and of pings, which are answered with a number of their own.
     """
 
     name = "replies in order"
@@ -33,7 +33,7 @@ class RepliesInOrder(Judge):
         operation = reply.operation
         if operation in ("auth", "sasl", "malformed") or operation.startswith("operation "):
             return
-        if first.sent.operation in ("check", "createSession"):
+        if first.sent.operation in ("check", "createSession", "ping"):
             return
         self.broken(
             f"{reply.client} was answered request {reply.number} before request "

@@ -203,13 +203,17 @@ class NotExpiredEarly(Judge):
                 session.heard = exchange
         elif session is not None:
             self._let_in[connection] = exchange
-        elif exchange.record is not None and exchange.record.session_id in reading.sessions:
+        elif (
+            (asked := exchange.record) is not None
+            and (ended := reading.sessions.get(asked.session_id)) is not None
+            and ended.password == asked.password
+        ):
             witnesses = {
                 each
                 for each in reading.connections.values()
                 if each.server == connection.server and each.session is not None
             }
-            told = _Told(exchange.record.session_id, reply, witnesses)
+            told = _Told(ended.id, reply, witnesses)
             self._told.append(told)
             self._is_unproven(told)
 
