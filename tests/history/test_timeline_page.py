@@ -419,6 +419,25 @@ def test_lanes_are_a_filter(page: Page) -> None:
     assert "Nothing is shown" in page.the("#hint").text
 
 
+@pytest.fixture
+def no_observer(browser: Chrome) -> Iterator[None]:
+    """No page is told of a change of its size: a browser under load tells it late."""
+    script = "window.ResizeObserver = class { observe() {} };"
+    add, remove = (f"Page.{do}ScriptToEvaluateOnNewDocument" for do in ("add", "remove"))
+    added = browser.execute_cdp_cmd(add, {"source": script})
+    yield
+    browser.execute_cdp_cmd(remove, added)
+
+
+@pytest.mark.usefixtures("no_observer")
+def test_the_size_does_not_wait_for_a_frame(page: Page) -> None:
+    whole = page.state()["lanes"]
+    page.run("document.getElementById('stage').style.maxHeight = '120px'")
+    assert 0 < len(page.state()["lanes"]) < len(whole)
+    page.run("document.getElementById('stage').style.maxHeight = ''")
+    assert page.state()["lanes"] == whole
+
+
 def test_a_path_and_what_is_below_it(page: Page) -> None:
     whole = page.state()
     some = page.type("#path", "/lock")

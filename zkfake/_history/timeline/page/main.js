@@ -77,10 +77,14 @@ function themeChanged() {
 
 const panel = new Panel(model, view, filters, choose);
 addControls(model, view, filters, { hover, markAt, themeChanged });
-new ResizeObserver(() => {
+
+function fit() {
   const { clientWidth, clientHeight } = element("stage");
   view.resize(clientWidth, clientHeight);
-}).observe(element("stage"));
+}
+
+fit(); // an observer is called with the next frame: what is chosen below needs the size now
+new ResizeObserver(fit).observe(element("stage"));
 const first = model.findings.find((finding) => finding.broken) || model.findings[0];
 if (first && model.count > SHORT) {
   element("focus").checked = true;
@@ -96,6 +100,7 @@ if (model.count <= SHORT) view.showAll();
 window.zkfakeTimeline = {
   limits: { items: MOST_ITEMS, detail: DETAIL, events: MOST_EVENTS },
   state() {
+    fit(); // the observer may be yet to be called
     draw();
     return {
       axis: view.axis.name,
