@@ -88,8 +88,10 @@ class Held:
     def _end_faults(self) -> None:
         self._heal()
 
-    def trouble(self) -> str | None:
-        """What has become of the server; `None` while it serves."""
+    def trouble(self, *, ask: bool = False) -> str | None:
+        """What has become of the server; `None` while it serves. ``ask``: by its answer, where the
+        connection that there is may not have told yet.
+        """
         raise NotImplementedError
 
     def recover(self) -> None:
@@ -167,7 +169,7 @@ class HeldFake(Held):
         else:
             self._later.append(path)
 
-    def trouble(self) -> str | None:
+    def trouble(self, *, ask: bool = False) -> str | None:  # noqa: ARG002  it knows
         if (failure := self.server.take_failure()) is not None:
             self._failed = _told(failure)
         if self._failed is not None:
@@ -226,7 +228,7 @@ class HeldSimulation(Held):
     def record(self) -> None:
         pass  # it always does
 
-    def trouble(self) -> str | None:
+    def trouble(self, *, ask: bool = False) -> str | None:  # noqa: ARG002  it serves
         return None
 
     def _heal(self) -> None:
@@ -276,7 +278,7 @@ class HeldLive(Held):
         if not self._admin.remove(path):
             warnings.warn(f"a test locked znodes under {path}; they stay", stacklevel=2)
 
-    def trouble(self) -> str | None:
+    def trouble(self, *, ask: bool = False) -> str | None:
         if (failure := self.server.take_failure()) is not None:
             self._failed = _told(failure)
         if self._failed is not None:
@@ -288,7 +290,8 @@ class HeldLive(Held):
             return f"the live server at {server.direct_hosts} does not answer any more."
         deadline = time.monotonic() + _NOTICE
         while not (ended := self._ended(server)):
-            if self._admin.connected or time.monotonic() > deadline:
+            serves = _answer(server) if ask else self._admin.connected
+            if serves or time.monotonic() > deadline:
                 return None
             time.sleep(0.01)
         return "\n".join(_how_it_ended(member) for member in ended)
@@ -361,6 +364,17 @@ def _told(failure: Exception) -> str:
     if cause is None:
         return f"{type(failure).__name__}: {failure}"
     return f"{failure}: {type(cause).__name__}: {cause}"
+
+
+def _answer(server: LiveZooKeeper) -> bool:
+    """Whether each server whose process runs takes connections."""
+    try:
+        for member in server.members:
+            if member.running:
+                four_letter_word("127.0.0.1", member.port, "srvr", timeout=_NOTICE)
+    except OSError:
+        return False
+    return True
 
 
 def _how_it_ended(member: LiveMember) -> str:

@@ -106,7 +106,7 @@ class Isolation:
 
     def troubles(self) -> list[str]:
         """What has become of those of the run's servers that do not serve."""
-        found = [held.trouble() for held in self._pool.held]
+        found = [held.trouble(ask=True) for held in self._pool.held]
         return [text for text in found if text is not None]
 
     # -- what is left

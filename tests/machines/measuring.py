@@ -68,6 +68,7 @@ def search(
         derandomize=False,
         phases=phases,
         report_multiple_bugs=False,
+        print_blob=False,  # which is more than the program
     )
     logging.disable(logging.CRITICAL)
     planted = contextlib.nullcontext() if mistake is None else mistake.planted()
