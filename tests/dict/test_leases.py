@@ -151,7 +151,12 @@ def test_a_slow_callback_does_not_keep_it_waiting(
     lease = items.lease("mine", 1)
     before = items.entry("mine").czxid
     zk_client.delete("/dict/mine")
-    eventually(lambda: lease.held and items.entry("mine").czxid > before)
+
+    def made_again() -> bool:
+        now = items.snapshot()  # the key may go between two looks
+        return lease.held and "mine" in now and now.entry("mine").czxid > before
+
+    eventually(made_again)
     event.set()
     lease.release()
 
