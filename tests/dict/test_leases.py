@@ -29,6 +29,12 @@ NO_CREATE = [make_acl("world", "anyone", read=True, write=True, delete=True, adm
 NO_DELETE = [make_acl("world", "anyone", read=True, write=True, create=True, admin=True)]
 
 
+def made_after(zxid: int, items: ZooKeeperDict[Any]) -> bool:
+    """Whether the key is there, and newer: asked of one state, as it may go between two looks."""
+    now = items.snapshot()
+    return "mine" in now and now.entry("mine").czxid > zxid
+
+
 @pytest.fixture
 def items(open_dict: Open) -> ZooKeeperDict[Any]:
     return open_dict()
@@ -41,7 +47,7 @@ def test_deleted_by_anybody(
         for _ in range(5):
             before = items.entry("mine").czxid
             zk_client.delete("/dict/mine")
-            eventually(lambda before=before: lease.held and items.entry("mine").czxid > before)
+            eventually(lambda before=before: lease.held and made_after(before, items))
         assert items["mine"] == 1
         assert lease.error is None
     assert lease.state is LeaseState.RELEASED
@@ -151,12 +157,7 @@ def test_a_slow_callback_does_not_keep_it_waiting(
     lease = items.lease("mine", 1)
     before = items.entry("mine").czxid
     zk_client.delete("/dict/mine")
-
-    def made_again() -> bool:
-        now = items.snapshot()  # the key may go between two looks
-        return lease.held and "mine" in now and now.entry("mine").czxid > before
-
-    eventually(made_again)
+    eventually(lambda: lease.held and made_after(before, items))
     event.set()
     lease.release()
 
@@ -348,7 +349,7 @@ def test_the_error_goes_once_the_key_was_made_after_all(
         before = far.entry("mine").czxid
         proxy.lose("create", "reply")
         zk_client.delete("/dict/mine")
-        eventually(lambda: lease.held and far.entry("mine").czxid > before)
+        eventually(lambda: lease.held and made_after(before, far))
         eventually(lambda: told)
         assert isinstance(told[0], WriteUncertain)
         eventually(lambda: lease.error is None)
