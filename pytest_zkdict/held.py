@@ -290,7 +290,7 @@ class HeldLive(Held):
             return f"the live server at {server.direct_hosts} does not answer any more."
         deadline = time.monotonic() + _NOTICE
         while not (ended := self._ended(server)):
-            serves = _answer(server) if ask else self._admin.connected
+            serves = _all_answer(server) if ask else self._admin.connected
             if serves or time.monotonic() > deadline:
                 return None
             time.sleep(0.01)
@@ -366,15 +366,18 @@ def _told(failure: Exception) -> str:
     return f"{failure}: {type(cause).__name__}: {cause}"
 
 
-def _answer(server: LiveZooKeeper) -> bool:
-    """Whether each server whose process runs takes connections."""
+def _all_answer(server: LiveZooKeeper) -> bool:
+    """Whether each server whose process runs answers. One that was killed may take connections for
+    a moment.
+    """
     try:
-        for member in server.members:
-            if member.running:
-                four_letter_word("127.0.0.1", member.port, "srvr", timeout=_NOTICE)
+        return all(
+            four_letter_word("127.0.0.1", member.port, "srvr", timeout=_NOTICE)
+            for member in server.members
+            if member.running
+        )
     except OSError:
         return False
-    return True
 
 
 def _how_it_ended(member: LiveMember) -> str:

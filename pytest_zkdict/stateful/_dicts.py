@@ -11,9 +11,9 @@ from hypothesis.stateful import rule
 from kazoo.exceptions import KazooException
 
 from pytest_zkdict.stateful import _writes
-from pytest_zkdict.stateful._judging import may_be
+from pytest_zkdict.stateful._faults import numbers_of_dicts
 from pytest_zkdict.stateful._leases import LeaseSteps
-from pytest_zkdict.stateful._possible import PossibleCall, PossibleZnode, find, put
+from pytest_zkdict.stateful._possible import PossibleCall, PossibleZnode, find, may_be, put
 from pytest_zkdict.stateful._possible import text as shown_as
 from zkdict import ABSENT, ANY
 from zkdict.errors import Timeout
@@ -29,7 +29,6 @@ __all__ = ["ZooKeeperDictMachine"]
 
 _keys = st.runner().flatmap(lambda machine: machine.keys)
 _values = st.runner().flatmap(lambda machine: machine.values)
-_dicts = st.runner().flatmap(lambda machine: st.integers(0, machine.size - 1))
 _items = st.runner().flatmap(
     lambda machine: st.dictionaries(machine.keys, machine.values, max_size=3)
 )
@@ -60,57 +59,57 @@ class ZooKeeperDictMachine(LeaseSteps):
 
     # -- writes
 
-    @rule(on=_dicts, key=_keys, value=_values, wait=_waits)
+    @rule(on=numbers_of_dicts, key=_keys, value=_values, wait=_waits)
     def set(self, on: int, key: str, value: Any, wait: bool) -> None:
         write = _writes.store({key: value}, lambda mapping: mapping.__setitem__(key, value))
         self.do(on, write, f"[{key!r}] = {value!r}", wait=wait)
 
-    @rule(on=_dicts, items=_items, wait=_waits)
+    @rule(on=numbers_of_dicts, items=_items, wait=_waits)
     def update(self, on: int, items: Mapping[str, Any], wait: bool) -> None:
         write = _writes.store(items, lambda mapping: mapping.update(items))
         self.do(on, write, f"update({items!r})", wait=wait)
 
-    @rule(on=_dicts, items=_items, wait=_waits)
+    @rule(on=numbers_of_dicts, items=_items, wait=_waits)
     def update_chunked(self, on: int, items: Mapping[str, Any], wait: bool) -> None:
         write = _writes.store(items, lambda mapping: mapping.update_chunked(items))
         self.do(on, write, f"update_chunked({items!r})", wait=wait)
 
-    @rule(on=_dicts, key=_keys, wait=_waits)
+    @rule(on=numbers_of_dicts, key=_keys, wait=_waits)
     def delete(self, on: int, key: str, wait: bool) -> None:
         self.do(on, _writes.delete(on, key), f"del [{key!r}]", wait=wait)
 
-    @rule(on=_dicts, key=_keys, wait=_waits)
+    @rule(on=numbers_of_dicts, key=_keys, wait=_waits)
     def pop(self, on: int, key: str, wait: bool) -> None:
         self.do(on, _writes.pop(on, key), f"pop({key!r})", wait=wait)
 
-    @rule(on=_dicts, key=_keys, default=_values, wait=_waits)
+    @rule(on=numbers_of_dicts, key=_keys, default=_values, wait=_waits)
     def pop_with_default(self, on: int, key: str, default: Any, wait: bool) -> None:
         write = _writes.pop_or(on, key, default)
         self.do(on, write, f"pop({key!r}, {default!r})", wait=wait)
 
-    @rule(on=_dicts, wait=_waits)
+    @rule(on=numbers_of_dicts, wait=_waits)
     def popitem(self, on: int, wait: bool) -> None:
         self.do(on, _writes.popitem(on), "popitem()", wait=wait)
 
-    @rule(on=_dicts, wait=_waits)
+    @rule(on=numbers_of_dicts, wait=_waits)
     def clear(self, on: int, wait: bool) -> None:
         self.do(on, _writes.clear(on), "clear()", wait=wait)
 
-    @rule(on=_dicts, key=_keys, value=_values, wait=_waits)
+    @rule(on=numbers_of_dicts, key=_keys, value=_values, wait=_waits)
     def setdefault(self, on: int, key: str, value: Any, wait: bool) -> None:
         write = _writes.setdefault(on, key, value)
         self.do(on, write, f"setdefault({key!r}, {value!r})", wait=wait)
 
-    @rule(on=_dicts, key=_keys, value=_values, wait=_waits)
+    @rule(on=numbers_of_dicts, key=_keys, value=_values, wait=_waits)
     def add(self, on: int, key: str, value: Any, wait: bool) -> None:
         self.do(on, _writes.add(on, key, value), f"add({key!r}, {value!r})", wait=wait)
 
-    @rule(on=_dicts, key=_keys, value=_values, version=_versions, wait=_waits)
+    @rule(on=numbers_of_dicts, key=_keys, value=_values, version=_versions, wait=_waits)
     def put(self, on: int, key: str, value: Any, version: int, wait: bool) -> None:
         write = _writes.put_version(on, key, value, version)
         self.do(on, write, f"put({key!r}, {value!r}, version={version})", wait=wait)
 
-    @rule(on=_dicts, key=_keys, value=_values, wait=_waits)
+    @rule(on=numbers_of_dicts, key=_keys, value=_values, wait=_waits)
     def cas(self, on: int, key: str, value: Any, wait: bool) -> None:
         self.answered(on)
         self.look_at(on)
@@ -119,49 +118,49 @@ class ZooKeeperDictMachine(LeaseSteps):
             write = _writes.cas(on, entry, value)
             self.do(on, write, f"cas(entry({key!r}), {value!r})", wait=wait)
 
-    @rule(on=_dicts, key=_keys, version=_found_versions, wait=_waits)
+    @rule(on=numbers_of_dicts, key=_keys, version=_found_versions, wait=_waits)
     def remove(self, on: int, key: str, version: int, wait: bool) -> None:
         write = _writes.remove(on, key, version)
         self.do(on, write, f"remove({key!r}, version={version})", wait=wait)
 
-    @rule(on=_dicts, key=_keys, wait=_waits)
+    @rule(on=numbers_of_dicts, key=_keys, wait=_waits)
     def modify(self, on: int, key: str, wait: bool) -> None:
         self.do(on, _writes.modify(key), f"modify({key!r}, counted, default=0)", wait=wait)
 
-    @rule(on=_dicts, items=_items, wait=_waits)
+    @rule(on=numbers_of_dicts, items=_items, wait=_waits)
     def replace_all(self, on: int, items: Mapping[str, Any], wait: bool) -> None:
         self.do(on, _writes.replace_all(on, items), f"replace_all({items!r})", wait=wait)
 
-    @rule(on=_dicts, read=_keys, key=_keys, wait=_waits)
+    @rule(on=numbers_of_dicts, read=_keys, key=_keys, wait=_waits)
     def transaction(self, on: int, read: str, key: str, wait: bool) -> None:
         write = _writes.transaction(on, read, key)
         self.do(on, write, f"transaction: [{key!r}] = of [{read!r}]", wait=wait)
 
-    @rule(on=_dicts, read=_keys, key=_keys, wait=_waits)
+    @rule(on=numbers_of_dicts, read=_keys, key=_keys, wait=_waits)
     def atomically(self, on: int, read: str, key: str, wait: bool) -> None:
         write = _writes.atomically(on, read, key)
         self.do(on, write, f"atomically: [{key!r}] = of [{read!r}]", wait=wait)
 
     # -- looks
 
-    @rule(on=_dicts)
+    @rule(on=numbers_of_dicts)
     def look(self, on: int) -> None:
         """At all that a dict shows."""
         self.look_at(on)
 
-    @rule(on=_dicts)
+    @rule(on=numbers_of_dicts)
     def sync(self, on: int) -> None:
         self.answered(on)
-        mark = next(self.numbers)
-        self.spread(lambda: self.possible.mark(mark))
+        mark = self.mark()
         try:
             self.dicts[on].sync(timeout=self.patience)
         except Timeout:
+            self.possible.forget(mark)
             return
         self.possible.caught_up(on, mark)
         self.look_at(on)
 
-    @rule(on=_dicts, other=_dicts)
+    @rule(on=numbers_of_dicts, other=numbers_of_dicts)
     def wait_until(self, on: int, other: int) -> None:
         """Dict ``on`` becomes as new as the other one."""
         self.answered(on)
@@ -173,12 +172,11 @@ class ZooKeeperDictMachine(LeaseSteps):
         self.did(f"dict {on}: wait_until(dict {other}.zxid)")
         self.look_at(on)
 
-    @rule(on=_dicts, key=_keys, sync=st.booleans())
+    @rule(on=numbers_of_dicts, key=_keys, sync=st.booleans())
     def fetch(self, on: int, key: str, sync: bool) -> None:
         """From the server, which has whatever this dict has shown."""
         self.answered(on)
-        mark = next(self.numbers)
-        self.spread(lambda: self.possible.mark(mark))
+        mark = self.mark()
         znode: PossibleZnode | None = None
         try:
             entry = self.dicts[on].fetch(key, sync=sync)
@@ -194,11 +192,8 @@ class ZooKeeperDictMachine(LeaseSteps):
 
         def has(course: Course) -> Iterator[Course]:
             oldest = dict(course.begun)[mark] if sync else course.seen[on]
-            for state in course.states[oldest:]:
-                found = find(state, key)
-                if may_be(found, znode):
-                    yield course
-                    return
+            if any(may_be(find(state, key), znode) for state in course.states[oldest:]):
+                yield course
 
         if not self.keep(has):
             self.fail(f"dict {on} fetched {znode} of {key!r}; {self.what_was()}")

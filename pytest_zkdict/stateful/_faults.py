@@ -12,9 +12,10 @@ if TYPE_CHECKING:
 
     from pytest_zkdict.stateful._places import Place
 
-__all__ = ["FaultSteps"]
+__all__ = ["FaultSteps", "numbers_of_dicts"]
 
-_clients = st.runner().flatmap(lambda machine: st.integers(0, machine.size - 1))
+#: Of a machine's dicts, and so of their clients.
+numbers_of_dicts = st.runner().flatmap(lambda machine: st.integers(0, machine.size - 1))
 _servers = st.integers(1, 3)
 _nth = st.integers(1, 4)
 #: Shorter and longer than a session.
@@ -77,48 +78,48 @@ class FaultSteps(RuleBasedStateMachine):
         return self.place.clients[on]
 
     @_fault("drop_before_reply")
-    @rule(on=_clients, nth=_nth)
+    @rule(on=numbers_of_dicts, nth=_nth)
     def drop_before_reply(self, on: int, nth: int) -> None:
         """The n-th request from now on is carried out, and its reply is lost."""
         self.strike("drop_before_reply", self._client(on), nth=nth)
 
     @_fault("drop_before_request")
-    @rule(on=_clients, nth=_nth)
+    @rule(on=numbers_of_dicts, nth=_nth)
     def drop_before_request(self, on: int, nth: int) -> None:
         self.strike("drop_before_request", self._client(on), nth=nth)
 
     @_fault("drop_after_reply")
-    @rule(on=_clients, nth=_nth)
+    @rule(on=numbers_of_dicts, nth=_nth)
     def drop_after_reply(self, on: int, nth: int) -> None:
         self.strike("drop_after_reply", self._client(on), nth=nth)
 
     @_fault("drop")
-    @rule(on=_clients)
+    @rule(on=numbers_of_dicts)
     def drop(self, on: int) -> None:
         self.strike("drop", self._client(on))
 
     @_fault("expire")
-    @rule(on=_clients)
+    @rule(on=numbers_of_dicts)
     def expire(self, on: int) -> None:
         self.strike("expire", self._client(on))
 
     @_fault("partition")
-    @rule(on=_clients, seconds=_seconds)
+    @rule(on=numbers_of_dicts, seconds=_seconds)
     def partition(self, on: int, seconds: float) -> None:
         self.strike("partition", self._client(on), seconds=seconds)
 
     @_fault("hold_events")
-    @rule(on=_clients, seconds=_seconds)
+    @rule(on=numbers_of_dicts, seconds=_seconds)
     def hold_events(self, on: int, seconds: float) -> None:
         self.strike("hold_events", self._client(on), seconds=seconds)
 
     @_fault("hold_watches")
-    @rule(on=_clients, seconds=_seconds)
+    @rule(on=numbers_of_dicts, seconds=_seconds)
     def hold_watches(self, on: int, seconds: float) -> None:
         self.strike("hold_watches", self._client(on), seconds=seconds)
 
     @_fault("pause")
-    @rule(on=_clients, seconds=_seconds)
+    @rule(on=numbers_of_dicts, seconds=_seconds)
     def pause(self, on: int, seconds: float) -> None:
         self.strike("pause", self._client(on), seconds=seconds)
 

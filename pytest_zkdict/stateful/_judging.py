@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import operator
 import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
@@ -21,20 +22,21 @@ from pytest_zkdict.stateful._possible import (
     TooManyCourses,
     agree,
     find,
+    may_be,
     text,
 )
 from zkdict import ZooKeeperDict
 from zkdict.errors import Timeout, VersionConflict, WriteUncertain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from pytest_zkdict.stateful._places import Place, Running
     from pytest_zkdict.stateful._possible import Course, Znodes
     from pytest_zkdict.stateful._writes import Write
     from zkdict import Change, Snapshot
 
-__all__ = ["JudgedDicts", "may_be"]
+__all__ = ["JudgedDicts"]
 
 
 class _JudgedCall:
@@ -248,6 +250,21 @@ class JudgedDicts(FaultSteps):
             if place is not None:
                 yield course.sees(call.on, place)
 
+    def comes_true(self, condition: Callable[[], bool]) -> bool:
+        """Whether it is true within `patience`; time passes until then."""
+        assert self.place is not None
+        patience = self.patience
+        while not condition() and patience > 0:
+            self.place.sleep(1)
+            patience -= 1
+        return condition()
+
+    def mark(self) -> int:
+        """A mark at the newest state of each course, for `Possibilities.caught_up` or `forget`."""
+        number = next(self.numbers)
+        self.spread(lambda: self.possible.mark(number))
+        return number
+
     def keep(self, explain: Any) -> bool:
         return bool(self.spread(lambda: self.possible.keep(explain)))
 
@@ -291,9 +308,7 @@ class JudgedDicts(FaultSteps):
         for znode in state:
 
             def had(course: Course, znode: PossibleZnode = znode) -> list[Course]:
-                had_it = any(
-                    znode in was or znode._replace(version=None) in was for was in course.since(on)
-                )
+                had_it = any(may_be(find(was, znode.key), znode) for was in course.since(on))
                 return [course] if had_it else []
 
             if not self.keep(had):
@@ -330,20 +345,17 @@ class JudgedDicts(FaultSteps):
             self.fail(
                 f"everything was delivered, and the dicts are {plain(now)}; {self.what_was()}"
             )
-        self._look_at_what_was_told(self.place)
+        self._look_at_what_was_told()
         self.look_at_rest()
         if delivered:
             self.possible.settled(now)
 
-    def _look_at_what_was_told(self, place: Place) -> None:
+    def _look_at_what_was_told(self) -> None:
         """What `on_changes` told of leads to what is there."""
         for on, told in enumerate(self._told):
             shown = dict(self.dicts[on].snapshot().items())
-            patience = self.patience
-            while told != shown and patience > 0:  # it is told by a task of its own
-                place.sleep(1)
-                patience -= 1
-            if told != shown:
+            # It is told by a task of its own.
+            if not self.comes_true(partial(operator.eq, told, shown)):
                 self.fail(f"dict {on} told of {told}, and is {shown}")
 
 
@@ -364,12 +376,6 @@ def _sees_own(course: Course, applied: Applied, asked: _JudgedCall) -> Iterator[
         if not any(may_be(find(state, key), is_) for state in newer):
             return
     yield course
-
-
-def may_be(one: PossibleZnode | None, other: PossibleZnode | None) -> bool:
-    if one is None or other is None:
-        return one is other
-    return one.agrees(other)
 
 
 def _znodes(snapshot: Snapshot[Any]) -> Znodes:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
+from pytest_zkdict.stateful._faults import numbers_of_dicts
 from pytest_zkdict.stateful._judging import JudgedDicts
 from zkdict import ABSENT, LeaseState, ZooKeeperDict
 from zkdict.errors import KeyExists, Timeout, WriteUncertain
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = ["LeaseSteps"]
 
-_dicts = st.runner().flatmap(lambda machine: st.integers(0, machine.size - 1))
 #: The key of leases.
 LEASED = "leased"
 
@@ -42,7 +41,7 @@ class LeaseSteps(JudgedDicts):
                 self.opened.append(holder)
         return self._holders[on]
 
-    @rule(on=_dicts)
+    @rule(on=numbers_of_dicts)
     def lease(self, on: int) -> None:
         """Hold the key `leased`, as soon as no other dict does."""
         self.answered(on)
@@ -58,7 +57,7 @@ class LeaseSteps(JudgedDicts):
             self.did(f"dict {on}: lease({LEASED!r}, {on})")
         self.look_at_all()
 
-    @rule(on=_dicts)
+    @rule(on=numbers_of_dicts)
     def release(self, on: int) -> None:
         """Give the lease back."""
         lease = self._leases[on]
@@ -112,9 +111,5 @@ class LeaseSteps(JudgedDicts):
                 return self._nobodys or any(lease.held for lease in wanted)
             return self._nobodys or not self._holders or LEASED not in self._holders[0]
 
-        place, patience = self.place, self.patience
-        assert place is not None
-        while not is_done() and patience > 0:
-            place.sleep(1)
-            patience -= 1
+        self.comes_true(is_done)  # `look_at_rest` tells what is wrong
         self._released.clear()

@@ -37,11 +37,13 @@ __all__ = [
     "Znodes",
     "agree",
     "find",
+    "may_be",
     "put",
     "text",
 ]  # fmt: skip
 
-#: So often a call that may be sent again is applied at most: once for each connection that broke.
+#: So often a call that may be sent again is applied at most. Applied again at once it leaves the
+#: same state, as nobody knows the version; between the writes of others twice is what is tried.
 _TIMES = 2
 
 
@@ -60,6 +62,13 @@ class PossibleZnode(NamedTuple):
 
 
 Znodes = tuple[PossibleZnode, ...]
+
+
+def may_be(one: PossibleZnode | None, other: PossibleZnode | None) -> bool:
+    """Whether both may be the same; ``None``: there is no such key."""
+    if one is None or other is None:
+        return one is other
+    return one.agrees(other)
 
 
 def agree(one: Znodes, other: Znodes) -> bool:
@@ -207,13 +216,6 @@ class Possibilities:
                 applied=tuple(each for each in course.applied if each[0] != number),
             )
             for course in self.courses
-        )
-
-    def write(self, change: Callable[[Znodes], Znodes]) -> None:
-        """Somebody wrote this just now, and was answered."""
-        self.spread()
-        self.courses = _distinct(
-            course._replace(states=(*course.states, change(course.now))) for course in self.courses
         )
 
     def keep(self, explain: Callable[[Course], Iterable[Course]]) -> bool:

@@ -64,28 +64,22 @@ def transactions_check_nothing(patch: Patch) -> None:
     patch.setattr(multi.Multi, "check_absent", lambda *_: None)
 
 
+def _sent_again(original: Any, *arguments: Any, **named: Any) -> Any:
+    """After a lost reply, as what stores a value is."""
+    try:
+        return original(*arguments, **named)
+    except sender.UnansweredError:
+        return original(*arguments, **named)
+
+
 @MISTAKES
 def sends_a_pop_again(patch: Patch) -> None:
-    """After a lost reply, as what stores a value is."""
-
-    def around(original: Any, self: Any, *arguments: Any, **named: Any) -> Any:
-        try:
-            return original(self, *arguments, **named)
-        except sender.UnansweredError:
-            return original(self, *arguments, **named)
-
-    wrap(patch, single.Writer, "send_delete", around)
+    wrap(patch, single.Writer, "send_delete", _sent_again)
 
 
 @MISTAKES
 def sends_an_add_again(patch: Patch) -> None:
-    def around(original: Any, self: Any, *arguments: Any, **named: Any) -> Any:
-        try:
-            return original(self, *arguments, **named)
-        except sender.UnansweredError:
-            return original(self, *arguments, **named)
-
-    wrap(patch, single.Writer, "send_create", around)
+    wrap(patch, single.Writer, "send_create", _sent_again)
 
 
 @MISTAKES
