@@ -8,7 +8,8 @@ interruption.
 
     python -m tests.search.corpus --mended [--seeds 5000] [NAME ...]
 
-looks for false alarms: it searches the mended applications, and says what it finds.
+looks for false alarms: it searches the mended applications, and those that do the work of a recipe,
+and says what it finds.
 
     ZKFAKE_PYTHONS=$(make -s pythons) python -m tests.search.corpus --pasted [NAME ...]
 
@@ -26,6 +27,7 @@ from . import CORPUS, Application
 from .measuring import (
     PYTHONS,
     Row,
+    Sound,
     fail_alike_on,
     false_alarms,
     look,
@@ -35,6 +37,7 @@ from .measuring import (
 )
 from .rates import Seen
 from .recipes import RECIPES, RecipeUse
+from .recipes.instead import INSTEAD
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,12 +54,14 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, help="where to keep what was seen")
     parser.add_argument("names", nargs="*", help="applications, recipes; all, if there is none")
     given = parser.parse_args()
-    unknown = set(given.names) - {each.name for each in (*CORPUS, *RECIPES)}
+    sound: dict[str, Sound] = {each.name: each for each in (*CORPUS, *INSTEAD)}
+    unknown = set(given.names) - {*sound, *(each.name for each in RECIPES)}
     if unknown:
         parser.error(f"no such application or recipe: {', '.join(sorted(unknown))}")
     applications = [each for each in CORPUS if each.name in (given.names or [each.name])]
     if given.mended:
-        sys.exit(_search_mended(applications, given.seeds or 5000))
+        chosen = [each for each in sound.values() if each.name in (given.names or [each.name])]
+        sys.exit(_search_mended(chosen, given.seeds or 5000))
     if given.pasted:
         sys.exit(_paste(applications, given.seeds or 1000))
     seen = Seen([*CORPUS, *RECIPES], given.keep)
@@ -86,7 +91,7 @@ def _paste(applications: list[Application], seeds: int) -> int:
     return len(applications) - min(map(len, alike.values()))
 
 
-def _search_mended(applications: list[Application], seeds: int) -> int:
+def _search_mended(applications: Sequence[Sound], seeds: int) -> int:
     """How many of them are not as good as they should be."""
     bad = 0
     for application in applications:

@@ -11,7 +11,7 @@ import os
 import re
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from kazoo.exceptions import KazooException
 
@@ -22,16 +22,16 @@ from .rates import SEARCHES
 from .recipes import RecipeUse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from zkfake.simulation import Exploration, Failure, Simulation
 
-    from . import Application
     from .rates import Searched, Seen
 
 __all__ = [
     "PYTHONS",
     "Row",
+    "Sound",
     "fail_alike_on",
     "fails_alike",
     "false_alarms",
@@ -84,8 +84,19 @@ def look(searched: Searched, seeds: int | Iterable[int], *, shrink: bool = True)
     )
 
 
-def false_alarms(application: Application, seeds: int) -> Exploration:
-    """Searches the mended application, which has no mistake. ZooKeeper has none either, so the
+class Sound(Protocol):
+    """An application without a mistake."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def mended(self) -> Callable[[Simulation], None]: ...
+    @property
+    def check(self) -> Callable[[Simulation], None]: ...
+
+
+def false_alarms(application: Sound, seeds: int, stop_after: int | None = None) -> Exploration:
+    """Searches an application that has no mistake. ZooKeeper has none either, so the
     judges of histories find nothing.
     """
 
@@ -97,6 +108,7 @@ def false_alarms(application: Application, seeds: int) -> Exploration:
         application.mended,
         check,
         seeds=seeds,
+        stop_after=stop_after,
         jobs=1,
         allow=KazooException,
         shrink=False,
