@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -38,10 +39,8 @@ def give_back_once(sim: Simulation, client: KazooClient, path: str) -> None:
 
 
 def give_back_perhaps(sim: Simulation, client: KazooClient, path: str) -> None:
-    try:
+    with suppress(ConnectionLoss):
         give_back_once(sim, client, path)
-    except ConnectionLoss:
-        pass
 
 
 def put_again(client: KazooClient, job: int) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from zkfake.simulation import Exploration, Failure, Simulation
 
+    from . import Application
     from .rates import Searched, Seen
 
 __all__ = [

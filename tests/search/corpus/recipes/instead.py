@@ -137,8 +137,9 @@ def work_off(sim: Simulation, client: KazooClient) -> None:
             sim.sleep(1)
         return
     idle = 0
+    came = client.handler.event_object()
     while idle < 60:
-        came = client.handler.event_object()
+        came.clear()
         jobs = answered(sim, lambda: client.get_children("/queue", watch=lambda _: came.set()))
         for job in sorted(jobs):
             if take(sim, client, f"/taken/{job}"):
