@@ -7,6 +7,9 @@ import pytest
 
 from ..support.core import World
 from ..support.faulty import Faulty
+from ..support.programs import interruptible
+
+__all__ = ["interruptible"]
 
 
 @pytest.fixture

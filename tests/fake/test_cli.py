@@ -7,12 +7,9 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
-import sys
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack
 from importlib import metadata
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, TextIO
 
 import pytest
 import trustme
@@ -20,57 +17,18 @@ from kazoo.client import KazooClient
 
 from zkfake import FakeZooKeeper
 from zkfake import _cli as cli
-from zkfake._cli import main, serve
+from zkfake._cli import fakes, main
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-MODULE = [sys.executable, "-m", "zkfake"]
-SCRIPT = [str(Path(sys.executable).with_name("zkfake"))]
-BUFFERED = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
-ENDING = [
-    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
-]
-
-
-def first_line(output: IO[str] | None) -> str:
-    assert output is not None
-    return output.readline().strip()
-
-
-@pytest.fixture
-def interruptible() -> Iterator[None]:
-    """A shell's background jobs ignore SIGINT, and so would every process that they start."""
-    before = {number: signal.signal(number, signal.SIG_DFL) for number in ENDING}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
-
-
-@contextmanager
-def program(
-    *arguments: str, command: list[str] = MODULE, **options: object
-) -> Iterator[subprocess.Popen[str]]:
-    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **options}
-    started = subprocess.Popen([*command, *arguments], **streams)  # type: ignore[call-overload]
-    try:
-        yield started
-    finally:
-        started.kill()
-        started.communicate(timeout=60)
-
-
-def once_opened(fifo: Path, reader: subprocess.Popen[str]) -> TextIO:
-    """The writing end of a FIFO, once ``reader`` has opened the other one."""
-    while True:
-        with suppress(OSError):
-            return os.fdopen(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK), "w")
-        with suppress(subprocess.TimeoutExpired):
-            reader.wait(0.01)
-            pytest.fail(f"it ended with status {reader.returncode} and never opened {fifo.name}")
-
-
-posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals for one process")
+from ..support.programs import (
+    BUFFERED,
+    ENDING,
+    MODULE,
+    SCRIPT,
+    first_line,
+    once_opened,
+    posix,
+    program,
+)
 
 
 @posix
@@ -252,7 +210,7 @@ def test_a_port_that_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def described(*arguments: str) -> tuple[FakeZooKeeper, list[str]]:
-    return serve.fake(cli._parser().parse_args(["serve", *arguments]))
+    return fakes.fake(cli._parser().parse_args(["serve", *arguments]))
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "::1", "localhost"])

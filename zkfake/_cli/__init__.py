@@ -2,15 +2,17 @@
 histories of runs.
 
 `serve` and `proxy` are the commands that serve, `process` is what they share: what is printed, and
-how they end. `arguments` and `tls` read options, `control` reads faults.
+how they end. `run` serves one command, `wrapped`. `fakes`, `arguments` and `tls` read options,
+`control` reads faults.
 """
 
 from __future__ import annotations
 
+import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from zkfake._cli import proxy, serve
+from zkfake._cli import proxy, run, serve
 from zkfake._cli.arguments import Parser, own_version
 from zkfake._cli.process import ENDED, FAILED, REFUSED, EndingSignals, print_lines, reason, say
 from zkfake._history import commands
@@ -23,14 +25,19 @@ __all__ = ["main"]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The ``zkfake`` command; returns its exit status: 0, 1 for a failure, 2 for what cannot be
-    served or read.
+    served or read; of ``zkfake run`` that of the command that was run.
 
     To be called by the main thread of a process that ends with it.
     """
+    own, words = run.split(sys.argv[1:] if arguments is None else arguments)
     try:
-        options = _parser().parse_args(arguments)
+        parser = _parser()
+        run.check(parser, own, words)
+        options = parser.parse_args(own)
     except SystemExit as ended:  # --help, --version, or an option that cannot be
         return print_lines() or int(ended.code or 0)
+    if options.command == "run":
+        return run.execute(options, words)
     if "run" not in options:  # one that does not serve
         status, text = commands.run(options, say)
         return (print_lines(text) if text else ENDED) or status
@@ -57,14 +64,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> Parser:
     parser = Parser(
         prog="zkfake",
-        description="A fake ZooKeeper that speaks the real protocol, with its state in memory; a "
-        "proxy that has its faults on a real server; and what judges, tells and draws histories.",
+        description="A fake ZooKeeper that speaks the real protocol, for one command or until you "
+        "end it; a proxy that has its faults on a real server; and what judges, tells and draws "
+        "histories.",
         epilog="'zkfake COMMAND --help' tells of the options of a command.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"zkfake {own_version()}")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     serve.add(subparsers)
+    run.add(subparsers)
     proxy.add(subparsers)
     commands.add_parsers(subparsers)
     return parser

@@ -17,9 +17,12 @@ __all__ = ["Parser", "address", "in_a_row", "is_loopback", "own_version", "port"
 class Parser(argparse.ArgumentParser):
     """A parser whose errors are one line, without the usage."""
 
+    refused = REFUSED
+    """The exit status of an error."""
+
     def error(self, message: str) -> NoReturn:
         """Ends the program."""
-        self.exit(REFUSED, f"{self.prog}: {message}; see {self.prog} --help\n")
+        self.exit(self.refused, f"{self.prog}: {message}; see {self.prog} --help\n")
 
 
 def address(text: str) -> str:

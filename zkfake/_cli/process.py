@@ -29,6 +29,7 @@ __all__ = [
     "STATUSES",
     "EndingSignals",
     "Program",
+    "Signals",
     "print_lines",
     "reason",
     "say",
@@ -56,45 +57,61 @@ class Program(NamedTuple):
     """Called after the lines are printed."""
 
 
-class EndingSignals:
-    """The signals that end the program.
+class Signals:
+    """The signals that this process gets during the ``with`` block, one after the other. For the
+    main thread.
 
     A handler that raises, as Python's own for SIGINT does, strikes wherever the main thread happens
-    to be, also while it is ending. This one does nothing: the interpreter tells a socket of every
-    signal, and who waits reads from it.
+    to be, also while it is ending. One that runs in the main thread does not run while that waits
+    for a process, if the system gives the signal to another thread. These do nothing: the
+    interpreter tells a socket of every signal, and who waits reads from it.
     """
 
-    _NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")  # not every system has all of them
+    NAMES: tuple[str, ...] = ()
+    """The signals; not every system has all of them."""
 
     def __enter__(self) -> Self:
-        self._over = False
         self._reader, self._writer = socket.socketpair()
         self._writer.setblocking(False)
         self._told = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
         self._before = {}
-        for name in self._NAMES:
+        for name in self.NAMES:
             number = getattr(signal, name, None)
             if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
                 self._before[number] = signal.signal(number, _do_nothing)
         return self
 
-    def wait(self) -> None:
-        """Returns after a signal, even one before this call, or after `end`."""
-        self._reader.recv(1)
-        self._over = True
+    def next(self, seconds: float | None = None) -> int | None:
+        """The next signal, even one before this call; 0 after `end`; ``None`` after so long."""
+        self._reader.settimeout(seconds)
+        try:
+            return self._reader.recv(1)[0]
+        except (TimeoutError, BlockingIOError):
+            return None
 
     def end(self) -> None:
-        """Lets `wait` return, as a signal does. May be called from any thread."""
+        """Lets `next` return, as a signal does. May be called from any thread."""
         with suppress(OSError):  # it ends already
             self._writer.send(b"\0")
 
     def __exit__(self, *_: object) -> None:
         for number, before in self._before.items():
-            # One that comes while the interpreter ends must not change the exit status.
-            signal.signal(number, signal.SIG_IGN if self._over else before or signal.SIG_DFL)
+            signal.signal(number, before or signal.SIG_DFL)
         signal.set_wakeup_fd(self._told)
         self._reader.close()
         self._writer.close()
+
+
+class EndingSignals(Signals):
+    """The signals that end the program."""
+
+    NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+
+    def wait(self) -> None:
+        """Returns after a signal, even one before this call, or after `end`."""
+        self.next()
+        # One that comes while the interpreter ends must not change the exit status.
+        self._before = dict.fromkeys(self._before, signal.SIG_IGN)
 
 
 def _do_nothing(_number: int, _frame: FrameType | None) -> None:

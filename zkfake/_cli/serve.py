@@ -1,9 +1,7 @@
 """``zkfake serve``: the fake as a process of its own, for offline development.
 
-The rules that live here:
-
-- with TLS, the second line on standard output is the connect string of the TLS ports;
-- an option beats the configuration file.
+The rules that live here: with TLS, the second line on standard output is the connect string of the
+TLS ports.
 """
 
 from __future__ import annotations
@@ -12,19 +10,18 @@ import argparse
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from zkfake import _zoo_cfg as zoo_cfg
-from zkfake._cli import tls as certificates
-from zkfake._cli.arguments import address, in_a_row, is_loopback, port
+from zkfake._cli.fakes import add_options, fake
 from zkfake._cli.process import STATUSES, Program
-from zkfake._realtime.server import FakeZooKeeper
-from zkfake._versions import DEFAULT, VERSIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from zkfake._cli.process import EndingSignals
 
-__all__ = ["add", "fake"]
+__all__ = ["add"]
+
+_PORT = 2181
+"""ZooKeeper's own."""
 
 
 def add(commands: argparse._SubParsersAction[Any]) -> None:
@@ -38,65 +35,7 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    where = serve.add_argument_group("addresses")
-    where.add_argument(
-        "--host", type=address, metavar="ADDRESS", help="address to listen on (127.0.0.1)"
-    )
-    where.add_argument(
-        "--port",
-        type=port,
-        metavar="PORT",
-        help="port of the first server; the others get the ports after it; 0: free ports (2181)",
-    )
-    ensemble = serve.add_argument_group("servers")
-    ensemble.add_argument(
-        "--servers", type=int, metavar="N", help="number of servers with a vote (1)"
-    )
-    ensemble.add_argument(
-        "--observers", type=int, metavar="N", help="number of servers without a vote (0)"
-    )
-    ensemble.add_argument(
-        "--version",
-        default=DEFAULT,
-        choices=sorted(VERSIONS),
-        help="version of ZooKeeper to be (%(default)s)",
-    )
-    ensemble.add_argument(
-        "--config",
-        metavar="ZOO.CFG",
-        help="ZooKeeper's configuration file: settings, clientPort, clientPortAddress, "
-        "secureClientPort and the number of servers are taken from it; what is ignored is listed "
-        "on standard error. Options override the file",
-    )
-    ensemble.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        type=_setting,
-        metavar="NAME=VALUE",
-        help="a setting by ZooKeeper's name, such as tickTime=500; may be repeated",
-    )
-    ensemble.add_argument(
-        "--sasl-user",
-        action="append",
-        default=[],
-        type=_user,
-        metavar="NAME:PASSWORD",
-        help="a user of SASL DIGEST-MD5; may be repeated. Without any, there is no SASL",
-    )
-    tls = serve.add_argument_group("TLS", "Every server then has a second port, for TLS.")
-    certificates.add_serving(
-        tls,
-        "the servers' certificate, a PEM file; turns TLS on",
-        "clients must show a certificate that one of these authorities, a PEM file, has signed. "
-        "Without it, clients are not asked for one",
-    )
-    tls.add_argument(
-        "--secure-port",
-        type=port,
-        metavar="PORT",
-        help="TLS port of the first server; the others get the ports after it (free ports)",
-    )
+    add_options(serve, _PORT)
     serve.set_defaults(run=_run)
 
 
@@ -108,76 +47,3 @@ def _run(options: argparse.Namespace, _signals: EndingSignals) -> Iterator[Progr
         if server.members[0].secure_port is not None:
             lines.append(",".join(member.secure_hosts for member in server.members))
         yield Program(lines, notes)
-
-
-def _setting(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected NAME=VALUE")
-    if name.removeprefix("zookeeper.") == "sasl.users":
-        raise argparse.ArgumentTypeError("users of SASL are given by --sasl-user NAME:PASSWORD")
-    return name, value
-
-
-def _user(text: str) -> tuple[str, str]:
-    name, colon, password = text.partition(":")
-    if not colon or not name:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected NAME:PASSWORD")
-    return name, password
-
-
-# -- what they come to
-
-_SETTINGS: dict[str, object] = {"4lw.commands.whitelist": "*"}
-"""Every word is answered, as every launcher of test servers has it: kazoo asks ``envi`` for the
-version.
-"""
-
-
-def fake(options: argparse.Namespace) -> tuple[FakeZooKeeper, list[str]]:
-    """The fake that the options describe, and what there is to say about it. Raises `OSError` and
-    `ValueError`.
-    """
-    notes = []
-    config = zoo_cfg.ConfigFile()
-    if options.config is not None:
-        config = zoo_cfg.read(options.config)
-    tls = certificates.serving(options)
-    if tls is None and config.secure_port is not None:
-        config.ignored.append("secureClientPort (give --tls-cert)")
-    if config.ignored:
-        notes.append(f"{options.config}: ignored: {', '.join(config.ignored)}")
-    servers = _first(options.servers, len(config.voters) or 1)
-    observers = _first(options.observers, len(config.observers))
-    settings: dict[str, object] = {**_SETTINGS, **config.settings, **dict(options.set)}
-    if options.sasl_user:
-        settings["sasl.users"] = dict(options.sasl_user)
-    count = servers + observers
-    own = [*config.voters, *config.observers]
-    if options.port is not None or len(own) != count:
-        own = [None] * count
-    next_to_it = in_a_row(_first(options.port, config.port, 2181), count)
-    host = _first(options.host, config.host, "127.0.0.1")
-    server = FakeZooKeeper(
-        host=host,
-        port=[_first(port, other) for port, other in zip(own, next_to_it, strict=True)],
-        secure_port=0
-        if tls is None
-        else in_a_row(_first(options.secure_port, config.secure_port, 0), count),
-        servers=servers,
-        observers=observers,
-        version=options.version,
-        settings=settings,
-        tls=tls,
-    )
-    if not is_loopback(host):
-        notes.append(
-            f"warning: {host} can be reached from other machines; whoever connects may read and "
-            "change everything"
-        )
-    return server, notes
-
-
-def _first(*values: int | str | None) -> Any:
-    """The first argument that is not ``None``."""
-    return next(value for value in values if value is not None)
