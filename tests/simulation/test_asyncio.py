@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -177,6 +178,46 @@ def test_a_loop_that_was_made_outside_is_refused() -> None:
         loop.run_until_complete(nothing())
     finally:
         loop.close()
+
+
+def test_signal_handlers_are_taken() -> None:
+    async def install() -> tuple[bool, bool]:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGINT, loop.stop)
+        with pytest.raises(ValueError, match="12345"):
+            loop.add_signal_handler(12345, loop.stop)
+        return loop.remove_signal_handler(signal.SIGINT), loop.remove_signal_handler(signal.SIGINT)
+
+    before = signal.getsignal(signal.SIGINT)
+    with Simulation():
+        assert asyncio.run(install()) == (True, False)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_each_task_has_the_loop_that_it_has_set() -> None:
+    def work(sim: Simulation) -> asyncio.AbstractEventLoop:
+        loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)
+        sim.sleep(1)  # the others set theirs
+        assert asyncio.get_event_loop() is loop
+        loop.run_until_complete(asyncio.sleep(1))
+        loop.close()
+        return loop
+
+    outside = asyncio.new_event_loop()
+    asyncio.set_event_loop(outside)
+    try:
+        for _ in range(2):
+            with Simulation() as sim:
+                tasks = [sim.spawn(work, sim) for _ in range(3)]
+                assert len({id(task.result()) for task in tasks}) == 3
+                asyncio.set_event_loop(None)
+                with pytest.raises(RuntimeError, match="no current event loop"):
+                    asyncio.get_event_loop()
+        assert asyncio.get_event_loop() is outside
+    finally:
+        asyncio.set_event_loop(None)
+        outside.close()
 
 
 def test_sockets_are_not_there() -> None:

@@ -110,6 +110,7 @@ class ScheduledTask(Task):
         "deadline",
         "doomed",
         "error",
+        "event_loops",
         "fault",
         "frozen",
         "greenlet",
@@ -139,6 +140,8 @@ class ScheduledTask(Task):
         """What `threading.current_thread` returns inside the task, once that was called."""
         self.thread_state: ThreadState | None = None
         """What the task has set for the thread that all tasks share."""
+        self.event_loops: Any = None
+        """The policy of asyncio that knows the event loop of the task, once that was asked for."""
         self.background = background
         """True for tasks that serve a client. They do not count as progress of the program."""
         self.owner = owner

@@ -10,14 +10,17 @@ Rules that live here:
   task can run a loop, also where a coroutine makes a blocking call.
 - Tasks and futures have numbers for hashes: sets of them, which asyncio iterates over, are in the
   same order in every run.
-- There are no sockets, pipes, subprocesses and signals: asyncio's own `NotImplementedError` says
-  so.
+- There are no sockets, pipes and subprocesses: asyncio's own `NotImplementedError` says so.
+- Nothing sends signals, so a signal handler is taken and never called. Many applications install
+  some when they start.
 """
 
 from __future__ import annotations
 
 import asyncio
 import asyncio.base_events
+import copy
+import signal
 import sys
 from asyncio.events import _set_running_loop  # for event loops, as asyncio documents it
 from typing import TYPE_CHECKING, Any
@@ -114,6 +117,7 @@ class VirtualEventLoop(asyncio.base_events.BaseEventLoop):
         self._count = 0
         self._hooks: Any = (None, None)
         self._running_task: Any = None
+        self._signal_handlers: dict[int, Any] = {}
 
     def run_forever(self) -> None:
         task = self._scheduler.current
@@ -153,6 +157,14 @@ class VirtualEventLoop(asyncio.base_events.BaseEventLoop):
         if sys.version_info < (3, 11):
             options.pop("context", None)
         return _NumberedTask(self._count, coro, loop=self, **options)
+
+    def add_signal_handler(self, sig: int, callback: Any, *args: Any) -> None:  # type: ignore[override]
+        if sig not in signal.valid_signals():
+            raise ValueError(f"invalid signal number {sig}")
+        self._signal_handlers[sig] = callback, args
+
+    def remove_signal_handler(self, sig: int) -> bool:
+        return self._signal_handlers.pop(sig, None) is not None
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         error = context.get("exception")
@@ -198,6 +210,8 @@ def loop_patches() -> list[tuple[Any, str, Any]]:
         (events, "new_event_loop", new),
         (asyncio, "new_event_loop", new),
         (policy, "new_event_loop", _virtual(policy.new_event_loop)),  # type: ignore[union-attr]
+        (policy, "get_event_loop", _own(policy.get_event_loop)),  # type: ignore[union-attr]
+        (policy, "set_event_loop", _own(policy.set_event_loop)),  # type: ignore[union-attr]
         (base, "run_forever", _guarded(base.run_forever)),
         *((module, "set", make_set) for module in (asyncio.tasks, asyncio.runners)),
     ]
@@ -209,6 +223,22 @@ def _virtual(real: Callable[..., Any]) -> Callable[..., Any]:
         return real(*args) if simulation is None else VirtualEventLoop(simulation.scheduler)
 
     return new_event_loop
+
+
+def _own(real: Callable[..., Any]) -> Callable[..., Any]:
+    """A policy keeps a thread's event loop. All tasks share one thread, so each has a policy."""
+
+    def of_task(self: Any, *args: Any) -> Any:
+        simulation = LOCAL.simulation
+        if simulation is None:
+            return real(self, *args)
+        task = simulation.scheduler.current
+        if task.event_loops is None:
+            task.event_loops = copy.copy(self)
+            vars(task.event_loops)["_local"] = type(self._local)()
+        return real(task.event_loops, *args)
+
+    return of_task
 
 
 def _guarded(real: Callable[..., Any]) -> Callable[..., Any]:
