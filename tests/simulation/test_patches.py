@@ -328,6 +328,21 @@ def test_randint_draws_what_the_real_one_draws_from_the_seed(ranges: list[tuple[
         assert chance.random() == real.random()
 
 
+@pytest.mark.parametrize("seeds", [(), (None,)])
+def test_a_program_that_seeds_anew_draws_the_same_in_every_run(seeds: tuple[None, ...]) -> None:
+    def drawn(seed: int) -> list[float]:
+        with Simulation(seed=seed):
+            chance = vars(sys.modules["kazoo.protocol.connection"])["random"]
+            chance.seed(*seeds)
+            mine = chance.random()
+            chance.seed(7)
+            return [mine, chance.random()]
+
+    assert drawn(5) == drawn(5)
+    assert drawn(5)[0] != drawn(6)[0]
+    assert drawn(5)[1] == drawn(6)[1] == random.Random(7).random()
+
+
 def test_simulations_one_after_the_other_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hardly an object is made between them, which is what the collector goes by."""
     gc.collect()

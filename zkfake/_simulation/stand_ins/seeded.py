@@ -45,10 +45,20 @@ def _randint(a: int, b: int) -> int:
     return a + value
 
 
+def _seed(a: Any = None, version: int = 2) -> None:
+    """`random.seed`, which takes a new seed from the simulation's where it is given none."""
+    simulation = LOCAL.simulation
+    if simulation is None:
+        random.seed(a, version)
+    else:
+        chance = simulation.client_random
+        chance.seed(chance.getrandbits(256) if a is None else a, version)
+
+
 _RANDOM_FUNCTIONS = (
     "betavariate", "choice", "choices", "expovariate", "gammavariate", "gauss", "getrandbits",
     "lognormvariate", "normalvariate", "paretovariate", "randbytes", "randint", "random",
-    "randrange", "sample", "seed", "shuffle", "triangular", "uniform", "vonmisesvariate",
+    "randrange", "sample", "shuffle", "triangular", "uniform", "vonmisesvariate",
     "weibullvariate",
 )  # fmt: skip
 
@@ -130,6 +140,7 @@ REPLACED: dict[types.ModuleType, dict[str, Any]] = {
     random: {
         **{name: _chance(name) for name in _RANDOM_FUNCTIONS},
         "randint": _randint,
+        "seed": _seed,
         "Random": _Random,
         "SystemRandom": _SystemRandom,
     },
