@@ -12,6 +12,7 @@ import pytest
 
 from zkfake._database.log import Create, Delete, SetData, Transaction
 from zkfake._history.checking import check
+from zkfake._history.judges.order import SAID_LESS
 from zkfake._protocol.jute import pack_buffer, pack_int, pack_string, pack_strings
 from zkfake._protocol.records import Acl, Op, pack_connect_response, pack_reply, pack_stat
 from zkfake.history import Committed, Connected, Reply, Sent, WatchEvent
@@ -38,7 +39,7 @@ def committed(zxid: int, operation: Any) -> Committed:
 
 
 def connected(time: float, link: int, session: int) -> list[Any]:
-    asked = bytes(16) + struct.pack(">iq", 8000, session) + pack_buffer(bytes(16))
+    asked = bytes(12) + struct.pack(">iq", 8000, session) + pack_buffer(bytes(16))
     given = pack_connect_response(8000, 1, bytes(16), None)
     return [
         Connected(time, "c", link, 1),
@@ -159,3 +160,60 @@ def test_every_number_of_a_multi_is_looked_at(second: int) -> None:
     ]
     judges = [each.judge for each in check(entries, has_log=True).broken]
     assert ("sequence numbers grow" in judges) == (second <= 5)
+
+
+def asks(time: float, link: int, number: int, operation: str) -> Sent:
+    head = struct.pack(">ii", number, wire.OPS[operation])
+    body = wire.set_data("/a", b"1") if operation == "setData" else wire.path_watch("/a")
+    return Sent(time, "c", link, number, number, operation, ("/a",), frame(head + body))
+
+
+def is_shown(time: float, link: int, number: int, zxid: int) -> Reply:
+    answer = frame(pack_reply(number, zxid, -101, b""))
+    return Reply(time, "c", link, number, number, "exists", ("/a",), zxid, -101, answer)
+
+
+def back_with(said: int, shown: int) -> list[Any]:
+    """A client that was shown the state of 9 takes its session to another connection, and keeps
+    the first one for a while.
+    """
+    opened, shaken, answered = connected(2.0, 2, 1)
+    shaken = shaken._replace(frame=shaken.frame[:8] + struct.pack(">q", said) + shaken.frame[16:])
+    return [
+        *connected(0.0, 1, 0),
+        *(asks(1.0, 1, 3, "exists"), is_shown(1.0, 1, 3, 9)),
+        *(opened, shaken, answered),
+        *(asks(3.0, 2, 4, "exists"), is_shown(3.0, 2, 4, shown)),
+        WatchEvent(4.0, "c", 1, "CREATED", "/zookeeper/a", 10),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("said", "shown", "is_back"),
+    [(9, 12, False), (9, 9, False), (9, 8, True), (5, 6, False), (5, 4, True), (0, 3, False)],
+)
+def test_who_says_less_than_was_seen_is_taken_at_its_word(
+    said: int, shown: int, is_back: bool
+) -> None:
+    verdict = check(back_with(said, shown), has_log=False)
+    judges = [each.judge for each in verdict.broken]
+    assert judges == ["never back"] * is_back
+    assert (SAID_LESS in verdict.undecided.get("never back", {})) == (said < 9)
+
+
+@pytest.mark.parametrize("moves", [False, True])
+def test_writes_of_a_session_that_has_moved_are_not_answered(moves: bool) -> None:
+    _, shaken, _ = connected(1.0, 2, 1)
+    entries = [
+        *connected(0.0, 1, 0),
+        *((Connected(1.0, "c", 2, 2), shaken) if moves else ()),
+        *(asks(2.0, 1, 3, "setData"), asks(2.0, 1, 4, "exists"), is_shown(3.0, 1, 4, 9)),
+    ]
+    broken = check(entries, has_log=False).broken
+    assert [each.judge for each in broken] == ["replies in order"] * (not moves)
+
+
+def test_a_part_of_a_multi_that_has_no_operation_is_unreadable() -> None:
+    entry = made(2, "/a/n-0000000000")[1]
+    spoilt = entry._replace(frame=entry.frame[:20] + struct.pack(">i", 77) + entry.frame[24:])
+    assert "unreadable" in repr(spoilt)

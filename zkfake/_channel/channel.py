@@ -10,7 +10,8 @@ Rules that live here:
 - A request is handed to the server when its frame is whole; that is where faults may strike, and
   where its reply leaves the server.
 - Replies come in the order of their requests, but that ``auth`` may be answered before a write
-  that is not committed yet: a reply is matched by its xid.
+  that is not committed yet: a reply is matched by its xid. A ``check`` outside a multi that
+  succeeds has none, from the versions that take it.
 - Everything that a history tells of a connection is told here, to a `Listener`, when it happens.
 """
 
@@ -22,10 +23,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 from zkfake._channel.rules import ChannelRequest
 from zkfake._protocol.frames import (
     EVENT_XID,
-    PING_XID,
     FrameSplitter,
     RequestHead,
+    is_event,
     read_length_and_xid,
+    read_reply,
     read_request,
     session_asked_for,
     session_given,
@@ -48,6 +50,10 @@ _HEADER = 8
 """Bytes of a frame up to the end of its xid."""
 
 CONNECT = RequestHead(0, "connect", ())
+
+_AHEAD = ("auth", "sasl")
+"""What may be answered ahead of what was sent before, and is answered without a zxid."""
+_NO_ZXID = bytes(8)
 
 
 class Served(Protocol):
@@ -231,7 +237,7 @@ class Channel:
             self._shaken = True
             self._identify(session_asked_for(frame))
         number = 0
-        if head.xid != PING_XID:
+        if head.operation != "ping":
             conditions, listener = self._conditions, self.listener
             conditions.requests = number = conditions.requests + 1
             if listener is not None:
@@ -300,10 +306,11 @@ class Channel:
             start = end
             request = self._answered(frame, xid)
             if request is None:
-                downstream.send(frame, EVENT if xid == EVENT_XID else None)
+                is_told = xid == EVENT_XID and is_event(frame)
+                downstream.send(frame, EVENT if is_told else None)
                 continue
             if not request.number:
-                lost_pings = conditions.lost_pings and request.head.xid == PING_XID
+                lost_pings = conditions.lost_pings and request.head.operation == "ping"
                 if not lost_pings or not conditions.loses_ping(self):
                     downstream.send(frame)
                 continue
@@ -330,16 +337,37 @@ class Channel:
                 if session_id:
                     self._identify(session_id)
                 return pending.popleft()
-            if head.xid == xid != EVENT_XID:
+            plain = head.operation != "check" and frame[8:16] != _NO_ZXID
+            if plain and head.xid == xid != EVENT_XID:
                 return pending.popleft()
-        if xid == EVENT_XID:
+        if xid == EVENT_XID and is_event(frame):
             return None
-        for request in pending:
-            if request.head.xid == xid:
-                pending.remove(request)
-                return request
-        self._unasked(xid)
-        return None
+        place = self._place(frame, xid)
+        if place is None:
+            self._unasked(xid)
+            return None
+        before = [pending.popleft() for _ in range(place)]
+        request = pending.popleft()
+        if request.head.operation not in _AHEAD:
+            before = [each for each in before if each.head.operation != "check"]
+        pending.extendleft(reversed(before))
+        return request
+
+    def _place(self, frame: bytes, xid: int) -> int | None:
+        """Where among those that are pending the request stands that a reply belongs to. Several
+        may have one xid: then the first, but what has no zxid answers an authentication.
+        """
+        _, zxid, error = read_reply(frame)
+        first = None
+        for place, request in enumerate(self._pending):
+            operation = request.head.operation
+            if request.head.xid != xid or (operation == "check" and not error):
+                continue
+            if zxid or operation in _AHEAD:
+                return place
+            if first is None:
+                first = place
+        return first
 
     @property
     def open(self) -> bool:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from zkfake._database.log import Check, Create, Delete, SetAcl, SetData
 from zkfake._history.events import Claimed, Committed, Disconnected, Fault, Recorded, StateChange
 from zkfake._history.reading import WINDOW, WRITES, Reading
-from zkfake._history.results import asks_for
+from zkfake._history.results import take_asked
 from zkfake._history.states import CHILD, DATA, is_judged
 from zkfake._protocol.records import Op
 
@@ -181,11 +181,9 @@ class Circumstances:
             if not done.error and session.id not in self._closing:
                 self.ended.append(EndedSession(session, entry))
         elif session is not None and not done.error:
-            while session.sent:
-                exchange = session.sent.popleft()
-                if asks_for(exchange, done):
-                    self.done[exchange.sent.number] = entry
-                    break
+            exchange = take_asked(session, done)
+            if exchange is not None:
+                self.done[exchange.sent.number] = entry
         for operation in done.operations:
             if isinstance(operation, Create) and operation.owner and session is not None:
                 self._made[operation.path] = session.client

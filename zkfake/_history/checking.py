@@ -20,13 +20,13 @@ from zkfake._history.judges.elections import (
 )
 from zkfake._history.judges.facts import ClientsAgree
 from zkfake._history.judges.members import MembersAreAgreed, ServersApplyTheLog
+from zkfake._history.judges.numbers import SequenceNumbersGrow
 from zkfake._history.judges.order import NeverBack, RepliesInOrder, WritesInOrder
 from zkfake._history.judges.quorums import CommittedByAQuorum
 from zkfake._history.judges.sessions import (
     EndsAreTrue,
     EphemeralsEnd,
     NotExpiredEarly,
-    SequenceNumbersGrow,
     SyncIsABarrier,
     ViewsAreTimely,
 )

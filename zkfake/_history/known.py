@@ -165,7 +165,7 @@ class KnownChanges:
 
     def below(self, path: str) -> Iterator[str]:
         """The paths at and below ``path`` whose data are known to have changed. Cost: linear."""
-        start = path.rstrip("/") + "/"
+        start = path if path == "/" else f"{path}/"
         for table, each in self._of:
             if table == DATA and (each == path or each.startswith(start)):
                 yield each

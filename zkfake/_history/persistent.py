@@ -15,7 +15,7 @@ from bisect import bisect_left
 from typing import TYPE_CHECKING, NamedTuple
 
 from zkfake._database.paths import split
-from zkfake._history.states import CHILD, DATA, Changed, Key
+from zkfake._history.states import CHILD, DATA, Changed, Key, is_judged
 from zkfake._protocol.records import EventType
 
 if TYPE_CHECKING:
@@ -111,6 +111,8 @@ class PersistentWatches:
         """Something has changed. Changes come in their order."""
         if change.table == CHILD and change.type is not EventType.CHILDREN_CHANGED:
             return  # a deletion, which the other table tells of
+        if not is_judged(change.path):
+            return
         sure, by = False, None
         for watch in self.covering(change.path, change.table):
             if watch.since < change.zxid:

@@ -87,7 +87,7 @@ class SessionSeen:
     """One session, as its client knows it."""
 
     __slots__ = (
-        "began", "client", "heard", "id", "password", "seen", "seen_by", "sent", "timeout"
+        "began", "client", "heard", "id", "newest", "password", "seen", "seen_by", "sent", "timeout"
     )  # fmt: skip
 
     def __init__(self, session_id: int, client: str, began: float) -> None:
@@ -103,6 +103,10 @@ class SessionSeen:
         events told them they say nothing.
         """
         self.seen_by: Event | None = None
+        self.newest: ConnectionSeen | None = None
+        """The last connection that asked for it, answered or not: the session may have moved there
+        from the others.
+        """
         self.heard: Exchange | None = None
         """The last handshake that a server of the newest leader answered."""
         self.sent: deque[Exchange] = deque()
@@ -148,20 +152,34 @@ class ConnectionSeen:
     """One connection of a client to a server."""
 
     __slots__ = (
-        "client", "ended", "number", "opened", "pending", "seen", "seen_by", "server", "session"
+        "client", "ended", "number", "opened", "pending", "read_at", "renews", "seen", "seen_by",
+        "server", "session", "shaken_at",
     )  # fmt: skip
 
-    def __init__(self, opened: Connected) -> None:
+    def __init__(self, opened: Connected, read_at: int) -> None:
+        """``read_at``: how many events had been read when it was made."""
         self.opened = opened
+        self.read_at = read_at
+        self.shaken_at: int | None = None
+        """How many events had been read when its handshake was answered."""
         self.ended: Disconnected | None = None
         self.client = opened.client
         self.number = opened.connection
         self.server = opened.server
         self.session: SessionSeen | None = None
+        """The one that it was given."""
+        self.renews: SessionSeen | None = None
+        """The one that it has asked for: requests may follow before the handshake is answered."""
         self.pending: deque[Exchange] = deque()
         self.seen = 0
         """The highest zxid that came through it."""
         self.seen_by: Event | None = None
+
+    def is_behind(self, other: ConnectionSeen) -> bool:
+        """Whether it was made when the other one had its session: if it has the same session, a
+        server that lets it in does nothing any more for the other one.
+        """
+        return other.shaken_at is not None and other.shaken_at < self.read_at
 
 
 class WriteSeen(NamedTuple):
@@ -262,7 +280,7 @@ class Reading:
     # -- connections
 
     def _connected(self, event: Connected) -> None:
-        connection = ConnectionSeen(event)
+        connection = ConnectionSeen(event, self.events)
         self.connections[event.connection] = connection
         self.tell("on_connected", connection)
 
@@ -280,8 +298,14 @@ class Reading:
             return
         exchange = Exchange(event, connection, self.acknowledged, self.acknowledged_by)
         connection.pending.append(exchange)
-        if self._keep_sent and connection.session is not None and event.operation in WRITES:
-            connection.session.sent.append(exchange)
+        if event.operation == "connect" and exchange.record is not None:
+            connection.renews = self.sessions.get(exchange.record.session_id)
+            if connection.renews is not None:
+                connection.renews.newest = connection
+        if self._keep_sent and event.operation in WRITES:
+            session = connection.session or connection.renews
+            if session is not None:
+                session.sent.append(exchange)
         self.tell("on_sent", exchange)
 
     def _reply(self, event: Reply) -> None:
@@ -331,12 +355,13 @@ class Reading:
                 session = self.sessions[session_id] = SessionSeen(
                     session_id, event.client, event.time
                 )
+                session.newest = connection
                 if len(self.sessions) > SESSIONS_KEPT:
                     self._forget_a_session()
-            connection.session = session
+            connection.session, connection.shaken_at = session, self.events
             connection.client = event.client  # which may be called by the session, so only now
             session.timeout, session.password = timeout / 1000, password
-            if self._keep_sent:
+            if self._keep_sent and session is not connection.renews:
                 session.sent.extend(
                     each for each in connection.pending if each.sent.operation in WRITES
                 )

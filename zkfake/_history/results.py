@@ -23,9 +23,19 @@ from zkfake._protocol.records import (
 if TYPE_CHECKING:
     from zkfake._database.log import Transaction
     from zkfake._history.events import Reply
-    from zkfake._history.reading import Exchange
+    from zkfake._history.reading import Exchange, SessionSeen
 
-__all__ = ["Found", "Read", "Written", "asks_for", "children_of", "found", "read_of", "written"]
+__all__ = [
+    "Found",
+    "Read",
+    "Written",
+    "asks_for",
+    "children_of",
+    "found",
+    "read_of",
+    "take_asked",
+    "written",
+]
 
 
 class Read(NamedTuple):
@@ -245,6 +255,26 @@ def asks_for(exchange: Exchange, done: Transaction) -> bool:
     if done.op is Op.RECONFIG:
         return True
     return len(done.operations) == 1 and _is(record, done.operations[0])
+
+
+def take_asked(session: SessionSeen, done: Transaction) -> Exchange | None:
+    """The request of the session that this transaction carries out, if there is one. It is taken
+    out of `SessionSeen.sent`, with those whose time is over: what was sent before it, on the same
+    connection or on one that its connection was made after.
+    """
+    sent = session.sent
+    place = next((place for place, each in enumerate(sent) if asks_for(each, done)), None)
+    if place is None:
+        return None
+    before = [sent.popleft() for _ in range(place)]
+    exchange = sent.popleft()
+    connection = exchange.connection
+    sent.extendleft(
+        each
+        for each in reversed(before)
+        if each.connection is not connection and not connection.is_behind(each.connection)
+    )
+    return exchange
 
 
 def _is(record: Any, operation: Any) -> bool:

@@ -222,6 +222,8 @@ def _results(reader: Reader) -> str:
             reader.read_int()
             parts.append(error_name(error))
             continue
+        if op not in OPERATIONS:
+            raise ValueError(f"no operation has the number {op}")
         name = OPERATIONS[op].name
         if op == Op.CREATE:
             parts.append(f"{name} {_path(reader)}")

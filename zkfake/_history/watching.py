@@ -39,7 +39,8 @@ class Catching(NamedTuple):
     """What a ``setWatches`` asks for that is not answered yet."""
 
     since: int
-    lists: tuple[dict[str, None], ...]
+    lists: tuple[dict[str, int], ...]
+    """Paths, and how often they are there: who names one twice is told twice."""
     sent: Sent
 
 
@@ -56,8 +57,10 @@ class ConnectionWatches:
         """A heap of what is due."""
         self.catching: list[Catching] = []
         self.persistent: PersistentWatches | None = None
-        self.ids: set[str] = set()
-        """Of the digest scheme."""
+        self.ids: dict[str, int | None] = {}
+        """Those of the digest scheme, and the zxid of a state at which the server knew them;
+        ``None`` until a reply tells one.
+        """
         self.judged = True
         self.shown = 0
         """The newest state that a reply has shown: everything up to it has been told."""
@@ -71,6 +74,10 @@ class ConnectionWatches:
             or (persistent is not None and any(persistent.covering(path, table)))
             for table in tables
         )
+
+    def ids_at(self, zxid: int) -> list[str]:
+        """Those that it had for certain when the server applied the transaction with this zxid."""
+        return [each for each, since in self.ids.items() if since is not None and since < zxid]
 
     def catches_up(self, event: WatchEvent) -> bool:
         """Whether an event is what a ``setWatches`` that waits for its reply finds to have
@@ -86,6 +93,8 @@ class ConnectionWatches:
             }.get(event.type, ())
             for paths in lists:
                 if event.path in paths:
-                    del paths[event.path]
+                    paths[event.path] -= 1
+                    if not paths[event.path]:
+                        del paths[event.path]
                     return True
         return False

@@ -26,6 +26,7 @@ __all__ = [
     "RequestHead",
     "event_of",
     "handshake_of",
+    "is_event",
     "read_length_and_xid",
     "read_reply",
     "read_request",
@@ -92,7 +93,7 @@ class RequestHead(NamedTuple):
 
 _head = partial(tuple.__new__, RequestHead)  # what its constructor ends with
 _CONNECT = RequestHead(0, "connect", ())
-_PING = RequestHead(PING_XID, "ping", ())
+_PING_OP, _PING = int(Op.PING), RequestHead(PING_XID, "ping", ())
 
 
 def read_request(frame: bytes, first: bool) -> RequestHead:
@@ -104,8 +105,8 @@ def read_request(frame: bytes, first: bool) -> RequestHead:
     if len(frame) < 12:
         return RequestHead(0, "malformed", ())
     _, xid, op = _REQUEST.unpack_from(frame)
-    if xid == PING_XID:
-        return _PING
+    if op == _PING_OP:
+        return _PING  # whatever number it has: a server answers it with this one
     paths: tuple[str, ...] = ()
     if op in _SINGLE_PATH:
         if len(frame) >= 16:
@@ -184,6 +185,17 @@ def session_given(frame: bytes) -> int:
     return 0 if handshake is None else handshake.session_id
 
 
+def is_event(frame: bytes) -> bool:
+    """Whether a frame with the xid of events is one. It may be the reply to a request that had
+    this number.
+    """
+    if len(frame) < _EVENT.size:
+        return False
+    _, _, _, error, kind, state, length = _EVENT.unpack_from(frame)
+    told = error == 0 and kind in _EVENT_TYPES and state == _CONNECTED
+    return told and len(frame) == _EVENT.size + max(length, 0)
+
+
 def event_of(frame: bytes) -> tuple[str, str]:
     """The type and the path of a watch event."""
     _, _, _, _, kind, _, length = _EVENT.unpack_from(frame)
@@ -192,6 +204,8 @@ def event_of(frame: bytes) -> tuple[str, str]:
 
 
 _EVENT_TYPES = frozenset(int(kind) for kind in EventType)
+_CONNECTED = 3
+"""The only state that servers tell of."""
 
 
 class FrameSplitter:

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from zkfake._history.errors import SequentialConsistencyBroken, SingleSystemImageBroken
 from zkfake._history.judge import Judge
 from zkfake._history.reading import is_acknowledged
+from zkfake._protocol.records import Code
 
 if TYPE_CHECKING:
-    from zkfake._history.events import Reply, WatchEvent
-    from zkfake._history.reading import ConnectionSeen, Exchange, SessionSeen
+    from zkfake._history.events import Event, Reply, WatchEvent
+    from zkfake._history.reading import ConnectionSeen, Exchange
 
 __all__ = ["NeverBack", "RepliesInOrder", "WritesInOrder"]
+
+SAID_LESS = "what a client is shown that says, when it connects, less than its session was shown"
 
 
 class RepliesInOrder(Judge):
     """Sequential consistency: replies come in the order in which the requests were sent.
 
-    Checked: of each connection. Not of authentication, and of operations that do not exist, which
-    a server answers ahead of what waits; nor of ``check`` outside a multi, which some versions
-    leave unanswered, and of pings, which are answered with a number of their own.
+    Checked: of each connection. Not of authentication, and of what a server does not implement,
+    which it answers ahead of what waits; nor of ``check`` outside a multi, which some versions
+    leave unanswered; nor where another connection has asked for the session: writes of one that
+    has moved are not answered.
     """
 
     name = "replies in order"
@@ -31,9 +35,12 @@ class RepliesInOrder(Judge):
 
     def on_overtaken(self, first: Exchange, exchange: Exchange, reply: Reply) -> None:
         operation = reply.operation
-        if operation in ("auth", "sasl", "malformed") or operation.startswith("operation "):
+        if operation in ("auth", "sasl", "malformed") or reply.error == Code.UNIMPLEMENTED:
             return
-        if first.sent.operation in ("check", "createSession", "ping"):
+        if first.sent.operation in ("check", "createSession"):
+            return
+        session = exchange.connection.session
+        if session is not None and session.newest is not exchange.connection:
             return
         self.broken(
             f"{reply.client} was answered request {reply.number} before request "
@@ -86,15 +93,26 @@ class WritesInOrder(Judge):
         self._last[exchange.connection] = reply
 
 
+class _Said(NamedTuple):
+    """What a client said that it had seen, when it connected; ``seen`` and ``seen_by``: what its
+    session had been shown by then.
+    """
+
+    zxid: int
+    by: Exchange
+    seen: int
+    seen_by: Event | None
+
+
 class NeverBack(Judge):
     """Single system image: a session is never shown an older state than before, whatever server it
     goes to.
 
-    Checked: the zxids of a session's replies never fall, nor are its events older than they; those
-    of one connection do not fall, events among them; nor are they lower than what its client said,
-    when it connected, that it had seen. Over a reconnect events do not count: clients
-    do not tell the next server of them. A session's end is the end of all that: the next one of the
-    same client may be older.
+    Checked: the zxids of one connection never fall, events among them; nor are they lower than
+    what its client said, when it connected, that it had seen, which is what holds over a reconnect.
+    Clients do not say what events have told them. A client that says less than its session was
+    shown may be taken back that far; so may one whose session is over, and which begins another
+    one.
     """
 
     name = "never back"
@@ -102,17 +120,29 @@ class NeverBack(Judge):
 
     def __init__(self) -> None:
         super().__init__()
-        self._said: dict[ConnectionSeen, Exchange] = {}
-        """The handshakes."""
+        self._seen: dict[Exchange, tuple[int, Event | None]] = {}
+        """By handshakes that are not answered yet: what their sessions had been shown."""
+        self._said: dict[ConnectionSeen, _Said] = {}
+
+    def on_sent(self, exchange: Exchange) -> None:
+        session = exchange.connection.renews
+        if session is not None and exchange.sent.operation == "connect":
+            self._seen[exchange] = session.seen, session.seen_by
 
     def on_handshake(
         self, connection: ConnectionSeen, exchange: Exchange, reply: Reply, session_id: int
     ) -> None:
+        seen, by = self._seen.pop(exchange, (0, None))
         if session_id and exchange.record is not None:
-            self._said[connection] = exchange
+            said = exchange.record.last_zxid_seen
+            self._said[connection] = _Said(said, exchange, seen, by)
+            if said < seen:
+                self.undecided(SAID_LESS)
 
     def on_disconnected(self, connection: ConnectionSeen) -> None:
         self._said.pop(connection, None)
+        for exchange in connection.pending:
+            self._seen.pop(exchange, None)
 
     def on_reply(self, exchange: Exchange, reply: Reply) -> None:
         self._look(exchange.connection, reply)
@@ -121,27 +151,30 @@ class NeverBack(Judge):
         self._look(connection, event)
 
     def _look(self, connection: ConnectionSeen, event: Reply | WatchEvent) -> None:
-        session = connection.session
-        if event.zxid <= 0 or session is None:
+        if event.zxid <= 0 or connection.session is None:
             return  # authentication, and what a server refuses to carry out, have no state
         self.times += 1
-        before: ConnectionSeen | SessionSeen = (
-            session if session.seen > connection.seen else connection
-        )
-        if event.zxid < before.seen:
-            self.broken(
-                f"{event.client} was shown the state of {event.zxid:#x} after that of "
-                f"{before.seen:#x}",
-                before.seen_by,
-                connection.opened,
-                event,
-            )
-            return
         said = self._said.get(connection)
-        if said is not None and event.zxid < said.record.last_zxid_seen:
+        if event.zxid < connection.seen:
+            self._went_back(connection, connection.seen, connection.seen_by, event)
+        elif said is None or event.zxid >= said.zxid:
+            pass
+        elif event.zxid < said.seen <= said.zxid:
+            self._went_back(connection, said.seen, said.seen_by, event)
+        else:
             self.broken(
                 f"{event.client} was shown the state of {event.zxid:#x}; when it connected, it had "
-                f"said that it had seen that of {said.record.last_zxid_seen:#x}",
-                said.sent,
+                f"said that it had seen that of {said.zxid:#x}",
+                said.by.sent,
                 event,
             )
+
+    def _went_back(
+        self, connection: ConnectionSeen, seen: int, by: Event | None, event: Reply | WatchEvent
+    ) -> None:
+        self.broken(
+            f"{event.client} was shown the state of {event.zxid:#x} after that of {seen:#x}",
+            by,
+            connection.opened,
+            event,
+        )

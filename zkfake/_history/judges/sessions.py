@@ -1,4 +1,4 @@
-"""Sessions: ephemerals, expiry, sync, and the order of sequence numbers."""
+"""Sessions: ephemerals, expiry and sync."""
 
 from __future__ import annotations
 
@@ -7,32 +7,28 @@ from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
 from zkfake._database.log import Create, Delete
-from zkfake._database.paths import split
 from zkfake._history.errors import (
     EphemeralsBroken,
     ExpiryBroken,
-    SequenceNumbersBroken,
     SyncBroken,
     TimelinessBroken,
 )
 from zkfake._history.events import Reply
 from zkfake._history.judge import Judge
 from zkfake._history.reading import is_acknowledged
-from zkfake._history.results import found, written
-from zkfake._history.states import PathVersion
+from zkfake._history.results import found
 from zkfake._protocol.records import Op
 
 if TYPE_CHECKING:
     from zkfake._history.events import Committed, Fault, Logged, Restored, ServerEvent
     from zkfake._history.inside import LastHeard
-    from zkfake._history.reading import ConnectionSeen, Exchange
+    from zkfake._history.reading import ConnectionSeen, Exchange, SessionSeen
     from zkfake._history.states import Changed
 
 __all__ = [
     "EndsAreTrue",
     "EphemeralsEnd",
     "NotExpiredEarly",
-    "SequenceNumbersGrow",
     "SyncIsABarrier",
     "ViewsAreTimely",
 ]
@@ -47,7 +43,6 @@ DEPOSED = (
     "a sync that a leader answered, or a server of one that had been replaced: it asks no quorum"
 )
 UNPROVEN = "whether a server that told of a session's end followed the newest leader"
-NO_PARENT = "sequence numbers of a parent that may have been made anew"
 
 
 class EphemeralsEnd(Judge):
@@ -184,11 +179,15 @@ class NotExpiredEarly(Judge):
         self._last_heard = event
 
     def on_sent(self, exchange: Exchange) -> None:
-        session = exchange.connection.session
+        connection = exchange.connection
+        session = connection.session or connection.renews
         if exchange.sent.operation == "closeSession" and session is not None:
-            self._closing[session.id] = None
-            if len(self._closing) > KEPT:
-                del self._closing[next(iter(self._closing))]
+            self._close(session)
+
+    def _close(self, session: SessionSeen) -> None:
+        self._closing[session.id] = None
+        if len(self._closing) > KEPT:
+            del self._closing[next(iter(self._closing))]
 
     def on_fault(self, event: Fault) -> None:
         if event.name == "expire":
@@ -198,6 +197,10 @@ class NotExpiredEarly(Judge):
         self, connection: ConnectionSeen, exchange: Exchange, reply: Reply, session_id: int
     ) -> None:
         session, reading = connection.session, self.reading
+        if session is not None and any(
+            each.sent.operation == "closeSession" for each in connection.pending
+        ):
+            self._close(session)  # it did not wait for the answer
         if reading.has_log:
             if session is not None and reading.epochs.get(connection.server, 0) == reading.epoch:
                 session.heard = exchange
@@ -420,67 +423,6 @@ class SyncIsABarrier(Judge):
                 exchange.sent,
                 reply,
             )
-
-
-class SequenceNumbersGrow(Judge):
-    """The numbers of sequential znodes below one parent never repeat and never fall.
-
-    Checked: of the creates that were acknowledged, in the order of their zxids, as long as the
-    parent is the same znode. Without the log the parent may have been made anew unseen: then
-    nothing is decided, unless all clients that write were recorded.
-    """
-
-    name = "sequence numbers grow"
-    error = SequenceNumbersBroken
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._last: dict[tuple[str, int], tuple[int, int, Reply]] = {}
-
-    def on_reply(self, exchange: Exchange, reply: Reply) -> None:
-        operation = reply.operation
-        if not (operation.startswith("create") or operation == "multi") or reply.error:
-            return
-        for done in written(exchange, reply):
-            number = done.path[-10:]
-            if not done.sequential or not number.isdigit():
-                continue
-            parent, _ = split(done.path)
-            if self.reading.has_log:
-                above = self.reading.states.at(parent, reply.zxid)
-                if not isinstance(above, PathVersion):
-                    continue
-                key = parent, above.czxid
-            elif self.reading.complete:
-                key = parent, 0
-            else:
-                self.undecided(NO_PARENT)
-                continue
-            self._look(key, int(number), reply)
-
-    def on_restored(self, entry: Restored) -> None:
-        self._last.clear()  # the counts may have gone back
-
-    def _look(self, key: tuple[str, int], number: int, reply: Reply) -> None:
-        self.times += 1
-        zxid, highest, by = self._last.get(key, (0, -1, reply))
-        grew = highest < number
-        if zxid == reply.zxid:
-            # Within one multi; a parent that it made it may have made twice.
-            wrong = by is reply and 0 < key[1] < zxid and not grew
-        else:
-            wrong = bool(zxid) and (zxid < reply.zxid) != grew
-        if wrong:
-            self.broken(
-                f"below {key[0]} the number {highest} was given at {zxid:#x}, and {number} at "
-                f"{reply.zxid:#x}",
-                by,
-                reply,
-            )
-        if reply.zxid >= zxid:
-            self._last[key] = (reply.zxid, number, reply)
-            if len(self._last) > KEPT:
-                del self._last[next(iter(self._last))]
 
 
 class ViewsAreTimely(Judge):

@@ -14,13 +14,13 @@ from zkfake._history.errors import (
 )
 from zkfake._history.judge import Judge
 from zkfake._history.reading import WRITES, is_acknowledged
-from zkfake._history.results import Found, asks_for, found
+from zkfake._history.results import Found, asks_for, found, take_asked
 from zkfake._history.states import FORGOTTEN, PathVersion, is_judged
 from zkfake._protocol.records import Acls, Op
 
 if TYPE_CHECKING:
     from zkfake._history.events import Committed, Logged, Reply
-    from zkfake._history.reading import Exchange, SessionSeen
+    from zkfake._history.reading import Exchange
     from zkfake._history.states import Changed
 
 __all__ = ["Acknowledged", "CarriedOutOnce", "StatesAreTrue"]
@@ -246,7 +246,7 @@ class CarriedOutOnce(Judge):
         if session is None or done.error or done.op in _OF_SESSIONS:
             return
         self.times += 1
-        if not self._find(session, done):
+        if take_asked(session, done) is None:
             self.broken(
                 f"a write of session {session.id:#x} ({session.client}) was committed at "
                 f"{done.zxid:#x}, and it had not asked for one more",
@@ -254,11 +254,7 @@ class CarriedOutOnce(Judge):
                 entry,
             )
 
-    @staticmethod
-    def _find(session: SessionSeen, done: Transaction) -> bool:
-        """Take the request out of those that were sent, with all before it: their time is over."""
-        sent = session.sent
-        while sent:
-            if asks_for(sent.popleft(), done):
-                return True
-        return False
+    def on_reply(self, exchange: Exchange, reply: Reply) -> None:
+        session = exchange.connection.session
+        if session is not None and session.sent and session.sent[0] is exchange:
+            session.sent.popleft()  # it has failed: what is committed was taken out then

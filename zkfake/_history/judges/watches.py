@@ -4,7 +4,7 @@ connected.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
@@ -157,7 +157,7 @@ class WatchesAreTold(Judge):
         watches.catching.append(
             Catching(
                 record.relative_zxid,
-                tuple(dict.fromkeys(map(str, paths)) for paths in lists),
+                tuple(Counter(map(str, paths)) for paths in lists),
                 exchange.sent,
             )
         )
@@ -170,8 +170,13 @@ class WatchesAreTold(Judge):
         operation, record = reply.operation, exchange.record
         if operation == "auth" and not reply.error and record is not None:
             if record.scheme == "digest":
-                watches.ids.add(digest_of((record.auth or b"").decode("utf-8", "replace")))
+                credential = (record.auth or b"").decode("utf-8", "replace")
+                watches.ids.setdefault(digest_of(credential), None)
             return
+        if watches.ids and reply.zxid > 0:
+            for each, since in watches.ids.items():
+                if since is None:
+                    watches.ids[each] = reply.zxid
         if self._known is not None:
             self._learnt(self._known.learn(exchange, reply))
         if not watches.judged:
@@ -361,7 +366,7 @@ class WatchesAreTold(Judge):
                     self._look_for_lost(connection, watches, watches.shown, watches.shown_by)
             for past in self._past.get(key, ()):
                 if past.since < change.zxid <= past.until:
-                    self._lost(change, past.by, past.event, ())
+                    self._lost(change, past.by, past.event)
 
     def _look_for_lost(
         self,
@@ -379,7 +384,7 @@ class WatchesAreTold(Judge):
                 continue  # told, or due earlier
             del watches.armed[key]
             self._forget(connection, key)
-            self._lost(change, armed.by, event, watches.ids)
+            self._lost(change, armed.by, event, watches)
         if watches.persistent is not None:
             self._are_lost(watches.persistent.overdue(zxid), event, watches)
 
@@ -388,14 +393,14 @@ class WatchesAreTold(Judge):
     ) -> None:
         for change, sure, by in lost:
             if sure:
-                self._lost(change, by, event, watches.ids)
+                self._lost(change, by, event, watches)
             else:
                 self.undecided(MODES)
 
     def _lost(
-        self, change: Changed, by: Event, event: Event, ids: set[str] | tuple[str, ...]
+        self, change: Changed, by: Event, event: Event, watches: ConnectionWatches | None = None
     ) -> None:
-        if not may_read(change.acl, ids):
+        if not may_read(change.acl, () if watches is None else watches.ids_at(change.zxid)):
             self.undecided(HIDDEN)
             return
         client, zxid = getattr(event, "client", ""), getattr(event, "zxid", 0)
