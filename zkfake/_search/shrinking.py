@@ -9,11 +9,11 @@ is run, so a world that is left is one that was seen to fail.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import combinations
+from itertools import combinations, islice
 from typing import TYPE_CHECKING, Any
 
-from zkfake._search.simple import is_left_out, simple_parts
-from zkfake._search.worlds import Choice, World, recorded, run_recorded
+from zkfake._search.simple import is_left_out, simple_parts, slow_tasks
+from zkfake._search.worlds import Choice, World, decisions, recorded, run_recorded
 from zkfake._simulation.chance.chance import FaultMoment, Struck
 from zkfake._simulation.chance.kinds import drawn, fits
 from zkfake._simulation.chance.profiles import PROFILES
@@ -41,6 +41,11 @@ _KNOBS = ("replica_lag", "server_latency", "election_time")
 
 _SHARES = (1.0, 0.75, 0.5, 0.25)
 """What a latency may be that varied, from the shortest one on."""
+
+_SIMPLE, _SLOW, _ANEW = 0.5, 0.25, 0.1
+"""Of all runs: how many may be of worlds with one fault, with one slow task, and with one slow task
+beside the faults.
+"""
 
 _SIMPLEST: tuple[tuple[Point, str], ...] = (
     ("before_reply", "drop_before_reply"),
@@ -116,8 +121,13 @@ class _Shrinker:
         """Leaves out all that is not needed."""
         if fewer_servers:
             self._try_fewer_servers()
-        if not self._try_simple_worlds():
+        if self._try_simple_worlds():
+            pass
+        elif self._try_slow_tasks():
+            self._leave_out_parts()
+        else:
             self._leave_out_kinds()
+            self._find_delays_anew()
             self._tie_to_requests()
             self._leave_out_kinds()
             self._leave_out_parts()
@@ -135,14 +145,59 @@ class _Shrinker:
         empty = World(self.best.seed, self.best.servers, _CALM)
         if self.fails(empty):
             return True
-        most = self.runs + self._most // 2
-        for part in simple_parts(empty.run(self._trial).simulation):
-            if self.runs >= most:
-                return False
-            left_out = is_left_out(part.fault.method, self._trial.arguments)
-            if not left_out and self.fails(_only(empty, [part])):
-                return True
-        return False
+        parts = [
+            part
+            for part in simple_parts(empty.run(self._trial).simulation)
+            if not is_left_out(part.fault.method, self._trial.arguments)
+        ]
+        most = int(self._most * _SIMPLE)
+        if len(parts) > most:
+            kinds = {struck.fault.method for struck in self.best.faults}
+            if "drop" in kinds:
+                kinds |= {method for _, method in _SIMPLEST if method.startswith("drop_")}
+            parts.sort(key=lambda part: part.fault.method not in kinds)
+        # Where there are too many, those that the world has come first.
+        return any(self.fails(_only(empty, [part])) for part in parts[:most])
+
+    def _try_slow_tasks(self) -> bool:
+        """Whether it fails in a calm world where one task stands still, as one did."""
+        delays: dict[str, list[float]] = {}
+        for place, delay in self._delayed():
+            delays.setdefault(place, []).append(delay.seconds)
+        if not delays:
+            return False
+        lengths = {place: _some(sorted(seconds)) for place, seconds in delays.items()}
+        empty = World(self.best.seed, self.best.servers, _CALM)
+        run = empty.run(self._trial, steps=True).simulation
+        worlds = slow_tasks(run, decisions(run).schedule.steps or (), lengths)
+        most = int(self._most * _SLOW)
+        return any(self.fails(_only(empty, parts)) for parts in islice(worlds, most))
+
+    def _find_delays_anew(self) -> None:
+        """Lets one task stand still at the place where one did, and all tasks take their turns:
+        its steps have other numbers then.
+        """
+        delayed = self._delayed()
+        if not delayed or not self.best.choices:
+            return
+        bare = replace(self.best, delays=(), choices=())
+        steps = decisions(bare.run(self._trial, steps=True).simulation).schedule.steps or ()
+        worlds = (
+            replace(bare, delays=(Delay(step.task, step.number, delay.seconds),))
+            for place, delay in delayed
+            for step in steps
+            if step.place == place
+        )
+        any(self.fails(world) for world in islice(worlds, int(self._most * _ANEW)))
+
+    def _delayed(self) -> list[tuple[str, Delay]]:
+        """The delays of the best world that take some time, and the places."""
+        places = decisions(self.best_run.simulation).schedule.places
+        return [
+            (places.get((delay.task, delay.step), ""), delay)
+            for delay in self.best.delays
+            if delay.seconds
+        ]
 
     def _tie_to_requests(self) -> None:
         """Lets faults that began at a time begin at a request: other things can move then."""
@@ -257,6 +312,11 @@ def _late(knob: str, value: float, servers: int) -> Iterator[tuple[Struck, ...]]
                     Struck(FaultMoment(0.0), drawn(method, *place, (value, value)))
                     for place in chosen
                 )
+
+
+def _some(values: Sequence[float]) -> list[float]:
+    """Three of them at most: the last one, the middle one and the first one."""
+    return list(dict.fromkeys([values[-1], values[len(values) // 2], values[0]]))
 
 
 def _tied(struck: Struck) -> Struck:

@@ -1,20 +1,22 @@
-"""The simplest things that can go wrong in a program: one fault at one request."""
+"""The simplest things that can go wrong: one fault at one request, or one slow task."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from zkfake._history.events import Sent
+from zkfake._history.events import Reply, Sent
 from zkfake._simulation.chance.chance import FaultMoment, Struck
 from zkfake._simulation.chance.kinds import drawn
+from zkfake._simulation.scheduling.schedules import Delay
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from zkfake._channel.rules import Point
+    from zkfake._simulation.scheduling.schedules import TaskStep
     from zkfake._simulation.simulation import Simulation
 
-__all__ = ["is_left_out", "simple_parts"]
+__all__ = ["is_left_out", "simple_parts", "slow_tasks"]
 
 _LONG = 1.5
 """An outage, in the longest session timeouts."""
@@ -64,3 +66,49 @@ def simple_parts(sim: Simulation) -> Iterator[Struck]:
             for server in range(1, servers + 1):
                 yield at((client, nth), "freeze", server, point="before_request", duration=long)
             yield at((client, nth), "stop_server", point="before_request", duration=long)
+
+
+def slow_tasks(
+    sim: Simulation, steps: Sequence[TaskStep], delays: Mapping[str, Sequence[float]]
+) -> Iterator[tuple[Delay | Struck, ...]]:
+    """One task stands still at one of its steps: by itself, and while its client's session ends.
+
+    ``sim``: the run without any fault. ``steps``: those of its tasks. ``delays``: for how long a
+    task stood still in the world that fails, by the place. Steps at these places come first, and
+    before others those at which a task of the program has got an answer.
+    """
+    answers = _answers(sim)
+    longest = max(each for seconds in delays.values() for each in seconds)
+    ordered = sorted(
+        (step for step in steps if step.place in delays or (step.answered and not step.background)),
+        key=lambda step: (step.place not in delays, not step.answered, step.background),
+    )
+    for step in ordered:
+        ended = _end_beside(step, answers.get(step.client, ()))
+        for seconds in delays.get(step.place, [longest]):
+            delay = Delay(step.task, step.number, seconds)
+            yield (delay,)
+            if ended is not None:
+                yield (ended, delay)
+
+
+def _answers(sim: Simulation) -> dict[str, list[tuple[float, int]]]:
+    """When each client was answered, and which of its requests, by client."""
+    places: dict[int, int] = {}
+    counts: dict[str, int] = {}
+    answers: dict[str, list[tuple[float, int]]] = {}
+    for event in sim.history:
+        if isinstance(event, Sent) and event.number:
+            places[event.number] = counts[event.client] = counts.get(event.client, 0) + 1
+        elif isinstance(event, Reply) and event.number in places:
+            answers.setdefault(event.client, []).append((event.time, places[event.number]))
+    return answers
+
+
+def _end_beside(step: TaskStep, answers: Sequence[tuple[float, int]]) -> Struck | None:
+    """The client's session ends with the last answer before the step."""
+    before = [nth for time, nth in answers if time <= step.time]
+    if not before:
+        return None
+    moment = FaultMoment(0.0, step.client, before[-1], "after_reply")
+    return Struck(moment, drawn("expire", step.client))

@@ -51,10 +51,16 @@ class World:
     messages: tuple[MessageDelay, ...] = ()
     choices: tuple[Choice, ...] = ()
 
-    def run(self, trial: Trial) -> TrialRun:
-        """Runs the program in it."""
+    def run(self, trial: Trial, *, steps: bool = False) -> TrialRun:
+        """Runs the program in it. ``steps``: the steps of all tasks are kept."""
         others = {name: each for name, each in trial.arguments.items() if name not in _FIELDS}
-        return replace(trial, arguments=others).run(self.begin, **self.arguments)
+
+        def begin(sim: Simulation) -> None:
+            if steps:
+                decisions(sim).schedule.steps = []
+            self.begin(sim)
+
+        return replace(trial, arguments=others).run(begin, **self.arguments)
 
     @property
     def arguments(self) -> dict[str, Any]:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from zkfake._simulation.scheduling.tasks import ScheduledTask
 
-__all__ = ["SCHEDULES", "Delay", "Pct", "Schedule", "Shuffled", "check_schedule"]
+__all__ = ["SCHEDULES", "Delay", "Pct", "Schedule", "Shuffled", "TaskStep", "check_schedule"]
 
 SCHEDULES = ("fifo", "random", "pct")
 
@@ -62,6 +62,24 @@ class Delay(NamedTuple):
     """Virtual. 0: until the other ready tasks have had their turn."""
 
 
+class TaskStep(NamedTuple):
+    """A task came to one of its steps."""
+
+    task: str
+    number: int
+    """From 1."""
+    place: str
+    """The line of the program, as `Schedule.places` has it."""
+    client: str
+    """Whose answer the task has got; else the client, or the process, that the task belongs to."""
+    answered: bool
+    """Whether it goes on with an answer of ZooKeeper."""
+    background: bool
+    """Whether it is one of a client's tasks, not one of the program's own."""
+    time: float
+    """Virtual seconds."""
+
+
 class Schedule:
     """First come, first served, but for choices and delays that are given."""
 
@@ -79,6 +97,8 @@ class Schedule:
         """The delays so far, in their order."""
         self.places: dict[tuple[str, int], str] = {}
         """The line of the program at which a task stood still, by its name and step."""
+        self.steps: list[TaskStep] | None = None
+        """The steps of all tasks so far, where they are kept: that takes long."""
         self.on = True
         """Whether delays are drawn at present."""
         self._given = dict(choices or {})
@@ -122,6 +142,8 @@ class Schedule:
         on. ``waited``: whether it goes on after a wait.
         """
         task.steps += 1
+        if self.steps is not None:
+            self.steps.append(_step(task, waited))
         seconds = self._wanted.pop((task.name, task.steps), None) if self._wanted else None
         if seconds is None:
             seconds = self._draw_delay(task, waited) if self.on else None
@@ -138,6 +160,14 @@ class Schedule:
 
     def _draw_delay(self, _task: ScheduledTask, _waited: bool) -> float | None:
         return None
+
+
+def _step(task: ScheduledTask, waited: bool) -> TaskStep:
+    answered = waited and hasattr(task.reason, "client_name")
+    client = getattr(task.reason, "client_name", "") if answered else task.owner or ""
+    return TaskStep(
+        task.name, task.steps, task.place, str(client), answered, task.background, task.now
+    )
 
 
 class Shuffled(Schedule):

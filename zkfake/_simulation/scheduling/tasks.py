@@ -223,6 +223,11 @@ class ScheduledTask(Task):
         return f"{self.name} {state}{_place(self)}"
 
     @property
+    def now(self) -> float:
+        """Virtual seconds since the start of the simulation."""
+        return self._scheduler.now / MICROSECONDS
+
+    @property
     def place(self) -> str:
         """The innermost line outside the simulation at which it stands, such as `` (jobs.py:12 in
         work)``; empty before its first line.

@@ -73,8 +73,8 @@ RECIPES = (
     RecipeUse(
         "Lock_late",
         "takes the node of a lost session",
-        locks.lock,
-        locks.not_late,
+        locks.lock_for_jobs,
+        locks.own_session,
         _BEHIND,
         _ENSEMBLE,
     ),

@@ -55,28 +55,47 @@ def divide(sim: Simulation, client: KazooClient) -> None:
                 mine.wait_for_acquire(2)
         if mine is not None and mine.failed:
             sim.sleep(5)
-            if not mine.failed:
-                sim.history.record("goes on", client.handler.client_name)
         if mine is not None:
             again(sim, _told, sim, mine.finish)
 
 
 def divide_what_is_locked(sim: Simulation, client: KazooClient) -> None:
-    """Likewise, while somebody else has an item for a while."""
+    """Be one of those who share the items, and join again after a failure, while somebody else has
+    the items for a while.
+    """
     if client.handler.client_name == "operator":
-        lock = client.Lock("/p/locks/a", "operator")
-        for _ in range(5):
-            if again(sim, lock.acquire, timeout=20):
-                sim.sleep(15)
+        locks = [client.Lock(f"/p/locks/{item}", "operator") for item in ("a", "b")]
+        while sim.now < 50:
+            for lock in locks:
+                again(sim, lock.acquire, timeout=20)
+            sim.sleep(15)
+            for lock in locks:
                 again(sim, lock.release)
+        return
+    while sim.now < 50:
+        changed = client.handler.event_object()
+        mine = again(sim, _partitioner, client, state_change_event=changed, max_reaction_time=0.3)
+        while mine is not None and not mine.failed and sim.now < 50:
+            changed.clear()
+            if mine.release:
+                again(sim, _told, sim, mine.release_set)
+            _look(sim, mine)
+            changed.wait(5)
+        if mine is not None:
             sim.sleep(1)
-    else:
-        divide(sim, client)
+            _look(sim, mine)
+            again(sim, _told, sim, mine.finish)
 
 
-def _partitioner(client: KazooClient) -> Any:
+def _look(sim: Simulation, mine: Any) -> None:
+    """One that has left its party has failed, for good."""
+    if not mine.failed and not mine._party.participating:
+        sim.history.record("goes on", mine._identifier)
+
+
+def _partitioner(client: KazooClient, **given: Any) -> Any:
     name = client.handler.client_name
-    return client.SetPartitioner("/p", ("a", "b"), identifier=name, time_boundary=1)
+    return client.SetPartitioner("/p", ("a", "b"), identifier=name, time_boundary=1, **given)
 
 
 def _told(sim: Simulation, call: Any) -> None:
@@ -91,7 +110,7 @@ def partitioner(sim: Simulation) -> None:
 
 
 def locked_partitioner(sim: Simulation) -> None:
-    everybody(sim, divide_what_is_locked, "ann", "operator")
+    everybody(sim, divide_what_is_locked, "ann", "bob", "operator")
 
 
 def no_value_error(sim: Simulation) -> None:

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 
 from kazoo.exceptions import NoNodeError
 
+from zkfake._database.log import Create
+from zkfake.history import Committed, Recorded, Reply, StateChange
+
 from .people import TROUBLE, again, changes, everybody, lost_claims, recorded
 
 if TYPE_CHECKING:
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
     from zkfake.simulation import Simulation
 
 ROUNDS = 4
+JOBS = 40
 
 # -- Lock
 
@@ -42,11 +46,12 @@ def hold_for_ever(sim: Simulation, client: KazooClient) -> None:
 
 
 def hold_for_jobs(sim: Simulation, client: KazooClient) -> None:
-    """Hold a lock for each job."""
-    for job in range(2 * ROUNDS):
-        lock = client.Lock(f"/jobs/{job}", client.handler.client_name)
+    """Hold a lock for each of its jobs."""
+    name = client.handler.client_name
+    for job in range(JOBS):
+        lock = client.Lock(f"/jobs/{name}-{job}", name)
         if again(sim, _acquire, sim, lock, timeout=20):
-            sim.sleep(1)
+            sim.history.record("acquired", f"{lock.path}/{lock.node}", name)
             again(sim, lock.release)
 
 
@@ -98,6 +103,28 @@ def not_told(sim: Simulation) -> None:
 
 def not_late(sim: Simulation) -> None:
     assert not lost_claims(sim, "it claimed in its next session")
+
+
+def own_session(sim: Simulation) -> None:
+    """Nobody acquires a lock with a znode that it had made before it lost its session: it looks
+    only after that, and finds the znode.
+    """
+    made = {
+        operation.path: entry.time
+        for entry in sim.history.log or ()
+        for operation in (entry.transaction.operations if isinstance(entry, Committed) else ())
+        if isinstance(operation, Create)
+    }
+    lost: dict[str, float] = {}
+    looked: dict[str, float] = {}
+    """When each client had lost its last session, as of its last look."""
+    for event in sim.history:
+        if isinstance(event, StateChange) and event.state == "LOST":
+            lost[event.client] = event.time
+        elif isinstance(event, Reply) and event.operation == "getChildren":
+            looked[event.client] = lost.get(event.client, -1.0)
+        elif isinstance(event, Recorded) and event.name == "acquired":
+            assert made[str(event.key)] > looked[str(event.value)]
 
 
 def nobody_waits(sim: Simulation) -> None:
