@@ -179,7 +179,20 @@ def test_faults_by_chance_do_not_keep_a_program_from_its_answer_for_ever() -> No
         client.retry(client.ensure_path, "/a")
         assert client.exists("/a")
         stopped = [event for event in sim.history.of(Fault) if event.name == "by chance"]
-    assert [event.text for event in stopped] == ["no more faults: the program does not get on"]
+    (text,) = (event.text for event in stopped)
+    assert text == "no more faults, and servers are quick: the program does not get on"
+
+
+def test_slow_servers_do_not_keep_a_program_from_a_session_for_ever() -> None:
+    """kazoo gives an attempt to connect a third of its timeout."""
+    slow: dict[str, Any] = {"servers": 3, "replica_lag": (2.0, 2.0), "stall_limit": 600}
+
+    def connect(sim: Simulation) -> None:
+        sim.client(start=False, timeout=4).start_async().wait()
+
+    Simulation(drop_after_reply=1e-9, **slow).run(connect)
+    with pytest.raises(SimulationDeadlock, match="stall_limit"):  # where it is no chance
+        Simulation(**slow).run(connect)
 
 
 def test_a_program_that_waits_for_nothing_is_stuck_in_such_a_world_too() -> None:

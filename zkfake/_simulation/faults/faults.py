@@ -204,13 +204,16 @@ class Faults(EnsembleFaults):
         self._draw_delays(on=True)
 
     def _stalled(self) -> bool:
-        """Whether the program may have waited in vain because of faults by chance, one after the
-        other. They stop then: no world is like that for ever.
+        """Whether the program may have waited in vain because of chance: faults, one after the
+        other, or servers that need longer for a session than kazoo waits for one. Both end then:
+        no world is like that for ever.
         """
         on = self._chance.on
         if on:
-            self._driver.note("by chance", "no more faults: the program does not get on")
+            text = "no more faults, and servers are quick: the program does not get on"
+            self._driver.note("by chance", text)
             self.stop_chance()
+            self._network.servers.be_quick()
         return on
 
     def _draw_delays(self, *, on: bool) -> None:

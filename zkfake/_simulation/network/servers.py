@@ -108,6 +108,12 @@ class Servers:
             replica.applying.lag = self._lag
         self.flush()
 
+    def be_quick(self) -> None:
+        """Without latency from now on, as at the start."""
+        self.ensemble.links.latency = self._lag = (0, 0)
+        for replica in self.replicas:
+            replica.applying.lag = self._lag
+
     @property
     def quiet(self) -> bool:
         """Whether an ensemble has one leader and every running server all that is committed; who is
