@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     import pytest
 
+    from zkfake._search.reasons import Reason
     from zkfake.simulation import Exploration, Failure, Simulation, SweepReport
 
 __all__ = ["drawn", "search_sections"]
@@ -45,14 +46,18 @@ def search_sections(item: pytest.Item, error: BaseException) -> Iterator[tuple[s
     if found is None or not found.failures:
         return
     first, *others = found.failures
-    yield "zk_explore", "\n".join(_failure(item, found, first, simulation))
+    yield "zk_explore", "\n".join(_failure(item, found, first, simulation, error))
     for number, other in enumerate(others, 2):
         title = f"zk_explore: the test fails in another way, {number} of {len(found.failures)}"
-        yield title, "\n".join(_failure(item, found, other, None))
+        yield title, "\n".join(_failure(item, found, other, None, error))
 
 
 def _failure(
-    item: pytest.Item, found: Exploration, failure: Failure, simulation: Simulation | None
+    item: pytest.Item,
+    found: Exploration,
+    failure: Failure,
+    simulation: Simulation | None,
+    error: BaseException,
 ) -> Iterator[str]:
     explanation = failure.explanation
     at = _BREAK.search(explanation)
@@ -67,7 +72,7 @@ def _failure(
     if simulation is not None:
         if "Broken: " not in explanation:
             yield ""
-            yield from _judged(simulation)
+            yield from _judged(simulation, _reason_in(explanation, simulation, error))
         yield ""
         yield from _pictured(item, simulation)
     yield "The same again:"
@@ -108,12 +113,25 @@ def _replayed(item: pytest.Item, simulation: Simulation, error: BaseException) -
     from zkfake._search.reasons import reasons
 
     faults = any(True for _ in simulation.history.of(Fault))
-    for why in reasons(simulation.history, error, faults=faults)[:1]:
-        yield from _wrapped(f"Why: {why}")
+    first = next(iter(reasons(simulation.history, error, faults=faults)), None)
+    if first is not None:
+        yield from _wrapped(f"Why: {first.text}")
         yield ""
-    yield from _judged(simulation)
+    yield from _judged(simulation, first)
     yield ""
     yield from _pictured(item, simulation)
+
+
+def _reason_in(explanation: str, simulation: Simulation, error: BaseException) -> Reason | None:
+    """The reason that an explanation begins with, with its events; where it begins with one."""
+    from zkfake._search.reasons import reasons
+
+    said = " ".join(explanation.split())
+    for faults in (True, False):
+        for reason in reasons(simulation.history, error, faults=faults):
+            if said.startswith(f"Why: {reason.text}"):
+                return reason
+    return None
 
 
 def _pictured(item: pytest.Item, simulation: Simulation) -> Iterator[str]:
@@ -128,18 +146,27 @@ def _wrapped(text: str) -> list[str]:
     return wrap(text, _LONGEST, break_on_hyphens=False)
 
 
-def _judged(simulation: Simulation) -> Iterator[str]:
-    """The verdict on a run that fails though nothing is broken, and its story."""
+def _judged(simulation: Simulation, reason: Reason | None) -> Iterator[str]:
+    """The verdict on a run that fails though nothing is broken, and its story: of what the reason
+    is about, where there is one.
+    """
+    from zkfake._history.story import about
+
     verdict = simulation.history.check()
-    story = simulation.history.story(verdict)
     if not verdict:
-        yield story
+        yield simulation.history.story(verdict)
         return
-    yield from _wrapped(
+    kept = (
         f"The judges find nothing broken in its {verdict.events} events: ZooKeeper has kept its "
-        "promises, and so have claims and dicts. The last events that matter:"
+        "promises, and so have claims and dicts."
     )
-    yield story.partition("\n")[2]
+    if reason is None:
+        yield from _wrapped(f"{kept} The last events that matter:")
+        yield simulation.history.story(verdict).partition("\n")[2]
+    else:
+        yield from _wrapped(f"{kept} What has to do with the reason; > marks what it speaks of:")
+        yield ""
+        yield about(simulation.history.in_order(), reason.events)
 
 
 def _counted(found: Exploration, failure: Failure) -> str:

@@ -176,12 +176,19 @@ def nonsense(data: st.DataObject, value: Any) -> Any:
     return data.draw(st.sampled_from(NONSENSE[type(value)]))
 
 
+STRANGE = ("nonsense", "letter", "another", "zeros", "cut", "none", "foreign")
+
+
 def strange(data: st.DataObject, lines: list[bytes]) -> bytes:
     """What may stand in the place of a line of a file."""
     line = data.draw(st.sampled_from(lines))
-    how = data.draw(st.sampled_from(["nonsense", "another", "zeros", "cut", "none", "foreign"]))
+    how = data.draw(st.sampled_from(STRANGE))
     if how == "nonsense":
         return json.dumps(nonsense(data, json.loads(line))).encode() + b"\n"
+    if how == "letter":  # of a frame, mostly
+        place = data.draw(st.integers(0, len(line) - 2))
+        letter = data.draw(st.sampled_from(b"0129abefgAQZ+/"))
+        return line[:place] + bytes([letter]) + line[place + 1 :]
     if how == "foreign":
         return data.draw(st.one_of(st.binary(max_size=40), st.just(b"[" * 5000))) + b"\n"
     ways = {

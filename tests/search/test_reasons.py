@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from zkfake._history.story import about
 from zkfake._search.reasons import reasons
 from zkfake._search.simple import is_left_out
 from zkfake.simulation import Simulation, SimulationDeadlock
@@ -93,7 +94,13 @@ def test_the_first_reason_is_what_went_wrong(
     with Simulation(servers=servers) as sim:
         program(sim)
     first, *_ = reasons(sim.history, AssertionError(), faults=faults)
-    assert said in first
+    assert said in first.text
+    entries = list(sim.history.in_order())
+    assert first.events
+    assert all(any(event is entry for entry in entries) for event in first.events)
+    lines = about(entries, first.events).splitlines()
+    assert sum(line.startswith(">") for line in lines) in range(1, len(first.events) + 1)
+    assert len(lines) < 30
 
 
 def test_of_who_hangs_the_first_reason_is_what_it_waits_for() -> None:
@@ -104,7 +111,7 @@ def test_of_who_hangs_the_first_reason_is_what_it_waits_for() -> None:
         ann.get("/lock/other", watch=print)
         ann.create("/waits")
     first, *_ = reasons(sim.history, SimulationDeadlock(), faults=False)
-    assert "ann waits for /lock/other to change" in first
+    assert "ann waits for /lock/other to change" in first.text
 
 
 def test_a_run_without_mistakes_has_no_reason() -> None:

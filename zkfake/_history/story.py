@@ -60,7 +60,7 @@ if TYPE_CHECKING:
 
     from zkfake._history.verdict import Verdict
 
-__all__ = ["LINES", "story"]
+__all__ = ["LINES", "about", "story"]
 
 LINES = 30
 """How long a story is at most."""
@@ -76,6 +76,9 @@ _LONGEST = 118
 
 _EVIDENCE, _CAUSE, _FILLS = 100, 90, 10
 """What an event weighs that shows the finding; that shows a cause; that is there to fill up."""
+
+_FAULT = 80
+"""What a fault weighs in a world that has only those that it needs."""
 
 _LATE, _LAST = 2_000, 20
 """Events at the end of a history in which nothing is broken that are looked at; lines of them."""
@@ -119,6 +122,14 @@ def story(
         end = told.wrapped(f"{len(others)} more: {judges}.")
     events = told.lines(lines - len(text) - len(end) - 3)
     return "\n".join([*text, "", *events, "", *end, told.rest])
+
+
+def about(entries: Iterable[Event | Logged], events: tuple[Event | Logged, ...]) -> str:
+    """What has to do with these events, from the beginning to the end of a history; they are marked
+    with ``>``. For a failure that is none of what the judges look for. Cost: linear in the history.
+    """
+    told = _About(list(entries), events)
+    return "\n".join([*told.lines(_LAST), "", told.rest])
 
 
 def _ending(entries: list[Event | Logged], events: int, lines: int, roots: Iterable[str]) -> str:
@@ -391,6 +402,24 @@ class _Ending(_Story):
 
     def _chosen(self, told: list[_Line], budget: int) -> list[_Line]:
         return told[-budget:]
+
+
+class _About(_Story):
+    """What has to do with some events."""
+
+    def __init__(self, entries: list[Event | Logged], events: tuple[Event | Logged, ...]) -> None:
+        finding = Finding("", "", "", events, GuaranteeBroken, unfinished=True)
+        super().__init__(entries, finding, has_log=True)
+        self._first = 0
+        self._marks = dict.fromkeys(map(id, events), ">")  # why, its reader knows already
+
+    def _own_weight(self, event: Event | Logged) -> int:
+        if isinstance(event, ServerEvent) and event.name in _ROUTINE:
+            return 0
+        if isinstance(event, Fault):
+            # What is done upon a request is a fault of its own.
+            return 0 if event.name.startswith("upon: ") else _FAULT
+        return super()._own_weight(event)
 
 
 def _kept(entries: Iterable[Event | Logged]) -> int:

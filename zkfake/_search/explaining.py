@@ -71,7 +71,7 @@ def _why(found: Shrunk, *, faults: bool) -> list[str]:
         return []
     told = reasons(found.run.simulation.history, error, faults=faults)
     heads = ["Why", *["Besides"] * len(told)]
-    text = [f"{head}: {reason}" for head, reason in zip(heads, told, strict=False)]
+    text = [f"{head}: {reason.text}" for head, reason in zip(heads, told, strict=False)]
     return [line for each in text for line in wrap(each, _LONGEST, subsequent_indent="  ")]
 
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from zkfake._history.recorder import History
     from zkfake._history.states import Key
 
-__all__ = ["reasons"]
+__all__ = ["Reason", "reasons"]
 
 _MOST = 3
 
@@ -46,15 +46,18 @@ _OF_ORDER: tuple[str, ...] = (
 """The kinds of reasons, the first one to be told first."""
 
 
-class _Reason(NamedTuple):
+class Reason(NamedTuple):
+    """``text``: a sentence or two. ``events``: what it speaks of."""
+
     kind: str
     time: float
     text: str
+    events: tuple[Event | Logged, ...]
 
 
-def reasons(history: History, error: BaseException, *, faults: bool) -> list[str]:
-    """Sentences, the one that explains most first; at most three. ``faults``: the failure needs a
-    fault or a delay. Cost: linear in the history.
+def reasons(history: History, error: BaseException, *, faults: bool) -> list[Reason]:
+    """The one that explains most first; at most three. ``faults``: the failure needs a fault or a
+    delay. Cost: linear in the history.
     """
     entries = list(history.in_order())
     seen = Circumstances(entries, has_log=True)
@@ -64,7 +67,8 @@ def reasons(history: History, error: BaseException, *, faults: bool) -> list[str
     for kind, causes in seen.all_causes().items():
         for cause in causes:
             twice = kind == "lost answer" and cause.text.count("done at") > 1
-            found.append(_Reason("done twice" if twice else kind, cause.time, cause.text))
+            of = "done twice" if twice else kind
+            found.append(Reason(of, cause.time, cause.text, cause.events))
     order = _OF_FAULTS if faults else _OF_ORDER
     if isinstance(error, HANGS):
         order = ("waits", *order)
@@ -72,7 +76,7 @@ def reasons(history: History, error: BaseException, *, faults: bool) -> list[str
     found.sort(key=lambda each: (order.index(each.kind), -each.time))
     outlives = {each.text.partition(" (")[0] for each in found if each.kind == "outlives"}
     return [
-        each.text
+        each
         for each in found
         if each.kind != "ended session" or each.text.partition(" (")[0] not in outlives
     ][:_MOST]
@@ -90,7 +94,7 @@ class _Mistakes(Subscriber):
 
     def __init__(self, done: dict[int, Committed]) -> None:
         self._done = done
-        self._reasons: list[_Reason] = []
+        self._reasons: list[Reason] = []
         self._looks: dict[tuple[str, Key], _Look] = {}
         """The last read of each client and key."""
         self._since_write: dict[str, dict[Key, Reply]] = {}
@@ -122,6 +126,7 @@ class _Mistakes(Subscriber):
                 f"{client} read {path} as of {before.reply.zxid:#x}, and set a watch as of "
                 f"{reply.zxid:#x} with another request: {self._what(missed)}, in between, is in "
                 "neither.",
+                *(before.reply, missed.by, reply),
             )
 
     def on_watch_event(self, _connection: ConnectionSeen, event: WatchEvent) -> None:
@@ -135,7 +140,7 @@ class _Mistakes(Subscriber):
             read = self._since_write.pop(exchange.sent.client, {})
             self._acts.append((exchange, read))
 
-    def found(self) -> list[_Reason]:
+    def found(self) -> list[Reason]:
         """The reasons, once all was read."""
         for exchange, read in self._acts:
             done = self._done.get(exchange.sent.number)
@@ -159,6 +164,7 @@ class _Mistakes(Subscriber):
                         f"{client} read {one.path} as of {look.zxid:#x}, and set it at {zxid:#x} "
                         f"without the version that it had read: {self._what(change)}, in between, "
                         "is overwritten.",
+                        *(look, change.by, done),
                     )
                     return
         for key, look in read.items():
@@ -170,6 +176,7 @@ class _Mistakes(Subscriber):
                     f"{client} read {key[1]} ({look.operation}) as of {look.zxid:#x}, and acted on "
                     f"it at {zxid:#x} ({_asked(exchange)}). By then it was not true any more: "
                     f"{self._what(change)}.",
+                    *(look, change.by, done),
                 )
                 return
 
@@ -189,6 +196,7 @@ class _Mistakes(Subscriber):
             self._time(missed),
             f"{client} was told once that {event.path} had changed ({event.zxid:#x}), and {what}: "
             f"nobody told it of {self._what(missed)}.",
+            *(event, *((look.reply,) if looked else ()), missed.by),
         )
 
     def _change(self, key: Key, zxid: int, client: str) -> Changed | None:
@@ -218,8 +226,9 @@ class _Mistakes(Subscriber):
         by = f", by {client}" if client else ""
         return f"{change.zxid:#x} ({_KINDS.get(change.type.name, 'change')} {change.path}{by})"
 
-    def _add(self, kind: str, time: float, text: str) -> None:
-        self._reasons.append(_Reason(kind, time, text))
+    def _add(self, kind: str, time: float, text: str, *events: Event | Logged | None) -> None:
+        shown = tuple(event for event in events if event is not None)
+        self._reasons.append(Reason(kind, time, text, shown))
 
 
 _KINDS = {
@@ -234,7 +243,7 @@ def _asked(exchange: Exchange) -> str:
     return " ".join([exchange.sent.operation, *exchange.sent.paths[:1]])
 
 
-def _outliving(entries: Sequence[Event | Logged], seen: Circumstances) -> Iterator[_Reason]:
+def _outliving(entries: Sequence[Event | Logged], seen: Circumstances) -> Iterator[Reason]:
     """Who had something by an ephemeral znode, lost it with its session, and went on; or what
     another one has by then.
     """
@@ -260,12 +269,14 @@ def _outliving(entries: Sequence[Event | Logged], seen: Circumstances) -> Iterat
         ]
         if not others and not went_on:
             continue
+        events: list[Event | Logged] = [end.entry]
         text = (
             f"{client}'s session ended at {end.entry.transaction.zxid:#x} ({at:.3f} s), and "
             f"{' and '.join(gone[:2])} went with it"
         )
         if others:
             done, path = others[0]
+            events.append(done)
             which = "it" if len(gone) == 1 else path
             text += (
                 f"; {seen.client_of(done)} made {which} anew at {done.transaction.zxid:#x} "
@@ -274,11 +285,12 @@ def _outliving(entries: Sequence[Event | Logged], seen: Circumstances) -> Iterat
         text += f".{_heard(entries, client, at)}"
         if went_on:
             done, operation = went_on[0]
+            events.append(done)
             text += (
                 f" {client} went on as before: {type(operation).__name__.lower()} "
                 f"{operation.path} at {done.transaction.zxid:#x} ({done.time:.3f} s)."
             )
-        yield _Reason("outlives", at, text)
+        yield Reason("outlives", at, text, tuple(events))
 
 
 def _heard(entries: Sequence[Event | Logged], client: str, at: float) -> str:
