@@ -7,6 +7,7 @@ PYTEST_ARGS ?=
 FRAMES ?= 2000000
 FUZZ_SECONDS ?= 3600
 MUTANTS ?=
+KILLS ?= 300
 HUNT ?=
 HUNT_SECONDS ?= $(if $(HUNT_WORLDS),,3600)
 HUNT_WORLDS ?=
@@ -15,7 +16,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 APT_GET := apt-get -o DPkg::Lock::Timeout=120 -qq
 
-.PHONY: help demo test coverage check format bench hunt dev live browser kazoo-suite canary lowest hostile fuzz mutants pythons downstream clean
+.PHONY: help demo test coverage check format bench hunt dev live browser kazoo-suite canary lowest hostile fuzz mutants pythons downstream kills clean
 
 help:
 	@echo "make demo    run the dict on the embedded fake: two clients, both views printed"
@@ -29,6 +30,7 @@ help:
 	@echo "make doctor  looks for habits that hurt in the dict's tests, in kazoo's own and in its recipes (docs/doctor.md)"
 	@echo "make hostile FRAMES hostile frames against the fake while honest clients check it, in figures"
 	@echo "make fuzz    a coverage-guided fuzzer on a connection of the fake for FUZZ_SECONDS"
+	@echo "make kills   a server with a data directory is killed KILLS times under load, and judged (KILLS=300)"
 	@echo "make mutants changes the code in 200 places, one after the other: the tests that cover a place have to see it"
 	@echo "make pythons the machine's other Pythons, as the tests that compare them want them"
 	@echo "make downstream  a project that uses the plugin, from the wheel, on the machine's Pythons"
@@ -169,6 +171,11 @@ $(VENV)-lowest/.done: pyproject.toml | $(BIN)/python
 
 hostile: dev
 	@$(BIN)/python -m tests.hostile --frames $(FRAMES)
+
+# On one server and on three.
+kills: dev
+	@$(BIN)/python -m tests.offline.kills --kills $(KILLS)
+	@$(BIN)/python -m tests.offline.kills --kills $(KILLS) --servers 3
 
 # An environment of its own: atheris has no wheels for every Python and system.
 fuzz: $(VENV)-fuzz/.done

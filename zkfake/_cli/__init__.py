@@ -2,8 +2,8 @@
 histories of runs.
 
 `serve` and `proxy` are the commands that serve, `process` is what they share: what is printed, and
-how they end. `run` serves one command, `wrapped`. `fakes`, `arguments` and `tls` read options,
-`control` reads faults.
+how they end. `snapshot` is about what a data directory keeps. `run` serves one command, `wrapped`.
+`fakes`, `arguments` and `tls` read options, `control` reads faults.
 """
 
 from __future__ import annotations
@@ -12,9 +12,18 @@ import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from zkfake._cli import proxy, run, serve
+from zkfake._cli import proxy, run, serve, snapshot
 from zkfake._cli.arguments import Parser, own_version
-from zkfake._cli.process import ENDED, FAILED, REFUSED, EndingSignals, print_lines, reason, say
+from zkfake._cli.process import (
+    ENDED,
+    FAILED,
+    REFUSED,
+    EndingSignals,
+    failure,
+    print_lines,
+    reason,
+    say,
+)
 from zkfake._history import commands
 
 if TYPE_CHECKING:
@@ -38,6 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return print_lines() or int(ended.code or 0)
     if options.command == "run":
         return run.execute(options, words)
+    if options.command == "snapshot":
+        return snapshot.execute(options)
     if "run" not in options:  # one that does not serve
         status, text = commands.run(options, say)
         return (print_lines(text) if text else ENDED) or status
@@ -57,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             try:
                 exits.close()
             except RuntimeError as error:
-                status = say(f"{error}: {error.__cause__!r}", FAILED)
+                status = say(failure(error), FAILED)
         return status
 
 
@@ -74,6 +85,7 @@ def _parser() -> Parser:
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     serve.add(subparsers)
     run.add(subparsers)
+    snapshot.add(subparsers)
     proxy.add(subparsers)
     commands.add_parsers(subparsers)
     return parser

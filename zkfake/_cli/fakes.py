@@ -6,7 +6,7 @@ Rules that live here: an option beats the configuration file.
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zkfake import _zoo_cfg as zoo_cfg
 from zkfake._cli import tls as certificates
@@ -14,7 +14,12 @@ from zkfake._cli.arguments import address, in_a_row, is_loopback, port
 from zkfake._realtime.server import FakeZooKeeper
 from zkfake._versions import DEFAULT, VERSIONS
 
-__all__ = ["add_options", "fake"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["ServedZooKeeper", "add_options", "fake"]
+
+SYNCS = ("full", "normal", "off")
 
 
 def add_options(
@@ -70,6 +75,18 @@ def add_options(
         metavar="NAME:PASSWORD",
         help="a user of SASL DIGEST-MD5; may be repeated. Without any, there is no SASL",
     )
+    state = parser.add_argument_group("state", "Without these it ends with the program.")
+    state.add_argument(
+        "--data-dir",
+        metavar="DIR",
+        help="a directory that keeps the state; it is made if there is none",
+    )
+    state.add_argument(
+        "--sync",
+        choices=SYNCS,
+        help="what survives a loss of power: all that was acknowledged (full), all but the end "
+        "(normal), perhaps nothing (off); a killed process loses nothing either way (normal)",
+    )
     tls = parser.add_argument_group("TLS", "Every server then has a second port, for TLS.")
     certificates.add_serving(
         tls,
@@ -110,7 +127,18 @@ version.
 """
 
 
-def fake(options: argparse.Namespace) -> tuple[FakeZooKeeper, list[str]]:
+class ServedZooKeeper(FakeZooKeeper):
+    """A fake that says when it has failed."""
+
+    on_broken: Callable[[], object] = tuple
+    """Called by its thread."""
+
+    def _broken(self) -> None:
+        super()._broken()
+        self.on_broken()
+
+
+def fake(options: argparse.Namespace) -> tuple[ServedZooKeeper, list[str]]:
     """The fake that the options describe, and what there is to say about it. Raises `OSError` and
     `ValueError`.
     """
@@ -137,7 +165,9 @@ def fake(options: argparse.Namespace) -> tuple[FakeZooKeeper, list[str]]:
         config_port, config_secure_port = config.port, config.secure_port
     next_to_it = in_a_row(_first(options.port, config_port, options.first_port), count)
     host = _first(options.host, config.host, "127.0.0.1")
-    server = FakeZooKeeper(
+    if options.sync is not None and options.data_dir is None:
+        raise ValueError("--sync needs --data-dir")
+    server = ServedZooKeeper(
         host=host,
         port=[_first(port, other) for port, other in zip(own, next_to_it, strict=True)],
         secure_port=0
@@ -148,6 +178,8 @@ def fake(options: argparse.Namespace) -> tuple[FakeZooKeeper, list[str]]:
         version=options.version,
         settings=settings,
         tls=tls,
+        data_dir=options.data_dir,
+        sync=options.sync or "normal",
     )
     if not is_loopback(host):
         notes.append(

@@ -30,6 +30,7 @@ __all__ = [
     "EndingSignals",
     "Program",
     "Signals",
+    "failure",
     "print_lines",
     "reason",
     "say",
@@ -141,6 +142,12 @@ def say(text: str, status: int = ENDED) -> int:
             with suppress(OSError):
                 sys.stderr.close()
     return status
+
+
+def failure(error: RuntimeError) -> str:
+    """The text of an error with which a fake or a proxy ends."""
+    cause = error.__cause__
+    return str(error) if cause is None or str(cause) == str(error) else f"{error}: {cause!r}"
 
 
 def reason(error: Exception) -> str:

@@ -17,7 +17,7 @@ import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from zkfake._cli.fakes import add_options, fake
-from zkfake._cli.process import reason, say
+from zkfake._cli.process import failure, reason, say
 from zkfake._cli.wrapped import CANNOT_RUN, NOT_FOUND, WrappedCommand
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def execute(options: argparse.Namespace, words: Sequence[str]) -> int:
             try:
                 server.stop()
             except RuntimeError as error:
-                status = say(f"{error}: {error.__cause__!r}", _FAILED)
+                status = say(failure(error), _FAILED)
         return status
 
 

@@ -40,8 +40,9 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
 
 
 @contextmanager
-def _run(options: argparse.Namespace, _signals: EndingSignals) -> Iterator[Program]:
+def _run(options: argparse.Namespace, signals: EndingSignals) -> Iterator[Program]:
     server, notes = fake(options)
+    server.on_broken = signals.end
     with server:
         lines = [server.hosts]
         if server.members[0].secure_port is not None:

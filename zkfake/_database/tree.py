@@ -13,7 +13,7 @@ arithmetic live here:
   `zkfake._database.hashset`).
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any, ClassVar, NamedTuple
@@ -151,6 +151,29 @@ class Tree:
         self.reapable: dict[str, None] = {}
         self.quotas: dict[str, None] = {}
         self.zxid = 0
+
+    @classmethod
+    def of(cls, znodes: Iterable[tuple[str, Znode]], zxid: int) -> "Tree":
+        """The tree of all these znodes, parents before children. As on a server that reads a
+        snapshot, children and ephemerals are in the order in which they are added here.
+        """
+        new = cls.__new__(cls)
+        new.nodes = {}
+        new.get = new.nodes.get
+        new.children, new.ephemerals, new.reapable, new.quotas = {}, {}, {}, {}
+        new.zxid = zxid
+        for path, node in znodes:
+            new.nodes[path] = node
+            if path != ROOT:
+                parent, name = split(path)
+                new.children.setdefault(parent, JavaHashSet(capacity=8)).add(name)
+                if name == quota.LIMITS and parent.startswith(quota.PREFIX + "/"):
+                    new.quotas[parent[len(quota.PREFIX) :]] = None
+            if node.owner:
+                new.ephemerals.setdefault(node.owner, JavaHashSet()).add(path)
+            if node.reap:
+                new.reapable[path] = None
+        return new
 
     def copy(self) -> "Tree":
         """An independent tree with the same znodes. Cost: a reference per znode and child name."""

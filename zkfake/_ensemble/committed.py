@@ -6,7 +6,7 @@ applying what was committed in between.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from zkfake._database.log import Log
 
@@ -15,6 +15,20 @@ if TYPE_CHECKING:
 
     from zkfake._database.log import Transaction
     from zkfake._database.tree import Tree
+
+
+class KeeperError(Exception):
+    """What is committed cannot be kept, so nothing may be acknowledged any more."""
+
+
+class Keeper(Protocol):
+    """Whoever keeps what is committed when the process ends."""
+
+    def append(self, transaction: Transaction) -> None:
+        """A transaction is committed."""
+
+    def mark(self, tree: Tree) -> None:
+        """The log goes on from ``tree``, which no transaction has made."""
 
 
 class CommittedLog(Log):
@@ -32,6 +46,8 @@ class CommittedLog(Log):
         """Called with each transaction once it is committed."""
         self.on_mark: Callable[[Tree], None] | None = None
         """Called with the tree at each `mark`."""
+        self.keeper: Keeper | None = None
+        """Whoever keeps it on a disk."""
 
     def mark(self, tree: Tree) -> None:
         """The log starts with ``tree``, or goes on from it after a change that is not a transaction
@@ -41,6 +57,12 @@ class CommittedLog(Log):
             self._marks.append(tree.copy())
         if self.on_mark is not None:
             self.on_mark(tree)
+        if self.keeper is not None:
+            self.keeper.mark(tree)
+
+    def recover(self, zxid: int) -> None:
+        """Goes on after ``zxid``, the last one that was used."""
+        self._newest = self.last_zxid = zxid
 
     def append(self, transaction: Transaction) -> None:
         """Adds a committed transaction. One that was added before is ignored."""
@@ -53,6 +75,9 @@ class CommittedLog(Log):
             on_append = self.on_append
             if on_append is not None:
                 on_append(transaction)
+            keeper = self.keeper
+            if keeper is not None:
+                keeper.append(transaction)
 
     def whole(self) -> tuple[Transaction, ...]:
         """Every transaction. Raises `ValueError` where the log was not kept."""

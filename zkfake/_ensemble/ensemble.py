@@ -36,6 +36,7 @@ from zkfake._ensemble.looking import Looking
 from zkfake._ensemble.role import Completion, EnsembleReplica, Leader, Role
 from zkfake._ensemble.sessions import Session, SessionTracker
 from zkfake._ensemble.standalone import Standalone
+from zkfake._ensemble.store import Sessions
 from zkfake._protocol.records import Op, Request
 from zkfake._settings import Settings
 from zkfake._timers import Timers
@@ -184,16 +185,34 @@ class Ensemble:
 
     def _configure(self) -> None:
         """Gives the servers their first configuration, before the first election. Its version is 0
-        without reconfiguration.
+        without reconfiguration, and otherwise the start of the first leader's epoch.
         """
         self._configured = True
         if not self.standalone:
-            version = 1 << 32 if self.settings.reconfig_enabled else 0
+            version = self.epoch + 1 << 32 if self.settings.reconfig_enabled else 0
             replicas = [
                 (replica.id, replica.observer, replica.address) for replica in self.replicas
             ]
             self._agree_on(reconfig.initial(replicas, version))
         self.log.mark(self.replicas[0].store.tree)
+
+    def recover(self, tree: Tree, sessions: Sessions, zxid: int) -> None:
+        """Goes on from what another process has left: its tree, its sessions, and the last zxid
+        that it used. No server may run.
+
+        A configuration that was agreed on in there counts, if there is reconfiguration.
+        """
+        self.log.recover(zxid)
+        for replica in self.replicas:
+            replica.recover(tree, sessions, zxid)
+        if not self.standalone and self.settings.reconfig_enabled:
+            config = reconfig.parse((tree.nodes[reconfig.CONFIG_PATH].data or b"").decode())
+            if config.version:
+                self._configured = True
+                for replica in self.replicas:
+                    replica.activate(config)  # its ports, too
+        if self._configured:
+            self.log.mark(self.replicas[0].store.tree)
 
     def _agree_on(self, config: Configuration) -> None:
         """Gives every server this configuration. No server may run."""

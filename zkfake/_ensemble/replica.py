@@ -282,6 +282,15 @@ class Replica:
         self._read_from(self.store.tree)
         self.zxid = max(self.zxid, tree.zxid)
 
+    def recover(self, tree: Tree, sessions: Sessions, zxid: int) -> None:
+        """Goes on from what another process has left on the disk; it does not run. Cost: one
+        reference per znode.
+        """
+        self.adopt(tree, sessions, self.store.config)
+        if not self.ensemble.standalone:
+            self.store.accepted_epoch = self.store.current_epoch = zxid >> 32
+        self.disk.lose(tree.zxid)
+
     def activate(self, config: Configuration) -> None:
         """``config`` is committed. Where it names another port for clients, that one is open from
         now on, and the old one is not; who is connected stays.

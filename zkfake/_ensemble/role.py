@@ -131,6 +131,9 @@ class EnsembleReplica(Protocol):
     def adopt(self, tree: Tree, sessions: Sessions, config: Configuration) -> None:
         """Go on from another server's state."""
 
+    def recover(self, tree: Tree, sessions: Sessions, zxid: int) -> None:
+        """Go on from what another process has left."""
+
     def activate(self, config: Configuration) -> None:
         """``config`` is committed: be what it says, and reached where it says."""
 

@@ -4,7 +4,8 @@ Rules that live here:
 
 * The thread holds the lock while it works. Another thread that reads or changes the state takes the
   lock too (`Loop.at_work`), and wakes the thread up afterwards.
-* The output of a socket is sent at the end of its turn, or at the end of the round.
+* The output of a socket is sent at the end of its turn, or at the end of the round. With
+  `before_sending` it is always sent at the end of the round, after that was called once.
 * A forked child shares the selector and the sockets with its parent. It does not serve them; it can
   only close its copies.
 """
@@ -20,6 +21,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from zkfake._ensemble.committed import KeeperError
 from zkfake._realtime.transport import Transport
 from zkfake._realtime.turns import TurnQueue
 
@@ -76,6 +78,12 @@ class Loop:
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
         self._dirty: dict[Transport, None] = {}
+        self._again: list[Transport] = []
+        """Those that have more to do, once this round's output is sent."""
+        self.before_sending: Callable[[], None] | None = None
+        """Called before output is sent, and at the end of `at_work`. What it raises ends the
+        thread.
+        """
         self._failure: tuple[str, Exception] | None = None
         self._waker: socket.socket | None = None
 
@@ -152,6 +160,7 @@ class Loop:
             transport.close()
         self.turns.clear()
         self._dirty.clear()
+        self._again.clear()
         self._close_selector()
 
     def _close_selector(self) -> None:
@@ -220,7 +229,7 @@ class Loop:
         caused. Raises `RuntimeError` in a forked child.
         """
         self.check_process()
-        return AtWork(self._lock, self._catch_up, self._wake)
+        return AtWork(self._lock, self._catch_up, self._prepare, self._wake)
 
     def _catch_up(self) -> None:
         """Moves the clock on: an idle loop has the time at which it was last woken."""
@@ -251,7 +260,10 @@ class Loop:
         try:
             self._serve()
         except Exception as error:
-            self.failed(error)
+            if isinstance(error, KeeperError):
+                self.failed(error, str(error))
+            else:
+                self.failed(error)
             self._broken()
             with self._lock:
                 for transport in list(self.transports):
@@ -270,11 +282,13 @@ class Loop:
                     return
                 now = self.now
                 advance(now)
+                self._prepare()
                 registered = selector.get_map()
                 for key, mask in ready:
                     if key.fd in registered:
                         self._call(key.data, mask)
                 turns.run(self._take_turn)
+                self._prepare()
                 self._flush()
                 due = now if turns else self._deadline()
             finally:
@@ -298,6 +312,9 @@ class Loop:
         """
         try:
             more = transport.take_turn(may_go_on)
+            if self.before_sending is not None:
+                self._again += [transport] if more else []
+                return False
             if transport in self._dirty:
                 del self._dirty[transport]
                 transport.send()
@@ -306,11 +323,19 @@ class Loop:
             return False
         return more and not transport.is_full
 
+    def _prepare(self) -> None:
+        if self.before_sending is not None:
+            self.before_sending()
+
     def _flush(self) -> None:
         while self._dirty:
             transport, _ = self._dirty.popitem()
             if transport in self.transports:
                 transport.send()
+        while self._again:
+            transport = self._again.pop()
+            if transport in self.transports and not transport.is_full:
+                self.turns.add(transport)
 
     def _wake(self) -> None:
         # Full: the thread wakes up anyway. Closed: there is no thread to wake.
@@ -328,10 +353,15 @@ class AtWork:
     """The lock, the right time, and a wake-up for the thread when the lock is let go."""
 
     def __init__(
-        self, lock: threading.RLock, catch_up: Callable[[], None], wake: Callable[[], None]
+        self,
+        lock: threading.RLock,
+        catch_up: Callable[[], None],
+        prepare: Callable[[], None],
+        wake: Callable[[], None],
     ) -> None:
         self._lock = lock
         self._catch_up = catch_up
+        self._prepare = prepare
         self._wake = wake
 
     def __enter__(self) -> None:
@@ -343,5 +373,8 @@ class AtWork:
             raise
 
     def __exit__(self, *_: object) -> None:
-        self._lock.release()
-        self._wake()
+        try:
+            self._prepare()
+        finally:
+            self._lock.release()
+            self._wake()

@@ -11,7 +11,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from zkfake._connection.connection import Connection
 from zkfake._control.control import EnsembleControl
@@ -30,10 +30,12 @@ if TYPE_CHECKING:
     import socket
     import ssl
     from collections.abc import Iterator, Mapping, Sequence
+    from os import PathLike
     from types import TracebackType
 
     from typing_extensions import Self
 
+    from zkfake._data_dir.keeping import Keeping
     from zkfake._history.recorder import History
     from zkfake._protocol.records import Id
     from zkfake._realtime.transport import Carried, Transport
@@ -71,6 +73,8 @@ class FakeZooKeeper(EnsembleControl):
         tls: ssl.SSLContext | None = None,
         keep_log: bool = False,
         history: bool = False,
+        data_dir: str | PathLike[str] | None = None,
+        sync: Literal["full", "normal", "off"] = "normal",
     ) -> None:
         """``host``: the address to listen on, ``::1`` for IPv6. ``port``: of the first server, 0
         for a free port; the others get free ports. A sequence has a port for each server.
@@ -108,6 +112,7 @@ class FakeZooKeeper(EnsembleControl):
         self._driver: RealTimeDriver | None = None
         """What faults and a history use; ``None`` until one of them is in use."""
         self._faults: Faults
+        self._keeping = None if data_dir is None else _keeping(self._ensemble, data_dir, sync)
         self._recording = Recording(self._ensemble) if history else None
         if self._recording is not None:
             self._use_channels()
@@ -117,6 +122,9 @@ class FakeZooKeeper(EnsembleControl):
     def start(self) -> Self:
         """Binds the ports and serves. They accept connections once this returns. Raises
         `RuntimeError` if running and in a forked child, `OSError` if a port cannot be bound.
+
+        With ``data_dir`` also `BlockingIOError` if another process has it, `ValueError` if it is
+        damaged or something else, and `OSError`. It is left as it is then. Cost: linear in it.
         """
         loop = self._loop
         loop.check_process()
@@ -131,10 +139,14 @@ class FakeZooKeeper(EnsembleControl):
                         self.replicas, self._ports, self._secure_ports, strict=True
                     )
                 ]
+                if self._keeping is not None:
+                    loop.before_sending = self._keeping.begin()
                 for member in members:
                     if not member.removed:
                         member.start()
                 self._members = tuple(members)
+                if loop.before_sending is not None:
+                    loop.before_sending()
                 loop.start()
             except BaseException:  # a thread may be refused
                 self._close()
@@ -187,6 +199,9 @@ class FakeZooKeeper(EnsembleControl):
             ports.close()
         self._open_ports.clear()
         self._loop.close()
+        if self._keeping is not None:
+            self._loop.before_sending = None
+            self._keeping.end()
 
     def _abandon(self) -> None:
         for ports in self._open_ports:
@@ -371,6 +386,13 @@ class FakeZooKeeper(EnsembleControl):
         if transport is not None and secure:
             due = self._ensemble.now + _TLS_HANDSHAKE_TIMEOUT
             transport.handshake = self._ensemble.timers.at(due, transport.give_up_handshake)
+
+
+def _keeping(ensemble: Ensemble, data_dir: str | PathLike[str], sync: str) -> Keeping:
+    """Raises `ValueError`."""
+    from zkfake._data_dir.keeping import Keeping  # the others need no database
+
+    return Keeping(ensemble, data_dir, sync)
 
 
 def _earlier(one: int | None, other: int | None) -> int | None:

@@ -1,0 +1,75 @@
+"""``zkfake snapshot``: named snapshots of a data directory.
+
+The rules that live here: what was asked for is on standard output, a line for each snapshot: its
+name, its zxid, how many znodes it has, and when it was made.
+"""
+
+from __future__ import annotations
+
+import argparse
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from zkfake._cli.process import REFUSED, print_lines, reason, say
+
+if TYPE_CHECKING:
+    from zkfake._data_dir.directory import DataDirectory, NamedSnapshot
+
+__all__ = ["add", "execute"]
+
+_STATUSES = """\
+exit status:
+  0  it is done
+  2  there is no such directory or snapshot, it is damaged, or a zkfake has it in use (restore)
+"""
+
+
+def add(commands: argparse._SubParsersAction[Any]) -> None:
+    """The command and its options."""
+    snapshot = commands.add_parser(
+        "snapshot",
+        help="save, list, restore and delete snapshots of a data directory",
+        description="Named snapshots of the state in a data directory.",
+        epilog=_STATUSES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    actions = snapshot.add_subparsers(dest="action", metavar="ACTION", required=True)
+    for name, does, named in (
+        ("save", "keep the present state, also while a server has the directory", True),
+        ("list", "list the snapshots, the oldest first", False),
+        ("restore", "go back to a snapshot; no server may have the directory", True),
+        ("delete", "remove a snapshot", True),
+    ):
+        action = actions.add_parser(name, help=does, description=does, allow_abbrev=False)
+        if named:
+            action.add_argument("name", metavar="NAME", help="the snapshot's name")
+        action.add_argument("--data-dir", metavar="DIR", required=True, help="the directory")
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Carries the command out: the exit status."""
+    from zkfake._data_dir.directory import DataDirectory  # the other commands need no database
+
+    try:
+        return print_lines(*_lines(options, DataDirectory(options.data_dir)))
+    except (OSError, ValueError) as error:
+        return say(reason(error), REFUSED)
+
+
+def _lines(options: argparse.Namespace, directory: DataDirectory) -> list[str]:
+    if options.action == "list":
+        return [_line(each) for each in directory.snapshots()]
+    if options.action == "save":
+        return [_line(directory.save(options.name))]
+    if options.action == "delete":
+        directory.delete(options.name)
+        return []
+    with directory:
+        return [f"{options.name}\tis the state of zxid {directory.restore(options.name):#x}"]
+
+
+def _line(snapshot: NamedSnapshot) -> str:
+    made = datetime.fromtimestamp(snapshot.made / 1000, timezone.utc)
+    fields = (snapshot.name, f"{snapshot.zxid:#x}", f"{snapshot.znodes} znodes")
+    return "\t".join((*fields, made.isoformat(" ", "seconds")))
