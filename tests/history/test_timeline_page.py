@@ -225,6 +225,30 @@ def test_the_axis_is_a_switch(page: Page) -> None:
     assert set(near["evidence"]) <= set(near["marks"])
 
 
+def test_times_are_whole_and_none_is_written_twice(page: Page) -> None:
+    """Many events of virtual time have one time."""
+    page.run(
+        """
+        const own = CanvasRenderingContext2D.prototype.fillText;
+        window.written = [];
+        CanvasRenderingContext2D.prototype.fillText = function (text, x, y) {
+          if (y === 28) window.written = [];  // the title of the axis: a frame begins
+          if (y === 26) {
+            written.push([text, x + this.measureText(text).width, this.canvas.clientWidth]);
+          }
+          own.call(this, text, x, y);
+        };
+        """
+    )
+    for press in ("#zoom-in", "#zoom-in", "#zoom-in", "#zoom-all"):
+        page.click(press)
+        written = page.run("return written")
+        texts = [text for text, _, _ in written]
+        assert texts
+        assert len(set(texts)) == len(texts)
+        assert all(end <= width for _, end, width in written)
+
+
 def test_on_the_axis_of_zxids_a_reply_with_old_data_goes_back(opened: Page) -> None:
     (failure,) = (each for each in FAILURES if each.cause == "behind")
     sim, verdict = run(failure)

@@ -139,14 +139,17 @@ class Painter {
     pen.font = `11px ${this.font}`;
     pen.fillStyle = colors.dim;
     pen.fillText(this.fit(view.axis.title, GUTTER - 16), 8, 28);
-    let free = GUTTER;
+    let free = GUTTER, before = "";
     for (const tick of scene.ticks) {
       if (tick.x < GUTTER) continue;
       this.line(tick.x, TOP - 8, tick.x, TOP, colors.dim, []);
-      if (tick.x < free) continue;
+      if (tick.x < free || tick.text === before) continue; // many events may have one time
+      const end = tick.x + 3 + pen.measureText(tick.text).width;
+      if (end > width) break;
+      before = tick.text;
       pen.fillStyle = colors.text;
       pen.fillText(tick.text, tick.x + 3, 26);
-      free = tick.x + pen.measureText(tick.text).width + 10;
+      free = end + 7;
     }
     for (const gap of scene.gaps) {
       pen.fillStyle = colors.note;
