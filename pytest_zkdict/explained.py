@@ -164,7 +164,7 @@ def _judged(simulation: Simulation, reason: Reason | None) -> Iterator[str]:
         yield from _wrapped(f"{kept} The last events that matter:")
         yield simulation.history.story(verdict).partition("\n")[2]
     else:
-        yield from _wrapped(f"{kept} What has to do with the reason; > marks what it speaks of:")
+        yield from _wrapped(f"{kept} What has to do with the reason; > marks what it names:")
         yield ""
         yield about(simulation.history.in_order(), reason.events)
 

@@ -24,7 +24,7 @@ import pytest
 from pytest_zkdict.marks import marked
 from pytest_zkdict.replays import Replay
 from pytest_zkdict.run import Run
-from pytest_zkdict.shares import Part, nothing_shown, part_of
+from pytest_zkdict.shares import Part, never_seen, nothing_shown, part_of
 from pytest_zkdict.virtual import arguments, program_of
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def _run_in(item: pytest.Function, replay: Replay) -> None:
     wrong = ""  # outside of the except block: the report would show the cause first
     try:
         if replay.point is not None:
-            zkfake.replay(program, allow=program.allow, **given)
+            zkfake.replay(program, allow=program.allow, pause_at=run.options.break_at, **given)
         else:
             simulation = zkfake.Simulation(**given)
             simulation.quiet = True  # the report tells of it
@@ -149,7 +149,7 @@ def _run_in(item: pytest.Function, replay: Replay) -> None:
             raise
         wrong = str(error)
     if wrong:
-        pytest.fail(f"--zk-replay: {wrong}", pytrace=False)
+        _fail(f"--zk-replay: {wrong}")
 
 
 class _SearchedTest:
@@ -246,10 +246,15 @@ def _explore(item: pytest.Function, run: Run) -> None:
         raise found.failures[0].error  # it depends on more than the seed
     if part_of(item).of > 1:
         return  # what the others have seen counts, too
-    if found.missing:
-        pytest.fail(str(found), pytrace=False)
     if ended(found) == found.runs:
-        pytest.fail(nothing_shown(found.runs), pytrace=False)
+        _fail(nothing_shown(found.runs))
+    if found.missing:
+        _fail(never_seen(found.missing, found.probes, found.runs, ended(found)))
+
+
+def _fail(text: str) -> None:
+    """Not hidden from tracebacks: of one with no line at all pytest says that all are hidden."""
+    pytest.fail(text, pytrace=False)
 
 
 def ended(found: Exploration) -> int:

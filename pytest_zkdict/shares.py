@@ -21,11 +21,11 @@ from pytest_zkdict.marks import marked
 from pytest_zkdict.run import Run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from _pytest.terminal import TerminalReporter
 
-__all__ = ["ExploredTests", "Part", "_zk_part", "nothing_shown", "part_of", "share"]
+__all__ = ["ExploredTests", "Part", "_zk_part", "never_seen", "nothing_shown", "part_of", "share"]
 
 PARAMETER = "_zk_part"
 """The fixture that makes a test several ones."""
@@ -143,16 +143,21 @@ class ExploredTests:
 
 def _wrong(test: _Explored) -> Iterator[str]:
     """What is wrong with a test of several parts that none of them can know."""
-    from zkfake._search.exploration import missed
-
     if test.missing_parts or not test.is_shared:
         return
-    missing = [name for name in test.demand if not test.probes.get(name)]
-    if missing:
-        names = ", ".join(missed(name, test.probes) for name in missing)
-        yield f"demanded and never seen in {test.runs} worlds: {names}"
-    elif test.ended == test.runs:
+    if test.ended == test.runs:
         yield nothing_shown(test.runs)
+    elif missing := [name for name in test.demand if not test.probes.get(name)]:
+        yield never_seen(missing, test.probes, test.runs, test.ended)
+
+
+def never_seen(names: Iterable[str], probes: Mapping[str, int], runs: int, ended: int) -> str:
+    """What is wrong where probes never fired. ``ended``: how many runs have ended early."""
+    from zkfake._search.exploration import missed
+
+    early = f" ({ended} ended early, as allowed)" if ended else ""
+    head = f"demanded, and never seen in {runs} worlds{early}:"
+    return "\n".join([head, *(f"- {missed(name, probes)}" for name in names)])
 
 
 def nothing_shown(runs: int) -> str:

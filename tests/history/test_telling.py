@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from zkfake._history.telling import Telling
 from zkfake._protocol.jute import pack_int
 from zkfake._protocol.records import pack_connect_response
-from zkfake.history import Reply, ServerEvent
+from zkfake.history import Fault, Reply, ServerEvent
 
 IDS = st.integers(-(2**63), 2**63 - 1).filter(bool)
 
@@ -22,3 +22,11 @@ def test_a_servers_event_names_the_client_of_a_session(known: int, unknown: int)
         who, what = tell(ServerEvent(1.0, 2, 1, "expires session", f"{session:#x}, late"))
         named = "that of one" if session == known else f"{session:#x}"
         assert (who, what) == ("server 2", f"expires session: {named}, late")
+
+
+def test_a_rule_that_calls_a_nameless_function_is_told_of_without_it() -> None:
+    telling = Telling([])
+    nameless = Fault(1.0, "upon: <lambda>", "request 3 of ann: create /a")
+    named = Fault(1.0, "upon: its_server_dies", "request 3 of ann: create /a")
+    assert telling(nameless) == ("fault", "upon request 3 of ann: create /a")
+    assert telling(named) == ("fault", "upon: its_server_dies: request 3 of ann: create /a")

@@ -73,8 +73,8 @@ def test_a_failure_tells_why_what_it_needs_and_how_to_have_it_again(
             "The test fails in * of 100 worlds (swarm)*",
             "Why: shop did not hear that its request 2 (create /jobs/job-) was done at *",
             "*Then shop asked for the same again*",
-            "It needs each of these:",
-            "- the connection of shop is lost before the reply at request 2 of shop *",
+            "It needs this:",
+            "- the connection of shop is lost before the reply to request 2 of shop *",
             "The judges find nothing broken*",
             "*shop * create /jobs/job-*",
             "A picture of it: *.html",
@@ -124,6 +124,26 @@ def test_a_debugger_starts_where_the_runs_part(
     stop = commands(result)[1]
     (number,) = re.findall(r"--zk-break=(\d+)", " ".join(stop))
     run(jobs, "-s", *stop).stdout.fnmatch_lines([f"*stands still after {number} events"])
+
+
+def test_a_debugger_starts_at_a_point_of_a_sweep(
+    jobs: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs.makepyfile(TEST_JOBS.format(mark="zk_sweep"))
+    jobs.makepyfile(
+        stops="""
+        import sys
+
+        def here():
+            print("stands still at", sys._getframe(1).f_locals["event"].name)
+        """
+    )
+    monkeypatch.setenv("PYTHONBREAKPOINT", "stops.here")
+    point = "replay(request=3, fault='drop_before_reply')"
+    result = run(jobs, "-s", f"--zk-replay={point}", "--zk-break=Fault")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*stands still at drop before reply"])
+    assert result.stdout.str().count("stands still") == 1, "in the run with the fault alone"
 
 
 def test_a_mended_program_passes(jobs: pytest.Pytester) -> None:
@@ -393,23 +413,28 @@ def test_a_probe_that_never_fires_fails_the_test(pytester: pytest.Pytester) -> N
         """
         import pytest
 
-        @pytest.mark.zk_explore(seeds=3, demand=["never", "stail read", "here"])
+        DEMAND = ["never", "re-election", "stail read", "here"]
+
+        @pytest.mark.zk_explore(seeds=3, demand=DEMAND, allow=KeyError)
         @pytest.mark.zookeeper(profile="calm")
         def test_it(zk_simulation):
             zk_simulation.sometimes(False, "never")
             zk_simulation.reachable("here")
+            if zk_simulation.seed == 2:
+                raise KeyError
         """
     )
     result = run(pytester)
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         [
-            (
-                "3 runs (calm), 0 failed; demanded and never seen: 'never', 'stail read' "
-                "(no run had a probe of this name; did you mean 'stale read'?)"
-            )
+            "demanded, and never seen in 3 worlds (1 ended early, as allowed):",
+            "- 'never' (it was looked at, and never true)",
+            "- 're-election' (a leader after the first one is established; it takes 3 servers)",
+            "- 'stail read' (no run had a probe of this name; did you mean 'stale read'?)",
         ]
     )
+    result.stdout.no_fnmatch_line("*traceback entries are hidden*")
 
 
 def test_runs_that_all_end_early_have_shown_nothing(pytester: pytest.Pytester) -> None:
@@ -563,7 +588,8 @@ def test_worlds_are_shared_out_and_probes_are_added_up(pytester: pytest.Pytester
         [
             "*PASSED*::test_seen[[]*part1of2*",
             "*PASSED*::test_seen[[]*part2of2*",
-            "demanded and never seen in 4 worlds: 'never' (no run had a probe of this name)",
+            "demanded, and never seen in 4 worlds:",
+            "- 'never' (no run had a probe of this name)",
             "no run of 4 has reached the end of the test*",
             "AssertionError at *: as in *::test_fails[[]part?of2], which tells of it",
             "*pytest --zk-replay=*::test_fails",

@@ -108,7 +108,7 @@ def test_what_is_to_be_pasted_fails_alike_on_every_python() -> None:
         assert fail_alike_on(python, failures) == SAMPLE, python
 
 
-LOST = "- the connection of ann is lost before the reply at request 2 of ann (create /queue/job-)"
+LOST = "- the connection of ann is lost before the reply to request 2 of ann (create /queue/job-)"
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ LOST = "- the connection of ann is lost before the reply at request 2 of ann (cr
         (f"It needs each of these:\n{LOST}. Without it, it passes.\nThe runs are", True),
         (f"{LOST}. Without it, it passes.\n{LOST}. Without it, it fails with another error.", True),
         (f"{LOST}. Without it, it passes.\n- messages between servers take 0 to 1 s.", False),
-        (f"{LOST}. Without it, it passes.".replace("before", "after"), False),
+        (f"{LOST}. Without it, it passes.".replace("before", "right after"), False),
         (f"{LOST}. Without it, it passes.".replace("create /queue", "getData /queue"), False),
         (f"{LOST}. Without it, it passes.".replace("/queue/job-", "/queue"), False),
         ("- the session of ann expires at 3.0 s. Without it, it passes.", False),

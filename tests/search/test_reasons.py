@@ -66,6 +66,33 @@ def lost_watch(sim: Simulation) -> None:
     bob.set("/a", b"1")
 
 
+def torn(sim: Simulation) -> None:
+    ann, bob = sim.client("ann"), sim.client("bob")
+    sim.load({"/host": b"old", "/port": b"1"})
+    ann.get("/host")
+    change = bob.transaction()
+    change.set_data("/host", b"new")
+    change.set_data("/port", b"2")
+    change.commit()
+    ann.get("/port")
+
+
+def blocked(sim: Simulation) -> None:
+    ann, bob = sim.client("ann"), sim.client("bob")
+    sim.load({"/a": b"", "/b": b""})
+    ann.get("/a", watch=lambda _: sim.sleep(5))
+    ann.get("/b", watch=print)
+    bob.set("/a", b"1")
+    bob.set("/b", b"1")
+    sim.sleep(10)
+
+
+def gone(sim: Simulation) -> None:
+    sim.client("ann", timeout=4).create("/service", ephemeral=True)
+    sim.faults.pause("ann", duration=60)
+    sim.sleep(70)
+
+
 def late_server(sim: Simulation) -> None:
     ann, bob = sim.client("ann", hosts="zk1:2181"), sim.client("bob", hosts="zk2:2181")
     ann.create("/a", b"0")
@@ -80,8 +107,11 @@ def late_server(sim: Simulation) -> None:
     ("program", "servers", "faults", "said"),
     [
         (overwrites, 1, False, "ann read /a as of 0x3, and set it at 0x5 without the version"),
-        (gap, 1, False, "ann read /a as of 0x3, and set a watch as of 0x4 with another request"),
+        (gap, 1, False, "ann read /a as of 0x3, and set a watch with another request, as of 0x4"),
         (forgets, 1, False, "ann was told once that /a had changed (0x4), and did not read it"),
+        (torn, 1, False, "changed both together, at 0x5: ann has the old /host and the new /port"),
+        (blocked, 1, False, "until then nothing was called for DATA_CHANGED /b, which came at"),
+        (gone, 1, True, "/service went with it; nobody made it again. ann stood still since 0"),
         (outdated, 1, False, "ann read /jobs (getChildren) as of 0x3, and acted on it at 0x5"),
         (outlives, 1, True, "/claim went with it; bob made it anew"),
         (lost_watch, 1, True, "The watch ended with its connection"),
@@ -112,6 +142,51 @@ def test_of_who_hangs_the_first_reason_is_what_it_waits_for() -> None:
         ann.create("/waits")
     first, *_ = reasons(sim.history, SimulationDeadlock(), faults=False)
     assert "ann waits for /lock/other to change" in first.text
+
+
+def test_who_hangs_may_wait_in_a_callback() -> None:
+    """Nothing comes after it: not even the time passes that is in the history."""
+    with Simulation() as sim:
+        ann, bob = sim.client("ann"), sim.client("bob")
+        sim.load({"/a": b"", "/b": b""})
+        for path in ("/a", "/b"):
+            ann.get(path, watch=lambda _: ann.handler.event_object().wait(60))
+            bob.set(path, b"1")
+    first, *_ = reasons(sim.history, SimulationDeadlock(), faults=False)
+    assert "which has not returned" in first.text
+    assert "nothing was called for DATA_CHANGED /b" in first.text
+
+
+def test_who_reads_both_after_the_change_has_torn_nothing() -> None:
+    with Simulation() as sim:
+        torn(sim)
+        cy = sim.client("cy")
+        cy.get("/host")
+        cy.get("/port")
+    (only,) = reasons(sim.history, AssertionError(), faults=False)
+    assert "ann has" in only.text
+
+
+def test_what_is_watched_at_the_end_is_told_of_where_nothing_else_is() -> None:
+    with Simulation() as sim:
+        sim.client("bob").create("/a")
+        sim.client("ann").get("/a", watch=print)
+    (only,) = reasons(sim.history, AssertionError(), faults=False)
+    assert "ann waits for /a to change" in only.text
+    with Simulation() as sim:
+        overwrites(sim)
+        sim.client("cy").get("/a", watch=print)
+    (only,) = reasons(sim.history, AssertionError(), faults=False)
+    assert "is overwritten" in only.text
+
+
+def test_random_names_are_cut() -> None:
+    with Simulation() as sim:
+        name = f"/{'0123456789abcdef' * 2}-lock"
+        sim.client("bob").create(name)
+        sim.client("ann").get(name, watch=print)
+    (only,) = reasons(sim.history, AssertionError(), faults=False)
+    assert "ann waits for /012345~-lock to change" in only.text
 
 
 def test_a_run_without_mistakes_has_no_reason() -> None:

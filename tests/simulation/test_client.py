@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import kazoo.client
@@ -89,6 +90,25 @@ def test_the_history_has_when_a_callback_began_and_ended() -> None:
     ]
     assert 5 <= events[1].time - events[0].time < 6
     assert events[2].time == events[1].time, "there is one callback at a time"
+
+
+def test_a_callback_of_a_recipe_is_told_of_by_the_function_that_it_was_given() -> None:
+    def changed(*_arguments: object) -> None:
+        pass
+
+    with Simulation() as sim:
+        client = sim.client("c")
+        client.create("/a", b"")
+        client.DataWatch("/a", changed)
+        client.ChildrenWatch("/a", partial(changed, 1))
+        client.set("/a", b"1")
+        client.create("/a/b")
+        sim.settle()
+    name = test_a_callback_of_a_recipe_is_told_of_by_the_function_that_it_was_given.__name__
+    assert [event.function for event in sim.history.of(CallbackBegan)] == [
+        f"DataWatch of {name}.<locals>.changed",
+        f"ChildrenWatch of {name}.<locals>.changed",
+    ]
 
 
 def test_the_history_has_how_many_requests_waited_for_a_connection() -> None:

@@ -231,6 +231,11 @@ class Circumstances:
         session = self._reading.sessions.get(entry.transaction.session_id)
         return "" if session is None else session.client
 
+    def stood_still(self, client: str, time: float) -> str:
+        """Since when it did at that time, in a sentence; empty where it did not."""
+        pause = self._paused(client, time)
+        return "" if pause is None else f" {client} stood still since {pause.time:.3f} s."
+
     def _is_there(self, path: str) -> bool:
         return self._reading.states.now(path) is not None
 
@@ -283,10 +288,12 @@ class Circumstances:
             key = change.zxid, server, reply.client
             if key in causes or not isinstance(entry, Committed):
                 continue
+            later = reply.time - entry.time
+            after = f"{later:.3f} s" if later >= 0.001 else "less than 1 ms"
             text = (
                 f"{change.zxid:#x} ({self._what(entry)}) had not reached server {server} when it "
-                f"answered {reply.client}'s {_named(exchange.sent)}, "
-                f"{reply.time - entry.time:.3f} s after it was committed."
+                f"answered {reply.client}'s {_named(exchange.sent)}, {after} after it was "
+                "committed."
             )
             events = (entry, exchange.sent, reply)
             causes[key] = Cause(text, reply.time, reply.client, (change.path,), events, server)
@@ -339,7 +346,7 @@ class Circumstances:
             )
             if (pause := self._paused(client, entry.time)) is not None:
                 events.append(pause)
-                text += f" {client} stood still since {pause.time:.3f} s."
+            text += self.stood_still(client, entry.time)
             text += "".join(_held(event, client, gone, entry) for event in evidence)
             told = [
                 each

@@ -50,6 +50,7 @@ from zkfake._history.events import (
     WatchEvent,
 )
 from zkfake._history.inside import Inside
+from zkfake._history.names import LongNames
 from zkfake._history.scope import NEAR, SAME, Scope
 from zkfake._history.telling import Telling
 from zkfake._history.verdict import Finding
@@ -85,10 +86,6 @@ _LATE, _LAST = 2_000, 20
 
 _LANES = 6
 """Who comes later stands with the last of them."""
-
-_LONG_NAME = re.compile(r"(?<![0-9a-fx])[0-9a-f]{16,}(?![0-9a-f])")
-_KEPT = 6
-"""Characters of a random name that are shown; more, if that would leave two the same."""
 
 _NUMBER = re.compile(r"\d{1,9}")
 
@@ -182,7 +179,7 @@ class _Story:
         if scope.program:
             self._first = max(0, self._first - _BEFORE)
         self._behind = {cause.server for cause in self._causes}
-        self._kept = _kept(entries)
+        self._names = LongNames(entries)
         self.roots: tuple[str, ...] = ()
         self._offset = 0
         self.rest = ""
@@ -201,7 +198,7 @@ class _Story:
     def _shortened(self, text: str) -> str:
         for root in self.roots:
             text = text.replace(f"{root}/", "/").replace(root, "/")
-        return _LONG_NAME.sub(lambda found: f"{found[0][: self._kept]}~", text)
+        return self._names.shortened(text)
 
     # -- what is told
 
@@ -420,13 +417,3 @@ class _About(_Story):
             # What is done upon a request is a fault of its own.
             return 0 if event.name.startswith("upon: ") else _FAULT
         return super()._own_weight(event)
-
-
-def _kept(entries: Iterable[Event | Logged]) -> int:
-    """How many characters of random names leave all of them different."""
-    paths = {path for event in entries if isinstance(event, Sent) for path in event.paths}
-    names = set(_LONG_NAME.findall("\n".join(paths)))
-    kept = _KEPT
-    while len({name[:kept] for name in names}) < len(names):
-        kept += 1
-    return kept

@@ -183,7 +183,9 @@ class Telling:
         return event.client, f"returns from its callback {event.number}"
 
     def _fault(self, event: Fault) -> tuple[str, str]:
-        return "fault", f"{event.name}: {event.text}"
+        # A rule that calls a nameless function: what that does is the next event.
+        name = event.name.removesuffix(": <lambda>")
+        return "fault", f"{name}{' ' if name != event.name else ': '}{event.text}"
 
     def _server_event(self, event: ServerEvent) -> tuple[str, str]:
         text = _SESSION.sub(self._session, event.text)

@@ -39,7 +39,7 @@ def explain(trial: Trial, found: Shrunk) -> str:
     if not parts and not knobs:
         lines = ["It needs no fault: it fails in a calm world, with every message in order."]
     else:
-        lines = ["It needs each of these:"]
+        lines = ["It needs this:" if len(parts) + len(knobs) == 1 else "It needs each of these:"]
     lines = [*_why(found, faults=bool(parts)), *lines]
     failing = _events(found.run)
     texts = [repr(event) for _, event in failing]
@@ -54,7 +54,7 @@ def explain(trial: Trial, found: Shrunk) -> str:
                 nearest = same, passing
         else:
             outcome = f"it fails with another error, {run.cause}"
-        lines.append(f"- {in_words(part, found.run.simulation)}. Without it, {outcome}.")
+        lines += _wrapped(f"- {in_words(part, found.run.simulation)}. Without it, {outcome}.")
     lines += [f"- {latency_in_words(world.profile, knob)}." for knob in knobs]
     if nearest is not None:
         lines += _parting(failing, nearest[1], nearest[0])
@@ -72,7 +72,11 @@ def _why(found: Shrunk, *, faults: bool) -> list[str]:
     told = reasons(found.run.simulation.history, error, faults=faults)
     heads = ["Why", *["Besides"] * len(told)]
     text = [f"{head}: {reason.text}" for head, reason in zip(heads, told, strict=False)]
-    return [line for each in text for line in wrap(each, _LONGEST, subsequent_indent="  ")]
+    return [line for each in text for line in _wrapped(each)]
+
+
+def _wrapped(text: str) -> list[str]:
+    return wrap(text, _LONGEST, subsequent_indent="  ", break_on_hyphens=False)
 
 
 def _events(run: TrialRun) -> list[_Numbered]:

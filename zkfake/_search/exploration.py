@@ -119,8 +119,11 @@ class Exploration:
 
 def missed(name: str, probes: Mapping[str, int]) -> str:
     """A probe that never fired, in words. ``probes``: those that some run had."""
-    if name in probes or name in PROBES:
-        return repr(name)
+    if name in PROBES:
+        text, servers = PROBES[name]
+        return f"{name!r} ({text}{f'; it takes {servers} servers' if servers > 1 else ''})"
+    if name in probes:
+        return f"{name!r} (it was looked at, and never true)"
     near = get_close_matches(name, [*probes, *PROBES], 1)
     meant = f"; did you mean {near[0]!r}?" if near else ""
     return f"{name!r} (no run had a probe of this name{meant})"

@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from zkfake._database.log import Create, Delete
 from zkfake._history.causes import Circumstances
+from zkfake._history.detectors.callbacks import BLOCKED
 from zkfake._history.detectors.seen import READS, asked_writes
 from zkfake._history.events import StateChange
+from zkfake._history.names import LongNames
 from zkfake._history.reading import WINDOW, Reading
 from zkfake._history.states import DATA, Changed, is_judged
 from zkfake._history.subscriber import Subscriber
@@ -26,7 +28,15 @@ from zkfake._search.causes import HANGS
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from zkfake._history.events import Committed, Event, Logged, Reply, WatchEvent
+    from zkfake._history.events import (
+        CallbackBegan,
+        CallbackEnded,
+        Committed,
+        Event,
+        Logged,
+        Reply,
+        WatchEvent,
+    )
     from zkfake._history.reading import ConnectionSeen, Exchange
     from zkfake._history.recorder import History
     from zkfake._history.states import Key
@@ -36,14 +46,17 @@ __all__ = ["Reason", "reasons"]
 _MOST = 3
 
 _OF_FAULTS: tuple[str, ...] = (
-    "done twice", "outlives", "lost watch", "lost answer", "gap", "late server", "ended session",
-    "overwrites", "forgets", "outdated", "waits",
+    "done twice", "outlives", "lost watch", "blocked", "lost answer", "gap", "torn", "late server",
+    "gone", "ended session", "overwrites", "forgets", "outdated", "waits",
 )  # fmt: skip
 _OF_ORDER: tuple[str, ...] = (
-    "overwrites", "gap", "forgets", "outdated", "late server", "waits", "done twice", "outlives",
-    "lost watch", "lost answer", "ended session",
+    "overwrites", "torn", "gap", "forgets", "blocked", "outdated", "late server", "waits",
+    "done twice", "outlives", "lost watch", "lost answer", "gone", "ended session",
 )  # fmt: skip
-"""The kinds of reasons, the first one to be told first."""
+_OF_HANGS: tuple[str, ...] = ("blocked", "gap", "waits")
+"""The kinds of reasons, the first one to be told first. Who hangs has most often missed what it
+waits for.
+"""
 
 
 class Reason(NamedTuple):
@@ -61,7 +74,9 @@ def reasons(history: History, error: BaseException, *, faults: bool) -> list[Rea
     """
     entries = list(history.in_order())
     seen = Circumstances(entries, has_log=True)
-    mistakes = _Mistakes(seen.done)
+    hangs = isinstance(error, HANGS)
+    # Where all that is left is to wait, no event may come after that one.
+    mistakes = _Mistakes(seen.done, patience=0.0 if hangs else BLOCKED)
     mistakes.read(entries)
     found = [*mistakes.found(), *_outliving(entries, seen)]
     for kind, causes in seen.all_causes().items():
@@ -70,16 +85,20 @@ def reasons(history: History, error: BaseException, *, faults: bool) -> list[Rea
             of = "done twice" if twice else kind
             found.append(Reason(of, cause.time, cause.text, cause.events))
     order = _OF_FAULTS if faults else _OF_ORDER
-    if isinstance(error, HANGS):
-        order = ("waits", *order)
+    if hangs:
+        order = (*_OF_HANGS, *order)
     # Of one kind the last ones: they are nearest to the failure.
     found.sort(key=lambda each: (order.index(each.kind), -each.time))
-    outlives = {each.text.partition(" (")[0] for each in found if each.kind == "outlives"}
-    return [
+    told = {each.text.partition(" (")[0] for each in found if each.kind in ("outlives", "gone")}
+    found = [
         each
         for each in found
-        if each.kind != "ended session" or each.text.partition(" (")[0] not in outlives
-    ][:_MOST]
+        if each.kind != "ended session" or each.text.partition(" (")[0] not in told
+    ]
+    if found and not hangs:  # what is watched at the end says little, where something else does
+        found = [each for each in found if each.kind != "waits"] or found[:1]
+    names = LongNames(entries)
+    return [each._replace(text=names.shortened(each.text)) for each in found[:_MOST]]
 
 
 class _Look(NamedTuple):
@@ -89,11 +108,24 @@ class _Look(NamedTuple):
     watches: bool
 
 
+class _OpenCallback:
+    """A function that watches, which was called."""
+
+    __slots__ = ("began", "kept_waiting")
+
+    def __init__(self, began: CallbackBegan) -> None:
+        self.began = began
+        self.kept_waiting: list[WatchEvent] = []
+        """What its client was told of before it returned."""
+
+
 class _Mistakes(Subscriber):
     """What a client took for true that another one had changed."""
 
-    def __init__(self, done: dict[int, Committed]) -> None:
+    def __init__(self, done: dict[int, Committed], patience: float) -> None:
+        """``patience``: seconds that a watch event may wait for a callback to return."""
         self._done = done
+        self._patience = patience
         self._reasons: list[Reason] = []
         self._looks: dict[tuple[str, Key], _Look] = {}
         """The last read of each client and key."""
@@ -101,6 +133,9 @@ class _Mistakes(Subscriber):
         """What each client has read since its last write."""
         self._told: dict[tuple[str, Key], WatchEvent] = {}
         self._acts: list[tuple[Exchange, dict[Key, Reply]]] = []
+        self._together: dict[str, list[Committed]] = {}
+        """The transactions that have changed each znode together with another one."""
+        self._calls: dict[str, _OpenCallback] = {}
 
     def read(self, entries: Sequence[Event | Logged]) -> None:
         """Read a history."""
@@ -115,6 +150,7 @@ class _Mistakes(Subscriber):
         before = self._looks.get((client, key))
         self._looks[client, key] = _Look(reply, record.watch)
         self._since_write.setdefault(client, {})[key] = reply
+        self._torn(path, reply)
         if before is None or before.watches or not record.watch or reply.operation != "exists":
             return
         # It keeps what it had read before it set its watch.
@@ -123,13 +159,29 @@ class _Mistakes(Subscriber):
             self._add(
                 "gap",
                 reply.time,
-                f"{client} read {path} as of {before.reply.zxid:#x}, and set a watch as of "
-                f"{reply.zxid:#x} with another request: {self._what(missed)}, in between, is in "
-                "neither.",
+                f"{client} read {path} as of {before.reply.zxid:#x}, and set a watch with another "
+                f"request, as of {reply.zxid:#x}. {self._what(missed)} came in between: the read "
+                "does not have it yet, and the watch does not tell of it any more.",
                 *(before.reply, missed.by, reply),
             )
 
+    def on_committed(self, entry: Committed, changes: list[Changed]) -> None:
+        paths = {each.path for each in changes if each.table == DATA}
+        if len(paths) > 1:
+            for path in paths:
+                self._together.setdefault(path, []).append(entry)
+
+    def on_callback_began(self, event: CallbackBegan) -> None:
+        self._calls[event.client] = _OpenCallback(event)
+
+    def on_callback_ended(self, event: CallbackEnded) -> None:
+        call = self._calls.pop(event.client, None)
+        if call is not None:
+            self._blocked(call, event.time, event)
+
     def on_watch_event(self, _connection: ConnectionSeen, event: WatchEvent) -> None:
+        if event.client in self._calls:
+            self._calls[event.client].kept_waiting.append(event)
         for key in [(table, event.path) for table in set(READS.values())]:
             look = self._looks.get((event.client, key))
             if look is not None and look.watches:
@@ -148,7 +200,48 @@ class _Mistakes(Subscriber):
                 self._act(exchange, read, done)
         for (client, key), event in self._told.items():
             self._forgotten(client, key, event)
+        for call in self._calls.values():
+            self._blocked(call, self.reading.time, None)
         return self._reasons
+
+    def _torn(self, path: str, reply: Reply) -> None:
+        """What a client has read before a transaction, and this after it, which changed both."""
+        client = reply.client
+        for entry in reversed(self._together.get(path, ())):
+            zxid = entry.transaction.zxid
+            if zxid > reply.zxid:
+                continue
+            for other in sorted({each.path for each in entry.transaction.operations} - {path}):
+                look = self._looks.get((client, (DATA, other)))
+                change = look and self._change((DATA, other), look.reply.zxid, client)
+                if look and change and change.zxid == zxid:
+                    self._add(
+                        "torn",
+                        reply.time,
+                        f"{client} read {other} as of {look.reply.zxid:#x}, and {path} as of "
+                        f"{reply.zxid:#x}. In between {self._client(change)} changed both "
+                        f"together, at {zxid:#x}: {client} has the old {other} and the new {path}.",
+                        *(look.reply, entry, reply),
+                    )
+            return
+
+    def _blocked(self, call: _OpenCallback, until: float, ended: CallbackEnded | None) -> None:
+        """What a client was told of, and its program was not, as it was in a callback."""
+        began, events = call.began, call.kept_waiting
+        if not events or until - events[0].time < self._patience:
+            return
+        client, first = began.client, events[0]
+        told = " and ".join(f"{each.type} {each.path}" for each in events[:2])
+        more = f" and {len(events) - 2} more" if len(events) > 2 else ""
+        returned = "has not returned" if ended is None else f"returned at {ended.time:.3f} s"
+        self._add(
+            "blocked",
+            first.time,
+            f"{client} called {began.function} at {began.time:.3f} s ({began.type} {began.path}), "
+            f"which {returned}. A client calls one function at a time: until then nothing was "
+            f"called for {told}{more}, which came at {first.time:.3f} s.",
+            *(began, *events[:2], ended),
+        )
 
     def _act(self, exchange: Exchange, read: dict[Key, Reply], done: Committed) -> None:
         """What a write took for true that was not, when it was carried out."""
@@ -245,7 +338,7 @@ def _asked(exchange: Exchange) -> str:
 
 def _outliving(entries: Sequence[Event | Logged], seen: Circumstances) -> Iterator[Reason]:
     """Who had something by an ephemeral znode, lost it with its session, and went on; or what
-    another one has by then.
+    another one has by then; or what nobody has any more.
     """
     for end in seen.ended:
         client, at = end.session.client, end.entry.time
@@ -267,7 +360,7 @@ def _outliving(entries: Sequence[Event | Logged], seen: Circumstances) -> Iterat
             for done, operation in later
             if seen.client_of(done) == client and operation.path not in gone
         ]
-        if not others and not went_on:
+        if not gone or (anew and not others and not went_on):
             continue
         events: list[Event | Logged] = [end.entry]
         text = (
@@ -282,7 +375,9 @@ def _outliving(entries: Sequence[Event | Logged], seen: Circumstances) -> Iterat
                 f"; {seen.client_of(done)} made {which} anew at {done.transaction.zxid:#x} "
                 f"({done.time:.3f} s), and has it since"
             )
-        text += f".{_heard(entries, client, at)}"
+        elif not anew:
+            text += f"; nobody made {'it' if len(gone) == 1 else 'them'} again"
+        text += f".{seen.stood_still(client, at)}{_heard(entries, client, at)}"
         if went_on:
             done, operation = went_on[0]
             events.append(done)
@@ -290,7 +385,7 @@ def _outliving(entries: Sequence[Event | Logged], seen: Circumstances) -> Iterat
                 f" {client} went on as before: {type(operation).__name__.lower()} "
                 f"{operation.path} at {done.transaction.zxid:#x} ({done.time:.3f} s)."
             )
-        yield Reason("outlives", at, text, tuple(events))
+        yield Reason("outlives" if others or went_on else "gone", at, text, tuple(events))
 
 
 def _heard(entries: Sequence[Event | Logged], client: str, at: float) -> str:

@@ -183,15 +183,17 @@ def replay(
     check: Program | None = None,
     seed: int = 0,
     allow: Exceptions = (),
+    pause_at: int | str | None = None,
     **simulation: Any,
 ) -> Any:
     """Run one combination of a sweep again. Returns what the program returns; raises what the
     program or the check raises.
 
     ``then``: a second request and the fault there. ``schedule``, among the arguments of
-    `Simulation`: the choices that deviate. The rest is as for `sweep`. Raises ``ValueError`` for an
-    unknown fault, for a request that the program does not send, and for a request without a fault
-    or a fault without one.
+    `Simulation`: the choices that deviate. ``pause_at``: an event at which a debugger starts, as
+    `Simulation.pause_at` takes it; not in the runs before, which find the requests. The rest is as
+    for `sweep`. Raises ``ValueError`` for an unknown fault, for a request that the program does not
+    send, for a request without a fault or a fault without one, and for what names no event.
     """
     if (request is None) is not (fault is None) or (request is None and then is not None):
         raise ValueError(f"request={request!r}, fault={fault!r}: a request goes with its fault")
@@ -208,7 +210,7 @@ def replay(
             # Up to the request the run is the same without the fault, and without later choices.
             sent = sweeping.run(point).sent
             point = point.strike(sent, struck, fault_point(by))
-    outcome = sweeping.run(point).outcome
+    outcome = sweeping.run(point, pause_at=pause_at).outcome
     if outcome.error is not None:
         raise outcome.error
     return outcome.value

@@ -148,14 +148,16 @@ class Sweeping:
                 for place in range(1, run.widths[number - 1]):
                     yield replace(point, choices=(*point.choices, Choice(number, place)))
 
-    def run(self, point: SweepPoint) -> SweepRun:
-        """Runs the program so."""
+    def run(self, point: SweepPoint, *, pause_at: int | str | None = None) -> SweepRun:
+        """Runs the program so. ``pause_at``: where a debugger starts."""
         schedules: list[Schedule] = []
         before: dict[int, int] = {}
         until: list[int] = []
         check = self.trial.check
 
         def arm(sim: Simulation) -> None:
+            if pause_at is not None:
+                sim.pause_at(pause_at)
             if self.deviations:
                 schedule = decisions(sim).schedule
                 schedules.append(schedule)

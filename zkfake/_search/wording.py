@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 __all__ = ["in_words", "latency_in_words"]
 
 _FAULTS = {
-    "drop_before_request": "the connection of {} is lost before the request arrives",
-    "drop_before_reply": "the connection of {} is lost before the reply",
-    "drop_after_reply": "the connection of {} is lost after the reply",
+    "drop_before_request": "the connection of {} is lost",
+    "drop_before_reply": "the connection of {} is lost",
+    "drop_after_reply": "the connection of {} is lost",
     "drop": "the connection of {} is lost",
     "expire": "the session of {} expires",
     "pause": "{} is paused",
@@ -44,6 +44,16 @@ _FAULTS = {
     "skew_clock": "the clock of server {} is wrong by {} s",
 }
 
+_POINTS = {
+    "drop_before_request": "before {} arrives",
+    "drop_before_reply": "before the reply to {}",
+    "drop_after_reply": "right after the reply to {}",
+    "before_request": "at {}",
+    "before_reply": "before the reply to {}",
+    "after_reply": "once the server has replied to {}",
+}
+"""When a fault strikes: that of its own, or the point at which it begins."""
+
 _LATENCIES = {
     "latency": "messages between clients and servers take",
     "replica_lag": "servers apply transactions late:",
@@ -64,7 +74,8 @@ def _span(low: float, high: float) -> str:
 def in_words(part: Part, sim: Simulation) -> str:
     """What it does, in words. ``sim``: a simulation in which it happened."""
     if isinstance(part, Struck):
-        return f"{_fault(part.fault)} {_moment(part, sim)}"
+        lasts = "duration" in dict(part.fault.options)
+        return f"{_fault(part.fault)}{',' * lasts} {_moment(part, sim)}"
     if isinstance(part, Delay):
         place = decisions(sim).schedule.places.get((part.task, part.step), "")
         what = f"stands still for {part.seconds:g} s" if part.seconds else "gives way"
@@ -97,8 +108,9 @@ def _moment(struck: Struck, sim: Simulation) -> str:
         return "from the start"
     if moment.by_time:
         return f"at {moment.time:.3f} s"
-    text = _at_request(moment.client, moment.nth, _requests(moment.client, sim))
-    return text if moment.point == "before_request" else f"{text}, {moment.point.replace('_', ' ')}"
+    request = _request(moment.client, moment.nth, _requests(moment.client, sim))
+    method = struck.fault.method
+    return _POINTS[method if method in _POINTS else moment.point].format(request)
 
 
 def _message(part: MessageDelay, sim: Simulation) -> str:
@@ -107,25 +119,27 @@ def _message(part: MessageDelay, sim: Simulation) -> str:
     sent, due = sim._network.way_of(part) or (-1.0, -1.0)  # noqa: SLF001  # not for users
     requests = _requests(client, sim)
     replies = {event.number: event.time for event in sim.history.of(Reply)}
-    ways = [("the way", n) for n, event in enumerate(requests, 1) if event.time == sent]
+    ways = [
+        ("{} takes {} to arrive", n) for n, event in enumerate(requests, 1) if event.time == sent
+    ]
     ways += [
-        ("the way back", n)
+        ("the reply to {} takes {} to arrive", n)
         for n, event in enumerate(requests, 1)
         if replies.get(event.number) == due and event.time < sent
     ]
     if len(ways) != 1:  # a handshake, a ping or a watch event, or two at the same time
         return f"message {part.nth} from or to {client} takes {part.seconds:g} s"
     ((way, nth),) = ways
-    return f"{way} takes {part.seconds:g} s {_at_request(client, nth, requests)}"
+    return way.format(_request(client, nth, requests), f"{part.seconds:g} s")
 
 
 def _requests(client: str, sim: Simulation) -> list[Sent]:
     return [event for event in sim.history.of(Sent) if event.number and event.client == client]
 
 
-def _at_request(client: str, nth: int, requests: list[Sent]) -> str:
-    text = f"at request {nth} of {client}"
-    if len(requests) >= nth:
-        event = requests[nth - 1]
-        text += f" ({' '.join([event.operation, *event.paths])})"
-    return text
+def _request(client: str, nth: int, requests: list[Sent]) -> str:
+    """The request, by its number in the history, as the story has it."""
+    if len(requests) < nth:
+        return f"request {nth} of {client}"
+    event = requests[nth - 1]
+    return f"request {event.number} of {client} ({' '.join([event.operation, *event.paths])})"

@@ -54,15 +54,15 @@ class Application(NamedTuple):
 # -- what can go wrong, in the words of explanations, and at which request
 
 _LOST_REPLY = r"the connection of \w+ is lost before the reply"
-_TORN_OFF = r"the connection of \w+ is lost before the (reply|request arrives)"
-_SESSION_ENDS = r"the session of \w+ expires|\w+ is paused for .*|the network of \w+ is cut .*"
+_TORN_OFF = r"the connection of \w+ is lost before (the reply|arrives)"
+_SESSION_ENDS = r"the session of \w+ expires.*|\w+ is paused for .*|the network of \w+ is cut .*"
 _LATER = (
-    r"the connection of \w+ is lost after the reply|the way back takes .*|\w+ is paused for .*"
+    r"the connection of \w+ is lost right after the reply|the reply takes .*|\w+ is paused for .*"
     r"|the network of \w+ is cut .*"
 )
 _SLOW = (
     r"messages between clients and servers take \S+ s|message \d+ from or to \w+ takes \S+ s"
-    r"|the way takes .*"
+    r"|takes .*"
     r"|task \w+ stands still for \S+ s at its step \d+.*|the network of \w+ is slow .*"
 )
 _BEHIND = (

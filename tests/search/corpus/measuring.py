@@ -153,10 +153,12 @@ def needed(explanation: str) -> list[tuple[str, str]]:
     """What the failure needs, as its explanation tells it: what goes wrong, and at which request,
     if it is at one.
     """
-    parts = re.findall(r"^- (.*?)(?:\. Without it, .*)?\.$", explanation, re.MULTILINE)
-    found = [re.fullmatch(r"(.*?) at request \d+ of \w+ \((.*?)\).*", part) for part in parts]
+    whole = explanation.replace("\n  ", " ")  # one line each
+    parts = re.findall(r"^- (.*?)(?:\. Without it, .*)?\.$", whole, re.MULTILINE)
+    request = re.compile(r"(.*?)(?: to| at|)(?: |^)request \d+ of \w+ \((.*?)\)(.*)")
+    found = [request.fullmatch(part) for part in parts]
     return [
-        (part, "") if place is None else (place[1], place[2])
+        (part, "") if place is None else (f"{place[1]}{place[3]}".strip(), place[2])
         for part, place in zip(parts, found, strict=True)
     ]
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from zkfake._history.events import CallbackBegan, CallbackEnded, Event, Fault, Reply, WatchEvent
     from zkfake._history.reading import ConnectionSeen, Exchange
 
-__all__ = ["BlockingCallback"]
+__all__ = ["BLOCKED", "BlockingCallback"]
 
 BLOCKED = 1.0
 """Seconds that a callback may wait for something else than a reply: a round trip takes less, and

@@ -130,7 +130,7 @@ class SimulationHandler:
     def _call_back(self, function: Callable[..., object], arguments: tuple[Any, ...]) -> None:
         network, client = self._network, self.client_name
         self._callbacks = number = self._callbacks + 1
-        began = CallbackBegan(network.time, client, number, _name_of(function), *_told(arguments))
+        began = CallbackBegan(network.time, client, number, _told_of(function), *_told(arguments))
         network.history.append(began)
         try:
             function(*arguments)
@@ -164,6 +164,17 @@ def _name_of(function: Any) -> str:
     while isinstance(function, partial):
         function = function.func
     return str(getattr(function, "__qualname__", type(function).__qualname__))
+
+
+def _told_of(function: Any) -> str:
+    """A callback, in words. Of kazoo's DataWatch and ChildrenWatch the program knows the function
+    that it has given them.
+    """
+    owner = getattr(function, "__self__", None)
+    given = getattr(owner, "_func", None)
+    if given is None or not type(owner).__module__.startswith("kazoo."):
+        return _name_of(function)
+    return f"{type(owner).__name__} of {_name_of(given)}"
 
 
 def _told(arguments: tuple[Any, ...]) -> tuple[str, str]:
