@@ -15,7 +15,7 @@ from zkfake._history.checking import check
 from zkfake._history.judges.order import SAID_LESS
 from zkfake._protocol.jute import pack_buffer, pack_int, pack_string, pack_strings
 from zkfake._protocol.records import Acl, Op, pack_connect_response, pack_reply, pack_stat
-from zkfake.history import Committed, Connected, Reply, Sent, WatchEvent
+from zkfake.history import Committed, Connected, Disconnected, Reply, Sent, WatchEvent
 
 from ..support import wire
 
@@ -201,16 +201,17 @@ def test_who_says_less_than_was_seen_is_taken_at_its_word(
     assert (SAID_LESS in verdict.undecided.get("never back", {})) == (said < 9)
 
 
-@pytest.mark.parametrize("moves", [False, True])
-def test_writes_of_a_session_that_has_moved_are_not_answered(moves: bool) -> None:
-    _, shaken, _ = connected(1.0, 2, 1)
-    entries = [
-        *connected(0.0, 1, 0),
-        *((Connected(1.0, "c", 2, 2), shaken) if moves else ()),
-        *(asks(2.0, 1, 3, "setData"), asks(2.0, 1, 4, "exists"), is_shown(3.0, 1, 4, 9)),
-    ]
-    broken = check(entries, has_log=False).broken
-    assert [each.judge for each in broken] == ["replies in order"] * (not moves)
+@pytest.mark.parametrize("link", [1, 2])
+@pytest.mark.parametrize("shared", [False, True])
+def test_writes_of_a_session_that_has_moved_are_not_answered(shared: bool, link: int) -> None:
+    """To servers it may have moved from the connection that was made last, too."""
+    opened, shaken, answered = connected(1.0, 2, 1)
+    first, second = connected(0.0, 1, 0), [opened, shaken, answered] if shared or link == 2 else []
+    if not shared and link == 2:
+        first.append(Disconnected(0.5, "c", 1, "client"))
+    asked = asks(2.0, link, 3, "setData"), asks(2.0, link, 4, "exists"), is_shown(3.0, link, 4, 9)
+    broken = check([*first, *second, *asked], has_log=False).broken
+    assert [each.judge for each in broken] == ["replies in order"] * (not shared)
 
 
 def test_a_part_of_a_multi_that_has_no_operation_is_unreadable() -> None:

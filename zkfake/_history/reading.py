@@ -87,7 +87,7 @@ class SessionSeen:
     """One session, as its client knows it."""
 
     __slots__ = (
-        "began", "client", "heard", "id", "newest", "password", "seen", "seen_by", "sent", "timeout"
+        "began", "client", "heard", "id", "password", "seen", "seen_by", "sent", "timeout"
     )  # fmt: skip
 
     def __init__(self, session_id: int, client: str, began: float) -> None:
@@ -103,10 +103,6 @@ class SessionSeen:
         events told them they say nothing.
         """
         self.seen_by: Event | None = None
-        self.newest: ConnectionSeen | None = None
-        """The last connection that asked for it, answered or not: the session may have moved there
-        from the others.
-        """
         self.heard: Exchange | None = None
         """The last handshake that a server of the newest leader answered."""
         self.sent: deque[Exchange] = deque()
@@ -153,7 +149,7 @@ class ConnectionSeen:
 
     __slots__ = (
         "client", "ended", "number", "opened", "pending", "read_at", "renews", "seen", "seen_by",
-        "server", "session", "shaken_at",
+        "server", "session", "shaken_at", "shares",
     )  # fmt: skip
 
     def __init__(self, opened: Connected, read_at: int) -> None:
@@ -170,6 +166,10 @@ class ConnectionSeen:
         """The one that it was given."""
         self.renews: SessionSeen | None = None
         """The one that it has asked for: requests may follow before the handshake is answered."""
+        self.shares = False
+        """Whether another one has asked for the session while this one was open: to servers it may
+        have moved from either of them, and then they leave what waits there unanswered.
+        """
         self.pending: deque[Exchange] = deque()
         self.seen = 0
         """The highest zxid that came through it."""
@@ -299,14 +299,21 @@ class Reading:
         exchange = Exchange(event, connection, self.acknowledged, self.acknowledged_by)
         connection.pending.append(exchange)
         if event.operation == "connect" and exchange.record is not None:
-            connection.renews = self.sessions.get(exchange.record.session_id)
-            if connection.renews is not None:
-                connection.renews.newest = connection
+            self._renew(connection, exchange.record.session_id)
         if self._keep_sent and event.operation in WRITES:
             session = connection.session or connection.renews
             if session is not None:
                 session.sent.append(exchange)
         self.tell("on_sent", exchange)
+
+    def _renew(self, connection: ConnectionSeen, session_id: int) -> None:
+        """It has asked for this session. Others that are open may have it."""
+        session = connection.renews = self.sessions.get(session_id)
+        if session is None:
+            return
+        for other in self.connections.values():
+            if other is not connection and session in (other.session, other.renews):
+                other.shares = connection.shares = True
 
     def _reply(self, event: Reply) -> None:
         connection = self.connections.get(event.connection)
@@ -355,7 +362,6 @@ class Reading:
                 session = self.sessions[session_id] = SessionSeen(
                     session_id, event.client, event.time
                 )
-                session.newest = connection
                 if len(self.sessions) > SESSIONS_KEPT:
                     self._forget_a_session()
             connection.session, connection.shaken_at = session, self.events

@@ -23,8 +23,8 @@ class RepliesInOrder(Judge):
 
     Checked: of each connection. Not of authentication, and of what a server does not implement,
     which it answers ahead of what waits; nor of ``check`` outside a multi, which some versions
-    leave unanswered; nor where another connection has asked for the session: writes of one that
-    has moved are not answered.
+    leave unanswered; nor of connections that share a session: writes of one that has moved are not
+    answered.
     """
 
     name = "replies in order"
@@ -39,8 +39,7 @@ class RepliesInOrder(Judge):
             return
         if first.sent.operation in ("check", "createSession"):
             return
-        session = exchange.connection.session
-        if session is not None and session.newest is not exchange.connection:
+        if exchange.connection.shares:
             return
         self.broken(
             f"{reply.client} was answered request {reply.number} before request "
