@@ -210,7 +210,7 @@ def test_a_port_that_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def described(*arguments: str) -> tuple[FakeZooKeeper, list[str]]:
-    return fakes.fake(cli._parser().parse_args(["serve", *arguments]))
+    return fakes.fake(cli._parser()[0].parse_args(["serve", *arguments]))
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "::1", "localhost"])

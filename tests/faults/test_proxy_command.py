@@ -54,7 +54,7 @@ def connected(hosts: str, **more: Any) -> Iterator[KazooClient]:
 @contextmanager
 def running(*arguments: str) -> Iterator[Program]:
     """The command in this process."""
-    options = cli._parser().parse_args(["proxy", *arguments])
+    options = cli._parser()[0].parse_args(["proxy", *arguments])
     with EndingSignals() as signals, options.run(options, signals) as program:
         yield program
 

@@ -184,7 +184,7 @@ def test_a_signal_before_the_command_runs(tmp_path: Path, number: str) -> None:
     """One that means the end keeps it from starting, another one it gets at its start."""
     config = tmp_path / "zoo.cfg"
     os.mkfifo(config)  # opened by the program when it has begun
-    words = script("input()")
+    words = ("sleep", "600")  # a Python that still starts would make a KeyboardInterrupt of it
     with program("run", "--config", str(config), "--", *words, stdin=subprocess.PIPE) as process:
         with once_opened(config, process) as lines:
             process.send_signal(getattr(signal, number))

@@ -134,6 +134,6 @@ def test_nothing_to_save(said: Said, tmp_path: Path) -> None:
 
 def test_a_directory_is_needed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["snapshot", "list"]) == 2
-    assert "required: --data-dir" in capsys.readouterr().err
+    assert capsys.readouterr().err == "zkfake: snapshot needs --data-dir\n"
     assert main(["serve", "--sync", "full"]) == 2
     assert capsys.readouterr().err == "zkfake: --sync needs --data-dir\n"

@@ -3,7 +3,7 @@ histories of runs.
 
 `serve` and `proxy` are the commands that serve, `process` is what they share: what is printed, and
 how they end. `snapshot` is about what a data directory keeps. `run` serves one command, `wrapped`.
-`fakes`, `arguments` and `tls` read options, `control` reads faults.
+`fakes`, `options_file`, `arguments` and `tls` read options, `control` faults.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from zkfake._cli import proxy, run, serve, snapshot
+from zkfake._cli import options_file, proxy, run, serve, snapshot
 from zkfake._cli.arguments import Parser, own_version
 from zkfake._cli.process import (
     ENDED,
@@ -27,6 +27,7 @@ from zkfake._cli.process import (
 from zkfake._history import commands
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
 
 __all__ = ["main"]
@@ -40,9 +41,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     own, words = run.split(sys.argv[1:] if arguments is None else arguments)
     try:
-        parser = _parser()
+        parser, known = _parser()
         run.check(parser, own, words)
         options = parser.parse_args(own)
+        if options.command in ("serve", "run"):
+            options = _with_file(parser, known, own, options)
     except SystemExit as ended:  # --help, --version, or an option that cannot be
         return print_lines() or int(ended.code or 0)
     if options.command == "run":
@@ -72,7 +75,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return status
 
 
-def _parser() -> Parser:
+def _with_file(
+    parser: Parser,
+    known: argparse._SubParsersAction[Parser],
+    own: Sequence[str],
+    options: argparse.Namespace,
+) -> argparse.Namespace:
+    """The options, those of an options file before them."""
+    try:
+        file = options_file.find(options)
+        if file is None:
+            return options
+        mine = known.choices[options.command]
+        others = [known.choices[name] for name in ("serve", "run")]
+        before = file.arguments(mine, others)
+    except (OSError, ValueError) as error:
+        parser.exit(parser.refused, f"zkfake: {reason(error)}\n")
+    place = own.index(options.command) + 1
+    found = parser.parse_args([*own[:place], *before, *own[place:]])
+    if found.verbosity > 0:
+        say(f"options of {file.path}")
+    return found
+
+
+def _parser() -> tuple[Parser, argparse._SubParsersAction[Parser]]:
+    """The parser, and those of the commands."""
     parser = Parser(
         prog="zkfake",
         description="A fake ZooKeeper that speaks the real protocol, for one command or until you "
@@ -88,4 +115,4 @@ def _parser() -> Parser:
     snapshot.add(subparsers)
     proxy.add(subparsers)
     commands.add_parsers(subparsers)
-    return parser
+    return parser, subparsers

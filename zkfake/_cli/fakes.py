@@ -6,18 +6,23 @@ Rules that live here: an option beats the configuration file.
 from __future__ import annotations
 
 import argparse
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from zkfake import _zoo_cfg as zoo_cfg
+from zkfake._cli import options_file
 from zkfake._cli import tls as certificates
 from zkfake._cli.arguments import address, in_a_row, is_loopback, port
+from zkfake._cli.process import say
 from zkfake._realtime.server import FakeZooKeeper
 from zkfake._versions import DEFAULT, VERSIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-__all__ = ["ServedZooKeeper", "add_options", "fake"]
+    from zkfake._ensemble.events import Name
+
+__all__ = ["ServedZooKeeper", "add_options", "fake", "saved"]
 
 SYNCS = ("full", "normal", "off")
 
@@ -95,11 +100,33 @@ def add_options(
         "Without it, clients are not asked for one",
     )
     tls.add_argument(
+        "--tls", metavar="CERT,KEY", help="the same as --tls-cert CERT and --tls-key KEY"
+    )
+    tls.add_argument(
         "--secure-port",
         type=port,
         metavar="PORT",
         help="TLS port of the first server; the others get the ports after it (free ports)",
     )
+    output = parser.add_argument_group("output")
+    output.add_argument(
+        "--record",
+        metavar="FILE",
+        help="write a history of all that happens to a file when the program ends, for zkfake "
+        "check, story, timeline and doctor; memory grows with it",
+    )
+    for name, number, does in (
+        ("--quiet", -1, "print nothing on standard error but errors"),
+        (
+            "--verbose",
+            1,
+            "tell on standard error what servers do: elections, sessions that open and end",
+        ),
+    ):
+        output.add_argument(
+            name, action="store_const", dest="verbosity", const=number, default=0, help=does
+        )
+    options_file.add_options(parser)
     parser.set_defaults(first_port=first_port, takes_ports=takes_ports)
 
 
@@ -128,10 +155,25 @@ version.
 
 
 class ServedZooKeeper(FakeZooKeeper):
-    """A fake that says when it has failed."""
+    """A fake that says what it does, and when it has failed."""
 
     on_broken: Callable[[], object] = tuple
     """Called by its thread."""
+
+    def tell(self, say: Callable[[str], object]) -> None:
+        """Calls ``say`` with what each server does by itself."""
+        before = self._ensemble.tell
+
+        def tell(server: int, name: Name, text: str) -> None:
+            before(server, name, text)
+            say(f"server {server} {name}" + (f": {text}" if text else ""))
+
+        self._ensemble.tell = tell
+
+    def save(self, path: str) -> None:
+        """Writes the history to a file. Raises `OSError`."""
+        assert self.history is not None
+        self.history.save(path)
 
     def _broken(self) -> None:
         super()._broken()
@@ -146,6 +188,11 @@ def fake(options: argparse.Namespace) -> tuple[ServedZooKeeper, list[str]]:
     config = zoo_cfg.ConfigFile()
     if options.config is not None:
         config = zoo_cfg.read(options.config)
+    if options.tls is not None:
+        if options.tls_cert is not None or options.tls_key is not None:
+            raise ValueError("--tls is --tls-cert and --tls-key; give one or the other")
+        options.tls_cert, _, key = options.tls.partition(",")
+        options.tls_key = key or None
     tls = certificates.serving(options)
     if tls is None and config.secure_port is not None:
         config.ignored.append("secureClientPort (give --tls-cert)")
@@ -180,13 +227,34 @@ def fake(options: argparse.Namespace) -> tuple[ServedZooKeeper, list[str]]:
         tls=tls,
         data_dir=options.data_dir,
         sync=options.sync or "normal",
+        history=options.record is not None,
     )
+    if options.record is not None:
+        with open(options.record, "ab"):  # rather now than at the end, when it is too late
+            pass
+    if options.verbosity > 0:
+        server.tell(say)
     if not is_loopback(host):
         notes.append(
             f"warning: {host} can be reached from other machines; whoever connects may read and "
             "change everything"
         )
-    return server, notes
+    return server, [] if options.verbosity < 0 else notes
+
+
+@contextmanager
+def saved(server: ServedZooKeeper, path: str | None) -> Iterator[None]:
+    """At the end of the block the history, if there is one, is written. Raises `RuntimeError` where
+    it cannot be.
+    """
+    try:
+        yield
+    finally:
+        if path is not None:
+            try:
+                server.save(path)
+            except OSError as error:
+                raise RuntimeError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def _first(*values: int | str | None) -> Any:

@@ -16,7 +16,7 @@ import shutil
 import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from zkfake._cli.fakes import add_options, fake
+from zkfake._cli.fakes import add_options, fake, saved
 from zkfake._cli.process import failure, reason, say
 from zkfake._cli.wrapped import CANNOT_RUN, NOT_FOUND, WrappedCommand
 
@@ -132,7 +132,8 @@ def execute(options: argparse.Namespace, words: Sequence[str]) -> int:
             status = _run(command, server, options.env, words)
         finally:
             try:
-                server.stop()
+                with saved(server, options.record):
+                    server.stop()
             except RuntimeError as error:
                 status = say(failure(error), _FAILED)
         return status

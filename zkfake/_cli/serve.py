@@ -10,7 +10,7 @@ import argparse
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from zkfake._cli.fakes import add_options, fake
+from zkfake._cli.fakes import add_options, fake, saved
 from zkfake._cli.process import STATUSES, Program
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
 def _run(options: argparse.Namespace, signals: EndingSignals) -> Iterator[Program]:
     server, notes = fake(options)
     server.on_broken = signals.end
-    with server:
+    with saved(server, options.record), server:
         lines = [server.hosts]
         if server.members[0].secure_port is not None:
             lines.append(",".join(member.secure_hosts for member in server.members))

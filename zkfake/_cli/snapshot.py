@@ -10,6 +10,7 @@ import argparse
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
+from zkfake._cli import options_file
 from zkfake._cli.process import REFUSED, print_lines, reason, say
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
         action = actions.add_parser(name, help=does, description=does, allow_abbrev=False)
         if named:
             action.add_argument("name", metavar="NAME", help="the snapshot's name")
-        action.add_argument("--data-dir", metavar="DIR", required=True, help="the directory")
+        action.add_argument("--data-dir", metavar="DIR", help="the directory")
+        options_file.add_options(action)
 
 
 def execute(options: argparse.Namespace) -> int:
@@ -52,7 +54,12 @@ def execute(options: argparse.Namespace) -> int:
     from zkfake._data_dir.directory import DataDirectory  # the other commands need no database
 
     try:
-        return print_lines(*_lines(options, DataDirectory(options.data_dir)))
+        path = options.data_dir
+        if path is None and (file := options_file.find(options)) is not None:
+            path = file.value("data-dir")
+        if path is None:
+            return say("snapshot needs --data-dir", REFUSED)
+        return print_lines(*_lines(options, DataDirectory(path)))
     except (OSError, ValueError) as error:
         return say(reason(error), REFUSED)
 
