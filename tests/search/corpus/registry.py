@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kazoo.exceptions import NodeExistsError
+
 from .people import recorded, start
 
 if TYPE_CHECKING:
@@ -21,12 +23,24 @@ def serve(sim: Simulation, client: KazooClient) -> None:
 def serve_mended(sim: Simulation, client: KazooClient) -> None:
     lost = client.handler.event_object()
     client.add_listener(lambda state: lost.set() if state == "LOST" else None)
-    client.create("/services/web", ephemeral=True)
+    register(sim, client)
     while True:
         sim.sleep(1)
         if lost.is_set():
             lost.clear()
+            register(sim, client)
+
+
+def register(sim: Simulation, client: KazooClient) -> None:
+    while True:
+        try:
             client.create("/services/web", ephemeral=True)
+            return
+        except NodeExistsError:  # noqa: PERF203
+            stat, session = client.exists("/services/web"), client.client_id
+            if stat is not None and session is not None and stat.ephemeralOwner == session[0]:
+                return
+            sim.sleep(1)  # it goes with the session that was lost
 
 
 def wrong(sim: Simulation) -> None:
