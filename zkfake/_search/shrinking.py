@@ -192,11 +192,11 @@ class _Shrinker:
 
     def _delayed(self) -> list[tuple[str, Delay]]:
         """The delays of the best world that take some time, and the places."""
-        places = decisions(self.best_run.simulation).schedule.places
+        stood = decisions(self.best_run.simulation).schedule.stood
         return [
-            (places.get((delay.task, delay.step), ""), delay)
+            (step.place, delay)
             for delay in self.best.delays
-            if delay.seconds
+            if delay.seconds and (step := stood.get((delay.task, delay.step)))
         ]
 
     def _tie_to_requests(self) -> None:

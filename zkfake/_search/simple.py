@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from zkfake._simulation.scheduling.schedules import TaskStep
     from zkfake._simulation.simulation import Simulation
 
-__all__ = ["is_left_out", "simple_parts", "slow_tasks"]
+__all__ = ["answers_of", "is_left_out", "last_answered", "simple_parts", "slow_tasks"]
 
 _LONG = 1.5
 """An outage, in the longest session timeouts."""
@@ -77,14 +77,14 @@ def slow_tasks(
     task stood still in the world that fails, by the place. Steps at these places come first, and
     before others those at which a task of the program has got an answer.
     """
-    answers = _answers(sim)
+    answers = answers_of(sim)
     longest = max(each for seconds in delays.values() for each in seconds)
     ordered = sorted(
         (step for step in steps if step.place in delays or (step.answered and not step.background)),
         key=lambda step: (step.place not in delays, not step.answered, step.background),
     )
     for step in ordered:
-        ended = _end_beside(step, answers.get(step.client, ()))
+        ended = _end_beside(step, last_answered(step, answers))
         for seconds in delays.get(step.place, [longest]):
             delay = Delay(step.task, step.number, seconds)
             yield (delay,)
@@ -92,23 +92,28 @@ def slow_tasks(
                 yield (ended, delay)
 
 
-def _answers(sim: Simulation) -> dict[str, list[tuple[float, int]]]:
-    """When each client was answered, and which of its requests, by client."""
-    places: dict[int, int] = {}
+def answers_of(sim: Simulation) -> dict[str, list[tuple[float, int]]]:
+    """When each client was answered, and which of its requests, from 1, by client."""
+    numbers: dict[int, int] = {}
     counts: dict[str, int] = {}
     answers: dict[str, list[tuple[float, int]]] = {}
     for event in sim.history:
         if isinstance(event, Sent) and event.number:
-            places[event.number] = counts[event.client] = counts.get(event.client, 0) + 1
-        elif isinstance(event, Reply) and event.number in places:
-            answers.setdefault(event.client, []).append((event.time, places[event.number]))
+            numbers[event.number] = counts[event.client] = counts.get(event.client, 0) + 1
+        elif isinstance(event, Reply) and event.number in numbers:
+            answers.setdefault(event.client, []).append((event.time, numbers[event.number]))
     return answers
 
 
-def _end_beside(step: TaskStep, answers: Sequence[tuple[float, int]]) -> Struck | None:
-    """The client's session ends with the last answer before the step."""
-    before = [nth for time, nth in answers if time <= step.time]
-    if not before:
+def last_answered(step: TaskStep, answers: Mapping[str, Sequence[tuple[float, int]]]) -> int:
+    """Which request of its client was answered last before a step; 0, if none was."""
+    before = [nth for time, nth in answers.get(step.client, ()) if time <= step.time]
+    return before[-1] if before else 0
+
+
+def _end_beside(step: TaskStep, nth: int) -> Struck | None:
+    """The client's session ends with the answer to its request ``nth``."""
+    if not nth:
         return None
-    moment = FaultMoment(0.0, step.client, before[-1], "after_reply")
+    moment = FaultMoment(0.0, step.client, nth, "after_reply")
     return Struck(moment, drawn("expire", step.client))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from zkfake._history.events import Reply, Sent
+from zkfake._search.simple import answers_of, last_answered
 from zkfake._search.worlds import decisions
 from zkfake._simulation.chance.chance import Struck
 from zkfake._simulation.network.network import MessageDelay
@@ -77,13 +78,24 @@ def in_words(part: Part, sim: Simulation) -> str:
         lasts = "duration" in dict(part.fault.options)
         return f"{_fault(part.fault)}{',' * lasts} {_moment(part, sim)}"
     if isinstance(part, Delay):
-        place = decisions(sim).schedule.places.get((part.task, part.step), "")
-        what = f"stands still for {part.seconds:g} s" if part.seconds else "gives way"
-        return f"task {part.task} {what} at its step {part.step}{place}"
+        return _delay(part, sim)
     if isinstance(part, MessageDelay):
         return _message(part, sim)
     order = decisions(sim).schedule.orders.get(part.number)
     return f"at choice {part.number} {order or 'the first one is chosen, as ever'}"
+
+
+def _delay(part: Delay, sim: Simulation) -> str:
+    """A task that stands still, or gives way, and what it was answered just before."""
+    text = f"task {part.task} " + (
+        f"stands still for {part.seconds:g} s" if part.seconds else "gives way"
+    )
+    step = decisions(sim).schedule.stood.get((part.task, part.step))
+    nth = last_answered(step, answers_of(sim)) if step is not None and step.answered else 0
+    if step is not None and nth:
+        request = _request(step.client, nth, _requests(step.client, sim))
+        text += f" after the answer to {request},"
+    return f"{text} at its step {part.step}{step.place if step else ''}"
 
 
 def _fault(fault: DrawnFault) -> str:

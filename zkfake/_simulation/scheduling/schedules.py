@@ -69,7 +69,7 @@ class TaskStep(NamedTuple):
     number: int
     """From 1."""
     place: str
-    """The line of the program, as `Schedule.places` has it."""
+    """The line of the program at which it stands: `ScheduledTask.place`."""
     client: str
     """Whose answer the task has got; else the client, or the process, that the task belongs to."""
     answered: bool
@@ -95,8 +95,8 @@ class Schedule:
         """What the choices that were given have done, in words, by their numbers."""
         self.delays: list[Delay] = []
         """The delays so far, in their order."""
-        self.places: dict[tuple[str, int], str] = {}
-        """The line of the program at which a task stood still, by its name and step."""
+        self.stood: dict[tuple[str, int], TaskStep] = {}
+        """Where a task stood still, by its name and step."""
         self.steps: list[TaskStep] | None = None
         """The steps of all tasks so far, where they are kept: that takes long."""
         self.on = True
@@ -149,7 +149,7 @@ class Schedule:
             seconds = self._draw_delay(task, waited) if self.on else None
         if seconds is not None:
             self.delays.append(Delay(task.name, task.steps, seconds))
-            self.places[task.name, task.steps] = task.place
+            self.stood[task.name, task.steps] = _step(task, waited)
         return seconds
 
     def _pick(self, options: list[Any]) -> int:

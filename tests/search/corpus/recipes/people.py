@@ -91,14 +91,14 @@ def changes(sim: Simulation, folder: str) -> Iterator[tuple[str, str, bytes]]:
 
 
 def cut_off(sim: Simulation, client: str, operation: str, path: str) -> bool:
-    """Whether the last such request of a client, or of any client for "", has no reply."""
+    """Whether the last such request of a client, or of one of all clients for "", has no reply."""
     answered = {event.number for event in sim.history.of(Reply)}
-    sent = [
-        event.number
+    last = {
+        event.client: event.number
         for event in sim.history.of(Sent)
         if client in ("", event.client) and event.operation == operation and path in event.paths
-    ]
-    return bool(sent) and sent[-1] not in answered
+    }
+    return not answered.issuperset(last.values())
 
 
 def lost_claims(sim: Simulation, how: str) -> list[str]:
