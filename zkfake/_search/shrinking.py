@@ -121,19 +121,16 @@ class _Shrinker:
         """Leaves out all that is not needed."""
         if fewer_servers:
             self._try_fewer_servers()
-        if self._try_simple_worlds():
-            pass
-        elif self._try_slow_tasks():
-            self._leave_out_parts()
-        else:
+        if not self._try_simple_worlds():
             self._leave_out_kinds()
-            self._find_delays_anew()
-            self._tie_to_requests()
-            self._leave_out_kinds()
-            self._leave_out_parts()
-            self._make_steady()
-            self._try_simpler_parts()
-            self._leave_out_kinds()
+            if not self._try_slow_tasks():
+                self._find_delays_anew()
+                self._tie_to_requests()
+                self._leave_out_kinds()
+                self._leave_out_parts()
+                self._make_steady()
+                self._try_simpler_parts()
+                self._leave_out_kinds()
             self._leave_out_parts()
         if fewer_servers:
             self._try_fewer_servers()
