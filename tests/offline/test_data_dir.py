@@ -178,6 +178,16 @@ def test_sizes_of_ensembles_change(tmp_path: Path) -> None:
     assert [zxid >> 32 for zxid in zxids] == [0, 1, 2, 2, 3]
 
 
+def test_epochs_without_a_transaction_count(tmp_path: Path) -> None:
+    """A client may have seen where one begins."""
+    for epoch in (1, 2, 3):
+        with FakeZooKeeper(data_dir=tmp_path, servers=3) as server, connected(server.hosts):
+            assert server.last_zxid >> 32 == epoch
+    for epoch in (4, 5):
+        with FakeZooKeeper(data_dir=tmp_path, servers=3) as server:
+            assert server.last_zxid == epoch << 32
+
+
 def test_a_configuration_that_was_agreed_on_counts(tmp_path: Path) -> None:
     settings = {"reconfigEnabled": True, "skipACL": True}
     options: Any = {"data_dir": tmp_path, "servers": 4, "settings": settings}

@@ -104,15 +104,15 @@ def test_one_option_for_certificate_and_key(
 
 
 def test_the_state_of_yesterday(tmp_path: Path) -> None:
-    """Two commands in turn, the second of which is started by way of an options file."""
-    (tmp_path / "zkfake.toml").write_text('data-dir = ".zkfake"\n')
+    """What one command has made is there for the next one."""
     make = (
         "import os; from kazoo.client import KazooClient as C; c = C(os.environ['ZK_HOSTS']); "
         "c.start(); print(c.create('/n-', sequence=True)); c.stop(); c.close()"
     )
+    words = [sys.executable, "-m", "zkfake", "run", "--data-dir", ".zkfake"]
     for number in range(2):
         ran = subprocess.run(
-            [sys.executable, "-m", "zkfake", "run", "--", sys.executable, "-c", make],
+            [*words, "--", sys.executable, "-c", make],
             cwd=tmp_path,
             capture_output=True,
             text=True,

@@ -88,7 +88,8 @@ def _with_file(
             return options
         mine = known.choices[options.command]
         others = [known.choices[name] for name in ("serve", "run")]
-        before = file.arguments(mine, others)
+        left = options_file.OF_SERVE if options.command == "run" else ()
+        before = file.arguments(mine, others, left)
     except (OSError, ValueError) as error:
         parser.exit(parser.refused, f"zkfake: {reason(error)}\n")
     place = own.index(options.command) + 1

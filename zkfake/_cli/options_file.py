@@ -7,6 +7,7 @@ The rules that live here:
 - A key is an option without its dashes. What may be repeated is a list, what has a name and a value
   may be a table. Options of the command line come after those of the file, so they win.
 - An option that another command has is left to it. A key that no command has is an error.
+- Ports and files are for `serve`: `run` begins with nothing, beside a server that may be running.
 - Names of files are relative to the directory of the file.
 - Python 3.10 cannot read TOML by itself, which is an error only where there is a file to read.
 """
@@ -21,16 +22,19 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from typing import BinaryIO
 
-__all__ = ["OptionsFile", "add_options", "find"]
+__all__ = ["OF_SERVE", "OptionsFile", "add_options", "find"]
 
 _OWN, _PROJECT = "zkfake.toml", "pyproject.toml"
 _TABLE = "[tool.zkfake]"
 
 FILES = ("config", "data-dir", "record", "tls", "tls-ca", "tls-cert", "tls-key")
 """The options that name files."""
+
+OF_SERVE = ("data-dir", "port", "record", "secure-port", "sync")
+"""The options that `run` takes from the command line alone."""
 
 _NEVER = ("help", "no-toml", "toml")
 
@@ -54,10 +58,14 @@ class OptionsFile:
         self._table = table
 
     def arguments(
-        self, parser: argparse.ArgumentParser, others: Sequence[argparse.ArgumentParser]
+        self,
+        parser: argparse.ArgumentParser,
+        others: Sequence[argparse.ArgumentParser],
+        left: Collection[str] = (),
     ) -> list[str]:
         """The command line that has the same options, as far as ``parser`` has them. ``others``:
-        those of the other commands. Raises `ValueError`.
+        those of the other commands. ``left``: options that have to be right and do not count.
+        Raises `ValueError`.
         """
         own = _named(parser)
         known = {name for each in others for name in _named(each)} | set(own)
@@ -70,7 +78,7 @@ class OptionsFile:
             if key in own:
                 arguments = list(self._arguments(key, value, own[key]))
                 self._check(parser, key, arguments)
-                found += arguments
+                found += [] if key in left else arguments
         return found
 
     def _arguments(self, key: str, value: object, action: argparse.Action) -> Iterator[str]:
