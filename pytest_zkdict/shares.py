@@ -134,9 +134,9 @@ class ExploredTests:
         runs = sum(test.runs for test in self._tests.values())
         tests = "1 test" if len(self._tests) == 1 else f"{len(self._tests)} tests"
         if self._config.get_verbosity() < 1:
-            terminalreporter.write_line(f"zookeeper: {tests} explored in {runs} worlds")
+            terminalreporter.write_line(f"zookeeper: {tests} explored in {_worlds(runs)}")
             return
-        terminalreporter.section(f"zookeeper: {tests} explored in {runs} worlds")
+        terminalreporter.section(f"zookeeper: {tests} explored in {_worlds(runs)}")
         for name, test in self._tests.items():
             terminalreporter.write_line(_told(name, test))
 
@@ -156,7 +156,7 @@ def never_seen(names: Iterable[str], probes: Mapping[str, int], runs: int, ended
     from zkfake._search.exploration import missed
 
     early = f" ({ended} ended early, as allowed)" if ended else ""
-    head = f"demanded, and never seen in {runs} worlds{early}:"
+    head = f"demanded, and never seen in {_worlds(runs)}{early}:"
     return "\n".join([head, *(f"- {missed(name, probes)}" for name in names)])
 
 
@@ -168,8 +168,12 @@ def nothing_shown(runs: int) -> str:
     )
 
 
+def _worlds(number: int) -> str:
+    return "1 world" if number == 1 else f"{number} worlds"
+
+
 def _told(name: str, test: _Explored) -> str:
-    head = f"{name}: {test.runs} worlds, {test.failed} failed, {test.seconds:.1f} s"
+    head = f"{name}: {_worlds(test.runs)}, {test.failed} failed, {test.seconds:.1f} s"
     often = sorted(test.probes.items(), key=lambda each: (-each[1], each[0]))
     seen = ", ".join(f"{probe} {times}" for probe, times in often if times)
     return f"{head}; seen: {seen}" if seen else head

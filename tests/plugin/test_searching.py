@@ -573,6 +573,10 @@ def test_worlds_are_shared_out_and_probes_are_added_up(pytester: pytest.Pytester
         def test_not_seen(zk_simulation):
             zk_simulation.sometimes(zk_simulation.seed % 2, "odd")
 
+        @pytest.mark.zk_explore(seeds=1, demand=["here"])
+        def test_in_one_world(zk_simulation):
+            zk_simulation.reachable("here")
+
         @pytest.mark.zk_explore(seeds=4, allow=KeyError)
         def test_ends_early(zk_simulation):
             raise KeyError
@@ -593,7 +597,8 @@ def test_worlds_are_shared_out_and_probes_are_added_up(pytester: pytest.Pytester
             "no run of 4 has reached the end of the test*",
             "AssertionError at *: as in *::test_fails[[]part?of2], which tells of it",
             "*pytest --zk-replay=*::test_fails",
-            "*= zookeeper: 4 tests explored in 19 worlds =*",
+            "*= zookeeper: 5 tests explored in 20 worlds =*",
+            "*::test_in_one_world: 1 world, 0 failed, *; seen: here 1",
             "*::test_seen[[]x]: 7 worlds, 0 failed, *; seen: even 4, odd 3",
         ]
     )

@@ -76,7 +76,7 @@ def in_words(part: Part, sim: Simulation) -> str:
     """What it does, in words. ``sim``: a simulation in which it happened."""
     if isinstance(part, Struck):
         lasts = "duration" in dict(part.fault.options)
-        return f"{_fault(part.fault)}{',' * lasts} {_moment(part, sim)}"
+        return f"{_fault(part.fault)}{',' * lasts} {_moment(part, sim, lasts)}"
     if isinstance(part, Delay):
         return _delay(part, sim)
     if isinstance(part, MessageDelay):
@@ -114,7 +114,7 @@ def _fault(fault: DrawnFault) -> str:
     return text if duration is None else f"{text} for {duration:g} s"
 
 
-def _moment(struck: Struck, sim: Simulation) -> str:
+def _moment(struck: Struck, sim: Simulation, lasts: bool) -> str:
     moment = struck.moment
     if moment.is_start:
         return "from the start"
@@ -122,6 +122,8 @@ def _moment(struck: Struck, sim: Simulation) -> str:
         return f"at {moment.time:.3f} s"
     request = _request(moment.client, moment.nth, _requests(moment.client, sim))
     method = struck.fault.method
+    if lasts and moment.point == "before_request":
+        return f"from {request} on"
     return _POINTS[method if method in _POINTS else moment.point].format(request)
 
 
