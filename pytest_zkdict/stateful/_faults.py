@@ -12,14 +12,24 @@ if TYPE_CHECKING:
 
     from pytest_zkdict.stateful._places import Place
 
-__all__ = ["FaultSteps", "numbers_of_dicts"]
+__all__ = ["FaultSteps", "kinds_of_faults", "numbers_of_dicts"]
 
-#: Of a machine's dicts, and so of their clients.
-numbers_of_dicts = st.runner().flatmap(lambda machine: st.integers(0, machine.size - 1))
-_servers = st.integers(1, 3)
-_nth = st.integers(1, 4)
+#: Of a machine's dicts, and so of their clients; mostly that which was struck last.
+numbers_of_dicts = st.runner().flatmap(
+    lambda machine: st.sampled_from([*range(machine.size), *machine.struck])
+)
+#: The kinds of fault of one example: with a few, one and the same strikes now and again, and calls
+#: are made in between.
+kinds_of_faults = st.runner().flatmap(
+    lambda machine: st.lists(st.sampled_from(sorted(machine.faults)), unique=True, max_size=6)
+)
+#: ``None`` is the leader.
+_servers = st.sampled_from([None, 1, 2, 3, None])
+#: Mostly the next one.
+_nth = st.sampled_from([1, 1, 1, 2, 3])
+_operations = st.sampled_from([None, None, "create2", "setData", "delete", "multi"])
 #: Shorter and longer than a session.
-_seconds = st.sampled_from([1, 5, 30])
+_seconds = st.sampled_from([1, 5, 30, 5])
 
 
 def _fault(name: str) -> Callable[[Any], Any]:
@@ -36,8 +46,8 @@ class FaultSteps(RuleBasedStateMachine):
     faults: ClassVar[frozenset[str]] = frozenset(
         {
             "drop_before_request", "drop_before_reply", "drop_after_reply", "drop", "expire",
-            "partition", "hold_events", "hold_watches", "pause", "stop_server", "pause_server",
-            "isolate", "freeze",
+            "partition", "hold_events", "hold_watches", "pause", "lose_quorum", "stop_server",
+            "pause_server", "isolate", "freeze",
         }
     )  # fmt: skip
 
@@ -47,11 +57,18 @@ class FaultSteps(RuleBasedStateMachine):
         super().__init__()
         self.place = None
         self.outages: list[Any] = []
+        self.kinds: list[str] | None = None
+        """The faults that may strike in this example; ``None``: all."""
+        self.struck: list[int] = []
+        """The dict whose client was struck last, twice."""
+        self.servers_differ = False
+        """Whether a server may believe that it still leads."""
 
     def has_fault(self, name: str) -> bool:
         """Whether this fault may strike now."""
         place = self.place
-        return name in self.faults and place is not None and hasattr(place.faults, name)
+        allowed = self.faults if self.kinds is None else self.faults.intersection(self.kinds)
+        return name in allowed and place is not None and hasattr(place.faults, name)
 
     def strike(
         self, name: str, *arguments: Any, seconds: float | None = None, **keywords: Any
@@ -60,38 +77,37 @@ class FaultSteps(RuleBasedStateMachine):
         assert self.place is not None
         if seconds is not None:
             keywords["duration"] = self.place.scale(seconds)
-        self.struck()
         try:
             outage = getattr(self.place.faults, name)(*arguments, **keywords)
         except ValueError:
             if self.place.repeats:
                 raise
             return  # in real time a client may have no session at this moment
+        except RuntimeError:
+            return  # no server leads at present
         if hasattr(outage, "heal"):  # what happens at once is over
             self.outages.append(outage)
 
-    def struck(self) -> None:
-        """A fault is about to strike."""
-
     def _client(self, on: int) -> Any:
         assert self.place is not None
+        self.struck = [on, on]
         return self.place.clients[on]
 
     @_fault("drop_before_reply")
-    @rule(on=numbers_of_dicts, nth=_nth)
-    def drop_before_reply(self, on: int, nth: int) -> None:
-        """The n-th request from now on is carried out, and its reply is lost."""
-        self.strike("drop_before_reply", self._client(on), nth=nth)
+    @rule(on=numbers_of_dicts, operation=_operations, nth=_nth)
+    def drop_before_reply(self, on: int, operation: str | None, nth: int) -> None:
+        """The n-th request from now on (that does this) is carried out, and its reply is lost."""
+        self.strike("drop_before_reply", self._client(on), operation=operation, nth=nth)
 
     @_fault("drop_before_request")
-    @rule(on=numbers_of_dicts, nth=_nth)
-    def drop_before_request(self, on: int, nth: int) -> None:
-        self.strike("drop_before_request", self._client(on), nth=nth)
+    @rule(on=numbers_of_dicts, operation=_operations, nth=_nth)
+    def drop_before_request(self, on: int, operation: str | None, nth: int) -> None:
+        self.strike("drop_before_request", self._client(on), operation=operation, nth=nth)
 
     @_fault("drop_after_reply")
-    @rule(on=numbers_of_dicts, nth=_nth)
-    def drop_after_reply(self, on: int, nth: int) -> None:
-        self.strike("drop_after_reply", self._client(on), nth=nth)
+    @rule(on=numbers_of_dicts, operation=_operations, nth=_nth)
+    def drop_after_reply(self, on: int, operation: str | None, nth: int) -> None:
+        self.strike("drop_after_reply", self._client(on), operation=operation, nth=nth)
 
     @_fault("drop")
     @rule(on=numbers_of_dicts)
@@ -123,23 +139,30 @@ class FaultSteps(RuleBasedStateMachine):
     def pause(self, on: int, seconds: float) -> None:
         self.strike("pause", self._client(on), seconds=seconds)
 
+    @_fault("lose_quorum")
+    @rule(seconds=_seconds)
+    def lose_quorum(self, seconds: float) -> None:
+        self.strike("lose_quorum", seconds=seconds)
+
     @_fault("stop_server")
     @rule(server=_servers, seconds=_seconds)
-    def stop_server(self, server: int, seconds: float) -> None:
+    def stop_server(self, server: int | None, seconds: float) -> None:
         self.strike("stop_server", server, seconds=seconds)
 
     @_fault("pause_server")
     @rule(server=_servers, seconds=_seconds)
-    def pause_server(self, server: int, seconds: float) -> None:
+    def pause_server(self, server: int | None, seconds: float) -> None:
+        self.servers_differ = True
         self.strike("pause_server", server, seconds=seconds)
 
     @_fault("isolate")
     @rule(server=_servers, seconds=_seconds)
-    def isolate(self, server: int, seconds: float) -> None:
+    def isolate(self, server: int | None, seconds: float) -> None:
+        self.servers_differ = True
         self.strike("isolate", server, seconds=seconds)
 
     @_fault("freeze")
     @rule(server=_servers, seconds=_seconds)
-    def freeze(self, server: int, seconds: float) -> None:
+    def freeze(self, server: int | None, seconds: float) -> None:
         """A server that applies nothing: stale reads."""
         self.strike("freeze", server, seconds=seconds)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import operator
 import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
@@ -12,7 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 from hypothesis.stateful import initialize
 from kazoo.exceptions import KazooException
 
-from pytest_zkdict.stateful._faults import FaultSteps
+from pytest_zkdict.stateful._faults import FaultSteps, kinds_of_faults
+from pytest_zkdict.stateful._listening import DictListener
 from pytest_zkdict.stateful._places import SimulatedPlace
 from pytest_zkdict.stateful._possible import (
     Applied,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from pytest_zkdict.stateful._places import Place, Running
     from pytest_zkdict.stateful._possible import Course, Znodes
     from pytest_zkdict.stateful._writes import Write
-    from zkdict import Change, Snapshot
+    from zkdict import Snapshot
 
 __all__ = ["JudgedDicts"]
 
@@ -65,8 +65,9 @@ class JudgedDicts(FaultSteps):
     size: ClassVar[int] = 2
     #: Seconds, virtual ones in a simulation, after which a call that has no answer hangs.
     patience: ClassVar[float] = 600.0
-    #: Arguments of each `Simulation`.
-    simulation: ClassVar[dict[str, Any]] = {"servers": 3}
+    #: Arguments of each `Simulation`. With this limit a leader is deposed, and others elected,
+    #: sooner than clients leave a server that does not answer.
+    simulation: ClassVar[dict[str, Any]] = {"servers": 3, "settings": {"syncLimit": 1}}
     #: Arguments of each dict.
     options: ClassVar[dict[str, Any]] = {}
 
@@ -83,7 +84,7 @@ class JudgedDicts(FaultSteps):
         self._asked: list[_JudgedCall | None] = []
         self.opened: list[ZooKeeperDict[Any]] = []
         """Further dicts, which are closed at the end."""
-        self._told: list[dict[str, Any]] = []
+        self._listeners: list[DictListener] = []
         self._states: dict[int, tuple[Any, ...]] = {}
         """What was shown as of each zxid."""
         self._uncertain: list[tuple[_JudgedCall, WriteUncertain]] = []
@@ -104,16 +105,15 @@ class JudgedDicts(FaultSteps):
 
     # -- the life of one example
 
-    @initialize()
-    def start(self) -> None:
+    @initialize(faults=kinds_of_faults)
+    def start(self, faults: list[str] | None = None) -> None:
+        self.kinds = faults
         self.place = self._given or self.new_place()
         for on in range(self.size):
             mapping = self.new_dict(on)
             self.dicts.append(mapping)
             self._asked.append(None)
-            told: dict[str, Any] = {}
-            self._told.append(told)
-            mapping.on_changes(partial(_follow, told), initial=True)
+            self._listeners.append(DictListener(mapping, self.place.clients[on]))
 
     def teardown(self) -> None:
         place = self.place
@@ -129,6 +129,8 @@ class JudgedDicts(FaultSteps):
                     error = failure
                     raise
         finally:
+            for listener in self._listeners:
+                listener.close()
             for mapping in (*self.dicts, *self.opened):
                 with contextlib.suppress(*(() if error is None else (Exception,))):
                     mapping.close()
@@ -148,9 +150,6 @@ class JudgedDicts(FaultSteps):
     def did(self, what: str) -> None:
         self._program.append(f"  {what}")
 
-    def struck(self) -> None:
-        self.possible.troubled = True
-
     def await_rest(self) -> None:
         """Everything is healed: wait for what a subclass has under way."""
 
@@ -164,7 +163,9 @@ class JudgedDicts(FaultSteps):
         self.answered(on)
         if len(self.possible.pending) > self.size or len(self.possible.courses) > 200:
             self.settle_all()
-        call = PossibleCall(next(self.numbers), on, write.commits, write.repeats)
+        listener = self._listeners[on]
+        repeated = partial(listener.has_lost, listener.losses) if write.repeats else _never
+        call = PossibleCall(next(self.numbers), on, write.commits, repeated, write.times)
         self.spread(lambda: self.possible.begin(call))
         asked = self._asked[on] = _JudgedCall(call, write, text)
         mapping = self.dicts[on]
@@ -178,6 +179,7 @@ class JudgedDicts(FaultSteps):
         asked.running = self.place.start(run, self.place.clients[on])
         if wait:
             self.answered(on)
+            self.tell_others(on)
         else:
             self.did(f"dict {on}: {text} ...")
         self.look_at_all()
@@ -192,6 +194,7 @@ class JudgedDicts(FaultSteps):
         if not self.place.wait(asked.running, self.patience):
             self.fail(f"dict {on}: {asked.text} has no answer after {self.patience:g} s")
         self._asked[on] = None
+        self.look_at(on)  # what it showed before it answered
         snapshot = self.dicts[on].snapshot()
         asked.shows, asked.exact = _znodes(snapshot), snapshot.exact
         self.did(f"dict {on}: {asked.text} -> {asked.shown}")
@@ -250,14 +253,30 @@ class JudgedDicts(FaultSteps):
             if place is not None:
                 yield course.sees(call.on, place)
 
+    def tell_others(self, on: int | None) -> None:
+        """Who wrote tells the other dicts, where servers may differ: what they sync to has it."""
+        if self.servers_differ:
+            for other, asked in enumerate(self._asked):
+                if other != on and asked is None:
+                    self.catch_up(other)
+
+    def catch_up(self, on: int) -> None:
+        """`sync()` of a dict."""
+        mark = self.mark()
+        try:
+            self.dicts[on].sync(timeout=self.patience)
+        except Timeout:
+            self.possible.forget(mark)
+            return
+        self.did(f"dict {on}: sync()")
+        self.look_at(on)  # what it showed before
+        self.possible.caught_up(on, mark)
+        self.look_at(on)
+
     def comes_true(self, condition: Callable[[], bool]) -> bool:
         """Whether it is true within `patience`; time passes until then."""
         assert self.place is not None
-        patience = self.patience
-        while not condition() and patience > 0:
-            self.place.sleep(1)
-            patience -= 1
-        return condition()
+        return self.place.comes_true(condition, self.patience)
 
     def mark(self) -> int:
         """A mark at the newest state of each course, for `Possibilities.caught_up` or `forget`."""
@@ -266,14 +285,20 @@ class JudgedDicts(FaultSteps):
         return number
 
     def keep(self, explain: Any) -> bool:
-        return bool(self.spread(lambda: self.possible.keep(explain)))
-
-    def spread(self, action: Any) -> Any:
+        """Keep the courses that explain what was seen, as `explain` makes them; whether any do."""
         try:
-            return action()
+            return self.possible.keep(explain)
         except TooManyCourses:
             self.settle_all()
-            return action()
+            return True  # nobody can tell
+
+    def spread(self, action: Callable[[], None]) -> None:
+        try:
+            action()
+        except TooManyCourses:
+            self.settle_all()
+            self.possible.settled(_znodes(self.dicts[0].snapshot()))
+            action()
 
     def what_was(self) -> str:
         states = max((course.states for course in self.possible.courses), key=len)
@@ -282,7 +307,10 @@ class JudgedDicts(FaultSteps):
     # -- looks
 
     def look_at(self, on: int) -> None:
-        snapshot = self.dicts[on].snapshot()
+        for snapshot in self._listeners[on].looks():
+            self._judge_look(on, snapshot)
+
+    def _judge_look(self, on: int, snapshot: Snapshot[Any]) -> None:
         state = _znodes(snapshot)
         if not snapshot.exact:
             self._look_at_each(on, state)
@@ -295,7 +323,8 @@ class JudgedDicts(FaultSteps):
             )
 
         def shows(course: Course) -> Iterator[Course]:
-            for place, was in enumerate(course.since(on), course.seen[on]):
+            oldest = course.oldest(on)
+            for place, was in enumerate(course.states[oldest:], oldest):
                 if agree(was, state):
                     yield course.sees(on, place)
                     return
@@ -304,15 +333,19 @@ class JudgedDicts(FaultSteps):
             self.fail(f"dict {on} is {plain(state)}; {self.what_was()}")
 
     def _look_at_each(self, on: int, state: Znodes) -> None:
-        """The state need not have existed; each key has a value that it had."""
-        for znode in state:
+        """The state need not have existed; each key is as it was once, and none goes back."""
+        states = (state, *(was for course in self.possible.courses for was in course.since(on)))
+        for key in sorted({znode.key for was in states for znode in was}):
+            shown = find(state, key)
 
-            def had(course: Course, znode: PossibleZnode = znode) -> list[Course]:
-                had_it = any(may_be(find(was, znode.key), znode) for was in course.since(on))
-                return [course] if had_it else []
+            def had(course: Course, key: str = key, shown: Any = shown) -> Iterator[Course]:
+                if (seen := course.sees_key(on, key, shown)) is not None:
+                    yield seen
 
             if not self.keep(had):
-                self.fail(f"dict {on} shows {plain([znode])}; {self.what_was()}")
+                self.fail(
+                    f"dict {on} is {plain(state)}, with {key!r} of no time; {self.what_was()}"
+                )
 
     def look_at_all(self) -> None:
         for on in range(len(self.dicts)):
@@ -324,13 +357,15 @@ class JudgedDicts(FaultSteps):
         assert self.place is not None
         delivered = self.place.settle(self.outages)
         self.outages.clear()
+        self.servers_differ = False
         for on in range(self.size):
             self.answered(on)
-        for asked, error in self._uncertain:
+        uncertain, self._uncertain = self._uncertain, []
+        for asked, error in uncertain:
             self._resolve(asked, error)
-        self._uncertain.clear()
         self.await_rest()
         self.did("everything is healed and delivered")
+        self._agree_unasked()
         final: list[Znodes] = []
         for on, mapping in enumerate(self.dicts):
             mapping.sync(timeout=self.patience)
@@ -341,22 +376,52 @@ class JudgedDicts(FaultSteps):
                     f"dict {on} is {plain(final[on])}"
                 )
         now = final[0]
-        if not self.possible.keep(lambda course: [course] if agree(course.now, now) else []):
-            self.fail(
-                f"everything was delivered, and the dicts are {plain(now)}; {self.what_was()}"
-            )
+        with contextlib.suppress(TooManyCourses):
+            if not self.possible.keep(lambda course: [course] if agree(course.now, now) else []):
+                self.fail(
+                    f"everything was delivered, and the dicts are {plain(now)}; {self.what_was()}"
+                )
         self._look_at_what_was_told()
         self.look_at_rest()
+        self.look_at_all()
         if delivered:
             self.possible.settled(now)
 
+    def _agree_unasked(self) -> None:
+        """A dict needs no `sync()` to become as new as the path."""
+
+        def agree_by_now() -> bool:
+            first, *others = [_znodes(mapping.snapshot()) for mapping in self.dicts]
+            return all(other == first for other in others) and any(
+                agree(course.now, first) for course in self.possible.courses
+            )
+
+        try:
+            self.possible.spread()
+        except TooManyCourses:
+            return  # nobody can tell
+        if not self.comes_true(agree_by_now):
+            shown = ", ".join(
+                f"dict {on} is {plain(_znodes(mapping.snapshot()))}"
+                for on, mapping in enumerate(self.dicts)
+            )
+            self.fail(f"everything was delivered long ago, and {shown}; {self.what_was()}")
+
     def _look_at_what_was_told(self) -> None:
         """What `on_changes` told of leads to what is there."""
-        for on, told in enumerate(self._told):
-            shown = dict(self.dicts[on].snapshot().items())
+        for listener, mapping in zip(self._listeners, self.dicts, strict=True):
+
+            def is_so(listener: DictListener = listener, mapping: Any = mapping) -> bool:
+                return bool(listener.told == dict(mapping.snapshot().items()))
+
             # It is told by a task of its own.
-            if not self.comes_true(partial(operator.eq, told, shown)):
-                self.fail(f"dict {on} told of {told}, and is {shown}")
+            if not self.comes_true(is_so):
+                on, shown = self.dicts.index(mapping), dict(mapping.snapshot().items())
+                self.fail(f"dict {on} told of {listener.told}, and is {shown}")
+
+
+def _never() -> bool:
+    return False
 
 
 def _was_made(error: Exception | None) -> bool:
@@ -371,11 +436,14 @@ def _sees_own(course: Course, applied: Applied, asked: _JudgedCall) -> Iterator[
         yield course.sees(asked.call.on, applied.place)
         return
     # Until an own write is confirmed it may be laid over a copy that is older.
+    on = asked.call.on
     for key in applied.keys:
         is_ = find(shows, key)
         if not any(may_be(find(state, key), is_) for state in newer):
             return
-    yield course
+    yield course.with_floors(
+        {(on, key): max(course.oldest(on, key), applied.place) for key in applied.keys}
+    )
 
 
 def _znodes(snapshot: Snapshot[Any]) -> Znodes:
@@ -395,13 +463,3 @@ def _answers(expected: Any, answer: Any) -> bool:
 
 def plain(state: Sequence[PossibleZnode]) -> dict[str, str]:
     return {key: f"{value} v{version}" for key, value, version in state}
-
-
-def _follow(told: dict[str, Any], changes: list[Change[Any]]) -> None:
-    for change in changes:
-        if change.kind == "resynced":
-            continue
-        if change.new is None:
-            told.pop(change.key, None)
-        else:
-            told[change.key] = change.new.value

@@ -90,7 +90,7 @@ class LeaseSteps(JudgedDicts):
             assert self.place is not None
             client_id = self.place.clients[held[0]].client_id
             if client_id is None or owner != client_id[0]:
-                self.fail(f"dict {held[0]} holds a lease of session {owner:#x}, not of its own")
+                self.fail(f"dict {held[0]} holds a lease of session {owner}, not of its own")
         elif self._nobodys:
             return
         elif waiting:

@@ -47,6 +47,10 @@ class Place(Protocol):
         """Whether it is done within so many seconds."""
         ...
 
+    def comes_true(self, condition: Callable[[], bool], timeout: float) -> bool:
+        """Whether it is true within so many seconds; time passes until then."""
+        ...
+
     def scale(self, seconds: float) -> float:
         """How long a fault lasts that lasts so many seconds in virtual time."""
         ...
@@ -78,25 +82,40 @@ class SimulatedPlace:
         self.simulation.quiet = True
         self.simulation.__enter__()
         self.clients: Sequence[KazooClient] = [
-            self.simulation.client(f"client-{number}") for number in range(size)
+            self._client(f"client-{number}", number) for number in range(size)
         ]
         self.faults = self.simulation.faults
         self.history: History | None = self.simulation.history
         self._stranger: KazooClient | None = None
 
+    def _client(self, name: str, number: int) -> KazooClient:
+        """The first begins at the leader, each further one at the next server. From then on it goes
+        to any.
+        """
+        hosts = self.simulation.hosts.split(",")
+        first = ((self.simulation.leader or 1) - 1 + number) % len(hosts)
+        client = self.simulation.client(
+            name, hosts=",".join(hosts[first:] + hosts[:first]), randomize_hosts=False
+        )
+        client.set_hosts(self.simulation.hosts, randomize_hosts=True)
+        return client
+
     def stranger(self) -> KazooClient:
         if self._stranger is None:
-            self._stranger = self.simulation.client("stranger")
+            self._stranger = self._client("stranger", len(self.clients))
         return self._stranger
 
     def start(self, call: Callable[[], None], client: KazooClient) -> Running:
         return self.simulation.spawn(call, process=client)
 
     def wait(self, running: Running, timeout: float) -> bool:
+        return self.comes_true(lambda: running.done, timeout)
+
+    def comes_true(self, condition: Callable[[], bool], timeout: float) -> bool:
         from zkfake.simulation import SimulationTimeout
 
         try:
-            self.simulation.run_until(lambda: running.done, timeout=timeout)
+            self.simulation.run_until(condition, timeout=timeout)
         except SimulationTimeout:
             return False
         return True
@@ -145,6 +164,14 @@ class ServedPlace:
         assert isinstance(running, _Thread)
         running.join(timeout)
         return running.done
+
+    def comes_true(self, condition: Callable[[], bool], timeout: float) -> bool:
+        deadline = time.monotonic() + timeout
+        while not condition():
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(0.01)
+        return True
 
     def scale(self, seconds: float) -> float:
         return seconds / 100

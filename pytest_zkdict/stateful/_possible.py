@@ -7,11 +7,11 @@ explains is a mistake.
 
 The rules that live here:
 
-- A call may be applied between its begin and its answer, once; if it may be sent again (it stores
-  values, whatever is there), several times.
+- A call may be applied between its begin and its answer, once; if it was sent again (it stores
+  values, whatever is there, and its connection was lost), several times.
 - A call whose answer was lost may be applied at any time until everything was delivered, or never.
 - What a dict shows is a state of the course, and none before one that it showed, wrote or answered
-  with.
+  with. Where its copy could not be confirmed, each key is as it was in some state; none goes back.
 - A call whose negative answer goes by a copy goes by what the dict showed when the call began, or
   by something newer.
 - What is compared is a key's value and its version, and the order of the keys: that of their
@@ -120,6 +120,10 @@ class Course(NamedTuple):
     begun: tuple[tuple[int, int], ...] = ()
     """For each call under way the place of the oldest state that it may go by."""
     applied: tuple[tuple[int, Applied], ...] = ()
+    keys: tuple[tuple[tuple[int, str], int], ...] = ()
+    """For a dict and a key the place of the oldest state whose value of the key it may still show,
+    where that is newer than what `seen` says.
+    """
 
     @property
     def now(self) -> Znodes:
@@ -129,9 +133,13 @@ class Course(NamedTuple):
         """The states that dict ``on`` may show."""
         return self.states[self.seen[on] :]
 
+    def since_when(self, number: int) -> int:
+        """The place at a mark, or at the beginning of a call."""
+        return dict(self.begun).get(number, 0)
+
     def during(self, call: PossibleCall) -> Course:
         """The course as the call knows it."""
-        seen = (*self.seen[: call.on], dict(self.begun)[call.number], *self.seen[call.on + 1 :])
+        seen = (*self.seen[: call.on], self.since_when(call.number), *self.seen[call.on + 1 :])
         return self._replace(seen=seen)
 
     def of(self, call: PossibleCall) -> Applied | None:
@@ -142,7 +150,29 @@ class Course(NamedTuple):
         if place <= self.seen[on]:
             return self
         seen = (*self.seen[:on], place, *self.seen[on + 1 :])
-        return self._replace(seen=seen)
+        keys = tuple(each for each in self.keys if each[0][0] != on or each[1] > place)
+        return self._replace(seen=seen, keys=keys)
+
+    def with_floors(self, floors: Mapping[tuple[int, str], int]) -> Course:
+        """The course with these entries of `keys`."""
+        return self._replace(keys=tuple(sorted({**dict(self.keys), **floors}.items())))
+
+    def oldest(self, on: int, key: str | None = None) -> int:
+        """The place of the oldest state whose value of the key dict ``on`` may still show; without
+        a key, of the oldest that it may show as a whole.
+        """
+        newer = (place for (of, what), place in self.keys if of == on and key in (what, None))
+        return max((self.seen[on], *newer))
+
+    def sees_key(self, on: int, key: str, value: PossibleZnode | None) -> Course | None:
+        """The course in which dict ``on`` shows this value of the key; ``None``: it cannot."""
+        oldest = self.oldest(on, key)
+        for place, state in enumerate(self.states[oldest:], oldest):
+            if may_be(find(state, key), value):
+                if place <= self.seen[on]:
+                    return self
+                return self.with_floors({(on, key): place})
+        return None
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,8 +183,10 @@ class PossibleCall:
     on: int
     commits: Callable[[Course], Iterable[tuple[Znodes, Any]]]
     """What it may make of the newest state of a course, and what it then answers."""
-    repeats: bool = False
-    """Whether it may be sent again after its reply was lost."""
+    repeated: Callable[[], bool] = lambda: False
+    """Whether it may have been sent again by now."""
+    times: int = 1
+    """How often it is applied at most, unless it was sent again."""
 
 
 class TooManyCourses(Exception):  # noqa: N818  no error: everything has to be delivered first
@@ -170,8 +202,6 @@ class Possibilities:
     courses: list[Course] = field(default_factory=list)
     pending: dict[int, PossibleCall] = field(default_factory=dict)
     """The calls that may yet be applied."""
-    troubled: bool = False
-    """Whether there was a fault, so that calls may have been sent again."""
 
     def __post_init__(self) -> None:
         self.settled(())
@@ -180,7 +210,6 @@ class Possibilities:
         """Everything was delivered, and this is what is left."""
         self.courses = [Course((state,), (0,) * self.dicts)]
         self.pending.clear()
-        self.troubled = False
 
     def begin(self, call: PossibleCall) -> None:
         self.spread()
@@ -200,12 +229,12 @@ class Possibilities:
 
     def caught_up(self, on: int, number: int) -> None:
         """Dict ``on`` shows nothing older than what was newest at this mark."""
-        self.courses = [course.sees(on, dict(course.begun)[number]) for course in self.courses]
+        self.courses = [course.sees(on, course.since_when(number)) for course in self.courses]
         self.forget(number)
 
     def end(self, call: PossibleCall) -> None:
         """The call was answered: from now on it is not applied."""
-        del self.pending[call.number]
+        self.pending.pop(call.number, None)  # unless everything was delivered meanwhile
         self.forget(call.number)
 
     def forget(self, number: int) -> None:
@@ -246,8 +275,8 @@ class Possibilities:
         applied = dict(course.applied)
         for number, call in self.pending.items():
             times = applied[number].times if number in applied else 0
-            again = call.repeats and self.troubled
-            if times >= (_TIMES if again else 1):
+            again = call.repeated()
+            if times >= max(call.times, _TIMES if again else 1):
                 continue
             for state, answer in call.commits(course.during(call)):
                 made = _unsure(course.now, state) if again else state
@@ -275,6 +304,7 @@ def _key(course: Course) -> Any:
             (number, each._replace(place=max(each.place - old, 0)))
             for number, each in course.applied
         ),
+        tuple((which, place - old) for which, place in course.keys),
     )
 
 

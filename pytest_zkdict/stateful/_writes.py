@@ -42,6 +42,8 @@ class Write:
     """Makes it; what it returns is compared."""
     commits: Commits
     repeats: bool = False
+    times: int = 1
+    """Of how many transactions it is, at most."""
     unapplied: Callable[[Course, Any], int | None] | None = None
     """Whether it may return this and have written nothing: the place of the oldest state that the
     dict may show after that; ``None``: it may not.
@@ -289,7 +291,7 @@ def replace_all(on: int, items: Mapping[str, Any]) -> Write:
     def call(mapping: Dict) -> None:
         mapping.replace_all(dict(items))
 
-    return Write(call, commits, repeats=True, unapplied=done, proves=False)
+    return Write(call, commits, repeats=True, times=3, unapplied=done, proves=False)
 
 
 def swapped(value: Any) -> Any:

@@ -1,11 +1,12 @@
 # ruff: noqa: T201  it is a command
-"""Searches for every planted mistake: `python -m tests.machines [--seed N] [NAME ...]`."""
+"""Searches for planted mistakes: `python -m tests.machines [--seed N] [--write] [NAME ...]`."""
 
 from __future__ import annotations
 
 import argparse
 import statistics
 
+from . import recorded
 from .dict_mistakes import MISTAKES
 from .measuring import search
 
@@ -13,16 +14,21 @@ from .measuring import search
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seeds", type=int, default=1, help="how many are tried")
     parser.add_argument("--programs", action="store_true", help="print each program")
+    parser.add_argument("--write", action="store_true", help="keep what is found: programs.txt")
     parser.add_argument("names", nargs="*", metavar="NAME")
     chosen = parser.parse_args()
     found = []
     for name, mistake in MISTAKES.items():
         if chosen.names and name not in chosen.names:
             continue
-        find = search(mistake, seed=chosen.seed)
-        if find.error is None:
-            print(f"{name}: NOT FOUND in {find.examples}", flush=True)
+        for seed in range(chosen.seed, chosen.seed + chosen.seeds):
+            find = search(mistake, seed=seed)
+            if find.error is not None:
+                break
+            print(f"{name}: NOT FOUND with seed {seed} in {find.examples}", flush=True)
+        else:
             continue
         found.append(find)
         print(
@@ -32,6 +38,10 @@ def main() -> None:
         )
         if chosen.programs:
             print(find.program, flush=True)
+        if chosen.write:
+            known = recorded.read()
+            known[name] = recorded.Recorded(name, seed, find.first, find.pasted)
+            recorded.write(known[each] for each in MISTAKES if each in known)
     if found:
         print(
             f"{len(found)} found; medians: {statistics.median(len(f.steps) for f in found)} steps, "

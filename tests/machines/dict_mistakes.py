@@ -8,6 +8,7 @@ from zkdict._copy import events, shared
 from zkdict._copy import feed as feeds
 from zkdict._writes import compare, lease, multi, sender, single, txn
 from zkdict.dict import ZooKeeperDict
+from zkdict.errors import WriteUncertain
 
 from ..dict import cache_mistakes
 from ..support.mistakes import Mistakes, wrap
@@ -22,7 +23,7 @@ MISTAKES = Mistakes()
 OF_THE_COPY = [
     "PublishesWhilePending", "CountsOlderReplies", "IgnoresDeletedEvents",
     "IgnoresChangesOfChildren", "MissesNewKeys", "KeepsRemovedKeys", "ForgetsKeysMadeAgain",
-    "NeverSyncs", "KeepsTheOldEpoch", "TrustsTheCopyAfterReconnect", "ClaimsTooMuch",
+    "KeepsTheOldEpoch", "TrustsTheCopyAfterReconnect", "ClaimsTooMuch",
     "ClaimsWritesEarly", "ComparesVersionsOnly", "TakesOldListsForNew", "LaysOverForGood",
 ]  # fmt: skip
 
@@ -73,8 +74,19 @@ def _sent_again(original: Any, *arguments: Any, **named: Any) -> Any:
 
 
 @MISTAKES
-def sends_a_pop_again(patch: Patch) -> None:
+def sends_a_delete_again(patch: Patch) -> None:
     wrap(patch, single.Writer, "send_delete", _sent_again)
+
+
+@MISTAKES
+def sends_a_pop_again(patch: Patch) -> None:
+    def around(original: Any, *arguments: Any, **named: Any) -> Any:
+        try:
+            return original(*arguments, **named)
+        except WriteUncertain:
+            return original(*arguments, **named)
+
+    wrap(patch, single.Writer, "take", around)
 
 
 @MISTAKES

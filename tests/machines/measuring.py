@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import re
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,14 +13,12 @@ from hypothesis import seed as with_seed
 from hypothesis.stateful import run_state_machine_as_test
 
 from pytest_zkdict.stateful import ZooKeeperDictMachine
-from pytest_zkdict.stateful._faults import FaultSteps
 
 from ..support.mistakes import ROTTEN, RottenMistakeError
+from .recorded import FAULTS, steps_of
 
 if TYPE_CHECKING:
     from ..support.mistakes import Mistake
-
-FAULTS = frozenset(name for name in vars(FaultSteps) if name in FaultSteps.faults)
 
 
 @dataclass
@@ -30,12 +28,20 @@ class Find:
     examples: int
     error: BaseException | None = None
     program: str = ""
+    first: int = 0
+    """How many examples there were when one failed."""
+
+    @property
+    def pasted(self) -> str:
+        """The program alone, as one would paste it."""
+        lines = self.program.splitlines()
+        begin = next(number for number, line in enumerate(lines) if line.startswith("state"))
+        return "\n".join(lines[begin:]) + "\n"
 
     @property
     def steps(self) -> list[str]:
         """The calls of the program that do something."""
-        names = re.findall(r"^state\.(\w+)\(", self.program, re.MULTILINE)
-        return [name for name in names if name not in ("start", "teardown")]
+        return steps_of(self.program)
 
     @property
     def faults(self) -> list[str]:
@@ -51,13 +57,23 @@ def search(
     machine: type[ZooKeeperDictMachine] = ZooKeeperDictMachine,
 ) -> Find:
     """Run the machine as a user does, with the mistake planted."""
-    count = 0
+    count = first = 0
 
     class Counting(machine):  # type: ignore[valid-type,misc]
         def __init__(self) -> None:
             nonlocal count
             count += 1
             super().__init__()
+
+        def teardown(self) -> None:
+            nonlocal first
+            try:
+                super().teardown()
+            except Exception:
+                first = first or count
+                raise
+            if sys.exc_info()[1] is not None:
+                first = first or count
 
     Counting.__name__ = machine.__name__
     phases = [Phase.generate, *([Phase.shrink] if shrink else [])]
@@ -78,7 +94,7 @@ def search(
     except ROTTEN as error:
         raise RottenMistakeError(f"{type(error).__name__}: {error}") from error
     except Exception as error:
-        return Find(count, error, "\n".join(getattr(error, "__notes__", ())))
+        return Find(count, error, "\n".join(getattr(error, "__notes__", ())), first)
     finally:
         logging.disable(logging.NOTSET)
     return Find(count)

@@ -12,6 +12,7 @@ from pytest_zkdict.stateful import MappingMachine, ZooKeeperDictMachine, run_mac
 
 from ..machines.dict_mistakes import MISTAKES
 from ..machines.measuring import search
+from ..machines.recorded import replay
 
 if TYPE_CHECKING:
     from pytest_zkdict.clients import ClientFactory
@@ -28,11 +29,11 @@ FEW = settings(
 
 def test_the_dict_passes_in_virtual_time() -> None:
     run_state_machine_as_test(
-        ZooKeeperDictMachine, settings=settings(FEW, max_examples=25, stateful_step_count=30)
+        ZooKeeperDictMachine,
+        settings=settings(FEW, max_examples=25, stateful_step_count=50),
     )
 
 
-@pytest.mark.zk_backend("fake")
 @pytest.mark.zookeeper(servers=3)
 def test_the_dict_passes_in_real_time(zk_client_factory: ClientFactory, zk_faults: Any) -> None:
     run_machine(ZooKeeperDictMachine, zk_client_factory, faults=zk_faults, settings=FEW)
@@ -46,24 +47,12 @@ def test_a_planted_mistake_is_found(name: str) -> None:
 
 def test_what_is_printed_fails_the_same_way() -> None:
     mistake = MISTAKES["pops_the_first_item"]
-    find = search(mistake, seed=1)
+    find = search(mistake, seed=1, shrink=False)
     assert find.error is not None
-    assert len(find.steps) <= 6
-    lines = find.program.splitlines()
-    program = "\n".join(line for line in lines if line.startswith("state"))
     with mistake.planted(), pytest.raises(AssertionError) as again:
-        run(program)
+        replay(find.pasted)
     assert str(again.value) == str(find.error)
-    run(program)  # without the mistake
-
-
-def run(program: str) -> None:
-    names: dict[str, Any] = {"ZooKeeperDictMachine": ZooKeeperDictMachine}
-    try:
-        exec(program, names)
-    except AssertionError:
-        names["state"].teardown()  # a script would end here
-        raise
+    replay(find.pasted)  # without the mistake
 
 
 def test_a_machine_without_faults_says_so(zk_client_factory: ClientFactory) -> None:

@@ -1,0 +1,62 @@
+"""Every verdict of the dict's machine is reached by a mistake that is planted for it."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+
+import pytest
+
+from pytest_zkdict.stateful import ZooKeeperDictMachine, _dicts, _judging, _leases
+
+from .verdicts import PLANTED, Planted
+
+
+def _template(argument: ast.expr) -> str:
+    """The text of a verdict, with {} for what it fills in."""
+    parts = argument.values if isinstance(argument, ast.JoinedStr) else [argument]
+    return "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in parts)
+
+
+VERDICTS = [
+    _template(node.args[0])
+    for module in (_judging, _leases, _dicts)
+    for node in ast.walk(ast.parse(inspect.getsource(module)))
+    if isinstance(node, ast.Call)
+    and isinstance(node.func, ast.Attribute)
+    and node.func.attr == "fail"
+]
+
+
+def run(planted: Planted) -> None:
+    state = ZooKeeperDictMachine()
+    state.start()
+    try:
+        planted.program(state)
+    except BaseException:
+        state.teardown()
+        raise
+    state.teardown()
+
+
+def named(planted: Planted) -> str:
+    return planted.mistake.name
+
+
+@pytest.mark.parametrize("planted", PLANTED, ids=named)
+def test_a_planted_mistake_reaches_its_verdict(planted: Planted) -> None:
+    with planted.mistake.planted(), pytest.raises(AssertionError) as found:
+        run(planted)
+    said = str(found.value).partition("\nWhat happened:")[0]
+    assert re.fullmatch(".*".join(map(re.escape, planted.verdict.split("{}"))), said, re.DOTALL)
+
+
+@pytest.mark.parametrize("planted", PLANTED, ids=named)
+def test_the_same_program_passes_without_the_mistake(planted: Planted) -> None:
+    run(planted)
+
+
+def test_every_verdict_has_its_mistake() -> None:
+    assert len(set(VERDICTS)) == len(VERDICTS), "two verdicts read the same"
+    assert {planted.verdict for planted in PLANTED} == set(VERDICTS)
