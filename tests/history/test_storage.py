@@ -153,6 +153,19 @@ def test_what_is_before_a_damaged_line_is_loaded(recorded: History, tmp_path: Pa
         assert list(at.value.history.in_order()) == list(recorded.in_order())[:whole]
 
 
+@pytest.mark.parametrize("number", [b"1e999", b"-1e999", b"Infinity", b"NaN"])
+@pytest.mark.parametrize("line", [b'["Note",%s,"main","x"]', b'["Recorded",0.0,"main","x",1,%s]'])
+def test_a_number_that_is_not_finite_is_damage(line: bytes, number: bytes, tmp_path: Path) -> None:
+    path, end = tmp_path / "h", b'\n{"end":1}\n'
+    History().save(path)
+    head = path.read_bytes().splitlines(keepends=True)[0]
+    path.write_bytes(head + line % b"5" + end)
+    assert len(list(History.load(path))) == 1
+    path.write_bytes(head + line % number + end)
+    with pytest.raises(IncompleteHistoryError, match="line 2 is not"):
+        History.load(path)
+
+
 @pytest.mark.parametrize(
     "content", [b"", b"\n", b"[1]", b"{}", b"\xff\xfe", b"[" * 5000, b"null\n"]
 )

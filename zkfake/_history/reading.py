@@ -149,7 +149,7 @@ class ConnectionSeen:
 
     __slots__ = (
         "client", "ended", "number", "opened", "pending", "read_at", "renews", "seen", "seen_by",
-        "server", "session", "shaken_at", "shares",
+        "server", "session", "shaken_at", "shares", "shown_before",
     )  # fmt: skip
 
     def __init__(self, opened: Connected, read_at: int) -> None:
@@ -166,6 +166,8 @@ class ConnectionSeen:
         """The one that it was given."""
         self.renews: SessionSeen | None = None
         """The one that it has asked for: requests may follow before the handshake is answered."""
+        self.shown_before: tuple[int, Event | None] = 0, None
+        """The highest zxid that that session had been shown by then, and what showed it."""
         self.shares = False
         """Whether another one has asked for the session while this one was open: to servers it may
         have moved from either of them, and then they leave what waits there unanswered.
@@ -311,6 +313,7 @@ class Reading:
         session = connection.renews = self.sessions.get(session_id)
         if session is None:
             return
+        connection.shown_before = session.seen, session.seen_by
         for other in self.connections.values():
             if other is not connection and session in (other.session, other.renews):
                 other.shares = connection.shares = True
@@ -326,6 +329,9 @@ class Reading:
             self._shake(connection, exchange, event)
             return
         self.tell("on_reply", exchange, event)
+        session = connection.session
+        if session is not None and session.sent and session.sent[0] is exchange:
+            session.sent.popleft()  # it has failed: what is committed was taken out then
         if event.zxid > self.acknowledged and is_acknowledged(event):
             self.acknowledged, self.acknowledged_by = event.zxid, event
         self._saw(connection, event)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode, b64encode
+from math import isfinite
 from typing import TYPE_CHECKING, Any, TextIO
 
 from zkfake._database.log import Check, Create, Delete, SetAcl, SetData, Transaction
@@ -166,14 +167,21 @@ _int, _bool = _exactly(int), _exactly(bool)
 _text, _text_or_none = _exactly(str), _exactly(str, type(None))
 
 
+def _finite(value: Any) -> Any:
+    """JSON has no other numbers, but Python reads them, and 1e999 as infinity."""
+    if isinstance(value, float) and not isfinite(value):
+        raise ValueError(value)
+    return value
+
+
 def _time(value: Any) -> float:
-    return _exactly(float, int)(value)  # type: ignore[no-any-return]
+    return _finite(_exactly(float, int)(value))  # type: ignore[no-any-return]
 
 
 def _scalar(value: Any) -> Any:
     if isinstance(value, dict):
         return _bytes(value)
-    return _exactly(str, int, float, bool, type(None))(value)
+    return _finite(_exactly(str, int, float, bool, type(None))(value))
 
 
 def _texts(value: Any) -> tuple[str, ...]:

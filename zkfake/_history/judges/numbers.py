@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from zkfake._history.events import Reply, Restored
-    from zkfake._history.reading import Exchange
+    from zkfake._history.reading import Exchange, Reading
 
 __all__ = ["SequenceNumbersGrow"]
 
@@ -52,9 +52,12 @@ class SequenceNumbersGrow(Judge):
         asked for as.
         """
 
-    def on_sent(self, exchange: Exchange) -> None:
-        if self.reading.has_log or not self.reading.complete:
-            return
+    def begin(self, reading: Reading) -> None:
+        super().begin(reading)
+        if reading.complete and not reading.has_log:
+            reading.listen("on_sent", self._asked)
+
+    def _asked(self, exchange: Exchange) -> None:
         for operation, record in _parts(exchange):
             if operation in _DELETES or _goes_by_itself(operation, record):
                 self._going[record.path or ""] = None

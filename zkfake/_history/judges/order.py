@@ -119,19 +119,12 @@ class NeverBack(Judge):
 
     def __init__(self) -> None:
         super().__init__()
-        self._seen: dict[Exchange, tuple[int, Event | None]] = {}
-        """By handshakes that are not answered yet: what their sessions had been shown."""
         self._said: dict[ConnectionSeen, _Said] = {}
-
-    def on_sent(self, exchange: Exchange) -> None:
-        session = exchange.connection.renews
-        if session is not None and exchange.sent.operation == "connect":
-            self._seen[exchange] = session.seen, session.seen_by
 
     def on_handshake(
         self, connection: ConnectionSeen, exchange: Exchange, reply: Reply, session_id: int
     ) -> None:
-        seen, by = self._seen.pop(exchange, (0, None))
+        seen, by = connection.shown_before
         if session_id and exchange.record is not None:
             said = exchange.record.last_zxid_seen
             self._said[connection] = _Said(said, exchange, seen, by)
@@ -140,8 +133,6 @@ class NeverBack(Judge):
 
     def on_disconnected(self, connection: ConnectionSeen) -> None:
         self._said.pop(connection, None)
-        for exchange in connection.pending:
-            self._seen.pop(exchange, None)
 
     def on_reply(self, exchange: Exchange, reply: Reply) -> None:
         self._look(exchange.connection, reply)

@@ -253,8 +253,3 @@ class CarriedOutOnce(Judge):
                 session.seen_by,
                 entry,
             )
-
-    def on_reply(self, exchange: Exchange, reply: Reply) -> None:
-        session = exchange.connection.session
-        if session is not None and session.sent and session.sent[0] is exchange:
-            session.sent.popleft()  # it has failed: what is committed was taken out then
