@@ -136,9 +136,12 @@ def work_off(sim: Simulation, client: KazooClient) -> None:
             answered(sim, partial(put, client, job))
             sim.sleep(1)
         return
-    idle = 0
     came = client.handler.event_object()
-    while idle < 60:
+    for _ in range(600):
+        if len(answered(sim, lambda: client.get_children("/done"))) == 3:
+            break
+        if recorded(sim, "gives up"):
+            break  # nobody waits for those who are gone
         came.clear()
         jobs = answered(sim, lambda: client.get_children("/queue", watch=lambda _: came.set()))
         for job in sorted(jobs):
@@ -149,7 +152,6 @@ def work_off(sim: Simulation, client: KazooClient) -> None:
                 give_back(sim, client, f"/taken/{job}")
                 break
         else:
-            idle += 1
             came.wait(1)
 
 
