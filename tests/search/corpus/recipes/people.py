@@ -15,6 +15,7 @@ from kazoo.handlers.threading import KazooTimeoutError
 from kazoo.retry import RetryFailedError
 
 from zkfake._database.log import Create, Delete
+from zkfake._history.causes import Circumstances
 from zkfake.history import Committed, Reply, Sent
 from zkfake.simulation import SimulationTimeout
 
@@ -27,7 +28,16 @@ if TYPE_CHECKING:
 
     from zkfake.simulation import Simulation
 
-__all__ = ["TROUBLE", "again", "changes", "cut_off", "everybody", "lost_claims", "recorded"]
+__all__ = [
+    "TROUBLE",
+    "again",
+    "changes",
+    "cut_off",
+    "everybody",
+    "lost_claims",
+    "made_unheard",
+    "recorded",
+]
 
 TROUBLE = (
     ConnectionLoss,
@@ -91,14 +101,29 @@ def changes(sim: Simulation, folder: str) -> Iterator[tuple[str, str, bytes]]:
 
 
 def cut_off(sim: Simulation, client: str, operation: str, path: str) -> bool:
-    """Whether the last such request of a client, or of one of all clients for "", has no reply."""
-    answered = {event.number for event in sim.history.of(Reply)}
-    last = {
-        event.client: event.number
+    """Whether the last such request of a client has no reply."""
+    sent = [
+        event.number
         for event in sim.history.of(Sent)
-        if client in ("", event.client) and event.operation == operation and path in event.paths
-    }
-    return not answered.issuperset(last.values())
+        if client == event.client and event.operation == operation and path in event.paths
+    ]
+    return bool(sent) and not _answered(sim, sent[-1])
+
+
+def made_unheard(sim: Simulation, path: str) -> bool:
+    """Whether the client that made the znode was not told so."""
+    done = Circumstances(list(sim.history.in_order()), has_log=True).done
+    made = [
+        number
+        for number, committed in done.items()
+        for operation in committed.transaction.operations
+        if operation.path == path and isinstance(operation, Create)
+    ]
+    return bool(made) and not _answered(sim, made[-1])
+
+
+def _answered(sim: Simulation, number: int) -> bool:
+    return any(event.number == number for event in sim.history.of(Reply))
 
 
 def lost_claims(sim: Simulation, how: str) -> list[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from kazoo.exceptions import KazooException, NoNodeError
 
-from .people import TROUBLE, again, changes, cut_off, everybody, recorded
+from .people import TROUBLE, again, changes, cut_off, everybody, made_unheard, recorded
 
 if TYPE_CHECKING:
     from kazoo.client import KazooClient
@@ -142,12 +142,12 @@ def _failed_to_take(sim: Simulation, client: str) -> bool:
 
 def nothing_is_stuck(sim: Simulation) -> None:
     """Nobody has taken an item and was not told so."""
-    assert not [entry for entry in _of_nobody(sim) if cut_off(sim, "", "create", entry)]
+    assert not [entry for entry in _of_nobody(sim) if made_unheard(sim, entry)]
 
 
 def nothing_is_ghostly(sim: Simulation) -> None:
     """Nobody has taken an item, was told so, and does not have it."""
-    assert not [entry for entry in _of_nobody(sim) if not cut_off(sim, "", "create", entry)]
+    assert not [entry for entry in _of_nobody(sim) if not made_unheard(sim, entry)]
 
 
 def _of_nobody(sim: Simulation) -> list[str]:
