@@ -16,7 +16,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 APT_GET := apt-get -o DPkg::Lock::Timeout=120 -qq
 
-.PHONY: help demo test coverage check format bench hunt dev live browser kazoo-suite canary lowest hostile fuzz mutants pythons downstream kills clean
+.PHONY: help demo test coverage check format bench hunt dev live browser kazoo-suite canary lowest hostile fuzz mutants pythons downstream found kills clean
 
 help:
 	@echo "make demo    run the dict on the embedded fake: two clients, both views printed"
@@ -34,6 +34,7 @@ help:
 	@echo "make mutants changes the code in 200 places, one after the other: the tests that cover a place have to see it"
 	@echo "make pythons the machine's other Pythons, as the tests that compare them want them"
 	@echo "make downstream  a project that uses the plugin, from the wheel, on the machine's Pythons"
+	@echo "make found   the defects of other libraries that docs/found.md tells of, each in an environment of its own"
 	@echo "make check   ruff, mypy and import-linter"
 	@echo "make format  let ruff format the code"
 	@echo "make clean   remove the virtual environment and the caches"
@@ -203,6 +204,10 @@ pythons: $(BIN)/python
 # DOWNSTREAM_ARGS='--only 3.12 --lowest --no-live', for instance.
 downstream: dev
 	@$(BIN)/python tests/downstream/run.py $(VENV)-downstream $(DOWNSTREAM_ARGS)
+
+# FOUND_ARGS='--only kombu', for instance; --write writes what the programs print into the page.
+found: dev
+	@$(BIN)/python -m tests.found build/found $(FOUND_ARGS)
 
 clean:
 	rm -rf $(VENV) $(VENV)-* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage*
