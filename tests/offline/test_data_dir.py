@@ -221,14 +221,23 @@ def test_many_transactions_are_kept_as_snapshots(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(journal, "SNAPSHOT_AFTER", 10)
+    """And the sessions of then with them."""
     with FakeZooKeeper(data_dir=tmp_path) as server:
+        client = KazooClient(server.hosts, timeout=30.0)
+        client.start(TIMEOUT)
+        client.create("/e", ephemeral=True)
+        session = client.client_id[0]
         for number in range(200):
             server.load({"/a": b"%d" % number})
         rows = server._keeping._directory._database._connection.execute  # type: ignore[union-attr]
         assert rows("SELECT count(DISTINCT zxid) FROM snapshots").fetchone() == (3,)
         assert rows("SELECT count(*) FROM log").fetchone()[0] < 60
+        server.stop()
+        client.stop()
+        client.close()
     with FakeZooKeeper(data_dir=tmp_path) as server:
-        assert server.dump() == {"/a": b"199"}
+        assert server.dump() == {"/a": b"199", "/e": b""}
+        assert [each.id for each in server.sessions] == [session]
 
 
 def test_a_snapshot_of_several_parts(tmp_path: Path) -> None:

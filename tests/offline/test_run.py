@@ -207,6 +207,7 @@ COUNTS = """
 import signal
 seen = []
 signal.signal(signal.SIGINT, lambda *_: (seen.append(1), print("interrupted", flush=True)))
+signal.signal(signal.SIGUSR1, lambda *_: print("passed on", flush=True))
 print("ready", flush=True)
 input()
 print(f"seen {len(seen)}", flush=True)
@@ -233,6 +234,8 @@ def test_at_a_terminal(ends: bool) -> None:
         else:
             os.write(terminal, b"\x03")
             told += read_until(terminal, b"interrupted")
+            process.send_signal(signal.SIGUSR1)  # once that is passed on, so is what came before
+            told += read_until(terminal, b"passed on")
             os.write(terminal, b"go on\n")
             told += read_until(terminal, b"seen 1")
         assert process.wait(TIMEOUT) == (40 if ends else 0), told
