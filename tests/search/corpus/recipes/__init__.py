@@ -261,7 +261,7 @@ RECIPES = (
         "leave() returns before the others leave",
         groups.double_barrier,
         groups.nobody_leaves_early,
-        ((LOST_REPLY, r"delete /double/\S+"),),
+        ((LOST_REPLY, r"delete /double/\S+"), (SESSION_ENDS, r"\w+ /double(/\S+)?")),
     ),
     RecipeUse(
         "Party_gone",

@@ -173,7 +173,7 @@ def meet(sim: Simulation, client: KazooClient) -> None:
     barrier = client.DoubleBarrier("/double", 2, name)
     barrier.enter()
     if barrier.participating:
-        sim.sleep(1)
+        sim.sleep(3 if name == "ann" else 1)
         sim.history.record("wants to leave", name)
         barrier.leave()
         inside = [path for path in sim.dump() if path.startswith("/double/")]
