@@ -24,7 +24,32 @@ except ModuleNotFoundError as error:
     ) from error
 
 from pytest_zkdict.stateful._dicts import ZooKeeperDictMachine
+from pytest_zkdict.stateful._recipe_promises import (
+    RecipePromise,
+    all_wait_for_all,
+    at_most_hold,
+    counts_once,
+    each_item_at_least_once,
+    each_item_once,
+    mutual_exclusion,
+    one_leader,
+)
+from pytest_zkdict.stateful._recipes import RecipeMachine
 from pytest_zkdict.stateful._running import run_machine
 from pytest_zkdict.stateful.mapping import ABSENT, MappingMachine
 
-__all__ = ["ABSENT", "MappingMachine", "ZooKeeperDictMachine", "run_machine"]
+__all__ = [
+    "ABSENT",
+    "MappingMachine",
+    "RecipeMachine",
+    "RecipePromise",
+    "ZooKeeperDictMachine",
+    "all_wait_for_all",
+    "at_most_hold",
+    "counts_once",
+    "each_item_at_least_once",
+    "each_item_once",
+    "mutual_exclusion",
+    "one_leader",
+    "run_machine",
+]

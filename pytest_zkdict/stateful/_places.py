@@ -41,7 +41,9 @@ class Place(Protocol):
         """A client that no fault strikes, but for those of servers."""
         ...
 
-    def start(self, call: Callable[[], None], client: KazooClient) -> Running: ...
+    def start(
+        self, call: Callable[[], None], client: KazooClient, name: str | None = None
+    ) -> Running: ...
 
     def wait(self, running: Running, timeout: float) -> bool:
         """Whether it is done within so many seconds."""
@@ -105,8 +107,10 @@ class SimulatedPlace:
             self._stranger = self._client("stranger", len(self.clients))
         return self._stranger
 
-    def start(self, call: Callable[[], None], client: KazooClient) -> Running:
-        return self.simulation.spawn(call, process=client)
+    def start(
+        self, call: Callable[[], None], client: KazooClient, name: str | None = None
+    ) -> Running:
+        return self.simulation.spawn(call, process=client, name=name)
 
     def wait(self, running: Running, timeout: float) -> bool:
         return self.comes_true(lambda: running.done, timeout)
@@ -155,8 +159,13 @@ class ServedPlace:
     def stranger(self) -> KazooClient:
         return self.clients[-1]
 
-    def start(self, call: Callable[[], None], client: KazooClient) -> Running:  # noqa: ARG002
-        thread = _Thread(target=call, daemon=True)
+    def start(
+        self,
+        call: Callable[[], None],
+        client: KazooClient,  # noqa: ARG002
+        name: str | None = None,
+    ) -> Running:
+        thread = _Thread(target=call, daemon=True, name=name)
         thread.start()
         return thread
 

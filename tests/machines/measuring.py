@@ -12,7 +12,7 @@ from hypothesis import Phase, settings
 from hypothesis import seed as with_seed
 from hypothesis.stateful import run_state_machine_as_test
 
-from pytest_zkdict.stateful import ZooKeeperDictMachine
+from pytest_zkdict.stateful import RecipeMachine, ZooKeeperDictMachine
 
 from ..support.mistakes import ROTTEN, RottenMistakeError
 from .recorded import FAULTS, steps_of
@@ -54,7 +54,7 @@ def search(
     seed: int,
     shrink: bool = True,
     max_examples: int = 100,
-    machine: type[ZooKeeperDictMachine] = ZooKeeperDictMachine,
+    machine: type[ZooKeeperDictMachine | RecipeMachine] = ZooKeeperDictMachine,
 ) -> Find:
     """Run the machine as a user does, with the mistake planted."""
     count = first = 0
