@@ -16,6 +16,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "found.md"
 _INSTALL = re.compile(r"^    pip install (.*)\n", re.MULTILINE)
 _PROGRAM = re.compile(r"```python\n# (test_\w+\.py)\n(.*?)```", re.DOTALL)
 _TOLD = re.compile(r"```text\n(.*?)```", re.DOTALL)
+_CHAINED = ("The above exception was", "During handling of the above")
 _WITHOUT = ("The runs are the same", "The judges find", "The same again:", "The last events")
 """Where the part of a report ends that says what fails, where first, why, and what it needs."""
 
@@ -55,9 +56,9 @@ def shown(output: Sequence[str], name: str) -> tuple[str, ...]:
     reports = [n for n, line in enumerate(output) if line.strip("- ") == "zk_explore"]
     report = reports[0] if reports else len(output)
     # The last traceback is that of the test, and the others are what it came from.
-    at = max((n for n, line in enumerate(output[:report]) if line.startswith(">")), default=0)
-    lines = iter(output[at:report])
-    failed = next(lines, "")
+    before = [n for n, line in enumerate(output[:report]) if line.startswith(_CHAINED)]
+    lines = iter(output[max(before, default=0) : report])
+    failed = next((line for line in lines if line.startswith(">")), "")
     error = next((line for line in lines if line.startswith("E ")), "")
     section = [line.strip() for line in output[report : report + 1]]
     for line in output[report + 1 :]:

@@ -9,11 +9,19 @@ from .page import PAGE, Program, read, rewritten, shown
 PROGRAMS = read(PAGE.read_text("utf-8"))
 
 _OUTPUT = """
+>       raise KeyError
+E       KeyError
+
+The above exception was the direct cause of the following exception:
+
 zk_simulation = <Simulation>
 
 >       assert found == 2
 E       AssertionError: assert 1 == 2
 E         more
+
+>       raise what_was_found
+E       AssertionError
 
 test_it.py:9: AssertionError
 ---------------------------------- zk_explore ----------------------------------
