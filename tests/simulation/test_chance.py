@@ -12,7 +12,7 @@ from kazoo.exceptions import KazooException
 
 from zkfake._simulation.chance.kinds import CLIENTS, SERVERS, Dice, fits
 from zkfake.history import Fault, Reply
-from zkfake.simulation import Profile, Simulation, SimulationDeadlock
+from zkfake.simulation import Profile, Simulation, SimulationDeadlock, SimulationLimit
 
 from .schedulers import deposed_jobs
 
@@ -181,6 +181,26 @@ def test_faults_by_chance_do_not_keep_a_program_from_its_answer_for_ever() -> No
         stopped = [event for event in sim.history.of(Fault) if event.name == "by chance"]
     (text,) = (event.text for event in stopped)
     assert text == "no more faults, and servers are quick: the program does not get on"
+
+
+def test_faults_by_chance_stop_before_the_time_is_up_for_a_program_that_tries_again() -> None:
+    """Somebody else sleeps now and then, so nothing is stuck."""
+
+    def program(sim: Simulation) -> None:
+        client = sim.client(start=False)
+        task = sim.spawn(client.start, timeout=1e6)
+        while not task.done:
+            sim.sleep(1)
+
+    cut_off = {**ALWAYS_CUT_OFF, "max_time": 600}
+    Simulation(**cut_off).run(program)
+
+    def idle(sim: Simulation) -> None:
+        while True:
+            sim.sleep(1)
+
+    with pytest.raises(SimulationLimit, match="max_time"):
+        Simulation(**cut_off).run(idle)
 
 
 def test_slow_servers_do_not_keep_a_program_from_a_session_for_ever() -> None:
