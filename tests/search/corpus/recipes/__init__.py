@@ -88,7 +88,7 @@ RECIPES = (
     RecipeUse(
         "Lock_orphan",
         "a cleanup is tried once",
-        locks.lock,
+        locks.lock_for_long,
         locks.no_orphan,
         ((TORN_OFF, r"delete /lock/\S+"), (PAUSED, _HELD)),
     ),

@@ -45,6 +45,17 @@ def hold_for_ever(sim: Simulation, client: KazooClient) -> None:
             again(sim, lock.release)
 
 
+def hold_for_long(sim: Simulation, client: KazooClient) -> None:
+    """Hold the lock for longer than others wait for it. Who gives up has a new lock next time."""
+    for _ in range(ROUNDS):
+        lock = client.Lock("/lock", client.handler.client_name)
+        with suppress(*TROUBLE):
+            if _acquire(sim, lock, timeout=5):
+                sim.sleep(8)
+                again(sim, lock.release)
+        sim.sleep(1)
+
+
 def hold_for_jobs(sim: Simulation, client: KazooClient) -> None:
     """Hold a lock for each of its jobs."""
     name = client.handler.client_name
@@ -79,6 +90,10 @@ def lock(sim: Simulation) -> None:
 
 def lock_for_ever(sim: Simulation) -> None:
     everybody(sim, hold_for_ever, "ann", "bob")
+
+
+def lock_for_long(sim: Simulation) -> None:
+    everybody(sim, hold_for_long, "ann", "bob", "cy")
 
 
 def lock_for_jobs(sim: Simulation) -> None:
