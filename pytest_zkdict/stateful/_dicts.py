@@ -33,6 +33,8 @@ _items = st.runner().flatmap(
     lambda machine: st.dictionaries(machine.keys, machine.values, max_size=3)
 )
 _waits = st.sampled_from([True, True, False])
+#: The fault that strikes while a call is made.
+_troubles = st.sampled_from([None] * 10 + ["drop_before_reply", "hold_watches"])
 _versions = st.sampled_from([ANY, ABSENT, 0, 1, 2])
 _found_versions = st.sampled_from([ANY, 0, 1, 2])
 
@@ -41,7 +43,8 @@ class ZooKeeperDictMachine(LeaseSteps):
     """Several `ZooKeeperDict`s on one path of a ZooKeeper, with everything that can happen to them.
 
     Each step is a call of a dict, a look at it, time that passes, or a fault. A call with
-    ``wait=False`` goes on while the next steps are made, one of each dict at a time.
+    ``wait=False`` goes on while the next steps are made, one of each dict at a time. One with a
+    ``fault`` meets it: the reply to what it writes is lost, or its client's callbacks are slow.
 
     What is accepted is what ZooKeeper's contract and the dict's documentation allow, and no more.
     What a dict shows is a state that the path had, and none older than one that the dict showed,
@@ -59,87 +62,118 @@ class ZooKeeperDictMachine(LeaseSteps):
 
     # -- writes
 
-    @rule(on=numbers_of_dicts, key=_keys, value=_values, wait=_waits)
-    def set(self, on: int, key: str, value: Any, wait: bool) -> None:
+    @rule(on=numbers_of_dicts, key=_keys, value=_values, wait=_waits, fault=_troubles)
+    def set(self, on: int, key: str, value: Any, wait: bool, fault: str | None = None) -> None:
         write = _writes.store({key: value}, lambda mapping: mapping.__setitem__(key, value))
-        self.do(on, write, f"[{key!r}] = {value!r}", wait=wait)
+        self.do(on, write, f"[{key!r}] = {value!r}", wait=wait, fault=fault)
 
-    @rule(on=numbers_of_dicts, items=_items, wait=_waits)
-    def update(self, on: int, items: Mapping[str, Any], wait: bool) -> None:
+    @rule(on=numbers_of_dicts, items=_items, wait=_waits, fault=_troubles)
+    def update(
+        self, on: int, items: Mapping[str, Any], wait: bool, fault: str | None = None
+    ) -> None:
         write = _writes.store(items, lambda mapping: mapping.update(items))
-        self.do(on, write, f"update({items!r})", wait=wait)
+        self.do(on, write, f"update({items!r})", wait=wait, fault=fault)
 
-    @rule(on=numbers_of_dicts, items=_items, wait=_waits)
-    def update_chunked(self, on: int, items: Mapping[str, Any], wait: bool) -> None:
+    @rule(on=numbers_of_dicts, items=_items, wait=_waits, fault=_troubles)
+    def update_chunked(
+        self, on: int, items: Mapping[str, Any], wait: bool, fault: str | None = None
+    ) -> None:
         write = _writes.store(items, lambda mapping: mapping.update_chunked(items))
-        self.do(on, write, f"update_chunked({items!r})", wait=wait)
+        self.do(on, write, f"update_chunked({items!r})", wait=wait, fault=fault)
 
-    @rule(on=numbers_of_dicts, key=_keys, wait=_waits)
-    def delete(self, on: int, key: str, wait: bool) -> None:
-        self.do(on, _writes.delete(on, key), f"del [{key!r}]", wait=wait)
+    @rule(on=numbers_of_dicts, key=_keys, wait=_waits, fault=_troubles)
+    def delete(self, on: int, key: str, wait: bool, fault: str | None = None) -> None:
+        self.do(on, _writes.delete(on, key), f"del [{key!r}]", wait=wait, fault=fault)
 
-    @rule(on=numbers_of_dicts, key=_keys, wait=_waits)
-    def pop(self, on: int, key: str, wait: bool) -> None:
-        self.do(on, _writes.pop(on, key), f"pop({key!r})", wait=wait)
+    @rule(on=numbers_of_dicts, key=_keys, wait=_waits, fault=_troubles)
+    def pop(self, on: int, key: str, wait: bool, fault: str | None = None) -> None:
+        self.do(on, _writes.pop(on, key), f"pop({key!r})", wait=wait, fault=fault)
 
-    @rule(on=numbers_of_dicts, key=_keys, default=_values, wait=_waits)
-    def pop_with_default(self, on: int, key: str, default: Any, wait: bool) -> None:
+    @rule(on=numbers_of_dicts, key=_keys, default=_values, wait=_waits, fault=_troubles)
+    def pop_with_default(
+        self, on: int, key: str, default: Any, wait: bool, fault: str | None = None
+    ) -> None:
         write = _writes.pop_or(on, key, default)
-        self.do(on, write, f"pop({key!r}, {default!r})", wait=wait)
+        self.do(on, write, f"pop({key!r}, {default!r})", wait=wait, fault=fault)
 
-    @rule(on=numbers_of_dicts, wait=_waits)
-    def popitem(self, on: int, wait: bool) -> None:
-        self.do(on, _writes.popitem(on), "popitem()", wait=wait)
+    @rule(on=numbers_of_dicts, wait=_waits, fault=_troubles)
+    def popitem(self, on: int, wait: bool, fault: str | None = None) -> None:
+        self.do(on, _writes.popitem(on), "popitem()", wait=wait, fault=fault)
 
-    @rule(on=numbers_of_dicts, wait=_waits)
-    def clear(self, on: int, wait: bool) -> None:
-        self.do(on, _writes.clear(on), "clear()", wait=wait)
+    @rule(on=numbers_of_dicts, wait=_waits, fault=_troubles)
+    def clear(self, on: int, wait: bool, fault: str | None = None) -> None:
+        self.do(on, _writes.clear(on), "clear()", wait=wait, fault=fault)
 
-    @rule(on=numbers_of_dicts, key=_keys, value=_values, wait=_waits)
-    def setdefault(self, on: int, key: str, value: Any, wait: bool) -> None:
+    @rule(on=numbers_of_dicts, key=_keys, value=_values, wait=_waits, fault=_troubles)
+    def setdefault(
+        self, on: int, key: str, value: Any, wait: bool, fault: str | None = None
+    ) -> None:
         write = _writes.setdefault(on, key, value)
-        self.do(on, write, f"setdefault({key!r}, {value!r})", wait=wait)
+        self.do(on, write, f"setdefault({key!r}, {value!r})", wait=wait, fault=fault)
 
-    @rule(on=numbers_of_dicts, key=_keys, value=_values, wait=_waits)
-    def add(self, on: int, key: str, value: Any, wait: bool) -> None:
-        self.do(on, _writes.add(on, key, value), f"add({key!r}, {value!r})", wait=wait)
+    @rule(on=numbers_of_dicts, key=_keys, value=_values, wait=_waits, fault=_troubles)
+    def add(self, on: int, key: str, value: Any, wait: bool, fault: str | None = None) -> None:
+        self.do(on, _writes.add(on, key, value), f"add({key!r}, {value!r})", wait=wait, fault=fault)
 
-    @rule(on=numbers_of_dicts, key=_keys, value=_values, version=_versions, wait=_waits)
-    def put(self, on: int, key: str, value: Any, version: int, wait: bool) -> None:
+    @rule(
+        on=numbers_of_dicts,
+        key=_keys,
+        value=_values,
+        version=_versions,
+        wait=_waits,
+        fault=_troubles,
+    )
+    def put(
+        self, on: int, key: str, value: Any, version: int, wait: bool, fault: str | None = None
+    ) -> None:
         write = _writes.put_version(on, key, value, version)
-        self.do(on, write, f"put({key!r}, {value!r}, version={version})", wait=wait)
+        self.do(on, write, f"put({key!r}, {value!r}, version={version})", wait=wait, fault=fault)
 
-    @rule(on=numbers_of_dicts, key=_keys, value=_values, wait=_waits)
-    def cas(self, on: int, key: str, value: Any, wait: bool) -> None:
+    @rule(on=numbers_of_dicts, key=_keys, value=_values, wait=_waits, fault=_troubles)
+    def cas(self, on: int, key: str, value: Any, wait: bool, fault: str | None = None) -> None:
         self.answered(on)
         self.look_at(on)
         if key in self.dicts[on]:
             entry = self.dicts[on].entry(key)
             write = _writes.cas(on, entry, value)
-            self.do(on, write, f"cas(entry({key!r}), {value!r})", wait=wait)
+            self.do(on, write, f"cas(entry({key!r}), {value!r})", wait=wait, fault=fault)
 
-    @rule(on=numbers_of_dicts, key=_keys, version=_found_versions, wait=_waits)
-    def remove(self, on: int, key: str, version: int, wait: bool) -> None:
+    @rule(on=numbers_of_dicts, key=_keys, version=_found_versions, wait=_waits, fault=_troubles)
+    def remove(self, on: int, key: str, version: int, wait: bool, fault: str | None = None) -> None:
         write = _writes.remove(on, key, version)
-        self.do(on, write, f"remove({key!r}, version={version})", wait=wait)
+        self.do(on, write, f"remove({key!r}, version={version})", wait=wait, fault=fault)
 
-    @rule(on=numbers_of_dicts, key=_keys, wait=_waits)
-    def modify(self, on: int, key: str, wait: bool) -> None:
-        self.do(on, _writes.modify(key), f"modify({key!r}, counted, default=0)", wait=wait)
+    @rule(on=numbers_of_dicts, key=_keys, wait=_waits, fault=_troubles)
+    def modify(self, on: int, key: str, wait: bool, fault: str | None = None) -> None:
+        self.do(
+            on,
+            _writes.modify(on, key),
+            f"modify({key!r}, counted, default=0)",
+            wait=wait,
+            fault=fault,
+        )
 
-    @rule(on=numbers_of_dicts, items=_items, wait=_waits)
-    def replace_all(self, on: int, items: Mapping[str, Any], wait: bool) -> None:
-        self.do(on, _writes.replace_all(on, items), f"replace_all({items!r})", wait=wait)
+    @rule(on=numbers_of_dicts, items=_items, wait=_waits, fault=_troubles)
+    def replace_all(
+        self, on: int, items: Mapping[str, Any], wait: bool, fault: str | None = None
+    ) -> None:
+        self.do(
+            on, _writes.replace_all(on, items), f"replace_all({items!r})", wait=wait, fault=fault
+        )
 
-    @rule(on=numbers_of_dicts, read=_keys, key=_keys, wait=_waits)
-    def transaction(self, on: int, read: str, key: str, wait: bool) -> None:
+    @rule(on=numbers_of_dicts, read=_keys, key=_keys, wait=_waits, fault=_troubles)
+    def transaction(
+        self, on: int, read: str, key: str, wait: bool, fault: str | None = None
+    ) -> None:
         write = _writes.transaction(on, read, key)
-        self.do(on, write, f"transaction: [{key!r}] = of [{read!r}]", wait=wait)
+        self.do(on, write, f"transaction: [{key!r}] = of [{read!r}]", wait=wait, fault=fault)
 
-    @rule(on=numbers_of_dicts, read=_keys, key=_keys, wait=_waits)
-    def atomically(self, on: int, read: str, key: str, wait: bool) -> None:
+    @rule(on=numbers_of_dicts, read=_keys, key=_keys, wait=_waits, fault=_troubles)
+    def atomically(
+        self, on: int, read: str, key: str, wait: bool, fault: str | None = None
+    ) -> None:
         write = _writes.atomically(on, read, key)
-        self.do(on, write, f"atomically: [{key!r}] = of [{read!r}]", wait=wait)
+        self.do(on, write, f"atomically: [{key!r}] = of [{read!r}]", wait=wait, fault=fault)
 
     # -- looks
 

@@ -27,7 +27,10 @@ kinds_of_faults = st.runner().flatmap(
 _servers = st.sampled_from([None, 1, 2, 3, None])
 #: Mostly the next one.
 _nth = st.sampled_from([1, 1, 1, 2, 3])
-_operations = st.sampled_from([None, None, "create2", "setData", "delete", "multi"])
+#: Seconds; a dict shows its own writes unconfirmed sooner than that.
+_SLOW = 5
+_WRITES = ("create2", "setData", "delete", "multi")
+_operations = st.sampled_from([None, None, *_WRITES])
 #: Shorter and longer than a session.
 _seconds = st.sampled_from([1, 5, 30, 5])
 
@@ -87,6 +90,18 @@ class FaultSteps(RuleBasedStateMachine):
             return  # no server leads at present
         if hasattr(outage, "heal"):  # what happens at once is over
             self.outages.append(outage)
+
+    def _trouble(self, on: int, name: str | None) -> list[Any]:
+        """Have a fault strike the next call of a dict; what still waits for its request."""
+        if name is None or name not in self.faults or self.place is None:
+            return []
+        fault = getattr(self.place.faults, name, None)
+        if fault is None:
+            return []
+        if name == "drop_before_reply":
+            return [fault(self._client(on), operation=operation) for operation in _WRITES]
+        self.strike(name, self._client(on), seconds=_SLOW)
+        return []
 
     def _client(self, on: int) -> Any:
         assert self.place is not None

@@ -52,6 +52,8 @@ class _JudgedCall:
         self.shows: Znodes = ()
         """What the dict shows after it."""
         self.exact = False
+        self.losses: list[Any] = []
+        """What waits for its request, to lose the reply."""
 
     @property
     def shown(self) -> str:
@@ -158,14 +160,21 @@ class JudgedDicts(FaultSteps):
 
     # -- calls
 
-    def do(self, on: int, write: Write, text: str, *, wait: bool) -> None:
+    def do(self, on: int, write: Write, text: str, *, wait: bool, fault: str | None) -> None:
         assert self.place is not None
         self.answered(on)
         if len(self.possible.pending) > self.size or len(self.possible.courses) > 200:
             self.settle_all()
         listener = self._listeners[on]
         repeated = partial(listener.has_lost, listener.losses) if write.repeats else _never
-        call = PossibleCall(next(self.numbers), on, write.commits, repeated, write.times)
+        call = PossibleCall(
+            next(self.numbers),
+            on,
+            write.commits,
+            repeated,
+            write.times,
+            not self.dicts[on].snapshot().exact,
+        )
         self.spread(lambda: self.possible.begin(call))
         asked = self._asked[on] = _JudgedCall(call, write, text)
         mapping = self.dicts[on]
@@ -176,6 +185,7 @@ class JudgedDicts(FaultSteps):
             except Exception as error:
                 asked.error = error
 
+        asked.losses = self._trouble(on, fault)
         asked.running = self.place.start(run, self.place.clients[on])
         if wait:
             self.answered(on)
@@ -194,6 +204,8 @@ class JudgedDicts(FaultSteps):
         if not self.place.wait(asked.running, self.patience):
             self.fail(f"dict {on}: {asked.text} has no answer after {self.patience:g} s")
         self._asked[on] = None
+        for loss in asked.losses:
+            loss.cancel()
         self.look_at(on)  # what it showed before it answered
         snapshot = self.dicts[on].snapshot()
         asked.shows, asked.exact = _znodes(snapshot), snapshot.exact
@@ -409,14 +421,14 @@ class JudgedDicts(FaultSteps):
 
     def _look_at_what_was_told(self) -> None:
         """What `on_changes` told of leads to what is there."""
-        for listener, mapping in zip(self._listeners, self.dicts, strict=True):
+        for on, (listener, mapping) in enumerate(zip(self._listeners, self.dicts, strict=True)):
 
             def is_so(listener: DictListener = listener, mapping: Any = mapping) -> bool:
                 return bool(listener.told == dict(mapping.snapshot().items()))
 
             # It is told by a task of its own.
             if not self.comes_true(is_so):
-                on, shown = self.dicts.index(mapping), dict(mapping.snapshot().items())
+                shown = dict(mapping.snapshot().items())
                 self.fail(f"dict {on} told of {listener.told}, and is {shown}")
 
 

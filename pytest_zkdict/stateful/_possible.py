@@ -21,6 +21,7 @@ The rules that live here:
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -45,6 +46,8 @@ __all__ = [
 #: So often a call that may be sent again is applied at most. Applied again at once it leaves the
 #: same state, as nobody knows the version; between the writes of others twice is what is tried.
 _TIMES = 2
+#: More are not tried.
+_MIXTURES = 100
 
 
 class PossibleZnode(NamedTuple):
@@ -124,6 +127,8 @@ class Course(NamedTuple):
     """For a dict and a key the place of the oldest state whose value of the key it may still show,
     where that is newer than what `seen` says.
     """
+    mixed: bool = False
+    """As a call knows it: whether its copy may be of no single state."""
 
     @property
     def now(self) -> Znodes:
@@ -140,7 +145,21 @@ class Course(NamedTuple):
     def during(self, call: PossibleCall) -> Course:
         """The course as the call knows it."""
         seen = (*self.seen[: call.on], self.since_when(call.number), *self.seen[call.on + 1 :])
-        return self._replace(seen=seen)
+        mixed = call.mixed or any(of == call.on for (of, _), _ in self.keys)
+        return self._replace(seen=seen, mixed=mixed)
+
+    def wholes(self, on: int) -> tuple[Znodes, ...]:
+        """What a call of dict ``on`` may go by, where it goes by all keys: states; or, where the
+        copy could not be confirmed, each key as it was at some time.
+        """
+        states = self.since(on)
+        if not self.mixed:
+            return states
+        names = sorted({znode.key for state in states for znode in state})
+        each = [dict.fromkeys(find(state, name) for state in states) for name in names]
+        mixtures = itertools.islice(itertools.product(*each), _MIXTURES)
+        orders = (itertools.permutations(filter(None, mixture)) for mixture in mixtures)
+        return (*states, *itertools.chain.from_iterable(orders))
 
     def of(self, call: PossibleCall) -> Applied | None:
         return dict(self.applied).get(call.number)
@@ -187,6 +206,8 @@ class PossibleCall:
     """Whether it may have been sent again by now."""
     times: int = 1
     """How often it is applied at most, unless it was sent again."""
+    mixed: bool = False
+    """Whether its dict showed a copy that could not be confirmed, when the call began."""
 
 
 class TooManyCourses(Exception):  # noqa: N818  no error: everything has to be delivered first

@@ -121,7 +121,7 @@ def pop_or(on: int, key: str, default: Any) -> Write:
 
 def popitem(on: int) -> Write:
     def commits(course: Course) -> Iterator[tuple[Znodes, Any]]:
-        last = {state[-1].key for state in course.since(on) if state}
+        last = {state[-1].key for state in course.wholes(on) if state}
         for key, value, _version in course.now:
             if key in last:
                 yield put(course.now, {key: None}), (key, value)
@@ -130,18 +130,20 @@ def popitem(on: int) -> Write:
         key, value = mapping.popitem()
         return key, text(value)
 
-    return Write(call, commits, refused={KeyError: _shown(on, lambda state: not state)})
+    return Write(call, commits, refused={KeyError: lambda course: not all(course.wholes(on))})
 
 
 def clear(on: int) -> Write:
     def commits(course: Course) -> Iterator[tuple[Znodes, Any]]:
-        for keys in {frozenset(each.key for each in state) for state in course.since(on)}:
+        for keys in {frozenset(each.key for each in state) for state in course.wholes(on)}:
             left = put(course.now, dict.fromkeys(keys))
             if left != course.now:
                 yield left, None
 
     def were_gone(course: Course, _answer: Any) -> int | None:
         """By when all keys of a state that it showed were gone."""
+        if course.mixed and not all(course.wholes(on)):
+            return course.seen[on]
         shown: list[set[str]] = []
         for place, state in enumerate(course.since(on), course.seen[on]):
             there = {each.key for each in state}
@@ -258,12 +260,23 @@ def counted(value: Any) -> Any:
     return value + 1 if isinstance(value, int) and not isinstance(value, bool) else 1
 
 
-def modify(key: str) -> Write:
+def modify(on: int, key: str) -> Write:
     def commits(course: Course) -> Iterator[tuple[Znodes, Any]]:
         znode = find(course.now, key)
-        value = text(counted(0 if znode is None else json.loads(znode.value)))
-        state = put(course.now, {key: value})
-        yield state, (value, _version(state, key))
+        if znode is None:
+            made = text(counted(0))
+            yield put(course.now, {key: made}), (made, 0)
+            return
+        seen = [known for state in course.since(on) if (known := find(state, key))]
+        for value in dict.fromkeys(
+            known.value
+            for known in seen
+            if known.version == znode.version or None in (known.version, znode.version)
+        ):
+            made = text(counted(json.loads(value)))
+            state = put(course.now, {key: made})
+            # One that was made again with this version is set as well: the answer tells.
+            yield state, (made, _version(state, key)) if value == znode.value else None
 
     return Write(lambda mapping: _entry(mapping.modify(key, counted, default=0)), commits)
 
@@ -273,7 +286,7 @@ def replace_all(on: int, items: Mapping[str, Any]) -> Write:
 
     def commits(course: Course) -> Iterator[tuple[Znodes, Any]]:
         # What was added meanwhile goes in a transaction of its own; what was gone may come back.
-        for known in dict.fromkeys(course.since(on)):
+        for known in dict.fromkeys(course.wholes(on)):
             changes: dict[str, str | None] = {
                 key: value for key, value in wanted.items() if _value(known, key) != value
             }
@@ -286,6 +299,8 @@ def replace_all(on: int, items: Mapping[str, Any]) -> Write:
         def is_so(state: Znodes) -> bool:
             return {key: value for key, value, _ in state} == wanted
 
+        if course.mixed and any(map(is_so, course.wholes(on))):
+            return course.seen[on]
         return _oldest(course, on, is_so)
 
     def call(mapping: Dict) -> None:

@@ -15,7 +15,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from pytest_zkdict.stateful import RecipeMachine, ZooKeeperDictMachine
 
 from ..support.mistakes import ROTTEN, RottenMistakeError
-from .recorded import FAULTS, steps_of
+from .recorded import faults_of, steps_of
 
 if TYPE_CHECKING:
     from ..support.mistakes import Mistake
@@ -45,7 +45,7 @@ class Find:
 
     @property
     def faults(self) -> list[str]:
-        return [name for name in self.steps if name in FAULTS]
+        return faults_of(self.program)
 
 
 def search(

@@ -16,7 +16,7 @@ from pytest_zkdict.stateful._faults import FaultSteps
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["FAULTS", "Recorded", "read", "replay", "steps_of", "table", "write"]
+__all__ = ["Recorded", "faults_of", "read", "replay", "steps_of", "table", "write"]
 
 FILE = Path(__file__).with_name("programs.txt")
 FAULTS = frozenset(name for name in vars(FaultSteps) if name in FaultSteps.faults)
@@ -36,13 +36,19 @@ class Recorded(NamedTuple):
 
     @property
     def faults(self) -> list[str]:
-        return [step for step in self.steps if step in FAULTS]
+        return faults_of(self.program)
 
 
 def steps_of(program: str) -> list[str]:
     """The calls of a program that do something."""
     names = re.findall(r"^state\.(\w+)\(", program, re.MULTILINE)
     return [name for name in names if name not in ("start", "teardown")]
+
+
+def faults_of(program: str) -> list[str]:
+    """Its faults, those that strike its calls among them."""
+    own = [step for step in steps_of(program) if step in FAULTS]
+    return own + re.findall(r"\bfault='(\w+)'", program)
 
 
 def read() -> dict[str, Recorded]:

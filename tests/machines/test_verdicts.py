@@ -60,3 +60,26 @@ def test_the_same_program_passes_without_the_mistake(planted: Planted) -> None:
 def test_every_verdict_has_its_mistake() -> None:
     assert len(set(VERDICTS)) == len(VERDICTS), "two verdicts read the same"
     assert {planted.verdict for planted in PLANTED} == set(VERDICTS)
+
+
+def test_a_key_that_was_made_again_with_its_version_may_be_set() -> None:
+    """The server compares versions, and they begin at 0 again: `modify` says that it was so."""
+    state = ZooKeeperDictMachine()
+    state.start()
+    state.modify(on=0, key="a", wait=True)
+    state.stranger_replaces(key="a", value=7)
+    state.modify(on=0, key="a", wait=False)
+    state.teardown()
+
+
+def test_a_dict_whose_copy_is_not_confirmed_may_be_empty_though_the_path_never_was() -> None:
+    """Its own delete is laid over a copy that knows of nothing else."""
+    state = ZooKeeperDictMachine()
+    state.start()
+    state.set(on=1, key="a", value=0, wait=True)
+    state.settle()
+    state.hold_watches(on=1, seconds=5)
+    state.set(on=0, key="b", value=0, wait=True)
+    state.pop(on=1, key="a", wait=True)
+    state.popitem(on=1, wait=True)
+    state.teardown()
