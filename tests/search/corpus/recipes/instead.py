@@ -94,6 +94,16 @@ def give_back(sim: Simulation, client: KazooClient, path: str) -> None:
         answered(sim, attempt)
 
 
+def children(
+    client: KazooClient, path: str, watch: Callable[[object], object] | None = None
+) -> list[str]:
+    try:
+        names: list[str] = client.get_children(path, watch=watch)
+    except NoNodeError:  # a server that is behind, asked by a new session
+        return []
+    return names
+
+
 def name_of(client: KazooClient) -> str:
     name: str = client.handler.client_name
     return name
@@ -132,18 +142,18 @@ def all_are_given_back(sim: Simulation) -> None:
 
 def work_off(sim: Simulation, client: KazooClient) -> None:
     if name_of(client) == "ann":
-        for job in range(3):
-            answered(sim, partial(put, client, job))
+        for number in range(3):
+            answered(sim, partial(put, client, number))
             sim.sleep(1)
         return
     came = client.handler.event_object()
     for _ in range(600):
-        if len(answered(sim, lambda: client.get_children("/done"))) == 3:
+        if len(answered(sim, lambda: children(client, "/done"))) == 3:
             break
         if recorded(sim, "gives up"):
             break  # nobody waits for those who are gone
         came.clear()
-        jobs = answered(sim, lambda: client.get_children("/queue", watch=lambda _: came.set()))
+        jobs = answered(sim, lambda: children(client, "/queue", lambda _: came.set()))
         for job in sorted(jobs):
             if take(sim, client, f"/taken/{job}"):
                 with sim.history.claim(job, znode=f"/taken/{job}", client=name_of(client)):
@@ -189,7 +199,7 @@ def share(sim: Simulation, client: KazooClient) -> None:
     held: set[str] = set()
     take(sim, client, f"/members/{me}")
     for _ in range(8):
-        members = sorted(answered(sim, lambda: client.get_children("/members")))
+        members = sorted(answered(sim, lambda: children(client, "/members")))
         for number, item in enumerate(("a", "b", "c")):
             to_have = bool(members) and members[number % len(members)] == me
             if to_have and take(sim, client, f"/items/{item}"):
@@ -270,12 +280,8 @@ def meet(sim: Simulation, client: KazooClient) -> None:
 def wait_for_all(sim: Simulation, client: KazooClient, path: str) -> None:
     one_more = client.handler.event_object()
 
-    def children() -> list[str]:
-        names: list[str] = client.get_children(path, watch=lambda _: one_more.set())
-        return names
-
     for _ in range(60):
-        if len(answered(sim, children)) == 2:
+        if len(answered(sim, lambda: children(client, path, lambda _: one_more.set()))) == 2:
             return
         one_more.wait(1)
         one_more.clear()
@@ -293,7 +299,11 @@ def meeting(sim: Simulation) -> None:
 def rent(sim: Simulation, client: KazooClient) -> None:
     me = name_of(client)
     for _ in range(4):
-        data, stat = answered(sim, lambda: client.get("/rental"))
+        try:
+            data, stat = answered(sim, lambda: client.get("/rental"))
+        except NoNodeError:  # a server that is behind, asked by a new session
+            sim.sleep(1)
+            continue
         holder, until = data.decode().split()
         if holder == me or float(until) < sim.now:
             end = sim.now + 4
