@@ -203,6 +203,18 @@ def test_faults_by_chance_stop_before_the_time_is_up_for_a_program_that_tries_ag
         Simulation(**cut_off).run(idle)
 
 
+def test_a_client_has_the_time_to_try_to_connect_again() -> None:
+    """After some failed attempts kazoo waits for half an hour."""
+
+    def program(sim: Simulation) -> None:
+        client = sim.client(start=False, connection_retry={"max_tries": -1, "delay": 1800})
+        task = sim.spawn(client.start, timeout=1e6)
+        while not task.done:
+            sim.sleep(1)
+
+    Simulation(**{**ALWAYS_CUT_OFF, "max_time": 600}).run(program)
+
+
 def test_slow_servers_do_not_keep_a_program_from_a_session_for_ever() -> None:
     """kazoo gives an attempt to connect a third of its timeout."""
     slow: dict[str, Any] = {"servers": 3, "replica_lag": (2.0, 2.0), "stall_limit": 600}

@@ -44,6 +44,10 @@ MAX_TIME = 2 * 86_400.0
 """Virtual seconds."""
 STALL_LIMIT = 3 * 3_600.0
 """Virtual seconds."""
+_RECONNECTED = 2 * 3_600 * MICROSECONDS
+"""After so long every client has tried to connect again: kazoo waits up to an hour between two
+attempts, and some tenths of it by chance.
+"""
 
 _COLLECT_EVERY = 50
 _COLLECTIONS_OF_YOUNG = 100
@@ -471,8 +475,10 @@ class Scheduler(VirtualClock):
         limits = self._limits
         self._unchecked_until = now
         if now > limits.time:
-            limits.time = now + limits.time  # raised once: the main task may clean up
-            if not self.on_stall():  # nobody can say of a world with faults that it is stuck
+            more = limits.time  # raised once: the main task may clean up
+            on = self.on_stall()  # nobody can say of a world with faults that it is stuck
+            limits.time = now + (max(more, _RECONNECTED) if on else more)
+            if not on:
                 raise SimulationLimit(
                     f"the clock would pass {now / MICROSECONDS:.0f} virtual seconds (max_time)\n"
                     + self.describe()
