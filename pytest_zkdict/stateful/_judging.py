@@ -131,12 +131,15 @@ class JudgedDicts(FaultSteps):
                     error = failure
                     raise
         finally:
-            for listener in self._listeners:
-                listener.close()
-            for mapping in (*self.dicts, *self.opened):
-                with contextlib.suppress(*(() if error is None else (Exception,))):
-                    mapping.close()
-            place.close(error)
+            try:
+                for listener in self._listeners:
+                    listener.close()
+                for mapping in (*self.dicts, *self.opened):
+                    with contextlib.suppress(*(() if error is None else (Exception,))):
+                        mapping.close()
+            finally:
+                self.place = None  # a failing script may call this again
+                place.close(error)
 
     def _finish(self, place: Place) -> None:
         self.settle_all()

@@ -38,7 +38,8 @@ class RecipeMachine(HoldSteps, QueueSteps, MeetSteps, CountSteps):
     A participant claims what it was given (`zkfake.history.History.claim`), and records what it put
     and took; the judges of `zkfake.history` decide. At the end everything is healed. Then who waits
     has to be given what nobody has, and somebody new has to get it. In virtual time all that is
-    deterministic, and shrinks. An example takes some 30 ms of processor time.
+    deterministic, and shrinks. An example of 50 steps takes 40 to 90 ms of
+    processor time.
     """
 
     def __init_subclass__(cls, **arguments: Any) -> None:

@@ -83,3 +83,15 @@ def test_a_dict_whose_copy_is_not_confirmed_may_be_empty_though_the_path_never_w
     state.pop(on=1, key="a", wait=True)
     state.popitem(on=1, wait=True)
     state.teardown()
+
+
+def test_a_machine_that_is_torn_down_twice_leaves_the_next_one_alone() -> None:
+    """A script does that when its last line fails: at the end, and on the way out."""
+    over = ZooKeeperDictMachine()
+    over.start()
+    over.teardown()
+    state = ZooKeeperDictMachine()
+    state.start()
+    over.teardown()
+    state.set(on=0, key="a", value=0, wait=True)
+    state.teardown()

@@ -319,6 +319,19 @@ def test_a_simulation_runs_once_and_one_at_a_time() -> None:
         sim.sleep(1)
 
 
+def test_a_simulation_that_is_ended_twice_leaves_the_next_one_alone() -> None:
+    sim = Simulation()
+    with sim:
+        pass
+    sim.__exit__(None, None, None)
+    with Simulation() as after:
+        sim.__exit__(None, None, None)
+        client = after.client()
+        after.sleep(3600)
+        assert after.now >= 3600
+        assert client.create("/a") == "/a"
+
+
 def test_what_belongs_to_a_simulation_says_so_when_used_after_it() -> None:
     with Simulation() as sim:
         event = sim.handler().event_object()

@@ -188,6 +188,7 @@ class Simulation(ObservedSimulation):
         }
         self.quiet = False
         """Whether nothing is printed on standard error after a failure."""
+        self._has_ended = False
         self._trace: list[tuple[int, str]] | None = None
         self._failures = Failures()
 
@@ -294,6 +295,8 @@ class Simulation(ObservedSimulation):
         _traceback: TracebackType | None,
     ) -> None:
         __tracebackhide__ = True
+        if self._has_ended:
+            return
         self._end()
         failure = self._failures.of_run(error, self._scheduler.failure)
         if failure is None:
@@ -308,6 +311,8 @@ class Simulation(ObservedSimulation):
         """End every task and undo everything. Nothing of that is in the history any more."""
         self._look()
         self._state = "over"
+        # `patches.remove` counts simulations: a second end would be that of another one.
+        self._has_ended = True
         self.history.append = ignore
         try:
             self._scheduler.close()
