@@ -2,8 +2,8 @@
 
 The rules that live here:
 
-- first why, in a sentence, and what has to happen for it; then the verdict of the judges and the
-  story; then how to have the failure again;
+- first why, in a sentence, and what has to happen for it; then in how many worlds it fails;
+  then the verdict of the judges and the story; then how to have the failure again;
 - every way of failing is told of, the first one with its history.
 """
 
@@ -65,23 +65,29 @@ def _failure(
         explanation = _BREAK.sub("", explanation).rstrip()
     if simulation is None:
         yield f"{failure.cause}"
-    yield from _wrapped(_counted(found, failure))
-    if explanation:
+    # First why and what it needs; how often comes before the comparison of two runs.
+    why, runs, rest = explanation.partition("\nThe runs are the same")
+    if runs == "" and "\n\n" in explanation:
+        why, runs, rest = explanation.partition("\n\n")
+    if why:
+        yield why
         yield ""
-        yield explanation
+    yield from _wrapped(_counted(found, failure))
+    if runs:
+        yield runs.removeprefix("\n") + rest
     if simulation is not None:
         if "Broken: " not in explanation:
             yield ""
             yield from _judged(simulation, _reason_in(explanation, simulation, error))
         yield ""
         yield from _pictured(item, simulation)
-    yield "The same again:"
+    yield "To run it again:"
     yield f"    {command(item, failure.world)}"
     if at is not None:
         yield "With a debugger where the runs part:"
         yield f"    {command(item, failure.world, f'--zk-break={at[1]}')}"
     if program := _program(item, failure):
-        yield "As a test of its own, below this one:"
+        yield "As a test of its own, to paste below this one:"
         yield ""
         yield from (f"    {line}".rstrip() for line in program)
 
@@ -116,6 +122,8 @@ def _replayed(item: pytest.Item, simulation: Simulation, error: BaseException) -
     first = next(iter(reasons(simulation.history, error, faults=faults)), None)
     if first is not None:
         yield from _wrapped(f"Why: {first.text}")
+        if first.hint:
+            yield from _wrapped(f"Hint: {first.hint}")
         yield ""
     yield from _judged(simulation, first)
     yield ""
@@ -157,8 +165,8 @@ def _judged(simulation: Simulation, reason: Reason | None) -> Iterator[str]:
         yield simulation.history.story(verdict)
         return
     kept = (
-        f"The judges find nothing broken in its {verdict.events} events: ZooKeeper has kept its "
-        "promises, and so have claims and dicts."
+        "The judges find nothing broken: ZooKeeper has kept its promises. Look for the mistake in "
+        "the program, or in its test."
     )
     if reason is None:
         yield from _wrapped(f"{kept} The last events that matter:")
@@ -171,12 +179,10 @@ def _judged(simulation: Simulation, reason: Reason | None) -> Iterator[str]:
 
 def _counted(found: Exploration, failure: Failure) -> str:
     text = f"The test fails in {failure.count} of {found.runs} worlds ({found.profile})"
+    text += f", first with seed {failure.seed}"
     if early := ended(found):
-        text += f"; {early} ended early, as allowed"
-    return (
-        f"{text}. The first was that of seed {failure.seed}. Below is the smallest in which it "
-        "fails so."
-    )
+        text += f"; {early} ended early, with an error that the mark allows"
+    return f"{text}. This report is of the smallest world that fails in the same way."
 
 
 def _program(item: Any, failure: Failure) -> list[str]:

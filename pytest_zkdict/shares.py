@@ -155,7 +155,7 @@ def never_seen(names: Iterable[str], probes: Mapping[str, int], runs: int, ended
     """What is wrong where probes never fired. ``ended``: how many runs have ended early."""
     from zkfake._search.exploration import missed
 
-    early = f" ({ended} ended early, as allowed)" if ended else ""
+    early = f" ({ended} ended early, with an error that the mark allows)" if ended else ""
     head = f"demanded, and never seen in {_worlds(runs)}{early}:"
     return "\n".join([head, *(f"- {missed(name, probes)}" for name in names)])
 

@@ -17,7 +17,7 @@ _INSTALL = re.compile(r"^    pip install (.*)\n", re.MULTILINE)
 _PROGRAM = re.compile(r"```python\n# (test_\w+\.py)\n(.*?)```", re.DOTALL)
 _TOLD = re.compile(r"```text\n(.*?)```", re.DOTALL)
 _CHAINED = ("The above exception was", "During handling of the above")
-_WITHOUT = ("The runs are the same", "The judges find", "The same again:", "The last events")
+_WITHOUT = ("The runs are the same", "The judges find", "To run it again:", "The last events")
 """Where the part of a report ends that says what fails, where first, why, and what it needs."""
 
 

@@ -25,7 +25,7 @@ E       AssertionError
 
 test_it.py:9: AssertionError
 ---------------------------------- zk_explore ----------------------------------
-The test fails in 3 of 40 worlds (swarm). The first was that of seed 7.
+The test fails in 3 of 40 worlds (swarm), first with seed 7.
 
 Why: ann did not hear of it.
 It needs each of these:
@@ -42,7 +42,7 @@ def test_a_program_is_whole(program: Program) -> None:
     compile(program.text, program.name, "exec")
     assert "@pytest.mark.zk_explore" in program.text
     assert program.told[0] == f"$ pytest {program.name}"
-    assert any(re.search(r"The first was that of seed \d+\.", line) for line in program.told)
+    assert any(re.search(r"first with seed \d+", line) for line in program.told)
     pinned = [word for word in program.install if re.search(r"==\d|@[0-9a-f]{40}$", word)]
     assert pinned == list(program.install)
 
@@ -68,7 +68,7 @@ def test_what_is_printed_is_shown_and_written() -> None:
         "E       AssertionError: assert 1 == 2",
         "...",
         "---------------------------------- zk_explore ----------------------------------",
-        "The test fails in 3 of 40 worlds (swarm). The first was that of seed 7.",
+        "The test fails in 3 of 40 worlds (swarm), first with seed 7.",
         "",
         "Why: ann did not hear of it.",
         "It needs each of these:",

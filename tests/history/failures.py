@@ -104,7 +104,7 @@ def _counter(sim: Simulation) -> None:
     at_least_once("got", of="wanted"),
     "did not hear that its request 6 (create",
     "had not reached server 3 when it answered ann's request 8 (getChildren /lock)",
-    "which it made itself",
+    "by ann itself, and nobody changes it",
     servers=3,
 )
 def _lock_of_its_own(sim: Simulation) -> None:
@@ -178,8 +178,8 @@ def _hold(sim: Simulation, client: Any, seconds: float, timeout: float | None = 
     "paused",
     at_most(1, "lock", good=False),
     "ann's session ended",
-    "ann stood still since",
-    "ann claimed 'lock' with it before. ann had not been told by then",
+    "ann was paused from",
+    "ann claimed 'lock' with it before. ann had not become LOST by then",
 )
 def _lock_of_who_stood_still(sim: Simulation) -> None:
     """ann has a `Lock`, and its process stands still for longer than its session lives. bob wants
@@ -259,7 +259,7 @@ def _lease_of_the_last_session(sim: Simulation) -> None:
     "late",
     exactly_once("taken"),
     "ann's session ended",
-    "/queue/taken/entry-100-0000000000 went with it. ann recorded 'taken'",
+    "/queue/taken/entry-100-0000000000 was deleted with it. ann recorded 'taken'",
 )
 def _item_of_the_last_session(sim: Simulation) -> None:
     """bob puts an item into a `LockingQueue`. ann takes it, and loses its session while it does so.
@@ -314,7 +314,7 @@ def _item_of_nobody(sim: Simulation) -> None:
     at_least_once("passed", of="came"),
     "ann watched /barrier",
     "The watch ended with its connection",
-    "nobody told it of 0x4 (delete /barrier, by bob)",
+    "it got no watch event for bob's delete /barrier (0x4)",
 )
 def _barrier_that_is_gone(sim: Simulation) -> None:
     """ann waits at a `Barrier` that bob has put up. ann's connection breaks, and is made anew at
@@ -341,7 +341,7 @@ def _barrier_that_is_gone(sim: Simulation) -> None:
     "A barrier that stands lets somebody through",
     "behind",
     at_most(1, "place"),
-    "(create /barrier, by bob) had not reached server 1",
+    "bob's create /barrier (0x100000003) had not reached server 1",
     servers=3,
 )
 def _barrier_that_stands(sim: Simulation) -> None:

@@ -20,7 +20,7 @@ def test_a_servers_event_names_the_client_of_a_session(known: int, unknown: int)
     tell = Telling([shaken])
     for session in (known, unknown):
         who, what = tell(ServerEvent(1.0, 2, 1, "expires session", f"{session:#x}, late"))
-        named = "that of one" if session == known else f"{session:#x}"
+        named = "the session of one" if session == known else f"{session:#x}"
         assert (who, what) == ("server 2", f"expires session: {named}, late")
 
 

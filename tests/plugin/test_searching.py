@@ -70,17 +70,18 @@ def test_a_failure_tells_why_what_it_needs_and_how_to_have_it_again(
         [
             '>       assert len(zk_simulation.dump("/jobs")) == 3',
             "*- zk_explore -*",
-            "The test fails in * of 100 worlds (swarm)*",
             "Why: shop did not hear that its request 2 (create /jobs/job-) was done at *",
             "*Then shop asked for the same again*",
+            "Hint: after ConnectionLoss, look whether the write was done before *",
             "It needs this:",
             "- the connection of shop is lost before the reply to request 2 of shop *",
+            "The test fails in * of 100 worlds (swarm)*",
             "The judges find nothing broken*",
             "*shop * create /jobs/job-*",
             "A picture of it: *.html",
-            "The same again:",
+            "To run it again:",
             "With a debugger where the runs part:",
-            "As a test of its own, below this one:",
+            "As a test of its own, to paste below this one:",
         ]
     )
     (picture,) = jobs.path.glob("pictures/*.html")
@@ -277,7 +278,7 @@ def test_a_test_with_clients_of_the_fixtures_is_explored(pytester: pytest.Pytest
     )
     result = run(pytester)
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["Why: client-1 read */visits as of *", "The same again:"])
+    result.stdout.fnmatch_lines(["Why: client-1 read */visits as of *", "To run it again:"])
     run(pytester, *commands(result)[0]).assert_outcomes(failed=1)
 
 
@@ -428,7 +429,7 @@ def test_a_probe_that_never_fires_fails_the_test(pytester: pytest.Pytester) -> N
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         [
-            "demanded, and never seen in 3 worlds (1 ended early, as allowed):",
+            "demanded, and never seen in 3 worlds (1 ended early, with an error that the mark *):",
             "- 'never' (it was looked at, and never true)",
             "- 're-election' (a leader after the first one is established; it takes 3 servers)",
             "- 'stail read' (no run had a probe of this name; did you mean 'stale read'?)",
@@ -606,7 +607,7 @@ def test_worlds_are_shared_out_and_probes_are_added_up(pytester: pytest.Pytester
     result.stdout.re_match_lines_random(
         [rf"FAILED \S+::{name}( - .+)?$" for name in ("test_not_seen", "test_ends_early")]
     )
-    assert result.stdout.str().count("The same again:") == 1
+    assert result.stdout.str().count("To run it again:") == 1
 
 
 def test_the_terminal_says_in_how_many_worlds_tests_have_run(pytester: pytest.Pytester) -> None:

@@ -121,7 +121,7 @@ LOST = "- the connection of ann is lost before the reply to request 2 of ann (cr
         (f"{LOST}. Without it, it passes.".replace("create /queue", "getData /queue"), False),
         (f"{LOST}. Without it, it passes.".replace("/queue/job-", "/queue"), False),
         ("- the session of ann expires at 3.0 s. Without it, it passes.", False),
-        ("It needs no fault: it fails in a calm world, with every message in order.", False),
+        ("It needs no fault and no delay, only the requests in this order.", False),
     ],
 )
 def test_only_an_explanation_with_the_cause_and_nothing_else_names_it(

@@ -61,7 +61,7 @@ def test_a_mended_program_passes() -> None:
 def test_a_program_without_a_version_needs_no_fault() -> None:
     found = explore(count, counted_to_four, seeds=5, allow=KazooException, jobs=1)
     assert found.failures[0].faults == []
-    assert "fails in a calm world" in found.failures[0].explanation
+    assert "needs no fault and no delay" in found.failures[0].explanation
 
 
 def test_a_broken_promise_is_told_with_its_story() -> None:

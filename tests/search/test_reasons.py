@@ -108,12 +108,17 @@ def late_server(sim: Simulation) -> None:
     [
         (overwrites, 1, False, "ann read /a as of 0x3, and set it at 0x5 without the version"),
         (gap, 1, False, "ann read /a as of 0x3, and set a watch with another request, as of 0x4"),
-        (forgets, 1, False, "ann was told once that /a had changed (0x4), and did not read it"),
-        (torn, 1, False, "changed both together, at 0x5: ann has the old /host and the new /port"),
-        (blocked, 1, False, "until then nothing was called for DATA_CHANGED /b, which came at"),
-        (gone, 1, True, "/service went with it; nobody made it again. ann stood still since 0"),
+        (forgets, 1, False, "ann got a watch event for /a (0x4), and did not read it"),
+        (torn, 1, False, "before the second: ann has the old /host and the new /port"),
+        (blocked, 1, False, "meanwhile nothing was called for DATA_CHANGED /b, which came at"),
+        (
+            gone,
+            1,
+            True,
+            "/service was deleted with it; nobody created it again. ann was paused from 0",
+        ),
         (outdated, 1, False, "ann read /jobs (getChildren) as of 0x3, and acted on it at 0x5"),
-        (outlives, 1, True, "/claim went with it; bob made it anew"),
+        (outlives, 1, True, "/claim was deleted with it; bob created it again"),
         (lost_watch, 1, True, "The watch ended with its connection"),
         (late_server, 3, True, "had not reached server 2 when it answered bob's"),
     ],
@@ -153,7 +158,7 @@ def test_who_hangs_may_wait_in_a_callback() -> None:
             ann.get(path, watch=lambda _: ann.handler.event_object().wait(60))
             bob.set(path, b"1")
     first, *_ = reasons(sim.history, SimulationDeadlock(), faults=False)
-    assert "which has not returned" in first.text
+    assert "It has not returned" in first.text
     assert "nothing was called for DATA_CHANGED /b" in first.text
 
 
@@ -177,7 +182,7 @@ def test_what_is_watched_at_the_end_is_told_of_where_nothing_else_is() -> None:
         overwrites(sim)
         sim.client("cy").get("/a", watch=print)
     (only,) = reasons(sim.history, AssertionError(), faults=False)
-    assert "is overwritten" in only.text
+    assert "was overwritten" in only.text
 
 
 def test_random_names_are_cut() -> None:

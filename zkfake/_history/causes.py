@@ -232,9 +232,14 @@ class Circumstances:
         return "" if session is None else session.client
 
     def stood_still(self, client: str, time: float) -> str:
-        """Since when it did at that time, in a sentence; empty where it did not."""
+        """From when to when it did, at that time, in a sentence; empty where it did not."""
         pause = self._paused(client, time)
-        return "" if pause is None else f" {client} stood still since {pause.time:.3f} s."
+        if pause is None:
+            return ""
+        healed = (each.time for each in self._pauses[client] if each.name != "pause")
+        until = next((each for each in healed if each >= time), None)
+        to = "on" if until is None else f"to {until:.3f} s"
+        return f" {client} was paused from {pause.time:.3f} s {to}."
 
     def _is_there(self, path: str) -> bool:
         return self._reading.states.now(path) is not None
@@ -291,24 +296,23 @@ class Circumstances:
             later = reply.time - entry.time
             after = f"{later:.3f} s" if later >= 0.001 else "less than 1 ms"
             text = (
-                f"{change.zxid:#x} ({self._what(entry)}) had not reached server {server} when it "
-                f"answered {reply.client}'s {_named(exchange.sent)}, {after} after it was "
-                "committed."
+                f"{self._what(entry)} had not reached server {server} when it answered "
+                f"{reply.client}'s {_named(exchange.sent)}, {after} after the commit: a stale read."
             )
             events = (entry, exchange.sent, reply)
             causes[key] = Cause(text, reply.time, reply.client, (change.path,), events, server)
         return list(causes.values())
 
     def _what(self, entry: Committed) -> str:
-        """What a transaction did, and whose it was."""
+        """What a transaction did, whose it was, and its number."""
         done = entry.transaction
         session = self._reading.sessions.get(done.session_id)
         if done.op is Op.CLOSE_SESSION:
             whose = "a session" if session is None else f"{session.client}'s session"
-            return f"the end of {whose} and of its ephemeral znodes"
-        by = "" if session is None else f", by {session.client}"
+            return f"the end of {whose} and of its ephemeral znodes ({done.zxid:#x})"
+        whose = "" if session is None else f"{session.client}'s "
         parts = [f"{_KINDS[type(each)]} {each.path}" for each in done.operations[:2]]
-        return f"{'; '.join(parts)}{by}"
+        return f"{whose}{' and '.join(parts)} ({done.zxid:#x})"
 
     def _lost_watches(self, who: Collection[str]) -> list[Cause]:
         causes = []
@@ -324,7 +328,7 @@ class Circumstances:
             text = (
                 f"{client} watched {path} (request {watch.reply.number}). The watch ended with its "
                 f"connection, at {end.time:.3f} s. {client} did not set it again, nor look again: "
-                f"nobody told it of {change.transaction.zxid:#x} ({self._what(change)})."
+                f"it got no watch event for {self._what(change)}."
             )
             events = (watch.reply, end, change)
             causes.append(Cause(text, change.time, client, (path,), events))
@@ -342,7 +346,7 @@ class Circumstances:
             events: list[Event | Logged] = [entry]
             text = (
                 f"{client}'s session ended at {entry.transaction.zxid:#x} ({entry.time:.3f} s), "
-                f"and {_listed(gone)} went with it."
+                f"and {_listed(gone)} {'was' if len(gone) == 1 else 'were'} deleted with it."
             )
             if (pause := self._paused(client, entry.time)) is not None:
                 events.append(pause)
@@ -355,9 +359,9 @@ class Circumstances:
             ]
             if told:
                 events.append(told[0])
-                text += f" {client} was told at {told[0].time:.3f} s (LOST)."
+                text += f" {client} became LOST at {told[0].time:.3f} s."
             else:
-                text += f" {client} had not been told by then."
+                text += f" {client} had not become LOST by then."
             causes.append(Cause(text, entry.time, client, gone, tuple(events)))
         return causes
 
@@ -374,12 +378,10 @@ class Circumstances:
             client, maker = reply.client, self._made.get(path)
             if table != DATA or client not in who or node is None:
                 continue
-            made = "was made" if maker is None else f"{maker} made"
-            if maker == client:
-                made = "it made itself"
+            whose = "" if maker is None else f" by {maker}{' itself' * (maker == client)}"
             text = (
-                f"{client} waits for {path} to change (watch of request {reply.number}), which "
-                f"{made} at {node.czxid:#x} and nobody changes."
+                f"{client} waits for {path} to change (watch of request {reply.number}). {path} "
+                f"was created at {node.czxid:#x}{whose}, and nobody changes it."
             )
             entry = self._reading.states.entry(node.czxid)
             events = (reply,) if entry is None else (entry, reply)

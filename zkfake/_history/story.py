@@ -281,7 +281,7 @@ class _Story:
         left = last + 1 - first - sum(line.events for line in chosen)
         begin, end = self._entries[first].time, self._entries[last].time
         self.rest = (
-            f"Left out: {left} events between {begin:.3f} s and {end:.3f} s; "
+            f"Left out: {left} of {last + 1 - first} events between {begin:.3f} s and {end:.3f} s; "
             f"list(history.in_order())[{self._offset + first}:{self._offset + last + 1}] has all."
         )
         return self._laid_out(sorted(chosen, key=lambda line: line.place))

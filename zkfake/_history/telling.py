@@ -62,7 +62,7 @@ def kind_name(event: object) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(event).__name__).lower()
 
 
-_SESSION = re.compile(r"-?0x[0-9a-f]+")
+_SESSION = re.compile(r"(?:session )?(-?0x[0-9a-f]+)")
 
 
 class Telling:
@@ -177,10 +177,13 @@ class Telling:
         return event.client, f"sends next what waited for the connection: {event.waiting}"
 
     def _callback_began(self, event: CallbackBegan) -> tuple[str, str]:
-        return event.client, f"calls {event.function}: {event.type} {event.path}".rstrip()
+        return (
+            event.client,
+            f"calls {event.function} (callback {event.number}): {event.type} {event.path}".rstrip(),
+        )
 
     def _callback_ended(self, event: CallbackEnded) -> tuple[str, str]:
-        return event.client, f"returns from its callback {event.number}"
+        return event.client, f"returns from callback {event.number}"
 
     def _fault(self, event: Fault) -> tuple[str, str]:
         # A rule that calls a nameless function: what that does is the next event.
@@ -192,8 +195,8 @@ class Telling:
         return f"server {event.server}", f"{event.name}{': ' if text else ''}{text}"
 
     def _session(self, found: re.Match[str]) -> str:
-        client = self.clients.get(int(found[0], 16))
-        return found[0] if client is None else f"that of {client}"
+        client = self.clients.get(int(found[1], 16))
+        return found[0] if client is None else f"the session of {client}"
 
     def _note(self, event: Note) -> tuple[str, str]:
         return event.task, f"notes: {event.text}"

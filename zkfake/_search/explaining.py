@@ -37,7 +37,7 @@ def explain(trial: Trial, found: Shrunk) -> str:
     parts = parts_of(world)
     knobs = uneven(world)
     if not parts and not knobs:
-        lines = ["It needs no fault: it fails in a calm world, with every message in order."]
+        lines = ["It needs no fault and no delay, only the requests in this order."]
     else:
         lines = ["It needs this:" if len(parts) + len(knobs) == 1 else "It needs each of these:"]
     lines = [*_why(found, faults=bool(parts)), *lines]
@@ -72,6 +72,8 @@ def _why(found: Shrunk, *, faults: bool) -> list[str]:
     told = reasons(found.run.simulation.history, error, faults=faults)
     heads = ["Why", *["Besides"] * len(told)]
     text = [f"{head}: {reason.text}" for head, reason in zip(heads, told, strict=False)]
+    if told and (hint := told[0].hint):
+        text.insert(1, f"Hint: {hint}")
     return [line for each in text for line in _wrapped(each)]
 
 
@@ -100,7 +102,8 @@ def _same(texts: list[str], events: list[_Numbered]) -> int:
 
 def _parting(failing: list[_Numbered], passing: list[_Numbered], same: int) -> list[str]:
     """The events after those that both runs have in common."""
-    lines = [f"The runs are the same for {same} events. Then the one that fails has"]
+    count = failing[same][0] - 1 if same < len(failing) else same  # as ZKFAKE_BREAK counts
+    lines = [f"The runs are the same for {count} events. Then the one that fails has"]
     lines += _told(failing, same)
     lines.append("and the one that passes has")
     lines += _told(passing, same)

@@ -11,6 +11,7 @@ Rules that live here:
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from zkfake._database.log import Create, Delete
@@ -28,6 +29,7 @@ from zkfake._search.causes import HANGS
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from zkfake._database.log import Outcome
     from zkfake._history.events import (
         CallbackBegan,
         CallbackEnded,
@@ -45,6 +47,9 @@ __all__ = ["Reason", "reasons"]
 
 _MOST = 3
 
+_NUMBERED = re.compile(r"\d{10}$")
+"""The end of a sequential znode's name."""
+
 _OF_FAULTS: tuple[str, ...] = (
     "done twice", "outlives", "lost watch", "blocked", "lost answer", "gap", "torn", "late server",
     "gone", "ended session", "overwrites", "forgets", "outdated", "waits",
@@ -58,6 +63,35 @@ _OF_HANGS: tuple[str, ...] = ("blocked", "gap", "waits")
 waits for.
 """
 
+_SESSIONS = (
+    "stop the work at SUSPENDED: LOST comes only once the client reaches a server again. A write "
+    "may still come too late: check in its transaction that the ephemeral znode is still the same."
+)
+_LOST_WRITES = (
+    "after ConnectionLoss, look whether the write was done before you go on or ask for it again. "
+    "A sequential znode can be found by a unique name of its own."
+)
+_HINTS = {
+    "blocked": "let the function hand its work to a thread or a queue, and return.",
+    "done twice": _LOST_WRITES,
+    "ended session": _SESSIONS,
+    "forgets": "set the watch again with the read that follows its event, or use DataWatch or "
+    "ChildrenWatch.",
+    "gap": "give the watch to the request that reads, and go by what that request returns.",
+    "gone": "create the znode again when the client is CONNECTED after LOST, in a thread and not "
+    "in the listener itself.",
+    "late server": "call sync() before a read that has to show what another client wrote.",
+    "lost answer": _LOST_WRITES,
+    "lost watch": "read and set the watch again when the client is CONNECTED again, or use "
+    "DataWatch or ChildrenWatch.",
+    "outlives": _SESSIONS,
+    "overwrites": "give set() the version that get() has returned, and begin again after "
+    "BadVersionError.",
+    "torn": "keep in one znode what belongs together; or read the first one again, and begin again "
+    "where its version has changed.",
+}
+"""Of each kind that has a rule: what programs do against it."""
+
 
 class Reason(NamedTuple):
     """``text``: a sentence or two. ``events``: what it speaks of."""
@@ -66,6 +100,11 @@ class Reason(NamedTuple):
     time: float
     text: str
     events: tuple[Event | Logged, ...]
+
+    @property
+    def hint(self) -> str:
+        """What programs do against it, in a sentence; empty where there is no rule."""
+        return _HINTS.get(self.kind, "")
 
 
 def reasons(history: History, error: BaseException, *, faults: bool) -> list[Reason]:
@@ -160,8 +199,9 @@ class _Mistakes(Subscriber):
                 "gap",
                 reply.time,
                 f"{client} read {path} as of {before.reply.zxid:#x}, and set a watch with another "
-                f"request, as of {reply.zxid:#x}. {self._what(missed)} came in between: the read "
-                "does not have it yet, and the watch does not tell of it any more.",
+                f"request, as of {reply.zxid:#x}; {self._what(missed)} came in between. The read "
+                "was too early to show it, and the watch was set too late to be called for it: "
+                "only the answer to the second request shows it.",
                 *(before.reply, missed.by, reply),
             )
 
@@ -219,8 +259,9 @@ class _Mistakes(Subscriber):
                         "torn",
                         reply.time,
                         f"{client} read {other} as of {look.reply.zxid:#x}, and {path} as of "
-                        f"{reply.zxid:#x}. In between {self._client(change)} changed both "
-                        f"together, at {zxid:#x}: {client} has the old {other} and the new {path}.",
+                        f"{reply.zxid:#x}. {self._client(change)} changed both in one transaction, "
+                        f"{zxid:#x}, after the first read and before the second: {client} has the "
+                        f"old {other} and the new {path}.",
                         *(look.reply, entry, reply),
                     )
             return
@@ -237,9 +278,9 @@ class _Mistakes(Subscriber):
         self._add(
             "blocked",
             first.time,
-            f"{client} called {began.function} at {began.time:.3f} s ({began.type} {began.path}), "
-            f"which {returned}. A client calls one function at a time: until then nothing was "
-            f"called for {told}{more}, which came at {first.time:.3f} s.",
+            f"{client} called {began.function} at {began.time:.3f} s ({began.type} {began.path}). "
+            f"It {returned}. A client calls such functions one after another, in one thread: "
+            f"meanwhile nothing was called for {told}{more}, which came at {first.time:.3f} s.",
             *(began, *events[:2], ended),
         )
 
@@ -255,8 +296,8 @@ class _Mistakes(Subscriber):
                         "overwrites",
                         done.time,
                         f"{client} read {one.path} as of {look.zxid:#x}, and set it at {zxid:#x} "
-                        f"without the version that it had read: {self._what(change)}, in between, "
-                        "is overwritten.",
+                        f"without the version that it had read; {self._what(change)} came in "
+                        "between, and was overwritten.",
                         *(look, change.by, done),
                     )
                     return
@@ -267,8 +308,8 @@ class _Mistakes(Subscriber):
                     "outdated",
                     done.time,
                     f"{client} read {key[1]} ({look.operation}) as of {look.zxid:#x}, and acted on "
-                    f"it at {zxid:#x} ({_asked(exchange)}). By then it was not true any more: "
-                    f"{self._what(change)}.",
+                    f"it at {zxid:#x} ({_asked(exchange)}). By then it was out of date: "
+                    f"{self._what(change)} came in between.",
                     *(look, change.by, done),
                 )
                 return
@@ -287,8 +328,8 @@ class _Mistakes(Subscriber):
         self._add(
             "forgets",
             self._time(missed),
-            f"{client} was told once that {event.path} had changed ({event.zxid:#x}), and {what}: "
-            f"nobody told it of {self._what(missed)}.",
+            f"{client} got a watch event for {event.path} ({event.zxid:#x}), and {what}: it got no "
+            f"watch event for {self._what(missed)}.",
             *(event, *((look.reply,) if looked else ()), missed.by),
         )
 
@@ -315,9 +356,9 @@ class _Mistakes(Subscriber):
         if transaction is None:
             return f"{change.zxid:#x}"
         if transaction.op is Op.CLOSE_SESSION:
-            return f"{change.zxid:#x} (the end of {client}'s session)"
-        by = f", by {client}" if client else ""
-        return f"{change.zxid:#x} ({_KINDS.get(change.type.name, 'change')} {change.path}{by})"
+            return f"the end of {client}'s session ({change.zxid:#x})"
+        whose = f"{client}'s " if client else ""
+        return f"{whose}{_KINDS.get(change.type.name, 'change')} {change.path} ({change.zxid:#x})"
 
     def _add(self, kind: str, time: float, text: str, *events: Event | Logged | None) -> None:
         shown = tuple(event for event in events if event is not None)
@@ -365,18 +406,18 @@ def _outliving(entries: Sequence[Event | Logged], seen: Circumstances) -> Iterat
         events: list[Event | Logged] = [end.entry]
         text = (
             f"{client}'s session ended at {end.entry.transaction.zxid:#x} ({at:.3f} s), and "
-            f"{' and '.join(gone[:2])} went with it"
+            f"{' and '.join(gone[:2])} {'was' if len(gone) == 1 else 'were'} deleted with it"
         )
         if others:
             done, path = others[0]
             events.append(done)
             which = "it" if len(gone) == 1 else path
             text += (
-                f"; {seen.client_of(done)} made {which} anew at {done.transaction.zxid:#x} "
-                f"({done.time:.3f} s), and has it since"
+                f"; {seen.client_of(done)} created {which} again at {done.transaction.zxid:#x} "
+                f"({done.time:.3f} s)"
             )
         elif not anew:
-            text += f"; nobody made {'it' if len(gone) == 1 else 'them'} again"
+            text += f"; nobody created {'it' if len(gone) == 1 else 'them'} again"
         text += f".{seen.stood_still(client, at)}{_heard(entries, client, at)}"
         if went_on:
             done, operation = went_on[0]
@@ -385,7 +426,29 @@ def _outliving(entries: Sequence[Event | Logged], seen: Circumstances) -> Iterat
                 f" {client} went on as before: {type(operation).__name__.lower()} "
                 f"{operation.path} at {done.transaction.zxid:#x} ({done.time:.3f} s)."
             )
+            for done, path in _alike(operation, later, seen, client):
+                events.append(done)
+                text += (
+                    f" {seen.client_of(done)} created {path} at {done.transaction.zxid:#x} "
+                    f"({done.time:.3f} s)."
+                )
         yield Reason("outlives" if others or went_on else "gone", at, text, tuple(events))
+
+
+def _alike(
+    operation: Outcome, later: list[tuple[Committed, Outcome]], seen: Circumstances, client: str
+) -> list[tuple[Committed, str]]:
+    """The first znode that another client has created in the same place, but for its number."""
+    if not isinstance(operation, Create) or not _NUMBERED.search(operation.path):
+        return []
+    name = _NUMBERED.sub("", operation.path)
+    return [
+        (done, each.path)
+        for done, each in later
+        if isinstance(each, Create)
+        and seen.client_of(done) not in ("", client)
+        and _NUMBERED.sub("", each.path) == name
+    ][:1]
 
 
 def _heard(entries: Sequence[Event | Logged], client: str, at: float) -> str:
@@ -396,11 +459,12 @@ def _heard(entries: Sequence[Event | Logged], client: str, at: float) -> str:
     after = [*since, *(each for each in states if each.time > at)]
     told = {each.state: each.time for each in reversed(after)}
     if not told.keys() & {"SUSPENDED", "LOST"}:
-        return f" {client} was not told of it until the end."
+        return f" {client} never became SUSPENDED or LOST."
     if "LOST" not in told:
-        return (
-            f" {client} was told SUSPENDED at {told['SUSPENDED']:.3f} s, and not told LOST until "
-            "the end."
-        )
+        return f" {client} became SUSPENDED at {told['SUSPENDED']:.3f} s, and never LOST."
     suspended = f"SUSPENDED at {told['SUSPENDED']:.3f} s, and " if "SUSPENDED" in told else ""
-    return f" {client} was told {suspended}LOST at {told['LOST']:.3f} s."
+    text = f" {client} became {suspended}LOST at {told['LOST']:.3f} s"
+    back = [each for each in after if each.state == "CONNECTED" and each.time >= told["LOST"]]
+    if back:
+        text += f". It was CONNECTED again, with a new session, at {back[0].time:.3f} s"
+    return f"{text}."

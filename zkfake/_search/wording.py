@@ -36,7 +36,7 @@ _FAULTS = {
     "lose_quorum": "the servers lose their quorum",
     "isolate": "server {} is cut off from the others",
     "partition_servers": "the link between servers {} and {} is cut",
-    "freeze": "server {} applies nothing",
+    "freeze": "server {} is frozen (it answers, and applies nothing)",
     "pause_server": "server {} is paused",
     "mute_server": "server {} does not answer new connections",
     "lag": "server {} applies late",
