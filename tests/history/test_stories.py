@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kazoo.exceptions import ConnectionLoss
+from kazoo.exceptions import ConnectionLoss, NodeExistsError
 
 from zkfake._history.checking import check
-from zkfake._history.story import LINES, story
+from zkfake._history.story import LINES, about, story
 from zkfake.history import Finding, History, PromiseBroken, Reply, Verdict, exactly_once
 from zkfake.simulation import Simulation
 
@@ -148,3 +148,22 @@ def test_a_lost_answer_elsewhere_is_not_why() -> None:
             sim.history.record("done", "x")
     text = sim.history.story(sim.history.check(exactly_once("done")))
     assert "Why: no answer was lost" in text
+
+
+def test_what_is_asked_again_and_again_is_one_line() -> None:
+    with Simulation() as sim:
+        ann, bob = sim.client("ann"), sim.client("bob")
+        ann.create("/a", b"1")
+        for _ in range(5):
+            with suppress(NodeExistsError):
+                bob.create("/a", b"2")
+            sim.sleep(1)
+        ann.get("/a")
+    entries = list(sim.history.in_order())
+    shown = [each for each in sim.history.of(Reply) if each.operation in ("connect", "getData")]
+    text = about(entries, tuple(shown))
+    (line,) = [line for line in text.splitlines() if "NodeExists" in line]
+    assert re.search(r"bob +asks server 1, 5 times until 4\.\d+ s: create /a, .*NodeExists$", line)
+    assert "answer as of" not in line
+    left, everything = re.findall(r"Left out: (\d+) of (\d+) events", text)[0]
+    assert int(left) < int(everything) == len(entries)

@@ -8,7 +8,8 @@ The rules that live here:
 - Only what has to do with it is told: the evidence, the causes, the same paths, clients and names
   between the first and the last of them, and the faults and changes of leader meanwhile. What
   matters less is left out first, and the last lines say how much that is and how to see it.
-- A request, its commit and its answer are one line where nothing that is told came in between.
+- A request, its commit and its answer are one line where nothing that is told came in between. What
+  a client asks again and again, with the same answer, is one line as well.
 - Long random names are cut where that leaves them different; data goes before a line is cut.
 - The words for each event are those of `telling`.
 """
@@ -88,6 +89,8 @@ _LANES = 6
 """Who comes later stands with the last of them."""
 
 _NUMBER = re.compile(r"\d{1,9}")
+
+_AS_OF = re.compile(r"; answer as of 0x[0-9a-f]+")
 
 _NO_CAUSE = (
     "Why: no answer was lost, no server was behind, no watch or session ended that has to do with "
@@ -277,7 +280,8 @@ class _Story:
     def lines(self, budget: int) -> list[str]:
         """At most so many lines."""
         first, last = self._first, self._last
-        chosen = self._chosen(self._told(self._entries[first : last + 1]), budget)
+        told = _without_repeats(self._told(self._entries[first : last + 1]))
+        chosen = self._chosen(told, budget)
         left = last + 1 - first - sum(line.events for line in chosen)
         begin, end = self._entries[first].time, self._entries[last].time
         self.rest = (
@@ -370,6 +374,47 @@ class _Story:
                 text = head + self._shortened(line.brief)
             laid_out.append(text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}...")
         return laid_out
+
+
+def _without_repeats(lines: Iterable[_Line]) -> list[_Line]:
+    """The lines, where a client that asks the same again, and is answered the same, with nothing
+    else of its own in between, has one for all of that. Those with a mark stay as they are.
+    """
+    groups: list[list[_Line]] = []
+    of_each: dict[str, list[_Line]] = {}
+    """The lines that are to be one, the last ones of each client."""
+    for line in lines:
+        alike = of_each.get(line.who)
+        if alike is not None and _repeats(alike[0], line):
+            alike.append(line)
+        else:
+            of_each[line.who] = alike = [line]
+            groups.append(alike)
+    return [_as_one(alike) for alike in groups]
+
+
+def _repeats(line: _Line, later: _Line) -> bool:
+    return (
+        line.mark == later.mark == " "
+        and _AS_OF.search(later.what) is not None
+        and _AS_OF.sub("", line.what) == _AS_OF.sub("", later.what)
+    )
+
+
+def _as_one(alike: list[_Line]) -> _Line:
+    first, last = alike[0], alike[-1]
+    if first is last:
+        return first
+    often = f", {len(alike)} times until {last.time:.3f} s: "
+    what, brief = (
+        _AS_OF.sub("; answer", text).replace(": ", often, 1) for text in (first.what, first.brief)
+    )
+    return first._replace(
+        weight=max(line.weight for line in alike),
+        events=sum(line.events for line in alike),
+        what=what,
+        brief=brief,
+    )
 
 
 _ROUTINE = ("opens session", "moves session", "closes session", "drops client", "commits")
