@@ -196,7 +196,7 @@ def _program(item: Any, failure: Failure) -> list[str]:
     load = load_of(run, item)
     given = replay.shown(arguments(run, item))
     if "SimulationLimit" in failure.cause.error:
-        given["max_time"] = MAX_TIME
+        given.setdefault("max_time", MAX_TIME)
     shown = ", ".join(f"{name}={value!r}" for name, value in given.items())
     passed = ", ".join(
         ["zk_simulation", *(f"{name}={value!r}" for name, value in parameters.items())]
