@@ -117,7 +117,7 @@ def late_server(sim: Simulation) -> None:
             True,
             "/service was deleted with it; nobody created it again. ann was paused from 0",
         ),
-        (outdated, 1, False, "ann read /jobs (getChildren) as of 0x3, and acted on it at 0x5"),
+        (outdated, 1, False, "out of date: bob's create /jobs/paint (0x4) came in between"),
         (outlives, 1, True, "/claim was deleted with it; bob created it again"),
         (lost_watch, 1, True, "The watch ended with its connection"),
         (late_server, 3, True, "had not reached server 2 when it answered bob's"),

@@ -21,7 +21,7 @@ from zkfake._history.detectors.seen import READS, asked_writes
 from zkfake._history.events import StateChange
 from zkfake._history.names import LongNames
 from zkfake._history.reading import WINDOW, Reading
-from zkfake._history.states import DATA, Changed, is_judged
+from zkfake._history.states import CHILD, DATA, Changed, is_judged
 from zkfake._history.subscriber import Subscriber
 from zkfake._protocol.records import Op
 from zkfake._search.causes import HANGS
@@ -358,6 +358,10 @@ class _Mistakes(Subscriber):
         if transaction.op is Op.CLOSE_SESSION:
             return f"the end of {client}'s session ({change.zxid:#x})"
         whose = f"{client}'s " if client else ""
+        for each in transaction.operations if change.table == CHILD else ():
+            if each.path.rpartition("/")[0] == change.path.rstrip("/"):
+                kind = "create" if isinstance(each, Create) else "delete"
+                return f"{whose}{kind} {each.path} ({change.zxid:#x})"
         return f"{whose}{_KINDS.get(change.type.name, 'change')} {change.path} ({change.zxid:#x})"
 
     def _add(self, kind: str, time: float, text: str, *events: Event | Logged | None) -> None:
