@@ -135,7 +135,26 @@ class SimulatedPlace:
         return True
 
     def close(self, error: BaseException | None) -> None:
+        if error is None and self.history is not None:
+            _tell_what_was_seen(self.history)
         self.simulation.__exit__(None if error is None else type(error), error, None)
+
+
+def _tell_what_was_seen(history: History) -> None:
+    """Hypothesis's statistics have what is rare in ZooKeeper.
+
+    It is no `target`: Hypothesis would print the score below a failing program, which would no
+    longer be one that can be pasted.
+    """
+    from hypothesis import event
+    from hypothesis.control import currently_in_test_context
+
+    from zkfake._search.happenings import happenings
+
+    if not currently_in_test_context():
+        return  # a program that was printed, and pasted
+    for name in sorted(happenings(history)):
+        event(f"ZooKeeper: {name}")
 
 
 class _Thread(threading.Thread):
