@@ -49,7 +49,8 @@ def test_a_planted_mistake_reaches_its_verdict(planted: Planted) -> None:
     with planted.mistake.planted(), pytest.raises(AssertionError) as found:
         run(planted)
     said = str(found.value).partition("\nWhat happened:")[0]
-    assert re.fullmatch(".*".join(map(re.escape, planted.verdict.split("{}"))), said, re.DOTALL)
+    wanted = ".*".join(map(re.escape, planted.verdict.split("{}")))
+    assert re.fullmatch(wanted, said, re.DOTALL), str(found.value)
 
 
 @pytest.mark.parametrize("planted", PLANTED, ids=named)

@@ -58,11 +58,6 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "def get_logs(self, num_lines: int = 99) -> list[str]: # noqa: ARG002",
     ): "The fake writes no log.",
     (
-        "sessions.py",
-        'if not (operation.startswith("create") or operation == "multi") or reply.error:',
-        'if not (operation.startswith("create") or operation <= "multi") or reply.error:',
-    ): "What other operations write is not sequential.",
-    (
         *("operations.py", "mode = CREATE_FLAGS.get(sub.record.flags, CREATE_FLAGS[0])"),
         "mode = CREATE_FLAGS.get(sub.record.flags, CREATE_FLAGS[1])",
     ): "It is asked for a TTL and for a container: neither has one.",
