@@ -104,7 +104,9 @@ def _(state: ZooKeeperDictMachine) -> None:
 @COARSE
 def deletes_from_its_copy(patch: Patch) -> None:
     def delete(writer: Writer[Any], key: str) -> None:
-        writer.feed.overlay({writer.codec.to_name(key): None}, writer.feed.cache.sent + 1)
+        with writer.feed.lock:
+            position = writer.feed.cache.sent + 1
+        writer.feed.overlay({writer.codec.to_name(key): None}, position)
         writer.refresh()
 
     patch.setattr(Writer, "delete", delete)
