@@ -169,7 +169,7 @@ def record(
             Traffic(client, number, Random(f"{seed} {number}"))
             for number, client in enumerate(clients)
         ]
-        workers = [threading.Thread(target=_work, args=(each, over)) for each in traffic]
+        workers = [threading.Thread(target=each.work, args=(over, PACE)) for each in traffic]
         enemy = Enemy(live, faults, clients, Random(seed), relentless)
         end = time.monotonic() + seconds
         for worker in workers:
@@ -202,11 +202,6 @@ def _connect(hosts: str, number: int) -> KazooClient:
     )
     client.start(PATIENCE)
     return client
-
-
-def _work(traffic: Traffic, over: threading.Event) -> None:
-    while not over.wait(traffic.dice.uniform(0, PACE)):
-        traffic.step()
 
 
 def _tell(text: str) -> None:

@@ -15,6 +15,7 @@ from ..support import wire
 
 if TYPE_CHECKING:
     from random import Random
+    from threading import Event
 
     from kazoo.client import KazooClient
 
@@ -76,6 +77,11 @@ class Traffic:
 
     def path(self) -> str:
         return self.dice.choice(PATHS)
+
+    def work(self, over: Event, pace: float) -> None:
+        """Steps until it is over, with pauses of up to ``pace`` seconds between them."""
+        while not over.wait(self.dice.uniform(0, pace)):
+            self.step()
 
     def step(self) -> None:
         """One request or a few, whatever becomes of them."""

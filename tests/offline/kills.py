@@ -132,7 +132,7 @@ def record(
         with ZooKeeperProxy(killed.hosts, history=True) as proxy:
             clients = [_connect(proxy.hosts, number) for number in range(CLIENTS)]
             traffic = [Traffic(each, n, Random(f"{seed} {n}")) for n, each in enumerate(clients)]
-            workers = [threading.Thread(target=_work, args=(each, over)) for each in traffic]
+            workers = [threading.Thread(target=each.work, args=(over, PACE)) for each in traffic]
             for worker in workers:
                 worker.start()
             try:
@@ -207,11 +207,6 @@ def _connect(hosts: str, number: int) -> KazooClient:
     )
     client.start(PATIENCE)
     return client
-
-
-def _work(traffic: Traffic, over: threading.Event) -> None:
-    while not over.wait(traffic.dice.uniform(0, PACE)):
-        traffic.step()
 
 
 def _look(client: KazooClient) -> None:

@@ -33,14 +33,10 @@ def test_it_is_sound(application: instead.Instead) -> None:
     false_alarms(application, 15).raise_if_failed()
 
 
-def give_back_once(sim: Simulation, client: KazooClient, path: str) -> None:
-    if instead.has(client, path):
-        client.delete(path)
-
-
 def give_back_perhaps(sim: Simulation, client: KazooClient, path: str) -> None:
     with suppress(ConnectionLoss):
-        give_back_once(sim, client, path)
+        if instead.has(client, path):
+            client.delete(path)
 
 
 def put_again(client: KazooClient, job: int) -> None:

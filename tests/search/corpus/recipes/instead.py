@@ -109,7 +109,7 @@ def name_of(client: KazooClient) -> str:
     return name
 
 
-def answers_come(sim: Simulation) -> None:
+def is_asserted_meanwhile(sim: Simulation) -> None:
     """All that it promises is asserted while it runs."""
 
 
@@ -351,8 +351,8 @@ INSTEAD = (
     Instead("queue", ("LockingQueue",), queue, each_job_is_done),
     _of_the_corpus("counter", "Counter"),
     Instead("shares", ("SetPartitioner",), shares, nothing_is_kept),
-    Instead("gate", ("Barrier",), gate, answers_come),
-    Instead("meeting", ("DoubleBarrier",), meeting, answers_come),
+    Instead("gate", ("Barrier",), gate, is_asserted_meanwhile),
+    Instead("meeting", ("DoubleBarrier",), meeting, is_asserted_meanwhile),
     _of_the_corpus("registry", "Party"),
     Instead("rental", ("NonBlockingLease",), rental, nobody_is_turned_out),
 )
