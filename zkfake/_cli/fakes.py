@@ -14,13 +14,18 @@ from zkfake._cli import options_file
 from zkfake._cli import tls as certificates
 from zkfake._cli.arguments import address, in_a_row, is_loopback, port
 from zkfake._cli.process import say
+from zkfake._control import seeding
 from zkfake._realtime.server import FakeZooKeeper
+from zkfake._trees import files
 from zkfake._versions import DEFAULT, VERSIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
+
+    from typing_extensions import Self
 
     from zkfake._ensemble.events import Name
+    from zkfake._trees.plain import PlainZnode
 
 __all__ = ["ServedZooKeeper", "add_options", "fake", "saved"]
 
@@ -80,7 +85,15 @@ def add_options(
         metavar="NAME:PASSWORD",
         help="a user of SASL DIGEST-MD5; may be repeated. Without any, there is no SASL",
     )
-    state = parser.add_argument_group("state", "Without these it ends with the program.")
+    state = parser.add_argument_group(
+        "state", "Without --data-dir it begins with nothing, and ends with the program."
+    )
+    state.add_argument(
+        "--load",
+        metavar="FILE",
+        help="a tree file of znodes to begin with (.yaml, .json or .toml); with --data-dir only "
+        "while there are none",
+    )
     state.add_argument(
         "--data-dir",
         metavar="DIR",
@@ -160,6 +173,22 @@ class ServedZooKeeper(FakeZooKeeper):
     on_broken: Callable[[], object] = tuple
     """Called by its thread."""
 
+    seeds: Mapping[str, PlainZnode] | None = None
+    """The znodes that it begins with, unless it goes on from a state that has some."""
+
+    def start(self) -> Self:
+        """As `FakeZooKeeper.start`. Raises `ValueError` also for seeds that its settings do not
+        allow; it does not run then.
+        """
+        super().start()
+        if self.seeds is not None and seeding.is_empty(self._ensemble):
+            try:
+                self.load(self.seeds)
+            except BaseException:
+                self.stop()
+                raise
+        return self
+
     def tell(self, say: Callable[[str], object]) -> None:
         """Calls ``say`` with what each server does by itself."""
         before = self._ensemble.tell
@@ -229,6 +258,8 @@ def fake(options: argparse.Namespace) -> tuple[ServedZooKeeper, list[str]]:
         sync=options.sync or "normal",
         history=options.record is not None,
     )
+    if options.load is not None:
+        server.seeds = files.read(options.load)
     if options.record is not None:
         with open(options.record, "ab"):  # rather now than at the end, when it is too late
             pass

@@ -30,7 +30,7 @@ __all__ = ["OF_SERVE", "OptionsFile", "add_options", "find"]
 _OWN, _PROJECT = "zkfake.toml", "pyproject.toml"
 _TABLE = "[tool.zkfake]"
 
-FILES = ("config", "data-dir", "record", "tls", "tls-ca", "tls-cert", "tls-key")
+FILES = ("config", "data-dir", "load", "record", "tls", "tls-ca", "tls-cert", "tls-key")
 """The options that name files."""
 
 OF_SERVE = ("data-dir", "port", "record", "secure-port", "sync")

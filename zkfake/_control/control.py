@@ -6,11 +6,13 @@ the change has caused. A read returns copies, or objects that never change.
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, cast
 
 from zkfake._channel.outages import milliseconds
 from zkfake._control import seeding, views
+from zkfake._trees import files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from zkfake._database.tree import Tree
     from zkfake._ensemble.ensemble import Ensemble
     from zkfake._ensemble.replica import Replica
+    from zkfake._trees.plain import PlainZnode
 
 __all__ = ["EnsembleControl"]
 
@@ -46,14 +49,20 @@ class EnsembleControl(ABC):
 
     # -- the state
 
-    def load(self, znodes: Mapping[str, bytes | None]) -> None:
-        """Creates or overwrites znodes with open ACLs, and creates missing parents.
+    def load(
+        self, znodes: Mapping[str, bytes | PlainZnode | None] | str | os.PathLike[str]
+    ) -> None:
+        """Creates or overwrites znodes, and creates missing parents.
 
-        ``znodes``: data by path. Each znode is one transaction and triggers watches. In a
-        simulation with a calm network it takes no virtual time. Cost: linear in the znodes. Raises
-        `ValueError` for an invalid path, `TypeError` for data that is not bytes or ``None``,
-        `RuntimeError` while no server leads; nothing is changed then.
+        ``znodes``: data by path, for znodes with open ACLs, or the name of a tree file
+        (``docs/offline.md``), whose ephemerals are left out. Each znode is one transaction and
+        triggers watches. In a simulation with a calm network it takes no virtual time. Cost: linear
+        in the znodes. Raises `ValueError` for an invalid path, and for what is wrong in a file,
+        `TypeError` for data that is not bytes or ``None``, `OSError` for a file that cannot be
+        read, `RuntimeError` while no server leads; nothing is changed then.
         """
+        if isinstance(znodes, (str, os.PathLike)):
+            znodes = files.read(znodes)
         with self._acting():
             seeding.load(self._ensemble, znodes)
 

@@ -16,7 +16,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from zkfake._auth.providers import SUPER
-from zkfake._database.acl import OPEN
 from zkfake._database.log import Delete, Transaction
 from zkfake._database.paths import ROOT, ancestors, is_valid, split
 from zkfake._database.reconfig import CONFIG_PATH
@@ -27,10 +26,15 @@ from zkfake._protocol.records import (
     EventType,
     Op,
     Request,
+    SetAclRequest,
     SetDataRequest,
+    ZooKeeperError,
 )
+from zkfake._trees.entries import to_text
+from zkfake._trees.plain import PlainZnode, is_system, of_tree
 
-_SYSTEM = "/zookeeper"
+Seed = bytes | None | PlainZnode
+"""What a znode is to be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +89,7 @@ def remove(ensemble: Ensemble, path: str) -> None:
     """Removes a znode and its descendants, as one transaction would. Raises `ValueError` for a
     system path, `RuntimeError` without a leader.
     """
-    if path in (ROOT, _SYSTEM) or path.startswith(_SYSTEM + "/"):
+    if path == ROOT or is_system(path):
         raise ValueError(f"{path} cannot be removed")
     _check_leader(ensemble)
     tree = ensemble.tip.copy()
@@ -115,28 +119,43 @@ def _differences(old: Tree, new: Tree) -> Iterator[TreeChange]:
             yield TreeChange(EventType.DATA_CHANGED, path, "", node.acl, (), node)
 
 
-def load(ensemble: Ensemble, znodes: Mapping[str, bytes | None]) -> None:
-    """Makes, or overwrites, the znodes of ``znodes`` with open ACLs, and parents that are missing.
+def load(ensemble: Ensemble, znodes: Mapping[str, Seed]) -> None:
+    """Makes, or overwrites, the znodes of ``znodes``, and makes parents that are missing. Bytes are
+    data: a new znode has an open ACL, one that exists keeps its own. Ephemerals are left out.
 
-    Each is one transaction of no session, watches included. Raises `ValueError` for a path that
-    ZooKeeper would refuse, `TypeError` for data that is not bytes, `RuntimeError` without a leader;
-    nothing is changed then.
+    Each is one transaction of no session, watches included. Raises `ValueError` for a path, an ACL
+    or a kind that ZooKeeper would refuse, `TypeError` for data that is not bytes, `RuntimeError`
+    without a leader; nothing is changed then.
     """
     _check_leader(ensemble)
-    for path, data in znodes.items():
+    for path, seed in znodes.items():
         if not isinstance(path, str) or not is_valid(path):
             raise ValueError(
                 f"{path!r} is not a valid path: expected a leading slash, and no component that is "
                 "empty, '.' or '..'"
             )
-        if data is not None and not isinstance(data, bytes):
-            raise TypeError(f"the data of {path} is {type(data).__name__}: expected bytes or None")
+        if isinstance(seed, PlainZnode):
+            _check_plain(ensemble, path, seed)
+        elif seed is not None and not isinstance(seed, bytes):
+            raise TypeError(f"the data of {path} is {type(seed).__name__}: expected bytes or None")
         for above in ancestors(path)[1:]:
             node = ensemble.tip.get(above)
             if node is not None and node.owner:
                 raise ValueError(f"{path} cannot be created: {above} is an ephemeral znode")
-    for path, data in znodes.items():
-        _make(ensemble, path, data)
+    made: set[str] = set()
+    for path, seed in znodes.items():
+        if not isinstance(seed, PlainZnode) or not seed.ephemeral:
+            _make(ensemble, path, znodes, made)
+
+
+def _check_plain(ensemble: Ensemble, path: str, znode: PlainZnode) -> None:
+    try:
+        ensemble.access.fix(list(znode.acl), ())
+    except ZooKeeperError:
+        texts = ", ".join(map(to_text, znode.acl))
+        raise ValueError(f"{path}: the servers do not accept the ACL {texts}") from None
+    if znode.reap > 0 and not ensemble.settings.extended_types:
+        raise ValueError(f"{path}: a ttl needs the setting extendedTypesEnabled=true")
 
 
 def _check_leader(ensemble: Ensemble) -> None:
@@ -144,15 +163,32 @@ def _check_leader(ensemble: Ensemble) -> None:
         raise RuntimeError("no server leads: start() the server, or a majority of the ensemble")
 
 
-def _make(ensemble: Ensemble, path: str, data: bytes | None) -> None:
-    record: CreateRequest | SetDataRequest
-    if ensemble.tip.get(path) is not None:
-        op, record = Op.SET_DATA, SetDataRequest(path, data, -1)
-    else:
-        parent, _ = split(path)
-        if ensemble.tip.get(parent) is None:
-            _make(ensemble, parent, b"")
-        op, record = Op.CREATE, CreateRequest(path, data, list(OPEN), 0)
+def _make(ensemble: Ensemble, path: str, znodes: Mapping[str, Seed], made: set[str]) -> None:
+    """``made``: what has been made of ``znodes``, also where it is not committed yet."""
+    if path in made:
+        return
+    made.add(path)
+    seed = znodes.get(path, b"")
+    node = ensemble.tip.get(path)
+    znode = seed if isinstance(seed, PlainZnode) else PlainZnode(seed)
+    if node is not None:
+        _write(ensemble, Op.SET_DATA, SetDataRequest(path, znode.data, -1))
+        if seed is znode and node.acl != znode.acl:
+            _write(ensemble, Op.SET_ACL, SetAclRequest(path, list(znode.acl), -1))
+        return
+    parent, _ = split(path)
+    if ensemble.tip.get(parent) is None:
+        _make(ensemble, parent, znodes, made)
+    op, flags, ttl = Op.CREATE, 0, -1
+    if znode.reap:
+        op, flags = (Op.CREATE_CONTAINER, 4) if znode.container else (Op.CREATE_TTL, 5)
+        ttl = max(znode.reap, -1)
+    _write(ensemble, op, CreateRequest(path, znode.data, list(znode.acl), flags, ttl))
+
+
+def _write(
+    ensemble: Ensemble, op: Op, record: CreateRequest | SetDataRequest | SetAclRequest
+) -> None:
     ensemble.submit(Request(0, 0, op, record, (SUPER,)))
 
 
@@ -165,9 +201,16 @@ def dump(ensemble: Ensemble, path: str = ROOT) -> dict[str, bytes | None]:
     below = {each: tree.nodes[each].data for each in sorted(tree.below(path))}
     if path != ROOT:
         return {path: own.data, **below}
-    system = _SYSTEM + "/"
-    return {
-        each: data
-        for each, data in below.items()
-        if each != _SYSTEM and not each.startswith(system)
-    }
+    return {each: data for each, data in below.items() if not is_system(each)}
+
+
+def export(ensemble: Ensemble, path: str = ROOT) -> dict[str, PlainZnode]:
+    """The same with ACLs and kinds, for a tree file: ``path`` is ``/`` in it, and left out where it
+    is empty and open. Raises `KeyError` where there is no such znode.
+    """
+    return dict(of_tree(ensemble.tip, path))
+
+
+def is_empty(ensemble: Ensemble) -> bool:
+    """Whether there is nothing but what a new ensemble has."""
+    return all(path == ROOT or is_system(path) for path in ensemble.tip.nodes)
