@@ -381,3 +381,26 @@ def test_a_restore_with_writes_on_their_way(servers: Make) -> None:
     assert fresh.create("/on") == "/on"
     for server in world.servers:
         assert "/on" in server.tree.nodes
+
+
+@pytest.mark.parametrize("leader", [2, 3])
+@pytest.mark.parametrize("late", [1, 2, 3])
+def test_nobody_looks_for_a_leader_after_a_restore_is_over(
+    servers: Make, leader: int, late: int
+) -> None:
+    """A server that had yet to apply something: all of them begin anew, at once."""
+    world = servers()
+    if leader == 2:
+        world.servers[2].stop()
+        world.servers[2].start()
+    assert world.servers[leader - 1].mode == "leader"
+    snapshot = seeding.take(world.ensemble)
+    world.servers[late - 1].lag = (100_000, 100_000)
+    seeding.load(world.ensemble, {"/a": b""})
+    world.servers[late - 1].lag = (0, 0)
+    seeding.restore(world.ensemble, snapshot)
+    clients = [world.at(number).connect() for number in (1, 2, 3)]
+    epoch = world.ensemble.epoch
+    world.advance(2 * TICK)
+    assert not any(client.closed for client in clients)
+    assert world.ensemble.epoch == epoch

@@ -451,6 +451,11 @@ class Ensemble:
 
         Proposals that are not committed are lost.
         """
+        # A turn, as a link that is closed tells the other end by the next one: all servers have let
+        # go of their roles by then, and none comes back to a leader that is about to go.
+        self.turns.post(self._replace, tree, zxid, changes)
+
+    def _replace(self, tree: Tree, zxid: int, changes: Sequence[TreeChange]) -> None:
         tree.zxid = zxid
         running = [replica for replica in self.replicas if replica.running]
         settled = self.standalone or (
