@@ -21,13 +21,15 @@ import threading
 import time
 from typing import TYPE_CHECKING, NamedTuple, cast
 
+from zkfake._database.acl import OPEN
 from zkfake._protocol.jute import Reader, pack_bool, pack_buffer, pack_int, pack_long, pack_string
-from zkfake._protocol.records import ANY_VERSION, Acl, Code, Op, ZooKeeperError
+from zkfake._protocol.records import ANY_VERSION, Code, Op, ZooKeeperError
+from zkfake._trees.plain import PlainZnode
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from typing_extensions import Self
+
+    from pytest_zkdict.seeds import Seeds
 
 __all__ = ["Admin", "ListedZnode", "super_digest"]
 
@@ -43,7 +45,6 @@ _PAUSE = 0.02
 _SESSION_TIMEOUT = 60_000
 
 _AUTH_XID = -4
-_OPEN = pack_int(1) + Acl(31, "world", "anyone").pack()
 #: Of a Stat on the wire: version and the owner of an ephemeral znode.
 _VERSION_AND_OWNER = struct.Struct(">32xi8xq16x")
 
@@ -104,21 +105,31 @@ class Admin:
 
     # -- requests
 
-    def load(self, znodes: Mapping[str, bytes | None]) -> None:
-        """Make or overwrite znodes, parents included."""
-        for path, data in znodes.items():
-            self._make(path, data)
+    def load(self, znodes: Seeds) -> None:
+        """Make or overwrite znodes, parents included; one that has an ACL gets it. Raises
+        `ZooKeeperError`.
+        """
+        for path, seed in znodes.items():
+            self._make(path, seed if isinstance(seed, PlainZnode) else PlainZnode(seed))
 
-    def _make(self, path: str, data: bytes | None) -> None:
-        body = pack_string(path) + pack_buffer(data)
+    def _make(self, path: str, znode: PlainZnode) -> None:
+        body = pack_string(path) + pack_buffer(znode.data)
+        acl = pack_int(len(znode.acl)) + b"".join(entry.pack() for entry in znode.acl)
+        op, mode = Op.CREATE, pack_int(0)
+        if znode.container:
+            op, mode = Op.CREATE_CONTAINER, pack_int(4)
+        elif znode.reap:
+            op, mode = Op.CREATE_TTL, pack_int(5) + pack_long(znode.reap)
         try:
-            self._call(Op.CREATE, body + _OPEN + pack_int(0))
+            self._call(op, body + acl + mode)
         except ZooKeeperError as error:
             if error.code is Code.NODE_EXISTS:
                 self._call(Op.SET_DATA, body + pack_int(ANY_VERSION))
+                if znode.acl != OPEN:
+                    self._call(Op.SET_ACL, pack_string(path) + acl + pack_int(ANY_VERSION))
             elif error.code is Code.NO_NODE:
-                self._make(path.rpartition("/")[0], b"")
-                self._make(path, data)
+                self._make(path.rpartition("/")[0], PlainZnode(b""))
+                self._make(path, znode)
             else:
                 raise
 

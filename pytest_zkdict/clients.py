@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from pytest_zkdict.marks import checked
+from pytest_zkdict.seeds import seeds
 from pytest_zkdict.simulated_server import SimulatedServer
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from pytest_zkdict.kazoo_log import RequestLog
     from pytest_zkdict.run import Run, Target
+    from pytest_zkdict.seeds import Load
     from pytest_zkdict.servers import OwnServer, ZooKeeperServer
     from zkdict import ZooKeeperDict
     from zkfake.simulation import Simulation
@@ -78,16 +80,17 @@ class ServerFactory:
         servers: int | None = None,
         version: str | None = None,
         tls: ssl.SSLContext | None = None,
-        load: Mapping[str, bytes | None] | None = None,
+        load: Load | None = None,
         history: bool | None = None,
     ) -> OwnServer:
         """A started server; ``settings`` by ZooKeeper's own names, e.g. ``{"tickTime": 100}``.
 
         ``servers``: how many make the ensemble. ``version``: ``"3.9"`` or ``"3.8"``. ``tls``: a
-        server-side context, on the fake. ``load``: znodes that it starts with. What is left out is
-        as the run's settings and the test's marks have it. ``history``: whether ``server.history``
-        records what happens, a `zkfake.history.History`; on live that of a proxy in front of it,
-        through which ``hosts`` leads. The report of a failing test tells the story of it.
+        server-side context, on the fake. ``load``: znodes that it starts with, or a tree
+        file of them. What is left out is as the run's settings and the test's marks have it.
+        ``history``: whether ``server.history`` records what happens, a `zkfake.history.History`; on
+        live that of a proxy in front of it, through which ``hosts`` leads. The report of a failing
+        test tells the story of it.
 
         Fails the test for a setting that the backend does not have. Costs a few milliseconds on the
         fake, half a second a server on live.
@@ -105,7 +108,7 @@ class ServerFactory:
         pool.lent.append(server)
         self._exits.callback(pool.lent.remove, server)
         if load:
-            pool.load(server, load)
+            pool.load(server, seeds(load))
         # What a live server lacks of the fake's faults raises an error that says so.
         return cast("OwnServer", server)
 
@@ -124,7 +127,7 @@ class SimulatedServerFactory(ServerFactory):
         servers: int | None = None,
         version: str | None = None,
         tls: ssl.SSLContext | None = None,
-        load: Mapping[str, bytes | None] | None = None,
+        load: Load | None = None,
         history: bool | None = None,  # noqa: ARG002  # a simulation always has one
     ) -> OwnServer:
         """As `ServerFactory`. Skips the test for what its simulation is not."""
@@ -142,7 +145,7 @@ class SimulatedServerFactory(ServerFactory):
             )
         self._is_given = True
         if load:
-            server.load(load)
+            server.load(seeds(load))
         return cast("OwnServer", server)
 
     _is_given = False

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     import pytest
 
+    from pytest_zkdict.seeds import Seeds
     from zkfake._search.reasons import Reason
     from zkfake.simulation import Exploration, Failure, Simulation, SweepReport
 
@@ -207,10 +208,20 @@ def _program(item: Any, failure: Failure) -> list[str]:
         "",
         f"def {item.originalname}_again():",
         f"    with Simulation({shown}) as zk_simulation:",
-        *([f"        zk_simulation.load({load!r})"] if load else []),
+        *_loading(load),
         *(f"        {line.replace('sim.', 'zk_simulation.')}" for line in replay.lines),
         f"        {item.originalname}({passed})",
     ]
+
+
+def _loading(load: Seeds) -> Iterator[str]:
+    from zkfake._trees.plain import PlainZnode
+
+    data = {p: seed.data if isinstance(seed, PlainZnode) else seed for p, seed in load.items()}
+    if data != load:
+        yield "        # without the ACLs and kinds of the tree file"
+    if data:
+        yield f"        zk_simulation.load({data!r})"
 
 
 def command(item: pytest.Item, world: str, *options: str) -> str:

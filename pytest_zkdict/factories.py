@@ -27,6 +27,7 @@ import pytest
 from pytest_zkdict.clients import factory_below, made_by
 from pytest_zkdict.marks import checked
 from pytest_zkdict.run import Run, Target
+from pytest_zkdict.seeds import seeds
 
 if TYPE_CHECKING:
     import ssl
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     from kazoo.client import KazooClient
 
+    from pytest_zkdict.seeds import Load
     from zkdict import ZooKeeperDict
     from zkdict.aio import AsyncZooKeeperDict
 
@@ -58,7 +60,7 @@ def server(
     version: str | None = None,
     tls: ssl.SSLContext | None = None,
     settings: Mapping[str, object] | None = None,
-    load: Mapping[str, bytes | None] | None = None,
+    load: Load | None = None,
     scope: Scope = "session",
     name: str | None = None,
 ) -> Any:
@@ -66,9 +68,9 @@ def server(
 
     ``servers``: how many make the ensemble. ``version``: ``"3.9"`` or ``"3.8"``; a live server of
     another version skips the test. ``tls``: a server-side context, on the fake. ``settings``: by
-    ZooKeeper's own names. ``load``: znodes that it begins with, and is put back to after each test;
-    every client on it finds them below its chroot, too. ``name``: of the fixture, where it is not
-    the variable's.
+    ZooKeeper's own names. ``load``: znodes that it begins with, or a tree file of them, and is
+    put back to after each test; every client on it finds them below its chroot, too. ``name``: of
+    the fixture, where it is not the variable's.
 
     Raises `ValueError` for an argument that cannot be; an unknown setting fails the test.
     """
@@ -90,7 +92,7 @@ def server(
             version=version,
             tls=tls,
             settings=settings,
-            load=load,
+            load=seeds(load),
         )
         who = f"the fixture {request.fixturename}, of factories.server"
         yield run.started_or_skipped(lambda: run.pool.get(spec), who)
@@ -103,7 +105,7 @@ def server(
 def client(
     server: str = "zk_server",
     *,
-    load: Mapping[str, bytes | None] | None = None,
+    load: Load | None = None,
     scope: Scope = "function",
     name: str | None = None,
     **arguments: Any,
@@ -111,8 +113,9 @@ def client(
     """A fixture that is a started `kazoo.client.KazooClient`, on znodes of its own.
 
     ``server``: the name of the fixture that is its server. ``load``: znodes that it finds, by their
-    paths below its chroot. ``arguments``: of `KazooClient`. Raises `ValueError` for a ``load`` that
-    cannot be; an argument that `KazooClient` does not have fails the test.
+    paths below its chroot, or a tree file of them. ``arguments``: of `KazooClient`. Raises
+    `ValueError` for a ``load`` that cannot be; an argument that `KazooClient` does not have fails
+    the test.
     """
     checked("factories.client", load=load)
 
@@ -126,7 +129,7 @@ def client(
         with ExitStack() as exits:
             run = Run.of(request.config)
             where = request.getfixturevalue(server)
-            path = exits.enter_context(run.chroot(request.node, where, load))
+            path = exits.enter_context(run.chroot(request.node, where, seeds(load)))
             # One that outlives the test must not be connected through the test's proxy.
             direct = scope != "function"
             clients = exits.enter_context(closing(factory_below(path, where, run, direct=direct)))

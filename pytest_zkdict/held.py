@@ -19,12 +19,14 @@ from typing import TYPE_CHECKING
 
 from pytest_zkdict.admin import Admin
 from pytest_zkdict.live import LiveZooKeeper, four_letter_word
+from pytest_zkdict.seeds import under
 from pytest_zkdict.servers import ExternalServer, FakeServer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from pytest_zkdict.live import LiveMember
+    from pytest_zkdict.seeds import Seeds
     from pytest_zkdict.simulated_server import SimulatedServer
 
 __all__ = ["Held", "HeldFake", "HeldLive", "HeldSimulation"]
@@ -40,7 +42,7 @@ class Held:
 
     server: FakeServer | LiveZooKeeper | ExternalServer | SimulatedServer
 
-    def __init__(self, load: Mapping[str, bytes | None]) -> None:
+    def __init__(self, load: Seeds) -> None:
         self.load = load
         self.base = ""
         self.chroots: set[str] = set()
@@ -111,7 +113,7 @@ class Held:
             except Exception as error:
                 self.dead = f"{trouble}\nIt could not be started again: {error}"
 
-    def make(self, path: str, znodes: Mapping[str, bytes | None]) -> None:
+    def make(self, path: str, znodes: Seeds) -> None:
         """Make a test's znode, with ``znodes`` below it."""
         raise NotImplementedError
 
@@ -141,7 +143,7 @@ class Held:
 class HeldFake(Held):
     server: FakeServer
 
-    def __init__(self, server: FakeServer, load: Mapping[str, bytes | None]) -> None:
+    def __init__(self, server: FakeServer, load: Seeds) -> None:
         super().__init__(load)
         self.server = server
         self.server.load(load)
@@ -152,8 +154,8 @@ class HeldFake(Held):
         self._later: list[str] = []
         """What is to be removed once the server can be written to again."""
 
-    def make(self, path: str, znodes: Mapping[str, bytes | None]) -> None:
-        self.server.load({path: b"", **{path + below: data for below, data in znodes.items()}})
+    def make(self, path: str, znodes: Seeds) -> None:
+        self.server.load(under(path, znodes))
 
     def recover(self) -> None:
         super().recover()
@@ -212,15 +214,15 @@ class HeldSimulation(Held):
 
     server: SimulatedServer
 
-    def __init__(self, server: SimulatedServer, load: Mapping[str, bytes | None]) -> None:
+    def __init__(self, server: SimulatedServer, load: Seeds) -> None:
         super().__init__(load)
         self.server = server
 
     def begin_test(self) -> None:
         self.server.begin_test()
 
-    def make(self, path: str, znodes: Mapping[str, bytes | None]) -> None:
-        self.server.load({path: b"", **{path + below: data for below, data in znodes.items()}})
+    def make(self, path: str, znodes: Seeds) -> None:
+        self.server.load(under(path, znodes))
 
     def remove(self, path: str) -> None:
         pass
@@ -250,7 +252,7 @@ class HeldLive(Held):
     def __init__(
         self,
         server: LiveZooKeeper | ExternalServer,
-        load: Mapping[str, bytes | None],
+        load: Seeds,
         *,
         base: str = "",
         password: str | None = None,
@@ -271,8 +273,8 @@ class HeldLive(Held):
     def admin(self) -> Admin:
         return self._admin
 
-    def make(self, path: str, znodes: Mapping[str, bytes | None]) -> None:
-        self._admin.load({path: b"", **{path + below: data for below, data in znodes.items()}})
+    def make(self, path: str, znodes: Seeds) -> None:
+        self._admin.load(under(path, znodes))
 
     def remove(self, path: str) -> None:
         if not self._admin.remove(path):

@@ -10,15 +10,19 @@ The rules that live here:
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_zkdict.options import CHOICES, is_path
+from pytest_zkdict.options import CHOICES
+from pytest_zkdict.seeds import seeds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from pytest_zkdict.seeds import Seeds
 
 __all__ = ["LINES", "Marked", "checked", "is_marked", "marked"]
 
@@ -29,9 +33,9 @@ LINES = (
         "patch=): "
         "what this test wants. backend: where it runs, 'fake', 'live', 'simulation' or several; "
         "servers, version, settings: of zk_server and zk_simulation; load: znodes to start with, "
-        "{'/path': b'data'}; history: whether zk_server records what happens, for zk_history and "
-        "the report; seed, profile, patch: of zk_simulation. Marks of module, class and function "
-        "add up."
+        "{'/path': b'data'}, or a tree file; history: whether zk_server records what happens, for "
+        "zk_history and the report; seed, profile, patch: of zk_simulation. Marks of module, class "
+        "and function add up."
     ),
     "zk_backend(name): short for zookeeper(backend=name): run this test on no other backend",
     "zk_simulation(**arguments): any argument of zkfake.simulation.Simulation, for zk_simulation",
@@ -69,7 +73,7 @@ class Marked:
         self,
         backends: tuple[str, ...] | None = None,
         server: Mapping[str, Any] | None = None,
-        load: Mapping[str, bytes | None] | None = None,
+        load: Seeds | None = None,
         simulation: Mapping[str, Any] | None = None,
         history: bool | None = None,
         explore: Mapping[str, Any] | None = None,
@@ -260,7 +264,7 @@ def _checked_argument(name: str, value: Any) -> Any:
                 f"takes a mapping as settings, such as {{'tickTime': 100}}, not {value!r}"
             )
     elif name == "load":
-        _check_load(value)
+        return _checked_seeds(value)
     elif name == "history":
         if not isinstance(value, bool):
             raise ValueError(f"takes a bool as history, not {value!r}")
@@ -281,16 +285,32 @@ def _backends(names: tuple[Any, ...]) -> tuple[str, ...]:
     return tuple(backend for backend in CHOICES["all"] if backend in wanted)
 
 
-def _check_load(znodes: object) -> None:
-    if not isinstance(znodes, Mapping):
+def _checked_seeds(load: Any) -> Seeds:
+    if isinstance(load, (str, os.PathLike)):
+        try:
+            return seeds(load)
+        except ValueError as error:
+            raise ValueError(f"takes the name of a tree file as load: {error}") from None
+    if not isinstance(load, Mapping):
         raise ValueError(  # noqa: TRY004  # told as a mark's mistake, as all of them
-            f"takes a mapping {{'/path': b'data'}} as load, not {znodes!r}"
+            f"takes a mapping {{'/path': b'data'}}, or the name of a tree file, as load, not "
+            f"{load!r}"
         )
-    for path, data in znodes.items():
-        if not is_path(path):
+    for path, data in load.items():
+        if not _is_path(path):
             raise ValueError(f"takes paths such as '/a/b' in load, not {path!r}")
         if data is not None and not isinstance(data, bytes):
             raise ValueError(f"takes bytes or None as data in load, not {data!r} (of {path})")
+    return load
+
+
+def _is_path(path: object) -> bool:
+    """Whether it is the path of a znode that can be made."""
+    return (
+        isinstance(path, str)
+        and path.startswith("/")
+        and not {"", ".", ".."} & set(path[1:].split("/"))
+    )
 
 
 def _shown(mark: pytest.Mark) -> str:

@@ -18,9 +18,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_zkdict.replays import Replay
+from pytest_zkdict.seeds import seeds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from pytest_zkdict.seeds import Seeds
 
 __all__ = [
     "CHOICES",
@@ -28,7 +31,6 @@ __all__ = [
     "Options",
     "add_options",
     "header",
-    "is_path",
     "resolve",
 ]
 
@@ -57,7 +59,7 @@ class Options:
     servers: int | None = None
     version: str | None = None
     settings: Mapping[str, object] = MappingProxyType({})
-    load: Mapping[str, bytes | None] = MappingProxyType({})
+    load: Seeds = MappingProxyType({})
     seed: int | None = None
     seeds: int | None = None
     budget: float | None = None
@@ -145,34 +147,8 @@ def _hosts(text: str) -> str:
     return text
 
 
-def is_path(path: object) -> bool:
-    """Whether it is the path of a znode that can be made."""
-    return (
-        isinstance(path, str)
-        and path.startswith("/")
-        and not {"", ".", ".."} & set(path[1:].split("/"))
-    )
-
-
 def _names(text: str) -> tuple[str, ...]:
     return tuple(text.replace(",", " ").split())
-
-
-def _seed_data(text: str) -> dict[str, bytes | None]:
-    import json
-
-    try:
-        with open(text, encoding="utf-8") as file:
-            found = json.load(file)
-    except OSError as error:
-        raise ValueError(f"cannot read it: {error.strerror}") from None
-    except ValueError as error:
-        raise ValueError(f"it is not JSON: {error}") from None
-    if not isinstance(found, dict) or not all(
-        is_path(path) and (data is None or isinstance(data, str)) for path, data in found.items()
-    ):
-        raise ValueError('expected one JSON object such as {"/path": "text", "/other": null}')
-    return {path: None if data is None else data.encode() for path, data in found.items()}
 
 
 # -- the settings
@@ -247,8 +223,8 @@ _SETTINGS = (
         "load",
         "ZK_LOAD",
         "FILE",
-        'a JSON file of znodes that each test starts with: {"/path": "text", "/other": null}',
-        _seed_data,
+        'a tree file (.yaml, .json, .toml) of znodes that each test starts with: {"/path": "text"}',
+        seeds,
     ),
     _Setting(
         "history",

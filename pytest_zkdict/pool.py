@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Iterator, Mapping
 
+    from pytest_zkdict.seeds import Seeds
     from pytest_zkdict.servers import Backend, ZooKeeperServer
     from zkfake.simulation import Simulation
 
@@ -52,7 +53,7 @@ class WantedServer:
     servers: int = 1
     version: str | None = None
     settings: Mapping[str, object] = field(default_factory=dict)
-    load: Mapping[str, bytes | None] = field(default_factory=dict)
+    load: Seeds = field(default_factory=dict)
     tls: ssl.SSLContext | None = None
 
     @property
@@ -184,7 +185,7 @@ class ServerPool:
             raise
         return live
 
-    def load(self, server: FakeServer | LiveZooKeeper, znodes: Mapping[str, bytes | None]) -> None:
+    def load(self, server: FakeServer | LiveZooKeeper, znodes: Seeds) -> None:
         """Make znodes on a server that was had from `own`."""
         if isinstance(server, FakeServer):
             server.load(znodes)
@@ -245,9 +246,7 @@ class ServerPool:
             held.heal()
 
     @contextlib.contextmanager
-    def chroot(
-        self, server: ZooKeeperServer, znodes: Mapping[str, bytes | None] | None = None
-    ) -> Iterator[str]:
+    def chroot(self, server: ZooKeeperServer, znodes: Seeds | None = None) -> Iterator[str]:
         """A new znode for one test, with ``znodes`` below it; it goes, with all below it, at the
         end.
         """

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pytest_zkdict.marks import Marked
     from pytest_zkdict.options import Options
     from pytest_zkdict.pool import ServerPool, WantedServer
+    from pytest_zkdict.seeds import Seeds
     from pytest_zkdict.servers import ZooKeeperServer
 
 __all__ = ["Run", "Target"]
@@ -150,7 +151,7 @@ class Run:
         self,
         node: pytest.Item | pytest.Collector | None,
         server: ZooKeeperServer,
-        load: Mapping[str, bytes | None] | None = None,
+        load: Seeds | None = None,
     ) -> AbstractContextManager[str]:
         """A znode, and its path.
 

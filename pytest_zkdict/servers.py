@@ -21,8 +21,10 @@ from pytest_zkdict.live._words import is_whole
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Mapping
+    from os import PathLike
 
     from pytest_zkdict.live.faults import ExternalFaults  # noqa: F401  # in quotes below
+    from pytest_zkdict.seeds import Seeds
     from zkfake import FakeZooKeeper, Member, Snapshot
     from zkfake._control.control import EnsembleControl
     from zkfake._control.views import ConnectionView, SessionView, WatchView, ZnodeView
@@ -151,7 +153,7 @@ class InspectedServer(KnownTimes):
         """Every znode by path, ``/zookeeper`` included. Cost: linear in the tree."""
         return self._control.znodes
 
-    def load(self, znodes: Mapping[str, bytes | None]) -> None:
+    def load(self, znodes: Seeds | str | PathLike[str]) -> None:
         """Makes or overwrites znodes, parents included, with open ACLs.
 
         Paths are the server's, so a test's own ones begin with its `zk_chroot`. Raises

@@ -26,6 +26,7 @@ from pytest_zkdict.run import Run
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from zkfake._trees.plain import PlainZnode
     from zkfake.simulation import Simulation
 
 __all__ = [
@@ -157,7 +158,7 @@ def arguments(run: Run, item: Any) -> dict[str, Any]:
     return found
 
 
-def load_of(run: Run, item: Any) -> dict[str, bytes | None]:
+def load_of(run: Run, item: Any) -> dict[str, bytes | PlainZnode | None]:
     """The znodes that the simulation starts with."""
     return {**run.options.load, **(marked(item).simulation.get("load") or {})}
 

@@ -11,7 +11,10 @@ import pytest
 from pytest_zkdict.admin import Admin
 from pytest_zkdict.live._ports import free_port
 from zkfake import FakeZooKeeper
-from zkfake._protocol.records import Code, ZooKeeperError
+from zkfake._control import seeding
+from zkfake._database.log import CONTAINER
+from zkfake._protocol.records import Acl, Code, ZooKeeperError
+from zkfake._trees.plain import EMPTY, PlainZnode
 
 
 def test_what_it_reads_is_not_watched() -> None:
@@ -33,6 +36,21 @@ def test_what_is_there_is_overwritten_and_parents_are_made() -> None:
         "/a/b": (b"", 0),
         "/a/b/c": (None, 0),
     }
+
+
+def test_acls_and_kinds() -> None:
+    acl = (Acl(31, "world", "anyone"), Acl(1, "ip", "10.0.0.0/8"))
+    seeds = {
+        "/a": PlainZnode(b"1", acl),
+        "/b/c": PlainZnode(b"", reap=CONTAINER),
+        "/t": PlainZnode(None, reap=5),
+    }
+    with FakeZooKeeper(settings={"extendedTypesEnabled": True}) as fake, Admin(fake.hosts) as admin:
+        fake.load({"/a": b""})
+        admin.load(seeds)
+        assert seeding.export(fake._ensemble) == {**seeds, "/b": EMPTY}
+        admin.load({"/a": b"2"})
+        assert fake.znodes["/a"].acl == acl
 
 
 def test_a_server_without_a_quorum_will_not_do() -> None:

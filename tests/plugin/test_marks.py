@@ -157,6 +157,10 @@ def test_which_backends_a_test_runs_on(
         ("zookeeper(settings=['tickTime'])", "zookeeper takes a mapping as settings, such as *"),
         ("zookeeper(load={'a': b''})", "zookeeper takes paths such as '/a/b' in load, not 'a'"),
         ("zookeeper(load={'/a': 'x'})", "zookeeper takes bytes or None as data in load, not 'x'*"),
+        (
+            "zookeeper(load='no.yaml')",
+            "zookeeper takes the name of a tree file as load: no.y*",
+        ),
         ("zookeeper(load=['/a'])", "zookeeper takes a mapping*as load, not *'/a'*"),
         ("zookeeper(patch='shop')", "zookeeper takes a list of module names as patch, not 'shop'"),
     ],
