@@ -20,6 +20,7 @@ from zkfake import FakeZooKeeper
 from zkfake import _cli as cli
 from zkfake._cli.control import FAULTS, Control
 from zkfake._cli.process import EndingSignals, Program
+from zkfake.history import History, Reply
 from zkfake.proxy import ProxyFaults, ZooKeeperProxy
 
 from ..support.faulty import PATIENCE, session_of
@@ -57,6 +58,23 @@ def running(*arguments: str) -> Iterator[Program]:
     options = cli._parser()[0].parse_args(["proxy", *arguments])
     with EndingSignals() as signals, options.run(options, signals) as program:
         yield program
+
+
+def test_a_recording(tmp_path: Path, quiet: None) -> None:
+    """It grows with what passes, and has an end when the proxy ends."""
+    file = tmp_path / "h.jsonl"
+    with (
+        FakeZooKeeper() as fake,
+        running("--to", fake.hosts, "--record", str(file)) as proxy,
+        connected(proxy.lines[0]) as client,
+    ):
+        client.create("/a", b"1")
+        while b'"create"' not in file.read_bytes():
+            assert client.connected
+    history = History.load(file)
+    assert [event.operation for event in history.of(Reply)][:2] == ["connect", "create"]
+    assert history.log is None
+    assert history.check(complete=True)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals for one process")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -104,6 +105,44 @@ def test_a_loaded_history_knows_whether_it_has_the_log(tmp_path: Path) -> None:
         assert History.load(tmp_path / "h").log == each.log
 
 
+@settings(max_examples=30, deadline=None)
+@given(data=st.data())
+def test_what_grows_is_written_in_turns(
+    data: st.DataObject, history: History, saved: bytes, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """After each turn the file has all that there was, and no more is kept."""
+    entries = list(history.in_order())
+    turns = data.draw(st.lists(st.integers(0, len(entries)), max_size=5).map(sorted))
+    path = tmp_path_factory.mktemp("growing") / "h"
+    path.write_text("of another program")
+    growing = History()
+    growing.log = []
+    writer = growing._writer(path)
+    written = 0
+    for end in turns:
+        growing._add_all(entries[written:end])
+        written = end
+        writer.catch_up()
+        assert len(growing) == len(list(growing.in_order())) == len(growing.log) == 0
+        assert saved.startswith(path.read_bytes())
+        assert path.read_bytes().count(b"\n") == written + 1
+    growing._add_all(entries[written:])
+    writer.close()
+    assert path.read_bytes() == saved
+
+
+def test_what_cannot_be_written_is_told_at_the_end(tmp_path: Path) -> None:
+    """Memory does not grow with it either."""
+    history = History()
+    writer = history._writer(tmp_path)
+    for text in ("one", "two"):
+        history.note(text)
+        writer.catch_up()
+        assert not history
+    with pytest.raises(OSError, match=re.escape(str(tmp_path))):
+        writer.close()
+
+
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_a_file_that_is_cut_gives_everything_up_to_there(
@@ -115,7 +154,7 @@ def test_a_file_that_is_cut_gives_everything_up_to_there(
     path.write_bytes(saved[:end])
     whole = saved[first:end].count(b"\n")
     with pytest.raises(
-        IncompleteHistoryError, match=f"has been cut: it ends after {whole} ev"
+        IncompleteHistoryError, match=f"ends after {whole} events, without its last"
     ) as at:
         History.load(path)
     assert list(at.value.history.in_order()) == list(history.in_order())[:whole]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -11,8 +12,9 @@ import pytest
 import trustme
 from kazoo.client import KazooClient
 
+from zkfake import FakeZooKeeper
 from zkfake._cli import main
-from zkfake.history import History
+from zkfake.history import History, IncompleteHistoryError, Reply
 
 from ..support.programs import first_line, posix, program
 
@@ -43,6 +45,58 @@ def test_a_recording(tmp_path: Path) -> None:
     assert history.check(complete=True)
     assert history.log
     assert main(["check", str(file)]) == 0
+
+
+@pytest.mark.parametrize("servers", [1, 3])
+def test_a_recording_of_a_server_that_is_killed(
+    tmp_path: Path, servers: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It grows while clients are there, and is judged as far as it goes."""
+    file = tmp_path / "h.jsonl"
+    words = ("serve", "--port", "0", "--servers", str(servers), "--record", str(file))
+    with program(*words) as server:
+        hosts = first_line(server.stdout)
+        client = KazooClient(hosts)
+        client.start(TIMEOUT)
+        made = [client.create("/n-", sequence=True) for _ in range(20)]
+        client.stop()
+        client.close()
+        while b'"closeSession"' not in file.read_bytes():
+            assert server.poll() is None
+        server.kill()
+        server.wait(TIMEOUT)
+    with pytest.raises(IncompleteHistoryError) as cut:
+        History.load(file)
+    history = cut.value.history
+    told = [event for event in history.of(Reply) if event.operation == "create"]
+    assert [event.frame.decode("latin-1")[-len(made[0]) :] for event in told[: len(made)]] == made
+    assert history.log
+    verdict = history.check(complete=True)
+    assert verdict, str(verdict)
+    assert main(["check", str(file)]) == 0
+    assert "without its last line: it was cut, or its program was killed" in capsys.readouterr().err
+
+
+def test_a_recording_begins_when_it_serves(tmp_path: Path) -> None:
+    """Until then another one is left as it is."""
+    file = tmp_path / "h.jsonl"
+    file.write_text("another one")
+    with FakeZooKeeper() as other:
+        port = other.hosts.partition(":")[2]
+        assert main(["serve", "--port", port, "--record", str(file)]) == 2
+        assert main(["run", "--port", port, "--record", str(file), "--", "true"]) == 125
+    assert file.read_text() == "another one"
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full")
+def test_a_disk_that_is_full(capsys: pytest.CaptureFixture[str]) -> None:
+    """The command does not hear of it; the exit status does."""
+    text = (
+        "import os; from kazoo.client import KazooClient as C; c = C(os.environ['ZK_HOSTS']); "
+        "c.start(); c.create('/a'); c.stop(); c.close()"
+    )
+    assert main(["run", "--record", "/dev/full", "--", sys.executable, "-c", text]) == 125
+    assert capsys.readouterr().err == "zkfake: cannot write /dev/full: No space left on device\n"
 
 
 def test_a_recording_of_a_command(tmp_path: Path) -> None:

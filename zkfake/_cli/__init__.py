@@ -3,7 +3,8 @@ histories of runs.
 
 `serve` and `proxy` are the commands that serve, `process` is what they share: what is printed, and
 how they end. `snapshot` is about what a data directory keeps. `run` serves one command, `wrapped`.
-`fakes`, `options_file`, `arguments` and `tls` read options, `control` faults.
+`fakes`, `options_file`, `arguments` and `tls` read options, `control` faults. `recording` is
+``--record``.
 """
 
 from __future__ import annotations

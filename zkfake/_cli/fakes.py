@@ -6,11 +6,10 @@ Rules that live here: an option beats the configuration file.
 from __future__ import annotations
 
 import argparse
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from zkfake import _zoo_cfg as zoo_cfg
-from zkfake._cli import options_file
+from zkfake._cli import options_file, recording
 from zkfake._cli import tls as certificates
 from zkfake._cli.arguments import address, in_a_row, is_loopback, port
 from zkfake._cli.process import say
@@ -20,14 +19,14 @@ from zkfake._trees import files
 from zkfake._versions import DEFAULT, VERSIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from typing_extensions import Self
 
     from zkfake._ensemble.events import Name
     from zkfake._trees.plain import PlainZnode
 
-__all__ = ["ServedZooKeeper", "add_options", "fake", "saved"]
+__all__ = ["ServedZooKeeper", "add_options", "fake"]
 
 SYNCS = ("full", "normal", "off")
 
@@ -122,12 +121,7 @@ def add_options(
         help="TLS port of the first server; the others get the ports after it (free ports)",
     )
     output = parser.add_argument_group("output")
-    output.add_argument(
-        "--record",
-        metavar="FILE",
-        help="write a history of all that happens to a file when the program ends, for zkfake "
-        "check, story, timeline and doctor; memory grows with it",
-    )
+    recording.add_option(output)
     for name, number, does in (
         ("--quiet", -1, "print nothing on standard error but errors"),
         (
@@ -199,11 +193,6 @@ class ServedZooKeeper(FakeZooKeeper):
 
         self._ensemble.tell = tell
 
-    def save(self, path: str) -> None:
-        """Writes the history to a file. Raises `OSError`."""
-        assert self.history is not None
-        self.history.save(path)
-
     def _broken(self) -> None:
         super()._broken()
         self.on_broken()
@@ -260,9 +249,7 @@ def fake(options: argparse.Namespace) -> tuple[ServedZooKeeper, list[str]]:
     )
     if options.load is not None:
         server.seeds = files.read(options.load)
-    if options.record is not None:
-        with open(options.record, "ab"):  # rather now than at the end, when it is too late
-            pass
+    recording.check(options.record)
     if options.verbosity > 0:
         server.tell(say)
     if not is_loopback(host):
@@ -271,21 +258,6 @@ def fake(options: argparse.Namespace) -> tuple[ServedZooKeeper, list[str]]:
             "change everything"
         )
     return server, [] if options.verbosity < 0 else notes
-
-
-@contextmanager
-def saved(server: ServedZooKeeper, path: str | None) -> Iterator[None]:
-    """At the end of the block the history, if there is one, is written. Raises `RuntimeError` where
-    it cannot be.
-    """
-    try:
-        yield
-    finally:
-        if path is not None:
-            try:
-                server.save(path)
-            except OSError as error:
-                raise RuntimeError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def _first(*values: int | str | None) -> Any:

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from zkfake._cli import recording
 from zkfake._cli import tls as certificates
 from zkfake._cli.arguments import address, in_a_row, is_loopback, port
 from zkfake._cli.control import FAULTS, Control
@@ -110,6 +111,7 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
     servers.add_argument(
         "--server-key", metavar="FILE", help="its key, a PEM file without password (--server-cert)"
     )
+    recording.add_option(proxy.add_argument_group("output"))
     proxy.set_defaults(run=_run)
 
 
@@ -121,14 +123,16 @@ def _run(options: argparse.Namespace, signals: EndingSignals) -> Iterator[Progra
             f"warning: {options.host} can be reached from other machines; whoever connects reaches "
             "the servers"
         )
+    recording.check(options.record)
     proxy = ZooKeeperProxy(
         options.to,
         host=options.host,
         port=in_a_row(options.port, options.to.partition("/")[0].count(",") + 1),
         tls=certificates.serving(options),
         server_tls=certificates.connecting(options),
+        history=options.record is not None,
     )
-    with proxy:
+    with proxy, recording.recorded(proxy, options.record):
         control = Control(proxy.faults)
         for line in options.fault:
             _begin(control, line)

@@ -14,10 +14,12 @@ import argparse
 import os
 import shutil
 import threading
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from zkfake._cli.fakes import add_options, fake, saved
+from zkfake._cli.fakes import add_options, fake
 from zkfake._cli.process import failure, reason, say
+from zkfake._cli.recording import recorded
 from zkfake._cli.wrapped import CANNOT_RUN, NOT_FOUND, WrappedCommand
 
 if TYPE_CHECKING:
@@ -120,20 +122,20 @@ def _seconds(text: str) -> float:
 
 def execute(options: argparse.Namespace, words: Sequence[str]) -> int:
     """Runs the command: the exit status."""
-    with WrappedCommand(options.kill_after) as command:
+    with WrappedCommand(options.kill_after) as command, ExitStack() as exits:
         try:
             server, notes = fake(options)
-            server.start()
+            exits.enter_context(server)
         except (OSError, ValueError) as error:
             return say(reason(error), _FAILED)
+        exits.enter_context(recorded(server, options.record))
         try:
             for note in notes:
                 say(note)
             status = _run(command, server, options.env, words)
         finally:
             try:
-                with saved(server, options.record):
-                    server.stop()
+                exits.close()
             except RuntimeError as error:
                 status = say(failure(error), _FAILED)
         return status

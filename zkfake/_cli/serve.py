@@ -10,8 +10,9 @@ import argparse
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from zkfake._cli.fakes import add_options, fake, saved
+from zkfake._cli.fakes import add_options, fake
 from zkfake._cli.process import STATUSES, Program
+from zkfake._cli.recording import recorded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,7 +44,7 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
 def _run(options: argparse.Namespace, signals: EndingSignals) -> Iterator[Program]:
     server, notes = fake(options)
     server.on_broken = signals.end
-    with saved(server, options.record), server:
+    with server, recorded(server, options.record):
         lines = [server.hosts]
         if server.members[0].secure_port is not None:
             lines.append(",".join(member.secure_hosts for member in server.members))

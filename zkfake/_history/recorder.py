@@ -40,9 +40,10 @@ from zkfake._history.events import (
     Scalar,
 )
 from zkfake._history.inside import INSIDE, Inside
-from zkfake._history.storage import HistoryFileError, Lines, save
+from zkfake._history.storage import HistoryFileError, Lines
 from zkfake._history.story import story
 from zkfake._history.timeline import timeline
+from zkfake._history.writing import HistoryWriter, save
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -238,6 +239,22 @@ class History(Sequence[Any]):
     def save(self, path: str | PathLike[str]) -> None:
         """Write the history to a file, which `load` reads. Raises `OSError`. Cost: linear."""
         save(path, self.in_order(), self.log is not None)
+
+    def _writer(self, path: str | PathLike[str]) -> HistoryWriter:
+        """Writes it to a file while it grows. What was written is not in it any more."""
+        return HistoryWriter(path, self._left, self._take, has_log=self.log is not None)
+
+    def _left(self) -> bool:
+        return bool(self._events or self._beside)
+
+    def _take(self) -> list[Event | Logged]:
+        """What there is, in order, which is forgotten. Nobody may add to it meanwhile."""
+        taken = list(self.in_order())
+        self._events.clear()  # `append` is a method of it
+        self._beside.clear()
+        if self.log is not None:
+            self.log.clear()
+        return taken
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Self:

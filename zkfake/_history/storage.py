@@ -1,9 +1,10 @@
-"""Histories on disk: JSON Lines, one line an event.
+"""Histories on disk, their form and how they are read: JSON Lines, one line an event.
 
 The rules that live here:
 
 - The first line says what the file is, in which version of the form, and whether it has the log of
-  what was committed. The last line counts the lines between: a file without it has been cut.
+  what was committed. The last line counts the lines between: a file without it was cut, or its
+  program was killed.
 - An event is a list: its kind, and its fields in their order. Bytes are ``{"b": base64}``, lists
   within are tuples. A number, a string, true, false and null are themselves.
 - What was saved is loaded as equal objects. A file that is cut gives everything up to there.
@@ -13,9 +14,9 @@ The rules that live here:
 from __future__ import annotations
 
 import json
-from base64 import b64decode, b64encode
+from base64 import b64decode
 from math import isfinite
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 from zkfake._database.log import Check, Create, Delete, SetAcl, SetData, Transaction
 from zkfake._history import events, inside
@@ -24,14 +25,14 @@ from zkfake._history.inside import Vote
 from zkfake._protocol.records import Acl, Code, Op
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
     from os import PathLike
 
     from typing_extensions import Self
 
     from zkfake._history.events import Event, Logged
 
-__all__ = ["FORM", "HistoryFileError", "Lines", "save"]
+__all__ = ["FORM", "TITLE", "HistoryFileError", "Lines"]
 
 FORM = 3
 """The version of the form that is written here."""
@@ -39,22 +40,11 @@ FORM = 3
 _READABLE = (1, 2, FORM)
 """Forms 1 and 2 have fewer kinds of events."""
 
-_TITLE = "zkfake-history"
+TITLE = "zkfake-history"
 
 
 class HistoryFileError(ValueError):
     """A file is no history, or not one of this version."""
-
-
-def save(path: str | PathLike[str], entries: Iterable[Event | Logged], has_log: bool) -> None:
-    """Write a history. Raises `OSError`."""
-    with open(path, "w", encoding="utf-8", newline="\n") as file:
-        count = 0
-        _write(file, {_TITLE: FORM, "log": has_log})
-        for event in entries:
-            _write(file, [type(event).__name__, *map(_plain, event)])
-            count += 1
-        _write(file, {"end": count})
 
 
 class Lines:
@@ -83,7 +73,7 @@ class Lines:
     def _read_title(self) -> bool:
         try:
             title = json.loads(self._file.readline(1000).decode("utf-8"))
-            form, has_log = title[_TITLE], title["log"]
+            form, has_log = title[TITLE], title["log"]
         except (ValueError, KeyError, TypeError, RecursionError):
             raise HistoryFileError(f"{self._name} is not a history of zkfake") from None
         if form not in _READABLE:
@@ -110,7 +100,10 @@ class Lines:
                 raise self._damaged(number) from None
             yield event
             count += 1
-        raise HistoryFileError(f"{self._name} has been cut: it ends after {count} events")
+        raise HistoryFileError(
+            f"{self._name} ends after {count} events, without its last line: it was cut, or its "
+            "program was killed"
+        )
 
     def _check_end(self, end: object, count: int, rest: Any) -> None:
         if end != count:
@@ -122,30 +115,7 @@ class Lines:
         return HistoryFileError(f"{self._name} is damaged: line {number} is not an event")
 
 
-def _write(file: TextIO, item: object) -> None:
-    file.write(json.dumps(item, separators=(",", ":"), allow_nan=False) + "\n")
-
-
 # -- fields
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Transaction):
-        return [
-            value.zxid,
-            value.time,
-            value.session_id,
-            int(value.op),
-            [[type(each).__name__, *map(_plain, each)] for each in value.operations],
-            int(value.error),
-            value.failed_at,
-            value.timeout,
-        ]
-    if isinstance(value, tuple):
-        return [_plain(each) for each in value]
-    if isinstance(value, bytes):
-        return {"b": b64encode(value).decode("ascii")}
-    return value
 
 
 def _bytes(value: Any) -> bytes:

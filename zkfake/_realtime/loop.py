@@ -84,6 +84,10 @@ class Loop:
         """Called before output is sent, and at the end of `at_work`. What it raises ends the
         thread.
         """
+        self.after_round: Callable[[int], int | None] | None = None
+        """Called with the time at the end of each round, when its output was sent; returns the time
+        of the next round, if there is to be one. What it raises ends the thread.
+        """
         self._failure: tuple[str, Exception] | None = None
         self._waker: socket.socket | None = None
 
@@ -291,6 +295,8 @@ class Loop:
                 self._prepare()
                 self._flush()
                 due = now if turns else self._deadline()
+                if self.after_round is not None and (later := self.after_round(now)) is not None:
+                    due = later if due is None else min(due, later)
             finally:
                 self._lock.release()
             if self._stopping.is_set():
