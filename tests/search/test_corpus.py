@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from functools import cache
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,10 @@ import pytest
 from kazoo.exceptions import KazooException
 
 from zkfake._search.trials import Trial
-from zkfake.simulation import Failure, explore
+from zkfake._search.wording import in_words
+from zkfake._simulation.chance.chance import FaultMoment, Struck
+from zkfake._simulation.chance.kinds import DrawnFault, drawn
+from zkfake.simulation import Failure, Simulation, explore
 
 from .corpus import CORPUS, Application
 from .corpus.measuring import (
@@ -21,15 +25,15 @@ from .corpus.measuring import (
     fails_alike,
     look,
     names_the_cause,
+    needed,
     read_rows,
 )
 from .corpus.rates import Seen
 from .corpus.recipes import RECIPES, RecipeUse
+from .corpus.wording import BEHIND
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from zkfake.simulation import Simulation
 
 BY_NAME = {each.name: each for each in CORPUS}
 
@@ -128,6 +132,27 @@ def test_only_an_explanation_with_the_cause_and_nothing_else_names_it(
     explanation: str, named: bool
 ) -> None:
     assert names_the_cause(BY_NAME["producer"], explanation) is named
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        drawn("freeze", 2, duration=6.0),
+        drawn("lag", 2, (1.5, 1.5)),
+        drawn("isolate", 2, duration=6.0),
+        drawn("partition_servers", 1, 2, duration=6.0),
+        drawn("slow_servers", 1, 2, (1.0, 1.0)),
+        drawn("pause_server", 2, duration=6.0),
+    ],
+    ids=attrgetter("method"),
+)
+def test_what_makes_a_server_hear_late_is_known_by_its_words(fault: DrawnFault) -> None:
+    with Simulation(servers=3) as sim:
+        sim.client("ann").exists("/value")
+    words = in_words(Struck(FaultMoment(0.0, "ann", 2), fault), sim)
+    ((what, where),) = needed(f"- {words}. Without it, it passes.")
+    assert re.fullmatch(BEHIND, what)
+    assert where == "exists /value"
 
 
 @pytest.mark.parametrize("application", CORPUS, ids=list(BY_NAME))

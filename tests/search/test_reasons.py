@@ -103,9 +103,17 @@ def late_server(sim: Simulation) -> None:
     bob.get("/a")
 
 
+def at_once(sim: Simulation) -> None:
+    ann = sim.client("ann")
+    ann.create("/a")
+    asked = [ann.delete_async("/a") for _ in range(2)]
+    assert [each.exception is None for each in asked if each.wait()] == [True, False]
+
+
 @pytest.mark.parametrize(
     ("program", "servers", "faults", "said"),
     [
+        (at_once, 1, True, "ann asked twice at the same time for delete /a: request 4 was sent"),
         (overwrites, 1, False, "ann read /a as of 0x3, and set it at 0x5 without the version"),
         (gap, 1, False, "ann read /a as of 0x3, and set a watch with another request, as of 0x4"),
         (forgets, 1, False, "ann got a watch event for /a (0x4), and did not read it"),
@@ -136,6 +144,52 @@ def test_the_first_reason_is_what_went_wrong(
     lines = about(entries, first.events).splitlines()
     assert sum(line.startswith(">") for line in lines) in range(1, len(first.events) + 1)
     assert len(lines) < 30
+
+
+def leave(sim: Simulation, left: int) -> None:
+    """Leave so many locks behind, of three."""
+    ann = sim.client("ann")
+    ann.ensure_path("/locks")
+    for place in range(3):
+        path = ann.create(f"/locks/{sim.seed:032x}-", ephemeral=True, sequence=True)
+        if place >= left:
+            ann.delete(path)
+    ann.create("/result")
+
+
+def test_what_is_left_behind_is_told_of_where_a_run_that_passes_leaves_less() -> None:
+    simulations = {}
+    for left in (0, 1, 2):
+        with Simulation(seed=left) as sim:  # other names, with other numbers
+            leave(sim, left)
+        simulations[left] = sim.history
+
+    def told(failing: int, passing: int) -> list[str]:
+        found = reasons(
+            simulations[failing], AssertionError(), faults=True, passing=simulations[passing]
+        )
+        return [each.text for each in found if each.kind == "stays"]
+
+    (text,) = told(1, 0)
+    assert text.startswith("ann created /locks/000000~-0000000000 at 0x3 (")
+    assert text.endswith("A run that passes leaves no such znode behind.")
+    assert len(told(2, 1)) == 1
+    assert len(told(2, 0)) == 2
+    assert told(1, 1) == told(1, 2) == []
+
+
+def test_who_leaves_behind_what_its_last_session_was_for() -> None:
+    with Simulation() as passing:
+        passing.client("ann")
+    with Simulation() as sim:
+        ann = sim.client("ann", timeout=4)
+        sim.faults.expire(ann)
+        sim.sleep(2)
+        ann.create("/lock", ephemeral=True)
+    (only,) = reasons(sim.history, AssertionError(), faults=True, passing=passing.history)
+    assert only.kind == "stays"
+    assert ", after it became LOST at 0.0" in only.text
+    assert only.hint
 
 
 def test_of_who_hangs_the_first_reason_is_what_it_waits_for() -> None:

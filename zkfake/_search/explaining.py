@@ -40,10 +40,9 @@ def explain(trial: Trial, found: Shrunk) -> str:
         lines = ["It needs no fault and no delay, only the requests in this order."]
     else:
         lines = ["It needs this:" if len(parts) + len(knobs) == 1 else "It needs each of these:"]
-    lines = [*_why(found, faults=bool(parts)), *lines]
     failing = _events(found.run)
     texts = [repr(event) for _, event in failing]
-    nearest: tuple[int, list[_Numbered]] | None = None
+    nearest: tuple[int, list[_Numbered], TrialRun] | None = None
     for part in parts:
         run = without(world, part).run(trial)
         if run.error is None:
@@ -51,25 +50,29 @@ def explain(trial: Trial, found: Shrunk) -> str:
             passing = _events(run)
             same = _same(texts, passing)
             if nearest is None or same > nearest[0]:
-                nearest = same, passing
+                nearest = same, passing, run
         else:
             outcome = f"it fails with another error, {run.cause}"
         lines += _wrapped(f"- {in_words(part, found.run.simulation)}. Without it, {outcome}.")
     lines += [f"- {latency_in_words(world.profile, knob)}." for knob in knobs]
+    passes = None
     if nearest is not None:
-        lines += _parting(failing, nearest[1], nearest[0])
+        same, passing, passes = nearest
+        lines += _parting(failing, passing, same)
+    lines = [*_why(found, passes, faults=bool(parts)), *lines]
     error = found.run.error
     if isinstance(error, GuaranteeBroken) and error.findings:
         lines += ["", _story(found.run, error)]
     return "\n".join(lines)
 
 
-def _why(found: Shrunk, *, faults: bool) -> list[str]:
-    """Why it fails, where no story says it."""
+def _why(found: Shrunk, passes: TrialRun | None, *, faults: bool) -> list[str]:
+    """Why it fails, where no story says it. ``passes``: the nearest run that does."""
     error = found.run.error
     if error is None or isinstance(error, GuaranteeBroken):
         return []
-    told = reasons(found.run.simulation.history, error, faults=faults)
+    passing = None if passes is None else passes.simulation.history
+    told = reasons(found.run.simulation.history, error, faults=faults, passing=passing)
     heads = ["Why", *["Besides"] * len(told)]
     text = [f"{head}: {reason.text}" for head, reason in zip(heads, told, strict=False)]
     if told and (hint := told[0].hint):

@@ -11,25 +11,24 @@ Rules that live here:
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from zkfake._database.log import Create, Delete
+from zkfake._database.log import Create
 from zkfake._history.causes import Circumstances
 from zkfake._history.detectors.callbacks import BLOCKED
 from zkfake._history.detectors.seen import READS, asked_writes
-from zkfake._history.events import StateChange
 from zkfake._history.names import LongNames
 from zkfake._history.reading import WINDOW, Reading
 from zkfake._history.states import CHILD, DATA, Changed, is_judged
 from zkfake._history.subscriber import Subscriber
 from zkfake._protocol.records import Op
 from zkfake._search.causes import HANGS
+from zkfake._search.ephemerals import outliving, staying
+from zkfake._search.reason import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
-    from zkfake._database.log import Outcome
     from zkfake._history.events import (
         CallbackBegan,
         CallbackEnded,
@@ -47,69 +46,26 @@ __all__ = ["Reason", "reasons"]
 
 _MOST = 3
 
-_NUMBERED = re.compile(r"\d{10}$")
-"""The end of a sequential znode's name."""
-
 _OF_FAULTS: tuple[str, ...] = (
-    "done twice", "outlives", "lost watch", "blocked", "lost answer", "gap", "torn", "late server",
-    "gone", "ended session", "overwrites", "forgets", "outdated", "waits",
+    "done twice", "at once", "stays", "outlives", "lost watch", "blocked", "lost answer", "gap",
+    "torn", "late server", "gone", "ended session", "overwrites", "forgets", "outdated", "waits",
 )  # fmt: skip
 _OF_ORDER: tuple[str, ...] = (
-    "overwrites", "torn", "gap", "forgets", "blocked", "outdated", "late server", "waits",
-    "done twice", "outlives", "lost watch", "lost answer", "gone", "ended session",
+    "at once", "stays", "overwrites", "torn", "gap", "forgets", "blocked", "outdated",
+    "late server", "waits", "done twice", "outlives", "lost watch", "lost answer", "gone",
+    "ended session",
 )  # fmt: skip
 _OF_HANGS: tuple[str, ...] = ("blocked", "gap", "waits")
 """The kinds of reasons, the first one to be told first. Who hangs has most often missed what it
 waits for.
 """
 
-_SESSIONS = (
-    "stop the work at SUSPENDED: LOST comes only once the client reaches a server again. A write "
-    "may still come too late: check in its transaction that the ephemeral znode is still the same."
-)
-_LOST_WRITES = (
-    "after ConnectionLoss, look whether the write was done before you go on or ask for it again. "
-    "A sequential znode can be found by a unique name of its own."
-)
-_HINTS = {
-    "blocked": "let the function hand its work to a thread or a queue, and return.",
-    "done twice": _LOST_WRITES,
-    "ended session": _SESSIONS,
-    "forgets": "set the watch again with the read that follows its event, or use DataWatch or "
-    "ChildrenWatch.",
-    "gap": "give the watch to the request that reads, and go by what that request returns.",
-    "gone": "create the znode again when the client is CONNECTED after LOST, in a thread and not "
-    "in the listener itself.",
-    "late server": "call sync() before a read that has to show what another client wrote.",
-    "lost answer": _LOST_WRITES,
-    "lost watch": "read and set the watch again when the client is CONNECTED again, or use "
-    "DataWatch or ChildrenWatch.",
-    "outlives": _SESSIONS,
-    "overwrites": "give set() the version that get() has returned, and begin again after "
-    "BadVersionError.",
-    "torn": "keep in one znode what belongs together; or read the first one again, and begin again "
-    "where its version has changed.",
-}
-"""Of each kind that has a rule: what programs do against it."""
 
-
-class Reason(NamedTuple):
-    """``text``: a sentence or two. ``events``: what it speaks of."""
-
-    kind: str
-    time: float
-    text: str
-    events: tuple[Event | Logged, ...]
-
-    @property
-    def hint(self) -> str:
-        """What programs do against it, in a sentence; empty where there is no rule."""
-        return _HINTS.get(self.kind, "")
-
-
-def reasons(history: History, error: BaseException, *, faults: bool) -> list[Reason]:
+def reasons(
+    history: History, error: BaseException, *, faults: bool, passing: History | None = None
+) -> list[Reason]:
     """The one that explains most first; at most three. ``faults``: the failure needs a fault or a
-    delay. Cost: linear in the history.
+    delay. ``passing``: a run that is much the same, and passes. Cost: linear in the histories.
     """
     entries = list(history.in_order())
     seen = Circumstances(entries, has_log=True)
@@ -117,12 +73,19 @@ def reasons(history: History, error: BaseException, *, faults: bool) -> list[Rea
     # Where all that is left is to wait, no event may come after that one.
     mistakes = _Mistakes(seen.done, patience=0.0 if hangs else BLOCKED)
     mistakes.read(entries)
-    found = [*mistakes.found(), *_outliving(entries, seen)]
+    found = [*mistakes.found(), *outliving(entries, seen)]
     for kind, causes in seen.all_causes().items():
         for cause in causes:
             twice = kind == "lost answer" and cause.text.count("done at") > 1
             of = "done twice" if twice else kind
             found.append(Reason(of, cause.time, cause.text, cause.events))
+    if passing is not None:
+        told_of = " ".join(each.text for each in found if each.kind in _TELL_WHAT_STAYS)
+        found += (
+            each
+            for each in staying(entries, passing.in_order(), seen)
+            if each.text.split()[2] not in told_of
+        )
     order = _OF_FAULTS if faults else _OF_ORDER
     if hangs:
         order = (*_OF_HANGS, *order)
@@ -138,6 +101,9 @@ def reasons(history: History, error: BaseException, *, faults: bool) -> list[Rea
         found = [each for each in found if each.kind != "waits"] or found[:1]
     names = LongNames(entries)
     return [each._replace(text=names.shortened(each.text)) for each in found[:_MOST]]
+
+
+_TELL_WHAT_STAYS = ("done twice", "lost answer")
 
 
 class _Look(NamedTuple):
@@ -175,6 +141,8 @@ class _Mistakes(Subscriber):
         self._together: dict[str, list[Committed]] = {}
         """The transactions that have changed each znode together with another one."""
         self._calls: dict[str, _OpenCallback] = {}
+        self._unanswered: dict[tuple[str, str, str], Exchange] = {}
+        """The writes under way, by client, kind and path."""
 
     def read(self, entries: Sequence[Event | Logged]) -> None:
         """Read a history."""
@@ -182,6 +150,8 @@ class _Mistakes(Subscriber):
         reading.read(entries)
 
     def on_reply(self, exchange: Exchange, reply: Reply) -> None:
+        for write in [write for write, each in self._unanswered.items() if each is exchange]:
+            del self._unanswered[write]
         table, record = READS.get(reply.operation), exchange.record
         if table is None or record is None or not is_judged(path := record.path):
             return
@@ -227,7 +197,14 @@ class _Mistakes(Subscriber):
             if look is not None and look.watches:
                 self._told[event.client, key] = event
 
+    def on_disconnected(self, connection: ConnectionSeen) -> None:
+        for key in [key for key in self._unanswered if key[0] == connection.client]:
+            del self._unanswered[key]
+
     def on_sent(self, exchange: Exchange) -> None:
+        for one in asked_writes(exchange):
+            if not one.sequential:
+                self._at_once(one.kind, one.path, exchange)
         if any(asked_writes(exchange)):
             read = self._since_write.pop(exchange.sent.client, {})
             self._acts.append((exchange, read))
@@ -243,6 +220,20 @@ class _Mistakes(Subscriber):
         for call in self._calls.values():
             self._blocked(call, self.reading.time, None)
         return self._reasons
+
+    def _at_once(self, kind: str, path: str, exchange: Exchange) -> None:
+        """What a client asks for while it waits for the answer to the same."""
+        sent = exchange.sent
+        first = self._unanswered.setdefault((sent.client, kind, path), exchange)
+        if first is not exchange and kind != "setData":
+            self._add(
+                "at once",
+                sent.time,
+                f"{sent.client} asked twice at the same time for {kind} {path}: request "
+                f"{sent.number} was sent before request {first.sent.number} was answered. Two of "
+                "its threads do the same, or one does not wait for the answer.",
+                *(first.sent, sent),
+            )
 
     def _torn(self, path: str, reply: Reply) -> None:
         """What a client has read before a transaction, and this after it, which changed both."""
@@ -379,96 +370,3 @@ _KINDS = {
 
 def _asked(exchange: Exchange) -> str:
     return " ".join([exchange.sent.operation, *exchange.sent.paths[:1]])
-
-
-def _outliving(entries: Sequence[Event | Logged], seen: Circumstances) -> Iterator[Reason]:
-    """Who had something by an ephemeral znode, lost it with its session, and went on; or what
-    another one has by then; or what nobody has any more.
-    """
-    for end in seen.ended:
-        client, at = end.session.client, end.entry.time
-        gone = [each.path for each in end.entry.transaction.operations if isinstance(each, Delete)]
-        later = [
-            (done, operation)
-            for done in sorted(seen.done.values(), key=lambda each: each.transaction.zxid)
-            if done.transaction.zxid > end.entry.transaction.zxid
-            for operation in done.transaction.operations
-        ]
-        anew = [
-            (done, operation.path)
-            for done, operation in later
-            if isinstance(operation, Create) and operation.path in gone
-        ]
-        others = [each for each in anew if seen.client_of(each[0]) != client]
-        went_on = [
-            (done, operation)
-            for done, operation in later
-            if seen.client_of(done) == client and operation.path not in gone
-        ]
-        if not gone or (anew and not others and not went_on):
-            continue
-        events: list[Event | Logged] = [end.entry]
-        text = (
-            f"{client}'s session ended at {end.entry.transaction.zxid:#x} ({at:.3f} s), and "
-            f"{' and '.join(gone[:2])} {'was' if len(gone) == 1 else 'were'} deleted with it"
-        )
-        if others:
-            done, path = others[0]
-            events.append(done)
-            which = "it" if len(gone) == 1 else path
-            text += (
-                f"; {seen.client_of(done)} created {which} again at {done.transaction.zxid:#x} "
-                f"({done.time:.3f} s)"
-            )
-        elif not anew:
-            text += f"; nobody created {'it' if len(gone) == 1 else 'them'} again"
-        text += f".{seen.stood_still(client, at)}{_heard(entries, client, at)}"
-        if went_on:
-            done, operation = went_on[0]
-            events.append(done)
-            text += (
-                f" {client} went on as before: {type(operation).__name__.lower()} "
-                f"{operation.path} at {done.transaction.zxid:#x} ({done.time:.3f} s)."
-            )
-            for done, path in _alike(operation, later, seen, client):
-                events.append(done)
-                text += (
-                    f" {seen.client_of(done)} created {path} at {done.transaction.zxid:#x} "
-                    f"({done.time:.3f} s)."
-                )
-        yield Reason("outlives" if others or went_on else "gone", at, text, tuple(events))
-
-
-def _alike(
-    operation: Outcome, later: list[tuple[Committed, Outcome]], seen: Circumstances, client: str
-) -> list[tuple[Committed, str]]:
-    """The first znode that another client has created in the same place, but for its number."""
-    if not isinstance(operation, Create) or not _NUMBERED.search(operation.path):
-        return []
-    name = _NUMBERED.sub("", operation.path)
-    return [
-        (done, each.path)
-        for done, each in later
-        if isinstance(each, Create)
-        and seen.client_of(done) not in ("", client)
-        and _NUMBERED.sub("", each.path) == name
-    ][:1]
-
-
-def _heard(entries: Sequence[Event | Logged], client: str, at: float) -> str:
-    """When a client heard of the end of its session, which was at a time."""
-    states = [each for each in entries if isinstance(each, StateChange) and each.client == client]
-    before = [each for each in states if each.time <= at]
-    since = before[-1:] if before and before[-1].state == "SUSPENDED" else []
-    after = [*since, *(each for each in states if each.time > at)]
-    told = {each.state: each.time for each in reversed(after)}
-    if not told.keys() & {"SUSPENDED", "LOST"}:
-        return f" {client} never became SUSPENDED or LOST."
-    if "LOST" not in told:
-        return f" {client} became SUSPENDED at {told['SUSPENDED']:.3f} s, and never LOST."
-    suspended = f"SUSPENDED at {told['SUSPENDED']:.3f} s, and " if "SUSPENDED" in told else ""
-    text = f" {client} became {suspended}LOST at {told['LOST']:.3f} s"
-    back = [each for each in after if each.state == "CONNECTED" and each.time >= told["LOST"]]
-    if back:
-        text += f". It was CONNECTED again, with a new session, at {back[0].time:.3f} s"
-    return f"{text}."

@@ -12,10 +12,17 @@ from dataclasses import dataclass, replace
 from itertools import combinations, islice
 from typing import TYPE_CHECKING, Any
 
-from zkfake._search.simple import is_left_out, simple_parts, slow_tasks
+from zkfake._search.simple import (
+    is_left_out,
+    late_clients,
+    late_servers,
+    moments_near,
+    simple_parts,
+    slow_tasks,
+)
 from zkfake._search.worlds import Choice, World, decisions, recorded, run_recorded
 from zkfake._simulation.chance.chance import FaultMoment, Struck
-from zkfake._simulation.chance.kinds import drawn, fits
+from zkfake._simulation.chance.kinds import SERVERS, drawn, fits
 from zkfake._simulation.chance.profiles import PROFILES
 from zkfake._simulation.network.network import MessageDelay
 from zkfake._simulation.scheduling.schedules import Delay
@@ -42,10 +49,14 @@ _KNOBS = ("replica_lag", "server_latency", "election_time")
 _SHARES = (1.0, 0.75, 0.5, 0.25)
 """What a latency may be that varied, from the shortest one on."""
 
-_SIMPLE, _SLOW, _ANEW = 0.5, 0.25, 0.1
-"""Of all runs: how many may be of worlds with one fault, with one slow task, and with one slow task
-beside the faults.
+_SIMPLE, _SLOW, _ANEW, _LATE, _SINGLE = 0.5, 0.25, 0.1, 0.25, 0.2
+"""Of all runs: how many may be of worlds with one fault, with one slow task, with one slow task
+beside the faults, with a fault of which somebody hears late, and with one fault beside latencies.
 """
+_SPREADS = frozenset({"replica_lag", "server_latency"})
+_OF_SERVERS = frozenset({kind.method or kind.rate for kind in SERVERS})
+_OF_LINKS = frozenset({"partition", "pause", "slow", "hold_events", "lose_pings"})
+"""Faults by which a client hears late of what has happened."""
 
 _SIMPLEST: tuple[tuple[Point, str], ...] = (
     ("before_reply", "drop_before_reply"),
@@ -123,7 +134,7 @@ class _Shrinker:
             self._try_fewer_servers()
         if not self._try_simple_worlds():
             self._leave_out_kinds()
-            if not self._try_slow_tasks():
+            if not self._try_slow_tasks() and not self._try_late_news():
                 self._find_delays_anew()
                 self._tie_to_requests()
                 self._leave_out_kinds()
@@ -131,6 +142,9 @@ class _Shrinker:
                 self._make_steady()
                 self._try_simpler_parts()
                 self._leave_out_kinds()
+                self._leave_out_parts()
+                self._try_single_faults()
+                self._tie_to_near_requests()
             self._leave_out_parts()
         if fewer_servers:
             self._try_fewer_servers()
@@ -149,12 +163,17 @@ class _Shrinker:
         ]
         most = int(self._most * _SIMPLE)
         if len(parts) > most:
-            kinds = {struck.fault.method for struck in self.best.faults}
-            if "drop" in kinds:
-                kinds |= {method for _, method in _SIMPLEST if method.startswith("drop_")}
+            kinds = self._kinds()
             parts.sort(key=lambda part: part.fault.method not in kinds)
         # Where there are too many, those that the world has come first.
         return any(self.fails(_only(empty, [part])) for part in parts[:most])
+
+    def _kinds(self) -> set[str]:
+        """The methods of the faults that the world has, and of those at requests that are alike."""
+        kinds = {struck.fault.method for struck in self.best.faults}
+        if "drop" in kinds:
+            kinds |= {method for _, method in _SIMPLEST if method.startswith("drop_")}
+        return kinds
 
     def _try_slow_tasks(self) -> bool:
         """Whether it fails in a calm world where one task stands still, as one did."""
@@ -169,6 +188,51 @@ class _Shrinker:
         worlds = slow_tasks(run, decisions(run).schedule.steps or (), lengths)
         most = int(self._most * _SLOW)
         return any(self.fails(_only(empty, parts)) for parts in islice(worlds, most))
+
+    def _try_late_news(self) -> bool:
+        """Whether it fails in a calm world with one fault of which somebody hears late, as in this
+        world a server does, or a client.
+        """
+        methods = {struck.fault.method for struck in self.best.faults}
+        spread = _SPREADS.intersection(uneven(self.best)) or methods & _OF_SERVERS
+        slow = self.best.messages or "latency" in uneven(self.best) or methods & _OF_LINKS
+        empty = World(self.best.seed, self.best.servers, _CALM)
+        worlds: list[tuple[Struck, Struck]] = []
+        run = empty.run(self._trial).simulation
+        if slow and "expire" in methods:
+            worlds += late_clients(run)
+        if spread and self.best.servers > 1:
+            worlds += late_servers(run)
+        return any(
+            self.fails(_only(empty, parts))
+            for parts in worlds[: int(self._most * _LATE)]
+            if not any(is_left_out(part.fault.method, self._trial.arguments) for part in parts)
+        )
+
+    def _try_single_faults(self) -> None:
+        """Replaces all faults by one of the same kind at another request, where several are left
+        and latencies are not those of a calm world: there simple worlds were not tried.
+        """
+        parts, kinds = parts_of(self.best), self._kinds()
+        if len(parts) < 2 or len(self.best.faults) < len(parts) or not uneven(self.best):
+            return
+        empty = _only(self.best, [])
+        worlds = (
+            part
+            for part in simple_parts(empty.run(self._trial).simulation)
+            if part.fault.method in kinds
+        )
+        any(self.fails(_only(empty, [each])) for each in islice(worlds, int(self._most * _SINGLE)))
+
+    def _tie_to_near_requests(self) -> None:
+        """Lets faults that still begin at a time begin at a request near it."""
+        for place, struck in enumerate(self.best.faults):
+            if struck.moment.by_time:
+                for moment in moments_near(self.best_run.simulation, struck):
+                    tied = replace(struck, moment=moment)
+                    faults = (*self.best.faults[:place], tied, *self.best.faults[place + 1 :])
+                    if self.fails(replace(self.best, faults=faults)):
+                        break
 
     def _find_delays_anew(self) -> None:
         """Lets one task stand still at the place where one did, and all tasks take their turns:

@@ -1,10 +1,14 @@
-"""The simplest things that can go wrong: one fault at one request, or one slow task."""
+"""The simplest things that can go wrong.
+
+One fault at one request, one slow task, or a fault of which somebody hears late.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from zkfake._history.events import Reply, Sent
+from zkfake._history.reading import WRITES
 from zkfake._simulation.chance.chance import FaultMoment, Struck
 from zkfake._simulation.chance.kinds import drawn
 from zkfake._simulation.scheduling.schedules import Delay
@@ -16,10 +20,23 @@ if TYPE_CHECKING:
     from zkfake._simulation.scheduling.schedules import TaskStep
     from zkfake._simulation.simulation import Simulation
 
-__all__ = ["answers_of", "is_left_out", "last_answered", "simple_parts", "slow_tasks"]
+__all__ = [
+    "answers_of",
+    "is_left_out",
+    "last_answered",
+    "late_clients",
+    "late_servers",
+    "moments_near",
+    "simple_parts",
+    "slow_tasks",
+]
 
 _LONG = 1.5
 """An outage, in the longest session timeouts."""
+_LATE = 0.01
+"""How long the news takes to a client that is slow, in the longest session timeouts."""
+_NEAR = 6
+"""How many of the requests around a fault it is tied to, for a try."""
 
 
 _RATES = {"freeze": "freeze_server"}
@@ -40,32 +57,92 @@ def simple_parts(sim: Simulation) -> Iterator[Struck]:
     """
     servers = len(sim.replicas)
     long = _LONG * sim.longest_session
-    requests: list[tuple[str, int]] = []
+    requests = [(event.client, nth) for event, nth in _numbered(sim)]
+    for method in ("drop_before_reply", "drop_before_request", "drop_after_reply"):
+        for client, nth in requests:
+            yield _at((client, nth), method, client, point="before_request", nth=nth)
+    for client, nth in requests:
+        yield _at((client, nth), "expire", client, point="before_request")
+        yield _at((client, nth), "expire", client, point="after_reply")
+    for method in ("pause", "partition", "hold_watches", "hold_events"):
+        for client, nth in requests:
+            yield _at((client, nth), method, client, point="after_reply", duration=long)
+    if servers > 1:
+        for client, nth in requests:
+            for server in range(1, servers + 1):
+                yield _at((client, nth), "freeze", server, point="before_request", duration=long)
+            yield _at((client, nth), "stop_server", point="before_request", duration=long)
+
+
+def late_servers(sim: Simulation) -> Iterator[tuple[Struck, Struck]]:
+    """The reply to a write is lost, and a server has not heard of the write: the client may come to
+    that one. ``sim``: the run without any fault.
+    """
+    long = _LONG * sim.longest_session
+    for event, nth in _numbered(sim):
+        if event.operation not in WRITES:
+            continue
+        request, client = (event.client, nth), event.client
+        for server in range(1, len(sim.replicas) + 1):
+            yield (
+                _at(request, "drop_before_reply", client, point="before_request", nth=nth),
+                _at(request, "freeze", server, point="before_request", duration=long),
+            )
+
+
+def late_clients(sim: Simulation) -> Iterator[tuple[Struck, Struck]]:
+    """A session ends, and others hear of it before its client does. ``sim``: the run without any
+    fault.
+    """
+    long, late = _LONG * sim.longest_session, _LATE * sim.longest_session
+    points: tuple[Point, ...] = ("before_request", "after_reply")
+    for event, nth in _numbered(sim):
+        request, client = (event.client, nth), event.client
+        for point in points:
+            yield (
+                _at(request, "slow", client, (late, late), point=point, duration=long),
+                _at(request, "expire", client, point=point),
+            )
+
+
+def moments_near(sim: Simulation, struck: Struck) -> list[FaultMoment]:
+    """The requests around a fault that began at a time, the nearest first: those of the client that
+    it strikes, or of any.
+    """
+    struck_client = [each for each in struck.fault.arguments[:1] if isinstance(each, str)]
+    found: list[tuple[float, FaultMoment]] = []
+    sent: dict[int, int] = {}
+    counts: dict[str, int] = {}
+    for event in sim.history:
+        point: Point = "before_request" if isinstance(event, Sent) else "after_reply"
+        if not isinstance(event, (Sent, Reply)) or not event.number:
+            continue
+        if struck_client and event.client != struck_client[0]:
+            continue
+        if isinstance(event, Sent):
+            nth = sent[event.number] = counts[event.client] = counts.get(event.client, 0) + 1
+        else:
+            nth = sent.get(event.number, 0)
+        if nth:
+            away = abs(event.time - struck.moment.time)
+            found.append((away, FaultMoment(0.0, event.client, nth, point)))
+    found.sort(key=lambda each: each[0])
+    return [moment for _, moment in found[:_NEAR]]
+
+
+def _numbered(sim: Simulation) -> Iterator[tuple[Sent, int]]:
+    """The requests of a run, each with its number among those of its client."""
     counts: dict[str, int] = {}
     for event in sim.history.of(Sent):
         if event.number:
             counts[event.client] = counts.get(event.client, 0) + 1
-            requests.append((event.client, counts[event.client]))
+            yield event, counts[event.client]
 
-    def at(
-        request: tuple[str, int], method: str, *arguments: Any, point: Point, **options: Any
-    ) -> Struck:
-        return Struck(FaultMoment(0.0, *request, point), drawn(method, *arguments, **options))
 
-    for method in ("drop_before_reply", "drop_before_request", "drop_after_reply"):
-        for client, nth in requests:
-            yield at((client, nth), method, client, point="before_request", nth=nth)
-    for client, nth in requests:
-        yield at((client, nth), "expire", client, point="before_request")
-        yield at((client, nth), "expire", client, point="after_reply")
-    for method in ("pause", "partition", "hold_watches", "hold_events"):
-        for client, nth in requests:
-            yield at((client, nth), method, client, point="after_reply", duration=long)
-    if servers > 1:
-        for client, nth in requests:
-            for server in range(1, servers + 1):
-                yield at((client, nth), "freeze", server, point="before_request", duration=long)
-            yield at((client, nth), "stop_server", point="before_request", duration=long)
+def _at(
+    request: tuple[str, int], method: str, *arguments: Any, point: Point, **options: Any
+) -> Struck:
+    return Struck(FaultMoment(0.0, *request, point), drawn(method, *arguments, **options))
 
 
 def slow_tasks(

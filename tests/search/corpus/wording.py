@@ -31,8 +31,8 @@ SLOW = (
     r"|task \S+ stands still for \S+ s.*|the network of \w+ is slow .*"
 )
 BEHIND = (
-    r"server \d applies (nothing|late) .*|servers apply transactions late: .*"
-    r"|the link between servers \d and \d is (cut|slow) .*"
+    r"server \d is frozen .*|server \d applies late.*|servers apply transactions late: .*"
+    r"|the link between servers \d and \d is (cut|slow).*"
     r"|server \d is (cut off from the others|paused) .*|messages between servers take .*"
 )
 

@@ -5,10 +5,11 @@ NonBlockingLease.
 from __future__ import annotations
 
 import json
+import re
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
-from .people import again, everybody, recorded
+from .people import again, everybody, has_twin, recorded
 
 if TYPE_CHECKING:
     from kazoo.client import KazooClient
@@ -118,10 +119,10 @@ def no_value_error(sim: Simulation) -> None:
 
 
 def keeps_no_lock(sim: Simulation) -> None:
+    """Nobody is done and has the znode of a lock still, and it is not one of two."""
     if not recorded(sim, "waits for ever"):
-        assert not [
-            path for path in sim.dump() if path.startswith("/p/locks/") and path.count("/") == 4
-        ]
+        kept = [path.rpartition("/") for path in sim.dump() if re.match("/p/locks/./.", path)]
+        assert all(has_twin(sim, lock, name) for lock, _, name in kept)
 
 
 def stays_failed(sim: Simulation) -> None:

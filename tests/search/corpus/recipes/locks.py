@@ -10,7 +10,7 @@ from kazoo.exceptions import NoNodeError
 from zkfake._database.log import Create
 from zkfake.history import Committed, Recorded, Reply, StateChange
 
-from .people import TROUBLE, again, changes, everybody, lost_claims, recorded
+from .people import TROUBLE, again, changes, everybody, has_twin, lost_claims, recorded
 
 if TYPE_CHECKING:
     from kazoo.client import KazooClient
@@ -148,12 +148,12 @@ def nobody_waits(sim: Simulation) -> None:
 
 def no_twin(sim: Simulation) -> None:
     """Nobody is done and leaves one of two znodes behind."""
-    assert not any(_has_twin(sim, name) for name in _left(sim))
+    assert not any(has_twin(sim, "/lock", name) for name in _left(sim))
 
 
 def no_orphan(sim: Simulation) -> None:
     """Nobody is done and leaves its only znode behind."""
-    assert all(_has_twin(sim, name) for name in _left(sim))
+    assert all(has_twin(sim, "/lock", name) for name in _left(sim))
 
 
 def _left(sim: Simulation) -> list[str]:
@@ -161,20 +161,6 @@ def _left(sim: Simulation) -> list[str]:
     if recorded(sim, "waits for ever"):
         return []
     return [path.rpartition("/")[2] for path in sim.dump() if path.startswith("/lock/")]
-
-
-def _has_twin(sim: Simulation, left: str) -> bool:
-    """Whether its client has made another one for the same attempt."""
-    prefix = left[:-10]
-    there: set[str] = set()
-    for what, name, _data in changes(sim, "/lock"):
-        if what == "made" and name.startswith(prefix):
-            there.add(name)
-        elif what == "gone":
-            there.discard(name)
-        if left in there and len(there) > 1:
-            return True
-    return False
 
 
 def no_error(sim: Simulation) -> None:

@@ -34,6 +34,7 @@ __all__ = [
     "changes",
     "cut_off",
     "everybody",
+    "has_twin",
     "lost_claims",
     "made_unheard",
     "recorded",
@@ -98,6 +99,20 @@ def changes(sim: Simulation, folder: str) -> Iterator[tuple[str, str, bytes]]:
                 yield "made", name, operation.data or b""
             elif parent == folder and isinstance(operation, Delete):
                 yield "gone", name, b""
+
+
+def has_twin(sim: Simulation, lock: str, left: str) -> bool:
+    """Whether the client of a znode of a lock has made another one for the same attempt."""
+    prefix = left[:-10]
+    there: set[str] = set()
+    for what, name, _data in changes(sim, lock):
+        if what == "made" and name.startswith(prefix):
+            there.add(name)
+        elif what == "gone":
+            there.discard(name)
+        if left in there and len(there) > 1:
+            return True
+    return False
 
 
 def cut_off(sim: Simulation, client: str, operation: str, path: str) -> bool:
