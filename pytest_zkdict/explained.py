@@ -118,6 +118,7 @@ def _replayed(item: pytest.Item, simulation: Simulation, error: BaseException) -
     """What is known of one run that has failed."""
     from zkfake._history.events import Fault
     from zkfake._search.reasons import reasons
+    from zkfake._search.senders import sent_from
 
     faults = any(True for _ in simulation.history.of(Fault))
     first = next(iter(reasons(simulation.history, error, faults=faults)), None)
@@ -125,6 +126,7 @@ def _replayed(item: pytest.Item, simulation: Simulation, error: BaseException) -
         yield from _wrapped(f"Why: {first.text}")
         if first.hint:
             yield from _wrapped(f"Hint: {first.hint}")
+        yield from sent_from(simulation.history, simulation._lines, first.events)  # noqa: SLF001
         yield ""
     yield from _judged(simulation, first)
     yield ""

@@ -140,6 +140,7 @@ def _run_in(item: pytest.Function, replay: Replay) -> None:
             simulation._failures.allowed = program.allow  # noqa: SLF001  # as in a search
             with simulation:
                 replay.begin(simulation)
+                simulation._keep_lines()  # noqa: SLF001  # as a search does for its explanations
                 if run.options.break_at is not None:
                     simulation.pause_at(run.options.break_at)
                 with suppress(*program.allow):

@@ -73,8 +73,10 @@ def test_a_failure_tells_why_what_it_needs_and_how_to_have_it_again(
             "Why: shop did not hear that its request 2 (create /jobs/job-) was done at *",
             "*Then shop asked for the same again*",
             "Hint: after ConnectionLoss, look whether the write was done before *",
+            "The program asks for that here:",
+            "- jobs.py:* in put: requests 2 and 4 of shop (create /jobs/job-)",
             "It needs this:",
-            "- the connection of shop is lost before the reply to request 2 of shop *",
+            "- the connection of shop is lost before the reply to request 2, the 2nd of shop *",
             "The test fails in * of 100 worlds (swarm)*",
             "The judges find nothing broken*",
             "*shop * create /jobs/job-*",
@@ -95,7 +97,14 @@ def test_the_command_and_the_test_of_its_own_fail_alike(jobs: pytest.Pytester) -
     again = run(jobs, *commands(result)[0])
     again.assert_outcomes(failed=1)
     assert line in again.outlines
-    again.stdout.fnmatch_lines(["*- zk_replay -*", "Why: shop did not hear*", "The judges find*"])
+    again.stdout.fnmatch_lines(
+        [
+            "*- zk_replay -*",
+            "Why: shop did not hear*",
+            "- jobs.py:* in put: requests 2 and 4 of shop (create /jobs/job-)",
+            "The judges find*",
+        ]
+    )
     text = result.stdout.str()
     program = text.partition("below this one:\n")[2].partition("\nzookeeper")[0]
     file.write_text(

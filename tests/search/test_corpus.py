@@ -112,7 +112,10 @@ def test_what_is_to_be_pasted_fails_alike_on_every_python() -> None:
         assert fail_alike_on(python, failures) == SAMPLE, python
 
 
-LOST = "- the connection of ann is lost before the reply to request 2 of ann (create /queue/job-)"
+LOST = (
+    "- the connection of ann is lost before the reply to request 2, the 2nd of ann "
+    "(create /queue/job-)"
+)
 
 
 @pytest.mark.parametrize(

@@ -155,10 +155,10 @@ def test_words_say_whose_way_takes_long() -> None:
         words = [in_words(MessageDelay("ann", n, n / 10), sim) for n in (2, 3, 4, 5, 6, 7, 99)]
     assert words == [
         "message 2 from or to ann takes 0.2 s",
-        "request 1 of ann (connect) takes 0.3 s to arrive",
-        "the reply to request 1 of ann (connect) takes 0.4 s to arrive",
-        "request 2 of ann (exists /a) takes 0.5 s to arrive",
-        "the reply to request 2 of ann (exists /a) takes 0.6 s to arrive",
+        "request 1, the 1st of ann (connect) takes 0.3 s to arrive (message 3)",
+        "the reply to request 1, the 1st of ann (connect) takes 0.4 s to arrive (message 4)",
+        "request 2, the 2nd of ann (exists /a) takes 0.5 s to arrive (message 5)",
+        "the reply to request 2, the 2nd of ann (exists /a) takes 0.6 s to arrive (message 6)",
         "message 7 from or to ann takes 0.7 s",
         "message 99 from or to ann takes 9.9 s",
     ]

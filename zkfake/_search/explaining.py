@@ -14,12 +14,14 @@ from zkfake._history.events import Fault
 from zkfake._history.telling import Telling
 from zkfake._history.verdict import Verdict
 from zkfake._search.reasons import reasons
+from zkfake._search.senders import sent_from
 from zkfake._search.shrinking import parts_of, uneven, without
-from zkfake._search.wording import in_words, latency_in_words
+from zkfake._search.wording import in_words, latency_in_words, named_request
 
 if TYPE_CHECKING:
-    from zkfake._history.events import Event
-    from zkfake._search.shrinking import Shrunk
+    from zkfake._history.events import Event, Logged
+    from zkfake._search.reasons import Reason
+    from zkfake._search.shrinking import Part, Shrunk
     from zkfake._search.trials import Trial, TrialRun
 
     _Numbered = tuple[int, Event]
@@ -32,7 +34,9 @@ _LONGEST = 110
 
 
 def explain(trial: Trial, found: Shrunk) -> str:
-    """The explanation, some lines of text. Cost: one run for each thing that the world needs."""
+    """The explanation, some lines of text. Cost: one run for each thing that the world needs, and
+    one more.
+    """
     world = found.world
     parts = parts_of(world)
     knobs = uneven(world)
@@ -59,20 +63,40 @@ def explain(trial: Trial, found: Shrunk) -> str:
     if nearest is not None:
         same, passing, passes = nearest
         lines += _parting(failing, passing, same)
-    lines = [*_why(found, passes, faults=bool(parts)), *lines]
+    why = _reasons(found, passes, faults=bool(parts))
+    lines = [*_why(why), *_where(trial, found, why, parts), *lines]
     error = found.run.error
     if isinstance(error, GuaranteeBroken) and error.findings:
         lines += ["", _story(found.run, error)]
     return "\n".join(lines)
 
 
-def _why(found: Shrunk, passes: TrialRun | None, *, faults: bool) -> list[str]:
+def _reasons(found: Shrunk, passes: TrialRun | None, *, faults: bool) -> list[Reason]:
     """Why it fails, where no story says it. ``passes``: the nearest run that does."""
     error = found.run.error
     if error is None or isinstance(error, GuaranteeBroken):
         return []
     passing = None if passes is None else passes.simulation.history
-    told = reasons(found.run.simulation.history, error, faults=faults, passing=passing)
+    return reasons(found.run.simulation.history, error, faults=faults, passing=passing)
+
+
+def _where(trial: Trial, found: Shrunk, why: list[Reason], parts: list[Part]) -> list[str]:
+    """The lines of the program that have asked for what is named. They are kept in a run of their
+    own, and told where that is the same run.
+    """
+    sim, error = found.run.simulation, found.run.error
+    events: list[Event | Logged] = [event for reason in why for event in reason.events]
+    if isinstance(error, GuaranteeBroken) and error.findings:
+        events += error.findings[0].evidence
+    named = [named_request(part, sim) for part in parts]
+    events += [request for request in named if request is not None]
+    again = found.world.run(trial, lines=True).simulation
+    if not events or again.history.digest() != sim.history.digest():
+        return []
+    return sent_from(sim.history, again._lines, events)  # noqa: SLF001  # not for users
+
+
+def _why(told: list[Reason]) -> list[str]:
     heads = ["Why", *["Besides"] * len(told)]
     text = [f"{head}: {reason.text}" for head, reason in zip(heads, told, strict=False)]
     if told and (hint := told[0].hint):

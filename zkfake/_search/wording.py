@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from zkfake._simulation.chance.profiles import Profile
     from zkfake._simulation.simulation import Simulation
 
-__all__ = ["in_words", "latency_in_words"]
+__all__ = ["in_words", "latency_in_words", "named_request"]
 
 _FAULTS = {
     "drop_before_request": "the connection of {} is lost",
@@ -130,21 +130,27 @@ def _moment(struck: Struck, sim: Simulation, lasts: bool) -> str:
 def _message(part: MessageDelay, sim: Simulation) -> str:
     """The way of a request, or of its reply, where the history shows whose it is."""
     client = part.client
-    sent, due = sim._network.way_of(part) or (-1.0, -1.0)  # noqa: SLF001  # not for users
-    requests = _requests(client, sim)
-    replies = {event.number: event.time for event in sim.history.of(Reply)}
-    ways = [
-        ("{} takes {} to arrive", n) for n, event in enumerate(requests, 1) if event.time == sent
-    ]
-    ways += [
-        ("the reply to {} takes {} to arrive", n)
-        for n, event in enumerate(requests, 1)
-        if replies.get(event.number) == due and event.time < sent
-    ]
+    ways = _ways(part, sim)
     if len(ways) != 1:  # a handshake, a ping or a watch event, or two at the same time
         return f"message {part.nth} from or to {client} takes {part.seconds:g} s"
     ((way, nth),) = ways
-    return way.format(_request(client, nth, requests), f"{part.seconds:g} s")
+    request = _request(client, nth, _requests(client, sim))
+    return f"{way.format(request, f'{part.seconds:g} s')} (message {part.nth})"
+
+
+def _ways(part: MessageDelay, sim: Simulation) -> list[tuple[str, int]]:
+    """Of which requests of the client, from 1, it may be the way, and which way."""
+    sent, due = sim._network.way_of(part) or (-1.0, -1.0)  # noqa: SLF001  # not for users
+    requests = _requests(part.client, sim)
+    replies = {event.number: event.time for event in sim.history.of(Reply)}
+    return [
+        *(("{} takes {} to arrive", n) for n, each in enumerate(requests, 1) if each.time == sent),
+        *(
+            ("the reply to {} takes {} to arrive", n)
+            for n, each in enumerate(requests, 1)
+            if replies.get(each.number) == due and each.time < sent
+        ),
+    ]
 
 
 def _requests(client: str, sim: Simulation) -> list[Sent]:
@@ -152,8 +158,38 @@ def _requests(client: str, sim: Simulation) -> list[Sent]:
 
 
 def _request(client: str, nth: int, requests: list[Sent]) -> str:
-    """The request, by its number in the history, as the story has it."""
+    """The request, by its number in the history, as the story has it, and by its place among those
+    of its client, as the program has it.
+    """
+    ordinal = f"{nth}{_ending(nth)}"
     if len(requests) < nth:
-        return f"request {nth} of {client}"
+        return f"the {ordinal} request of {client}"
     event = requests[nth - 1]
-    return f"request {event.number} of {client} ({' '.join([event.operation, *event.paths])})"
+    asked = " ".join([event.operation, *event.paths])
+    return f"request {event.number}, the {ordinal} of {client} ({asked})"
+
+
+def _ending(number: int) -> str:
+    """What an ordinal ends with."""
+    if number % 100 in (11, 12, 13):
+        return "th"
+    return {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+
+
+def named_request(part: Part, sim: Simulation) -> Sent | None:
+    """The request that `in_words` names, if it names one."""
+    if isinstance(part, Struck) and part.moment.client and not part.moment.by_time:
+        client, nth = part.moment.client, part.moment.nth
+    elif isinstance(part, Delay):
+        step = decisions(sim).schedule.stood.get((part.task, part.step))
+        if step is None or not step.answered:
+            return None
+        client, nth = step.client, last_answered(step, answers_of(sim))
+    elif isinstance(part, MessageDelay):
+        client = part.client
+        ways = _ways(part, sim)
+        nth = ways[0][1] if len(ways) == 1 else 0
+    else:
+        return None
+    requests = _requests(client, sim)
+    return requests[nth - 1] if 0 < nth <= len(requests) else None

@@ -51,13 +51,17 @@ class World:
     messages: tuple[MessageDelay, ...] = ()
     choices: tuple[Choice, ...] = ()
 
-    def run(self, trial: Trial, *, steps: bool = False) -> TrialRun:
-        """Runs the program in it. ``steps``: the steps of all tasks are kept."""
+    def run(self, trial: Trial, *, steps: bool = False, lines: bool = False) -> TrialRun:
+        """Runs the program in it. ``steps``: the steps of all tasks are kept. ``lines``: the line
+        that asks for each request is kept.
+        """
         others = {name: each for name, each in trial.arguments.items() if name not in _FIELDS}
 
         def begin(sim: Simulation) -> None:
             if steps:
                 decisions(sim).schedule.steps = []
+            if lines:
+                sim._keep_lines()  # noqa: SLF001  # not for users
             self.begin(sim)
 
         return replace(trial, arguments=others).run(begin, **self.arguments)

@@ -1,4 +1,4 @@
-"""Which lines of a traceback are the program's.
+"""Which lines of a traceback, and of a stack, are the program's.
 
 Rules that live here: the lines of kazoo, of this distribution, of pytest and of Python's own
 library are not.
@@ -7,13 +7,19 @@ library are not.
 from __future__ import annotations
 
 import os
+import sys
 import sysconfig
 import traceback
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import greenlet
 import kazoo
 
-__all__ = ["is_of_program", "program_line"]
+if TYPE_CHECKING:
+    from types import FrameType
+
+__all__ = ["is_of_program", "line_of_what_is_sent", "program_line", "running_line"]
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 _LIBRARIES = tuple(
@@ -37,6 +43,37 @@ def program_line(error: BaseException) -> traceback.FrameSummary | None:
     return own[-1] if own else (frames[-1] if frames else None)
 
 
+def running_line() -> traceback.FrameSummary | None:
+    """The innermost line of the program that the running task is at; ``None`` where it has none, as
+    a task of a client that calls nothing of the program's. Cost: the depth of the stack; no source
+    is read.
+    """
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001  # the only way there is
+    while frame is not None:
+        code = frame.f_code
+        if not _is_library(os.path.abspath(code.co_filename)):
+            return traceback.FrameSummary(
+                code.co_filename, frame.f_lineno, code.co_name, lookup_line=False
+            )
+        frame = frame.f_back
+    return None
+
+
+def line_of_what_is_sent() -> traceback.FrameSummary | None:
+    """Called while a client sends a request: the ``line`` of the result that waits for the answer,
+    if it has one. kazoo sends in a thread of its own, and has the result in the function that does.
+    """
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001  # the only way there is
+    while frame is not None:
+        if frame.f_code.co_name == "_send_request":
+            line: traceback.FrameSummary | None
+            line = getattr(frame.f_locals.get("async_object"), "line", None)
+            return line
+        frame = frame.f_back
+    return None
+
+
+@lru_cache(maxsize=1024)
 def _is_library(path: str) -> bool:
     if path.startswith(_LIBRARIES) or any(runner in path for runner in _RUNNERS):
         return True

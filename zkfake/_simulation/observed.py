@@ -8,18 +8,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from zkfake._control.control import EnsembleControl
+from zkfake._history.events import Sent
 from zkfake._simulation.again import check_point, run_up_to
 from zkfake._simulation.breaks import Break, watch
 from zkfake._simulation.errors import SimulationError
+from zkfake._simulation.lines import line_of_what_is_sent
 from zkfake._simulation.scheduling.tasks import MICROSECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+    from traceback import FrameSummary
 
     from typing_extensions import Self
 
+    from zkfake._history.events import Event
     from zkfake._history.recorder import History
     from zkfake._simulation.clients.clients import Clients, ClientView
+    from zkfake._simulation.network.network import Network
     from zkfake._simulation.scheduling.scheduler import Scheduler
 
 __all__ = ["ObservedSimulation", "ignore"]
@@ -32,6 +37,7 @@ class ObservedSimulation(EnsembleControl):
     quiet: bool
     _arguments: dict[str, Any]
     _clients: Clients
+    _network: Network
     _scheduler: Scheduler
 
     def __init__(self) -> None:
@@ -120,6 +126,28 @@ class ObservedSimulation(EnsembleControl):
         if self._last_look is not None:
             return self._last_look[1]
         return tuple(task.describe() for task in self._scheduler.tasks)
+
+    # -- which line asks for what
+
+    def _keep_lines(self) -> None:
+        """Keep from now on which line of the program asks for each request. Clients that there are
+        already take no part in it. Cost: a walk up the stack for each request.
+        """
+        lines: dict[int, FrameSummary] = {}
+        self._network.lines = lines
+        append = self.history.append
+
+        def append_and_look(event: Event) -> None:
+            append(event)
+            if isinstance(event, Sent) and (line := line_of_what_is_sent()) is not None:
+                lines[event.number] = line
+
+        self.history.append = append_and_look
+
+    @property
+    def _lines(self) -> Mapping[int, FrameSummary]:
+        """The lines that were kept, by the numbers of their requests."""
+        return self._network.lines or {}
 
     # -- probes
 

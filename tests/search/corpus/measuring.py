@@ -155,7 +155,7 @@ def needed(explanation: str) -> list[tuple[str, str]]:
     """
     whole = explanation.replace("\n  ", " ")  # one line each
     parts = re.findall(r"^- (.*?)(?:\. Without it, .*)?\.$", whole, re.MULTILINE)
-    request = re.compile(r"(.*?)(?: to| at|)(?: |^)request \d+ of \w+ \((.*?)\)(.*)")
+    request = re.compile(r"(.*?)(?: to| at|)(?: |^)request \d+, the \w+ of \w+ \((.*?)\)(.*)")
     found = [request.fullmatch(part) for part in parts]
     return [
         (part, "") if place is None else (f"{place[1]}{place[3]}".strip(), place[2])

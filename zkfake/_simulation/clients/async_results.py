@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from kazoo.handlers.threading import KazooTimeoutError
 
+from zkfake._simulation.lines import running_line
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from zkfake._simulation.scheduling.sync import Queue
     from zkfake._simulation.scheduling.tasks import ScheduledTask
 
-__all__ = ["AsyncResult"]
+__all__ = ["AsyncResult", "PlacedResult"]
 
 _PENDING = object()
 
@@ -133,3 +135,13 @@ class AsyncResult:
     def unlink(self, callback: Callable[[AsyncResult], Any]) -> None:
         if not self.ready() and callback in self._callbacks:
             self._callbacks = tuple(each for each in self._callbacks if each != callback)
+
+
+class PlacedResult(AsyncResult):
+    """A result that knows which line of the program has asked for it."""
+
+    __slots__ = ("line",)
+
+    def __init__(self, handler: Completions, scheduler: Scheduler) -> None:
+        super().__init__(handler, scheduler)
+        self.line = running_line()

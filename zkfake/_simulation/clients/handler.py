@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from kazoo.handlers.threading import KazooTimeoutError
 
 from zkfake._history.events import CallbackBegan, CallbackEnded
-from zkfake._simulation.clients.async_results import AsyncResult
+from zkfake._simulation.clients.async_results import AsyncResult, PlacedResult
 from zkfake._simulation.network.sockets import select, socket_pair
 from zkfake._simulation.scheduling import sync
 from zkfake._simulation.stand_ins import virtual_time
@@ -57,7 +57,8 @@ class SimulationHandler:
         self._on_start = on_start
         self._scheduler: Scheduler = network.scheduler
         self.select = MethodType(select, self._scheduler)
-        self.async_result = partial(AsyncResult, self, self._scheduler)
+        result = AsyncResult if network.lines is None else PlacedResult
+        self.async_result = partial(result, self, self._scheduler)
         self.running = False
         self._state_change = sync.Lock(self._scheduler)
         self._workers: list[ScheduledTask] = []

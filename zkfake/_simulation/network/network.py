@@ -17,6 +17,7 @@ from zkfake._simulation.scheduling.tasks import MICROSECONDS, ScheduledTask
 
 if TYPE_CHECKING:
     from random import Random
+    from traceback import FrameSummary
 
     from zkfake._channel.conditions import Stop
     from zkfake._channel.rules import ChannelRequest, Point
@@ -70,6 +71,10 @@ class Network(Conditions[VirtualChannel]):
         """The names of the simulation's clients, oldest first."""
         self.sessions: dict[str, int] = {}
         """The session that each client has asked for or was given last."""
+        self.lines: dict[int, FrameSummary] | None = None
+        """The line of the program that has asked for each request, by its number, where that is
+        kept.
+        """
         self.delays: list[MessageDelay] | None = None
         """Of every message so far, where messages are counted."""
         self._given_delays: dict[tuple[str, int], int] = {}
