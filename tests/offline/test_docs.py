@@ -29,7 +29,8 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def commands(section: str) -> list[str]:
     """The lines after ``$`` of a section, without their comments."""
-    lines = re.findall(r"^    \$ ([^#\n]*)", TEXT.partition(section)[2], re.MULTILINE)
+    text = TEXT.partition(section)[2].partition("\n## ")[0]
+    lines = re.findall(r"^    \$ ([^#\n]*)", text, re.MULTILINE)
     return [line.strip() for line in lines]
 
 

@@ -27,6 +27,7 @@ FACES = (
     "zkfake.history",
     "zkfake.proxy",
     "zkfake.simulation",
+    "zkfake.web",
     "pytest_zkdict.live",
     "pytest_zkdict.live.faults",
     "pytest_zkdict.stateful",

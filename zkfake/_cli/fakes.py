@@ -9,7 +9,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from zkfake import _zoo_cfg as zoo_cfg
-from zkfake._cli import options_file, recording
+from zkfake._cli import options_file, recording, web
 from zkfake._cli import tls as certificates
 from zkfake._cli.arguments import address, in_a_row, is_loopback, port
 from zkfake._cli.process import say
@@ -32,10 +32,11 @@ SYNCS = ("full", "normal", "off")
 
 
 def add_options(
-    parser: argparse.ArgumentParser, first_port: int, *, takes_ports: bool = True
+    parser: argparse.ArgumentParser, first_port: int, web_port: int, *, takes_ports: bool = True
 ) -> None:
-    """The options that `fake` reads. ``first_port``: the default of ``--port``. ``takes_ports``:
-    whether the configuration file's ports count.
+    """The options that `fake` and `zkfake._cli.web.controlled` read. ``first_port``, ``web_port``:
+    the defaults of ``--port`` and ``--web``. ``takes_ports``: whether the configuration file's
+    ports count.
     """
     where = parser.add_argument_group("addresses")
     where.add_argument(
@@ -120,6 +121,7 @@ def add_options(
         metavar="PORT",
         help="TLS port of the first server; the others get the ports after it (free ports)",
     )
+    web.add_options(parser, web_port)
     output = parser.add_argument_group("output")
     recording.add_option(output)
     for name, number, does in (
@@ -182,6 +184,11 @@ class ServedZooKeeper(FakeZooKeeper):
                 self.stop()
                 raise
         return self
+
+    @property
+    def host(self) -> str:
+        """The address that it listens on."""
+        return self._host
 
     def tell(self, say: Callable[[str], object]) -> None:
         """Calls ``say`` with what each server does by itself."""

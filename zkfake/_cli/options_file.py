@@ -33,7 +33,7 @@ _TABLE = "[tool.zkfake]"
 FILES = ("config", "data-dir", "load", "record", "tls", "tls-ca", "tls-cert", "tls-key")
 """The options that name files."""
 
-OF_SERVE = ("data-dir", "port", "record", "secure-port", "sync")
+OF_SERVE = ("data-dir", "port", "record", "secure-port", "sync", "web")
 """The options that `run` takes from the command line alone."""
 
 _NEVER = ("help", "no-toml", "toml")
@@ -85,6 +85,10 @@ class OptionsFile:
         if action.nargs == 0:  # a flag
             if not isinstance(value, bool):
                 raise ValueError(f"{self.path}: {key} = {value!r}: expected true or false")
+            if value:
+                yield f"--{key}"
+            return
+        if action.nargs == "?" and isinstance(value, bool):  # its value may be left out
             if value:
                 yield f"--{key}"
             return

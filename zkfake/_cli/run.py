@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from zkfake._cli.fakes import add_options, fake
 from zkfake._cli.process import failure, reason, say
 from zkfake._cli.recording import recorded
+from zkfake._cli.web import CONTROL, TOKEN, controlled
 from zkfake._cli.wrapped import CANNOT_RUN, NOT_FOUND, WrappedCommand
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from zkfake._cli.arguments import Parser
     from zkfake._realtime.server import FakeZooKeeper
+    from zkfake.web import ControlEndpoint
 
 __all__ = ["add", "check", "execute", "split"]
 
@@ -40,7 +42,8 @@ _TEXTS = """\
 environment:
   ZOOKEEPER_HOSTS and ZK_HOSTS have the connect string, such as 127.0.0.1:40123. --env gives
   further names. In the words of the command, and in the text of --env, {hosts} is replaced by the
-  connect string and {port} by the port of the first server.
+  connect string and {port} by the port of the first server. With --web ZKFAKE_CONTROL has the
+  address of the control endpoint, and ZKFAKE_TOKEN its token.
 
 exit status:
   that of the command; 128 and the signal's number if a signal has ended it
@@ -95,7 +98,7 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
         metavar="SECONDS",
         help="after SIGTERM or SIGHUP, kill a command that goes on for so long (%(default)s)",
     )
-    add_options(run, 0, takes_ports=False)
+    add_options(run, 0, 0, takes_ports=False)
 
 
 class _Variable(NamedTuple):
@@ -126,13 +129,16 @@ def execute(options: argparse.Namespace, words: Sequence[str]) -> int:
         try:
             server, notes = fake(options)
             exits.enter_context(server)
+            exits.enter_context(recorded(server, options.record))
+            endpoint = exits.enter_context(controlled(server, server.host, options))
         except (OSError, ValueError) as error:
             return say(reason(error), _FAILED)
-        exits.enter_context(recorded(server, options.record))
         try:
             for note in notes:
                 say(note)
-            status = _run(command, server, options.env, words)
+            if endpoint is not None and options.verbosity > 0:
+                say(f"the console is at {endpoint.console}")
+            status = _run(command, server, endpoint, options.env, words)
         finally:
             try:
                 exits.close()
@@ -144,11 +150,14 @@ def execute(options: argparse.Namespace, words: Sequence[str]) -> int:
 def _run(
     command: WrappedCommand,
     server: FakeZooKeeper,
+    endpoint: ControlEndpoint | None,
     variables: Sequence[_Variable],
     words: Sequence[str],
 ) -> int:
     values = {"{hosts}": server.hosts, "{port}": str(server.members[0].port)}
     environment = dict(os.environ)
+    if endpoint is not None:
+        environment |= {CONTROL: endpoint.url, TOKEN: endpoint.token}
     for name, text in (*((name, "{hosts}") for name in _HOSTS), *variables):
         environment[name] = _filled(text, values)
     filled = [_filled(word, values) for word in words]

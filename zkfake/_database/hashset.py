@@ -141,6 +141,10 @@ class JavaHashSet:
         self._hashes.pop(item, None)
         self.packed = None
 
+    def unordered(self) -> list[str]:
+        """The strings, in no order that means anything. Cost: a reference per string."""
+        return list(self._hashes)
+
     def copy(self) -> "JavaHashSet":
         """The same set, capacity and bucket order included."""
         new = JavaHashSet(capacity=self._capacity)

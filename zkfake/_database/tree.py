@@ -196,6 +196,11 @@ class Tree:
         """The names of the children of ``path``, in the server's order. Cost: O(n log n)."""
         return iter(self.children.get(path, ()))
 
+    def unordered_child_names(self, path: str) -> list[str]:
+        """The same in any order. Cost: a reference per name."""
+        names = self.children.get(path)
+        return [] if names is None else names.unordered()
+
     def packed_child_names(self, path: str) -> bytes:
         """The same as a vector in jute's form. Cost: O(n log n) once after every change of the
         children, O(1) otherwise.

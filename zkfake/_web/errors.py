@@ -1,0 +1,38 @@
+"""What the endpoint refuses, and the calls of the fake that refuse."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["Refused", "refusing"]
+
+
+class Refused(Exception):  # noqa: N818  # it is an answer, not a failure
+    """A request that gets a status from 400 on, and a sentence that says why."""
+
+    def __init__(self, status: int, sentence: str) -> None:
+        super().__init__(sentence)
+        self.status = status
+        self.sentence = sentence if sentence.endswith(".") else sentence + "."
+
+
+@contextmanager
+def refusing() -> Iterator[None]:
+    """A block that calls a public method of the fake with what a client has sent: what that raises
+    is the client's mistake (422), or cannot be at present (409).
+    """
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        raise Refused(422, _sentence(error)) from None
+    except RuntimeError as error:
+        raise Refused(409, _sentence(error)) from None
+
+
+def _sentence(error: Exception) -> str:
+    text = str(error)
+    return text[:1].upper() + text[1:]

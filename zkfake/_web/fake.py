@@ -1,0 +1,168 @@
+"""The fake as the endpoint's routes see it.
+
+Rules that live here:
+
+- This is the only module of the endpoint that knows the inside of a `FakeZooKeeper`.
+- Reading needs no session and sets no watch. It takes references under the fake's lock; what takes
+  long, sorting and searching, is done without the lock.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from heapq import nsmallest
+from typing import TYPE_CHECKING, NamedTuple
+
+from zkfake._database.paths import split
+from zkfake._web.errors import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from zkfake._database.tree import Tree, Znode
+    from zkfake._realtime.server import FakeZooKeeper
+
+__all__ = ["ControlledFake", "FoundZnode", "TreePage"]
+
+
+class FoundZnode(NamedTuple):
+    """A znode with the number of its children."""
+
+    path: str
+    node: Znode
+    children: int
+
+
+class TreePage(NamedTuple):
+    """A znode and some of its children, at one zxid."""
+
+    zxid: int
+    znode: FoundZnode
+    below: list[FoundZnode]
+    last: str
+    """The path of the last one that was looked at, whether or not it is there by now."""
+    more: bool
+    """Whether there are others after it."""
+
+
+class Count(NamedTuple):
+    """What there is at a path and below it."""
+
+    zxid: int
+    znodes: int
+    data_length: int
+    ephemerals: int
+
+
+class ControlledFake:
+    """One `FakeZooKeeper`."""
+
+    def __init__(self, server: FakeZooKeeper) -> None:
+        self.server = server
+        # The endpoint is a part of the fake; it has a package of its own because few want it.
+        self._ensemble = server._ensemble  # noqa: SLF001
+        self._looking = server._looking  # noqa: SLF001
+
+    @property
+    def version(self) -> str:
+        """The version of ZooKeeper that it is."""
+        return self._ensemble.settings.version.name
+
+    @property
+    def first_zxid(self) -> int:
+        """The oldest zxid at which the tree can be shown."""
+        return self.server.last_zxid
+
+    # -- the tree
+
+    @contextmanager
+    def _tree(self, at: int | None) -> Iterator[tuple[int, Tree]]:
+        """The tree at a zxid, which does not change during the block, and that zxid."""
+        if at is not None:
+            raise Refused(409, f"What was at zxid {at} is not kept")
+        with self._looking():
+            yield self._ensemble.log.last_zxid, self._ensemble.tip
+
+    def look(self, path: str, at: int | None, after: str, limit: int) -> TreePage:
+        """A znode, and ``limit`` of its children in the order of their names. Cost: linear in the
+        children. Raises `Refused`.
+        """
+        with self._tree(at) as (zxid, tree):
+            znode = _found(tree, path)
+            names = tree.unordered_child_names(path)
+        first = nsmallest(limit + 1, (name for name in names if name > after))
+        above = path.rstrip("/")
+        with self._tree(at) as (_, tree):  # some may be gone by now
+            paths = [f"{above}/{name}" for name in first[:limit]]
+            below = list(_there(tree, paths))
+        return TreePage(zxid, znode, below, paths[-1] if paths else "", 0 < limit < len(first))
+
+    def count(self, path: str, at: int | None) -> Count:
+        """What there is at ``path`` and below it. Cost: linear in the whole tree. Raises
+        `Refused`.
+        """
+        zxid, nodes = self._nodes(at)
+        if path not in nodes:
+            raise missing(path)
+        below = path.rstrip("/") + "/"
+        counted = [node for each, node in nodes.items() if each == path or each.startswith(below)]
+        size = sum(len(node.data or b"") for node in counted)
+        return Count(zxid, len(counted), size, sum(1 for node in counted if node.owner))
+
+    def search(
+        self,
+        matches: Callable[[str, Znode], bool],
+        below: str,
+        at: int | None,
+        after: str,
+        limit: int,
+    ) -> TreePage:
+        """The znode ``below``, and ``limit`` of the znodes below it that match, in the order of
+        their paths. Cost: linear in the whole tree. Raises `Refused`.
+        """
+        zxid, nodes = self._nodes(at)
+        if below not in nodes:
+            raise missing(below)
+        start = below.rstrip("/") + "/"
+        found = nsmallest(
+            limit + 1,
+            (
+                path
+                for path, node in nodes.items()
+                if path > after and path.startswith(start) and path != "/" and matches(path, node)
+            ),
+        )
+        with self._tree(at) as (_, tree):
+            page = found[:limit]
+            last = page[-1] if page else ""
+            return TreePage(
+                zxid, _found(tree, below), list(_there(tree, page)), last, 0 < limit < len(found)
+            )
+
+    def _nodes(self, at: int | None) -> tuple[int, dict[str, Znode]]:
+        with self._tree(at) as (zxid, tree):
+            return zxid, tree.nodes.copy()
+
+
+def missing(path: str) -> Refused:
+    """What is said of a znode that is not there."""
+    return Refused(404, f"There is no znode {path}")
+
+
+def _found(tree: Tree, path: str) -> FoundZnode:
+    node = tree.get(path)
+    if node is None:
+        raise missing(path)
+    return FoundZnode(path, node, tree.child_count(path))
+
+
+def _there(tree: Tree, paths: Iterable[str]) -> Iterator[FoundZnode]:
+    for path in paths:
+        node = tree.get(path)
+        if node is not None:
+            yield FoundZnode(path, node, tree.child_count(path))
+
+
+def name_of(path: str) -> str:
+    """The last part of a path."""
+    return split(path)[1]
