@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from zkfake import FakeZooKeeper
 from zkfake import _cli as cli
 
 from ..support.programs import SCRIPT, first_line, posix, program
@@ -98,3 +99,20 @@ def test_links_lead_somewhere() -> None:
     assert targets
     for target in targets:
         assert (PAGE.parent / target).exists(), target
+
+
+def test_the_commands_on_trees(empty: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with FakeZooKeeper() as one, FakeZooKeeper() as other:
+        one.load({"/shop": b"", "/shop/currency": b"EUR"})
+        names = {"zk1:2181": one.hosts, "127.0.0.1:2181": other.hosts}
+        dump, load, copy, diff = commands("## `zkfake dump`")
+        for line in (dump, load, copy, diff):
+            if line == diff:
+                other.load({"/shop/currency": b"USD"})
+            for name, hosts in names.items():
+                line = line.replace(name, hosts)
+            capsys.readouterr()
+            status = cli.main(line.split()[1:])
+            assert (line.split()[1], status) == (line.split()[1], int("diff" in line))
+        assert f"    {capsys.readouterr().out}" in TEXT
+        assert other.dump() == {"/shop": b"", "/shop/currency": b"USD"}

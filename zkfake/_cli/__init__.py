@@ -2,9 +2,9 @@
 histories of runs.
 
 `serve` and `proxy` are the commands that serve, `process` is what they share: what is printed, and
-how they end. `snapshot` is about what a data directory keeps. `run` serves one command, `wrapped`.
-`fakes`, `options_file`, `arguments` and `tls` read options, `control` faults. `recording` is
-``--record``.
+how they end. `snapshot` is about what a data directory keeps, `transfers` about znodes of servers
+and files. `run` serves one command, `wrapped`. `fakes`, `options_file`, `arguments` and `tls` read
+options, `control` faults. `recording` is ``--record``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from zkfake._cli import options_file, proxy, run, serve, snapshot
+from zkfake._cli import options_file, proxy, run, serve, snapshot, transfers
 from zkfake._cli.arguments import Parser, own_version
 from zkfake._cli.process import (
     ENDED,
@@ -53,6 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return run.execute(options, words)
     if options.command == "snapshot":
         return snapshot.execute(options)
+    if options.command in transfers.COMMANDS:
+        return transfers.execute(options)
     if "run" not in options:  # one that does not serve
         status, text = commands.run(options, say)
         return (print_lines(text) if text else ENDED) or status
@@ -115,6 +117,7 @@ def _parser() -> tuple[Parser, argparse._SubParsersAction[Parser]]:
     serve.add(subparsers)
     run.add(subparsers)
     snapshot.add(subparsers)
+    transfers.add(subparsers)
     proxy.add(subparsers)
     commands.add_parsers(subparsers)
     return parser, subparsers

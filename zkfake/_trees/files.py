@@ -7,6 +7,7 @@ that fails leaves the one before as it was.
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -21,7 +22,16 @@ if TYPE_CHECKING:
     from zkfake._trees.formats import Format
     from zkfake._trees.plain import PlainZnode
 
-__all__ = ["TreeFileError", "format_of", "is_tree_file", "parse", "read", "render", "write"]
+__all__ = [
+    "TreeFileError",
+    "check_writable",
+    "format_of",
+    "is_tree_file",
+    "parse",
+    "read",
+    "render",
+    "write",
+]
 
 _SUFFIXES = {suffix: each for each in FORMATS for suffix in each.suffixes}
 
@@ -78,14 +88,25 @@ def render(znodes: Iterable[tuple[str, PlainZnode]], format_: str) -> Iterator[s
     return writing((path, entry_of(znode)) for path, znode in znodes)
 
 
+def check_writable(name: str | os.PathLike[str]) -> None:
+    """Raises what `write` would raise at once, so that nobody waits for it: `OSError`, or
+    `TreeFileError` for a name whose format is only read.
+    """
+    try:
+        render((), format_of(name))
+    except TreeFileError as error:
+        raise TreeFileError(str(error) if str(name) in str(error) else f"{name}: {error}") from None
+    parent = Path(name).absolute().parent
+    if not parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(parent))
+
+
 def write(name: str | os.PathLike[str], znodes: Iterable[tuple[str, PlainZnode]]) -> None:
     """Writes a file. Raises `OSError`, `TreeFileError`, and what ``znodes`` raises; the file is
     then as it was.
     """
-    try:
-        parts = render(znodes, format_of(name))
-    except TreeFileError as error:
-        raise TreeFileError(str(error) if str(name) in str(error) else f"{name}: {error}") from None
+    check_writable(name)
+    parts = render(znodes, format_of(name))
     path = Path(name)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:

@@ -1,0 +1,135 @@
+"""What two trees differ in, and the steps that turn one into the other.
+
+The rules that live here:
+
+- Ephemerals belong to sessions: they are no difference, unless the other tree has something that
+  stays in their place.
+- Kinds are compared only where both sides know them: servers do not tell clients what is a
+  container or has a time to live.
+- Steps are in an order in which a server takes them: parents are made before their children, and
+  deleted after them.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, NamedTuple
+
+from zkfake._trees.entries import entry_of
+from zkfake._trees.plain import EMPTY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from zkfake._trees.plain import PlainZnode
+
+__all__ = ["Difference", "Step", "StepKind", "differences", "steps", "told"]
+
+_SHOWN = 60
+"""The longest value that is shown as it is, in characters."""
+
+
+class Difference(NamedTuple):
+    """A path at which two trees differ. ``None`` is no znode."""
+
+    path: str
+    old: PlainZnode | None
+    new: PlainZnode | None
+
+
+def differences(
+    old: Mapping[str, PlainZnode],
+    new: Mapping[str, PlainZnode],
+    *,
+    acls: bool = True,
+    kinds: bool = True,
+) -> Iterator[Difference]:
+    """Where ``new`` is not as ``old``, by path, parents first. ``acls``, ``kinds``: whether they
+    count. Cost: O(n log n).
+    """
+    for path in sorted(old.keys() | new.keys()):
+        before, after = old.get(path), new.get(path)
+        if path == "/":  # a top that is empty may be left out
+            before, after = before or EMPTY, after or EMPTY
+        if before is None or after is None:
+            there = before or after
+            if there is not None and not there.ephemeral:
+                yield Difference(path, before, after)
+        elif before.ephemeral != after.ephemeral or (
+            not before.ephemeral
+            and (
+                before.data != after.data
+                or (acls and _unique(before) != _unique(after))
+                or (kinds and before.reap != after.reap)
+            )
+        ):
+            yield Difference(path, before, after)
+
+
+def _unique(znode: PlainZnode) -> tuple[object, ...]:
+    """The ACL as a server stores it: an entry counts once."""
+    return tuple(dict.fromkeys(znode.acl))
+
+
+def told(difference: Difference) -> str:
+    """One line: ``-`` is only in the old tree, ``+`` only in the new one, ``!`` differs."""
+    path, old, new = difference
+    if old is None or new is None:
+        sign, there = ("+", new) if old is None else ("-", old)
+        assert there is not None
+        return f"{sign} {path}: {_shown(there)}"
+    return f"! {path}: {_shown(old)} -> {_shown(new)}"
+
+
+def _shown(znode: PlainZnode) -> str:
+    import json
+
+    entry = entry_of(znode)
+    if isinstance(entry, dict):
+        entry = {key: _shortened(value) for key, value in entry.items()}
+    return json.dumps(_shortened(entry), ensure_ascii=False)
+
+
+def _shortened(value: object) -> object:
+    if isinstance(value, str) and len(value) > _SHOWN:
+        return value[: _SHOWN - 3] + "..."
+    return value
+
+
+# -- steps
+
+
+class StepKind(Enum):
+    """What a step does to its znode."""
+
+    CREATE = "create"
+    SET_DATA = "write"
+    SET_ACL = "set the ACL of"
+    DELETE = "delete"
+
+
+class Step(NamedTuple):
+    """One request. ``znode``: what is to be there, `None` after a delete."""
+
+    kind: StepKind
+    path: str
+    znode: PlainZnode | None
+
+
+def steps(found: Iterable[Difference], *, acls: bool = True) -> Iterator[Step]:
+    """The steps that turn the old tree into the new one. A znode that is deleted while it has
+    ephemerals below it is refused by the servers.
+    """
+    gone = []
+    for path, old, new in found:
+        if new is None:
+            gone.append(path)
+        elif old is None:
+            yield Step(StepKind.CREATE, path, new)
+        else:
+            if old.data != new.data:
+                yield Step(StepKind.SET_DATA, path, new)
+            if acls and _unique(old) != _unique(new):
+                yield Step(StepKind.SET_ACL, path, new)
+    for path in reversed(gone):
+        yield Step(StepKind.DELETE, path, None)
