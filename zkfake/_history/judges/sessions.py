@@ -308,6 +308,10 @@ class EndsAreTrue(Judge):
         self._refused: dict[int, tuple[Exchange, Reply, float]] = {}
         self._closed: dict[int, None] = {}
         """The sessions that ended, or that a leader has begun to expire."""
+        self._open: dict[int, set[str]] = {}
+        """The other sessions: how a fault names each, by its client or by its number."""
+        self._named: dict[str, dict[int, None]] = {}
+        """The same by name, so that a fault does not look at the sessions of all clients."""
 
     def on_server_event(self, event: ServerEvent) -> None:
         if event.name == "expires session":
@@ -315,14 +319,15 @@ class EndsAreTrue(Judge):
 
     def on_fault(self, event: Fault) -> None:
         if event.name == "expire":  # a leader is made to begin, which it does not tell by itself
-            for session in self.reading.sessions.values():
-                if event.text in {session.client, f"{session.id:#x}"}:
-                    self._close(session.id)
+            for session_id in list(self._named.get(event.text, ())):
+                self._close(session_id)
 
     def on_handshake(
         self, connection: ConnectionSeen, exchange: Exchange, reply: Reply, session_id: int
     ) -> None:
         asked, reading = exchange.record, self.reading
+        if session_id and connection.session is not None:
+            self._opened(session_id, connection.session.client)
         if asked is None or not asked.session_id:
             return
         session = reading.sessions.get(asked.session_id)
@@ -349,7 +354,23 @@ class EndsAreTrue(Judge):
             self._refused.pop(done.session_id, None)
             self._close(done.session_id)
 
+    def _opened(self, session_id: int, client: str) -> None:
+        if session_id in self._closed or session_id in self._open:
+            return
+        self._open[session_id] = names = {client, f"{session_id:#x}"}
+        for name in names:
+            self._named.setdefault(name, {})[session_id] = None
+        if len(self._open) > KEPT:
+            self._forget(next(iter(self._open)))
+
+    def _forget(self, session_id: int) -> None:
+        for name in self._open.pop(session_id, ()):
+            self._named[name].pop(session_id, None)
+            if not self._named[name]:
+                del self._named[name]
+
     def _close(self, session_id: int) -> None:
+        self._forget(session_id)
         self._closed[session_id] = None
         if len(self._closed) > KEPT:
             del self._closed[next(iter(self._closed))]
