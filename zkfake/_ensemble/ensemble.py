@@ -434,12 +434,12 @@ class Ensemble:
             return self._leaders[-1].tip
         return max((m.store.tree for m in self.replicas), key=lambda tree: tree.zxid)
 
-    def submit(self, request: Request) -> None:
+    def submit(self, request: Request, complete: Completion | None = None) -> None:
         """A write of the leader itself. It is dropped if there is no leader, or its session has
         ended.
         """
         if self._leaders:
-            self.turns.post(self._leaders[-1].carry_out, request, None, None)
+            self.turns.post(self._leaders[-1].carry_out, request, None, complete)
 
     def expire(self, session: Session) -> None:
         """Ends a session as if its client had been silent for its timeout."""

@@ -432,7 +432,8 @@ class Leading(Role):
                 handler.end.send(handler.learner.on_inform, transaction, done, designated)
             else:
                 handler.end.send(handler.learner.on_commit, zxid, designated)
-        self.replica.commit(transaction, complete if origin == self.replica.id else None)
+        own = origin is None or origin == self.replica.id
+        self.replica.commit(transaction, complete if own else None)
         if zxid & 0xFFFFFFFF == 1:
             self._ensemble.tell(self.replica.id, "commits", f"{zxid:#x}, the first of its epoch")
         if transaction.op in SESSION_OPS:

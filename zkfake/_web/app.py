@@ -17,7 +17,7 @@ from fastapi.responses import JSONResponse, Response
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
-from zkfake._web import reading
+from zkfake._web import faults, reading, writing
 from zkfake._web.errors import Refused
 from zkfake._web.guard import API
 from zkfake._web.shapes import ErrorShape
@@ -43,6 +43,8 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
     for status, text in (
         (401, "There is no token, or a wrong one"),
         (403, "The Host or the Origin header is not the endpoint's own"),
+        (404, "There is no such thing"),
+        (409, "It cannot be done at present"),
         (422, "A parameter or the body is not what it has to be"),
     )
 }
@@ -68,7 +70,7 @@ def application(fake: ControlledFake | None) -> FastAPI:
         generate_unique_id_function=_name,
     )
     app.state.fake = fake
-    for each in (reading,):
+    for each in (reading, writing, faults):
         app.include_router(each.routes, prefix=API, responses=_REFUSALS)
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
@@ -120,6 +122,8 @@ async def _invalid(_request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     kind, *inside = map(str, first["loc"])
+    if first["type"] == "json_invalid":
+        return _told(422, "The body is not JSON.")
     what = f"{_PARTS[kind]} {'.'.join(inside)}" if inside else "The body"
     why = first["msg"][:1].lower() + first["msg"][1:]
     return _told(422, f"{what} is not what it has to be: {why}.")

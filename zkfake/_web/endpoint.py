@@ -65,7 +65,7 @@ class ControlEndpoint:
         """
         if token is not None and not (token.isascii() and token.isprintable() and token.strip()):
             raise ValueError("token: expected a text of printable ASCII characters")
-        self._fake = ControlledFake(server)
+        self._server = server
         self._host = host
         self._port = port
         self.token: str = token or secrets.token_urlsafe(24)
@@ -98,7 +98,7 @@ class ControlEndpoint:
         try:
             listening.listen()
             self._port = listening.getsockname()[1]
-            self._http = _Http(self._fake, self.token, self._host)
+            self._http = _Http(self._server, self.token, self._host)
             thread = threading.Thread(
                 target=self._http.serve_until_ended, args=(listening,), name="zkfake web"
             )
@@ -132,7 +132,10 @@ class ControlEndpoint:
 class _Http(uvicorn.Server):
     """The HTTP server of one endpoint."""
 
-    def __init__(self, fake: ControlledFake, token: str, host: str) -> None:
+    def __init__(self, server: FakeZooKeeper, token: str, host: str) -> None:
+        self.ended = asyncio.Event()
+        """Streams and requests that wait have to end."""
+        fake = ControlledFake(server, self.ended)
         super().__init__(
             uvicorn.Config(
                 Guard(application(fake), token, host),
@@ -149,8 +152,6 @@ class _Http(uvicorn.Server):
                 timeout_graceful_shutdown=_PATIENCE,
             )
         )
-        self.ended = asyncio.Event()
-        """Streams and requests that wait have to end."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ending = threading.Event()
 
@@ -178,6 +179,14 @@ class _Http(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Ends all connections; those that do not read their replies are broken off."""
+        loop = asyncio.get_running_loop()
+        for listening in sockets or ():
+            with suppress(NotImplementedError):  # Windows
+                loop.remove_reader(listening)
+        # asyncio never closes a connection that it has accepted just before the listening socket is
+        # closed: its task fails. So those tasks come first.
+        for _ in range(3):
+            await asyncio.sleep(0)
         for server in self.servers:
             server.close()
         state = self.server_state

@@ -28,11 +28,6 @@ def refusing() -> Iterator[None]:
     try:
         yield
     except (TypeError, ValueError) as error:
-        raise Refused(422, _sentence(error)) from None
+        raise Refused(422, str(error)) from None
     except RuntimeError as error:
-        raise Refused(409, _sentence(error)) from None
-
-
-def _sentence(error: Exception) -> str:
-    text = str(error)
-    return text[:1].upper() + text[1:]
+        raise Refused(409, str(error)) from None

@@ -14,13 +14,16 @@ from heapq import nsmallest
 from typing import TYPE_CHECKING, NamedTuple
 
 from zkfake._database.paths import split
+from zkfake._web.begun import BegunFaults
 from zkfake._web.errors import Refused
+from zkfake._web.writer import TreeWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from zkfake._database.tree import Tree, Znode
     from zkfake._realtime.server import FakeZooKeeper
+    from zkfake._web.waiting import Ended
 
 __all__ = ["ControlledFake", "FoundZnode", "TreePage"]
 
@@ -57,11 +60,15 @@ class Count(NamedTuple):
 class ControlledFake:
     """One `FakeZooKeeper`."""
 
-    def __init__(self, server: FakeZooKeeper) -> None:
+    def __init__(self, server: FakeZooKeeper, ended: Ended) -> None:
+        """``ended``: set when the endpoint ends."""
         self.server = server
+        self.ended = ended
+        self.faults = BegunFaults(lambda: server.faults)
         # The endpoint is a part of the fake; it has a package of its own because few want it.
         self._ensemble = server._ensemble  # noqa: SLF001
         self._looking = server._looking  # noqa: SLF001
+        self.writer = TreeWriter(self._ensemble, server._acting, ended)  # noqa: SLF001
 
     @property
     def version(self) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from zkfake._web.values import Data
+from zkfake._web.begun import FAULTS
+from zkfake._web.values import Data, GivenData, Path, SessionText
 
 __all__ = [
     "ConnectionShape",
@@ -180,3 +181,110 @@ class SearchShape(BaseModel):
     zxid: int
     found: list[FoundShape]
     next: Annotated[str | None, Field(description="`after` of the next page")]
+
+
+class CreateBody(Body):
+    """A znode to be made."""
+
+    path: Path
+    data: GivenData = None
+    acl: Annotated[
+        list[str] | None, Field(description="scheme:id:permissions; null: open", min_length=1)
+    ] = None
+    sequential: bool = False
+    container: bool = False
+    ttl: Annotated[int | None, Field(description="Milliseconds", ge=1, lt=1 << 40)] = None
+    parents: Annotated[bool, Field(description="Make those that are missing")] = False
+
+
+class SetBody(Body):
+    """New data of a znode."""
+
+    path: Path
+    data: GivenData
+    version: Annotated[
+        int | None,
+        Field(description="That it has to have; null: any", ge=-1, lt=1 << 31),
+    ] = None
+
+
+class WrittenShape(BaseModel):
+    """A znode that was written."""
+
+    zxid: int
+    path: str
+    version: int
+
+
+class DeletedShape(BaseModel):
+    """What was deleted."""
+
+    zxid: int
+    znodes: int
+
+
+class CopyBody(Body):
+    """A copy to be made."""
+
+    source: Path
+    target: Annotated[Path, Field(description="Where nothing is so far")]
+
+
+class CopiedShape(BaseModel):
+    """What was copied."""
+
+    zxid: int
+    znodes: int
+    skipped: Annotated[int, Field(description="Ephemerals")]
+
+
+Range = Annotated[
+    list[Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]],
+    Field(min_length=2, max_length=2, description="Seconds, the shortest and the longest"),
+]
+Server = Annotated[int, Field(ge=1, le=254)]
+Counted = Annotated[int, Field(ge=1, lt=1 << 31)]
+
+
+class FaultBody(Body):
+    """A fault to begin: its name and its arguments, as in Python."""
+
+    fault: Literal[FAULTS]  # type: ignore[valid-type]
+    client: Annotated[SessionText | None, Field(description="A session; null: every client")] = None
+    operation: Annotated[str | None, Field(description="As ZooKeeper names it, or connect")] = None
+    path: Annotated[str | None, Field(description="Of requests, with * for any text")] = None
+    number: Annotated[Counted | None, Field(description="The n-th request of all")] = None
+    nth: Annotated[Counted, Field(description="The n-th that matches")] = 1
+    times: Annotated[Counted | None, Field(description="How often; null: always")] = 1
+    server: Annotated[Server | None, Field(description="null: the leader; of clients: all")] = None
+    one: Server = 1
+    other: Server = 1
+    direction: Literal["both", "to_server", "to_client"] = "both"
+    way: Literal["both", "out", "in"] = "both"
+    latency: Range = [1, 1]
+    lag: Range = [0, 0]
+    sync_time: Range = [0, 0]
+    seconds: Annotated[float, Field(ge=-1e9, le=1e9, allow_inf_nan=False)] = 0
+    duration: Annotated[
+        float | None,
+        Field(ge=0, le=1e9, allow_inf_nan=False, description="Seconds until it ends by itself"),
+    ] = None
+
+
+class FaultShape(BaseModel):
+    """A fault."""
+
+    number: Annotated[int | None, Field(description="null if it was over at once")]
+    fault: str
+    arguments: dict[str, Any]
+    over: bool
+    struck: Annotated[
+        int, Field(description="How often: connections, sessions or requests; an outage once")
+    ]
+    hits: Annotated[list[str], Field(description="The requests that it struck, in words")]
+
+
+class FaultsShape(BaseModel):
+    """Faults, the oldest first."""
+
+    faults: list[FaultShape]
