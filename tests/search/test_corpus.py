@@ -137,6 +137,31 @@ def test_only_an_explanation_with_the_cause_and_nothing_else_names_it(
     assert names_the_cause(BY_NAME["producer"], explanation) is named
 
 
+BEHIND_IT = """Why: ann's create /barrier (0x100000004) had not reached server 3 when it answered
+  bob's request 7 (exists /barrier), 2.000 s after the commit: a stale read.
+Hint: call sync() before a read that has to show what another client wrote.
+Besides: bob got a watch event for /barrier (0x100000004), and did not read it again.
+It needs this:
+- server 3 is frozen (it answers, and applies nothing) for 60 s, from request 3, the first of cy
+  (connect) on. Without it, it passes.
+The runs are the same for 39 events."""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "named"),
+    [
+        ("", "", True),
+        ("Why: ann's create", "Why: cy's create", True),
+        ("(exists /barrier)", "(exists /other)", False),
+        ("Why: ", "Besides: ", False),
+        ("server 3 is frozen", "server 3 stops", False),
+    ],
+)
+def test_an_explanation_says_first_what_the_cause_is(old: str, new: str, named: bool) -> None:
+    (recipe,) = (each for each in RECIPES if each.name == "Barrier_behind")
+    assert names_the_cause(recipe, BEHIND_IT.replace(old, new, 1)) is named
+
+
 @pytest.mark.parametrize(
     "fault",
     [

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
+from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
-from kazoo.exceptions import ConnectionLoss
+from kazoo.exceptions import ConnectionLoss, KazooException
 
 from zkfake._search.shrinking import shrink
-from zkfake._search.simple import moments_near
+from zkfake._search.simple import late_sessions, moments_near
 from zkfake._search.trials import Trial
+from zkfake._search.wording import in_words
+from zkfake._search.worlds import World
 from zkfake._simulation.chance.chance import FaultMoment, Struck
 from zkfake._simulation.chance.kinds import drawn
+from zkfake._simulation.chance.profiles import PROFILES
 from zkfake.history import Reply
 from zkfake.simulation import Simulation
 
@@ -77,6 +84,42 @@ def test_a_server_hears_late_of_a_write_whose_reply_is_lost() -> None:
     lost, frozen = found.world.faults
     assert (lost.fault.method, frozen.fault.method) == ("drop_before_reply", "freeze")
     assert found.world.profile == Simulation().profile
+
+
+def come_back(sim: Simulation) -> None:
+    """Fails where the next session of a client sees what went with the last one."""
+    client = sim.client("ann", timeout=4)
+    client.create("/mine", ephemeral=True)
+    session = client.client_id
+    for _ in range(8):
+        sim.sleep(0.5)
+        with suppress(KazooException):
+            there = client.exists("/mine")
+            assert there is None or client.client_id == session, "it is that of the last session"
+
+
+def test_the_next_session_goes_on_at_a_server_that_has_not_heard() -> None:
+    """Which servers the client comes to is drawn."""
+    trial = Trial(come_back, allow=(KazooException,), arguments={"servers": 3})
+    failing = []
+    for seed in range(4):
+        empty = World(seed, 3, PROFILES["calm"])
+        for faults in islice(late_sessions(empty.run(trial).simulation), 60):
+            run = replace(empty, faults=faults).run(trial)
+            if run.error is not None:
+                failing.append((faults, run))
+                break
+    assert failing
+    for faults, run in failing:
+        assert str(run.error).startswith("it is that of the last session")
+        frozen, ends, moves = (in_words(part, run.simulation) for part in faults)
+        assert re.match(r"server \d is frozen", frozen)
+        assert re.fullmatch(
+            r"the session of ann expires at request \d+, the \w+ of ann \(.*\)", ends
+        )
+        assert re.fullmatch(
+            r".* right after the reply to request \d+, the \w+ of ann \(connect\)", moves
+        )
 
 
 def test_a_fault_at_a_time_is_tied_to_the_requests_around_it() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
+from kazoo.exceptions import ConnectionLoss
 
 from zkfake._history.story import about
 from zkfake._search.reasons import reasons
@@ -172,6 +174,7 @@ def test_what_is_left_behind_is_told_of_where_a_run_that_passes_leaves_less() ->
 
     (text,) = told(1, 0)
     assert text.startswith("ann created /locks/000000~-0000000000 at 0x3 (")
+    assert ", after its create /locks at 0x2 (" in text
     assert text.endswith("A run that passes leaves no such znode behind.")
     assert len(told(2, 1)) == 1
     assert len(told(2, 0)) == 2
@@ -190,6 +193,13 @@ def test_who_leaves_behind_what_its_last_session_was_for() -> None:
     assert only.kind == "stays"
     assert ", after it became LOST at 0.0" in only.text
     assert only.hint
+    with Simulation() as sim:
+        ann = sim.client("ann")
+        sim.faults.drop_before_reply(ann, operation="create")
+        with suppress(ConnectionLoss):
+            ann.create("/lock", ephemeral=True)
+    (only,) = reasons(sim.history, AssertionError(), faults=True, passing=passing.history)
+    assert only.kind == "lost answer"  # that says it
 
 
 def test_of_who_hangs_the_first_reason_is_what_it_waits_for() -> None:

@@ -231,6 +231,10 @@ class Circumstances:
         session = self._reading.sessions.get(entry.transaction.session_id)
         return "" if session is None else session.client
 
+    def is_unheard(self, entry: Committed) -> bool:
+        """Whether the answer to the request that it was committed for was lost."""
+        return any(self.done.get(each.exchange.sent.number) is entry for each in self._lost)
+
     def stood_still(self, client: str, time: float) -> str:
         """From when to when it did, at that time, in a sentence; empty where it did not."""
         pause = self._paused(client, time)

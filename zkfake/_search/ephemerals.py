@@ -28,25 +28,48 @@ _DRAWN = re.compile(r"[0-9a-f]{32}|\d{10}$")
 def staying(
     entries: Sequence[Event | Logged], passing: Iterable[Event | Logged], seen: Circumstances
 ) -> Iterator[Reason]:
-    """Who made an ephemeral znode that is there at the end, and is not in a run that passes."""
+    """Who made an ephemeral znode that is there at the end, and is not in a run that passes; but
+    for those who did not hear that they made it, which is a reason of its own.
+    """
     for path, entry in _leftovers(entries, passing):
         client = seen.client_of(entry)
-        lost = [
-            each.time
+        if seen.is_unheard(entry):
+            continue
+        before = [
+            each
             for each in entries
-            if isinstance(each, StateChange)
-            and (each.client, each.state) == (client, "LOST")
-            and each.time <= entry.time
+            if (
+                isinstance(each, StateChange)
+                and (each.client, each.state) == (client, "LOST")
+                and each.time <= entry.time
+            )
+            or (
+                isinstance(each, Committed)
+                and each.transaction.zxid < entry.transaction.zxid
+                and each.transaction.operations
+                and seen.client_of(each) == client
+            )
         ]
-        after = f", after it became LOST at {lost[-1]:.3f} s," if lost else ""
+        after = f", after {_said(before[-1])}," if before else ""
         yield Reason(
             "stays",
             entry.time,
             f"{client} created {path} at {entry.transaction.zxid:#x} ({entry.time:.3f} s){after} "
             "and did not delete it: it is there until the end. A run that passes leaves no such "
             "znode behind.",
-            (entry,),
+            (*before[-1:], entry),
         )
+
+
+def _said(event: StateChange | Committed) -> str:
+    """What a client was told or did last, before something else."""
+    if isinstance(event, StateChange):
+        return f"it became {event.state} at {event.time:.3f} s"
+    operation = event.transaction.operations[0]
+    return (
+        f"its {type(operation).__name__.lower()} {operation.path} at "
+        f"{event.transaction.zxid:#x} ({event.time:.3f} s)"
+    )
 
 
 def outliving(entries: Sequence[Event | Logged], seen: Circumstances) -> Iterator[Reason]:

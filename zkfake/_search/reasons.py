@@ -47,7 +47,7 @@ __all__ = ["Reason", "reasons"]
 _MOST = 3
 
 _OF_FAULTS: tuple[str, ...] = (
-    "done twice", "at once", "stays", "outlives", "lost watch", "blocked", "lost answer", "gap",
+    "at once", "stays", "done twice", "outlives", "lost watch", "blocked", "lost answer", "gap",
     "torn", "late server", "gone", "ended session", "overwrites", "forgets", "outdated", "waits",
 )  # fmt: skip
 _OF_ORDER: tuple[str, ...] = (
@@ -80,12 +80,7 @@ def reasons(
             of = "done twice" if twice else kind
             found.append(Reason(of, cause.time, cause.text, cause.events))
     if passing is not None:
-        told_of = " ".join(each.text for each in found if each.kind in _TELL_WHAT_STAYS)
-        found += (
-            each
-            for each in staying(entries, passing.in_order(), seen)
-            if each.text.split()[2] not in told_of
-        )
+        found += staying(entries, passing.in_order(), seen)
     order = _OF_FAULTS if faults else _OF_ORDER
     if hangs:
         order = (*_OF_HANGS, *order)
@@ -101,9 +96,6 @@ def reasons(
         found = [each for each in found if each.kind != "waits"] or found[:1]
     names = LongNames(entries)
     return [each._replace(text=names.shortened(each.text)) for each in found[:_MOST]]
-
-
-_TELL_WHAT_STAYS = ("done twice", "lost answer")
 
 
 class _Look(NamedTuple):

@@ -12,10 +12,12 @@ from dataclasses import dataclass, replace
 from itertools import combinations, islice
 from typing import TYPE_CHECKING, Any
 
+from zkfake._history.events import StateChange
 from zkfake._search.simple import (
     is_left_out,
     late_clients,
     late_servers,
+    late_sessions,
     moments_near,
     simple_parts,
     slow_tasks,
@@ -49,9 +51,10 @@ _KNOBS = ("replica_lag", "server_latency", "election_time")
 _SHARES = (1.0, 0.75, 0.5, 0.25)
 """What a latency may be that varied, from the shortest one on."""
 
-_SIMPLE, _SLOW, _ANEW, _LATE, _SINGLE = 0.5, 0.25, 0.1, 0.25, 0.2
+_SIMPLE, _SLOW, _ANEW, _LATE, _SINGLE = 0.5, 0.25, 0.1, 0.1, 0.1
 """Of all runs: how many may be of worlds with one fault, with one slow task, with one slow task
-beside the faults, with a fault of which somebody hears late, and with one fault beside latencies.
+beside the faults, with a fault of which somebody hears late (of each kind), and with one fault
+beside latencies.
 """
 _SPREADS = frozenset({"replica_lag", "server_latency"})
 _OF_SERVERS = frozenset({kind.method or kind.rate for kind in SERVERS})
@@ -143,8 +146,8 @@ class _Shrinker:
                 self._try_simpler_parts()
                 self._leave_out_kinds()
                 self._leave_out_parts()
-                self._try_single_faults()
                 self._tie_to_near_requests()
+                self._try_single_faults()
             self._leave_out_parts()
         if fewer_servers:
             self._try_fewer_servers()
@@ -197,15 +200,20 @@ class _Shrinker:
         spread = _SPREADS.intersection(uneven(self.best)) or methods & _OF_SERVERS
         slow = self.best.messages or "latency" in uneven(self.best) or methods & _OF_LINKS
         empty = World(self.best.seed, self.best.servers, _CALM)
-        worlds: list[tuple[Struck, Struck]] = []
         run = empty.run(self._trial).simulation
+        late: list[Iterator[tuple[Struck, ...]]] = []
         if slow and "expire" in methods:
-            worlds += late_clients(run)
+            late.append(late_clients(run))
         if spread and self.best.servers > 1:
-            worlds += late_servers(run)
+            late.append(late_servers(run))
+            if any(
+                event.state == "LOST" for event in self.best_run.simulation.history.of(StateChange)
+            ):
+                late.append(late_sessions(run))
         return any(
             self.fails(_only(empty, parts))
-            for parts in worlds[: int(self._most * _LATE)]
+            for worlds in late
+            for parts in islice(worlds, int(self._most * _LATE))
             if not any(is_left_out(part.fault.method, self._trial.arguments) for part in parts)
         )
 

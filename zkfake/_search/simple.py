@@ -26,6 +26,7 @@ __all__ = [
     "last_answered",
     "late_clients",
     "late_servers",
+    "late_sessions",
     "moments_near",
     "simple_parts",
     "slow_tasks",
@@ -103,6 +104,25 @@ def late_clients(sim: Simulation) -> Iterator[tuple[Struck, Struck]]:
                 _at(request, "slow", client, (late, late), point=point, duration=long),
                 _at(request, "expire", client, point=point),
             )
+
+
+def late_sessions(sim: Simulation) -> Iterator[tuple[Struck, Struck, Struck]]:
+    """A session ends, and its client's next one goes on at once at a server that has not heard of
+    it, nor of what was done just before. ``sim``: the run without any fault.
+    """
+    long = _LONG * sim.longest_session
+    for event, nth in _numbered(sim):
+        client = event.client
+        # After the first handshake one that is refused, and that of the next session.
+        moves = drawn("drop_after_reply", client, operation="connect", nth=3)
+        for before in range(min(3, nth - 1)):
+            for server in range(1, len(sim.replicas) + 1):
+                since = (client, nth - before)
+                yield (
+                    _at(since, "freeze", server, point="before_request", duration=long),
+                    _at((client, nth), "expire", client, point="before_request"),
+                    Struck(FaultMoment(0.0, client, nth + 2, "after_reply"), moves),
+                )
 
 
 def moments_near(sim: Simulation, struck: Struck) -> list[FaultMoment]:

@@ -27,6 +27,8 @@ class Application(NamedTuple):
     mistake: str
     cause: tuple[Part, ...]
     """What the failure may need: each thing is one of these, and is found by itself."""
+    says: str = ""
+    """What the explanation has to say first: a regular expression."""
 
     @property
     def arguments(self) -> Mapping[str, Any]:

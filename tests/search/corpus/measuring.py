@@ -42,6 +42,7 @@ __all__ = [
     "needed",
     "pasted",
     "read_rows",
+    "reason",
     "write_rows",
 ]
 
@@ -163,9 +164,17 @@ def needed(explanation: str) -> list[tuple[str, str]]:
     ]
 
 
+def reason(explanation: str) -> str:
+    """Why it fails, as the explanation says first; empty, if it says nothing of that."""
+    found = re.match(r"Why: (.*?)\n(?=\S)", explanation, re.DOTALL)
+    return "" if found is None else found[1].replace("\n  ", " ")
+
+
 def names_the_cause(application: Application | RecipeUse, explanation: str) -> bool:
     """Whether the explanation names the cause, and nothing else."""
     parts = needed(explanation)
+    if application.says and not re.search(application.says, reason(explanation)):
+        return False
     return bool(parts) and all(
         any(
             re.fullmatch(what, part) and re.fullmatch(where, request)

@@ -10,7 +10,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..wording import ANYWHERE, BEHIND, LATER, LOST_REPLY, PAUSED, SESSION_ENDS, SLOW_TASK, TORN_OFF
+from ..wording import (
+    ANYWHERE,
+    BEHIND,
+    LATER,
+    LOST_REPLY,
+    PAUSED,
+    SESSION_ENDS,
+    SLOW,
+    SLOW_TASK,
+    TORN_OFF,
+)
 from . import groups, locks, queues
 
 if TYPE_CHECKING:
@@ -33,6 +43,12 @@ _TAKES = r"create /queue/taken/\S+|getData /queue/entries/\S+"
 _HOLDS = r"(sync|getData) /queue/taken/\S+"
 
 
+_MADE_TWO = (
+    r"did not hear that its request \d+ \(create /lock/\S+\) was done at "
+    r".* asked for the same again: request \d+, done at"
+)
+
+
 class RecipeUse(NamedTuple):
     """A program, and the check that finds one way in which its recipe fails."""
 
@@ -45,6 +61,10 @@ class RecipeUse(NamedTuple):
     """What the failure may need: each thing is one of these."""
     arguments: Mapping[str, Any] = _NO_ARGUMENTS
     """For `explore`."""
+    says: str = ""
+    """What the explanation has to say first, where the cause is more than what the failure needs:
+    a regular expression.
+    """
 
 
 RECIPES = (
@@ -60,7 +80,8 @@ RECIPES = (
         "a holder has not heard that it has lost it",
         locks.lock,
         locks.not_unaware,
-        ((SESSION_ENDS, _HELD), (LATER, _HELD)),
+        ((SESSION_ENDS, _HELD), (LATER, _HELD), (SLOW, _HELD)),
+        says=r"session ended at .*, and /lock/\S+ was deleted with it.* became SUSPENDED at",
     ),
     RecipeUse(
         "Lock_told",
@@ -76,6 +97,7 @@ RECIPES = (
         locks.nobody_waits,
         ((TORN_OFF, r"create /lock/\S+"), (BEHIND, ANYWHERE)),
         _ENSEMBLE,
+        rf"{_MADE_TWO}|(\w+)'s create /lock/\S+ \S+ had not reached .* when it answered \1's",
     ),
     RecipeUse(
         "Lock_twin",
@@ -84,6 +106,7 @@ RECIPES = (
         locks.no_twin,
         ((TORN_OFF, r"create /lock/\S+"), (BEHIND, ANYWHERE)),
         _ENSEMBLE,
+        _MADE_TWO,
     ),
     RecipeUse(
         "Lock_orphan",
@@ -95,7 +118,7 @@ RECIPES = (
     RecipeUse(
         "Lock_late",
         "takes the node of a lost session",
-        locks.lock_for_jobs,
+        locks.lock_alone,
         locks.own_session,
         ((SESSION_ENDS, ANYWHERE), (TORN_OFF, ANYWHERE), (BEHIND, ANYWHERE)),
         _ENSEMBLE,
@@ -176,7 +199,13 @@ RECIPES = (
         "the mark of an item that is gone",
         queues.queue,
         queues.no_husk,
-        ((TORN_OFF, r"delete /queue/taken/\S+"),),
+        (
+            (TORN_OFF, r"delete /queue/taken/\S+"),
+            # Or it never hears of the mark; and the item went before it made that.
+            (LOST_REPLY, r"create /queue/(taken/\S+|entries)"),
+            (LATER, r"(exists|getChildren) /queue/(entries|taken)"),
+        ),
+        says=r"/queue/taken/\S+ is there until the end",
     ),
     RecipeUse(
         "LockingQueue_consume",
@@ -211,14 +240,16 @@ RECIPES = (
         "release_set() raises ValueError",
         groups.partitioner,
         groups.no_value_error,
-        ((_CUT, r"delete /p/locks/\w/\S+"),),
+        ((_CUT, r"delete /p/locks/\w/\S+"), (BEHIND, ANYWHERE)),
+        says=r"asked twice at the same time for delete /p/locks/\w/",
     ),
     RecipeUse(
         "SetPartitioner_kept",
         "keeps a lock when it is over",
         groups.partitioner,
         groups.keeps_no_lock,
-        ((_CUT, r"(create|getData|delete) /p/locks/\w/\S+|getChildren /p/locks/\w"),),
+        ((_CUT, ANYWHERE), (SLOW, ANYWHERE), (BEHIND, ANYWHERE)),
+        says=r"created /p/locks/\w/\S+ at .* and did not delete it: it is there until the end",
     ),
     RecipeUse(
         "SetPartitioner_revived",
@@ -248,6 +279,7 @@ RECIPES = (
         groups.nobody_is_let_through,
         ((BEHIND, ANYWHERE),),
         _ENSEMBLE,
+        r"create /barrier \S+ had not reached server \d when it answered .*\(exists /barrier\)",
     ),
     RecipeUse(
         "DoubleBarrier_deaf",

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 ROUNDS = 4
 JOBS = 40
+TIMES = 60
+LONG = 600.0
+"""Virtual seconds for those who acquire a lock so many times: servers may be slow."""
 
 # -- Lock
 
@@ -66,6 +69,16 @@ def hold_for_jobs(sim: Simulation, client: KazooClient) -> None:
             again(sim, lock.release)
 
 
+def hold_alone(sim: Simulation, client: KazooClient) -> None:
+    """Hold a lock many times that nobody else wants, as who is the only one of its kind does."""
+    name = client.handler.client_name
+    lock = client.Lock(f"/jobs/{name}", name)
+    for _ in range(TIMES):
+        if again(sim, _acquire, sim, lock, timeout=20):
+            sim.history.record("acquired", f"{lock.path}/{lock.node}", name)
+            again(sim, lock.release)
+
+
 def hold_again(sim: Simulation, client: KazooClient) -> None:
     """Acquire the lock; look whether it is still there; if not, acquire it once more."""
     lock = client.Lock("/lock", client.handler.client_name)
@@ -98,6 +111,10 @@ def lock_for_long(sim: Simulation) -> None:
 
 def lock_for_jobs(sim: Simulation) -> None:
     everybody(sim, hold_for_jobs, "ann", "bob", "cy")
+
+
+def lock_alone(sim: Simulation) -> None:
+    everybody(sim, hold_alone, "ann", "bob", "cy", busy=LONG)
 
 
 def lock_again(sim: Simulation) -> None:

@@ -64,10 +64,14 @@ def again(sim: Simulation, attempt: Callable[..., T], *given: Any, **named: Any)
 
 
 def everybody(
-    sim: Simulation, work: Callable[[Simulation, KazooClient], object], *names: str
+    sim: Simulation,
+    work: Callable[[Simulation, KazooClient], object],
+    *names: str,
+    busy: float = _BUSY,
 ) -> None:
-    """Everybody works at the same time, each a process of its own. Who is not done when all has
-    been calm for minutes is recorded: it waits for ever.
+    """Everybody works at the same time, each a process of its own, for ``busy`` seconds at most
+    before all is healed. Who is not done when all has been calm for minutes is recorded: it waits
+    for ever.
     """
 
     def one(name: str) -> None:
@@ -80,7 +84,7 @@ def everybody(
         with suppress(SimulationTimeout):
             sim.run_until(lambda: all(task.done for task in tasks.values()), seconds)
 
-    wait(_BUSY)
+    wait(busy)
     sim.settle()
     wait(_PATIENCE)
     for name, task in tasks.items():
