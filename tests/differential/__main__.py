@@ -10,10 +10,12 @@ import argparse
 import sys
 import time
 
+from zkfake._compare.driver import DivergenceError, Pair
+
 from . import known
-from .engine.driver import DivergenceError, Pair
+from .engine.report import report
 from .engine.servers import FakeServer, LiveServer, Server
-from .engine.shrink import report
+from .engine.side import Side
 from .ensembles import beside
 from .ensembles import known as known_of_ensembles
 from .programs import Unsafe, program
@@ -46,7 +48,7 @@ def main() -> int:
         return LiveServer(options.zk_home)
 
     unsafe: Unsafe = known.unsafe
-    pair = Pair(other, alone)
+    pair = Pair(lambda: Side(other()), lambda: Side(alone()))
     if options.ensemble:
         pair = beside.pair(version, options.zk_home)
         unsafe = known_of_ensembles.unsafe

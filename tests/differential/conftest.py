@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .engine.driver import Pair
+from zkfake._compare.driver import Pair
+
 from .engine.servers import FakeServer, LiveServer
+from .engine.side import Side
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,6 +18,6 @@ if TYPE_CHECKING:
 @pytest.fixture
 def fake_and_live(live_home: str | None, live_version: str) -> Iterator[Pair]:
     """The fake beside the live server."""
-    pair = Pair(lambda: FakeServer(live_version), lambda: LiveServer(live_home))
+    pair = Pair(lambda: Side(FakeServer(live_version)), lambda: Side(LiveServer(live_home)))
     yield pair
     pair.discard()

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import struct
 
+from zkfake._compare.steps import RawRequest, requests_of
+
 from ..support import wire
 from ..support.wire import OPS
-from .engine.steps import Request, Step, requests_of
 
 DIFFERENCES: dict[str, str] = {
     "createTTL with a plain mode and ttl -1": (
@@ -87,12 +88,12 @@ NULL = b"\xff\xff\xff\xff"
 _TTL_FLAGS = (5, 6)
 
 
-def unsafe(step: Step, version: str) -> bool:
+def unsafe(step: object, version: str) -> bool:
     """Whether the step is not to be sent to a real server of this version ("3.8" or "3.9")."""
     return any(_unsafe(request, version) for request in requests_of(step))
 
 
-def _unsafe(request: Request, version: str) -> bool:
+def _unsafe(request: RawRequest, version: str) -> bool:
     if version == "3.8":
         if request.op == OPS["setWatches2"]:
             return _sticks(request.body)

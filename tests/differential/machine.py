@@ -15,15 +15,17 @@ from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
-from .engine.driver import DivergenceError
-from .engine.shrink import report
+from zkfake._compare.driver import DivergenceError
+
+from .engine.report import report
 from .programs import step as draw_step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from .engine.driver import Pair
-    from .engine.shrink import Program
+    from zkfake._compare.driver import Pair
+    from zkfake._compare.shrink import Program
+
     from .engine.steps import Step
 
 STEPS_IN_AN_EXAMPLE = 100
@@ -31,7 +33,7 @@ EXAMPLES_IN_A_CHUNK = 50
 
 
 class HypothesisPick:
-    """`requests.Pick` out of Hypothesis: what it draws, Hypothesis records and shrinks."""
+    """`Pick` out of Hypothesis: what it draws, Hypothesis records and shrinks."""
 
     def __init__(self, draw: Callable[[st.SearchStrategy[int]], int]) -> None:
         self._draw = draw

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from zkfake._compare.picking import Pick, RandomPick, one_of, rarely
+from zkfake._compare.steps import Connect, Drop, RawRequest, Send, Split, Zxid
+
 from ..support import wire
 from ..support.wire import OPS
-from .engine.steps import ROOT, Drop, Open, Raw, Request, Send, Split, Step, Word, Zxid
+from .engine.steps import ROOT, Raw, Step, Word
 from .known import unsafe
 from .requests import BURST_DECK, DECK, LAST_IN_A_BURST, STRANGE_OPS, request
-from .values import ACLS, NAMES, QUOTA, QUOTA_DATA, Pick, RandomPick, data, one_of, rarely
+from .values import ACLS, NAMES, QUOTA, QUOTA_DATA, data
 
 Unsafe = Callable[[Step, str], bool]
 """Whether a step is not to be sent to servers of a version."""
@@ -31,7 +34,7 @@ def slot(pick: Pick) -> int:
 def single(pick: Pick) -> Step:
     """One request."""
     if rarely(pick, 1):
-        return Send(slot(pick), (Request(one_of(pick, STRANGE_OPS), data(pick) or b""),))
+        return Send(slot(pick), (RawRequest(one_of(pick, STRANGE_OPS), data(pick) or b""),))
     return Send(slot(pick), (request(pick, DECK),))
 
 
@@ -40,9 +43,9 @@ def burst(pick: Pick) -> Step:
     return Send(slot(pick), pipelined(pick, (2, 3, 5, 9, 20)[pick.below(5)]))
 
 
-def pipelined(pick: Pick, count: int) -> tuple[Request, ...]:
+def pipelined(pick: Pick, count: int) -> tuple[RawRequest, ...]:
     """Up to `count` requests to be sent behind one another; fewer if one of them has to be last."""
-    made: list[Request] = []
+    made: list[RawRequest] = []
     while len(made) < count:
         made.append(request(pick, BURST_DECK))
         if made[-1].op in LAST_IN_A_BURST:
@@ -57,7 +60,7 @@ def crowd(pick: Pick) -> Step:
     names = [f"{one_of(pick, ('s', 'k', 'n-', 'é'))}{pick.below(50)}" for _ in range(12)]
     return Send(
         slot(pick),
-        tuple(Request(OPS["create"], wire.create(f"{parent}/{n}", flags=kind)) for n in names),
+        tuple(RawRequest(OPS["create"], wire.create(f"{parent}/{n}", flags=kind)) for n in names),
     )
 
 
@@ -79,7 +82,7 @@ def life(pick: Pick) -> Step:
     made = []
     for _ in range(2 + pick.below(7)):
         name, body = one_of(pick, deeds)
-        made.append(Request(OPS[name], body))
+        made.append(RawRequest(OPS[name], body))
     return Send(slot(pick), tuple(made))
 
 
@@ -96,7 +99,7 @@ def guard(pick: Pick) -> Step:
         ("delete", wire.path_version(where)),
     )
     made = [one_of(pick, deeds) for _ in range(1 + pick.below(3))]
-    requests = [Request(OPS[name], body) for name, body in made]
+    requests = [RawRequest(OPS[name], body) for name, body in made]
     last = next((n for n, r in enumerate(requests) if r.op in LAST_IN_A_BURST), len(requests))
     return Send(slot(pick), tuple(requests[: last + 1]))
 
@@ -107,10 +110,10 @@ def quota(pick: Pick) -> Step:
     limits, stats = f"{of}/zookeeper_limits", f"{of}/zookeeper_stats"
     if rarely(pick, 25):
         gone = wire.path_version(one_of(pick, (limits, stats)))
-        return Send(slot(pick), (Request(OPS["delete"], gone),))
+        return Send(slot(pick), (RawRequest(OPS["delete"], gone),))
     wanted = [(QUOTA, b""), (of, b""), (limits, one_of(pick, QUOTA_DATA)), (stats, data(pick))]
     return Send(
-        slot(pick), tuple(Request(OPS["create"], wire.create(path, d)) for path, d in wanted)
+        slot(pick), tuple(RawRequest(OPS["create"], wire.create(path, d)) for path, d in wanted)
     )
 
 
@@ -118,14 +121,14 @@ def connect(pick: Pick) -> Step:
     """A new connection, for a new session or an old one, behaving or not."""
     session = pick.below(4) if pick.below(3) > 0 else None
     odd = rarely(pick, 30)
-    then: tuple[Request, ...] = ()
+    then: tuple[RawRequest, ...] = ()
     if rarely(pick, 30):
         then = pipelined(pick, 1 + pick.below(3))
     if not odd:
-        return Open(slot(pick), session, then=then)
+        return Connect(slot(pick), session, then=then)
     cut = one_of(pick, (None, None, None, None, 44, 43, 40, 28, 27, 24, 20, 8, 3))
     # No requests behind a connect that may be refused: how far they get is a matter of time.
-    return Open(
+    return Connect(
         slot(pick),
         session,
         password=one_of(pick, ("right", "right", "wrong", "short", "null")),
@@ -153,7 +156,7 @@ def raw(pick: Pick) -> Step:
         return Raw(slot(pick), wire.frame(bytes(pick.below(8))))
     if kind == 3:
         # A second connect: its first twelve bytes are a header of xid 0 and type 0.
-        return Send(slot(pick), (Request(0, wire.connect()[8:], xid=0),))
+        return Send(slot(pick), (RawRequest(0, wire.connect()[8:], xid=0),))
     return Raw(slot(pick), one_of(pick, (b"ruok", b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\0")))
 
 

@@ -6,9 +6,11 @@ live server does.
 
 from __future__ import annotations
 
+from zkfake._compare.steps import Connect, Drop, RawRequest, Send, Split, Zxid
+
 from ..support import wire
 from ..support.wire import OPEN_ACL, OPS
-from .engine.steps import Drop, Open, Request, Send, Split, Step, Word, Zxid
+from .engine.steps import Step, Word
 
 Program = tuple[Step, ...]
 
@@ -17,7 +19,7 @@ ELSEWHERE = [(wire.PERM_ALL, "ip", "10.0.0.1")]
 
 
 def ask(name: str, body: bytes = b"", slot: int = 0, xid: int | None = None) -> Send:
-    return Send(slot, (Request(OPS[name], body, xid),))
+    return Send(slot, (RawRequest(OPS[name], body, xid),))
 
 
 def multi(*operations: tuple[str, bytes], op: str = "multi", end: bytes = wire.MULTI_END) -> Send:
@@ -27,7 +29,7 @@ def multi(*operations: tuple[str, bytes], op: str = "multi", end: bytes = wire.M
 def set_watches(*lists: list[str | bytes | None] | None, after: int = 0) -> Send:
     name = "setWatches" if len(lists) == 3 else "setWatches2"
     body = b"".join(map(wire.strings, lists))
-    return Send(0, (Request(OPS[name], body, zxid=Zxid(after)),))
+    return Send(0, (RawRequest(OPS[name], body, zxid=Zxid(after)),))
 
 
 def exists(path: str, watch: int = 1, slot: int = 0) -> Send:
@@ -199,12 +201,12 @@ REGRESSIONS: dict[str, Program] = {
     "cons after createSession": (ask("createSession", wire.i32(130_000)), Word(b"cons")),
     # -- connections
     "a request in two pieces": (
-        Split(0, Request(OPS["sync"], wire.string("/t")), at=5),
-        Split(0, Request(OPS["create"], wire.create("/t/a")), at=17),
+        Split(0, RawRequest(OPS["sync"], wire.string("/t")), at=5),
+        Split(0, RawRequest(OPS["create"], wire.create("/t/a")), at=17),
     ),
     "a wrong password ends the old connection": (
         exists("/t/a"),
-        Open(1, session=0, password="wrong"),
+        Connect(1, session=0, password="wrong"),
         ask("create", wire.create("/t/a"), slot=2),
         exists("/t/a"),
     ),
@@ -212,7 +214,7 @@ REGRESSIONS: dict[str, Program] = {
         ask("create", wire.create("/t/e", flags=1)),
         Drop(0),
         exists("/t/e", 0, slot=1),
-        Open(0, session=0),
+        Connect(0, session=0),
         ask("getEphemerals", wire.string("/")),
         ask("closeSession"),
         exists("/t/e", 0, slot=1),

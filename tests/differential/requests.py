@@ -10,24 +10,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from zkfake._compare.picking import Pick, one_of, rarely
+from zkfake._compare.steps import RawRequest
+
 from ..support import wire
 from ..support.wire import OPS
 from .engine.servers import SUPER
-from .engine.steps import ROOT, Request
+from .engine.steps import ROOT
 from .values import (
     CREDENTIALS,
     NAMES,
     QUOTA_DATA,
     TTLS,
-    Pick,
     acl,
     data,
     flags,
     new_path,
-    one_of,
     path,
     paths,
-    rarely,
     version,
     watch,
     zxid,
@@ -260,7 +260,9 @@ XIDS = (0, 1, -8, -4, 2147483647, -2147483648, -2, -9)
 BAD_INTS = (-1, -2, 2147483647, -2147483648, 5, 1 << 20)
 
 
-def request(pick: Pick, deck: Sequence[tuple[int, str, Callable[[Pick], bytes], bool]]) -> Request:
+def request(
+    pick: Pick, deck: Sequence[tuple[int, str, Callable[[Pick], bytes], bool]]
+) -> RawRequest:
     """One request, now and then with its record damaged."""
     _, name, body, _ = one_of(pick, deck)
     record = body(pick)
@@ -268,7 +270,7 @@ def request(pick: Pick, deck: Sequence[tuple[int, str, Callable[[Pick], bytes], 
         record = damage(pick, record)
     xid = one_of(pick, XIDS) if rarely(pick, 4) and name not in _NO_ODD_XID else None
     relative = zxid(pick) if name in _HAVE_ZXID else None
-    return Request(OPS[name], record, xid, relative)
+    return RawRequest(OPS[name], record, xid, relative)
 
 
 def damage(pick: Pick, record: bytes) -> bytes:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ..support import wire
-from ..support.wire import OPS, Channel
+from ..support.wire import OPS, RawChannel
 from .engine.servers import PLAIN_SETTINGS, FakeServer, LiveServer, Server
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[Server]:
 
 
 @pytest.fixture
-def client(server: Server) -> Iterator[Channel]:
+def client(server: Server) -> Iterator[RawChannel]:
     channel = server.channel()
     channel.send(wire.frame(wire.connect(timeout=10_000)))
     channel.read_frame()
@@ -44,7 +44,7 @@ def client(server: Server) -> Iterator[Channel]:
 
 
 @pytest.fixture
-def call(client: Channel) -> Callable[..., str]:
+def call(client: RawChannel) -> Callable[..., str]:
     """Sends one request and gives its reply in hex."""
 
     def exchange(xid: int, op: str, body: bytes = b"") -> str:
@@ -119,7 +119,7 @@ def test_the_root_of_a_fresh_server(call: Callable[..., str]) -> None:
 
 
 def test_an_event_comes_before_the_reply_to_what_caused_it(
-    server: Server, client: Channel, call: Callable[..., str]
+    server: Server, client: RawChannel, call: Callable[..., str]
 ) -> None:
     call(1, "create", CREATE_A)
     call(2, "exists", wire.path_watch("/a", 1))
@@ -150,7 +150,7 @@ def test_a_failed_multi_tells_of_each_operation(call: Callable[..., str]) -> Non
     assert call(2, "exists", wire.path_watch("/a")) == packed("00000002 0000000000000002 ffffff9b")
 
 
-def test_an_unknown_request_is_told_so_and_the_connection_ends(client: Channel) -> None:
+def test_an_unknown_request_is_told_so_and_the_connection_ends(client: RawChannel) -> None:
     client.send(wire.request(5, 999))
     (reply,), _ = client.read_frame()
     assert reply.hex() == packed("00000005", "ffffffffffffffff", "fffffffa")
@@ -158,7 +158,7 @@ def test_an_unknown_request_is_told_so_and_the_connection_ends(client: Channel) 
 
 
 @pytest.mark.parametrize("length", [-1, -2147483648, 1_048_576, 2_147_483_647])
-def test_a_length_that_cannot_be_ends_the_connection(client: Channel, length: int) -> None:
+def test_a_length_that_cannot_be_ends_the_connection(client: RawChannel, length: int) -> None:
     client.send(wire.i32(length))
     assert client.read(1) == ([], True)
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from zkfake._compare.steps import RawRequest, Send
+
 from ..support import wire
 from ..support.wire import OPEN_ACL, OPS
-from .engine.steps import Request, Send
 from .known import DIFFERENCES, unsafe
 from .programs import program
 
@@ -26,6 +27,6 @@ def test_what_ends_a_server_is_not_sent() -> None:
     deadly = wire.create_ttl("/t/a", b"", OPEN_ACL, 0, -1)
     harmless = wire.create_ttl("/t/a", b"", OPEN_ACL, 0, 0)
     for version in ("3.8", "3.9"):
-        assert unsafe(Send(0, (Request(OPS["createTTL"], deadly),)), version)
-        assert not unsafe(Send(0, (Request(OPS["createTTL"], harmless),)), version)
+        assert unsafe(Send(0, (RawRequest(OPS["createTTL"], deadly),)), version)
+        assert not unsafe(Send(0, (RawRequest(OPS["createTTL"], harmless),)), version)
         assert not any(unsafe(step, version) for step in program(1, 500, version))

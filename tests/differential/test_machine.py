@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from .machine import run
 
 if TYPE_CHECKING:
-    from .engine.driver import Pair
+    from zkfake._compare.driver import Pair
 
 STEPS = int(os.environ.get("ZK_DIFFERENTIAL_STEPS", "20000"))
 SEED = int(os.environ.get("ZK_DIFFERENTIAL_SEED", "0"))

@@ -10,14 +10,18 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from typing import TYPE_CHECKING
 
-from .engine.core import CoreServer
-from .engine.driver import alone
-from .engine.side import Seen, Side
+from zkfake._compare.core import CoreServer
+from zkfake._compare.driver import alone
+
+from .engine.servers import fake_settings
+from .engine.side import Side
 from .mistakes import MISTAKES
 from .programs import program
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+    from zkfake._compare.side import Seen
 
     from ..support.mistakes import Mistake
 
@@ -28,7 +32,12 @@ VERSION = "3.9"
 @cache
 def transcript(seed: int) -> tuple[list[Seen], ...]:
     """What the fake answers as it is."""
-    return tuple(alone(Side(CoreServer(VERSION)), program(seed, LENGTH, VERSION)))
+    return tuple(answers(seed))
+
+
+def answers(seed: int) -> Iterator[list[Seen]]:
+    server = CoreServer(VERSION, fake_settings())
+    return alone(Side(server), program(seed, LENGTH, VERSION))
 
 
 def steps_to_difference(
@@ -42,8 +51,7 @@ def steps_to_difference(
     for seed in range(programs):
         right = transcript(seed)  # before the mistake is planted
         with planted():
-            answers = alone(Side(CoreServer(VERSION)), program(seed, LENGTH, VERSION))
-            for seen, expected in zip(answers, right, strict=True):
+            for seen, expected in zip(answers(seed), right, strict=True):
                 compared += 1
                 if seen != expected:
                     return compared

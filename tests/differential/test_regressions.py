@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .engine.driver import Pair
+from zkfake._compare.driver import Pair
+
 from .engine.servers import FakeServer, LiveServer
+from .engine.side import Side
 from .known import unsafe
 from .regressions import REGRESSIONS
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def pair(live_home: str | None, live_version: str) -> Iterator[Pair]:
-    made = Pair(lambda: FakeServer(live_version), lambda: LiveServer(live_home))
+    made = Pair(lambda: Side(FakeServer(live_version)), lambda: Side(LiveServer(live_home)))
     made.start()
     yield made
     made.discard()

@@ -1,51 +1,21 @@
 """Draws values: paths, data, ACLs, versions, zxids, right ones and wrong ones.
 
-Everything is drawn through `Pick`, one small number at a time, so that Hypothesis can drive (and
-shrink) the drawing, and so can a plain random source where a million steps are wanted. Choices are
-ordered from plain to odd: shrinking goes to the front.
-
 Rules that live here: which values are worth sending. There are few names, so that requests meet.
 """
 
 from __future__ import annotations
 
-import random
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING
+
+from zkfake._compare.picking import Pick, one_of, rarely
+from zkfake._compare.steps import Zxid
 
 from ..support import wire
 from ..support.wire import OPEN_ACL, Acl
-from .engine.steps import ROOT, Zxid
+from .engine.steps import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-T = TypeVar("T")
-
-
-class Pick(Protocol):
-    """A source of small numbers."""
-
-    def below(self, bound: int) -> int:
-        """A number from 0 to `bound` - 1; 0 is the simplest."""
-
-
-class RandomPick:
-    """`Pick` from a seed."""
-
-    def __init__(self, seed: int) -> None:
-        self._random = random.Random(seed)
-
-    def below(self, bound: int) -> int:
-        return int(self._random.random() * bound)
-
-
-def one_of(pick: Pick, values: Sequence[T]) -> T:
-    return values[pick.below(len(values))]
-
-
-def rarely(pick: Pick, times_in_100: int) -> bool:
-    return pick.below(100) >= 100 - times_in_100
-
 
 NAMES = ("a", "b", "c", "ab", "d-", "s0000000000", "s0000000001", "s0000000002", "é", "a.b")
 QUOTA = f"/zookeeper/quota{ROOT}"

@@ -3,8 +3,8 @@ histories of runs.
 
 `serve` and `proxy` are the commands that serve, `process` is what they share: what is printed, and
 how they end. `snapshot` is about what a data directory keeps, `transfers` about znodes of servers
-and files. `run` serves one command, `wrapped`. `fakes`, `options_file`, `arguments` and `tls` read
-options, `control` faults. `recording` is ``--record``.
+and files, `compare` about how another server answers. `run` serves one command, `wrapped`. `fakes`,
+`options_file`, `arguments` and `tls` read options, `control` faults. `recording` is ``--record``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from zkfake._cli import options_file, proxy, run, serve, snapshot, transfers
+from zkfake._cli import compare, options_file, proxy, run, serve, snapshot, transfers
 from zkfake._cli.arguments import Parser, own_version
 from zkfake._cli.process import (
     ENDED,
@@ -55,6 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return snapshot.execute(options)
     if options.command in transfers.COMMANDS:
         return transfers.execute(options)
+    if options.command == "compare":
+        return compare.execute(options)
     if "run" not in options:  # one that does not serve
         status, text = commands.run(options, say)
         return (print_lines(text) if text else ENDED) or status
@@ -119,5 +121,6 @@ def _parser() -> tuple[Parser, argparse._SubParsersAction[Parser]]:
     snapshot.add(subparsers)
     transfers.add(subparsers)
     proxy.add(subparsers)
+    compare.add(subparsers)
     commands.add_parsers(subparsers)
     return parser, subparsers

@@ -1,4 +1,5 @@
-"""What must differ between two servers, taken out of their answers; everything else stays as sent.
+"""What must differ between two servers of ours, taken out of their answers; everything else stays
+as sent.
 
 Both servers start fresh and are sent the same bytes, so zxids, versions, counters, the order of
 child lists and of events are compared as they are. Mapped are only:
@@ -13,23 +14,19 @@ child lists and of events are compared as they are. Mapped are only:
 from __future__ import annotations
 
 import re
-import struct
 import time
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from ...support.wire import OPS, PING_XID, session_password
+from zkfake._compare.replies import Mapping
 
-PASSWORD_HOLDS = b"<the id's value>"
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 SESSIONS_OF_A_SERVER = 1_000_000
 A_DAY_MS = 86_400_000
-_STAT_SIZE = 68
 
 
-class UndecodableError(Exception):
-    """A reply that does not have its request's layout; it is then compared as it is."""
-
-
-class Mapping:
+class ExactMapping(Mapping):
     """The mapping of one server's answers; lives as long as the server."""
 
     def __init__(self) -> None:
@@ -60,45 +57,6 @@ class Mapping:
             return zxid
         return at
 
-    # -- frames --
-
-    def connect_response(self, payload: bytes) -> bytes:
-        if len(payload) not in (36, 37):
-            return payload
-        protocol, timeout, session, length = struct.unpack_from(">iiqi", payload)
-        password = payload[20:36]
-        if session != 0 and password == session_password(session):
-            password = PASSWORD_HOLDS
-        head = struct.pack(">iiqi", protocol, timeout, self.session(session), length)
-        return head + password + payload[36:]
-
-    def reply(self, op: int, payload: bytes) -> bytes:
-        """A reply to a request of type `op`, its header included."""
-        if op == OPS["createSession"] and len(payload) in (36, 37):
-            return self.connect_response(payload)
-        layout = LAYOUTS.get(op)
-        if layout is None or len(payload) <= 16:
-            return payload
-        copy = bytearray(payload)
-        try:
-            end = layout(self, copy, 16)
-        except (struct.error, UndecodableError):
-            return payload
-        return bytes(copy) if end == len(copy) else payload
-
-    def stat(self, data: bytearray, at: int) -> int:
-        czxid, mzxid, ctime, mtime = struct.unpack_from(">qqqq", data, at)
-        if ctime:
-            struct.pack_into(">q", data, at + 16, self.time(czxid, ctime))
-        if mtime:
-            struct.pack_into(">q", data, at + 24, self.time(mzxid, mtime))
-        (owner,) = struct.unpack_from(">q", data, at + 44)
-        if owner:
-            struct.pack_into(">q", data, at + 44, self.session(owner))
-        if at + _STAT_SIZE > len(data):
-            raise UndecodableError
-        return at + _STAT_SIZE
-
     # -- four-letter words --
 
     def word(self, word: bytes, text: bytes) -> bytes:
@@ -114,90 +72,13 @@ class Mapping:
         )
 
 
-def _buffer(_: Mapping, data: bytearray, at: int) -> int:
-    length: int = struct.unpack_from(">i", data, at)[0]
-    end = at + 4 + max(length, 0)
-    if length < -1 or end > len(data):
-        raise UndecodableError
-    return end
-
-
-def _vector(element: Layout) -> Layout:
-    def vector(mapping: Mapping, data: bytearray, at: int) -> int:
-        (count,) = struct.unpack_from(">i", data, at)
-        at += 4
-        if count > len(data):
-            raise UndecodableError
-        for _ in range(count):
-            at = element(mapping, data, at)
-        return at
-
-    return vector
-
-
-def _then(*parts: Layout) -> Layout:
-    def record(mapping: Mapping, data: bytearray, at: int) -> int:
-        for part in parts:
-            at = part(mapping, data, at)
-        return at
-
-    return record
-
-
-def _int(_: Mapping, data: bytearray, at: int) -> int:
-    return at + 4
-
-
-def _nothing(_: Mapping, data: bytearray, at: int) -> int:
-    return at
-
-
-def _results(mapping: Mapping, data: bytearray, at: int) -> int:
-    while True:
-        kind, done, _err = struct.unpack_from(">i?i", data, at)
-        at += 9
-        if done:
-            return at
-        layout = RESULTS.get(kind)
-        if layout is None:
-            raise UndecodableError
-        at = layout(mapping, data, at)
-
-
-Layout = Callable[[Mapping, bytearray, int], int]
-_stat: Layout = Mapping.stat
-_acl_list = _vector(_then(_int, _buffer, _buffer))
-RESULTS: dict[int, Layout] = {
-    -1: _int,
-    OPS["create"]: _buffer,
-    OPS["create2"]: _then(_buffer, _stat),
-    OPS["delete"]: _nothing,
-    OPS["check"]: _nothing,
-    OPS["setData"]: _stat,
-    OPS["getData"]: _then(_buffer, _stat),
-    OPS["getChildren"]: _vector(_buffer),
-}
-# Replies that hold something to map; the others are compared as they are.
-LAYOUTS: dict[int, Layout] = {
-    OPS["create2"]: _then(_buffer, _stat),
-    OPS["createContainer"]: _then(_buffer, _stat),
-    OPS["createTTL"]: _then(_buffer, _stat),
-    OPS["exists"]: _stat,
-    OPS["getData"]: _then(_buffer, _stat),
-    OPS["setData"]: _stat,
-    OPS["getACL"]: _then(_acl_list, _stat),
-    OPS["setACL"]: _stat,
-    OPS["getChildren2"]: _then(_vector(_buffer), _stat),
-    OPS["multi"]: _results,
-    OPS["multiRead"]: _results,
-}
-
-
 # -- four-letter words: (pattern, replacement) in order, then whether lines are sorted -------------
 
 
-def _masked(*rules: tuple[bytes, bytes], sort: bool = False) -> Callable[[Mapping, bytes], bytes]:
-    def mask(mapping: Mapping, text: bytes) -> bytes:
+def _masked(
+    *rules: tuple[bytes, bytes], sort: bool = False
+) -> Callable[[ExactMapping, bytes], bytes]:
+    def mask(mapping: ExactMapping, text: bytes) -> bytes:
         text = mapping.hexadecimal_sessions(text)
         for pattern, replacement in rules:
             text = re.sub(pattern, replacement, text, flags=re.MULTILINE)
@@ -233,12 +114,12 @@ _MONITORED = (
 )
 
 
-def _monitored(_: Mapping, text: bytes) -> bytes:
+def _monitored(_: ExactMapping, text: bytes) -> bytes:
     lines = text.split(b"\n")
     return b"\n".join(sorted(line for line in lines if line.split(b"\t")[0] in _MONITORED))
 
 
-WORDS: dict[bytes, Callable[[Mapping, bytes], bytes]] = {
+WORDS: dict[bytes, Callable[[ExactMapping, bytes], bytes]] = {
     b"srvr": _masked(_VERSION, _LATENCY, _TRAFFIC),
     b"stat": _masked(_VERSION, _LATENCY, _TRAFFIC, _PORT, _QUEUE, sort=True),
     b"cons": _masked(_PORT, _QUEUE, _CLOCKS, sort=True),
@@ -248,12 +129,3 @@ WORDS: dict[bytes, Callable[[Mapping, bytes], bytes]] = {
     b"wchc": _masked(sort=True),
     b"wchp": _masked(sort=True),
 }
-
-
-def is_event(payload: bytes) -> bool:
-    """Whether a frame is a watch event: xid -1 (the machine gives no request that xid)."""
-    return payload[:4] == b"\xff\xff\xff\xff"
-
-
-def is_ping_reply(payload: bytes) -> bool:
-    return len(payload) >= 4 and struct.unpack_from(">i", payload)[0] == PING_XID

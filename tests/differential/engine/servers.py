@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from pytest_zkdict.live import LiveZooKeeper
 from zkfake import FakeZooKeeper
+from zkfake._compare import side
 
-from ...support.wire import Channel, SocketChannel, digest
+from ...support.wire import RawChannel, SocketChannel, digest
 
 if TYPE_CHECKING:
     import os
@@ -68,15 +69,10 @@ def live_settings(
     return given, properties | {_SUPER_DIGEST: digest(SUPER), **_FEW_THREADS}
 
 
-class Server(Protocol):
+class Server(side.Server, Protocol):
     """A running server."""
 
-    name: str
     version: str  # "3.8" or "3.9"
-
-    def channel(self) -> Channel: ...
-
-    def stop(self) -> None: ...
 
 
 class LiveServer:
@@ -92,7 +88,7 @@ class LiveServer:
         self.version = ".".join(self._live.version.split(".")[:2])
         self.name = f"live {self._live.version}"
 
-    def channel(self) -> Channel:
+    def channel(self) -> RawChannel:
         return SocketChannel(self.address)
 
     def stop(self) -> None:
@@ -110,7 +106,7 @@ class FakeServer:
         host, _, port = self._fake.hosts.rpartition(":")
         self._address = (host, int(port))
 
-    def channel(self) -> Channel:
+    def channel(self) -> RawChannel:
         return SocketChannel(self._address)
 
     def stop(self) -> None:

@@ -20,21 +20,22 @@ from typing import TYPE_CHECKING, Protocol
 
 from pytest_zkdict.live import LiveZooKeeper, four_letter_word
 from zkfake import FakeZooKeeper
+from zkfake._compare.driver import Pair
+from zkfake._compare.replies import is_event
+from zkfake._compare.side import Seen
 
 from ...support import wire
-from ...support.wire import OPS, Channel, SilenceError, SocketChannel
+from ...support.wire import OPS, RawChannel, SilenceError, SocketChannel
 from ..engine import servers
-from ..engine.driver import Pair
-from ..engine.mapping import Mapping, is_event
-from ..engine.side import Seen, Side
+from ..engine.mapping import ExactMapping
+from ..engine.side import Side
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterator, Sequence
 
-    from ..engine.servers import Server
-    from ..engine.side import Line
-    from ..engine.steps import Request
+    from zkfake._compare.side import OpenLine
+    from zkfake._compare.steps import RawRequest
 
 WRITES = frozenset(
     OPS[name]
@@ -165,7 +166,7 @@ class Scout:
         (self.zxid,) = struct.unpack_from(">q", frames[-1], 4)
 
 
-class EnsembleMapping(Mapping):
+class EnsembleMapping(ExactMapping):
     """Sessions go by the place of the server that made them."""
 
     def __init__(self, numbers: Sequence[int]) -> None:
@@ -193,11 +194,8 @@ class EnsembleSide(Side):
             scout.channel.on_silence = self._nudge
             scout.ask(sync=True)
             scout.hear()
-        super().__init__(server)
+        super().__init__(server, EnsembleMapping(server.numbers))
         self._empty_configuration()
-
-    def new_mapping(self) -> Mapping:
-        return EnsembleMapping(self._ensemble.numbers)
 
     def _empty_configuration(self) -> None:
         channel = self._ensemble.channel()
@@ -216,14 +214,14 @@ class EnsembleSide(Side):
         for _ in self.catch_up():
             pass
 
-    def is_one_by_one(self, line: Line, requests: Sequence[Request]) -> bool:
+    def is_one_by_one(self, line: OpenLine, requests: Sequence[RawRequest]) -> bool:
         # A write of a session that has moved may cost it this connection.
         return super().is_one_by_one(line, requests) or line.moved
 
-    def is_orderly(self, line: Line, request: Request) -> bool:
+    def is_orderly(self, line: OpenLine, request: RawRequest) -> bool:
         return super().is_orderly(line, request) and not (line.moved and request.op in WRITES)
 
-    def joined(self, line: Line, session: int) -> None:
+    def joined(self, line: OpenLine, session: int) -> None:
         if session and session == line.session:  # it lives here from now on
             for other in self.lines.values():
                 if other.session == session:
@@ -232,7 +230,7 @@ class EnsembleSide(Side):
     def ended(self) -> None:
         self._any_ended = True
 
-    def noticed(self, line: Line, seen: Seen) -> Seen:
+    def noticed(self, line: OpenLine, seen: Seen) -> Seen:
         if seen.ended and line.moved:
             # Closed where it lives now: what of that is still told here is a matter of time.
             frames = list(seen.frames)
@@ -241,7 +239,7 @@ class EnsembleSide(Side):
             return Seen(seen.slot, tuple(frames), ended=True)
         return seen
 
-    def new_channel(self, slot: int) -> Channel:
+    def new_channel(self, slot: int) -> RawChannel:
         channel = self._ensemble.channel(MEMBER_OF_SLOT[slot])
         channel.on_silence = self._nudge
         return channel
@@ -284,8 +282,4 @@ class EnsembleSide(Side):
 def pair(version: str, home: str | os.PathLike[str] | None = None) -> Pair:
     """The fake's ensemble beside a live one, whose version is `version`."""
 
-    def side(server: Server) -> EnsembleSide:
-        assert isinstance(server, EnsembleServer)
-        return EnsembleSide(server)
-
-    return Pair(lambda: FakeMembers(version), lambda: LiveMembers(home), side)
+    return Pair(lambda: EnsembleSide(FakeMembers(version)), lambda: EnsembleSide(LiveMembers(home)))

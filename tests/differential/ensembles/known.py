@@ -11,9 +11,10 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
+from zkfake._compare.steps import RawRequest, requests_of
+
 from ...support.wire import OPS
 from .. import known
-from ..engine.steps import Request, Step, requests_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,14 +36,14 @@ _READS = {"getData": "sy", "getChildren": "sy"}
 """What else a multi may be read with."""
 
 
-def unsafe(step: Step, version: str) -> bool:
+def unsafe(step: object, version: str) -> bool:
     """Whether the step is not to be sent to an ensemble of this version ("3.8" or "3.9")."""
     return known.unsafe(step, version) or any(
         waits_for_ever(each, version) for each in requests_of(step)
     )
 
 
-def waits_for_ever(request: Request, version: str) -> bool:
+def waits_for_ever(request: RawRequest, version: str) -> bool:
     """Whether it is a write that uses no zxid: 3.9 takes none where it cannot read the record,
     3.8 takes one first, but for `reconfig`.
     """

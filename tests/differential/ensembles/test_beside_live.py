@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from zkfake._compare.driver import DivergenceError
+from zkfake._compare.steps import Connect, RawRequest, Send
+
 from ...support.wire import (
     OPEN_ACL,
     OPS,
@@ -23,9 +26,8 @@ from ...support.wire import (
     set_data,
     string,
 )
-from ..engine.driver import DivergenceError
-from ..engine.shrink import report
-from ..engine.steps import Open, Request, Send, Word
+from ..engine.report import report
+from ..engine.steps import Word
 from ..programs import program
 from . import beside
 from .known import unsafe
@@ -33,7 +35,8 @@ from .known import unsafe
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..engine.driver import Pair
+    from zkfake._compare.driver import Pair
+
     from ..engine.steps import Step
 
 STEPS = int(os.environ.get("ZK_ENSEMBLE_STEPS", "1500"))
@@ -49,42 +52,42 @@ def pair(live_home: str | None, live_version: str) -> Iterator[Pair]:
     made.discard()
 
 
-MOVED: dict[str, Request] = {
-    "an impossible mode": Request(OPS["create"], create("/t/x", flags=77)),
-    "a ttl that cannot be": Request(OPS["createTTL"], create_ttl("/t/x", b"", OPEN_ACL, 5, 0)),
-    "a path that cannot be": Request(OPS["create"], create("nowhere")),
-    "a create": Request(OPS["create"], create("/t/x")),
-    "a delete": Request(OPS["delete"], path_version("/nope")),
-    "an impossible delete": Request(OPS["delete"], path_version("nowhere")),
-    "a delete that cannot be read": Request(OPS["delete"], b"\0"),
-    "a setData": Request(OPS["setData"], set_data("/t", b"")),
-    "a reconfig that is not allowed": Request(OPS["reconfig"], string(None) * 3 + bytes(8)),
-    "a container's end": Request(OPS["deleteContainer"], string("/t/x")),
-    "nothing in a multi": Request(OPS["multi"], multi([])),
-    "a broken multi": Request(OPS["multi"], multi_header(1)),
-    "a multi with a fault of its own": Request(
+MOVED: dict[str, RawRequest] = {
+    "an impossible mode": RawRequest(OPS["create"], create("/t/x", flags=77)),
+    "a ttl that cannot be": RawRequest(OPS["createTTL"], create_ttl("/t/x", b"", OPEN_ACL, 5, 0)),
+    "a path that cannot be": RawRequest(OPS["create"], create("nowhere")),
+    "a create": RawRequest(OPS["create"], create("/t/x")),
+    "a delete": RawRequest(OPS["delete"], path_version("/nope")),
+    "an impossible delete": RawRequest(OPS["delete"], path_version("nowhere")),
+    "a delete that cannot be read": RawRequest(OPS["delete"], b"\0"),
+    "a setData": RawRequest(OPS["setData"], set_data("/t", b"")),
+    "a reconfig that is not allowed": RawRequest(OPS["reconfig"], string(None) * 3 + bytes(8)),
+    "a container's end": RawRequest(OPS["deleteContainer"], string("/t/x")),
+    "nothing in a multi": RawRequest(OPS["multi"], multi([])),
+    "a broken multi": RawRequest(OPS["multi"], multi_header(1)),
+    "a multi with a fault of its own": RawRequest(
         OPS["multi"], multi([(OPS["create"], create("/t/x", flags=77))])
     ),
-    "a multi": Request(OPS["multi"], multi([(OPS["create"], create("/t/x"))])),
-    "a sync": Request(OPS["sync"], string("/")),
-    "the end of the session": Request(OPS["closeSession"]),
-    "the session anew": Request(OPS["createSession"], i32(130_000)),
+    "a multi": RawRequest(OPS["multi"], multi([(OPS["create"], create("/t/x"))])),
+    "a sync": RawRequest(OPS["sync"], string("/")),
+    "the end of the session": RawRequest(OPS["closeSession"]),
+    "the session anew": RawRequest(OPS["createSession"], i32(130_000)),
 }
 
 
-def old_connection(slot: int, request: Request) -> list[Step]:
+def old_connection(slot: int, request: RawRequest) -> list[Step]:
     """What the old connection of a session that moved may still do. The session's owner is looked
     at in the middle of some checks, and not at all in some.
     """
-    after = Send(OTHER, (Request(OPS["create"], create("/t/y")),))
-    return [Open(slot), Open(OTHER, 0), Send(slot, (request,)), after, Word(b"dump")]
+    after = Send(OTHER, (RawRequest(OPS["create"], create("/t/y")),))
+    return [Connect(slot), Connect(OTHER, 0), Send(slot, (request,)), after, Word(b"dump")]
 
 
 def timeouts() -> list[Step]:
     """Learners tell of a session's timeout as it was when the session was made."""
-    longer = Send(FOLLOWER, (Request(OPS["createSession"], i32(140_000)),))
-    again = Open(OTHER, 0, timeout=150_000)
-    return [Open(FOLLOWER), longer, Word(b"dump"), again, Word(b"dump")]
+    longer = Send(FOLLOWER, (RawRequest(OPS["createSession"], i32(140_000)),))
+    again = Connect(OTHER, 0, timeout=150_000)
+    return [Connect(FOLLOWER), longer, Word(b"dump"), again, Word(b"dump")]
 
 
 def test_every_member_answers_alike(pair: Pair, live_version: str) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from zkfake._compare.steps import RawRequest
+
 from ...support.wire import (
     OPEN_ACL,
     OPS,
@@ -16,7 +18,6 @@ from ...support.wire import (
     set_data,
     string,
 )
-from ..engine.steps import Request
 from ..programs import program
 from .known import unsafe, waits_for_ever
 
@@ -37,26 +38,26 @@ READABLE = {
 def test_a_record_that_is_cut_short(op: str) -> None:
     body = READABLE[op]
     for version in ("3.8", "3.9"):
-        assert not waits_for_ever(Request(OPS[op], body), version)
-        assert not waits_for_ever(Request(OPS[op], body + b"more"), version)
+        assert not waits_for_ever(RawRequest(OPS[op], body), version)
+        assert not waits_for_ever(RawRequest(OPS[op], body + b"more"), version)
     for end in range(len(body)):
-        assert waits_for_ever(Request(OPS[op], body[:end]), "3.9")
-        assert waits_for_ever(Request(OPS[op], body[:end]), "3.8") is (op == "reconfig")
+        assert waits_for_ever(RawRequest(OPS[op], body[:end]), "3.9")
+        assert waits_for_ever(RawRequest(OPS[op], body[:end]), "3.8") is (op == "reconfig")
 
 
 def test_a_path_or_a_list_that_is_not_there() -> None:
-    assert waits_for_ever(Request(OPS["deleteContainer"], string(None)), "3.9")
+    assert waits_for_ever(RawRequest(OPS["deleteContainer"], string(None)), "3.9")
     creates = [(OPS["create"], create("/t/a", b"", None))]
     reads = [(OPS["getData"], path_watch("/t/a"))]
-    assert waits_for_ever(Request(OPS["multi"], multi(creates)), "3.9")
-    assert waits_for_ever(Request(OPS["multi"], multi(reads + creates)), "3.9")
-    assert not waits_for_ever(Request(OPS["multi"], multi(creates)), "3.8")
-    assert not waits_for_ever(Request(OPS["multi"], b"\0"), "3.9")
+    assert waits_for_ever(RawRequest(OPS["multi"], multi(creates)), "3.9")
+    assert waits_for_ever(RawRequest(OPS["multi"], multi(reads + creates)), "3.9")
+    assert not waits_for_ever(RawRequest(OPS["multi"], multi(creates)), "3.8")
+    assert not waits_for_ever(RawRequest(OPS["multi"], b"\0"), "3.9")
 
 
 def test_a_check_by_itself() -> None:
     for version, kept in (("3.8", True), ("3.9", False)):
-        request = Request(OPS["check"], path_version("/t/a"))
+        request = RawRequest(OPS["check"], path_version("/t/a"))
         assert waits_for_ever(request, version) is kept
 
 

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from zkfake import FakeZooKeeper
+from zkfake._compare.driver import Pair
 from zkfake._ensemble.ensemble import Ensemble
 from zkfake._ensemble.leading import Leading
 
 from ..engine import servers
-from ..engine.driver import Pair
 from ..engine.servers import FakeServer
+from ..engine.side import Side
 from ..engine.steps import Word
 from ..programs import program
 
@@ -69,7 +70,7 @@ def version(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(params=["leader", "follower", "observer"])
 def pair(request: pytest.FixtureRequest, version: str, _epoch_zero: None) -> Iterator[Pair]:
-    pair = Pair(lambda: FakeServer(version), lambda: OneOfFour(version, request.param))
+    pair = Pair(lambda: Side(FakeServer(version)), lambda: Side(OneOfFour(version, request.param)))
     yield pair
     pair.discard()
 

@@ -14,13 +14,13 @@ import itertools
 import struct
 from typing import TYPE_CHECKING
 
-from .side import Progress, Seen, Side
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
-    from .servers import Server
-    from .steps import Step
+    from zkfake._compare.shrink import Program
+    from zkfake._compare.side import Progress, Seen, Side
+
+__all__ = ["DivergenceError", "Pair", "alone", "describe"]
 
 
 class DivergenceError(AssertionError):
@@ -30,15 +30,9 @@ class DivergenceError(AssertionError):
 class Pair:
     """Two servers, driven in step."""
 
-    def __init__(
-        self,
-        left: Callable[[], Server],
-        right: Callable[[], Server],
-        side: Callable[[Server], Side] = Side,
-    ) -> None:
-        """`side`: what drives one of them."""
+    def __init__(self, left: Callable[[], Side], right: Callable[[], Side]) -> None:
+        """Each returns what drives a server that has just been started."""
         self._makers = (left, right)
-        self._side = side
         self._sides: tuple[Side, Side] | None = None
         self.steps = 0
         self.frames = 0
@@ -49,7 +43,7 @@ class Pair:
         """Start both servers, if they do not run."""
         if self._sides is None:
             first, second = self._makers
-            self._sides = (self._side(first()), self._side(second()))
+            self._sides = (first(), second())
 
     def begin(self) -> None:
         """Start an example, on new servers if the last one left them apart."""
@@ -60,7 +54,7 @@ class Pair:
         self.examples += 1
         self._both("begin", lambda side: side.begin())
 
-    def step(self, step: Step) -> None:
+    def step(self, step: object) -> None:
         """Carry out `step` on both; raises `DivergenceError`."""
         self._both(step, lambda side: side.perform(step))
         self.steps += 1
@@ -70,7 +64,7 @@ class Pair:
         self._both("end", lambda side: side.end())
         self.running = False
 
-    def run(self, program: Iterable[Step]) -> None:
+    def run(self, program: Program) -> None:
         """One whole example."""
         self.begin()
         for step in program:
@@ -85,7 +79,14 @@ class Pair:
             side.kill()
             side.server.stop()
 
-    def _both(self, step: Step | str, progress: Callable[[Side], Progress]) -> None:
+    def differs(self, step: object, left: list[Seen], right: list[Seen]) -> None:
+        """The answers to a step are not equal. Raises what ends the example."""
+        assert self._sides is not None
+        names = [side.server.name for side in self._sides]
+        self.discard()
+        raise DivergenceError(explain(step, (names[0], left), (names[1], right)))
+
+    def _both(self, step: object, progress: Callable[[Side], Progress]) -> None:
         assert self._sides is not None, "begin() first"
         left, right = self._sides
         try:
@@ -97,10 +98,7 @@ class Pair:
             self.discard()
             raise
         if first != second:
-            self.discard()
-            raise DivergenceError(
-                explain(step, (left.server.name, first), (right.server.name, second))
-            )
+            self.differs(step, first, second)
         for seen in first:
             if any(payload.startswith(b"silence") for payload in seen.frames):
                 # Equal, but not what the step was made for: the harness, or `known`, has to learn.
@@ -122,7 +120,7 @@ def _in_step(*sides: Progress) -> list[list[Seen]]:
     return [results[index] for index in range(len(sides))]
 
 
-def alone(side: Side, program: Iterable[Step]) -> Iterator[list[Seen]]:
+def alone(side: Side, program: Program) -> Iterator[list[Seen]]:
     """One whole example on one side, for a transcript: what is seen in each step, one by one."""
     yield _in_step(side.begin())[0]
     for step in program:
@@ -130,7 +128,7 @@ def alone(side: Side, program: Iterable[Step]) -> Iterator[list[Seen]]:
     yield _in_step(side.end())[0]
 
 
-def explain(step: Step | str, *answers: tuple[str, list[Seen]]) -> str:
+def explain(step: object, *answers: tuple[str, list[Seen]]) -> str:
     """The step and the first place where the answers differ."""
     lines = [f"after {step!r}"]
     for pair in itertools.zip_longest(*(seen for _, seen in answers)):

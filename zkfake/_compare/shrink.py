@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from .driver import DivergenceError, Pair
-from .steps import Open, Send, Step
+from zkfake._compare.steps import Connect, Send
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-Program = tuple[Step, ...]
+__all__ = ["Program", "shrink"]
+
+Program = tuple[Any, ...]
+"""Steps, those of the tests included."""
 
 
-def shrink(program: Sequence[Step], fails: Callable[[Program], bool]) -> Program:
+def shrink(program: Sequence[Any], fails: Callable[[Program], bool]) -> Program:
     """A program that fails still, from which no step and no request can be left out alone.
 
     Runs `fails` some log2(n) * n times in the worst case; `program` itself must fail.
@@ -24,7 +26,7 @@ def shrink(program: Sequence[Step], fails: Callable[[Program], bool]) -> Program
         match step:
             case Send(slot, requests) if len(requests) > 1:
                 best = _replace(best, index, _fewer(best, index, slot, fails))
-            case Open(then=then) if then:
+            case Connect(then=then) if then:
                 candidate = _replace(best, index, replace(step, then=()))
                 best = candidate if fails(candidate) else best
             case _:
@@ -58,25 +60,5 @@ def _fewer(program: Program, index: int, slot: int, fails: Callable[[Program], b
     return Send(slot, tuple(kept))
 
 
-def _replace(program: Program, index: int, step: Step) -> Program:
+def _replace(program: Program, index: int, step: object) -> Program:
     return (*program[:index], step, *program[index + 1 :])
-
-
-def report(pair: Pair, program: Program, divergence: DivergenceError) -> str:
-    """What is left of `program`, as Python, and where the answers differ."""
-    last = divergence
-
-    def fails(candidate: Program) -> bool:
-        nonlocal last
-        try:
-            pair.run(candidate)
-        except DivergenceError as found:
-            last = found
-            return True
-        return False
-
-    if not fails(program):
-        return f"seen once, not again: a race?\n{divergence}"
-    small = shrink(program, fails)
-    fails(small)
-    return "\n".join([*map(repr, small), str(last)])

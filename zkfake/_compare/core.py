@@ -7,29 +7,34 @@ a peer that has nothing more to say will never say more: waiting for it is an er
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
+from zkfake._compare.channels import Frames, RawChannel, SilenceError
 from zkfake._connection.connection import Connection
 from zkfake._ensemble.ensemble import Ensemble
 from zkfake._ensemble.replica import Replica
 from zkfake._settings import Settings
 
-from ...support.wire import Channel, Frames, SilenceError
-from .servers import fake_settings
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["CoreServer"]
 
 
 class CoreServer:
     """A standalone server of the core."""
 
-    def __init__(self, version: str) -> None:
+    def __init__(self, version: str, settings: Mapping[str, object]) -> None:
+        """``version`` and ``settings``: as for a `FakeZooKeeper`."""
+        self.name = f"fake {version}"
         self.version = version
-        self.name = f"core {version}"
         self._now = int(time.time() * 1000)
-        self._ensemble = Ensemble(Settings.parse(fake_settings(), version), self._now)
+        self._ensemble = Ensemble(Settings.parse(settings, version), self._now)
         self._replica = Replica(self._ensemble)
         self._replica.start()
         self._ports = 40_000
 
-    def channel(self) -> Channel:
+    def channel(self) -> RawChannel:
         self._ports += 1
         return CoreChannel(self, Connection(self._replica, ("127.0.0.1", self._ports), _ignore))
 
@@ -43,7 +48,7 @@ class CoreServer:
 
 
 class CoreChannel:
-    """A `Channel` that ends in a connection of the core."""
+    """A `RawChannel` that ends in a connection of the core."""
 
     def __init__(self, server: CoreServer, connection: Connection) -> None:
         self._server = server
