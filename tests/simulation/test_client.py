@@ -401,6 +401,23 @@ def test_clients_stop_restart_and_close(sim: Simulation) -> None:
         client.get("/")
 
 
+def test_a_client_that_is_handed_out_is_not_about_to_close() -> None:
+    """kazoo closes itself after a start() that failed, and may come to that in the next one."""
+    for step in range(6, 16):
+        with Simulation() as sim:
+            sim.faults.drop_after_reply("ann", nth=1)
+            sim.faults.delay_task("ann", step=5, seconds=29.9)
+            sim.faults.delay_task("ann", step=step, seconds=0.14)
+
+            def program(sim: Simulation = sim) -> None:
+                sim.sleep(0)
+                client = sim.client("ann", timeout=4.0)
+                sim.sleep(1)
+                assert client.get("/")
+
+            sim.spawn(program, name="ann", process="ann").result()
+
+
 def test_a_client_that_the_program_makes_itself_is_simulated(sim: Simulation) -> None:
     for client in (KazooClient(), KazooClient(sim.hosts, handler=sim.handler("mine"))):
         client.start()

@@ -113,6 +113,9 @@ class Clients:
         except KazooTimeoutError:
             if self._network.time >= deadline:
                 raise
+            # kazoo has ordered itself to close. Where its session ended meanwhile it never carried
+            # that out, and would do so as soon as it is connected again.
+            client._queue.clear()  # noqa: SLF001  # nothing public empties it
             return False
         except (ConnectionLoss, SessionExpiredError):
             pass  # It did start, and failed to look for its chroot.
