@@ -434,6 +434,19 @@ class Ensemble:
             return self._leaders[-1].tip
         return max((m.store.tree for m in self.replicas), key=lambda tree: tree.zxid)
 
+    def committed(self) -> tuple[Tree, list[Transaction]]:
+        """The newest tree that a server has, and what was committed after it."""
+        # What a server has applied was committed. What was, and is not applied yet, is in its log.
+        newest = max(self.replicas, key=lambda replica: replica.store.tree.zxid)
+        tree = newest.store.tree
+        first = newest if self.leader is None else self.leader
+        after = first.store.log.after(tree.zxid)
+        return tree, [each for each in after if each.zxid <= self.log.last_zxid]
+
+    def keep_recent(self, most: int) -> None:
+        """The log keeps its last transactions from now on: `CommittedLog.keep_recent`."""
+        self.log.keep_recent(*self.committed(), most)
+
     def submit(self, request: Request, complete: Completion | None = None) -> None:
         """A write of the leader itself. It is dropped if there is no leader, or its session has
         ended.

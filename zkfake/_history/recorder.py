@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from zkfake._history.promises import Promise
     from zkfake._history.verdict import Verdict
 
-__all__ = ["EnsembleHistory", "History", "IncompleteHistoryError"]
+__all__ = ["EnsembleHistory", "History", "IncompleteHistoryError", "PassingHistory"]
 
 E = TypeVar("E")
 
@@ -335,6 +335,18 @@ class EnsembleHistory(History):
         self.log = []
         self._virtual = virtual
         self._on_disk: Callable[[int], tuple[tuple[int, ...], tuple[int, ...]]] = _nowhere
+        self.hearers: tuple[Callable[[Event | Logged], object], ...] = ()
+        """Called with each event and each entry of the log, when it happens."""
+
+    def tell(self, *hearers: Callable[[Event | Logged], object]) -> None:
+        """These are the hearers from now on."""
+        self.hearers = hearers
+        self.append = self._append_and_tell if hearers else self._events.append
+
+    def _append_and_tell(self, event: Event) -> None:
+        self._events.append(event)
+        for hearer in self.hearers:
+            hearer(event)
 
     def hear(self, ensemble: Ensemble) -> None:
         """Record what it commits, and what its servers do among themselves, from now on."""
@@ -347,14 +359,10 @@ class EnsembleHistory(History):
 
     def take_state(self, ensemble: Ensemble) -> None:
         """The log begins with the state that the ensemble has. Cost: linear in it."""
-        # What a server has applied was committed. What was, and is not applied yet, is in its log.
-        newest = max(ensemble.replicas, key=lambda replica: replica.store.tree.zxid)
-        tree = newest.store.tree
+        tree, between = ensemble.committed()
         self.restored(tree)
-        first = newest if ensemble.leader is None else ensemble.leader
-        for transaction in first.store.log.after(tree.zxid):
-            if transaction.zxid <= ensemble.log.last_zxid:
-                self.committed(transaction)
+        for transaction in between:
+            self.committed(transaction)
 
     def logged(self, logger: str, level: str, text: str) -> None:
         """The program has logged something."""
@@ -368,6 +376,8 @@ class EnsembleHistory(History):
             entry = _committed((self._clock(), transaction, on_disk, voters))
             self._beside.append((len(self._events), entry))
             log.append(entry)
+            for hearer in self.hearers:
+                hearer(entry)
 
     def restored(self, tree: Tree) -> None:
         """The ensemble goes on from ``tree``."""
@@ -377,3 +387,24 @@ class EnsembleHistory(History):
                 for path, each in tree.nodes.items()
             )
             self._add_logged(Restored(self._clock(), tree.zxid, znodes))
+            for hearer in self.hearers:
+                hearer(Restored(self._clock(), tree.zxid, ()))
+
+
+class PassingHistory(EnsembleHistory):
+    """A history that keeps nothing: it is there for its hearers."""
+
+    def _append_and_tell(self, event: Event | Logged) -> None:
+        for hearer in self.hearers:
+            hearer(event)
+
+    def committed(self, transaction: Transaction) -> None:
+        """The ensemble has committed its next transaction."""
+        self._append_and_tell(_committed((self._clock(), transaction, (), ())))
+
+    def restored(self, tree: Tree) -> None:
+        """The ensemble goes on from ``tree``."""
+        self._append_and_tell(Restored(self._clock(), tree.zxid, ()))
+
+    def _add_beside(self, entry: Logged | Inside) -> None:
+        pass

@@ -69,7 +69,7 @@ class Telling:
     """The words for the events of one history."""
 
     def __init__(self, entries: Iterable[Event | Logged]) -> None:
-        """Cost: linear in the history."""
+        """``entries``: those of the history so far. Cost: linear in it."""
         self.servers: dict[int, int] = {}
         """The server of each connection."""
         self.clients: dict[int, str] = {}
@@ -79,16 +79,20 @@ class Telling:
         self._resumed: dict[int, bool] = {}
         """Whether a handshake, by its number, asks for a session that there is."""
         for event in entries:
-            if isinstance(event, Connected):
-                self.servers[event.connection] = event.server
-            elif isinstance(event, DictOpened):
-                self.dicts[event.dict] = event.path
-            elif isinstance(event, Sent) and event.operation == "connect":
-                self._resumed[event.number] = _session_asked_for(event.frame) != 0
-            elif isinstance(event, Reply) and event.operation == "connect":
-                session = int.from_bytes(event.frame[12:20], "big", signed=True)
-                if session:
-                    self.clients[session] = event.client
+            self.meet(event)
+
+    def meet(self, event: Event | Logged) -> None:
+        """The next event of the history."""
+        if isinstance(event, Connected):
+            self.servers[event.connection] = event.server
+        elif isinstance(event, DictOpened):
+            self.dicts[event.dict] = event.path
+        elif isinstance(event, Sent) and event.operation == "connect":
+            self._resumed[event.number] = _session_asked_for(event.frame) != 0
+        elif isinstance(event, Reply) and event.operation == "connect":
+            session = int.from_bytes(event.frame[12:20], "big", signed=True)
+            if session:
+                self.clients[session] = event.client
 
     def __call__(self, event: Event | Logged) -> tuple[str, str]:
         """Who it happened to, and what."""

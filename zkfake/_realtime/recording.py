@@ -16,12 +16,15 @@ from zkfake._ensemble.events import unheard
 from zkfake._ensemble.listener import EnsembleListener
 from zkfake._history.channels import ChannelRecorder
 from zkfake._history.events import Fault, ServerEvent
-from zkfake._history.recorder import EnsembleHistory, History
+from zkfake._history.recorder import EnsembleHistory, History, PassingHistory
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from zkfake._ensemble.ensemble import Ensemble
     from zkfake._ensemble.events import Name
     from zkfake._ensemble.stats import Mode
+    from zkfake._history.events import Event, Logged
 
 __all__ = ["Recording"]
 
@@ -38,11 +41,12 @@ _ROLES: dict[Mode | None, Name] = {
 class Recording:
     """The recording of one history."""
 
-    def __init__(self, ensemble: Ensemble | None = None) -> None:
+    def __init__(self, ensemble: Ensemble | None = None, *, whole: bool = True) -> None:
         """``ensemble``: records what it commits, and what its servers do; its state is the first
-        entry of the log.
+        entry of the log. ``whole``: whether it is kept; otherwise it is there for its hearers.
         """
         self._ensemble = ensemble
+        self.whole = whole
         self._start = time.perf_counter_ns()
         self.history = self._history(ensemble)
         self.channels = ChannelRecorder(self.history, self, _SECOND)
@@ -59,6 +63,16 @@ class Recording:
         """A fault began, ended or struck."""
         self.history.append(Fault(self._seconds(), name, text))
 
+    @property
+    def hearers(self) -> tuple[Callable[[Event | Logged], object], ...]:
+        """Those of the history of an ensemble."""
+        return self.history.hearers if isinstance(self.history, EnsembleHistory) else ()
+
+    def tell(self, *hearers: Callable[[Event | Logged], object]) -> None:
+        """These are the hearers from now on, of the history of an ensemble."""
+        assert isinstance(self.history, EnsembleHistory)
+        self.history.tell(*hearers)
+
     def end(self) -> None:
         """The ensemble tells it nothing any more."""
         if self._ensemble is not None:
@@ -69,9 +83,11 @@ class Recording:
     def _history(self, ensemble: Ensemble | None) -> History:
         if ensemble is None:
             return History(self._seconds, _thread_name)
-        history = EnsembleHistory(self._seconds, _thread_name, virtual=False)
+        kind = EnsembleHistory if self.whole else PassingHistory
+        history = kind(self._seconds, _thread_name, virtual=False)
         history.hear(ensemble)
-        history.take_state(ensemble)
+        if self.whole:
+            history.take_state(ensemble)
 
         def tell(server: int, name: Name, text: str) -> None:
             epoch = ensemble.replicas[server - 1].store.accepted_epoch
@@ -79,7 +95,7 @@ class Recording:
 
         ensemble.tell = tell
         for replica in ensemble.replicas:
-            if (role := _ROLES.get(replica.role.mode)) is not None:
+            if self.whole and (role := _ROLES.get(replica.role.mode)) is not None:
                 tell(replica.id, role, "since before this history")
         return history
 

@@ -29,16 +29,19 @@ from zkfake._versions import DEFAULT, VERSIONS
 if TYPE_CHECKING:
     import socket
     import ssl
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from os import PathLike
     from types import TracebackType
 
     from typing_extensions import Self
 
     from zkfake._data_dir.keeping import Keeping
+    from zkfake._history.events import Event, Logged
     from zkfake._history.recorder import History
     from zkfake._protocol.records import Id
     from zkfake._realtime.transport import Carried, Transport
+
+    Hearer = Callable[[Event | Logged], object]
 
 _TLS_HANDSHAKE_TIMEOUT = 10_000
 """Milliseconds after which a socket without a TLS handshake is closed."""
@@ -257,7 +260,8 @@ class FakeZooKeeper(EnsembleControl):
         ``None`` unless it was created with ``history=True``; in a block of `recorded` the history
         of the block.
         """
-        return None if self._recording is None else self._recording.history
+        recording = self._recording
+        return recording.history if recording is not None and recording.whole else None
 
     @contextmanager
     def recorded(self) -> Iterator[History]:
@@ -269,23 +273,54 @@ class FakeZooKeeper(EnsembleControl):
         anyway, and in a forked child. Cost of the beginning: linear in the znodes.
         """
         with self._loop.at_work():
-            if self._recording is not None:
+            if self._recording is not None and self._recording.whole:
                 raise RuntimeError("this FakeZooKeeper records already: see its history")
-            if self._driver is None:
-                self._use_channels()
-            recording = Recording(self._ensemble)
-            self._record(recording)
+            recording = self._record(whole=True)
         try:
             yield recording.history
         finally:
             with self._loop.at_work():
-                recording.end()
-                self._record(None)
+                self._record(whole=False)
 
-    def _record(self, recording: Recording | None) -> None:
-        self._recording = recording
+    def _record(self, *, whole: bool, hearers: Iterable[Hearer] | None = None) -> Recording:
+        """A new recording takes the place of the one that there is. ``hearers``: those of that one,
+        unless others are given; one that is not ``whole`` is there for them.
+        """
+        if self._driver is None:
+            self._use_channels()
         assert self._driver is not None
-        self._driver.record(recording)
+        before = self._recording
+        self._driver.record(None)
+        if before is not None:
+            before.end()
+        self._recording = recording = Recording(self._ensemble, whole=whole)
+        if hearers is None and before is not None:
+            hearers = before.hearers
+        recording.tell(*(hearers or ()))
+        if whole or recording.hearers:
+            self._driver.record(recording)
+        else:
+            recording.end()
+            self._recording = None
+        return recording
+
+    def _hear(self, hearer: Hearer) -> None:
+        """``hearer`` is called with all that happens from now on, by the thread that serves."""
+        with self._loop.at_work():
+            if self._recording is None:
+                self._record(whole=False, hearers=[hearer])
+            else:
+                self._recording.tell(*self._recording.hearers, hearer)
+
+    def _hear_no_more(self, hearer: Hearer) -> None:
+        with self._loop.at_work():
+            recording = self._recording
+            assert recording is not None
+            hearers = [each for each in recording.hearers if each is not hearer]
+            if recording.whole:
+                recording.tell(*hearers)
+            else:
+                self._record(whole=False, hearers=hearers)
 
     # -- faults
 

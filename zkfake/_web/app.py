@@ -17,7 +17,7 @@ from fastapi.responses import JSONResponse, Response
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
-from zkfake._web import faults, reading, writing
+from zkfake._web import faults, history, reading, writing
 from zkfake._web.errors import Refused
 from zkfake._web.guard import API
 from zkfake._web.shapes import ErrorShape
@@ -70,7 +70,7 @@ def application(fake: ControlledFake | None) -> FastAPI:
         generate_unique_id_function=_name,
     )
     app.state.fake = fake
-    for each in (reading, writing, faults):
+    for each in (reading, writing, faults, history):
         app.include_router(each.routes, prefix=API, responses=_REFUSALS)
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)

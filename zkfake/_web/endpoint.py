@@ -103,7 +103,12 @@ class ControlEndpoint:
                 target=self._http.serve_until_ended, args=(listening,), name="zkfake web"
             )
             thread.daemon = True
-            thread.start()
+            self._http.fake.begin()
+            try:
+                thread.start()
+            except BaseException:  # it may be refused
+                self._http.fake.end()
+                raise
         except BaseException:
             listening.close()
             raise
@@ -135,10 +140,10 @@ class _Http(uvicorn.Server):
     def __init__(self, server: FakeZooKeeper, token: str, host: str) -> None:
         self.ended = asyncio.Event()
         """Streams and requests that wait have to end."""
-        fake = ControlledFake(server, self.ended)
+        self.fake = ControlledFake(server, self.ended)
         super().__init__(
             uvicorn.Config(
-                Guard(application(fake), token, host),
+                Guard(application(self.fake), token, host),
                 http="h11",
                 ws="none",
                 loop="asyncio",
@@ -157,7 +162,10 @@ class _Http(uvicorn.Server):
 
     def serve_until_ended(self, listening: socket.socket) -> None:
         """Serves until `end`, and closes the socket."""
-        asyncio.run(self._serve_here(listening))
+        try:
+            asyncio.run(self._serve_here(listening))
+        finally:
+            self.fake.end()
 
     async def _serve_here(self, listening: socket.socket) -> None:
         self._loop = asyncio.get_running_loop()

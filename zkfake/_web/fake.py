@@ -16,13 +16,16 @@ from typing import TYPE_CHECKING, NamedTuple
 from zkfake._database.paths import split
 from zkfake._web.begun import BegunFaults
 from zkfake._web.errors import Refused
+from zkfake._web.live import LiveEvents
 from zkfake._web.writer import TreeWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from zkfake._database.log import Transaction
     from zkfake._database.tree import Tree, Znode
     from zkfake._realtime.server import FakeZooKeeper
+    from zkfake._web.live import NumberedEvent
     from zkfake._web.waiting import Ended
 
 __all__ = ["ControlledFake", "FoundZnode", "TreePage"]
@@ -57,6 +60,19 @@ class Count(NamedTuple):
     ephemerals: int
 
 
+class RecentLog(NamedTuple):
+    """Transactions. ``first``: the zxid of the oldest state that can be shown."""
+
+    first: int
+    last: int
+    transactions: list[Transaction]
+
+
+_MOST_TRANSACTIONS = 10_000
+
+_MOST_TREES = 3
+
+
 class ControlledFake:
     """One `FakeZooKeeper`."""
 
@@ -64,6 +80,11 @@ class ControlledFake:
         """``ended``: set when the endpoint ends."""
         self.server = server
         self.ended = ended
+        self.live = LiveEvents()
+        self.streams = 0
+        """How many read the events as they come."""
+        self._trees: dict[int, Tree] = {}
+        """Some of the past, by zxid."""
         self.faults = BegunFaults(lambda: server.faults)
         # The endpoint is a part of the fake; it has a package of its own because few want it.
         self._ensemble = server._ensemble  # noqa: SLF001
@@ -78,7 +99,31 @@ class ControlledFake:
     @property
     def first_zxid(self) -> int:
         """The oldest zxid at which the tree can be shown."""
-        return self.server.last_zxid
+        return self.log().first
+
+    def begin(self) -> None:
+        """Keeps what happens from now on. Cost: a reference per znode."""
+        with self._looking():
+            self._ensemble.keep_recent(_MOST_TRANSACTIONS)
+        self.server._hear(self.live.add)  # noqa: SLF001
+
+    def end(self) -> None:
+        """Takes `begin` back. Transactions are kept all the same."""
+        self.server._hear_no_more(self.live.add)  # noqa: SLF001
+
+    # -- what happened
+
+    def events(self, after: int, limit: int) -> list[NumberedEvent]:
+        """The first events after that number."""
+        with self._looking():
+            found = self.live.after(after, limit)
+        return [self.live.told(*each) for each in found]
+
+    def log(self) -> RecentLog:
+        """The transactions that are kept. Cost: a reference for each."""
+        with self._looking():
+            log = self._ensemble.log
+            return RecentLog(log.first_zxid or 0, log.last_zxid, list(log))
 
     # -- the tree
 
@@ -86,9 +131,31 @@ class ControlledFake:
     def _tree(self, at: int | None) -> Iterator[tuple[int, Tree]]:
         """The tree at a zxid, which does not change during the block, and that zxid."""
         if at is not None:
-            raise Refused(409, f"What was at zxid {at} is not kept")
+            yield at, self._past(at)
+            return
         with self._looking():
             yield self._ensemble.log.last_zxid, self._ensemble.tip
+
+    def _past(self, at: int) -> Tree:
+        """The tree as it was. Cost: linear in it and in what has been committed, unless it was
+        asked for lately. Raises `Refused`.
+        """
+        tree = self._trees.pop(at, None)
+        if tree is None:
+            with self._looking():
+                log = self._ensemble.log
+                if at > log.last_zxid:
+                    raise Refused(404, f"There is no zxid {at} so far; the last is {log.last_zxid}")
+                first = log.first_zxid or 0
+                if at < first:
+                    raise Refused(409, f"What was at zxid {at} is not kept; the oldest is {first}")
+                tree, between = log.towards(at)
+            for transaction in between:
+                tree.apply(transaction)
+        self._trees[at] = tree  # the last one now
+        while len(self._trees) > _MOST_TREES:
+            del self._trees[next(iter(self._trees))]
+        return tree
 
     def look(self, path: str, at: int | None, after: str, limit: int) -> TreePage:
         """A znode, and ``limit`` of its children in the order of their names. Cost: linear in the

@@ -288,3 +288,60 @@ class FaultsShape(BaseModel):
     """Faults, the oldest first."""
 
     faults: list[FaultShape]
+
+
+class EventShape(BaseModel):
+    """Something that happened. What it has not is null."""
+
+    number: int
+    time: Annotated[float, Field(description="Seconds since the history began")]
+    kind: Annotated[str, Field(description="sent, reply, watch event, committed, fault, ...")]
+    who: Annotated[str, Field(description="A client by its session, a server, ...")]
+    text: Annotated[str, Field(description="What, in words")]
+    connection: int | None
+    request: Annotated[int | None, Field(description="The number of a request, as faults have it")]
+    operation: str | None
+    paths: list[str]
+    zxid: int | None
+    error: Annotated[str | None, Field(description="ZooKeeper's name, such as NoNode")]
+
+
+class EventsShape(BaseModel):
+    """Events, the oldest first."""
+
+    first: Annotated[int, Field(description="The number of the oldest that is kept")]
+    last: Annotated[int, Field(description="The number of the newest; 0 while there is none")]
+    events: list[EventShape]
+    next: Annotated[int | None, Field(description="`after` of the next page")]
+
+
+class ChangeShape(BaseModel):
+    """What a transaction did to a znode."""
+
+    change: Literal["create", "delete", "setData", "setACL", "check"]
+    path: str
+
+
+class TransactionShape(BaseModel):
+    """What was committed: changes, or a request that failed."""
+
+    zxid: int
+    time: Annotated[int, Field(description="Milliseconds since the epoch")]
+    session: str | None
+    operation: Annotated[str, Field(description="The request; restore, where a state was replaced")]
+    error: Annotated[str | None, Field(description="ZooKeeper's name, such as NoNode")]
+    changes: Annotated[list[ChangeShape], Field(description="The first hundred")]
+    total: Annotated[int, Field(description="How many changes there are")]
+
+
+class TransactionsShape(BaseModel):
+    """Transactions, the oldest first."""
+
+    first: Annotated[int, Field(description="The zxid of the oldest state that can be shown")]
+    last: Annotated[int, Field(description="The zxid of the present state")]
+    ranges: Annotated[
+        list[tuple[int, int]],
+        Field(description="All that there are: the first and the last zxid of each run"),
+    ]
+    transactions: list[TransactionShape]
+    next: Annotated[int | None, Field(description="`after` of the next page")]
