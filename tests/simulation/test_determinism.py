@@ -16,12 +16,11 @@ from zkfake.simulation import NondeterministicProgram, Simulation, SimulationErr
 
 PROGRAMS = Path(__file__).with_name("programs.py")
 ROOT = Path(__file__).parents[2]
-SEEDS = 200
-PART = 25
-"""Seeds of one test: 200 in one piece would be the longest test of all."""
-
 PYTHONS = [each for each in os.environ.get("ZKFAKE_PYTHONS", "").split(os.pathsep) if each]
 """Other interpreters that have kazoo and greenlet: `make pythons` prints them."""
+SEEDS = 200 if PYTHONS else 100
+PART = 25
+"""Seeds of one test: all in one piece would be the longest test there is."""
 
 
 @pytest.mark.parametrize("first", range(0, SEEDS, PART))
