@@ -11,6 +11,7 @@ The rules that live here:
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from contextlib import suppress
@@ -34,6 +35,8 @@ A source, or a target, is
   zk1:2181,zk2:2181/app   the znode /app of these servers and all below it, as /; or, without a
                           path, all but /zookeeper
   shop.yaml               a tree file: .yaml, .yml, .json or .toml
+  /var/lib/zookeeper      a data directory of a real ZooKeeper, its snapshot and logs; a copy of it
+                          unless the server is stopped
   -                       standard input, in the format of --format
 
 """
@@ -77,7 +80,15 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
         "znodes exist already, and differ: nothing is changed (--merge, --replace)",
     )
     load.add_argument("target", metavar="HOSTS[/PATH]", help="the servers and the znode")
-    load.add_argument("source", metavar="FILE", help="the tree file, or another source")
+    load.add_argument("source", metavar="FILE", nargs="?", help="the tree file, or another source")
+    load.add_argument(
+        "--from-data-dir",
+        metavar="DIR",
+        help="instead of a file: a data directory of a real ZooKeeper, with its snapshots",
+    )
+    load.add_argument(
+        "--data-log-dir", metavar="DIR", help="where its logs are, if elsewhere (dataLogDir)"
+    )
     copy = _command(
         commands,
         "copy",
@@ -284,7 +295,7 @@ def _read(
     from zkfake._transfer.places import ServersPlace
 
     if not isinstance(source, ServersPlace):
-        return source.read()
+        return _stored(source.name) if os.path.isdir(source.name) else source.read()
     from zkfake._transfer.connection import PatientClient
     from zkfake._transfer.loading import listed
     from zkfake._transfer.reading import read
@@ -339,9 +350,29 @@ def _print(parts: Iterable[str]) -> int:
     return ENDED
 
 
+def _loaded(options: argparse.Namespace, line: _ProgressOfTransfer) -> dict[str, PlainZnode]:
+    directory = getattr(options, "from_data_dir", None)
+    if (directory is None) == (options.source is None):
+        raise ValueError("load needs a FILE, or --from-data-dir DIR, and not both")
+    if directory is None:
+        return _read(options, _place(options.source, options), line)
+    return _stored(directory, options.data_log_dir)
+
+
+def _stored(directory: str, logs: str | None = None) -> dict[str, PlainZnode]:
+    """What a data directory of a real ZooKeeper has."""
+    from zkfake._trees.plain import of_tree
+    from zkfake._zookeeper_files.directory import read_data_dir
+
+    state = read_data_dir(directory, logs)
+    for note in state.notes:
+        say(note)
+    return dict(of_tree(state.tree))
+
+
 def _load(options: argparse.Namespace, line: _ProgressOfTransfer) -> int:
     target = _servers(options.target)
-    znodes = _read(options, _place(options.source, options), line)
+    znodes = _loaded(options, line)
     from zkfake._transfer.connection import PatientClient
     from zkfake._transfer.loading import Conflicts, load
 

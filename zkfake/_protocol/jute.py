@@ -97,6 +97,14 @@ class Reader:
         self._pos = end
         return data[start:end]
 
+    def read_bytes(self, count: int) -> bytes:
+        """So many bytes, as they are."""
+        start, end = self._pos, self._pos + count
+        if not start <= end <= len(self._data):
+            raise JuteError(f"the record ends inside {count} bytes")
+        self._pos = end
+        return self._data[start:end]
+
     def read_string(self) -> str | None:
         data, start = self._data, self._pos + 4
         try:

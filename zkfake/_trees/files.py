@@ -1,6 +1,7 @@
-"""Tree files: reading and writing whole ones.
+"""Tree files: reading and writing whole ones; and the directories that stand for one.
 
-The rules that live here: the end of a file's name is its format. An error names the file, then the
+The rules that live here: the end of a file's name is its format. A directory is a data directory of
+a real ZooKeeper, which is only read. An error names the file, then the
 line or the znode. A file is written beside its place and put there when it is whole, so that a dump
 that fails leaves the one before as it was.
 """
@@ -15,6 +16,8 @@ from typing import TYPE_CHECKING
 
 from zkfake._trees.entries import TreeFileError, entry_of, znodes_of
 from zkfake._trees.formats import FORMATS
+from zkfake._trees.plain import of_tree
+from zkfake._zookeeper_files.directory import read_data_dir
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -68,9 +71,11 @@ def parse(text: str, format_: str) -> dict[str, PlainZnode]:
 
 
 def read(name: str | os.PathLike[str]) -> dict[str, PlainZnode]:
-    """The znodes of a file, by path, in its order. Raises `OSError`, and `TreeFileError`, whose
-    text names the file.
+    """The znodes of a file, by path, in its order, or of a data directory. Raises `OSError`, and
+    `ValueError`, whose text names the file.
     """
+    if os.path.isdir(name):
+        return dict(of_tree(read_data_dir(name).tree))
     format_ = format_of(name)
     try:
         return parse(Path(name).read_text("utf-8"), format_)
