@@ -28,7 +28,7 @@ LATER = (
 SLOW = (
     r"messages between clients and servers take \S+ s|message \d+ from or to \w+ takes \S+ s"
     r"|takes .*"
-    r"|task \S+ stands still for \S+ s.*|the network of \w+ is slow .*"
+    r"|task \S+ stands still for \S+ s.*|the network of \w+ is slow.*"
 )
 BEHIND = (
     r"server \d is frozen .*|server \d applies late.*|servers apply transactions late: .*"
