@@ -9,21 +9,21 @@ The rules that live here:
 
 from __future__ import annotations
 
-from contextlib import ExitStack, closing, contextmanager, nullcontext
+from contextlib import closing, nullcontext
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from pytest_zkdict.run import Run
-from pytest_zkdict.virtual import FAILED, simulated
+from pytest_zkdict.virtual import FAILED, has_one_for_each_example, simulated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from contextlib import AbstractContextManager
+    from collections.abc import Iterator
 
     from kazoo.client import KazooClient
 
     from pytest_zkdict.clients import ClientFactory, DictFactory, ServerFactory
+    from pytest_zkdict.examples import Examples
     from pytest_zkdict.live import LiveZooKeeper
     from pytest_zkdict.run import Target
     from pytest_zkdict.servers import ExternalServer, FakeServer, OwnServer, ZooKeeperServer
@@ -45,9 +45,9 @@ __all__ = [
     "zk_client_factory",
     "zk_dict",
     "zk_dict_factory",
+    "zk_example",
     "zk_fake",
     "zk_faults",
-    "zk_fresh",
     "zk_history",
     "zk_hosts",
     "zk_live",
@@ -74,11 +74,11 @@ def _zk_target(request: pytest.FixtureRequest) -> Target:
 @pytest.fixture
 def _zk_isolation(_zk_target: Target, request: pytest.FixtureRequest) -> Iterator[None]:
     """Puts the run's servers back after the test; see `pytest_zkdict.isolation`. Its simulation
-    begins and ends with it.
+    begins and ends with it, unless each example has one.
     """
     __tracebackhide__ = True
     run = Run.of(request.config)
-    is_virtual = _zk_target.backend == "simulation"
+    is_virtual = _zk_target.backend == "simulation" and not has_one_for_each_example(request.node)
     run.begin_test(request.node)
     try:
         with simulated(request.node) if is_virtual else nullcontext():
@@ -227,27 +227,16 @@ def zk_client(zk_client_factory: ClientFactory) -> KazooClient:
 
 
 @pytest.fixture(scope="session")
-def zk_fresh(
-    zk_server: ZooKeeperServer, request: pytest.FixtureRequest
-) -> Callable[..., AbstractContextManager[KazooClient]]:
-    """Fresh znodes as often as a test wants them, for the examples of Hypothesis:
-    ``with zk_fresh() as client: ...``
+def zk_example(zk_server: ZooKeeperServer, request: pytest.FixtureRequest) -> Examples:
+    """A clean place for each example of Hypothesis: ``with zk_example() as example: ...``
 
-    Each ``with`` block gives a started client, with the arguments of `KazooClient`, on znodes of
-    its own; both end with the block.
+    What the other fixtures are for a test, its attributes are for the length of the block:
+    ``example.client``, ``example.client_factory``, ``example.dict``, ``example.faults``; see
+    `pytest_zkdict.examples.Example`. In the simulation each block has one of its own.
     """
+    from pytest_zkdict.examples import Examples
 
-    from pytest_zkdict.clients import factory_below
-
-    @contextmanager
-    def fresh(**arguments: Any) -> Iterator[KazooClient]:
-        run = Run.of(request.config)
-        with ExitStack() as exits:
-            path = exits.enter_context(run.chroot(run.item, zk_server))
-            clients = exits.enter_context(closing(factory_below(path, zk_server, run)))
-            yield clients(**arguments)
-
-    return fresh
+    return Examples(Run.of(request.config), zk_server)
 
 
 # -- dicts

@@ -213,6 +213,11 @@ class ServerPool:
 
     # -- tests
 
+    def begin_simulation(self, simulation: Simulation) -> None:
+        """What runs next runs in it, and has the same paths each time."""
+        self.simulation = simulation
+        self._chroots = 0
+
     def begin_test(self, *, faults: bool, history: bool) -> None:
         """What is told of a failure begins here. ``faults``, ``history``: the test wants them."""
         self.requests.begin()
@@ -239,6 +244,19 @@ class ServerPool:
         self._history = True
         for held in self.held:
             self._equip(held)
+
+    @contextlib.contextmanager
+    def offering_no_longer(self) -> Iterator[None]:
+        """What the block has offered ends with it, so that it begins anew in the next one."""
+        before = self._faults, self._history
+        try:
+            yield
+        finally:
+            if before != (self._faults, self._history):
+                self._faults, self._history = before
+                for held in self.held:
+                    held.end_faults()
+                    self._equip(held)
 
     def heal(self) -> None:
         """End every fault."""

@@ -12,7 +12,7 @@ from pytest_zkdict.marks import marked
 from pytest_zkdict.real import KEEP_IN_REAL_TIME
 from pytest_zkdict.run import Run
 from pytest_zkdict.searching import SEARCHED, told_of
-from pytest_zkdict.virtual import FAILED, SIMULATION, is_simulated
+from pytest_zkdict.virtual import FAILED, OF_EXAMPLE, SIMULATION, is_simulated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Generator, Iterator
@@ -30,8 +30,10 @@ _JUDGED = 200_000
 
 _ON_EXAMPLES = """\
 The plugin's other fixtures last for a whole test, so all examples would share their znodes.
-For znodes of each example's own take the fixture zk_fresh: with zk_fresh() as client: ...
-In virtual time make one simulation for each example: with Simulation() as sim: ..."""
+For a place of each example's own take the fixture zk_example:
+    with zk_example() as example:
+        example.client.create("/a")
+It has client_factory, dict, faults and more; in virtual time, a simulation of its own."""
 
 _ON_TEST_CASES = """\
 unittest calls test methods without arguments. Take the fixtures in an autouse fixture of the class:
@@ -160,7 +162,7 @@ def _guarded(make: Callable[[], str]) -> str:
 
 def _sections(item: pytest.Item, error: BaseException) -> Iterator[tuple[str, str]]:
     """Titles and texts. They are made while the test's servers and its simulation still are."""
-    simulation = item.stash.get(SIMULATION, None)
+    simulation = item.stash.get(SIMULATION, None) or item.stash.get(OF_EXAMPLE, None)
     if simulation is not None:
         yield "zk_simulation", _guarded(lambda: _of_simulation(simulation, item, error))
         if "_zk_target" in item.fixturenames and not is_simulated(item):  # type: ignore[attr-defined]
@@ -170,7 +172,7 @@ def _sections(item: pytest.Item, error: BaseException) -> Iterator[tuple[str, st
     if SEARCHED in item.stash:
         yield from search_sections(item, error)
     if type(error).__name__ == "FailedHealthCheck" and "function-scoped" in str(error):
-        yield "zk_fresh", _ON_EXAMPLES
+        yield "zk_example", _ON_EXAMPLES
     run = Run.of(item.config)
     if is_simulated(item):
         return

@@ -31,8 +31,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FAILED",
+    "OF_EXAMPLE",
     "SIMULATION",
     "arguments",
+    "has_one_for_each_example",
     "is_given",
     "is_simulated",
     "load_of",
@@ -44,6 +46,8 @@ __all__ = [
 FAILED = pytest.StashKey[BaseException]()
 #: The simulation of a test that runs.
 SIMULATION = pytest.StashKey["Simulation"]()
+#: The simulation of the last example.
+OF_EXAMPLE = pytest.StashKey["Simulation"]()
 #: A simulation that somebody else has begun for the test.
 _GIVEN = pytest.StashKey["Simulation"]()
 
@@ -53,6 +57,19 @@ def is_simulated(item: Any) -> bool:
     parameters = getattr(getattr(item, "callspec", None), "params", {})
     target = parameters.get("_zk_target")
     return target is not None and target.backend == "simulation"
+
+
+def has_one_for_each_example(item: Any) -> bool:
+    """Whether a simulation begins with each example of a test, and not with the test: it has
+    `zk_example`, and nothing else that needs one.
+    """
+    if is_given(item) or not is_simulated(item) or "zk_example" not in item.fixturenames:
+        return False
+    info = item._fixtureinfo  # noqa: SLF001
+    return "zk_server" not in info.argnames and not any(
+        name.startswith("zk_") and definitions[-1].scope == "function"
+        for name, definitions in info.name2fixturedefs.items()
+    )
 
 
 # -- one test, one simulation
@@ -82,7 +99,7 @@ class simulated:  # noqa: N801  # a context manager that reads as one; pytest hi
         simulation = _begun(item) if self._is_ours else stash[_GIVEN]
         stash[SIMULATION] = simulation
         if is_simulated(item):
-            self._run.pool.simulation = simulation
+            self._run.pool.begin_simulation(simulation)
             self._exits.enter_context(refused())
         # What is to be below the chroot of its clients is loaded there.
         if "zk_simulation" in item.fixturenames and (load := load_of(self._run, item)):
@@ -91,7 +108,7 @@ class simulated:  # noqa: N801  # a context manager that reads as one; pytest hi
             simulation.pause_at(event)
         return simulation
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         __tracebackhide__ = True
         if not self._is_first:
             return
@@ -102,8 +119,12 @@ class simulated:  # noqa: N801  # a context manager that reads as one; pytest hi
         if self._run.started:
             self._run.pool.simulation = None
         if self._is_ours:
-            failure = stash.get(FAILED, None)
-            simulation.quiet = failure is not None  # the test's report has told of it
+            is_of_example = has_one_for_each_example(self._item)
+            if is_of_example:  # Hypothesis ends with the one that the report is of
+                stash[OF_EXAMPLE] = simulation
+            failure = error if is_of_example else stash.get(FAILED, None)
+            # The test's report has told of it, or is going to.
+            simulation.quiet = is_of_example or failure is not None
             simulation.__exit__(None if failure is None else type(failure), failure, None)
 
 

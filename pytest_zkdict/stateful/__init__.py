@@ -11,7 +11,7 @@ runs in virtual time, so a failure can be repeated and shrinks::
     def test_dict(zk_client_factory):
         run_machine(MappingMachine, zk_client_factory)
 
-`paths`, `keys` and `values` are strategies, for these and for other tests.
+`paths`, `keys`, `values` and `faults` are strategies, for these and for other tests.
 
 (A `TestCase` of a `MappingMachine` starts a fake for each example. Where warnings are errors, that
 wants ``@pytest.mark.filterwarnings("ignore:Do not use the `random` module")``: kazoo's threads use
@@ -38,7 +38,7 @@ from pytest_zkdict.stateful._recipe_promises import (
 )
 from pytest_zkdict.stateful._recipes import RecipeMachine
 from pytest_zkdict.stateful._running import run_machine
-from pytest_zkdict.stateful._strategies import keys, paths, values
+from pytest_zkdict.stateful._strategies import faults, keys, paths, values
 from pytest_zkdict.stateful.mapping import ABSENT, MappingMachine
 
 __all__ = [
@@ -52,6 +52,7 @@ __all__ = [
     "counts_once",
     "each_item_at_least_once",
     "each_item_once",
+    "faults",
     "keys",
     "mutual_exclusion",
     "one_leader",

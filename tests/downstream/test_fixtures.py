@@ -68,10 +68,11 @@ def test_zk_server_factory(zk_server_factory, zk_client_factory):
     assert client.retry(client.get, "/a")[0] == b"kept"
 
 
-def test_zk_fresh(zk_fresh):
+def test_zk_example(zk_example):
     for _ in range(3):
-        with zk_fresh() as client:
-            client.create("/a")
+        with zk_example() as example:
+            example.client.create("/a")
+            example.dict["tea"] = 3
 
 
 def test_zk_fake(zk_fake, zk_client, zk_chroot):

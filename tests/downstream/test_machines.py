@@ -25,7 +25,7 @@ TestOnItsOwn.settings = FEW
 
 @settings(max_examples=10, deadline=None)
 @given(data=st.binary(max_size=100))
-def test_given(zk_fresh, data):
-    with zk_fresh() as client:
-        client.create("/a", data)
-        assert client.get("/a")[0] == data
+def test_given(zk_example, data):
+    with zk_example() as example:
+        example.client.create("/a", data)
+        assert example.client.get("/a")[0] == data

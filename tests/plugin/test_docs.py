@@ -99,8 +99,8 @@ def test_a_planted_bug_is_found(name: str, pytester: pytest.Pytester) -> None:
         assert line.split() in shown, line
 
 
-def test_there_are_four_bugs() -> None:
-    assert len(BUGS) == 4
+def test_there_are_five_bugs() -> None:
+    assert len(BUGS) == 5
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

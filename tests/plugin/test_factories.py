@@ -300,8 +300,9 @@ def test_shares(zk_client, number):
 
 @settings(max_examples=5, database=None, deadline=None)
 @given(st.integers())
-def test_fresh(zk_fresh, number):
-    with zk_fresh(timeout=5.0) as client:
+def test_fresh(zk_example, number):
+    with zk_example() as example:
+        client = example.client_factory(timeout=5.0)
         assert client.get_children("/") == []
         client.create("/a")
 """
@@ -313,5 +314,5 @@ def test_every_example_can_have_znodes_of_its_own(pytester: pytest.Pytester, on_
     result = pytester.runpytest_subprocess(*arguments)
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(
-        ["*function-scoped fixture*", "*- zk_fresh -*", "*with zk_fresh() as client: ...*"]
+        ["*function-scoped fixture*", "*- zk_example -*", "*with zk_example() as example:*"]
     )

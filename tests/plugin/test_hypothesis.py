@@ -3,37 +3,40 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import find, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import InvalidArgument
-from kazoo.exceptions import BadArgumentsError
+from kazoo.exceptions import BadArgumentsError, ConnectionLoss, KazooException
 from kazoo.protocol.serialization import Create
 from kazoo.security import OPEN_ACL_UNSAFE
 
-from pytest_zkdict.stateful import keys, paths, values
-from zkdict import BYTES, JSON, TEXT, ZooKeeperDict
+from pytest_zkdict.stateful import faults, keys, paths, values
+from zkdict import BYTES, JSON, TEXT
 from zkdict.encodings import Pickle
 from zkdict.keys import KeyCodec
 from zkfake._database.paths import is_valid
+from zkfake.simulation import Simulation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from contextlib import AbstractContextManager
 
     from kazoo.client import KazooClient
 
-    Fresh = Callable[..., AbstractContextManager[KazooClient]]
+    from pytest_zkdict.examples import Examples
 
+FEW_MORE = settings(max_examples=300, derandomize=True, database=None, deadline=None)
 FEW = settings(max_examples=15, derandomize=True, database=None, deadline=None)
 
 
 @settings(FEW)
 @given(drawn=st.lists(paths(), min_size=5, max_size=10))
-def test_a_path_can_be_made(zk_fresh: Fresh, drawn: list[str]) -> None:
-    with zk_fresh() as client:
+def test_a_path_can_be_made(zk_example: Examples, drawn: list[str]) -> None:
+    with zk_example() as example:
+        client = example.client
         for path in drawn:
             client.create(path, makepath=True) if not client.exists(path) else None
             assert client.exists(path)
@@ -61,9 +64,10 @@ NAMES = st.sampled_from(["", ".", ".."]) | st.builds(
 
 @settings(FEW)
 @given(path=paths(), bad=NAMES)
-def test_no_other_name_is_taken(zk_fresh: Fresh, path: str, bad: str) -> None:
+def test_no_other_name_is_taken(zk_example: Examples, path: str, bad: str) -> None:
     """Sent as it stands: kazoo would change some of them."""
-    with zk_fresh() as client:
+    with zk_example() as example:
+        client = example.client
         client.create(path, makepath=True)
         sent = client.handler.async_result()
         wrong = f"{client.chroot}{path}/{bad}"
@@ -75,10 +79,10 @@ def test_no_other_name_is_taken(zk_fresh: Fresh, path: str, bad: str) -> None:
 
 @settings(FEW)
 @given(drawn=st.dictionaries(keys(), values(), max_size=5))
-def test_a_dict_gives_back_what_it_is_given(zk_fresh: Fresh, drawn: dict[str, Any]) -> None:
-    with zk_fresh() as client, ZooKeeperDict[Any](client, "/dict") as mapping:
-        mapping.update(drawn)
-        assert dict(mapping) == drawn
+def test_a_dict_gives_back_what_it_is_given(zk_example: Examples, drawn: dict[str, Any]) -> None:
+    with zk_example() as example:
+        example.dict.update(drawn)
+        assert dict(example.dict) == drawn
 
 
 @pytest.mark.parametrize("encoding", [JSON, TEXT, BYTES])
@@ -110,12 +114,114 @@ def test_keys_have_names(mode: Any) -> None:
         lambda: paths(max_depth=0),
         lambda: paths(max_size=0),
         lambda: keys(key_encoding="other"),
+        lambda: faults("ann"),
+        lambda: faults(servers=0),
+        lambda: faults(requests=0),
+        lambda: faults(kinds=["drop"]),
+        lambda: faults(kinds=["expire"]),
+        lambda: faults(["ann"], kinds=["freeze"]),
         lambda: values(Pickle()),
     ],
 )
 def test_what_there_is_not_is_told(wrong: Callable[[], object]) -> None:
     with pytest.raises(InvalidArgument):
         wrong()
+
+
+# -- faults
+
+
+class Asked:
+    """Faults that only keep what they are asked for."""
+
+    def __init__(self) -> None:
+        self.calls: list[object] = []
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        def call(*arguments: Any, **options: Any) -> None:
+            calls, self.calls = self.calls, []
+            given = [each() if callable(each) else each for each in arguments]
+            self.calls = [*calls, (name, given, options, self.calls)]
+
+        return call
+
+
+def asked(fault: Callable[[Any], object]) -> list[object]:
+    faults = Asked()
+    fault(faults)
+    return faults.calls
+
+
+def test_a_fault_pastes_as_it_is_shown() -> None:
+    seen = set()
+
+    @settings(FEW, max_examples=200)
+    @given(faults(["ann", "bob"], servers=3))
+    def check(fault: Callable[[Any], object]) -> None:
+        text = repr(fault)
+        assert asked(eval(text)) == asked(fault) != []
+        seen.add(re.findall(r"faults\.(?!upon)(\w+)\(", text)[0])
+
+    check()
+    assert len(seen) == 13
+
+
+def work(sim: Simulation) -> None:
+    clients = [sim.client(name) for name in ("ann", "bob")]
+    for number in range(3):
+        for client in clients:
+            with suppress(KazooException):
+                client.create(f"/{number}", ephemeral=True)
+        sim.sleep(2)
+
+
+@settings(FEW, max_examples=40)
+@given(
+    st.sampled_from([1, 3]).flatmap(
+        lambda n: st.tuples(
+            st.just(n), st.lists(faults(["ann", "bob"], servers=n), min_size=2, max_size=4)
+        )
+    )
+)
+def test_what_is_drawn_is_a_fault_and_no_error(
+    drawn: tuple[int, list[Callable[[Any], object]]],
+) -> None:
+    servers, plan = drawn
+    with Simulation(servers=servers) as sim:
+        for fault in plan:
+            fault(sim.faults)
+        work(sim)
+        sim.settle()
+        sim.history.check().raise_if_broken()
+
+
+def put(client: KazooClient, job: bytes) -> None:
+    """The mistake is to try again what may have been done."""
+    try:
+        client.create("/jobs/job-", job, sequence=True)
+    except ConnectionLoss:
+        client.retry(client.create, "/jobs/job-", job, sequence=True)
+
+
+def test_what_is_needed_is_what_is_left() -> None:
+    def fails(drawn: tuple[list[bytes], list[Callable[[Any], object]]]) -> bool:
+        jobs, plan = drawn
+        with Simulation() as sim:
+            sim.load({"/jobs": b""})
+            for fault in plan:
+                fault(sim.faults)
+            client = sim.client("shop")
+            try:
+                for job in jobs:
+                    put(client, job)
+            except KazooException:
+                return False
+            return len(sim.dump("/jobs")) > 1 + len(jobs)
+
+    plans = st.lists(faults(["shop"]), max_size=4)
+    jobs, plan = find(st.tuples(st.lists(st.binary(), max_size=4), plans), fails, settings=FEW_MORE)
+    assert jobs == [b""]
+    assert repr(plan) == "[lambda faults: faults.drop_before_reply('shop', nth=2)]"
 
 
 MACHINE = """

@@ -313,19 +313,19 @@ def test_marks_that_may_have_an_effect_are_not_judged(pytester: pytest.Pytester)
     pytester.runpytest_inprocess("-Werror").assert_outcomes(passed=5, skipped=1)
 
 
-def test_the_znodes_of_a_mark_are_there_for_zk_fresh(pytester: pytest.Pytester) -> None:
+def test_the_znodes_of_a_mark_are_there_for_zk_example(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
         import pytest
 
         @pytest.mark.zookeeper(load={"/a": b"1"})
-        def test_it(zk_fresh):
-            with zk_fresh() as client:
-                assert client.get("/a")[0] == b"1"
+        def test_it(zk_example):
+            with zk_example() as example:
+                assert example.client.get("/a")[0] == b"1"
 
-        def test_other(zk_fresh):
-            with zk_fresh() as client:
-                assert client.exists("/a") is None
+        def test_other(zk_example):
+            with zk_example() as example:
+                assert example.client.exists("/a") is None
         """
     )
     pytester.runpytest_inprocess("-Werror").assert_outcomes(passed=2)

@@ -456,6 +456,6 @@ def test_the_default_version_is_the_fakes() -> None:
 
 def test_the_fixtures_are_listed_with_what_they_are(pytester: pytest.Pytester) -> None:
     listed = pytester.runpytest_inprocess("--fixtures").stdout.str()
-    for fixture in ("zk_client", "zk_dict", "zk_faults", "zk_fresh", "zk_simulation"):
+    for fixture in ("zk_client", "zk_dict", "zk_example", "zk_faults", "zk_simulation"):
         assert re.search(rf"^{fixture}( \[session scope\])? -- .*\n    \S", listed, re.MULTILINE)
     assert "_zk_target" not in listed

@@ -397,10 +397,10 @@ COMPANY = """
 
     @settings(max_examples=5, deadline=None, database=None)
     @given(data=st.binary(max_size=10))
-    def test_hypothesis(zk_fresh, data):
-        with zk_fresh() as client:
-            client.create("/a", data)
-            assert client.get("/a")[0] == data
+    def test_hypothesis(zk_example, data):
+        with zk_example() as example:
+            example.client.create("/a", data)
+            assert example.client.get("/a")[0] == data
 """
 
 
