@@ -42,6 +42,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     deselect(config, items)
 
 
+@pytest.fixture
+def pytester(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    """Its runs are without the plugin that pyproject.toml leaves out."""
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:schemathesis")
+    return pytester
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _no_java(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> None:
     if not has_live(request.config):
