@@ -20,17 +20,20 @@ __all__ = ["MeetSteps"]
 
 
 class MeetSteps(ParticipantSteps):
-    """Rules for a barrier, which each participant enters and leaves once."""
+    """Rules for barriers. Each participant enters one and leaves it, once; when all have left, or
+    everything is healed, they meet at a new one.
+    """
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._came: set[str] = set()
         self._inside: dict[str, int] = {}
         """The sessions of those who are in, and do not leave yet."""
+        self._barriers = 1
 
     @rule(on=numbers)
     def enter(self, on: int) -> None:
-        """A participant comes, once."""
+        """A participant comes."""
         self._enters(on)
 
     @rule(on=numbers)
@@ -40,8 +43,20 @@ class MeetSteps(ParticipantSteps):
 
     def _enters(self, on: int, *, wait: bool = True) -> None:
         who = self.ready(on)
+        if all(each.call is None and each.phase == "left" for each in self.participants):
+            self._meet_again()
         if who.call is None and who.phase == "out":
             self.step(who, "enter()", partial(self._enter, who), wait=wait)
+
+    def _meet_again(self) -> None:
+        """At a barrier that nobody has used: what is left of the others is no matter of it."""
+        self._barriers += 1
+        self.path = f"{self.path.rstrip('0123456789')}{self._barriers}"
+        self._came.clear()
+        self._inside.clear()
+        for who in self.participants:
+            who.phase = "out"
+            who.recipe = self.new_recipe(who.client)
 
     def _enter(self, who: RecipeUser, call: RecipeCall) -> None:
         self._came.add(who.name)
@@ -64,7 +79,7 @@ class MeetSteps(ParticipantSteps):
 
     @rule(on=numbers)
     def leave(self, on: int) -> None:
-        """A participant leaves, once. One that is not in comes before."""
+        """A participant leaves. One that is not in comes before."""
         self._leaves(on)
 
     @rule(on=numbers)
@@ -110,6 +125,7 @@ class MeetSteps(ParticipantSteps):
                 elif who.call is None and who.phase == "in" and not out:
                     self.begin(who, "leave()", partial(self._leave, who))
             if all(who.call is None for who in self.participants):
+                self._meet_again()
                 break
             self._wait("have come" if out else "leave")
 

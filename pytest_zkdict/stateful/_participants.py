@@ -283,9 +283,8 @@ class ParticipantSteps(FaultSteps):
     @rule()
     def settle(self) -> None:
         """Everything is healed; nobody holds anything any more, or waits."""
-        if self.kept.kind != "meet":  # they do not meet again
-            self._settle()
-            self.judge()
+        self._settle()
+        self.judge()
 
     def _settle(self) -> None:
         assert self.place is not None
@@ -448,9 +447,13 @@ class ParticipantSteps(FaultSteps):
         self.collect()
 
     @precondition(lambda machine: machine.has_fault("drop_before_reply"))
-    @rule(on=numbers, operation=st.sampled_from(["create", "delete", "setData", "multi"]))
+    @rule(
+        on=numbers,
+        operation=st.sampled_from(["create", "delete", "setData", "multi"]),
+        nth=st.sampled_from([1, 2]),
+    )
     def drop_before_reply(self, on: int, operation: str | None, nth: int = 1) -> None:
-        """The participant's next request of that kind is carried out, and its reply is lost."""
+        """The participant's n-th request of that kind is carried out, and its reply is lost."""
         self.strike("drop_before_reply", self._client(on), operation=operation, nth=nth)
 
     @precondition(lambda machine: machine.has_fault("delay_task"))

@@ -34,6 +34,9 @@ class QueueSteps(ParticipantSteps):
         self._items = 0
         self._done: set[str] = set()
         self._in_doubt: list[str] = []
+        """Those whose `consume()` raised: it may have been carried out."""
+        self._presumed: set[str] = set()
+        """Those of them that were taken for done."""
 
     @rule(on=numbers)
     def put(self, on: int) -> None:
@@ -135,6 +138,9 @@ class QueueSteps(ParticipantSteps):
             who.recipe = self.new_recipe(who.client)  # that one would give the same item again
 
     def _is_done(self, item: str) -> None:
+        if item in self._presumed:  # now it is done, and was not
+            self._presumed.remove(item)
+            return
         self.history.record("done", item)
         if item in self._done:
             self.judge(unfinished=True)
@@ -156,9 +162,10 @@ class QueueSteps(ParticipantSteps):
             if not self.until_something_changes(EMPTY):
                 self._put_for(stranger, waiting)
         self._empty(stranger)
-        for item in self._in_doubt:  # a consume() that raised may have been carried out
+        for item in self._in_doubt:
             if item not in self._done:
                 self._is_done(item)
+                self._presumed.add(item)
 
     def _put_for(self, stranger: RecipeUser, waiting: list[RecipeUser]) -> None:
         """They wait for items; so they get some."""

@@ -22,6 +22,7 @@ from pytest_zkdict.stateful import (
     at_most_hold,
     counts_once,
     each_item_at_least_once,
+    each_item_once,
     mutual_exclusion,
 )
 
@@ -48,6 +49,10 @@ class Queue(RecipeMachine):
 class LockingQueue(RecipeMachine):
     promise = each_item_at_least_once()
     recipe = staticmethod(lambda client, path: client.LockingQueue(path))
+
+
+class PutsTwice(LockingQueue):
+    promise = each_item_once()
 
 
 class Counter(RecipeMachine):
@@ -129,6 +134,15 @@ FAILING = {
         ],
         "'item 2' is recorded as 'done' twice",
     ),
+    "put twice": (
+        PutsTwice,
+        [
+            "state.put(on=0)",
+            "state.drop_before_reply(on=0, operation='create', nth=1)",
+            "state.put(on=0)",
+        ],
+        "'item 2' is recorded as 'done' twice",
+    ),
     "deleted before it is done": (
         Queue,
         [
@@ -170,6 +184,16 @@ FAILING = {
     "one leaves": (
         MACHINES["LeavesAlone"],
         ["state.enter(on=0)", "state.enter(on=1)", "state.leave(on=0)"],
+        "client-0 has left, and client-1 has not begun to leave",
+    ),
+    "leaves early": (
+        Barrier,
+        [
+            "state.begin_enter(on=0)",
+            "state.enter(on=1)",
+            "state.drop_before_reply(on=0, operation='delete', nth=2)",
+            "state.leave(on=0)",
+        ],
         "client-0 has left, and client-1 has not begun to leave",
     ),
     "nobody leaves": (
@@ -222,6 +246,19 @@ def test_what_is_right_passes(name: str) -> None:
         suppress_health_check=list(HealthCheck),
     )  # fmt: skip
     run_state_machine_as_test(machine, settings=chosen)
+
+
+def test_an_item_that_was_presumed_done_may_be_done() -> None:
+    """Its `consume()` raised, and was not carried out; who has it tries again after a while."""
+    steps = [
+        "state.put(on=0)",
+        "state.get(on=0)",
+        "state.stop_server(server=None, seconds=5)",
+        "state.begin_consume(on=0)",
+        "state.settle()",
+        "state.consume(on=0)",
+    ]
+    assert run(RIGHT["Queue"], *steps) == ""
 
 
 @pytest.mark.parametrize(
