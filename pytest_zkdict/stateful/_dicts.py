@@ -11,7 +11,7 @@ from hypothesis.stateful import rule
 from kazoo.exceptions import KazooException
 
 from pytest_zkdict.stateful import _writes
-from pytest_zkdict.stateful._faults import numbers_of_dicts
+from pytest_zkdict.stateful._faults import numbers_of_dicts, troubles
 from pytest_zkdict.stateful._leases import LeaseSteps
 from pytest_zkdict.stateful._possible import PossibleCall, PossibleZnode, find, may_be, put
 from pytest_zkdict.stateful._possible import text as shown_as
@@ -33,8 +33,6 @@ _items = st.runner().flatmap(
     lambda machine: st.dictionaries(machine.keys, machine.values, max_size=3)
 )
 _waits = st.sampled_from([True, True, False])
-#: The fault that strikes while a call is made.
-_troubles = st.sampled_from([None] * 10 + ["drop_before_reply", "hold_watches"])
 _versions = st.sampled_from([ANY, ABSENT, 0, 1, 2])
 _found_versions = st.sampled_from([ANY, 0, 1, 2])
 
@@ -44,7 +42,8 @@ class ZooKeeperDictMachine(LeaseSteps):
 
     Each step is a call of a dict, a look at it, time that passes, or a fault. A call with
     ``wait=False`` goes on while the next steps are made, one of each dict at a time. One with a
-    ``fault`` meets it: the reply to what it writes is lost, or its client's callbacks are slow.
+    ``fault`` meets it: it strikes the client that writes, or the leader, just before. Where a
+    stranger writes, it strikes each dict; and a lease is taken first.
 
     What is accepted is what ZooKeeper's contract and the dict's documentation allow, and no more.
     What a dict shows is a state that the path had, and none older than one that the dict showed,
@@ -62,56 +61,56 @@ class ZooKeeperDictMachine(LeaseSteps):
 
     # -- writes
 
-    @rule(on=numbers_of_dicts, key=_keys, value=_values, wait=_waits, fault=_troubles)
+    @rule(on=numbers_of_dicts, key=_keys, value=_values, wait=_waits, fault=troubles)
     def set(self, on: int, key: str, value: Any, wait: bool, fault: str | None = None) -> None:
         write = _writes.store({key: value}, lambda mapping: mapping.__setitem__(key, value))
         self.do(on, write, f"[{key!r}] = {value!r}", wait=wait, fault=fault)
 
-    @rule(on=numbers_of_dicts, items=_items, wait=_waits, fault=_troubles)
+    @rule(on=numbers_of_dicts, items=_items, wait=_waits, fault=troubles)
     def update(
         self, on: int, items: Mapping[str, Any], wait: bool, fault: str | None = None
     ) -> None:
         write = _writes.store(items, lambda mapping: mapping.update(items))
         self.do(on, write, f"update({items!r})", wait=wait, fault=fault)
 
-    @rule(on=numbers_of_dicts, items=_items, wait=_waits, fault=_troubles)
+    @rule(on=numbers_of_dicts, items=_items, wait=_waits, fault=troubles)
     def update_chunked(
         self, on: int, items: Mapping[str, Any], wait: bool, fault: str | None = None
     ) -> None:
         write = _writes.store(items, lambda mapping: mapping.update_chunked(items))
         self.do(on, write, f"update_chunked({items!r})", wait=wait, fault=fault)
 
-    @rule(on=numbers_of_dicts, key=_keys, wait=_waits, fault=_troubles)
+    @rule(on=numbers_of_dicts, key=_keys, wait=_waits, fault=troubles)
     def delete(self, on: int, key: str, wait: bool, fault: str | None = None) -> None:
         self.do(on, _writes.delete(on, key), f"del [{key!r}]", wait=wait, fault=fault)
 
-    @rule(on=numbers_of_dicts, key=_keys, wait=_waits, fault=_troubles)
+    @rule(on=numbers_of_dicts, key=_keys, wait=_waits, fault=troubles)
     def pop(self, on: int, key: str, wait: bool, fault: str | None = None) -> None:
         self.do(on, _writes.pop(on, key), f"pop({key!r})", wait=wait, fault=fault)
 
-    @rule(on=numbers_of_dicts, key=_keys, default=_values, wait=_waits, fault=_troubles)
+    @rule(on=numbers_of_dicts, key=_keys, default=_values, wait=_waits, fault=troubles)
     def pop_with_default(
         self, on: int, key: str, default: Any, wait: bool, fault: str | None = None
     ) -> None:
         write = _writes.pop_or(on, key, default)
         self.do(on, write, f"pop({key!r}, {default!r})", wait=wait, fault=fault)
 
-    @rule(on=numbers_of_dicts, wait=_waits, fault=_troubles)
+    @rule(on=numbers_of_dicts, wait=_waits, fault=troubles)
     def popitem(self, on: int, wait: bool, fault: str | None = None) -> None:
         self.do(on, _writes.popitem(on), "popitem()", wait=wait, fault=fault)
 
-    @rule(on=numbers_of_dicts, wait=_waits, fault=_troubles)
+    @rule(on=numbers_of_dicts, wait=_waits, fault=troubles)
     def clear(self, on: int, wait: bool, fault: str | None = None) -> None:
         self.do(on, _writes.clear(on), "clear()", wait=wait, fault=fault)
 
-    @rule(on=numbers_of_dicts, key=_keys, value=_values, wait=_waits, fault=_troubles)
+    @rule(on=numbers_of_dicts, key=_keys, value=_values, wait=_waits, fault=troubles)
     def setdefault(
         self, on: int, key: str, value: Any, wait: bool, fault: str | None = None
     ) -> None:
         write = _writes.setdefault(on, key, value)
         self.do(on, write, f"setdefault({key!r}, {value!r})", wait=wait, fault=fault)
 
-    @rule(on=numbers_of_dicts, key=_keys, value=_values, wait=_waits, fault=_troubles)
+    @rule(on=numbers_of_dicts, key=_keys, value=_values, wait=_waits, fault=troubles)
     def add(self, on: int, key: str, value: Any, wait: bool, fault: str | None = None) -> None:
         self.do(on, _writes.add(on, key, value), f"add({key!r}, {value!r})", wait=wait, fault=fault)
 
@@ -121,7 +120,7 @@ class ZooKeeperDictMachine(LeaseSteps):
         value=_values,
         version=_versions,
         wait=_waits,
-        fault=_troubles,
+        fault=troubles,
     )
     def put(
         self, on: int, key: str, value: Any, version: int, wait: bool, fault: str | None = None
@@ -129,7 +128,7 @@ class ZooKeeperDictMachine(LeaseSteps):
         write = _writes.put_version(on, key, value, version)
         self.do(on, write, f"put({key!r}, {value!r}, version={version})", wait=wait, fault=fault)
 
-    @rule(on=numbers_of_dicts, key=_keys, value=_values, wait=_waits, fault=_troubles)
+    @rule(on=numbers_of_dicts, key=_keys, value=_values, wait=_waits, fault=troubles)
     def cas(self, on: int, key: str, value: Any, wait: bool, fault: str | None = None) -> None:
         self.answered(on)
         self.look_at(on)
@@ -138,12 +137,12 @@ class ZooKeeperDictMachine(LeaseSteps):
             write = _writes.cas(on, entry, value)
             self.do(on, write, f"cas(entry({key!r}), {value!r})", wait=wait, fault=fault)
 
-    @rule(on=numbers_of_dicts, key=_keys, version=_found_versions, wait=_waits, fault=_troubles)
+    @rule(on=numbers_of_dicts, key=_keys, version=_found_versions, wait=_waits, fault=troubles)
     def remove(self, on: int, key: str, version: int, wait: bool, fault: str | None = None) -> None:
         write = _writes.remove(on, key, version)
         self.do(on, write, f"remove({key!r}, version={version})", wait=wait, fault=fault)
 
-    @rule(on=numbers_of_dicts, key=_keys, wait=_waits, fault=_troubles)
+    @rule(on=numbers_of_dicts, key=_keys, wait=_waits, fault=troubles)
     def modify(self, on: int, key: str, wait: bool, fault: str | None = None) -> None:
         self.do(
             on,
@@ -153,7 +152,7 @@ class ZooKeeperDictMachine(LeaseSteps):
             fault=fault,
         )
 
-    @rule(on=numbers_of_dicts, items=_items, wait=_waits, fault=_troubles)
+    @rule(on=numbers_of_dicts, items=_items, wait=_waits, fault=troubles)
     def replace_all(
         self, on: int, items: Mapping[str, Any], wait: bool, fault: str | None = None
     ) -> None:
@@ -161,14 +160,14 @@ class ZooKeeperDictMachine(LeaseSteps):
             on, _writes.replace_all(on, items), f"replace_all({items!r})", wait=wait, fault=fault
         )
 
-    @rule(on=numbers_of_dicts, read=_keys, key=_keys, wait=_waits, fault=_troubles)
+    @rule(on=numbers_of_dicts, read=_keys, key=_keys, wait=_waits, fault=troubles)
     def transaction(
         self, on: int, read: str, key: str, wait: bool, fault: str | None = None
     ) -> None:
         write = _writes.transaction(on, read, key)
         self.do(on, write, f"transaction: [{key!r}] = of [{read!r}]", wait=wait, fault=fault)
 
-    @rule(on=numbers_of_dicts, read=_keys, key=_keys, wait=_waits, fault=_troubles)
+    @rule(on=numbers_of_dicts, read=_keys, key=_keys, wait=_waits, fault=troubles)
     def atomically(
         self, on: int, read: str, key: str, wait: bool, fault: str | None = None
     ) -> None:
@@ -224,24 +223,27 @@ class ZooKeeperDictMachine(LeaseSteps):
 
     # -- others, time
 
-    @rule(key=_keys, value=_values)
-    def stranger_sets(self, key: str, value: Any) -> None:
+    @rule(key=_keys, value=_values, fault=troubles)
+    def stranger_sets(self, key: str, value: Any, fault: str | None = None) -> None:
         """Another client stores a value, without a dict."""
-        self._stranger({key: value}, f"set {key!r} to {value!r}")
+        self._stranger({key: value}, f"set {key!r} to {value!r}", fault)
 
-    @rule(key=_keys, value=_values)
-    def stranger_replaces(self, key: str, value: Any) -> None:
+    @rule(key=_keys, value=_values, fault=troubles)
+    def stranger_replaces(self, key: str, value: Any, fault: str | None = None) -> None:
         """Another client deletes a key and makes it again, in one transaction."""
-        self._stranger({key: value}, f"replace {key!r} by {value!r}", again=True)
+        self._stranger({key: value}, f"replace {key!r} by {value!r}", fault, again=True)
 
-    @rule(keys=st.sets(_keys, min_size=1))
-    def stranger_deletes(self, keys: Collection[str]) -> None:
+    @rule(keys=st.sets(_keys, min_size=1), fault=troubles)
+    def stranger_deletes(self, keys: Collection[str], fault: str | None = None) -> None:
         """Another client deletes keys, those that are there, in one transaction."""
-        self._stranger(dict.fromkeys(keys, ABSENT), f"delete {sorted(keys)}")
+        self._stranger(dict.fromkeys(keys, ABSENT), f"delete {sorted(keys)}", fault)
 
-    def _stranger(self, changes: Mapping[str, Any], text: str, *, again: bool = False) -> None:
+    def _stranger(
+        self, changes: Mapping[str, Any], text: str, fault: str | None, *, again: bool = False
+    ) -> None:
         assert self.place is not None
         client = self.place.stranger()
+        self.meet(fault, range(self.size), writes=False)
         first: dict[str, None] = {}
         """What is deleted, to be made again."""
         done: dict[str, str | None] = {}

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from pytest_zkdict.stateful._places import Place
 
-__all__ = ["FaultSteps", "kinds_of_faults", "numbers_of_dicts"]
+__all__ = ["FaultSteps", "kinds_of_faults", "numbers_of_dicts", "troubles"]
 
 #: Of a machine's dicts, and so of their clients; mostly that which was struck last.
 numbers_of_dicts = st.runner().flatmap(
@@ -21,15 +21,36 @@ numbers_of_dicts = st.runner().flatmap(
 #: The kinds of fault of one example: with a few, one and the same strikes now and again, and calls
 #: are made in between.
 kinds_of_faults = st.runner().flatmap(
-    lambda machine: st.lists(st.sampled_from(sorted(machine.faults)), unique=True, max_size=6)
+    lambda machine: st.sampled_from([0, 2, 4, 6]).flatmap(  # a list alone is mostly short
+        lambda size: st.lists(
+            st.sampled_from(sorted(machine.faults)), unique=True,
+            min_size=min(size, len(machine.faults)), max_size=size,
+        )
+    )
+)  # fmt: skip
+#: The fault that a call meets: one call of three meets one.
+troubles = st.runner().flatmap(
+    lambda machine: st.sampled_from([None] * (2 * len(machine.troubles) or 1) + machine.troubles)
 )
 #: ``None`` is the leader.
 _servers = st.sampled_from([None, 1, 2, 3, None])
 #: Mostly the next one.
 _nth = st.sampled_from([1, 1, 1, 2, 3])
-#: Seconds; a dict shows its own writes unconfirmed sooner than that.
-_SLOW = 5
 _WRITES = ("create2", "setData", "delete", "multi")
+#: What strikes one request of a client; a client, for so many seconds; and the leader, as a call is
+#: made. Callbacks are slow for several calls: each takes 2 s by then. After 8 s a connection is
+#: lost, and no session. In 5 s others are elected, and nobody has left the old leader.
+_LOSSES = frozenset({"drop_before_request", "drop_before_reply"})
+_OF_CLIENTS = {
+    "drop": None, "expire": None, "hold_events": 20, "hold_watches": 20, "slow": 20,
+    "partition": 8, "pause": 8,
+}  # fmt: skip
+_OF_SERVERS = {"lose_quorum": 5, "pause_server": 5}
+_MET = _LOSSES.union(_OF_CLIENTS, _OF_SERVERS)
+#: Seconds until the call: who has lost its connection knows.
+_MOMENT = 0.001
+#: Seconds that a message takes to a client that is slow, or from it.
+_LATENCY = 0.5
 _operations = st.sampled_from([None, None, *_WRITES])
 #: Shorter and longer than a session.
 _seconds = st.sampled_from([1, 5, 30, 5])
@@ -50,7 +71,7 @@ class FaultSteps(RuleBasedStateMachine):
         {
             "drop_before_request", "drop_before_reply", "drop_after_reply", "drop", "expire",
             "partition", "hold_events", "hold_watches", "pause", "lose_quorum", "stop_server",
-            "pause_server", "isolate", "freeze",
+            "pause_server", "isolate", "freeze", "slow",
         }
     )  # fmt: skip
 
@@ -73,35 +94,63 @@ class FaultSteps(RuleBasedStateMachine):
         allowed = self.faults if self.kinds is None else self.faults.intersection(self.kinds)
         return name in allowed and place is not None and hasattr(place.faults, name)
 
+    @property
+    def troubles(self) -> list[str]:
+        """The faults that a call may meet in this example."""
+        return [name for name in sorted(_MET) if self.has_fault(name)]
+
     def strike(
         self, name: str, *arguments: Any, seconds: float | None = None, **keywords: Any
-    ) -> None:
-        """Have a fault strike, for so many seconds of virtual time."""
+    ) -> Any:
+        """Have a fault strike, for so many seconds of virtual time; returns what the world does."""
         assert self.place is not None
         if seconds is not None:
             keywords["duration"] = self.place.scale(seconds)
+        if name in ("pause_server", "isolate"):
+            self.servers_differ = True
         try:
             outage = getattr(self.place.faults, name)(*arguments, **keywords)
         except ValueError:
             if self.place.repeats:
                 raise
-            return  # in real time a client may have no session at this moment
+            return None  # in real time a client may have no session at this moment
         except RuntimeError:
-            return  # no server leads at present
+            return None  # no server leads at present
         if hasattr(outage, "heal"):  # what happens at once is over
             self.outages.append(outage)
+        return outage
 
-    def _trouble(self, on: int, name: str | None) -> list[Any]:
-        """Have a fault strike the next call of a dict; what still waits for its request."""
-        if name is None or name not in self.faults or self.place is None:
+    def meet(self, name: str | None, dicts: Sequence[int], *, writes: bool = True) -> list[Any]:
+        """Have a fault strike the clients of these dicts, or the leader, before a call is made.
+
+        What strikes one request strikes the next one that ``writes``, or any: those rules are
+        returned, to be cancelled when the call is over.
+        """
+        if name is None:
             return []
-        fault = getattr(self.place.faults, name, None)
-        if fault is None:
-            return []
-        if name == "drop_before_reply":
-            return [fault(self._client(on), operation=operation) for operation in _WRITES]
-        self.strike(name, self._client(on), seconds=_SLOW)
+        place = self.place
+        assert place is not None
+        if name not in self.faults or not hasattr(place.faults, name):
+            return []  # a program of another place
+        if name in _LOSSES:
+            return [
+                self.strike(name, self._client(on), operation=operation)
+                for on in dicts
+                for operation in (_WRITES if writes else (None,))
+            ]
+        if name in _OF_SERVERS:
+            of = () if name == "lose_quorum" else (None,)
+            self.strike(name, *of, seconds=_OF_SERVERS[name])
+        for on in dicts if name in _OF_CLIENTS else ():
+            more = (self._latency(),) if name == "slow" else ()
+            self.strike(name, self._client(on), *more, seconds=_OF_CLIENTS[name])
+        place.sleep(_MOMENT)
         return []
+
+    def _latency(self) -> tuple[float, float]:
+        assert self.place is not None
+        seconds = self.place.scale(_LATENCY)
+        return seconds, seconds
 
     def _client(self, on: int) -> Any:
         assert self.place is not None
@@ -154,6 +203,12 @@ class FaultSteps(RuleBasedStateMachine):
     def pause(self, on: int, seconds: float) -> None:
         self.strike("pause", self._client(on), seconds=seconds)
 
+    @_fault("slow")
+    @rule(on=numbers_of_dicts, seconds=_seconds)
+    def slow(self, on: int, seconds: float) -> None:
+        """What is sent to a client, or by it, takes long."""
+        self.strike("slow", self._client(on), self._latency(), seconds=seconds)
+
     @_fault("lose_quorum")
     @rule(seconds=_seconds)
     def lose_quorum(self, seconds: float) -> None:
@@ -167,13 +222,11 @@ class FaultSteps(RuleBasedStateMachine):
     @_fault("pause_server")
     @rule(server=_servers, seconds=_seconds)
     def pause_server(self, server: int | None, seconds: float) -> None:
-        self.servers_differ = True
         self.strike("pause_server", server, seconds=seconds)
 
     @_fault("isolate")
     @rule(server=_servers, seconds=_seconds)
     def isolate(self, server: int | None, seconds: float) -> None:
-        self.servers_differ = True
         self.strike("isolate", server, seconds=seconds)
 
     @_fault("freeze")

@@ -188,7 +188,7 @@ class JudgedDicts(FaultSteps):
             except Exception as error:
                 asked.error = error
 
-        asked.losses = self._trouble(on, fault)
+        asked.losses = self.meet(fault, [on])
         asked.running = self.place.start(run, self.place.clients[on])
         if wait:
             self.answered(on)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from hypothesis.stateful import rule
 
-from pytest_zkdict.stateful._faults import numbers_of_dicts
+from pytest_zkdict.stateful._faults import numbers_of_dicts, troubles
 from pytest_zkdict.stateful._judging import JudgedDicts
 from zkdict import ABSENT, LeaseState, ZooKeeperDict
 from zkdict.errors import KeyExists, Timeout, WriteUncertain
@@ -41,9 +41,9 @@ class LeaseSteps(JudgedDicts):
                 self.opened.append(holder)
         return self._holders[on]
 
-    @rule(on=numbers_of_dicts)
-    def lease(self, on: int) -> None:
-        """Hold the key `leased`, as soon as no other dict does."""
+    @rule(on=numbers_of_dicts, fault=troubles)
+    def lease(self, on: int, fault: str | None = None) -> None:
+        """Hold the key `leased`, as soon as no other dict does; then the fault strikes."""
         self.answered(on)
         if self._leases[on] is not None:
             return
@@ -55,20 +55,24 @@ class LeaseSteps(JudgedDicts):
             self._nobodys |= isinstance(error, WriteUncertain)
         else:
             self.did(f"dict {on}: lease({LEASED!r}, {on})")
+            self.meet(fault, [on])
         self.look_at_all()
 
-    @rule(on=numbers_of_dicts)
-    def release(self, on: int) -> None:
+    @rule(on=numbers_of_dicts, fault=troubles)
+    def release(self, on: int, fault: str | None = None) -> None:
         """Give the lease back."""
         lease = self._leases[on]
         if lease is None:
             return
+        losses = self.meet(fault, [on])
         try:
             lease.release()
         except (Timeout, WriteUncertain) as error:
             self.did(f"dict {on}: release() -> {error!r}")  # it goes on by itself
         else:
             self.did(f"dict {on}: release()")
+        for loss in losses:
+            loss.cancel()
         self._leases[on] = None
         self._released.append(lease)
         self.look_at_all()
