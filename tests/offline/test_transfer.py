@@ -28,7 +28,8 @@ from zkfake._transfer.places import FilePlace, ServersPlace, place
 from zkfake._transfer.reading import read
 from zkfake._trees import files
 from zkfake._trees.differences import differences, told
-from zkfake._trees.plain import EMPTY, PlainZnode
+from zkfake._trees.plain import EMPTY, PlainZnode, of_tree
+from zkfake._zookeeper_files.directory import read_data_dir
 
 from ..support.programs import posix, program
 
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
     from kazoo.client import KazooClient
 
+    from pytest_zkdict.live import LiveZooKeeper
     from pytest_zkdict.servers import ZooKeeperServer
 
 Tree = dict[str, PlainZnode]
@@ -268,7 +270,7 @@ def test_there_and_back(
     )
     said = Said(capsys, "load", f"{here}/new/to", str(file))
     assert (said.status, said.out) == (0, "")
-    assert said.err == "zkfake: 3 changes, 3 znodes are there; 1 ephemerals were left out\n"
+    assert said.err == "zkfake: 3 changes, 3 znodes in all; left out: 1 ephemeral\n"
     assert zk_client.get("/new/to/a/b")[0] is None
     assert zk_client.get_acls("/new/to/a")[0] == [*OPEN_ACL_UNSAFE, secret]
     for one, other in ((f"{here}/from", f"{here}/new/to"), (str(file), f"{here}/new/to")):
@@ -323,6 +325,10 @@ def test_what_may_not_be_read(
     assert (said.status, said.err) == (0, "")
     assert json.loads(said.out)["/c"] == {"text": "3", "acl": [f"digest:{bob.id.id}:cdrwa"]}
     assert json.loads(said.out)["/c/d"] == "4"
+    said = Said(capsys, "copy", f"{here}/b", f"{here}/copy")
+    assert said.status == 2
+    assert "/: the hashes in the ACL were hidden from who has read it" in said.err
+    assert not zk_client.exists("/copy")
     text = Said(capsys, "dump", here, "--no-acl", "--auth", "digest:bob:secret").out
     assert json.loads(text) == {"/a": "1", "/b": "2", "/c": "3", "/c/d": "4"}
 
@@ -376,6 +382,11 @@ def test_differences_in_words() -> None:
         '+ /d: ""',
         '! /f: {"ephemeral": true} -> ""',
     ]
+    same = [{"/a": PlainZnode(b"x" * 70 + end)} for end in (b"1", b"2", b"")]
+    long = "x" * 57 + "..."
+    for other in same[1:]:
+        (only,) = differences(same[0], other)
+        assert told(only) == f'! /a: "{long}" differs from byte 70 on'
     left = differences(old, new, acls=False, kinds=False)
     assert [each.path for each in left] == ["/a", "/d", "/f"]
     twice = {"/b": PlainZnode(b"2", READ_ALL * 2)}
@@ -415,6 +426,7 @@ def test_over_tls(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (["dump", "zk1", "-o", "/no/x.json"], "/no: No such file or directory"),
         (["dump", "zk1", "--auth", "bob"], "*expected SCHEME:CREDENTIALS, such as digest:bob:se*"),
         (["dump", "zk1", "--timeout", "0"], "*'0': expected a number of seconds*"),
+        (["load", "zk1", "x.json", "--data-log-dir", "x"], "--data-log-dir needs --from-data-dir"),
         (["copy", "zk1", "zk2", "--merge", "--replace"], "*not allowed with argument*"),
     ],
 )
@@ -492,3 +504,32 @@ def test_progress(server: FakeZooKeeper, monkeypatch: pytest.MonkeyPatch) -> Non
     shown.clear()
     assert main(["diff", source, source, "--brief", "--quiet"]) == 0
     assert not shown
+
+
+# -- all the way round
+
+
+@pytest.mark.zk_backend("live")
+def test_a_round_trip(
+    zk_server: LiveZooKeeper, zk_chroot: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From a file through a fake and a live server, whose own files are read, into files."""
+    tree = whole({f"/{n % 7}/{n}": PlainZnode(b"%d" % n, READ_ALL) for n in range(300)})
+    tree["/none"], tree["/0/json"] = PlainZnode(None), PlainZnode(b'{"a":[1.5,"\xc3\xbc"]}')
+    first, second, third = (str(tmp_path / name) for name in ("1.json", "2.yaml", "3.json"))
+    files.write(first, tree.items())
+    with FakeZooKeeper() as fake:
+        live = f"{zk_server.hosts}{zk_chroot}/all"
+        for words in (
+            ("load", fake.hosts, first),
+            ("dump", fake.hosts, "-o", second),
+            ("copy", fake.hosts, live),
+            ("dump", live, "-o", third),
+            ("diff", first, live),
+        ):
+            assert Said(capsys, *words).status == 0, words
+    del tree["/"]
+    assert files.read(first) == {**tree, "/": EMPTY}
+    assert files.read(second) == files.read(third) == tree
+    stored = read_data_dir(zk_server.members[0]._directory / "data").tree
+    assert dict(of_tree(stored, f"{zk_chroot}/all")) == tree

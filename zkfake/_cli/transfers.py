@@ -194,7 +194,7 @@ def _seconds(text: str) -> float:
 
 def execute(options: argparse.Namespace) -> int:
     """Carries a command out: the exit status."""
-    from zkfake._transfer.connection import TransferError
+    from zkfake._transfer.connection import AnsweredError, TransferError, named
     from zkfake._transfer.loading import ExistError
 
     line = _ProgressOfTransfer(options)
@@ -208,6 +208,9 @@ def execute(options: argparse.Namespace) -> int:
     except (OSError, ValueError, TransferError) as error:
         line.end()
         return say(reason(error), REFUSED)
+    except AnsweredError as error:
+        line.end()
+        return say(f"the servers answer: {named(error)}", REFUSED)
     finally:
         line.end()
 
@@ -255,17 +258,20 @@ class _ProgressOfTransfer:
 
 
 def _access(options: argparse.Namespace) -> Access:
-    from zkfake._transfer.connection import Access
+    from zkfake._transfer.connection import Access, checks_host_names
 
     if (options.server_cert is None) != (options.server_key is None):
         raise ValueError("--server-cert and --server-key need each other")
     tls = {}
     if options.server_tls or options.server_ca or options.server_cert:
+        if not checks_host_names():
+            raise ValueError("--server-tls needs a kazoo that checks the servers' names: 2.10")
         tls = {
             "use_ssl": True,
             "ca": options.server_ca,
             "certfile": options.server_cert,
             "keyfile": options.server_key,
+            "check_hostname": True,
         }
     return Access(options.auth, options.timeout, tls)
 
@@ -334,8 +340,12 @@ def _dump(options: argparse.Namespace, line: _ProgressOfTransfer) -> int:
     line.end()
     if options.output is not None:
         files.write(options.output, entries)
-        return ENDED if options.quiet else say(f"{len(entries):,} znodes")
+        return ENDED if options.quiet else say(_counted(len(entries), "znode"))
     return _print(files.render(entries, options.format))
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}" + ("s" if count != 1 else "")
 
 
 def _print(parts: Iterable[str]) -> int:
@@ -355,6 +365,8 @@ def _loaded(options: argparse.Namespace, line: _ProgressOfTransfer) -> dict[str,
     if (directory is None) == (options.source is None):
         raise ValueError("load needs a FILE, or --from-data-dir DIR, and not both")
     if directory is None:
+        if getattr(options, "data_log_dir", None) is not None:
+            raise ValueError("--data-log-dir needs --from-data-dir")
         return _read(options, _place(options.source, options), line)
     return _stored(directory, options.data_log_dir)
 
@@ -393,8 +405,9 @@ def _load(options: argparse.Namespace, line: _ProgressOfTransfer) -> int:
     if options.quiet:
         return ENDED
     skipped = sum(znode.ephemeral for znode in znodes.values())
-    left_out = f"; {skipped:,} ephemerals were left out" if skipped else ""
-    return say(f"{count:,} changes, {len(znodes) - skipped:,} znodes are there{left_out}")
+    left_out = f"; left out: {_counted(skipped, 'ephemeral')}" if skipped else ""
+    there = _counted(len(znodes) - skipped, "znode")
+    return say(f"{_counted(count, 'change')}, {there} in all{left_out}")
 
 
 def _diff(options: argparse.Namespace, line: _ProgressOfTransfer) -> int:

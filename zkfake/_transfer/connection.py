@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from contextlib import suppress
+from inspect import signature
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kazoo.client import KazooClient
@@ -29,7 +30,15 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-__all__ = ["LOST", "Access", "PatientClient", "TransferError", "named"]
+__all__ = [
+    "LOST",
+    "Access",
+    "AnsweredError",
+    "PatientClient",
+    "TransferError",
+    "checks_host_names",
+    "named",
+]
 
 LOST = (ConnectionLoss, ConnectionClosedError, OperationTimeoutError, SessionExpiredError)
 """What a request fails with that may or may not have been carried out."""
@@ -47,6 +56,15 @@ _logger.propagate = False
 
 class TransferError(Exception):
     """A tree cannot be read or written; the text says why."""
+
+
+AnsweredError = KazooException
+"""What servers answer, for those who do not import kazoo."""
+
+
+def checks_host_names() -> bool:
+    """Whether kazoo can compare a server's certificate with its name."""
+    return "check_hostname" in signature(KazooClient.__init__).parameters
 
 
 def named(error: KazooException) -> str:

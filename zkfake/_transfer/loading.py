@@ -14,7 +14,7 @@ from kazoo.exceptions import KazooException, NodeExistsError
 
 from zkfake._database.paths import ROOT, ancestors
 from zkfake._transfer.connection import LOST, TransferError, named
-from zkfake._transfer.reading import joined, read
+from zkfake._transfer.reading import is_masked, joined, read
 from zkfake._transfer.writing import write
 from zkfake._trees.differences import Step, StepKind, differences, steps
 from zkfake._trees.plain import EMPTY
@@ -62,6 +62,13 @@ def load(
     ``writing``: are called with how far it is. Raises `ExistError` and `TransferError`.
     """
     wanted = {path: znode for path, znode in source.items() if not znode.ephemeral}
+    hidden = [path for path, znode in wanted.items() if acls and is_masked(znode.acl)]
+    if hidden:
+        raise TransferError(
+            f"{listed(ROOT, hidden)}: the hashes in the ACL were hidden from who has read it, so "
+            "nobody could use it; read it with the credentials of an administrator, --auth "
+            "SCHEME:CREDENTIALS, or give --no-acl"
+        )
     implied = {above for path in wanted for above in ancestors(path)[1:]} - wanted.keys()
     replace = conflicts is Conflicts.REPLACE
     if replace:

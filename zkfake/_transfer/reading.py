@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from zkfake._protocol.records import Acls
     from zkfake._transfer.connection import PatientClient
 
-__all__ = ["ReadTree", "joined", "read", "read_one"]
+__all__ = ["ReadTree", "is_masked", "joined", "read", "read_one"]
 
 WINDOW = 200
 """The most znodes that are asked for at a time."""
@@ -110,7 +110,7 @@ def read(
             found.unreadable.append(path)
         else:
             found.znodes[path] = znode
-            if acls and _is_masked(znode.acl):
+            if acls and is_masked(znode.acl):
                 found.masked.append(path)
             for name in sorted(names):
                 below = f"/{name}" if path == "/" else f"{path}/{name}"
@@ -143,6 +143,6 @@ def _acls(entries: tuple[Any, ...]) -> Acls:
 
 
 @lru_cache(maxsize=1000)
-def _is_masked(acl: Acls) -> bool:
+def is_masked(acl: Acls) -> bool:
     """Whether it is as a server shows it to a client without ADMIN."""
     return any(each.scheme == "digest" and (each.id or "").endswith(":x") for each in acl)

@@ -13,6 +13,7 @@ The rules that live here:
 from __future__ import annotations
 
 from enum import Enum
+from os.path import commonprefix
 from typing import TYPE_CHECKING, NamedTuple
 
 from zkfake._trees.entries import entry_of
@@ -78,7 +79,11 @@ def told(difference: Difference) -> str:
         sign, there = ("+", new) if old is None else ("-", old)
         assert there is not None
         return f"{sign} {path}: {_shown(there)}"
-    return f"! {path}: {_shown(old)} -> {_shown(new)}"
+    before, after = _shown(old), _shown(new)
+    if before == after:  # what differs is beyond what is shown
+        place = len(commonprefix([old.data or b"", new.data or b""]))  # noqa: RUF071  # no paths
+        return f"! {path}: {before} differs from byte {place:,} on"
+    return f"! {path}: {before} -> {after}"
 
 
 def _shown(znode: PlainZnode) -> str:
