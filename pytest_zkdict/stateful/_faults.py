@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
+from hypothesis.stateful import precondition, rule
+
+from pytest_zkdict.stateful._examples import ExampleSteps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-    from pytest_zkdict.stateful._places import Place
 
 __all__ = ["FaultSteps", "kinds_of_faults", "numbers_of_dicts", "troubles"]
 
@@ -61,7 +61,7 @@ def _fault(name: str) -> Callable[[Any], Any]:
     return precondition(lambda machine: machine.has_fault(name))
 
 
-class FaultSteps(RuleBasedStateMachine):
+class FaultSteps(ExampleSteps):
     """Rules for the faults of connections and servers. Each ends by itself, or when everything is
     healed.
     """
@@ -75,11 +75,8 @@ class FaultSteps(RuleBasedStateMachine):
         }
     )  # fmt: skip
 
-    place: Place | None
-
     def __init__(self) -> None:
         super().__init__()
-        self.place = None
         self.outages: list[Any] = []
         self.kinds: list[str] | None = None
         """The faults that may strike in this example; ``None``: all."""

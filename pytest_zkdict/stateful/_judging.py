@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import sys
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from hypothesis.stateful import initialize
 from kazoo.exceptions import KazooException
@@ -78,7 +77,6 @@ class JudgedDicts(FaultSteps):
     def __init__(self, place: Place | None = None, path: str = "/dict") -> None:
         super().__init__()
         self.path = path
-        self.failures: list[AssertionError] = []
         self.dicts = []
         self._given = place
         self.numbers = itertools.count(1)
@@ -90,7 +88,6 @@ class JudgedDicts(FaultSteps):
         self._states: dict[int, tuple[Any, ...]] = {}
         """What was shown as of each zxid."""
         self._uncertain: list[tuple[_JudgedCall, WriteUncertain]] = []
-        self._program: list[str] = []
 
     # -- hooks
 
@@ -117,43 +114,18 @@ class JudgedDicts(FaultSteps):
             self._asked.append(None)
             self._listeners.append(DictListener(mapping, self.place.clients[on]))
 
-    def teardown(self) -> None:
-        place = self.place
-        if place is None:
-            return
-        # A step that failed tells enough; what it left behind is no second failure.
-        error = sys.exc_info()[1]
-        try:
-            if error is None:
-                try:
-                    self._finish(place)
-                except BaseException as failure:
-                    error = failure
-                    raise
-        finally:
-            try:
-                for listener in self._listeners:
-                    listener.close()
-                for mapping in (*self.dicts, *self.opened):
-                    with contextlib.suppress(*(() if error is None else (Exception,))):
-                        mapping.close()
-            finally:
-                self.place = None  # a failing script may call this again
-                place.close(error)
+    def _close(self, error: BaseException | None) -> None:
+        for listener in self._listeners:
+            listener.close()
+        for mapping in (*self.dicts, *self.opened):
+            with contextlib.suppress(*(() if error is None else (Exception,))):
+                mapping.close()
 
-    def _finish(self, place: Place) -> None:
+    def _finish(self) -> None:
         self.settle_all()
-        if place.history is not None:
-            place.history.check().raise_if_broken()
-
-    def fail(self, why: str) -> NoReturn:
-        """Raise AssertionError with the reason, and every call and answer so far."""
-        failure = AssertionError("\n".join([why, "What happened:", *self._program]))
-        self.failures.append(failure)
-        raise failure
-
-    def did(self, what: str) -> None:
-        self._program.append(f"  {what}")
+        assert self.place is not None
+        if self.place.history is not None:
+            self.place.history.check().raise_if_broken()
 
     def await_rest(self) -> None:
         """Everything is healed: wait for what a subclass has under way."""

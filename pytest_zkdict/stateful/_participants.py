@@ -15,9 +15,8 @@ The rules that live here:
 from __future__ import annotations
 
 import inspect
-import sys
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from hypothesis import strategies as st
 from hypothesis.errors import InvalidArgument
@@ -169,10 +168,8 @@ class ParticipantSteps(FaultSteps):
         super().__init__()
         self.path = path
         self.participants = []
-        self.failures: list[AssertionError] = []
         self._given = place
         self._stranger: RecipeUser | None = None
-        self._program: list[str] = []
 
     # -- hooks
 
@@ -258,23 +255,6 @@ class ParticipantSteps(FaultSteps):
         self._stranger.recipe = self.new_recipe(self._stranger.client)
         return self._stranger
 
-    def teardown(self) -> None:
-        place = self.place
-        if place is None:
-            return
-        # A step that failed tells enough; what it left behind is no second failure.
-        error = sys.exc_info()[1]
-        try:
-            if error is None:
-                try:
-                    self._finish()
-                except BaseException as failure:
-                    error = failure
-                    raise
-        finally:
-            self.place = None  # a failing script may call this again
-            place.close(error)
-
     def _finish(self) -> None:
         self._settle()
         self.at_rest(self.stranger().client)
@@ -297,15 +277,6 @@ class ParticipantSteps(FaultSteps):
     def come_to_rest(self) -> None:
         """Everything is healed: nobody holds anything any more, or waits."""
         raise NotImplementedError
-
-    def fail(self, why: str) -> NoReturn:
-        """Raise AssertionError with the reason, and every call and answer so far."""
-        failure = AssertionError("\n".join([why, "What happened:", *self._program]))
-        self.failures.append(failure)
-        raise failure
-
-    def did(self, what: str) -> None:
-        self._program.append(f"  {what}")
 
     # -- calls
 
