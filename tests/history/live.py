@@ -18,16 +18,15 @@ import time
 from collections import Counter
 from contextlib import suppress
 from random import Random
-from typing import TYPE_CHECKING, Any
-
-from kazoo.client import KazooClient
-from kazoo.retry import KazooRetry
+from typing import TYPE_CHECKING
 
 from pytest_zkdict.live import LiveZooKeeper
 
-from .traffic import READER, Traffic
+from .traffic import Traffic, connected
 
 if TYPE_CHECKING:
+    from kazoo.client import KazooClient
+
     from pytest_zkdict.live.faults import LiveFaults
     from zkfake import Outage
     from zkfake.history import History
@@ -163,7 +162,7 @@ def record(
 ) -> tuple[History, Counter[str], list[Traffic]]:
     """A live ensemble for so long. Returns the history, what was done, and who was there."""
     with LiveZooKeeper(home, servers=3) as live, live.proxied(history=True) as faults:
-        clients = [_connect(live.hosts, number) for number in range(CLIENTS)]
+        clients = [connected(live.hosts, number, TIMEOUT, PATIENCE) for number in range(CLIENTS)]
         over = threading.Event()
         traffic = [
             Traffic(client, number, Random(f"{seed} {number}"))
@@ -189,19 +188,6 @@ def record(
         history = live.history
         assert history is not None
         return history, enemy.done, traffic
-
-
-def _connect(hosts: str, number: int) -> KazooClient:
-    """Half of them may read what is private."""
-    forever: dict[str, Any] = {"max_tries": -1, "delay": 0.05, "max_delay": 0.5}
-    client = KazooClient(
-        hosts,
-        timeout=TIMEOUT,
-        connection_retry=KazooRetry(**forever),
-        auth_data=[READER] if number % 2 else None,
-    )
-    client.start(PATIENCE)
-    return client
 
 
 def _tell(text: str) -> None:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from kazoo.client import KazooClient
 from kazoo.exceptions import EXCEPTIONS, KazooException, NoNodeError, ZookeeperError
+from kazoo.retry import KazooRetry
 from kazoo.security import OPEN_ACL_UNSAFE, make_digest_acl
 
 from ..support import wire
@@ -17,9 +19,7 @@ if TYPE_CHECKING:
     from random import Random
     from threading import Event
 
-    from kazoo.client import KazooClient
-
-__all__ = ["PATHS", "ROOT", "Traffic"]
+__all__ = ["PATHS", "ROOT", "Traffic", "connected"]
 
 ROOT = "/t"
 PATHS = (f"{ROOT}/a", f"{ROOT}/b", f"{ROOT}/a/x", f"{ROOT}/c")
@@ -34,6 +34,21 @@ READER = ("digest", "reader:secret")
 PERSISTENT, RECURSIVE = 0, 1
 ANY = 3
 """Of `removeWatches`."""
+
+
+def connected(hosts: str, number: int, timeout: float, patience: float) -> KazooClient:
+    """The client of that number, which never gives up. Half of them may read what is private.
+    ``patience``: seconds for the first connection.
+    """
+    forever: dict[str, Any] = {"max_tries": -1, "delay": 0.02, "max_delay": 0.1}
+    client = KazooClient(
+        hosts,
+        timeout=timeout,
+        connection_retry=KazooRetry(**forever),
+        auth_data=[READER] if number % 2 else None,
+    )
+    client.start(patience)
+    return client
 
 
 class NoWatcherError(ZookeeperError):

@@ -20,10 +20,7 @@ from collections import deque
 from contextlib import closing, suppress
 from pathlib import Path
 from random import Random
-from typing import IO, TYPE_CHECKING, Any
-
-from kazoo.client import KazooClient
-from kazoo.retry import KazooRetry
+from typing import IO, TYPE_CHECKING
 
 from zkfake import FakeZooKeeper
 from zkfake._data_dir.codec import unpack_transaction
@@ -31,10 +28,12 @@ from zkfake._history.events import Committed, Reply, WatchEvent
 from zkfake.history import History
 from zkfake.proxy import ZooKeeperProxy
 
-from ..history.traffic import READER, Traffic
+from ..history.traffic import Traffic, connected
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from kazoo.client import KazooClient
 
     from zkfake._database.log import Transaction
 
@@ -130,7 +129,10 @@ def record(
     try:
         killed.started()
         with ZooKeeperProxy(killed.hosts, history=True) as proxy:
-            clients = [_connect(proxy.hosts, number) for number in range(CLIENTS)]
+            clients = [
+                connected(proxy.hosts, number, TIMEOUT if number else 1.0, PATIENCE)
+                for number in range(CLIENTS)
+            ]
             traffic = [Traffic(each, n, Random(f"{seed} {n}")) for n, each in enumerate(clients)]
             workers = [threading.Thread(target=each.work, args=(over, PACE)) for each in traffic]
             for worker in workers:
@@ -195,18 +197,6 @@ def _serve_for(traffic: Sequence[Traffic], steps: int) -> None:
         # A server refuses clients that have seen more than it has.
         assert time.monotonic() < patience, "the clients do not get on"
         time.sleep(0.001)
-
-
-def _connect(hosts: str, number: int) -> KazooClient:
-    forever: dict[str, Any] = {"max_tries": -1, "delay": 0.02, "max_delay": 0.1}
-    client = KazooClient(
-        hosts,
-        timeout=TIMEOUT if number else 1.0,
-        connection_retry=KazooRetry(**forever),
-        auth_data=[READER] if number % 2 else None,
-    )
-    client.start(PATIENCE)
-    return client
 
 
 def _look(client: KazooClient) -> None:
