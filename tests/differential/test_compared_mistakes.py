@@ -41,9 +41,9 @@ def right(seed: int) -> tuple[list[Seen], ...]:
     return tuple(answers(seed))
 
 
-def lines(mistake: Mistake) -> list[str]:
+def lines(mistake: Mistake, programs: int = PROGRAMS) -> list[str]:
     """What is told of the first difference."""
-    for seed in range(PROGRAMS):
+    for seed in range(programs):
         expected = right(seed)  # before the mistake is planted
         with mistake.planted():
             pairs = zip(answers(seed), expected, strict=True)
@@ -64,12 +64,19 @@ TOLD = {
 """What is told of some of them."""
 
 
-def test_there_are_those_that_are_told() -> None:
-    assert set(TOLD) <= set(MISTAKES)
+UNSEEN = {"a_failed_write_uses_no_zxid"}
+"""What others do to a server moves its zxids, too."""
+
+
+def test_there_are_those_that_are_named() -> None:
+    assert {*TOLD, *UNSEEN} <= set(MISTAKES)
 
 
 @MISTAKES.each
 def test_a_planted_mistake_is_found(mistake: Mistake) -> None:
+    if mistake.name in UNSEEN:
+        assert not lines(mistake, 10)
+        return
     found = lines(mistake)
     assert found, f"{PROGRAMS} programs did not find it"
     assert TOLD.get(mistake.name, found[0]) in found

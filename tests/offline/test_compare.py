@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import signal
 import sys
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kazoo.client import KazooClient
 
 from zkfake import FakeZooKeeper
 from zkfake._cli import main
@@ -121,6 +123,30 @@ def test_a_live_server(zk_server: Server, capsys: pytest.CaptureFixture[str]) ->
     """Is what this suite compares the fake with in full elsewhere."""
     assert main(["compare", zk_server.hosts, "--yes", "--programs", "8", "--seed", "100"]) == 0
     assert out(capsys).splitlines()[-1].startswith("Equal: 8 programs, ")
+
+
+def test_others_may_use_the_server(
+    older: FakeZooKeeper, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What they write moves zxids, and is no difference."""
+    neighbour = KazooClient(older.hosts)
+    neighbour.start(TIMEOUT)
+    over = threading.Event()
+
+    def write() -> None:
+        while not over.is_set():
+            neighbour.set("/base", b"of somebody")
+
+    writing = threading.Thread(target=write)
+    writing.start()
+    try:
+        assert compare(older, "--programs", "4") == 0, out(capsys)
+    finally:
+        over.set()
+        writing.join()
+        neighbour.stop()
+        neighbour.close()
+    assert out(capsys).splitlines()[-1].startswith("Equal: 4 programs, ")
 
 
 def test_no_program_is_begun_after_the_budget(

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from zkfake._compare import wire
 from zkfake._compare.picking import Pick, RandomPick, one_of, rarely
-from zkfake._compare.steps import Connect, Drop, RawRequest, Send, Split, Step, Zxid
+from zkfake._compare.steps import Connect, Drop, RawRequest, Send, Split, Step
 from zkfake._compare.wire import OPEN_ACL, OPS, PERM_ADMIN, PERM_ALL, PERM_CREATE, PERM_READ, Acl
 
 if TYPE_CHECKING:
@@ -34,8 +34,10 @@ delete it.
 _TIMEOUT = 30_000
 """Of sessions, milliseconds."""
 
-_EVERYTHING, _NOTHING = Zxid(0), Zxid(1 << 40)
-"""A client that has seen nothing of the program, and one that has seen all of it."""
+_EVERYTHING, _NOTHING = 0, 1 << 62
+"""To a client that has seen nothing all is news, to one that has seen everything nothing is. What
+lies between is the server's.
+"""
 
 _NAMES = ("a", "b", "c", "ab", "d-", "s0000000000", "s0000000001", "s0000000002", "é", "a.b")
 _ODD_ENDS = ("/", "//a", "/.", "/./a", "/a/../b", "/...", "/a\0", "/a\x01b", "/\x7f", "/\ufff0")

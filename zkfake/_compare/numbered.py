@@ -12,17 +12,11 @@ znode, whatever its zxid is. Left out are:
 from __future__ import annotations
 
 from zkfake._compare.replies import Mapping
+from zkfake._compare.side import CHANGES
 from zkfake._compare.wire import OPS, i32
 
 __all__ = ["NumberedMapping"]
 
-_CHANGES = frozenset(
-    OPS[name]
-    for name in (
-        *("create", "create2", "createContainer", "delete", "setData", "setACL", "multi"),
-        "closeSession",
-    )
-)
 _FAILED = i32(OPS["notification"] - 1)
 """How the first part of a multi begins that has failed."""
 
@@ -51,7 +45,7 @@ class NumberedMapping(Mapping):
         refused = payload[12:16] != bytes(4) or (
             op == OPS["multi"] and payload[16:20] == _FAILED and payload[20:21] == b"\0"
         )
-        return self.zxid(zxid) if op in _CHANGES and not refused else 0
+        return self.zxid(zxid) if op in CHANGES and not refused else 0
 
     def time(self, zxid: int, at: int) -> int:
         return 1 if self._times.setdefault(zxid, at) == at else -1

@@ -3,7 +3,8 @@
 Rules that live here:
 
 - A step is over when the connection it used is quiet (a ping sent last has been answered, or the
-  peer has closed) and, if anything was written, every other connection that may watch is quiet too.
+  peer has closed) and, if anything might be written, every other connection that may watch is quiet
+  too. What a server's zxid says of that is no matter: others may write.
   No sleeps. What any other connection is sent all the same is seen when it is used next.
 - Each example works under one znode, which is deleted at the end, with all sessions closed. What
   there is below it is read before that, so what an example has made is compared, too.
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import struct
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -23,7 +24,18 @@ from zkfake._compare.replies import Mapping, is_event, is_ping_reply, names_of
 from zkfake._compare.steps import Connect, Drop, RawRequest, Send, Split, Zxid
 from zkfake._compare.wire import OPS, PING_FRAME, PING_XID
 
-__all__ = ["CONNECT", "EVENT", "STEWARD", "OpenLine", "Progress", "Seen", "Server", "Side"]
+__all__ = [
+    "CHANGES",
+    "CONNECT",
+    "EVENT",
+    "ORDERLY",
+    "STEWARD",
+    "OpenLine",
+    "Progress",
+    "Seen",
+    "Server",
+    "Side",
+]
 
 STEWARD = -1
 """The slot of the connection that makes and clears the room for each example."""
@@ -33,6 +45,14 @@ EVENT, CONNECT = 0, -10
 # end of the connection: whether a ping sent right behind is still answered is then a matter of
 # chance, so these are sent without one, and the answer tells what to wait for.
 ORDERLY = frozenset(OPS.values()) - {OPS["notification"], OPS["auth"], OPS["sasl"]}
+CHANGES = frozenset(
+    OPS[name]
+    for name in (
+        *("create", "create2", "createContainer", "createTTL", "delete", "deleteContainer"),
+        *("setData", "setACL", "multi", "check", "reconfig", "createSession", "closeSession"),
+    )
+)
+"""The requests that take a zxid."""
 WATCHING = frozenset(
     OPS[name]
     for name in (
@@ -245,12 +265,11 @@ class Side:
         slot: int,
         line: OpenLine,
         pieces: list[bytes],
-        requests: Iterable[RawRequest],
+        requests: Sequence[RawRequest],
         *,
         always: bool = False,
     ) -> Progress:
         """Send, read until quiet, and see that the others are quiet if they may have heard."""
-        before = self.zxid
         for piece in pieces[:-1]:
             line.channel.send(piece)
             yield from self._settle(except_slot=slot)
@@ -281,7 +300,7 @@ class Side:
             line.channel.send(pieces[-1] + PING_FRAME)
             yield
             seen.append(self._read(slot, line, pings))
-        if always or seen[-1].ended or self.zxid != before:
+        if always or seen[-1].ended or any(request.op in CHANGES for request in requests):
             seen += yield from self._settle(except_slot=slot)
         return seen
 

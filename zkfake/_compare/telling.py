@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from zkfake._compare import wire
 from zkfake._compare.side import CONNECT, EVENT
-from zkfake._compare.steps import Connect, Drop, RawRequest, Send, Split
+from zkfake._compare.steps import Connect, Drop, RawRequest, Send, Split, Zxid
 from zkfake._compare.wire import OP_NAMES, OPS, PING
 from zkfake._database.acl import OPEN
 from zkfake._history import shown
@@ -64,7 +64,8 @@ def _handshake(step: Connect) -> str:
 
 
 def _request(request: RawRequest) -> str:
-    since = b"" if request.zxid is None else wire.i64(getattr(request.zxid, "after", 0))
+    zxid = request.zxid.after if isinstance(request.zxid, Zxid) else request.zxid
+    since = b"" if zxid is None else wire.i64(zxid)
     frame = wire.request(1, request.op, since + request.body)
     head = read_request(frame, first=False)
     paths = () if request.op == OPS["multi"] else head.paths  # its parts have them
