@@ -7,6 +7,7 @@ import gzip
 import json
 import struct
 import sys
+import zlib
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,7 +25,7 @@ from zkfake import FakeZooKeeper
 from zkfake._auth.providers import SUPER
 from zkfake._cli import main
 from zkfake._database.acl import OPEN, READ_ONLY
-from zkfake._database.log import Create, Delete, Transaction
+from zkfake._database.log import Create, Delete, SetData, Transaction
 from zkfake._database.tree import Tree
 from zkfake._protocol.records import (
     Acl,
@@ -259,6 +260,25 @@ def test_counts_and_zxids_only_rise(
     for transaction in transactions:
         tree.apply(transaction)
     assert read_data_dir(tmp_path).tree.nodes == tree.nodes
+
+
+def test_a_reconfiguration_and_a_create_of_version_3_3(tmp_path: Path) -> None:
+    """The latter has no count of the parent's creates; the next one is taken."""
+    config = SetData("/zookeeper/config", b"server.1=...", 3)
+    made = [
+        create(1, "/a", 1),
+        create(2, "/b", 2),
+        Transaction(3, START, 9, Op.RECONFIG, (config,)),
+    ]
+    log = Written(made).log(0, 3, digests=False, closed=True)
+    body = wire.i64(9) + wire.i32(7) + wire.i64(4) + wire.i64(START) + wire.i32(Op.CREATE)
+    body += wire.create("/c", b"4")[:-4] + b"\0"
+    entry = wire.i64(zlib.adler32(body)) + wire.buffer(body) + b"B"
+    (tmp_path / "log.1").write_bytes(log[:-64] + entry)
+    state = read_data_dir(tmp_path)
+    assert state.tree.nodes["/zookeeper/config"].data == b"server.1=..."
+    assert state.tree.nodes["/"].creates == 3
+    assert (state.tree.nodes["/c"].data, state.zxid, state.notes) == (b"4", 4, [])
 
 
 # -- what is wrong

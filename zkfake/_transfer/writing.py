@@ -226,10 +226,8 @@ class _Writing:
             return
         if kind is StepKind.CREATE and isinstance(error, NodeExistsError):
             assert znode is not None
-            with suppress(KazooException):
-                found = read_one(self._connection, where, acls=self._acls)
-                if self._is_as(found, znode):
-                    return
+            if self._is_as(self._found(where), znode):
+                return
             raise TransferError(f"{where}: somebody else has created it meanwhile, differently")
         hint = ""
         if isinstance(error, NoAuthError):
@@ -238,9 +236,19 @@ class _Writing:
             hint = "; it has ephemerals below it, or children that somebody has made meanwhile"
         raise TransferError(f"cannot {kind.value} {where}: {named(error)}{hint}")
 
-    def _is_as(self, found: PlainZnode, znode: PlainZnode) -> bool:
+    def _found(self, where: str) -> PlainZnode | None:
+        """A znode; ``None`` where it may not be read, or is gone again."""
+        try:
+            return read_one(self._connection, where, acls=self._acls)
+        except LOST:
+            self._connection.settle()
+            return self._found(where)
+        except KazooException:
+            return None
+
+    def _is_as(self, found: PlainZnode | None, znode: PlainZnode) -> bool:
         """Whether a znode may have been made by a create of ours whose answer was lost."""
-        if found.ephemeral or found.data != znode.data:
+        if found is None or found.ephemeral or found.data != znode.data:
             return False
         if not self._acls or any(entry.scheme == "auth" for entry in znode.acl):
             return True
