@@ -8,6 +8,8 @@ FRAMES ?= 2000000
 FUZZ_SECONDS ?= 3600
 MUTANTS ?=
 KILLS ?= 300
+SCHEMA_SECONDS ?= 600
+SCHEMA_ARGS ?=
 HUNT ?=
 HUNT_SECONDS ?= $(if $(HUNT_WORLDS),,3600)
 HUNT_WORLDS ?=
@@ -16,7 +18,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 APT_GET := apt-get -o DPkg::Lock::Timeout=120 -qq
 
-.PHONY: help demo test coverage check format bench hunt dev live browser kazoo-suite canary lowest hostile fuzz mutants pythons downstream found kills clean
+.PHONY: help demo test coverage check format bench hunt dev live browser kazoo-suite canary lowest hostile fuzz mutants pythons downstream found kills schema clean
 
 help:
 	@echo "make demo    run the dict on the embedded fake: two clients, both views printed"
@@ -31,6 +33,7 @@ help:
 	@echo "make hostile FRAMES hostile frames against the fake while honest clients check it, in figures"
 	@echo "make fuzz    a coverage-guided fuzzer on a connection of the fake for FUZZ_SECONDS"
 	@echo "make kills   a server with a data directory is killed KILLS times under load, and judged (KILLS=300)"
+	@echo "make schema  asks a control endpoint all that its OpenAPI document allows, and more, for SCHEMA_SECONDS (600)"
 	@echo "make mutants changes the code in 200 places, one after the other: the tests that cover a place have to see it"
 	@echo "make pythons the machine's other Pythons, as the tests that compare them want them"
 	@echo "make downstream  a project that uses the plugin, from the wheel, on the machine's Pythons"
@@ -177,6 +180,15 @@ hostile: dev
 kills: dev
 	@$(BIN)/python -m tests.offline.kills --kills $(KILLS)
 	@$(BIN)/python -m tests.offline.kills --kills $(KILLS) --servers 3
+
+# An environment of its own: the tool is a plugin of pytest, too, which every run would import.
+schema: $(VENV)-schema/.done
+	@$(VENV)-schema/bin/python -m tests.web.schema --seconds $(SCHEMA_SECONDS) $(SCHEMA_ARGS)
+
+$(VENV)-schema/.done: pyproject.toml | $(BIN)/python
+	@$(BIN)/python -m venv $(VENV)-schema
+	@$(VENV)-schema/bin/python -m pip --disable-pip-version-check install --quiet --editable '.[schema]'
+	@touch $@
 
 # An environment of its own: atheris has no wheels for every Python and system.
 fuzz: $(VENV)-fuzz/.done

@@ -229,7 +229,7 @@ def test_many_transactions_are_kept_as_snapshots(
         session = client.client_id[0]
         for number in range(200):
             server.load({"/a": b"%d" % number})
-        rows = server._keeping._directory._database._connection.execute  # type: ignore[union-attr]
+        rows = server._keeping.directory._database._connection.execute  # type: ignore[union-attr]
         assert rows("SELECT count(DISTINCT zxid) FROM snapshots").fetchone() == (3,)
         assert rows("SELECT count(*) FROM log").fetchone()[0] < 60
         server.stop()

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from kazoo.client import KazooClient
+from pydantic import TypeAdapter, ValidationError
 
 from zkfake import FakeZooKeeper
+from zkfake._database.paths import is_valid
+from zkfake._web.values import WritablePath
 from zkfake.web import ControlEndpoint
 
 from .asking import TIMEOUT, Asking
@@ -66,28 +72,29 @@ def test_what_cannot_be(server: FakeZooKeeper, asking: Asking, client: KazooClie
         (409, "POST", {"path": "/a"}, "There is a znode /a already."),
         (404, "POST", {"path": "/x/y/z"}, 'no znode /x/y for it; give "parents": true.'),
         (409, "POST", {"path": "/mine/b"}, "The parent of /mine/b is ephemeral"),
-        (422, "POST", {"path": "/a/../b"}, "not a valid path"),
-        (422, "POST", {"path": "/a/"}, "not a valid path"),
-        (422, "POST", {"path": "/c", "acl": ["x"]}, "'x' is not an entry of an ACL"),
-        (422, "POST", {"path": "/c", "acl": []}, "body's acl"),
-        (422, "POST", {"path": "/c", "acl": ["tea:bob:r"]}, "no scheme of these servers takes"),
-        (422, "POST", {"path": "/c", "data": {"base64": "?"}}, "is not base64"),
-        (422, "POST", {"path": "/c", "data": "\ud800"}, "surrogate"),
+        (422, "POST", {"path": "/a/../b"}, "The body's path"),
+        (422, "POST", {"path": "/a/"}, "The body's path"),
+        (422, "POST", {"path": "/c", "acl": ["x"]}, "The body's acl"),
+        (422, "POST", {"path": "/c", "acl": []}, "The body's acl"),
+        (409, "POST", {"path": "/c", "acl": ["world:anyone:rr"]}, "expected letters"),
+        (409, "POST", {"path": "/c", "acl": ["tea:bob:r"]}, "no scheme of these servers takes"),
+        (422, "POST", {"path": "/c", "data": {"base64": "?"}}, "The body's data"),
         (422, "POST", {"path": "/c", "data": 5}, "The body's data"),
-        (422, "POST", {"path": "/c", "data": "x" * 1_048_576}, "jute.maxbuffer"),
-        (422, "POST", {"path": "/c", "container": True, "ttl": 5}, "A container has no time"),
+        (409, "POST", {"path": "/c", "data": "x" * 1_048_576}, "jute.maxbuffer"),
+        (409, "POST", {"path": "/c", "container": True, "ttl": 5}, "A container has no time"),
         (409, "POST", {"path": "/c", "ttl": 5}, "extendedTypesEnabled"),
         (422, "POST", {"path": "/c", "ephemeral": True}, "ephemeral"),
         (422, "POST", [], "The body is not what it has to be"),
-        (422, "POST", b"{", "JSON"),
+        (422, "POST", b"{", "The body is not JSON."),
+        (422, "POST", b'"\xff"', "The body is not JSON."),
         (404, "PUT", {"path": "/x", "data": ""}, "There is no znode /x."),
         (409, "PUT", {"path": "/a", "data": "", "version": 3}, "/a has another version"),
         (422, "PUT", {"path": "/a"}, "data"),
         (409, "POST", {"source": "/a", "target": "/mine"}, "There is a znode /mine already."),
         (404, "POST", {"source": "/x", "target": "/y"}, "There is no znode /x."),
-        (422, "POST", {"source": "/a", "target": "/a/b/c"}, "or below it"),
-        (422, "POST", {"source": "/", "target": "/a/b/c"}, "or below it"),
-        (422, "POST", {"source": "/mine", "target": "/y"}, "is ephemeral"),
+        (409, "POST", {"source": "/a", "target": "/a/b/c"}, "or below it"),
+        (409, "POST", {"source": "/", "target": "/a/b/c"}, "or below it"),
+        (409, "POST", {"source": "/mine", "target": "/y"}, "is ephemeral"),
         (404, "POST", {"source": "/a", "target": "/y/z"}, "There is no znode /y"),
     ):
         route = "/copy" if isinstance(body, dict) and "source" in body else "/tree"
@@ -95,14 +102,13 @@ def test_what_cannot_be(server: FakeZooKeeper, asking: Asking, client: KazooClie
         assert (answer.status, sentence in answer.body["error"]) == (status, True), answer.body
     for status, query, sentence in (
         (404, {"path": "/x"}, "There is no znode /x."),
-        (409, {"path": "/a"}, "/a has children"),
+        (409, {"path": "/a"}, "/a has children; znodes=N deletes them, too."),
         (409, {"path": "/a/b", "version": 7}, "another version"),
-        (409, {"path": "/a", "recursive": True, "znodes": 3}, "2 znodes, not 3"),
-        (422, {"path": "/a", "recursive": True}, "GET /count"),
-        (422, {"path": "/a", "znodes": 2}, "recursive=true"),
-        (404, {"path": "/x", "recursive": True, "znodes": 2}, "There is no znode /x."),
-        (422, {"path": "/zookeeper", "recursive": True, "znodes": 3}, "does not let anybody"),
-        (422, {"path": "/"}, "does not let anybody"),
+        (409, {"path": "/a", "znodes": 3}, "2 znodes, not 3"),
+        (409, {"path": "/a", "znodes": 2, "version": 7}, "/a has another version"),
+        (404, {"path": "/x", "znodes": 2}, "There is no znode /x."),
+        (409, {"path": "/zookeeper", "znodes": 3}, "does not let anybody"),
+        (409, {"path": "/"}, "does not let anybody"),
     ):
         answer = asking.refused("DELETE", "/tree", **query)
         assert (answer.status, sentence in answer.body["error"]) == (status, True), answer.body
@@ -117,9 +123,9 @@ def test_all_that_is_there(server: FakeZooKeeper, asking: Asking, client: KazooC
     counted = asking.get("/count", path="/a")["znodes"]
     assert counted == 53
     server.load({"/a/one more": b""})
-    assert asking.refused("DELETE", "/tree", path="/a", recursive=True, znodes=counted)
+    assert asking.refused("DELETE", "/tree", path="/a", znodes=counted)
     before = server.last_zxid
-    asking.done("DELETE", "/tree", path="/a", recursive=True, znodes=counted + 1)
+    asking.done("DELETE", "/tree", path="/a", znodes=counted + 1)
     assert (server.dump(), server.last_zxid) == ({}, before + 1)
 
 
@@ -210,3 +216,15 @@ def test_a_slow_disk_keeps_the_answer_waiting() -> None:
     ):
         done = Asking(endpoint).done("POST", "/tree", {"path": "/a"})
         assert server.last_zxid == done["zxid"]
+
+
+@given(
+    path=st.text(st.sampled_from("/a.\x00\x7f\xa0\ud7ff\ue000\uf900\uffef\ufff0\U00010000"))
+    | st.text()
+)
+def test_which_paths_can_be_written(path: str) -> None:
+    """The document allows what ZooKeeper allows."""
+    allowed = TypeAdapter(WritablePath)
+    for text in (path, "/" + path):
+        with nullcontext() if is_valid(text) else pytest.raises(ValidationError):
+            allowed.validate_python(text)

@@ -229,6 +229,12 @@ class DataDirectory:
             found.append(NamedSnapshot(name, state.zxid, len(state.tree.nodes), state.made))
         return sorted(found, key=lambda each: (each.made, each.name))
 
+    def named(self, name: str) -> KeptState:
+        """The state of a named snapshot. Raises `ValueError` where there is none, `DamagedError`
+        and `OSError`.
+        """
+        return database.read(self._existing(name))
+
     def delete(self, name: str) -> None:
         """Removes a named snapshot. Raises `ValueError` where there is none, and `OSError`."""
         self._existing(name).unlink()
@@ -240,7 +246,7 @@ class DataDirectory:
         only their ephemerals. Raises `ValueError` where there is no such snapshot, `DamagedError`
         and `OSError`.
         """
-        kept = database.read(self._existing(name))
+        kept = self.named(name)
         now = self.open("full")
         if now is None:
             now = KeptState(Tree(), {}, 0)

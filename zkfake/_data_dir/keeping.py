@@ -28,7 +28,7 @@ class Keeping:
         if sync not in SYNCS:
             raise ValueError(f"sync = {sync!r}: expected one of {', '.join(SYNCS)}")
         self._ensemble = ensemble
-        self._directory = DataDirectory(path)
+        self.directory = DataDirectory(path)
         self._sync = sync
         self._journal: Journal | None = None
 
@@ -37,7 +37,7 @@ class Keeping:
         server may run. Raises `ValueError` and `OSError`.
         """
         ensemble = self._ensemble
-        directory = self._directory.__enter__()
+        directory = self.directory.__enter__()
         try:
             state = directory.open(self._sync)
             journal = Journal(directory, ensemble, state or KeptState(Tree(), {}, 0))
@@ -56,4 +56,4 @@ class Keeping:
             self._ensemble.log.keeper = None
             with suppress(KeeperError):
                 journal.flush()
-            self._directory.__exit__()
+            self.directory.__exit__()

@@ -17,7 +17,7 @@ from fastapi.responses import JSONResponse, Response
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
-from zkfake._web import faults, history, reading, writing
+from zkfake._web import faults, history, reading, whole, writing
 from zkfake._web.errors import Refused
 from zkfake._web.guard import API
 from zkfake._web.shapes import ErrorShape
@@ -44,8 +44,8 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
         (401, "There is no token, or a wrong one"),
         (403, "The Host or the Origin header is not the endpoint's own"),
         (404, "There is no such thing"),
-        (409, "It cannot be done at present"),
-        (422, "A parameter or the body is not what it has to be"),
+        (409, "It cannot be done, or not at present"),
+        (422, "A parameter or the body is not what this document says"),
     )
 }
 
@@ -70,7 +70,7 @@ def application(fake: ControlledFake | None) -> FastAPI:
         generate_unique_id_function=_name,
     )
     app.state.fake = fake
-    for each in (reading, writing, faults, history):
+    for each in (reading, writing, faults, history, whole):
         app.include_router(each.routes, prefix=API, responses=_REFUSALS)
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
@@ -132,6 +132,8 @@ async def _invalid(_request: Request, error: Exception) -> Response:
 async def _of_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     path = request.url.path
+    if error.status_code == 400:  # it could not be decoded
+        return _told(422, "The body is not JSON.")
     sentence = {
         404: f"There is nothing at {path}.",
         405: f"{request.method} cannot be done with {path}.",

@@ -7,7 +7,6 @@ forgotten, the oldest first, when there are very many.
 
 from __future__ import annotations
 
-import inspect
 from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -112,7 +111,6 @@ class BegunFaults:
         meant = dict(arguments)
         if "client" in meant:
             meant["client"] = client
-        _check(name, method, arguments)
         with refusing():
             done = method(**meant)
         if isinstance(done, int):
@@ -132,14 +130,3 @@ class BegunFaults:
             if over is None:
                 raise Refused(409, f"There are {_MOST} faults already; end some of them")
             del self._begun[over]
-
-
-def _check(name: str, method: Any, arguments: Mapping[str, Any]) -> None:
-    """Raises `Refused` for arguments that the fault has not, and for those that it lacks."""
-    known = inspect.signature(method).parameters
-    for each in arguments:
-        if each not in known:
-            raise Refused(422, f"{name} takes {', '.join(known) or 'no arguments'}, not {each}")
-    for each, parameter in known.items():
-        if parameter.default is inspect.Parameter.empty and each not in arguments:
-            raise Refused(422, f"{name} needs {each}")

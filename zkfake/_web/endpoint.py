@@ -11,6 +11,7 @@ Rules that live here:
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 import threading
 from contextlib import suppress
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from zkfake._realtime.server import FakeZooKeeper
 
 __all__ = ["ControlEndpoint"]
+
+# What clients do wrong is not for the standard error of a program that has set up no logging.
+logging.getLogger("uvicorn").addHandler(logging.NullHandler())
 
 _PATIENCE = 1
 """Seconds that requests have to end, once it stops."""

@@ -1,4 +1,8 @@
-"""What the endpoint refuses, and the calls of the fake that refuse."""
+"""What the endpoint refuses, and the calls of the fake that refuse.
+
+Rules that live here: 422 is what the OpenAPI document does not allow. What it allows and cannot be
+done, or not at present, is 409; what is not there is 404.
+"""
 
 from __future__ import annotations
 
@@ -23,11 +27,9 @@ class Refused(Exception):  # noqa: N818  # it is an answer, not a failure
 @contextmanager
 def refusing() -> Iterator[None]:
     """A block that calls a public method of the fake with what a client has sent: what that raises
-    is the client's mistake (422), or cannot be at present (409).
+    says what cannot be done, or not at present.
     """
     try:
         yield
-    except (TypeError, ValueError) as error:
-        raise Refused(422, str(error)) from None
-    except RuntimeError as error:
+    except (RuntimeError, TypeError, ValueError) as error:
         raise Refused(409, str(error)) from None

@@ -14,9 +14,11 @@ from heapq import nsmallest
 from typing import TYPE_CHECKING, NamedTuple
 
 from zkfake._database.paths import split
+from zkfake._trees.plain import of_tree
 from zkfake._web.begun import BegunFaults
 from zkfake._web.errors import Refused
 from zkfake._web.live import LiveEvents
+from zkfake._web.snapshots import Snapshots
 from zkfake._web.writer import TreeWriter
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from zkfake._database.log import Transaction
     from zkfake._database.tree import Tree, Znode
     from zkfake._realtime.server import FakeZooKeeper
+    from zkfake._trees.plain import PlainZnode
     from zkfake._web.live import NumberedEvent
     from zkfake._web.waiting import Ended
 
@@ -89,6 +92,8 @@ class ControlledFake:
         # The endpoint is a part of the fake; it has a package of its own because few want it.
         self._ensemble = server._ensemble  # noqa: SLF001
         self._looking = server._looking  # noqa: SLF001
+        keeping = server._keeping  # noqa: SLF001
+        self.snapshots = Snapshots(server, None if keeping is None else keeping.directory)
         self.writer = TreeWriter(self._ensemble, server._acting, ended)  # noqa: SLF001
 
     @property
@@ -212,6 +217,12 @@ class ControlledFake:
             return TreePage(
                 zxid, _found(tree, below), list(_there(tree, page)), last, 0 < limit < len(found)
             )
+
+    def export(self, path: str, at: int | None) -> list[tuple[str, PlainZnode]]:
+        """The znode and all below it, for a tree file. Cost: O(n log n). Raises `Refused`."""
+        with self._tree(at) as (_, tree):
+            _found(tree, path)
+            return list(of_tree(tree, path))
 
     def _nodes(self, at: int | None) -> tuple[int, dict[str, Znode]]:
         with self._tree(at) as (zxid, tree):

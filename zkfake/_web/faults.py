@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Path, Query
 
+from zkfake._web.fault_bodies import FaultBody
 from zkfake._web.parameters import Fake
-from zkfake._web.shapes import FaultBody, FaultShape, FaultsShape
+from zkfake._web.shapes import FaultShape, FaultsShape
 from zkfake._web.values import session_id
 from zkfake._web.waiting import until
 
@@ -32,9 +33,12 @@ async def faults(fake: Fake) -> FaultsShape:
 @routes.post("/faults", status_code=201)
 async def begin(fake: Fake, body: FaultBody) -> FaultShape:
     """Begins a fault. It is in force when this is answered."""
-    arguments: dict[str, Any] = body.model_dump(exclude_unset=True, exclude={"fault"})
-    client = None if body.client is None else session_id(body.client)
-    return _shown(fake.faults.begin(body.fault, arguments, client))
+    arguments: dict[str, Any] = body.model_dump(exclude_unset=True)
+    name = arguments.pop("fault")
+    client = arguments.get("client")
+    return _shown(
+        fake.faults.begin(name, arguments, None if client is None else session_id(client))
+    )
 
 
 @routes.get("/faults/{number}")
@@ -45,7 +49,7 @@ async def fault(
         float,
         Query(
             ge=0,
-            le=600,
+            le=60,
             allow_inf_nan=False,
             description="Until it has struck or is over, seconds at most",
         ),

@@ -138,7 +138,6 @@ async def transactions(fake: Fake, after: ZxidAfter = "0", limit: Limit = 100) -
     routes takes them.
     """
     number = zxid(after)
-    assert number is not None
     log = fake.log()
     later = [each for each in log.transactions if each.zxid > number]
     page = later[:limit]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 from fastapi import APIRouter, Query
 
 from zkfake._database.log import CONTAINER
+from zkfake._trees.entries import to_text
 from zkfake._web.errors import refusing
 from zkfake._web.fake import name_of
 from zkfake._web.parameters import After, At, Fake, Limit, Offset, ThePath
@@ -29,11 +30,10 @@ from zkfake._web.shapes import (
 from zkfake._web.values import (
     LONGEST_PATH,
     SessionText,
-    acl_texts,
     session_id,
     session_name,
     shown_data,
-    zxid,
+    zxid_or_none,
 )
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ async def tree(
     fake: Fake, path: ThePath = "/", at: At = None, after: After = "", limit: Limit = 100
 ) -> TreeShape:
     """A znode, and its children in the order of their names."""
-    page = fake.look(path, zxid(at), after, limit)
+    page = fake.look(path, zxid_or_none(at), after, limit)
     node = page.znode.node
     stat = node.stat(page.znode.children)._asdict()
     stat["ephemeral_owner"] = _owner(node)
@@ -174,7 +174,7 @@ async def tree(
         zxid=page.zxid,
         path=path,
         data=shown_data(node.data),
-        acl=acl_texts(node.acl),
+        acl=[to_text(each) for each in node.acl],
         container=node.reap == CONTAINER,
         ttl=node.reap if node.reap > 0 else None,
         stat=StatShape(**stat),
@@ -186,7 +186,7 @@ async def tree(
 @routes.get("/count")
 async def count(fake: Fake, path: ThePath = "/", at: At = None) -> CountShape:
     """How many znodes there are at a path and below it, and how much data they have."""
-    found = fake.count(path, zxid(at))
+    found = fake.count(path, zxid_or_none(at))
     return CountShape(path=path, **found._asdict())
 
 
@@ -214,7 +214,7 @@ async def search(
             not in_data or (node.data is not None and in_data in node.data.lower())
         )
 
-    page = fake.search(matches, below, zxid(at), after, limit)
+    page = fake.search(matches, below, zxid_or_none(at), after, limit)
     return SearchShape(
         zxid=page.zxid,
         found=[_listed(each) for each in page.below],

@@ -6,8 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from zkfake._web.begun import FAULTS
-from zkfake._web.values import Data, GivenData, Path, SessionText
+from zkfake._web.values import AclText, Data, GivenData, Path, SnapshotName, WritablePath
 
 __all__ = [
     "ConnectionShape",
@@ -186,10 +185,10 @@ class SearchShape(BaseModel):
 class CreateBody(Body):
     """A znode to be made."""
 
-    path: Path
+    path: WritablePath
     data: GivenData = None
     acl: Annotated[
-        list[str] | None, Field(description="scheme:id:permissions; null: open", min_length=1)
+        list[AclText] | None, Field(description="scheme:id:permissions; null: open", min_length=1)
     ] = None
     sequential: bool = False
     container: bool = False
@@ -227,7 +226,7 @@ class CopyBody(Body):
     """A copy to be made."""
 
     source: Path
-    target: Annotated[Path, Field(description="Where nothing is so far")]
+    target: Annotated[WritablePath, Field(description="Where nothing is so far")]
 
 
 class CopiedShape(BaseModel):
@@ -236,39 +235,6 @@ class CopiedShape(BaseModel):
     zxid: int
     znodes: int
     skipped: Annotated[int, Field(description="Ephemerals")]
-
-
-Range = Annotated[
-    list[Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]],
-    Field(min_length=2, max_length=2, description="Seconds, the shortest and the longest"),
-]
-Server = Annotated[int, Field(ge=1, le=254)]
-Counted = Annotated[int, Field(ge=1, lt=1 << 31)]
-
-
-class FaultBody(Body):
-    """A fault to begin: its name and its arguments, as in Python."""
-
-    fault: Literal[FAULTS]  # type: ignore[valid-type]
-    client: Annotated[SessionText | None, Field(description="A session; null: every client")] = None
-    operation: Annotated[str | None, Field(description="As ZooKeeper names it, or connect")] = None
-    path: Annotated[str | None, Field(description="Of requests, with * for any text")] = None
-    number: Annotated[Counted | None, Field(description="The n-th request of all")] = None
-    nth: Annotated[Counted, Field(description="The n-th that matches")] = 1
-    times: Annotated[Counted | None, Field(description="How often; null: always")] = 1
-    server: Annotated[Server | None, Field(description="null: the leader; of clients: all")] = None
-    one: Server = 1
-    other: Server = 1
-    direction: Literal["both", "to_server", "to_client"] = "both"
-    way: Literal["both", "out", "in"] = "both"
-    latency: Range = [1, 1]
-    lag: Range = [0, 0]
-    sync_time: Range = [0, 0]
-    seconds: Annotated[float, Field(ge=-1e9, le=1e9, allow_inf_nan=False)] = 0
-    duration: Annotated[
-        float | None,
-        Field(ge=0, le=1e9, allow_inf_nan=False, description="Seconds until it ends by itself"),
-    ] = None
 
 
 class FaultShape(BaseModel):
@@ -345,3 +311,47 @@ class TransactionsShape(BaseModel):
     ]
     transactions: list[TransactionShape]
     next: Annotated[int | None, Field(description="`after` of the next page")]
+
+
+class SnapshotBody(Body):
+    """A snapshot to be made."""
+
+    name: SnapshotName
+
+
+class SnapshotShape(BaseModel):
+    """A snapshot."""
+
+    name: str
+    zxid: int
+    znodes: int
+    made: Annotated[int, Field(description="Milliseconds since the epoch")]
+
+
+class SnapshotsShape(BaseModel):
+    """Snapshots, the oldest first."""
+
+    snapshots: list[SnapshotShape]
+
+
+class RestoredShape(BaseModel):
+    """The state that there is now."""
+
+    zxid: int
+
+
+class ImportBody(Body):
+    """What a tree file has, and where it is to be."""
+
+    path: Annotated[WritablePath, Field(description="What is / in the file")] = "/"
+    znodes: Annotated[
+        dict[str, Any], Field(description="Values by path, as a tree file in JSON has them")
+    ]
+
+
+class ImportedShape(BaseModel):
+    """What was imported."""
+
+    zxid: int
+    znodes: int
+    skipped: Annotated[int, Field(description="Ephemerals")]

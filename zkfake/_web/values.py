@@ -15,40 +15,60 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode, b64encode
-from binascii import Error
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from zkfake._protocol.records import Acl
 from zkfake._web.errors import Refused
 
 __all__ = [
     "LONGEST_PATH",
+    "AclText",
     "Base64Data",
     "Data",
     "JsonData",
     "Path",
     "SessionText",
+    "SnapshotName",
     "TextData",
+    "WritablePath",
     "Zxid",
     "ZxidText",
-    "acl_entries",
-    "acl_texts",
     "given_bytes",
     "session_id",
     "session_name",
     "shown_data",
     "zxid",
+    "zxid_or_none",
 ]
 
 LONGEST_PATH = 4096
 
 Path = Annotated[str, StringConstraints(max_length=LONGEST_PATH, pattern="^/")]
+_CHARACTERS = "\x00-\x1f\x7f-\x9f\ue000-\uf8ff\ufff0-\U0010ffff"
+_OTHER = f"[^/{_CHARACTERS}]"
+_NO_DOT = f"[^/.{_CHARACTERS}]"
+
+WritablePath = Annotated[
+    str,
+    StringConstraints(
+        max_length=LONGEST_PATH,
+        pattern=rf"^(/|(/({_NO_DOT}{_OTHER}*|\.{_NO_DOT}{_OTHER}*|\.\.{_OTHER}+))+)$",
+    ),
+]
+"""What `zkfake._database.paths.is_valid` accepts."""
+
+AclText = Annotated[
+    str, StringConstraints(max_length=4096, pattern="^[^:]+:.*:([cdrwa]{0,5}|-?[0-9]{1,9})$")
+]
+SnapshotName = Annotated[str, StringConstraints(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 SessionText = Annotated[str, StringConstraints(pattern=r"^(0x[0-9a-fA-F]{1,16}|-?[0-9]{1,19})$")]
 Zxid = Annotated[int, Field(ge=0, lt=1 << 63)]
 ZxidText = Annotated[str, StringConstraints(pattern=r"^(0x[0-9a-fA-F]{1,16}|[0-9]{1,19})$")]
 """In a query."""
+
+
+_BASE64 = "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
 
 
 class TextData(BaseModel):
@@ -64,7 +84,7 @@ class Base64Data(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    base64: str
+    base64: Annotated[str, StringConstraints(pattern=_BASE64)]
 
 
 class JsonData(BaseModel):
@@ -94,10 +114,7 @@ def given_bytes(data: GivenData) -> bytes | None:
     if data is None:
         return None
     if isinstance(data, Base64Data):
-        try:
-            return b64decode(data.base64, validate=True)
-        except (Error, ValueError):
-            raise Refused(422, "What data.base64 has is not base64") from None
+        return b64decode(data.base64)
     if isinstance(data, JsonData):
         text = json.dumps(data.json_, separators=(",", ":"), ensure_ascii=False)
     else:
@@ -109,13 +126,9 @@ def given_bytes(data: GivenData) -> bytes | None:
 
 
 def session_id(text: str) -> int:
-    """The number of a session. ``text``: a `SessionText`. Raises `Refused`."""
+    """The number of a session. ``text``: a `SessionText`."""
     number = int(text, 0) if text.startswith("0x") else int(text)
-    if number >= 1 << 63:  # a server with a number from 128 on
-        number -= 1 << 64
-    if not -(1 << 63) <= number < 1 << 63:
-        raise Refused(422, f"{text} is not a session id: it has more than 64 bits")
-    return number
+    return (number + (1 << 63)) % (1 << 64) - (1 << 63)  # that of a server from 128 on is negative
 
 
 def session_name(number: int) -> str:
@@ -123,40 +136,11 @@ def session_name(number: int) -> str:
     return f"{number & 0xFFFFFFFFFFFFFFFF:#x}"
 
 
-def zxid(text: str | None) -> int | None:
-    """The number. ``text``: a `ZxidText`. Raises `Refused`."""
-    if text is None:
-        return None
-    number = int(text, 0) if text.startswith("0x") else int(text)
-    if number >= 1 << 63:
-        raise Refused(422, f"{text} is not a zxid: it has more than 63 bits")
-    return number
+def zxid(text: str) -> int:
+    """The number. ``text``: a `ZxidText`."""
+    return int(text, 0) if text.startswith("0x") else int(text)
 
 
-_PERMISSIONS = {"c": 4, "d": 8, "r": 1, "w": 2, "a": 16}
-
-
-def acl_texts(acl: tuple[Acl, ...]) -> list[str]:
-    """The entries of an ACL. Permissions that ZooKeeper does not know are left out."""
-    return [
-        f"{entry.scheme or ''}:{entry.id or ''}:"
-        + "".join(letter for letter, bit in _PERMISSIONS.items() if entry.perms & bit)
-        for entry in acl
-    ]
-
-
-def acl_entries(texts: list[str]) -> list[Acl]:
-    """The ACL that a client means. Raises `Refused`."""
-    return [_acl_entry(text) for text in texts]
-
-
-def _acl_entry(text: str) -> Acl:
-    scheme, colon, rest = text.partition(":")
-    id_, last, letters = rest.rpartition(":")
-    if not (colon and last and scheme) or not set(letters) <= set(_PERMISSIONS):
-        raise Refused(
-            422,
-            f"{text!r} is not an entry of an ACL: expected scheme:id:permissions, such as "
-            "world:anyone:cdrwa",
-        )
-    return Acl(sum(_PERMISSIONS[letter] for letter in set(letters)), scheme, id_)
+def zxid_or_none(text: str | None) -> int | None:
+    """The same, where there may be none."""
+    return None if text is None else zxid(text)

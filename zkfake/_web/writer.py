@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from zkfake._auth.providers import SUPER
 from zkfake._database.acl import OPEN
 from zkfake._database.log import CONTAINER, Create
-from zkfake._database.paths import ancestors, is_valid, split
+from zkfake._database.paths import ancestors, split
 from zkfake._history.shown import error_name
 from zkfake._protocol.records import (
     ANY_VERSION,
@@ -50,10 +50,13 @@ _ERRORS = {
     Code.NO_NODE: (404, "There is no znode {path}"),
     Code.NODE_EXISTS: (409, "There is a znode {path} already"),
     Code.BAD_VERSION: (409, "{path} has another version than that"),
-    Code.NOT_EMPTY: (409, "{path} has children; recursive=true deletes them, too"),
+    Code.NOT_EMPTY: (
+        409,
+        "{path} has children; znodes=N deletes them, too",
+    ),
     Code.NO_CHILDREN_FOR_EPHEMERALS: (409, "The parent of {path} is ephemeral: it has no children"),
-    Code.INVALID_ACL: (422, "The ACL has an entry that no scheme of these servers takes"),
-    Code.BAD_ARGUMENTS: (422, "ZooKeeper does not let anybody do this to {path}"),
+    Code.INVALID_ACL: (409, "The ACL has an entry that no scheme of these servers takes"),
+    Code.BAD_ARGUMENTS: (409, "ZooKeeper does not let anybody do this to {path}"),
     Code.QUOTA_EXCEEDED: (409, "A quota forbids it"),
     Code.UNIMPLEMENTED: (
         409,
@@ -88,8 +91,6 @@ class TreeWriter:
 
         ``parents``: those that are missing are made, too, empty and open.
         """
-        # A sequential znode may have nothing but its number for a name.
-        _check_path(path + "0" if sequential and path != "/" else path)
         self._check_size(path, data)
         own = _creating(path, data, acl, CONTAINER if container else ttl or 0, sequential)
 
@@ -117,9 +118,9 @@ class TreeWriter:
         record = VersionedPath(path, ANY_VERSION if version is None else version)
         return (await self._write(path, lambda _tree: [SubRequest(Op.DELETE, record)])).zxid
 
-    async def delete_all(self, path: str, znodes: int) -> int:
-        """Deletes a znode and all below it, if they are as many as that: the zxid. Raises
-        `Refused`.
+    async def delete_all(self, path: str, version: int | None, znodes: int) -> int:
+        """Deletes a znode and all below it, if they are as many as that: the zxid. ``version``: of
+        the first. Raises `Refused`.
         """
 
         def decide(tree: Tree) -> list[SubRequest]:
@@ -132,8 +133,9 @@ class TreeWriter:
                     f"{path} and what is below it are {len(gone)} znodes, not {znodes}: count "
                     "them again",
                 )
-            gone.sort(reverse=True)
-            return [SubRequest(Op.DELETE, VersionedPath(each, ANY_VERSION)) for each in gone]
+            last = VersionedPath(path, ANY_VERSION if version is None else version)
+            below = [VersionedPath(each, ANY_VERSION) for each in sorted(gone[1:], reverse=True)]
+            return [SubRequest(Op.DELETE, each) for each in (*below, last)]
 
         return (await self._write(path, decide)).zxid
 
@@ -141,9 +143,8 @@ class TreeWriter:
         """Makes a copy of a znode and all below it, but for ephemerals: the zxid, how many znodes
         were made, and how many ephemerals there are. Raises `Refused`.
         """
-        _check_path(target)
         if target == source or target.startswith(source.rstrip("/") + "/"):
-            raise Refused(422, f"{target} is {source}, or below it")
+            raise Refused(409, f"{target} is {source}, or below it")
         skipped = 0
 
         def decide(tree: Tree) -> list[SubRequest]:
@@ -161,7 +162,7 @@ class TreeWriter:
                 else:
                     made.append(_copying(target + each[len(source) :], node))
             if not made:
-                raise Refused(422, f"{source} is ephemeral, and cannot be copied")
+                raise Refused(409, f"{source} is ephemeral, and cannot be copied")
             return made
 
         done = await self._write(target, decide)
@@ -171,7 +172,7 @@ class TreeWriter:
         longest = self._ensemble.settings.jute_max_buffer
         if data is not None and len(data) > longest:
             raise Refused(
-                422,
+                409,
                 f"The data of {path} has {len(data)} bytes; no client can read more than "
                 f"{longest} (jute.maxbuffer)",
             )
@@ -220,12 +221,3 @@ def _creating(
 
 def _copying(path: str, node: Znode) -> SubRequest:
     return _creating(path, node.data, list(node.acl), node.reap)
-
-
-def _check_path(path: str) -> None:
-    if not is_valid(path):
-        raise Refused(
-            422,
-            f"{path!r} is not a valid path: expected no component that is empty, '.' or '..', "
-            "no slash at the end, and no control characters",
-        )

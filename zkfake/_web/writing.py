@@ -7,7 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from zkfake._database.acl import OPEN
-from zkfake._web.errors import Refused
+from zkfake._trees.entries import to_acl
+from zkfake._web.errors import Refused, refusing
 from zkfake._web.parameters import Fake, ThePath
 from zkfake._web.shapes import (
     CopiedShape,
@@ -17,7 +18,7 @@ from zkfake._web.shapes import (
     SetBody,
     WrittenShape,
 )
-from zkfake._web.values import acl_entries, given_bytes
+from zkfake._web.values import given_bytes
 
 __all__ = ["routes"]
 
@@ -30,11 +31,13 @@ Version = Annotated[int | None, Query(ge=-(1 << 31), lt=1 << 31, description="Th
 async def create(fake: Fake, body: CreateBody) -> WrittenShape:
     """Creates a znode."""
     if body.container and (body.ttl or body.sequential):
-        raise Refused(422, "A container has no time to live, and is not sequential")
+        raise Refused(409, "A container has no time to live, and is not sequential")
+    with refusing():
+        acl = list(OPEN) if body.acl is None else [to_acl(each) for each in body.acl]
     zxid, path = await fake.writer.create(
         body.path,
         given_bytes(body.data),
-        list(OPEN) if body.acl is None else acl_entries(body.acl),
+        acl,
         sequential=body.sequential,
         container=body.container,
         ttl=body.ttl,
@@ -55,22 +58,20 @@ async def delete(
     fake: Fake,
     path: ThePath,
     version: Version = None,
-    recursive: Annotated[bool, Query(description="All below it, too")] = False,
     znodes: Annotated[
         int | None,
-        Query(ge=1, lt=1 << 31, description="With `recursive`: how many have been counted"),
+        Query(
+            ge=1,
+            lt=1 << 31,
+            description="Deletes all below it, too, if they are as many as GET /count has said",
+        ),
     ] = None,
 ) -> DeletedShape:
     """Deletes a znode without children; or all that is there and below, if it has been counted."""
-    if not recursive:
-        if znodes is not None:
-            raise Refused(422, "znodes goes with recursive=true")
+    if znodes is None:
         return DeletedShape(zxid=await fake.writer.delete(path, version), znodes=1)
-    if znodes is None or version is not None:
-        raise Refused(
-            422, "recursive=true goes with znodes=, what GET /count says, and without version"
-        )
-    return DeletedShape(zxid=await fake.writer.delete_all(path, znodes), znodes=znodes)
+    zxid = await fake.writer.delete_all(path, version, znodes)
+    return DeletedShape(zxid=zxid, znodes=znodes)
 
 
 @routes.post("/copy", status_code=201)
