@@ -77,16 +77,16 @@ def test_beyond_this_machine(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(words) == 0
 
 
-def test_without_the_packages(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    for name in [name for name in sys.modules if name.startswith("zkfake._web")]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.delitem(sys.modules, "zkfake.web", raising=False)
-    monkeypatch.setitem(sys.modules, "uvicorn", None)
-    assert main(["serve", "--port", "0", "--web", "0"]) == 2
-    said = capsys.readouterr().err
-    assert said == (
+def test_without_the_packages() -> None:
+    text = (
+        "import sys; sys.modules['uvicorn'] = None; from zkfake._cli import main; "
+        "sys.exit(main(['serve', '--port', '0', '--web', '0']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", text], capture_output=True, text=True, timeout=TIMEOUT
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
         'zkfake: --web: the control endpoint needs more packages: pip install "zkdict[web]"\n'
     )
 
