@@ -55,7 +55,7 @@ def test_events(asking: Asking, client: KazooClient) -> None:
     (sent,) = [each for each in events if (each["kind"], each["operation"]) == ("sent", "setData")]
     assert sent["paths"] == ["/a"]
     (told,) = [each for each in events if each["kind"] == "watch event"]
-    assert told["text"].endswith("CHANGED /a" + told["text"].partition("CHANGED /a")[2])
+    assert "is told by server 1: DATA_CHANGED /a" in told["text"]
     page = asking.get("/history", after=1, limit=2)
     assert [each["number"] for each in page["events"]] == [2, 3]
     assert page["next"] == 3
@@ -129,7 +129,9 @@ def test_beside_a_recording(server: FakeZooKeeper, asking: Asking) -> None:
     assert during > recorded
     assert server.history is None
     server.load({"/after": b""})
-    assert asking.get("/history", limit=1000)["last"] == during + 1
+    later = asking.get("/history", after=during)["events"]
+    (made,) = [each for each in later if each["kind"] == "committed"]
+    assert "create /after" in made["text"]
     assert len(history) == recorded
 
 
@@ -142,12 +144,10 @@ def test_an_endpoint_in_a_recording() -> None:
         assert server.history.check()
         kinds = [each["kind"] for each in shown["events"]]
         assert kinds.count("sent") == sum(type(each).__name__ == "Sent" for each in server.history)
-        before = len(server.history)
         server.load({"/b": b""})
-        use_log = server.history.log
-        assert use_log is not None
-        assert use_log[-1].transaction.operations[0].path == "/b"
-        assert len(server.history) == before
+        log = server.history.log
+        assert log is not None
+        assert log[-1].transaction.operations[0].path == "/b"
 
 
 def test_no_endpoint_hears_another_ones_end(server: FakeZooKeeper, asking: Asking) -> None:
@@ -247,7 +247,7 @@ def test_an_ensemble_after_an_election() -> None:
         use(server.hosts)
         asking.done("DELETE", f"/faults/{number}")
         found = asking.get("/transactions")
-        assert len(found["ranges"]) == 2
+        assert len(found["ranges"]) >= 2
         for first, _last in found["ranges"]:
             assert asking.get("/tree", at=first)["zxid"] == first
         asking.get("/tree", at=found["first"])

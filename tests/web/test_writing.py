@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import nullcontext
+from queue import Queue
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,12 +27,12 @@ if TYPE_CHECKING:
 def test_a_znode_from_its_birth_to_its_end(
     server: FakeZooKeeper, asking: Asking, client: KazooClient
 ) -> None:
-    events: list[WatchedEvent] = []
-    client.exists("/a", watch=events.append)
+    events: Queue[WatchedEvent] = Queue()
+    client.exists("/a", watch=events.put)
     made = asking.done("POST", "/tree", {"path": "/a", "data": "1"})
     assert made == {"zxid": server.last_zxid, "path": "/a", "version": 0}
     assert client.get("/a")[0] == b"1"
-    assert [event.type for event in events] == ["CREATED"]
+    assert events.get(timeout=TIMEOUT).type == "CREATED"
     for data, expected in (
         ({"text": "ü"}, "ü".encode()),
         ({"base64": "/wA="}, b"\xff\x00"),
@@ -223,8 +225,18 @@ def test_a_slow_disk_keeps_the_answer_waiting() -> None:
     | st.text()
 )
 def test_which_paths_can_be_written(path: str) -> None:
-    """The document allows what ZooKeeper allows."""
+    """The document allows what ZooKeeper allows, and else only some rare characters."""
     allowed = TypeAdapter(WritablePath)
     for text in (path, "/" + path):
-        with nullcontext() if is_valid(text) else pytest.raises(ValidationError):
+        common = is_valid(re.sub("[\ue000-\U0010ffff]", "x", text))
+        with nullcontext() if common else pytest.raises(ValidationError):
             allowed.validate_python(text)
+
+
+def test_rare_characters(server: FakeZooKeeper, asking: Asking) -> None:
+    for path in ("/\ue000", "/\ufff0", "/\U0001f375"):
+        assert not is_valid(path)
+        for body in ({"path": path}, {"path": path + "/b", "parents": True}):
+            assert asking.refused("POST", "/tree", body).status == 409
+        assert asking.refused("POST", "/copy", {"source": "/", "target": path}).status == 409
+    assert server.dump() == {}
