@@ -243,9 +243,13 @@ def pass_through(sim: Simulation, client: KazooClient) -> None:
         return
     opened = client.handler.event_object()
     answered(sim, lambda: ask_a_quorum(client))
-    while answered(sim, lambda: client.exists("/gate/closed", watch=lambda _: opened.set())):
+    for _ in range(600):
+        if not answered(sim, lambda: client.exists("/gate/closed", watch=lambda _: opened.set())):
+            break
         opened.wait(1)
         opened.clear()
+    else:
+        raise ConnectionLoss("nobody opens the gate: who closed it may have given up")
     assert recorded(sim, "opens"), f"{name_of(client)} went through a closed gate"
 
 
