@@ -310,9 +310,8 @@ class JudgedDicts(FaultSteps):
             )
 
         def shows(course: Course) -> Iterator[Course]:
-            oldest = course.oldest(on)
-            for place, was in enumerate(course.states[oldest:], oldest):
-                if agree(was, state):
+            for place, was in enumerate(course.since(on), course.seen[on]):
+                if agree(was, state) and course.keeps_floors(on, place, state):
                     yield course.sees(on, place)
                     return
 

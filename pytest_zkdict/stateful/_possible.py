@@ -183,6 +183,17 @@ class Course(NamedTuple):
         newer = (place for (of, what), place in self.keys if of == on and key in (what, None))
         return max((self.seen[on], *newer))
 
+    def keeps_floors(self, on: int, place: int, state: Znodes) -> bool:
+        """Whether dict ``on`` may show this state of this place. One that is older than what the
+        dict showed of a key has to show the same of it: an own delete of a key that the copy has
+        not leaves the copy as it was.
+        """
+        return place >= self.oldest(on) or all(
+            self.sees_key(on, key, find(state, key)) is not None
+            for (of, key), _ in self.keys
+            if of == on
+        )
+
     def sees_key(self, on: int, key: str, value: PossibleZnode | None) -> Course | None:
         """The course in which dict ``on`` shows this value of the key; ``None``: it cannot."""
         oldest = self.oldest(on, key)

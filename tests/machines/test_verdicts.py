@@ -86,6 +86,18 @@ def test_a_dict_whose_copy_is_not_confirmed_may_be_empty_though_the_path_never_w
     state.teardown()
 
 
+def test_an_own_delete_that_changes_nothing_leaves_the_copy_that_was_there() -> None:
+    """It is a state that existed, and is older than the delete, which cannot be confirmed."""
+    state = ZooKeeperDictMachine()
+    state.start()
+    state.update(on=0, items={"a": 0, "b": 0}, wait=True)
+    state.hold_watches(on=1, seconds=30)
+    state.delete(on=1, key="a", wait=False)
+    state.hold_events(on=1, seconds=5)
+    state.set(on=1, key="b", value=0, wait=False)
+    state.teardown()
+
+
 def test_a_machine_that_is_torn_down_twice_leaves_the_next_one_alone() -> None:
     """A script does that when its last line fails: at the end, and on the way out."""
     over = ZooKeeperDictMachine()
