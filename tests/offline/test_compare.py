@@ -14,7 +14,7 @@ from kazoo.client import KazooClient
 
 from zkfake import FakeZooKeeper
 from zkfake._cli import main
-from zkfake._compare import wire
+from zkfake._compare import running, wire
 from zkfake._compare.differences import KnownDifferences
 from zkfake._compare.drawing import program
 from zkfake._compare.steps import requests_of
@@ -117,6 +117,16 @@ def test_a_difference_is_told_by_a_small_program(
     again = told.partition("again: zkfake ")[2].split()
     assert main([*again, "--yes"]) == 1
     assert "\nwatches: zxid\n" in out(capsys)
+
+
+def test_no_longer_than_so_long_a_program_is_made_small(
+    older: FakeZooKeeper, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(running, "_SECONDS", 0.0)
+    assert compare(older, "--version", "3.9", "--programs", "1") == 1
+    told = out(capsys).partition("\nwatches: zxid\n")[2].partition("\n\n")[0]
+    assert told.startswith("  what is left of the program with seed 0:\n")
+    assert told.count("\n    connection ") > 50
 
 
 def test_a_live_server(zk_server: Server, capsys: pytest.CaptureFixture[str]) -> None:

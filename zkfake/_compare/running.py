@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 
 __all__ = ["BrokenOffError", "Comparison", "FoundDifference"]
 
-_RUNS = 150
-"""As often a program is run, at most, to make it small."""
+_RUNS, _SECONDS = 150, 30.0
+"""As often, and as long, a program is run at most to make it small: the server may be far away."""
 
 
 class BrokenOffError(Exception):
@@ -173,11 +173,12 @@ class Comparison:
     ) -> tuple[_Shown, Program, bool]:
         """What the program shows at last, what is left of it, and whether it was shown again."""
         runs, last = 0, shown
+        end = time.monotonic() + _SECONDS
 
         def fails(candidate: Program) -> bool:
             nonlocal runs, last
             runs += 1
-            if runs > _RUNS or (runs > 1 and is_over()):
+            if runs > 1 and (runs > _RUNS or time.monotonic() > end or is_over()):
                 return False
             found = self._shown(self._pair(address), address, candidate)
             if found is None or found.difference.line != shown.difference.line:
