@@ -165,6 +165,13 @@ def test_every_fault_has_its_name() -> None:
         assert list(BODIES[name].model_fields) == ["fault", *known]
 
 
+def test_numbers_as_some_languages_write_them(three: Asking) -> None:
+    number = three.done("POST", "/faults", {"fault": "freeze", "server": 2.0})["number"]
+    assert three.get("/servers")["servers"][1]["frozen"]
+    three.done("DELETE", f"/faults/{number}")
+    assert three.refused("POST", "/faults", {"fault": "freeze", "server": 2.5}).status == 422
+
+
 def test_a_range_in_either_order(three: Asking) -> None:
     three.done("POST", "/faults", {"fault": "lag", "server": 1, "lag": [2, 0.5]})
     assert three.get("/servers")["servers"][0]["lag"] == 2

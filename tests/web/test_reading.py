@@ -137,7 +137,9 @@ def test_what_is_not_there(asking: Asking) -> None:
         assert asking.refused("GET", "/tree", **query).status == 422
     assert asking.refused("GET", "/tree", path="/" + "x" * 5000).status == 422
     assert asking.refused("GET", "/nothing").body == {"error": "There is nothing at /api/nothing."}
-    assert asking.refused("POST", "/servers").status == 405
+    assert asking.refused("POST", "/servers").headers["Allow"] == "GET"
+    answer = asking.refused("PATCH", "/tree")
+    assert (answer.status, answer.headers["Allow"]) == (405, "DELETE, GET, POST, PUT")
 
 
 def test_counting_and_searching(server: FakeZooKeeper, asking: Asking) -> None:

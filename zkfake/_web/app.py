@@ -16,6 +16,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from zkfake._web import faults, history, reading, whole, writing
 from zkfake._web.errors import Refused
@@ -139,7 +140,13 @@ async def _of_http(request: Request, error: Exception) -> Response:
         405: f"{request.method} cannot be done with {path}.",
     }.get(error.status_code, f"{error.detail}.")
     reply = _told(error.status_code, sentence)
-    reply.headers.update(error.headers or {})
+    if error.status_code == 405:  # the router names the methods of one route only
+        reply.headers["Allow"] = ", ".join(
+            method
+            for method in ("DELETE", "GET", "POST", "PUT")
+            for route in request.app.routes
+            if route.matches({**request.scope, "method": method})[0] is Match.FULL
+        )
     return reply
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from zkfake._web.values import AclText, Data, GivenData, Path, SnapshotName, WritablePath
+from zkfake._web.values import AclText, Data, GivenData, Path, SnapshotName, Whole, WritablePath
 
 __all__ = [
     "ConnectionShape",
@@ -192,7 +192,7 @@ class CreateBody(Body):
     ] = None
     sequential: bool = False
     container: bool = False
-    ttl: Annotated[int | None, Field(description="Milliseconds", ge=1, lt=1 << 40)] = None
+    ttl: Annotated[Whole | None, Field(description="Milliseconds", ge=1, lt=1 << 40)] = None
     parents: Annotated[bool, Field(description="Make those that are missing")] = False
 
 
@@ -202,7 +202,7 @@ class SetBody(Body):
     path: Path
     data: GivenData
     version: Annotated[
-        int | None,
+        Whole | None,
         Field(description="That it has to have; null: any", ge=-1, lt=1 << 31),
     ] = None
 

@@ -17,7 +17,7 @@ import json
 from base64 import b64decode, b64encode
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from zkfake._web.errors import Refused
 
@@ -31,6 +31,7 @@ __all__ = [
     "SessionText",
     "SnapshotName",
     "TextData",
+    "Whole",
     "WritablePath",
     "Zxid",
     "ZxidText",
@@ -63,6 +64,15 @@ WritablePath = Annotated[
 AclText = Annotated[
     str, StringConstraints(max_length=4096, pattern="^[^:]+:.*:([cdrwa]{0,5}|-?[0-9]{1,9})$")
 ]
+
+
+def _whole(value: object) -> object:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Whole = Annotated[int, BeforeValidator(_whole)]
+"""In a body: 5.0 is the same number as 5 to JSON."""
+
 SnapshotName = Annotated[str, StringConstraints(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 SessionText = Annotated[str, StringConstraints(pattern=r"^(0x[0-9a-fA-F]{1,16}|-?[0-9]{1,19})$")]
 Zxid = Annotated[int, Field(ge=0, lt=1 << 63)]
