@@ -35,10 +35,11 @@ class LeaseSteps(JudgedDicts):
     def _holder(self, on: int) -> ZooKeeperDict[Any]:
         if not self._holders:
             assert self.place is not None
+            made = []
             for client in self.place.clients[: self.size]:
-                holder = ZooKeeperDict[Any](client, f"{self.path}-leases")
-                self._holders.append(holder)
-                self.opened.append(holder)
+                made.append(ZooKeeperDict[Any](client, f"{self.path}-leases"))
+                self.opened.append(made[-1])
+            self._holders = made  # all of them, or none: one may not be loaded in time
         return self._holders[on]
 
     @rule(on=numbers_of_dicts, fault=troubles)

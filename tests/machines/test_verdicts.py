@@ -98,6 +98,15 @@ def test_an_own_delete_that_changes_nothing_leaves_the_copy_that_was_there() -> 
     state.teardown()
 
 
+def test_a_lease_may_be_wanted_again_where_its_dict_was_not_loaded_in_time() -> None:
+    state = ZooKeeperDictMachine()
+    state.start()
+    state.partition(on=1, seconds=60)
+    state.lease(on=1)
+    state.lease(on=1)
+    state.teardown()
+
+
 def test_a_machine_that_is_torn_down_twice_leaves_the_next_one_alone() -> None:
     """A script does that when its last line fails: at the end, and on the way out."""
     over = ZooKeeperDictMachine()
