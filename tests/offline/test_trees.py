@@ -20,7 +20,7 @@ from zkfake._cli import main
 from zkfake._control import seeding
 from zkfake._database.log import CONTAINER
 from zkfake._protocol.records import Acl
-from zkfake._trees import files
+from zkfake._trees import files, formats
 from zkfake._trees.entries import TreeFileError
 from zkfake._trees.plain import EMPTY, PlainZnode
 
@@ -73,7 +73,9 @@ TREES = st.dictionaries(st.just("/") | paths(), ZNODES, max_size=6)
 @given(TREES)
 def test_what_is_written_is_read_back(znodes: dict[str, PlainZnode]) -> None:
     for format_ in ("json", "yaml"):
-        text = "".join(files.render(znodes.items(), format_))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(formats, "_AT_ONCE", 2)
+            text = "".join(files.render(znodes.items(), format_))
         assert files.parse(text, format_) == znodes
         assert list(files.parse(text, format_)) == list(znodes)
 
@@ -120,6 +122,8 @@ def test_what_people_see() -> None:
         '{\n"/": "root",\n"/json": {"json": {"a": [1, "é"]}},\n'
         '"/json with spaces": "{\\"a\\": 1}"\n}\n'
     )
+    plain = {"/a": PlainZnode(b"1"), "/b": PlainZnode(None)}
+    assert "".join(files.render(plain.items(), "yaml")) == "/a: '1'\n/b: null\n"
     assert files.parse("", "yaml") == files.parse("{}", "json") == {}
 
 

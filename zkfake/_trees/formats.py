@@ -135,6 +135,12 @@ def _loader() -> type[Any]:
     return YamlReader
 
 
+class _Lines(dict[str, object]):
+    """A table whose entries stand on lines of their own. A table of plain values within it stands
+    on one.
+    """
+
+
 @cache
 def _dumper() -> type[Any]:
     yaml = _yaml()
@@ -146,10 +152,16 @@ def _dumper() -> type[Any]:
 
         def represent_str(self, data: str) -> Any:
             # libyaml would write a carriage return into a block as it is, and read a line break.
-            style = "|" if "\n" in data and "\r" not in data else None
+            # Behind empty lines at the end of a block it writes the end of the document.
+            lines = "\n" in data[:-1] and "\r" not in data and not data.endswith("\n\n")
+            style = "|" if lines else None
             return self.represent_scalar("tag:yaml.org,2002:str", data, style)
 
+        def represent_lines(self, data: _Lines) -> Any:
+            return self.represent_mapping("tag:yaml.org,2002:map", data, flow_style=False)
+
     _add_core(YamlWriter)  # to those of version 1.1
+    YamlWriter.add_representer(_Lines, YamlWriter.represent_lines)
     YamlWriter.add_representer(str, YamlWriter.represent_str)
     return YamlWriter
 
@@ -158,7 +170,7 @@ def _write_yaml(entries: Iterable[tuple[str, object]]) -> Iterator[str]:
     yaml, dumper = _yaml(), _dumper()
     left = iter(entries)
     none = True
-    while some := dict(islice(left, _AT_ONCE)):
+    while some := _Lines(islice(left, _AT_ONCE)):
         none = False
         yield yaml.dump(
             some,
