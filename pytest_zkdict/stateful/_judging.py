@@ -88,6 +88,8 @@ class JudgedDicts(FaultSteps):
         self._states: dict[int, tuple[Any, ...]] = {}
         """What was shown as of each zxid."""
         self._uncertain: list[tuple[_JudgedCall, WriteUncertain]] = []
+        self._nobody_can_tell = False
+        """There are too many courses: nothing is judged until everything was delivered."""
 
     # -- hooks
 
@@ -273,19 +275,23 @@ class JudgedDicts(FaultSteps):
 
     def keep(self, explain: Any) -> bool:
         """Keep the courses that explain what was seen, as `explain` makes them; whether any do."""
-        try:
-            return self.possible.keep(explain)
-        except TooManyCourses:
-            self.settle_all()
-            return True  # nobody can tell
+        if not self._nobody_can_tell:
+            try:
+                return self.possible.keep(explain)
+            except TooManyCourses:
+                self._nobody_can_tell = True
+        return True
 
     def spread(self, action: Callable[[], None]) -> None:
-        try:
-            action()
-        except TooManyCourses:
-            self.settle_all()
-            self.possible.settled(_znodes(self.dicts[0].snapshot()))
-            action()
+        if not self._nobody_can_tell:
+            try:
+                action()
+            except TooManyCourses:
+                self._nobody_can_tell = True
+            else:
+                return
+        self.settle_all()
+        action()
 
     def what_was(self) -> str:
         states = max((course.states for course in self.possible.courses), key=len)
@@ -362,16 +368,16 @@ class JudgedDicts(FaultSteps):
                     f"dict {on} is {plain(final[on])}"
                 )
         now = final[0]
-        with contextlib.suppress(TooManyCourses):
-            if not self.possible.keep(lambda course: [course] if agree(course.now, now) else []):
-                self.fail(
-                    f"everything was delivered, and the dicts are {plain(now)}; {self.what_was()}"
-                )
+        if not self.keep(lambda course: [course] if agree(course.now, now) else []):
+            self.fail(
+                f"everything was delivered, and the dicts are {plain(now)}; {self.what_was()}"
+            )
         self._look_at_what_was_told()
         self.look_at_rest()
         self.look_at_all()
-        if delivered:
+        if delivered or self._nobody_can_tell:
             self.possible.settled(now)
+            self._nobody_can_tell = False
 
     def _agree_unasked(self) -> None:
         """A dict needs no `sync()` to become as new as the path."""
@@ -385,7 +391,9 @@ class JudgedDicts(FaultSteps):
         try:
             self.possible.spread()
         except TooManyCourses:
-            return  # nobody can tell
+            self._nobody_can_tell = True
+        if self._nobody_can_tell:
+            return
         if not self.comes_true(agree_by_now):
             shown = ", ".join(
                 f"dict {on} is {plain(_znodes(mapping.snapshot()))}"

@@ -230,7 +230,7 @@ class Possibilities:
     """All courses that explain what was seen."""
 
     dicts: int
-    most: int = 20_000
+    most: int = 2_000
     courses: list[Course] = field(default_factory=list)
     pending: dict[int, PossibleCall] = field(default_factory=dict)
     """The calls that may yet be applied."""

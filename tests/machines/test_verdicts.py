@@ -107,6 +107,18 @@ def test_a_lease_may_be_wanted_again_where_its_dict_was_not_loaded_in_time() -> 
     state.teardown()
 
 
+def test_where_too_much_is_possible_everything_is_delivered_and_judging_goes_on() -> None:
+    state = ZooKeeperDictMachine()
+    state.start()
+    state.possible.most = 3
+    for value in range(3):
+        state.replace_all(fault="drop_before_reply", items={"a": value}, on=0, wait=False)
+        state.stranger_replaces(key="a", value=7)
+        state.stranger_sets(key="b", value=value)
+        state.update(items={"a": 0, "b": value}, on=1, wait=False)
+    state.teardown()
+
+
 def test_a_machine_that_is_torn_down_twice_leaves_the_next_one_alone() -> None:
     """A script does that when its last line fails: at the end, and on the way out."""
     over = ZooKeeperDictMachine()
