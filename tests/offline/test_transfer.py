@@ -7,6 +7,7 @@ import json
 import signal
 import socket
 import sys
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -516,7 +517,7 @@ def test_progress(server: FakeZooKeeper, monkeypatch: pytest.MonkeyPatch) -> Non
         flush = staticmethod(lambda: None)
 
     monkeypatch.setattr(sys, "stderr", Terminal)
-    monkeypatch.setattr(transfers.time, "monotonic", iter(range(1000)).__next__)
+    monkeypatch.setattr(transfers, "monotonic", count().__next__)
     source = f"{server.hosts}/x"
     assert main(["diff", source, source, "--brief"]) == 0
     text = "".join(shown)

@@ -179,7 +179,7 @@ def test_the_page_has_every_kind() -> None:
             "/a/b: /a is ephemeral, so nothing can be below it",
         ),
         ("json", '{"/a": {"json": ' + "[" * 100000 + "]" * 100000 + "}}", "it is nested too deep*"),
-        ("yaml", "/a: [", "line 2, column 1: did not find expected node content"),
+        ("yaml", "/a: [", "line *, column *: *"),  # PyYAML is in C, or not
         ("yaml", "/a: b\n/a: c", "line 2, column 1: the key '/a' is there twice"),
         ("yaml", "/a: \0", "*#x0000*"),
         ("yaml", "/a: 1.10", "/a: expected text, not the number 1.1; write it in quotes, or *"),

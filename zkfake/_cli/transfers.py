@@ -13,8 +13,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import time
 from contextlib import suppress
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from zkfake._cli.process import ENDED, FAILED, REFUSED, reason, say
@@ -224,17 +224,17 @@ class _ProgressOfTransfer:
 
     def __init__(self, options: argparse.Namespace) -> None:
         self._shown = not options.quiet and sys.stderr is not None and sys.stderr.isatty()
-        self._began = self._next = time.monotonic()
+        self._began = self._next = monotonic()
         self._done = 0
         self._is_open = False
 
     def counting(self, does: str) -> Callable[[int, int], None]:
         """What is called with how many are done, and of how many."""
-        self._began = time.monotonic()
+        self._began = monotonic()
 
         def show(done: int, known: int) -> None:
             self._done = done
-            now = time.monotonic()
+            now = monotonic()
             if self._shown and now >= self._next:
                 self._next = now + 0.2
                 part = done / known if known else 1.0
