@@ -135,7 +135,7 @@ def _loader() -> type[Any]:
     return YamlReader
 
 
-class _Lines(dict[str, object]):
+class _Block(dict[str, object]):
     """A table whose entries stand on lines of their own. A table of plain values within it stands
     on one.
     """
@@ -157,11 +157,11 @@ def _dumper() -> type[Any]:
             style = "|" if lines else None
             return self.represent_scalar("tag:yaml.org,2002:str", data, style)
 
-        def represent_lines(self, data: _Lines) -> Any:
+        def represent_lines(self, data: _Block) -> Any:
             return self.represent_mapping("tag:yaml.org,2002:map", data, flow_style=False)
 
     _add_core(YamlWriter)  # to those of version 1.1
-    YamlWriter.add_representer(_Lines, YamlWriter.represent_lines)
+    YamlWriter.add_representer(_Block, YamlWriter.represent_lines)
     YamlWriter.add_representer(str, YamlWriter.represent_str)
     return YamlWriter
 
@@ -170,7 +170,7 @@ def _write_yaml(entries: Iterable[tuple[str, object]]) -> Iterator[str]:
     yaml, dumper = _yaml(), _dumper()
     left = iter(entries)
     none = True
-    while some := _Lines(islice(left, _AT_ONCE)):
+    while some := _Block(islice(left, _AT_ONCE)):
         none = False
         yield yaml.dump(
             some,
