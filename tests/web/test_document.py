@@ -8,6 +8,8 @@ from zkfake._web.app import document
 from zkfake._web.openapi import made
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from .asking import Asking
 
 METHODS = {"get", "post", "put", "delete", "patch"}
@@ -55,3 +57,38 @@ def test_everything_is_described() -> None:
 
 def test_it_is_served(asking: Asking) -> None:
     assert asking.get("/openapi.json") == document()
+
+
+def _numbers(schema: Any, where: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    if isinstance(schema, dict):
+        if schema.get("type") in ("integer", "number"):
+            yield where, schema
+        for name, each in schema.items():
+            yield from _numbers(each, f"{where}.{name}")
+    elif isinstance(schema, list):
+        for each in schema:
+            yield from _numbers(each, where)
+
+
+def test_what_is_given_has_bounds() -> None:
+    """Those that are checked: a client of another language sees them here."""
+    described = document()
+    given = [each for each in described["components"]["schemas"] if each.endswith("Body")]
+    assert len(given) > 20
+    found = [
+        *(
+            each
+            for name in given
+            for each in _numbers(described["components"]["schemas"][name], name)
+        ),
+        *(
+            each
+            for path, item in described["paths"].items()
+            for operation in item.values()
+            for each in _numbers(operation.get("parameters", []), path)
+        ),
+    ]
+    assert len(found) > 50
+    for where, schema in found:
+        assert "minimum" in schema, where
+        assert {"maximum", "exclusiveMaximum"} & schema.keys(), where

@@ -13,7 +13,7 @@ from zkfake._protocol.frames import OPERATION_NAMES
 from zkfake._realtime.faults import Faults
 from zkfake._web.begun import FAULTS
 from zkfake._web.shapes import Body
-from zkfake._web.values import LONGEST_PATH, SessionText, Whole
+from zkfake._web.values import AS_JSON, LONGEST_PATH, SessionText
 
 __all__ = ["BODIES", "FaultBody"]
 
@@ -23,8 +23,8 @@ _SecondsRange = Annotated[
     Field(min_length=2, max_length=2, description="Seconds: between these two"),
     AfterValidator(sorted),
 ]
-_Server = Annotated[Whole, Field(ge=1, le=254, description="The number of a server")]
-_Counted = Annotated[Whole, Field(ge=1, lt=1 << 31)]
+_Server = Annotated[int, Field(ge=1, le=254, description="The number of a server"), AS_JSON]
+_Counted = Annotated[int, Field(ge=1, lt=1 << 31), AS_JSON]
 
 _ARGUMENTS: dict[str, Any] = {
     "client": Annotated[SessionText, Field(description="A session")],

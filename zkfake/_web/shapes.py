@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from zkfake._web.values import AclText, Data, GivenData, Path, SnapshotName, Whole, WritablePath
+from zkfake._web.values import AS_JSON, AclText, Data, GivenData, Path, SnapshotName, WritablePath
 
 __all__ = [
     "ConnectionShape",
@@ -24,6 +24,10 @@ __all__ = [
     "WatchShape",
     "WatchesShape",
 ]
+
+
+_Ttl = Annotated[int, Field(ge=1, lt=1 << 40), AS_JSON]
+_Version = Annotated[int, Field(ge=-1, lt=1 << 31), AS_JSON]
 
 
 class Body(BaseModel):
@@ -192,7 +196,7 @@ class CreateBody(Body):
     ] = None
     sequential: bool = False
     container: bool = False
-    ttl: Annotated[Whole | None, Field(description="Milliseconds", ge=1, lt=1 << 40)] = None
+    ttl: Annotated[_Ttl | None, Field(description="Milliseconds")] = None
     parents: Annotated[bool, Field(description="Make those that are missing")] = False
 
 
@@ -202,8 +206,8 @@ class SetBody(Body):
     path: Path
     data: GivenData
     version: Annotated[
-        Whole | None,
-        Field(description="That it has to have; null: any", ge=-1, lt=1 << 31),
+        _Version | None,
+        Field(description="That it has to have; null: any"),
     ] = None
 
 

@@ -22,6 +22,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 from zkfake._web.errors import Refused
 
 __all__ = [
+    "AS_JSON",
     "LONGEST_PATH",
     "AclText",
     "Base64Data",
@@ -31,7 +32,6 @@ __all__ = [
     "SessionText",
     "SnapshotName",
     "TextData",
-    "Whole",
     "WritablePath",
     "Zxid",
     "ZxidText",
@@ -70,8 +70,8 @@ def _whole(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-Whole = Annotated[int, BeforeValidator(_whole)]
-"""In a body: 5.0 is the same number as 5 to JSON."""
+AS_JSON = BeforeValidator(_whole)
+"""Of whole numbers in a body, behind their bounds: 5.0 is the same as 5 to JSON."""
 
 SnapshotName = Annotated[str, StringConstraints(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 SessionText = Annotated[str, StringConstraints(pattern=r"^(0x[0-9a-fA-F]{1,16}|-?[0-9]{1,19})$")]
