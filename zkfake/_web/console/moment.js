@@ -57,6 +57,9 @@ export function placeOf(zxid) {
   return place;
 }
 
+/** Whether the tree can be shown as it was at a zxid. */
+export const isKept = (zxid) => zxidOf(placeOf(zxid)) === zxid;
+
 /** Knows which zxids there are, and follows what is committed. */
 export async function begin() {
   know(await get("/transactions", { limit: 0 }));

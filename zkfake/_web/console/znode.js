@@ -4,7 +4,7 @@ import { get } from "./api.js";
 import * as actions from "./actions.js";
 import { DataView } from "./data.js";
 import { attempt, button, h, replace } from "./dom.js";
-import { moment, move, placeOf, zxidOf } from "./moment.js";
+import { isKept, moment, move, onKnown } from "./moment.js";
 import { counted, number, seconds, time, visible, zxidText } from "./words.js";
 
 const PERMISSIONS = { c: "create children", d: "delete children", r: "read", w: "write data", a: "set the ACL" };
@@ -33,6 +33,8 @@ export class ZnodeView {
       this.acl,
       this.watchers,
     );
+    // A znode may be shown before its newest zxid is known.
+    onKnown(() => this.page && this.drawStat());
     this.element = h("section", { id: "znode", "aria-labelledby": "znode-title" }, this.title, this.gone, this.sections);
   }
 
@@ -106,7 +108,8 @@ export class ZnodeView {
       ["Child version", [changes(stat.cversion), stat.pzxid ? ", last at zxid " : "", stat.pzxid ? at(stat.pzxid) : ""]],
       ["ACL version", changes(stat.aversion)],
     ];
-    const key = JSON.stringify([page.path, stat, page.container, page.ttl, moment.first, moment.at]);
+    const kept = [stat.czxid, stat.mzxid, stat.pzxid].map(isKept);
+    const key = JSON.stringify([page.path, stat, page.container, page.ttl, kept]);
     replace(this.stat, key, () =>
       h("dl", {}, rows.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))),
     );
@@ -115,7 +118,7 @@ export class ZnodeView {
   /** A zxid: a button that goes there, where it is kept. */
   zxid(zxid) {
     const text = zxidText(zxid);
-    if (zxid !== moment.first && zxidOf(placeOf(zxid)) !== zxid) return text;
+    if (!isKept(zxid)) return text;
     return button(text, () => move(zxid), { class: "link", title: "Show the tree as it was then", "data-key": `zxid ${zxid}` });
   }
 
