@@ -12,6 +12,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from zkfake._cli import main
+from zkfake.history import History, Sent
 
 from ..support.programs import first_line, posix, program
 
@@ -52,6 +53,26 @@ def test_run_tells_the_command() -> None:
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert len(done.stdout.strip()) >= 32
+
+
+def test_beside_a_recording(tmp_path: Path) -> None:
+    """The file has everything, and so has the endpoint."""
+    file = tmp_path / "h.jsonl"
+    text = (
+        "import json, os, urllib.request as u; from kazoo.client import KazooClient as C; "
+        "c = C(os.environ['ZK_HOSTS']); c.start(); c.create('/a'); c.stop(); c.close(); "
+        "asked = u.Request(os.environ['ZKFAKE_CONTROL'] + '/history?limit=1000', "
+        "headers={'Authorization': 'Bearer ' + os.environ['ZKFAKE_TOKEN']}); "
+        "print(sum(e['kind'] == 'sent' for e in json.load(u.urlopen(asked))['events']))"
+    )
+    words = ["run", "--record", str(file), "--web", "--", sys.executable, "-c", text]
+    done = subprocess.run(
+        [sys.executable, "-m", "zkfake", *words], capture_output=True, text=True, timeout=TIMEOUT
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    history = History.load(file)
+    assert history.check(complete=True)
+    assert len(history.of(Sent)) == int(done.stdout)
 
 
 def test_a_token_of_the_environment(

@@ -33,7 +33,6 @@ __all__ = [
     "SnapshotName",
     "TextData",
     "WritablePath",
-    "Zxid",
     "ZxidText",
     "given_bytes",
     "session_id",
@@ -75,7 +74,6 @@ AS_JSON = BeforeValidator(_whole)
 
 SnapshotName = Annotated[str, StringConstraints(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 SessionText = Annotated[str, StringConstraints(pattern=r"^(0x[0-9a-fA-F]{1,16}|-?[0-9]{1,19})$")]
-Zxid = Annotated[int, Field(ge=0, lt=1 << 63)]
 ZxidText = Annotated[str, StringConstraints(pattern=r"^(0x[0-9a-fA-F]{1,16}|[0-9]{1,19})$")]
 """In a query."""
 
