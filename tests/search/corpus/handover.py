@@ -12,15 +12,19 @@ if TYPE_CHECKING:
     from zkfake.simulation import Simulation
 
 
+def is_over(sim: Simulation) -> bool:
+    return bool(recorded(sim, "over") or recorded(sim, "gives up"))
+
+
 def read(sim: Simulation, client: KazooClient) -> None:
-    sim.run_until(lambda: recorded(sim, "over"), timeout=100_000)
+    sim.run_until(lambda: is_over(sim), timeout=100_000)
     value, _stat = client.get("/order")
     if recorded(sim, "written"):
         sim.history.record("read", value)
 
 
 def read_mended(sim: Simulation, client: KazooClient) -> None:
-    sim.run_until(lambda: recorded(sim, "over"), timeout=100_000)
+    sim.run_until(lambda: is_over(sim), timeout=100_000)
     client.set("/order/seen", b"")  # a sync that a deposed leader answers would not be enough
     value, _stat = client.get("/order")
     if recorded(sim, "written"):
