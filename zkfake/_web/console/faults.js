@@ -114,13 +114,14 @@ export class FaultsView extends Polled {
     super();
     this.begun = h("div", { id: "begun" });
     this.fields = [];
+    const [ofRequests, ofClients, ofServers] = GROUPS;
     this.element = h(
       "div",
       { class: "page" },
-      h("h2", {}, "Begin a fault"),
-      h("div", { class: "groups" }, GROUPS.map((each) => this.group(...each))),
       h("h2", {}, "Faults that were begun"),
       this.begun,
+      h("h2", {}, "Begin a fault"),
+      h("div", { class: "groups" }, h("div", {}, this.group(...ofRequests), this.group(...ofClients)), this.group(...ofServers)),
     );
   }
 
@@ -190,5 +191,5 @@ const title = (fault) => GROUPS.flatMap(([, , buttons]) => buttons).find(([name]
 
 const argumentsText = (values) =>
   Object.entries(values)
-    .map(([name, value]) => `${name.replace("_", " ")} ${value === null ? "any" : Array.isArray(value) ? value.join(" to ") : value}`)
+    .map(([name, value]) => `${name.replace("_", " ")} ${value === null ? "any" : Array.isArray(value) ? [...new Set(value)].join(" to ") : value}`)
     .join(", ");

@@ -79,7 +79,7 @@ export class LogView {
     this.paused = !this.paused;
     this.pause.setAttribute("aria-pressed", String(this.paused));
     this.pause.textContent = this.paused ? "Go on" : "Pause";
-    if (!this.paused) this.draw();
+    this.draw();
   }
 
   clear() {

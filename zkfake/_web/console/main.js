@@ -44,6 +44,7 @@ function select(name) {
     else link.removeAttribute("aria-current");
   }
   main.replaceChildren(views[name].element);
+  main.scrollTop = 0;
   document.title = `zkfake: ${views[name].title}`;
   attempt(async () => views[name].show());
 }

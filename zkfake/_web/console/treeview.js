@@ -52,6 +52,7 @@ export class TreeView {
   }
 
   async reload() {
+    this.znode.drawButtons(); // what may not be done to the past cannot be done while it is read
     await this.tree.reload();
     await this.znode.show(this.znode.path);
   }

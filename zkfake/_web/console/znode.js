@@ -73,6 +73,7 @@ export class ZnodeView {
 
   drawButtons() {
     const { page } = this;
+    if (!page) return;
     const past = moment.at !== null;
     const own = (text, action, disabled, key) => button(text, action, { disabled, "data-key": key });
     const top = page.path === "/";
@@ -105,7 +106,7 @@ export class ZnodeView {
       ["Data version", changes(stat.version)],
       ["Data length", counted(stat.data_length, "byte")],
       ["Children", number(stat.num_children)],
-      ["Child version", [changes(stat.cversion), stat.pzxid ? ", last at zxid " : "", stat.pzxid ? at(stat.pzxid) : ""]],
+      ["Child version", stat.cversion ? [changes(stat.cversion), ", last at zxid ", at(stat.pzxid)] : changes(0)],
       ["ACL version", changes(stat.aversion)],
     ];
     const kept = [stat.czxid, stat.mzxid, stat.pzxid].map(isKept);
