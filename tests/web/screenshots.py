@@ -116,7 +116,7 @@ def take(page: Console, theme: str, width: int, height: int) -> bytes:
     chrome.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
     metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
     chrome.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-    page.run("document.activeElement.blur()")
+    page.run("document.activeElement.blur(); document.getElementById('main').scrollTop = 0")
     page.driver.execute_async_script(
         "const [done] = arguments; requestAnimationFrame(() => requestAnimationFrame(done))"
     )

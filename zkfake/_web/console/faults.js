@@ -35,11 +35,11 @@ const GROUPS = [
     ["lose_quorum", "Lose the quorum", "Servers stop until nobody can lead.", ["duration"]],
     ["isolate", "Isolate", "Cut off from all other servers.", ["server", "duration"]],
     ["freeze", "Freeze", "Applies no more transactions.", ["server", "duration"]],
-    ["lag", "Lag", "Applies each transaction late, by the time in between.", ["server", "range:lag", "duration"]],
-    ["slow_disk", "Slow the disk", "Each sync takes that time.", ["server", "range:sync_time", "duration"]],
+    ["lag", "Lag", "Applies each transaction late, by the delay.", ["server", "range:lag", "duration"]],
+    ["slow_disk", "Slow the disk", "Each sync takes the delay.", ["server", "range:sync_time", "duration"]],
     ["skew_clock", "Skew the clock", "Forward, or back, by the seconds.", ["server", "seconds", "duration"]],
     ["partition_servers", "Cut the link", "Between the server and the other one.", ["server:one", "other", "duration"]],
-    ["slow_servers", "Slow the link", "Between both, by the time in between.", ["server:one", "other", "range:latency", "duration"]],
+    ["slow_servers", "Slow the link", "Each message between both takes the delay.", ["server:one", "other", "range:latency", "duration"]],
   ]],
 ];
 
@@ -65,7 +65,7 @@ class Fields {
     if (name === "nth") return add("The n-th", positive(name, "1", { min: "1", step: "1" }));
     if (name === "times") return add("Times", positive(name, "1", { min: "1", step: "1" }), "Empty: always");
     if (name === "latency") return add("Latency, seconds", positive(name, "1"));
-    if (name === "range") return add("Time in between, seconds", positive(name, "1"));
+    if (name === "range") return add("Delay, seconds", positive(name, "1"));
     if (name === "seconds") return add("Clock, seconds", h("input", { type: "number", name, value: "60", step: "any" }));
     return add("Ends after, seconds", positive(name, ""), "Empty: when it is ended");
   }
@@ -157,7 +157,7 @@ export class FaultsView extends Polled {
 
   async read() {
     const [{ faults }, { sessions }, found] = await Promise.all([get("/faults"), get("/sessions", { limit: 200 }), get("/servers")]);
-    const leader = found.leader === null ? "the leader (nobody now)" : `the leader (server ${found.leader})`;
+    const leader = found.leader === null ? "the leader" : `the leader (${found.leader})`;
     for (const each of this.fields) each.offer(sessions, found.servers, leader);
     replace(this.begun, JSON.stringify(faults), () => [
       this.table(faults),
