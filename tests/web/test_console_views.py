@@ -283,6 +283,25 @@ def test_zkfake_ends(quiet: Chrome) -> None:
     page.sees("#messages", "Is it still running?")
 
 
+def test_another_zkfake_at_the_same_address(quiet: Chrome) -> None:
+    """Its token is asked for, once, and all goes on."""
+    with FakeZooKeeper() as server:
+        with ControlEndpoint(server) as endpoint:
+            page = Console(quiet, endpoint)
+            page.open()
+            page.view("Servers")
+            page.sees("#servers", "Connect string")
+        with ControlEndpoint(server, port=endpoint.port, token="another") as other:
+            page.sees(".gate .problem", "This needs the token")
+            page.fill("[name=token]", other.token)
+            page.press("Open")
+            page.sees("#state", "connected")
+            page.sees("#servers", "Connect string")
+            server.load({"/added": b""})
+            page.view("Tree")
+            page.wait(lambda: page.row("/added"))
+
+
 def test_the_browser_goes_back(page: Console) -> None:
     page.view("Servers")
     page.view("Log")

@@ -24,7 +24,7 @@ function dataField(data) {
     { name: "as", onchange: () => turn() },
   );
   const note = h("small", {});
-  let shown = (kind.value = bytes === null && data !== undefined ? "null" : asText ? "text" : "hex");
+  let shown = (kind.value = bytes === null ? "null" : asText ? "text" : "hex");
   area.value = bytes === null ? "" : asText ? text : hexOf(bytes);
   area.disabled = shown === "null";
   if (!asText) note.textContent = "In hex, as a text field would change it.";

@@ -70,8 +70,8 @@ export const ask = async (method, path, options) => (await send(method, path, op
 export const get = (path, query, signal) => ask("GET", path, { query, signal });
 
 /** The events after `after` as they come, until the answer ends. EventSource cannot send a token. */
-export async function* events(after) {
-  const reply = await send("GET", "/history/stream", { query: { after } });
+export async function* events(after, signal) {
+  const reply = await send("GET", "/history/stream", { query: { after }, signal });
   const reader = reply.body.pipeThrough(new TextDecoderStream()).getReader();
   let text = "";
   for (;;) {

@@ -118,9 +118,11 @@ export class DataView {
 
   async show(data) {
     const key = JSON.stringify(data);
-    if (key === this.key) return;
+    if (key === this.asked) return;
+    this.asked = key;
     const bytes = bytesOf(data);
     const inside = bytes && (await opened(bytes));
+    if (this.asked !== key) return; // other data is to be shown by now
     Object.assign(this, { key, bytes, inside, whole: false });
     this.draw();
   }

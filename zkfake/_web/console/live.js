@@ -1,8 +1,12 @@
-/* What happens on the servers, as it happens: one stream for the whole page. */
+/* What happens on the servers, as it happens: one stream for the whole page.
 
-import { events, get } from "./api.js";
+Rules that live here: a tab that is not looked at has no stream. A browser keeps six connections to
+one address, so a few tabs with a stream each would leave none for anything else. */
+
+import { events, get, hasToken } from "./api.js";
 
 const MOST = 2000;
+const PAUSE = 1000;
 
 const listeners = new Set();
 
@@ -23,16 +27,24 @@ function tellAll(found) {
   for (const listener of listeners) listener(found);
 }
 
+const wanted = () => !document.hidden && hasToken();
+
 /** Follows the events for ever. Returns when it has begun. */
 export async function begin() {
   const { last } = await get("/history", { limit: 0 });
   let after = Math.max(0, last - MOST);
+  let stream = new AbortController();
+  document.addEventListener("visibilitychange", () => document.hidden && stream.abort());
   go();
 
   async function go() {
     for (;;) {
+      while (!wanted()) await pause();
+      stream = new AbortController();
       try {
-        for await (const found of events(after)) {
+        const known = await get("/history", { limit: 0 });
+        if (known.last < after) after = 0; // another zkfake: its numbers are its own
+        for await (const found of events(after, stream.signal)) {
           if (!connected) {
             connected = true;
             tellAll([]);
@@ -42,12 +54,14 @@ export async function begin() {
             tellAll(found);
           }
         }
-      } catch (error) {
-        if (error.status === 401) after = 0; // another zkfake: its numbers are its own
+      } catch {
+        // It is said that zkfake does not answer, and tried again.
       }
       connected = false;
       tellAll([]);
-      await new Promise((resolve) => setTimeout(resolve, 1000));
+      await pause();
     }
   }
 }
+
+const pause = () => new Promise((resolve) => setTimeout(resolve, PAUSE));

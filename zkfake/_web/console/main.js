@@ -61,6 +61,8 @@ function drawState() {
 
 /** Asks for the token. */
 function gate(sentence) {
+  if (nav.hidden && main.querySelector(".gate .problem")) return; // whoever types is not disturbed
+  views[current]?.hide?.();
   nav.hidden = true;
   current = null;
   const input = h("input", { type: "password", name: "token", required: true, autocomplete: "off" });

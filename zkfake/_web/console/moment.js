@@ -23,13 +23,13 @@ export const onCommitted = (listener) => listeners.committed.add(listener);
 /** There are more zxids, or fewer. */
 export const onKnown = (listener) => listeners.known.add(listener);
 
-const tell = (kind, ...values) => listeners[kind].forEach((listener) => listener(...values));
+const tell = (kind, ...values) => Promise.all([...listeners[kind]].map((listener) => listener(...values)));
 
-/** Shows another moment: a zxid, or null for now. */
-export function move(at) {
+/** Shows another moment: a zxid, or null for now. Returns when it is shown. */
+export async function move(at) {
   if (moment.at === at) return;
   moment.at = at;
-  tell("moved");
+  await tell("moved");
 }
 
 /** How many moments there are: the oldest state, and one after each transaction. */

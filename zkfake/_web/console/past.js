@@ -33,13 +33,21 @@ export class PastView {
     onKnown(() => this.draw());
     onMoved(() => {
       this.draw();
-      attempt(() => this.tellChange());
+      return attempt(() => this.tellChange());
     });
   }
 
-  slid() {
-    const place = Number(this.slider.value);
-    move(place >= count() - 1 ? null : zxidOf(place));
+  /** However quickly it is drawn, one moment is read after the other, and the last one at last. */
+  async slid() {
+    const sliding = this.wanted !== undefined;
+    this.wanted = Number(this.slider.value);
+    if (sliding) return;
+    let place;
+    do {
+      place = this.wanted;
+      await move(place >= count() - 1 ? null : zxidOf(place));
+    } while (place !== this.wanted);
+    this.wanted = undefined;
   }
 
   step(by) {
@@ -54,7 +62,7 @@ export class PastView {
     const newest = count() - 1;
     const place = moment.at === null ? newest : placeOf(moment.at);
     this.slider.max = newest;
-    this.slider.value = place;
+    if (this.wanted === undefined) this.slider.value = place; // not from under the user's hand
     const text = moment.at === null ? `Now, zxid ${zxidText(moment.last)}` : `The tree as it was at zxid ${zxidText(moment.at)}`;
     this.where.textContent = text;
     this.slider.setAttribute("aria-valuetext", text);

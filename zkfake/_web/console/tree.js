@@ -60,13 +60,22 @@ export class Tree {
     return get("/tree", { path, at: moment.at, after, limit });
   }
 
-  /** Reads all branches that are open anew. */
+  /** Reads all branches that are open anew. If it is asked for again meanwhile, that one counts. */
   async reload() {
-    const turn = (this.turn = (this.turn ?? 0) + 1);
-    const root = await this.fresh(this.root, null);
-    if (turn !== this.turn) return; // it was asked for again meanwhile
-    this.root = root;
-    this.layOut();
+    const reading = (this.reading = this.fresh(this.root, null));
+    const root = await reading;
+    if (reading === this.reading) {
+      this.root = root;
+      this.layOut();
+    } else await this.reloaded();
+  }
+
+  async reloaded() {
+    let reading;
+    while (reading !== this.reading) {
+      reading = this.reading;
+      await reading;
+    }
   }
 
   async fresh(old, above) {

@@ -37,12 +37,12 @@ export class TreeView {
     this.tree.soon();
   }
 
-  /** Shows a znode. `now`: it was written just now, and the tree has not heard of it. */
+  /** Shows a znode. `now`: it was written just now. */
   async go(path, now = false) {
-    if (now) {
-      move(null);
-      await this.tree.reload();
-    }
+    if (now) await move(null);
+    await this.tree.reveal(path);
+    if (this.tree.current === path) return;
+    await this.tree.reload(); // the tree has not heard of it so far
     await this.tree.reveal(path);
     if (this.tree.current !== path) await this.znode.show(path); // it says that it is not there
   }
