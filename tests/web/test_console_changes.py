@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from selenium.webdriver import Keys
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -247,6 +248,8 @@ def test_the_slider(page: Console, client: KazooClient, tmp_path: Path) -> None:
     page.sees("#where", "The tree as it was")
     page.press("The transaction after")
     page.sees("#where", "Now, zxid")
+    page.the("#slider").send_keys(Keys.ARROW_LEFT)
+    page.sees("#where", "The tree as it was")
 
 
 def test_a_zxid_leads_to_its_moment(page: Console, client: KazooClient) -> None:

@@ -90,7 +90,12 @@ def test_who_watches_a_znode(page: Console, client: KazooClient) -> None:
     client.get("/watched", watch=lambda _: None)
     page.wait(lambda: page.row("/watched"))
     page.go("/watched")
-    page.sees("#znode", "Watched by", f"{session_of(client)}: its data")
+    own = session_of(client)
+    page.sees("#znode", "Watched by", f"{own}: its data")
+    page.press(own, "#znode")
+    page.sees("#watches", "/watched")
+    page.press("/watched", "#watches")
+    page.wait(lambda: page.driver.title == "zkfake: Tree")
 
 
 def test_a_session_is_expired(page: Console, client: KazooClient) -> None:

@@ -173,7 +173,10 @@ export class Tree {
 
   /** Some znodes have changed: what is here of them is read again. `paths`: null for all. */
   async changed(paths) {
-    if (paths === null || paths.length > 30) return this.reload();
+    if (paths === null || paths.length > 30) {
+      await this.reload();
+      return;
+    }
     const near = new Set(paths.flatMap((path) => (path === "/" ? ["/"] : [path, parentOf(path)])));
     // Parents first: a znode may be new below one that is new.
     for (const path of [...near].sort((one, other) => one.length - other.length)) {
@@ -182,7 +185,6 @@ export class Tree {
       await this.refresh(path, above);
     }
     this.layOut();
-    return undefined;
   }
 
   async refresh(path, above) {
@@ -369,7 +371,6 @@ export class Tree {
     if (this.rows[to].kind && Math.abs(by) === 1) to += by; // over what is no znode
     while (this.rows[to]?.kind || !this.rows[to]) to += back;
     this.choose(this.rows[to].branch.path);
-    if (by > 0) this.paint(); // the next page, if it comes into view
   }
 }
 
