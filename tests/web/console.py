@@ -61,7 +61,7 @@ class Console:
 
     def wait(self, condition: Callable[[], Any]) -> Any:
         """The first answer that is true."""
-        waiting = WebDriverWait(self.driver, TIMEOUT, 0.02, ignored_exceptions=_NOT_YET)
+        waiting = WebDriverWait(self.driver, TIMEOUT, 0.05, ignored_exceptions=_NOT_YET)
         return waiting.until(lambda _: condition())
 
     def the(self, selector: str) -> WebElement:
@@ -155,13 +155,18 @@ class Console:
         for depth in range(len(parts)):
             above = "/" + "/".join(parts[:depth])
             below = "/" + "/".join(parts[: depth + 1])
-            if self.row(below) is None:
-                self._press(
-                    lambda above=above: self.row(above).find_element(By.CSS_SELECTOR, ".twist")
-                )  # type: ignore[misc]
-            self.wait(lambda below=below: self.row(below))  # type: ignore[misc]
+            self.wait(lambda above=above, below=below: self._opened(above, below))  # type: ignore[misc]
         self._press(lambda: self.row(path))
         self.shown(path)
+
+    def _opened(self, above: str, below: str) -> bool:
+        """Whether a row is there. One that is closed above it is opened; an open one stays so."""
+        if self.row(below) is not None:
+            return True
+        row = self.row(above)
+        if row is not None and row.get_attribute("aria-expanded") == "false":
+            row.find_element(By.CSS_SELECTOR, ".twist").click()
+        return False
 
     def shown(self, path: str) -> None:
         """Waits until a znode is shown."""
