@@ -182,6 +182,15 @@ BAD = {
     "no certificate": (["serve", "--tls-cert", "none"], "--tls-cert none: No such file"),
     "bad certificate": (["serve", "--tls-cert", __file__], f"--tls-cert {__file__}: "),
     "abbreviation": (["serve", "--serv", "3"], "unrecognized arguments: --serv 3"),
+    "typing error": (
+        ["serve", "--servrs=3"],
+        "zkfake serve: unrecognized arguments: --servrs=3 (did you mean --servers?); ",
+    ),
+    "word": (["serve", "x"], "zkfake serve: unrecognized arguments: x; see zkfake serve --help"),
+    "of another command": (
+        ["snapshot", "list", "--dat-dir", "d"],
+        "zkfake snapshot list: unrecognized arguments: --dat-dir d (did you mean --data-dir?); ",
+    ),
 }
 
 

@@ -36,8 +36,8 @@ def said(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Said:
 
 def test_from_saving_to_deleting(said: Said, tmp_path: Path) -> None:
     directory = tmp_path / "d"
-    assert said("list") == (0, "")
     with FakeZooKeeper(data_dir=directory) as server:
+        assert said("list") == (0, "")
         server.load({"/a": b"1"})
         status, line = said("save", "clean")  # while it serves
         assert status == 0
@@ -65,6 +65,14 @@ def test_from_saving_to_deleting(said: Said, tmp_path: Path) -> None:
     assert said("restore", "later")[0] == 0
     with FakeZooKeeper(data_dir=directory) as server:
         assert server.dump() == {"/a": b"2", "/b": b""}
+
+
+@pytest.mark.parametrize("words", ["save a", "list", "restore a", "delete a"])
+def test_a_directory_that_is_not_there(said: Said, tmp_path: Path, words: str) -> None:
+    directory = tmp_path / "d"
+    text = f"zkfake: {directory} is not a data directory of zkfake: it has no state.db"
+    assert said(*words.split()) == (2, text)
+    assert not directory.exists()
 
 
 def test_sessions_of_now_and_their_ephemerals(said: Said, tmp_path: Path) -> None:

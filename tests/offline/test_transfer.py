@@ -23,7 +23,13 @@ from zkfake._control import seeding
 from zkfake._database.log import CONTAINER
 from zkfake._protocol.records import Acl
 from zkfake._transfer import loading, reading, writing
-from zkfake._transfer.connection import Access, PatientClient, TransferError, checks_host_names
+from zkfake._transfer.connection import (
+    Access,
+    PatientClient,
+    TransferError,
+    checks_host_names,
+    no_answer,
+)
 from zkfake._transfer.loading import Conflicts, ExistError, load
 from zkfake._transfer.places import FilePlace, ServersPlace, place
 from zkfake._transfer.reading import read
@@ -239,6 +245,26 @@ def test_no_server_answers() -> None:
     hosts = f"127.0.0.1:{free_port()}"
     with pytest.raises(TransferError, match=rf"no server at {hosts} answers, for 0\.1 s"):
         PatientClient(hosts, Access(patience=0.1)).__enter__()
+
+
+def test_a_file_that_is_not_there() -> None:
+    assert no_answer("shop.jsn", 30) == (
+        "no server at shop.jsn answers, for 30 s; if a file is meant: there is no file of this name"
+    )
+
+
+def test_a_time_to_live_without_the_setting() -> None:
+    text = (
+        "cannot create /t/a: Unimplemented; the server needs the setting "
+        "extendedTypesEnabled=true for a time to live; 1 of 2 are done"
+    )
+    znodes = {"/a": PlainZnode(b"", reap=60000)}
+    with (
+        FakeZooKeeper() as server,
+        PatientClient(server.hosts, Access(patience=60)) as connection,
+        pytest.raises(TransferError, match=f"^{text}$"),
+    ):
+        load(connection, "/t", znodes)
 
 
 def test_a_server_that_does_not_come_back() -> None:

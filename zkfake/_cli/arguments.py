@@ -6,8 +6,9 @@ import argparse
 import ipaddress
 import socket
 from contextlib import suppress
+from difflib import get_close_matches
 from importlib import metadata
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from zkfake._cli.process import REFUSED
 
@@ -23,6 +24,18 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Ends the program."""
         self.exit(self.refused, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Refuses what it does not know. argparse leaves that to the parser of all commands, which
+        does not know the options of this one.
+        """
+        found, left = super().parse_known_args(args, namespace)
+        if left:
+            name = left[0].partition("=")[0]
+            close = get_close_matches(name, self._option_string_actions, 1)
+            hint = f" (did you mean {close[0]}?)" if close and name[:1] == "-" else ""
+            self.error(f"unrecognized arguments: {' '.join(left)}{hint}")
+        return found, left
 
 
 def address(text: str) -> str:

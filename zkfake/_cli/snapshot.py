@@ -65,6 +65,7 @@ def execute(options: argparse.Namespace) -> int:
 
 
 def _lines(options: argparse.Namespace, directory: DataDirectory) -> list[str]:
+    directory.check()  # a name with a typing error is neither empty nor made
     if options.action == "list":
         return [_line(each) for each in directory.snapshots()]
     if options.action == "save":

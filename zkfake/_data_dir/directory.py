@@ -210,15 +210,20 @@ class DataDirectory:
         path = self._named(name)
         if path.exists():
             raise ValueError(f"there is a snapshot {name!r} already; delete it first")
-        self._check_state()
+        if not (self.path / _STATE).exists():
+            raise self._foreign()
         state = self._read()._replace(made=int(time.time() * 1000))
         path.parent.mkdir(exist_ok=True)
         database.create(path, state)
         return NamedSnapshot(name, state.zxid, len(state.tree.nodes), state.made)
 
-    def _check_state(self) -> None:
-        if not (self.path / _STATE).exists():
-            raise ValueError(f"{self.path} is not a data directory of zkfake: it has no {_STATE}")
+    def check(self) -> None:
+        """Raises `ValueError` where there is neither a state nor a named snapshot."""
+        if not (self.path / _STATE).exists() and not (self.path / _SNAPSHOTS).exists():
+            raise self._foreign()
+
+    def _foreign(self) -> ValueError:
+        return ValueError(f"{self.path} is not a data directory of zkfake: it has no {_STATE}")
 
     def snapshots(self) -> list[NamedSnapshot]:
         """The named snapshots, the oldest first. Raises `DamagedError` and `OSError`."""

@@ -27,6 +27,7 @@ from kazoo.exceptions import (
     NodeExistsError,
     NoNodeError,
     NotEmptyError,
+    UnimplementedError,
 )
 from kazoo.security import ACL, Id
 
@@ -234,6 +235,8 @@ class _Writing:
             hint = "; give the credentials of who may, --auth SCHEME:CREDENTIALS"
         elif isinstance(error, NotEmptyError):
             hint = "; it has ephemerals below it, or children that somebody has made meanwhile"
+        elif znode is not None and znode.reap and isinstance(error, UnimplementedError):
+            hint = "; the server needs the setting extendedTypesEnabled=true for a time to live"
         raise TransferError(f"cannot {kind.value} {where}: {named(error)}{hint}")
 
     def _found(self, where: str) -> PlainZnode | None:
