@@ -269,6 +269,55 @@ def test_counts_and_zxids_only_rise(
     assert read_data_dir(tmp_path).tree.nodes == tree.nodes
 
 
+def delete(zxid: int, path: str) -> Transaction:
+    return Transaction(zxid, START, 9, Op.DELETE, (Delete(path),))
+
+
+@pytest.mark.parametrize(
+    "transactions",
+    [
+        [create(1, "/a", 1), delete(2, "/a"), create(3, "/a", 2), create(4, "/a/y", 1)],
+        [
+            create(1, "/a", 1),
+            delete(2, "/a"),
+            create(3, "/a", 2),
+            create(4, "/a/y", 1),
+            delete(5, "/a/y"),
+        ],
+        [
+            create(1, "/a", 1),
+            create(2, "/a/x", 1),
+            delete(3, "/a/x"),
+            delete(4, "/a"),
+            create(5, "/a", 2),
+            create(6, "/a/y", 1, session=1),
+            create(7, "/a/z", 2),
+            create(8, "/a/z/y", 1),
+        ],
+    ],
+)
+def test_a_znode_that_was_deleted_and_created_again_with_children(
+    transactions: list[Transaction], tmp_path: Path
+) -> None:
+    """The snapshot has the children of the second one, and the log begins with the first."""
+    opened = [Transaction(0, START, session, Op.CREATE_SESSION) for session in (1, 9)]
+    files = Written([*opened, *transactions])
+    tree = Tree()
+    for transaction in transactions:
+        tree.apply(transaction)
+    log = files.log(2, len(files.transactions), digests=True, closed=False)
+    (tmp_path / "log.1").write_bytes(log)
+    for place in range(8):
+        for many in range(1, len(transactions)):
+            pauses = iter([*[0] * place, many, *[0] * 20])
+            (tmp_path / "snapshot.1").write_bytes(files.snapshot(3, pauses, ()))
+            found = read_data_dir(tmp_path).tree
+            assert found.nodes == tree.nodes
+            assert found.ephemerals.keys() == tree.ephemerals.keys()
+            for path in tree.nodes:
+                assert set(found.child_names(path)) == set(tree.child_names(path))
+
+
 def test_a_reconfiguration_and_a_create_of_version_3_3(tmp_path: Path) -> None:
     """The latter has no count of the parent's creates; the next one is taken."""
     config = SetData("/zookeeper/config", b"server.1=...", 3)

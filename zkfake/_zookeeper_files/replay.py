@@ -2,7 +2,9 @@
 
 The rules that live here: a server writes a snapshot while it goes on, so a snapshot may have what
 later transactions did, and these are applied all the same. One that finds its work done, or its
-place gone, is left out, but for what it says of the parent: counts and zxids only ever rise.
+place gone, is left out, but for what it says of the parent: counts and zxids only ever rise. A
+znode has no children when it is deleted. Those that it has nevertheless were created later, when
+another one had taken its place: they are deleted with it, and the log creates them again.
 """
 
 from __future__ import annotations
@@ -54,6 +56,9 @@ class ReplayedTree:
                 return
             if isinstance(operation, Delete):
                 if node is not None:
+                    for below in reversed(list(tree.below(path))):
+                        self._carry_out(Delete(below), done)
+                        self.unknown.discard(below)
                     self._carry_out(operation, done)
                 tree.nodes[parent] = tree.nodes[parent]._replace(pzxid=max(above.pzxid, done.zxid))
                 self.unknown.discard(path)
