@@ -118,7 +118,7 @@ def _loader() -> type[Any]:
         def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
             seen = set()
             for key, _ in node.value:
-                if key.value in seen and isinstance(key.value, str):
+                if isinstance(key.value, str) and key.value in seen:
                     raise yaml.constructor.ConstructorError(
                         None, None, f"the key {key.value!r} is there twice", key.start_mark
                     )
@@ -130,8 +130,24 @@ def _loader() -> type[Any]:
             text = self.construct_scalar(node)
             return int(text, 0 if text[:2] in ("0o", "0x") else 10)
 
+    def checked(kind: str) -> Callable[[Any, Any], object]:
+        """What reads a value of a kind. PyYAML's own raises anything where it is none."""
+        construct = getattr(YamlReader, f"construct_yaml_{kind}")
+
+        def constructing(reader: Any, node: Any) -> object:
+            try:
+                return construct(reader, node)
+            except (AttributeError, LookupError, ValueError):
+                text = node.value if len(node.value) <= 40 else node.value[:37] + "..."
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"{text!r} cannot be read as !!{kind}", node.start_mark
+                ) from None
+
+        return constructing
+
     _add_core(YamlReader)
-    YamlReader.add_constructor("tag:yaml.org,2002:int", YamlReader.construct_yaml_int)
+    for kind in ("bool", "float", "int", "timestamp"):
+        YamlReader.add_constructor(f"tag:yaml.org,2002:{kind}", checked(kind))
     return YamlReader
 
 
