@@ -129,6 +129,31 @@ def test_one_tree_becomes_another(
     assert not list(differences(found.znodes, there, kinds=False))
 
 
+ONLY_READ = (Acl(1, "world", "anyone"), Acl(31, "digest", "bob:hash"))
+READ_AND_ADMIN = (Acl(17, "world", "anyone"),)
+
+
+@pytest.mark.parametrize("old", [EMPTY.acl, ONLY_READ, READ_AND_ADMIN])
+@pytest.mark.parametrize("new", [EMPTY.acl, ONLY_READ, READ_AND_ADMIN])
+def test_an_acl_does_not_stop_the_load_that_sets_it(
+    server: FakeZooKeeper,
+    connection: PatientClient,
+    old: tuple[Acl, ...],
+    new: tuple[Acl, ...],
+) -> None:
+    """Where the old one or the new one allows it, all is done, by a client without credentials."""
+    server.remove("/x")
+    before = whole({"/a": PlainZnode(b"1", old), "/a/gone": PlainZnode(b"2")})
+    after = whole({"/a": PlainZnode(b"3", new), "/a/made": PlainZnode(b"4", ONLY_READ)})
+    server.load({f"/x{path.rstrip('/')}": znode for path, znode in before.items()})
+    if EMPTY.acl in (old, new) and old != ONLY_READ:
+        load(connection, "/x", after, Conflicts.REPLACE)
+        assert on_server(server, "/x") == after
+        return
+    with pytest.raises(TransferError, match="NoAuth; give the credentials of who may"):
+        load(connection, "/x", after, Conflicts.REPLACE)
+
+
 # -- what goes wrong
 
 SHOP = whole({f"/{n}/{m}": PlainZnode(b"%d" % m, READ_ALL) for n in range(3) for m in range(40)})

@@ -233,6 +233,8 @@ class _Writing:
         hint = ""
         if isinstance(error, NoAuthError):
             hint = "; give the credentials of who may, --auth SCHEME:CREDENTIALS"
+            if kind is StepKind.CREATE and self._acls:
+                hint += ", or --no-acl if the ACL above it is one of the source"
         elif isinstance(error, NotEmptyError):
             hint = "; it has ephemerals below it, or children that somebody has made meanwhile"
         elif znode is not None and znode.reap and isinstance(error, UnimplementedError):

@@ -7,7 +7,8 @@ The rules that live here:
 - Kinds are compared only where both sides know them: servers do not tell clients what is a
   container or has a time to live.
 - Steps are in an order in which a server takes them: parents are made before their children, and
-  deleted after them.
+  deleted after them. An ACL that allows more than the old one is set first; any other one last,
+  with the data, as it may forbid what is still to be done below.
 """
 
 from __future__ import annotations
@@ -125,16 +126,30 @@ def steps(found: Iterable[Difference], *, acls: bool = True) -> Iterator[Step]:
     """The steps that turn the old tree into the new one. A znode that is deleted while it has
     ephemerals below it is refused by the servers.
     """
-    gone = []
+    gone, last = [], []
     for path, old, new in found:
         if new is None:
             gone.append(path)
         elif old is None:
             yield Step(StepKind.CREATE, path, new)
         else:
-            if old.data != new.data:
-                yield Step(StepKind.SET_DATA, path, new)
-            if acls and _unique(old) != _unique(new):
+            changed = [Step(StepKind.SET_DATA, path, new)] if old.data != new.data else []
+            if not acls or _unique(old) == _unique(new):
+                yield from changed
+            elif _allows_all(new, old):
                 yield Step(StepKind.SET_ACL, path, new)
+                yield from changed
+            else:
+                last += [*changed, Step(StepKind.SET_ACL, path, new)]
     for path in reversed(gone):
         yield Step(StepKind.DELETE, path, None)
+    yield from last
+
+
+def _allows_all(new: PlainZnode, old: PlainZnode) -> bool:
+    """Whether the new ACL allows everybody what the old one does."""
+    allowed: dict[object, int] = {}
+    for entry in new.acl:
+        who = entry.scheme, entry.id
+        allowed[who] = allowed.get(who, 0) | entry.perms
+    return all(entry.perms & ~allowed.get((entry.scheme, entry.id), 0) == 0 for entry in old.acl)
