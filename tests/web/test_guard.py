@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 import pytest
 
@@ -112,6 +113,16 @@ def test_a_body_that_is_too_long(asking: Asking) -> None:
             assert sending.recv(100).startswith(b"HTTP/1.1 413 ")
 
 
+def test_no_body_without_the_token(asking: Asking) -> None:
+    """Nobody fills the memory with what has no use."""
+    for length in ("Content-Length: 1", "Transfer-Encoding: chunked"):
+        with socket.create_connection(("127.0.0.1", asking.endpoint.port), TIMEOUT) as sending:
+            sending.sendall(f"POST / HTTP/1.1\r\nHost: {own(asking)}\r\n{length}\r\n\r\n".encode())
+            if "chunked" in length:
+                sending.sendall(b"1\r\nx\r\n")
+            assert sending.recv(100).startswith(b"HTTP/1.1 413 ")
+
+
 def test_a_client_that_leaves_in_the_middle(asking: Asking) -> None:
     headers = f"Host: {own(asking)}\r\nAuthorization: Bearer {asking.endpoint.token}\r\n"
     with socket.create_connection(("127.0.0.1", asking.endpoint.port), TIMEOUT) as sending:
@@ -123,8 +134,18 @@ def test_a_token_of_ones_own(server: FakeZooKeeper) -> None:
     with ControlEndpoint(server, token="tea") as endpoint:
         assert endpoint.console == f"http://127.0.0.1:{endpoint.port}/#token=tea"
         assert Asking(endpoint).get("/tree")
-    with pytest.raises(ValueError, match="expected a text of printable ASCII"):
-        ControlEndpoint(server, token="\n")
+    for wrong in ("\n", "", " ", " tea", "tea ", "t\u00e9"):
+        with pytest.raises(ValueError, match="expected a text of printable ASCII"):
+            ControlEndpoint(server, token=wrong)
+
+
+def test_a_token_with_any_characters(server: FakeZooKeeper) -> None:
+    """The address has them in a form that the console reads as the same."""
+    token = bytes(range(33, 127)).decode() + " 100%25"
+    with ControlEndpoint(server, token=token) as endpoint:
+        assert unquote(endpoint.console.partition("#token=")[2]) == token
+        assert " " not in endpoint.console
+        assert Asking(endpoint).get("/tree")
 
 
 def test_every_start_has_another_token(server: FakeZooKeeper) -> None:

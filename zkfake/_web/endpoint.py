@@ -16,6 +16,7 @@ import secrets
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import uvicorn
 
@@ -67,8 +68,13 @@ class ControlEndpoint:
         """``host``: the address to listen on. ``port``: 0 for a free one. ``token``: what requests
         have to show; a new one by default. Raises `ValueError` for an invalid token.
         """
-        if token is not None and not (token.isascii() and token.isprintable() and token.strip()):
-            raise ValueError("token: expected a text of printable ASCII characters")
+        # A header has no spaces at the ends of its value.
+        if token is not None and (
+            not token or token != token.strip() or not token.isascii() or not token.isprintable()
+        ):
+            raise ValueError(
+                "token: expected a text of printable ASCII characters, without spaces at its ends"
+            )
         self._server = server
         self._host = host
         self._port = port
@@ -90,7 +96,7 @@ class ControlEndpoint:
     @property
     def console(self) -> str:
         """The address of the console, for a browser. It has the token."""
-        return f"http://{self._address}/#token={self.token}"
+        return f"http://{self._address}/#token={quote(self.token)}"
 
     @property
     def _address(self) -> str:

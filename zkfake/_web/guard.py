@@ -8,7 +8,8 @@ Rules that live here:
   There are no CORS headers, so no page of another origin reads anything.
 - Everything below ``/api`` needs the token, reading included: the endpoint shows data whatever its
   ACL says. The page itself, which has none of it, needs none.
-- A body is ``application/json``, which no form of a page can send, and of bounded size.
+- A body is ``application/json``, which no form of a page can send, and of bounded size. Nothing
+  outside of ``/api`` takes one, so without the token no body is kept in memory.
 - Every reply says that a browser must neither guess its type, nor keep it, nor show it inside of
   another page; and that the console loads from here alone.
 """
@@ -66,7 +67,9 @@ class Guard:
         refused = self._refuses(scope, headers)
         body: bytes | None = b""
         if refused is None:
-            body, refused = await _body(headers, receive)
+            body, refused = await _body(
+                headers, receive, _LONGEST_BODY if _needs_token(scope) else 0
+            )
         if refused is not None:
             await _refuse(sending, *refused)
             return
@@ -90,8 +93,7 @@ class Guard:
         for name, value in headers:
             if name == b"origin" and value.decode("latin-1").lower() != f"http://{hosts[0]}":
                 return 403, "A page of another site has sent this request."
-        path = scope["path"]
-        if path == API or path.startswith(API + "/"):
+        if _needs_token(scope):
             given = [value for name, value in headers if name == b"authorization"]
             if len(given) != 1 or not compare_digest(given[0], b"Bearer " + self._token):
                 return 401, (
@@ -113,13 +115,18 @@ class Guard:
                 yield host
 
 
+def _needs_token(scope: Scope) -> bool:
+    path: str = scope["path"]
+    return path == API or path.startswith(API + "/")
+
+
 async def _body(
-    headers: list[tuple[bytes, bytes]], receive: Receive
+    headers: list[tuple[bytes, bytes]], receive: Receive, longest: int
 ) -> tuple[bytes | None, tuple[int, str] | None]:
     """The body, ``None`` where the client is gone, and why it is refused."""
-    too_long = 413, f"A body has at most {_LONGEST_BODY} bytes."
+    too_long = 413, f"A body has at most {longest} bytes here."
     length = dict(headers).get(b"content-length", b"0")
-    if length.isdigit() and int(length) > _LONGEST_BODY:
+    if length.isdigit() and int(length) > longest:
         return b"", too_long
     parts, size, more = [], 0, True
     while more:
@@ -128,7 +135,7 @@ async def _body(
             return None, None
         parts.append(message.get("body", b""))
         size += len(parts[-1])
-        if size > _LONGEST_BODY:
+        if size > longest:
             return b"", too_long
         more = message.get("more_body", False)
     types = [value for name, value in headers if name == b"content-type"]
