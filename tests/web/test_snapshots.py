@@ -79,11 +79,22 @@ def test_a_tree_goes_out_and_comes_in(
     assert asking.refused("GET", "/export", path="/nothing").status == 404
 
 
+@pytest.mark.parametrize(
+    "data", [b"[" * 300 + b"]" * 300, b'{"b":12345678901234567890,"1":1.0}', b"[NaN]", b"\xff"]
+)
+def test_any_data_goes_out_and_comes_in(server: FakeZooKeeper, asking: Asking, data: bytes) -> None:
+    server.load({"/a": data})
+    exported = asking.get("/export", path="/a")
+    asking.done("POST", "/import", {"path": "/copy", "znodes": exported})
+    assert server.dump()["/copy"] == data
+
+
 def test_what_cannot_be_imported(server: FakeZooKeeper, asking: Asking) -> None:
     for znodes, sentence in (
         ({"a": "1"}, "'a' is not a path"),
         ({"/a": 5}, "/a: expected text, not the number 5"),
         ({"/a": {"tea": 1}}, "/a: 'tea' is not known of a znode"),
+        ({"/\ud800": "x"}, "/\\ud800: this is not a valid path"),
         ({"/a/": "x"}, "/a/: this is not a valid path"),
         ({"/a": {"ttl": 5}}, "/a: a ttl needs the setting"),
     ):

@@ -111,7 +111,8 @@ def _add_files(app: FastAPI) -> None:
 
 
 def _told(status: int, sentence: str) -> JSONResponse:
-    return JSONResponse({"error": sentence}, status)
+    # It may have half of a surrogate pair, as JSON lets clients send.
+    return JSONResponse({"error": sentence.encode(errors="backslashreplace").decode()}, status)
 
 
 async def _refused(_request: Request, error: Exception) -> Response:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 from fastapi import Path as InAddress
 
 from zkfake._data_dir.directory import NamedSnapshot
-from zkfake._trees.entries import entry_of, znodes_of
+from zkfake._trees import files
+from zkfake._trees.entries import znodes_of
 from zkfake._web.errors import refusing
 from zkfake._web.parameters import At, Fake, ThePath
 from zkfake._web.shapes import (
@@ -53,12 +54,13 @@ async def forget(fake: Fake, name: Name) -> SnapshotsShape:
     return await snapshots(fake)
 
 
-@routes.get("/export")
-async def export(fake: Fake, path: ThePath = "/", at: At = None) -> dict[str, Any]:
+@routes.get("/export", response_model=dict[str, Any])
+async def export(fake: Fake, path: ThePath = "/", at: At = None) -> Response:
     """A znode and all below it as a tree file has them, in JSON: the znode is / in it. Ephemerals
     are marked, and /zookeeper is left out.
     """
-    return {each: entry_of(znode) for each, znode in fake.export(path, zxid_or_none(at))}
+    text = "".join(files.render(fake.export(path, zxid_or_none(at)), "json"))
+    return Response(text, media_type="application/json")
 
 
 @routes.post("/import")
