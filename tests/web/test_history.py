@@ -110,6 +110,16 @@ def test_a_stream(server: FakeZooKeeper, asking: Asking) -> None:
     again.close()  # type: ignore[attr-defined]
 
 
+def test_a_stream_after_an_event_of_another_fake(server: FakeZooKeeper, asking: Asking) -> None:
+    """Its numbers were its own: what this one has is sent from the first."""
+    server.load({"/a": b""})
+    first = asking.get("/history", limit=1)["events"][0]
+    stream = frames(asking, **{"Last-Event-ID": "100000"})
+    next(stream)
+    assert next(stream) == (1, first)
+    stream.close()  # type: ignore[attr-defined]
+
+
 def test_streams_end_with_the_endpoint(server: FakeZooKeeper) -> None:
     with ControlEndpoint(server) as endpoint:
         stream = frames(Asking(endpoint))

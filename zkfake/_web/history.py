@@ -83,6 +83,8 @@ async def stream(
     start = fake.live.last if after is None else after
     if last_event_id is not None:
         start = int(last_event_id)
+    if start > fake.live.last:
+        start = 0  # it is the number of an event of another fake, at the same address before
     return StreamingResponse(_sent(fake, start), media_type="text/event-stream")
 
 
