@@ -62,6 +62,17 @@ def test_a_reply_that_is_lost(server: FakeZooKeeper, asking: Asking, client: Kaz
     assert asking.get("/faults") == {"faults": [struck]}
 
 
+def test_of_many_hits_the_last_are_told(
+    asking: Asking, client: KazooClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("zkfake._web.faults._MOST_HITS", 1)
+    body = {"fault": "drop_before_reply", "operation": "exists", "times": 2}
+    number = asking.done("POST", "/faults", body)["number"]
+    assert client.retry(client.exists, "/")
+    struck = asking.get(f"/faults/{number}")
+    assert (struck["struck"], len(struck["hits"])) == (2, 1)
+
+
 def test_what_is_over_at_once(asking: Asking, client: KazooClient, server: FakeZooKeeper) -> None:
     own = session_of(client)
     done = asking.done("POST", "/faults", {"fault": "expire", "client": own})

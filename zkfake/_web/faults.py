@@ -19,6 +19,8 @@ __all__ = ["routes"]
 
 routes = APIRouter()
 
+_MOST_HITS = 100
+
 Number = Annotated[int, Path(ge=1, lt=1 << 31, description="Of a fault")]
 
 
@@ -84,5 +86,5 @@ def _shown(fault: BegunFault) -> FaultShape:
         arguments=dict(fault.arguments),
         over=fault.over,
         struck=fault.struck,
-        hits=fault.hits,
+        hits=fault.hits[-_MOST_HITS:],
     )

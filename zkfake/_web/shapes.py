@@ -251,7 +251,9 @@ class FaultShape(BaseModel):
     struck: Annotated[
         int, Field(description="How often: connections, sessions or requests; an outage once")
     ]
-    hits: Annotated[list[str], Field(description="The requests that it struck, in words")]
+    hits: Annotated[
+        list[str], Field(description="The last hundred requests that it struck, in words")
+    ]
 
 
 class FaultsShape(BaseModel):
