@@ -48,6 +48,16 @@ def test_a_znode_from_its_birth_to_its_end(
     assert client.exists("/a") is None
 
 
+@pytest.mark.parametrize("value", [b"NaN", b"[-Infinity]", b"1e999"])
+def test_no_json_that_only_python_reads(
+    server: FakeZooKeeper, asking: Asking, value: bytes
+) -> None:
+    answer = asking.refused("POST", "/tree", b'{"path": "/a", "data": {"json": ' + value + b"}}")
+    assert answer.status == 422
+    assert answer.body == {"error": "JSON has neither NaN nor infinite numbers."}
+    assert server.dump() == {}
+
+
 def test_what_kinds_can_be_made() -> None:
     settings = {"extendedTypesEnabled": True}
     with FakeZooKeeper(settings=settings) as server, ControlEndpoint(server) as endpoint:

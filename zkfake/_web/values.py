@@ -126,7 +126,12 @@ def given_bytes(data: GivenData) -> bytes | None:
     if isinstance(data, Base64Data):
         return b64decode(data.base64)
     if isinstance(data, JsonData):
-        text = json.dumps(data.json_, separators=(",", ":"), ensure_ascii=False)
+        try:
+            text = json.dumps(
+                data.json_, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+            )
+        except ValueError:
+            raise Refused(422, "JSON has neither NaN nor infinite numbers") from None
     else:
         text = data if isinstance(data, str) else data.text
     try:
