@@ -44,6 +44,16 @@ installed = pytest.mark.skipif(
 )
 
 
+def test_the_tree_file_loads_with_the_setting_that_it_names(tmp_path: Path) -> None:
+    text = TEXT.partition("## Znodes in a file")[2]
+    block = text.partition("```yaml\n")[2].partition("```")[0]
+    (setting,) = re.findall(r"--set (\w+)=true", block)
+    (tmp_path / "shop.yaml").write_text(block, "utf-8")
+    with FakeZooKeeper(settings={setting: True}) as server:
+        server.load(tmp_path / "shop.yaml")
+        assert "/shop/cache" in server.dump()
+
+
 @posix
 @installed
 def test_the_commands_of_the_first_lines(empty: Path) -> None:
