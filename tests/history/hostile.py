@@ -18,6 +18,7 @@ import traceback
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from tests.support.garbage import only_new_garbage
 from zkfake._history.checking import check
 
 from .runs import busy, hostile
@@ -48,8 +49,9 @@ class Campaign:
 
     def run(self, seed: int) -> None:
         """The worlds of a seed. Tells what is broken, a program that raises included."""
-        for world in (hostile, busy):
-            self._run(world, seed)
+        with only_new_garbage():
+            for world in (hostile, busy):
+                self._run(world, seed)
 
     def _run(self, world: Callable[[int, int], Simulation], seed: int) -> None:
         self.done["worlds"] += 1

@@ -11,6 +11,7 @@ import sys
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from tests.support.garbage import only_new_garbage
 from zkfake._search.happenings import happenings
 from zkfake.history import Fault
 
@@ -33,12 +34,13 @@ def count(profile: str, servers: int, seeds: Iterable[int]) -> tuple[Counter[str
     """In how many worlds each happening, and each fault, was seen."""
     happened: Counter[str] = Counter()
     struck: Counter[str] = Counter()
-    for seed in seeds:
-        world = run(profile, servers, seed)
-        happened.update(happenings(world.history))
-        struck.update(faults(world))
-        del world
-        gc.collect()  # a simulation leaves circles, and keeps the collector off while it lasts
+    with only_new_garbage():
+        for seed in seeds:
+            world = run(profile, servers, seed)
+            happened.update(happenings(world.history))
+            struck.update(faults(world))
+            del world
+            gc.collect()  # a simulation leaves circles, and keeps the collector off while it lasts
     return happened, struck
 
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import kazoo
 
+from tests.support.garbage import only_new_garbage
+
 from .kinds import KINDS, Kind, is_expected
 from .programs import RECIPES, FoundError, run, sweep_recipe
 
@@ -26,14 +28,15 @@ def _write(line: str) -> None:
 def _seeds(recipe: str, servers: int, seeds: Iterable[int], history: bool) -> dict[Kind, list[str]]:
     """In which seeds each kind was found."""
     found: dict[Kind, list[str]] = {}
-    for seed in seeds:
-        sim, findings = run(recipe, servers, seed)
-        for kind in findings:
-            found.setdefault(kind, []).append(str(seed))
-        if history:
-            _write(str(sim.history))
-        del sim
-        gc.collect()  # a simulation leaves circles, and keeps the collector off while it lasts
+    with only_new_garbage():
+        for seed in seeds:
+            sim, findings = run(recipe, servers, seed)
+            for kind in findings:
+                found.setdefault(kind, []).append(str(seed))
+            if history:
+                _write(str(sim.history))
+            del sim
+            gc.collect()  # a simulation leaves circles, and keeps the collector off while it lasts
     return found
 
 
