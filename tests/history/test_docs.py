@@ -40,10 +40,10 @@ def test_the_page_says_how_much_is_remembered() -> None:
 
 
 def test_every_picture_is_there_and_small() -> None:
-    """`python -m tests.history.screenshots` takes them."""
+    """`python -m tests.history.screenshots` takes them, and `python -m tests.web.screenshots`."""
     shown = [
         DOCS / name
-        for page in ("history.md", "stories.md")
+        for page in ("history.md", "stories.md", "console.md")
         for name in re.findall(r"!\[[^]]+\]\(([^)]+)\)", (DOCS / page).read_text("utf-8"))
     ]
     assert {*shown} == {*(DOCS / "images").iterdir()}
