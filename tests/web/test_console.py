@@ -134,7 +134,13 @@ def test_a_znode_with_very_many_children(quiet: Chrome) -> None:
             page.keys(Keys.ARROW_RIGHT)
             page.wait(lambda: page.row("/many/000000"))
             page.sees("#tree", "100,000")
+            page.run(
+                "window.there = window.fetch; window.fetch = async () => { throw Error('cut'); }"
+            )
             page.keys(Keys.END)
+            page.sees(".row.more", "Try again")
+            page.run("window.fetch = window.there")
+            page.click(".row.more")
             page.wait(lambda: page.row("/many/000500"))
             assert page.run("return document.querySelectorAll('#tree *').length") < 500
             page.fill("#search [name=path]", "/many/0777")
