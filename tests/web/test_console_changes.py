@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from selenium.webdriver import Keys
 
+from zkfake._trees import files
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -114,6 +116,16 @@ def test_a_conflict_is_told(page: Console, asking: Asking, client: KazooClient) 
     assert data(asking, "/shop/currency") == {"text": "USD"}
 
 
+def test_what_is_refused_without_a_conflict(page: Console, asking: Asking) -> None:
+    page.go("/shop/currency")
+    page.press("Edit data ...")
+    page.run("document.querySelector('dialog textarea').value = 'x'.repeat(2000000)")
+    page.press("Save")
+    page.sees("dialog .problem", "no client can read more than 1048575")
+    page.sees_no("dialog .problem", "Somebody has changed it")
+    assert data(asking, "/shop/currency") == {"text": "EUR"}
+
+
 def test_bytes_are_edited_in_hex(page: Console, asking: Asking, server: FakeZooKeeper) -> None:
     page.go("/shop/logo")
     page.press("Edit data ...")
@@ -185,6 +197,29 @@ def test_export(page: Console, tmp_path: Path) -> None:
     page.wait((tmp_path / "shop.json").exists)
     found = json.loads((tmp_path / "shop.json").read_text())
     assert found == {"/currency": "EUR", "/logo": {"base64": "/wA="}}
+
+
+def test_an_export_has_the_very_data(page: Console, server: FakeZooKeeper, tmp_path: Path) -> None:
+    """JavaScript would round the number, leave out its fraction, and change the order."""
+    values = {"/a": b'{"b":12345678901234567890,"1":1.0}', "/b": b"[" * 300 + b"]" * 300}
+    server.load({f"/json{path}": value for path, value in values.items()})
+    page.driver.execute_cdp_cmd(
+        "Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)}
+    )
+    page.go("/json")
+    page.press("Export")
+    page.wait((tmp_path / "json.json").exists)
+    found = files.read(tmp_path / "json.json")
+    assert {path: znode.data for path, znode in found.items()} == values
+
+
+def test_very_deep_json_is_a_text(page: Console, server: FakeZooKeeper) -> None:
+    """Its indents would be longer than any text may be."""
+    server.load({"/deep": b"[" * 50_000 + b"]" * 50_000})
+    page.go("/deep")
+    page.sees("#data", "[[[[[")
+    shown = "return document.querySelector('[data-key=text]').getAttribute('aria-pressed')"
+    assert page.run(shown) == "true"
 
 
 # -- search

@@ -1,6 +1,6 @@
 /* What is done to znodes: dialogs, and the requests behind them. */
 
-import { ask, get } from "./api.js";
+import { ask, get, getText } from "./api.js";
 import { bytesOf, bytesOfHex, dataOf, hexOf, textOf } from "./data.js";
 import { dialog, field, h, select, tell } from "./dom.js";
 import { moment } from "./moment.js";
@@ -126,9 +126,10 @@ export function edit(page) {
     },
   );
 
-  /** Says what is there now; another confirmation saves over it. */
+  /** Says what is there now, if it has changed; another confirmation saves over it. */
   async function conflict(problem) {
     const now = await get("/tree", { path: page.path, limit: 0 });
+    if (now.stat.version === version) return; // it was refused for another reason
     const bytes = bytesOf(now.data);
     const text = bytes && textOf(bytes);
     problem.append(
@@ -158,7 +159,7 @@ export async function remove(page, go) {
     [h("p", {}, h("code", {}, visible(path))), told, h("p", {}, "It cannot be undone; the slider still shows what was.")],
     "Delete",
     async (problem) => {
-      const query = found.znodes === 1 ? { path, version: page.stat.version } : { path, recursive: true, znodes: found.znodes };
+      const query = found.znodes === 1 ? { path, version: page.stat.version } : { path, znodes: found.znodes };
       try {
         const done = await ask("DELETE", "/tree", { query });
         tell(`Deleted ${counted(done.znodes, "znode")}.`);
@@ -197,10 +198,10 @@ export function copy(page, go) {
 /** Saves a znode and all below it, at the moment that is shown, as a tree file. */
 export async function exportTree(path) {
   const { at } = moment;
-  const found = await get("/export", { path, at });
-  const address = URL.createObjectURL(new Blob([`${JSON.stringify(found, null, 2)}\n`], { type: "application/json" }));
+  const text = await getText("/export", { path, at });
+  const address = URL.createObjectURL(new Blob([text], { type: "application/json" }));
   const name = path.slice(path.lastIndexOf("/") + 1).replace(/[^\w.-]+/g, "_") || "zookeeper";
   h("a", { href: address, download: `${name}${at === null ? "" : `-${zxidText(at)}`}.json` }).click();
   setTimeout(() => URL.revokeObjectURL(address), 60_000);
-  tell(`Exported ${counted(Object.keys(found).length, "znode")}.`);
+  tell(`Exported ${counted(Object.keys(JSON.parse(text)).length, "znode")}.`);
 }

@@ -5,6 +5,7 @@ import { counted, number, visible } from "./words.js";
 
 const MOST_TEXT = 100_000; // characters that are shown at first
 const MOST_HEX = 16_384; // bytes
+const DEEPEST = 100; // levels of JSON that are indented: the indents of very many would fill the memory
 const MOST_OPENED = 16 << 20; // bytes that a compressed one may have
 
 /** The bytes of data as the endpoint has it; null where there is none. */
@@ -56,8 +57,8 @@ export async function opened(bytes) {
   return new Uint8Array(await new Blob(parts).arrayBuffer());
 }
 
-/** A JSON text with lines and indents; null where it is no JSON. Numbers and strings stay as they
-are written: JSON.parse would round the big ones, and drop keys that are there twice. */
+/** A JSON text with lines and indents; null where it is no JSON, or very deep. Numbers and strings
+stay as they are written: JSON.parse would round the big ones, and drop keys that are there twice. */
 export function indented(text) {
   try {
     const value = JSON.parse(text);
@@ -69,10 +70,11 @@ export function indented(text) {
   let level = 0;
   const line = () => `\n${"  ".repeat(level)}`;
   const tokens = text.match(/"(?:[^"\\]|\\.)*"|[{}[\],:]|[^\s{}[\],:"]+/g);
-  tokens.forEach((token, index) => {
+  for (const [index, token] of tokens.entries()) {
     const following = tokens[index + 1];
     if (token === "{" || token === "[") {
       level += 1;
+      if (level > DEEPEST) return null;
       result += token;
       if (following !== "}" && following !== "]") result += line();
     } else if (token === "}" || token === "]") {
@@ -81,7 +83,7 @@ export function indented(text) {
       result += (empty ? "" : line()) + token;
     } else if (token === ",") result += token + line();
     else result += token === ":" ? ": " : token;
-  });
+  }
   return result;
 }
 
