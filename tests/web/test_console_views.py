@@ -307,6 +307,25 @@ def test_another_zkfake_at_the_same_address(quiet: Chrome) -> None:
             page.wait(lambda: page.row("/added"))
 
 
+def test_the_log_of_another_zkfake_with_the_same_token(quiet: Chrome) -> None:
+    """Its events have the numbers of those before, which are gone; none of it stays cleared."""
+    with FakeZooKeeper() as server, ControlEndpoint(server, token="tea") as endpoint:
+        page = Console(quiet, endpoint)
+        page.open()
+        page.view("Log")
+        server.load({f"/old{number}": b"" for number in range(20)})
+        page.sees(".log tbody", "/old19")
+        page.press("Clear")
+        server.load({"/old": b""})
+        page.sees(".log tbody", "/old")
+    with FakeZooKeeper() as server:
+        server.load({"/new": b""})
+        with ControlEndpoint(server, port=endpoint.port, token="tea"):
+            server.load({"/newer": b""})
+            page.sees(".log tbody", "/newer")
+            page.sees_no(".log tbody", "/old")
+
+
 def test_the_browser_goes_back(page: Console) -> None:
     page.view("Servers")
     page.view("Log")

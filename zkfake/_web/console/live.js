@@ -27,6 +27,11 @@ function tellAll(found) {
   for (const listener of listeners) listener(found);
 }
 
+/** Begins `recent` anew. */
+export function forget() {
+  recent.length = 0;
+}
+
 const wanted = () => !document.hidden && hasToken();
 
 /** Follows the events for ever. Returns when it has begun. */
@@ -43,7 +48,10 @@ export async function begin() {
       stream = new AbortController();
       try {
         const known = await get("/history", { limit: 0 });
-        if (known.last < after) after = 0; // another zkfake: its numbers are its own
+        if (known.last < after) {
+          after = 0; // another zkfake: its numbers are its own
+          forget();
+        }
         for await (const found of events(after, stream.signal)) {
           if (!connected) {
             connected = true;

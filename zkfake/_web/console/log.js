@@ -1,7 +1,7 @@
 /* The live log: what happens on the servers, as it happens. */
 
 import { button, field, h, select } from "./dom.js";
-import { connected, follow, recent } from "./live.js";
+import { connected, follow, forget, recent } from "./live.js";
 import { counted, visible } from "./words.js";
 
 const MOST_ROWS = 300;
@@ -21,7 +21,7 @@ export class LogView {
 
   constructor() {
     this.paused = false;
-    this.cleared = 0;
+    this.rows = new WeakMap(); // by event
     this.kinds = select(
       [
         ["all", "All events"],
@@ -83,7 +83,7 @@ export class LogView {
   }
 
   clear() {
-    this.cleared = recent.at(-1)?.number ?? 0;
+    forget();
     this.draw();
   }
 
@@ -98,7 +98,7 @@ export class LogView {
 
   matches(event) {
     const kinds = CHOICES[this.kinds.value];
-    if (event.number <= this.cleared || (kinds && !kinds.includes(event.kind))) return false;
+    if (kinds && !kinds.includes(event.kind)) return false;
     if (event.operation === "ping" && !this.pings.checked) return false;
     const text = this.text.value.toLowerCase();
     return !text || `${event.who} ${event.text}`.toLowerCase().includes(text);
@@ -106,11 +106,10 @@ export class LogView {
 
   draw() {
     const found = recent.filter((each) => this.matches(each));
-    const known = new Map([...this.body.children].map((row) => [Number(row.dataset.number), row]));
     const rows = found
       .slice(-MOST_ROWS)
       .reverse()
-      .map((each) => known.get(each.number) ?? this.row(each));
+      .map((each) => this.row(each));
     this.body.replaceChildren(...rows);
     const lost = connected ? "" : " zkfake does not answer.";
     const few = found.length > MOST_ROWS ? `, the newest ${MOST_ROWS} of ${found.length}` : "";
@@ -118,10 +117,15 @@ export class LogView {
   }
 
   row(event) {
+    if (!this.rows.has(event)) this.rows.set(event, this.made(event));
+    return this.rows.get(event);
+  }
+
+  made(event) {
     const kind = event.kind.replace(" ", "-");
     return h(
       "tr",
-      { class: event.error ? "refused" : kind, "data-number": event.number },
+      { class: event.error ? "refused" : kind },
       h("td", { class: "when" }, event.time.toFixed(3)),
       h("td", { class: "who" }, h("code", {}, visible(event.who))),
       h("td", {}, h("span", { class: `tag ${kind}` }, event.kind)),
