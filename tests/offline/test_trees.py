@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -259,6 +260,17 @@ def test_a_file_that_cannot_be_written_whole_stays(tmp_path: Path) -> None:
         files.write(file, broken())  # type: ignore[arg-type]
     assert files.read(file) == {"/a": PlainZnode(b"1")}
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_file_is_not_written_through_a_link(tmp_path: Path) -> None:
+    """The name of the file beside it can be foreseen."""
+    file, other = tmp_path / "x.json", tmp_path / "other"
+    other.write_text("mine")
+    (tmp_path / f".x.json.{os.getpid()}").symlink_to(other)
+    files.write(file, [("/a", PlainZnode(b"1"))])
+    assert files.read(file) == {"/a": PlainZnode(b"1")}
+    assert not file.is_symlink()
+    assert other.read_text() == "mine"
 
 
 # -- in a server's hands

@@ -115,7 +115,9 @@ def write(name: str | os.PathLike[str], znodes: Iterable[tuple[str, PlainZnode]]
     path = Path(name)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with open(beside, "w", encoding="utf-8", newline="\n") as file:
+        beside.unlink(missing_ok=True)
+        # Never through a link: in a directory of many users anybody can have put one there.
+        with open(beside, "x", encoding="utf-8", newline="\n") as file:
             file.writelines(parts)
         os.replace(beside, path)
     except BaseException:
