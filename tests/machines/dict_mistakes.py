@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from zkdict._copy import events, shared
@@ -118,6 +119,17 @@ def clears_what_it_has_read(patch: Patch) -> None:
         return list(self.feed.cache.working_names())
 
     patch.setattr(single.Writer, "key_names", key_names)
+
+
+@MISTAKES
+def clears_key_by_key(patch: Patch) -> None:
+    def clear(writer: Any) -> None:
+        writer.begin(loaded=True)
+        for name in writer.key_names():
+            with suppress(KeyError):  # it is gone meanwhile
+                writer.delete(writer.codec.from_name(name))
+
+    patch.setattr(txn, "clear", clear)
 
 
 @MISTAKES
