@@ -19,9 +19,7 @@ MODULE = [sys.executable, "-m", "zkfake"]
 SCRIPT = [str(Path(sys.executable).with_name("zkfake"))]
 BUFFERED = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
 ENDING = [
-    getattr(signal, name)
-    for name in ("SIGINT", "SIGQUIT", "SIGTERM", "SIGHUP")
-    if hasattr(signal, name)
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 ]
 
 
@@ -33,7 +31,8 @@ def first_line(output: IO[str] | None) -> str:
 @pytest.fixture
 def interruptible() -> Iterator[None]:
     """A shell's background jobs ignore SIGINT and SIGQUIT, and so would all that they start."""
-    before = {number: signal.signal(number, signal.SIG_DFL) for number in ENDING}
+    ignored = [*ENDING, *([signal.SIGQUIT] if hasattr(signal, "SIGQUIT") else [])]
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in ignored}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
