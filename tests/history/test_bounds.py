@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
+from tests.support.garbage import only_new_garbage
 from zkfake._history.checking import check
 from zkfake._history.diagnosing import diagnose
 
@@ -37,13 +38,12 @@ def measured(
                 most = max(most, tracemalloc.get_traced_memory()[0])
             yield event
 
-    gc.freeze()  # what was there before is not collected each time
-    tracemalloc.start()
-    try:
-        result = use(looked_at())
-    finally:
-        tracemalloc.stop()
-        gc.unfreeze()
+    with only_new_garbage():
+        tracemalloc.start()
+        try:
+            result = use(looked_at())
+        finally:
+            tracemalloc.stop()
     return result, most
 
 

@@ -31,8 +31,8 @@ def first_line(output: IO[str] | None) -> str:
 @pytest.fixture
 def interruptible() -> Iterator[None]:
     """A shell's background jobs ignore SIGINT and SIGQUIT, and so would all that they start."""
-    ignored = [*ENDING, *([signal.SIGQUIT] if hasattr(signal, "SIGQUIT") else [])]
-    before = {number: signal.signal(number, signal.SIG_DFL) for number in ignored}
+    numbers = [*ENDING, *([signal.SIGQUIT] if hasattr(signal, "SIGQUIT") else [])]
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in numbers}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)

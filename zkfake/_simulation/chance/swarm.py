@@ -48,7 +48,7 @@ _FEW_SPAN = (0.005, 0.5)
 _MOST = (1, 1, 2, 2, 3, 4)
 """How many faults there are at most, in `_LIMITED` of the worlds."""
 _MOST_OF_ALL = 2_000
-"""How many there are at most in the others. One world of 1,000 comes near."""
+"""How many there are at most in the other worlds. Hardly one in 1,000 has half as many."""
 _LIMITED = 0.5
 _AIMED = (
     ("create",),
