@@ -281,14 +281,18 @@ def _servers(text: str) -> ServersPlace:
 
     found = place(text)
     if isinstance(found, ServersPlace):
+        found.look_up()
         return found
     raise ValueError(f"{text} is a file: expected HOST:PORT,.../PATH; 'zkfake dump' writes files")
 
 
 def _place(text: str, options: argparse.Namespace) -> FilePlace | ServersPlace:
-    from zkfake._transfer.places import place
+    from zkfake._transfer.places import ServersPlace, place
 
-    return place(text, options.format)
+    found = place(text, options.format)
+    if isinstance(found, ServersPlace):
+        found.look_up()
+    return found
 
 
 def _read(
@@ -360,15 +364,18 @@ def _print(parts: Iterable[str]) -> int:
     return ENDED
 
 
-def _loaded(options: argparse.Namespace, line: _ProgressOfTransfer) -> dict[str, PlainZnode]:
+def _check_source(options: argparse.Namespace) -> None:
     directory = getattr(options, "from_data_dir", None)
     if (directory is None) == (options.source is None):
         raise ValueError("load needs a FILE, or --from-data-dir DIR, and not both")
-    if directory is None:
-        if getattr(options, "data_log_dir", None) is not None:
-            raise ValueError("--data-log-dir needs --from-data-dir")
-        return _read(options, _place(options.source, options), line)
-    return _stored(directory, options.data_log_dir)
+    if directory is None and getattr(options, "data_log_dir", None) is not None:
+        raise ValueError("--data-log-dir needs --from-data-dir")
+
+
+def _loaded(options: argparse.Namespace, line: _ProgressOfTransfer) -> dict[str, PlainZnode]:
+    if options.source is None:
+        return _stored(options.from_data_dir, options.data_log_dir)
+    return _read(options, _place(options.source, options), line)
 
 
 def _stored(directory: str, logs: str | None = None) -> dict[str, PlainZnode]:
@@ -383,6 +390,7 @@ def _stored(directory: str, logs: str | None = None) -> dict[str, PlainZnode]:
 
 
 def _load(options: argparse.Namespace, line: _ProgressOfTransfer) -> int:
+    _check_source(options)
     target = _servers(options.target)
     znodes = _loaded(options, line)
     from zkfake._transfer.connection import PatientClient
@@ -412,11 +420,15 @@ def _load(options: argparse.Namespace, line: _ProgressOfTransfer) -> int:
 
 def _diff(options: argparse.Namespace, line: _ProgressOfTransfer) -> int:
     from zkfake._transfer.places import ServersPlace
-    from zkfake._trees.differences import differences, told
+    from zkfake._trees.differences import differences, implied, told
+    from zkfake._trees.plain import EMPTY
 
     places = [_place(text, options) for text in (options.source, options.target)]
     old, new = (_read(options, each, line) for each in places)
     line.end()
+    # What a load would leave as it is, or make, is no difference.
+    for one, other in ((old, new), (new, old)):
+        one.update({path: other.get(path, EMPTY) for path in implied(one)})
     kinds = not any(isinstance(each, ServersPlace) for each in places)
     found = differences(old, new, acls=not options.no_acl, kinds=kinds)
     if options.brief:

@@ -38,7 +38,6 @@ __all__ = [
     "TransferError",
     "checks_host_names",
     "named",
-    "no_answer",
 ]
 
 LOST = (ConnectionLoss, ConnectionClosedError, OperationTimeoutError, SessionExpiredError)
@@ -73,14 +72,6 @@ def named(error: KazooException) -> str:
     return type(error).__name__.removesuffix("Error").removesuffix("Exception")
 
 
-def no_answer(hosts: str, seconds: float) -> str:
-    """What is said of servers that were waited for. A word without a port may be the name of a
-    file with a typing error.
-    """
-    hint = "" if ":" in hosts else "; if a file is meant: there is no file of this name"
-    return f"no server at {hosts} answers, for {seconds:g} s{hint}"
-
-
 class Access(NamedTuple):
     """How servers are reached. ``auth``: schemes and credentials. ``patience``: the longest time
     without a connection, in seconds. ``tls``: further arguments of `KazooClient`.
@@ -110,7 +101,7 @@ class PatientClient:
             raise TransferError(
                 f"the servers at {self.hosts} do not accept the credentials"
                 if isinstance(error, AuthFailedError)
-                else no_answer(self.hosts, self._patience)
+                else f"no server at {self.hosts} answers, for {self._patience:g} s"
             ) from None
         return self
 

@@ -16,7 +16,7 @@ from zkfake._database.paths import ROOT, ancestors
 from zkfake._transfer.connection import LOST, TransferError, named
 from zkfake._transfer.reading import is_masked, joined, read
 from zkfake._transfer.writing import write
-from zkfake._trees.differences import Step, StepKind, differences, steps
+from zkfake._trees.differences import Step, StepKind, differences, implied, steps
 from zkfake._trees.plain import EMPTY
 
 if TYPE_CHECKING:
@@ -69,13 +69,11 @@ def load(
             "nobody could use it; read it with the credentials of an administrator, --auth "
             "SCHEME:CREDENTIALS, or give --no-acl"
         )
-    implied = {above for path in wanted for above in ancestors(path)[1:]} - wanted.keys()
+    unspoken = implied(wanted)
     replace = conflicts is Conflicts.REPLACE
-    if replace:
-        implied.discard(ROOT)  # a top that nobody speaks of is empty
-    else:
-        implied |= {ROOT} - wanted.keys()
-    within = None if replace else wanted.keys() | implied
+    if not replace:  # --replace makes a top empty that nobody speaks of
+        unspoken |= {ROOT} - wanted.keys()
+    within = None if replace else wanted.keys() | unspoken
     found = read(connection, top, acls=acls, within=within, progress=reading)
     there: dict[str, PlainZnode] = {}
     first = []
@@ -90,7 +88,7 @@ def load(
         )
     else:
         there = found.znodes
-    for path in implied:
+    for path in unspoken:
         wanted[path] = there.get(path, EMPTY)
     different = list(differences(there, wanted, acls=acls, kinds=False))
     ephemeral = [each.path for each in different if each.old is not None and each.old.ephemeral]

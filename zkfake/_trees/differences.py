@@ -4,6 +4,8 @@ The rules that live here:
 
 - Ephemerals belong to sessions: they are no difference, unless the other tree has something that
   stays in their place.
+- A parent that a tree does not speak of is implied: a load leaves it as it is, or makes it, empty
+  and open. The top is not: without it a tree has an empty one.
 - Kinds are compared only where both sides know them: servers do not tell clients what is a
   container or has a time to live.
 - Steps are in an order in which a server takes them: parents are made before their children, and
@@ -17,6 +19,7 @@ from enum import Enum
 from os.path import commonprefix
 from typing import TYPE_CHECKING, NamedTuple
 
+from zkfake._database.paths import ancestors
 from zkfake._trees.entries import entry_of
 from zkfake._trees.plain import EMPTY
 
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
 
     from zkfake._trees.plain import PlainZnode
 
-__all__ = ["Difference", "Step", "StepKind", "differences", "steps", "told"]
+__all__ = ["Difference", "Step", "StepKind", "differences", "implied", "steps", "told"]
 
 _SHOWN = 60
 """The longest value that is shown as it is, in characters."""
@@ -37,6 +40,17 @@ class Difference(NamedTuple):
     path: str
     old: PlainZnode | None
     new: PlainZnode | None
+
+
+def implied(tree: Mapping[str, PlainZnode]) -> set[str]:
+    """The parents that a tree does not speak of, but for the top. Cost: O(n)."""
+    above = {
+        parent
+        for path, znode in tree.items()
+        if not znode.ephemeral
+        for parent in ancestors(path)[1:-1]
+    }
+    return above - tree.keys()
 
 
 def differences(
