@@ -11,6 +11,7 @@ from kazoo.client import KazooClient
 
 from zkfake import FakeZooKeeper
 from zkfake._cli import main
+from zkfake._data_dir.directory import DataDirectory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -132,6 +133,28 @@ def test_damaged_snapshots_are_not_restored(said: Said, tmp_path: Path) -> None:
     assert line.startswith(f"zkfake: {file} is damaged: ")
     with FakeZooKeeper(data_dir=tmp_path / "d") as server:
         assert server.dump() == {"/a": b"1"}
+
+
+@pytest.mark.parametrize("content", [b"", b"no file of zkfake", None])
+def test_a_state_that_is_damaged_or_something_else(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes | None
+) -> None:
+    """The list has all the snapshots, for who looks for what is left, and does not end well."""
+    directory = tmp_path / "d"
+    with FakeZooKeeper(data_dir=directory) as server:
+        server.load({"/a": b"1"})
+        DataDirectory(directory).save("saved")
+    file = directory / "state.db"
+    if content is None:
+        content = file.read_bytes().replace(b"/a", b"/b")
+    file.write_bytes(content)
+    assert main(["snapshot", "list", "--data-dir", str(directory)]) == 2
+    out, errors = capsys.readouterr()
+    assert LINE.fullmatch(out.removesuffix("\n"))[1] == "saved"
+    assert errors.startswith(f"zkfake: {file} is ")
+    shutil.rmtree(directory / "snapshots")
+    assert main(["snapshot", "list", "--data-dir", str(directory)]) == 2
+    assert capsys.readouterr() == ("", errors)
 
 
 def test_nothing_to_save(said: Said, tmp_path: Path) -> None:

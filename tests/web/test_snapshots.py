@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from zkfake import FakeZooKeeper
+from zkfake._data_dir import database
 from zkfake._data_dir.directory import DataDirectory
 from zkfake.web import ControlEndpoint
 
@@ -45,6 +46,18 @@ def test_back_to_a_snapshot(tmp_path: Path, kept: bool) -> None:
             assert answer.body == {"error": "There is no snapshot 'clean'."}
         for name in ("", "../x", "a/b", "x" * 101):
             assert asking.refused("POST", "/snapshots", {"name": name}).status == 422
+
+
+def test_a_disk_that_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def create(path: Path, _: object) -> None:
+        raise OSError(f"{path}: database or disk is full")
+
+    with FakeZooKeeper(data_dir=tmp_path) as server, ControlEndpoint(server) as endpoint:
+        monkeypatch.setattr(database, "create", create)
+        answer = Asking(endpoint).refused("POST", "/snapshots", {"name": "a"})
+        assert answer.status == 409
+        file = tmp_path / "snapshots" / "a.db"
+        assert answer.body == {"error": f"{file}: database or disk is full."}
 
 
 def test_snapshots_in_memory_are_bounded(asking: Asking, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,8 @@
 """``zkfake snapshot``: named snapshots of a data directory.
 
 The rules that live here: what was asked for is on standard output, a line for each snapshot: its
-name, its zxid, how many znodes it has, and when it was made.
+name, its zxid, how many znodes it has, and when it was made. A list ends with an error where the
+state beside the snapshots is damaged.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ __all__ = ["add", "execute"]
 _STATUSES = """\
 exit status:
   0  it is done
-  2  there is no such directory or snapshot, it is damaged, or a zkfake has it in use (restore)
+  2  there is no such directory or snapshot, it is damaged (`list` prints the snapshots all the
+     same), the disk is full, or a zkfake has it in use (restore)
 """
 
 
@@ -59,7 +61,11 @@ def execute(options: argparse.Namespace) -> int:
             path = file.value("data-dir")
         if path is None:
             return say("snapshot needs --data-dir", REFUSED)
-        return print_lines(*_lines(options, DataDirectory(path)))
+        directory = DataDirectory(path)
+        status = print_lines(*_lines(options, directory))
+        if options.action == "list":
+            directory.check_state()  # last: who has lost the state wants one of the snapshots
+        return status
     except (OSError, ValueError) as error:
         return say(reason(error), REFUSED)
 

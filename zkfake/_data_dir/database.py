@@ -128,7 +128,7 @@ def _reported(path: Path) -> Iterator[None]:
         yield
     except sqlite3.OperationalError as error:
         # Their codes are to be had from Python 3.11 on.
-        if str(error).startswith(("unable to open", "disk I/O error")):
+        if str(error).startswith(("unable to open", "disk I/O error", "database is locked")):
             raise OSError(f"{path}: {error}") from None
         raise DamagedError(f"{path} is damaged: {error}") from None
     except (sqlite3.Error, OverflowError, UnicodeDecodeError) as error:
@@ -214,15 +214,17 @@ def create(path: Path, state: KeptState) -> None:
     new = path.with_name(path.name + ".new")
     new.unlink(missing_ok=True)
     try:
-        with _reported(new), closing(_connect(new, "rwc")) as connection:
+        with closing(_connect(new, "rwc")) as connection:
             connection.execute(f"PRAGMA application_id = {_APPLICATION}")
             connection.execute(f"PRAGMA user_version = {FORM}")
             connection.executescript(_TABLES)
             with connection:
                 _add_snapshot(connection, state)
         os.replace(new, path)
-    except BaseException:
+    except BaseException as error:
         new.unlink(missing_ok=True)
+        if isinstance(error, sqlite3.Error):  # nothing is damaged; the disk is full, for one
+            raise OSError(f"{path}: {error}") from None
         raise
 
 

@@ -47,7 +47,10 @@ _STATE, _LOCK, _ACKNOWLEDGED, _SNAPSHOTS, _IGNORE = (
     "snapshots",
     ".gitignore",
 )
-_OWN = {_LOCK, _SNAPSHOTS, _IGNORE, f"{_LOCK}-journal", f"{_STATE}.new", f"{_STATE}.new-journal"}
+_OWN = {
+    *(_LOCK, _SNAPSHOTS, _IGNORE),
+    *(f"{_LOCK}-journal", f"{_STATE}.new", f"{_STATE}.new-journal", f"{_IGNORE}.new"),
+}
 """What there may be in a directory without a state."""
 
 _END = Struct(">8sqII")
@@ -64,6 +67,23 @@ class NamedSnapshot(NamedTuple):
     zxid: int
     znodes: int
     made: int
+
+
+def _packed(written: Database) -> bytes:
+    """What ``acknowledged`` has in it."""
+    data = _END.pack(_TITLE, written.zxid, written.chain, 0)[:-4]
+    return data + crc32(data).to_bytes(4, "big")
+
+
+def _make(path: Path, content: bytes) -> None:
+    """Makes a file, as a whole or not at all: an empty one would be damaged. Raises `OSError`."""
+    new = path.with_name(f"{path.name}.new")
+    try:
+        new.write_bytes(content)
+        os.replace(new, path)
+    except OSError as wrong:
+        new.unlink(missing_ok=True)
+        raise OSError(wrong.errno, wrong.strerror, str(path)) from None
 
 
 class DataDirectory:
@@ -88,7 +108,7 @@ class DataDirectory:
         self.path.mkdir(parents=True, exist_ok=True)
         ignore = self.path / _IGNORE
         if not ignore.exists():
-            ignore.write_text("*\n")  # it is nobody's source
+            _make(ignore, b"*\n")  # it is nobody's source
         lock = sqlite3.connect(
             self.path / _LOCK, isolation_level=None, timeout=0, check_same_thread=False
         )
@@ -100,6 +120,8 @@ class DataDirectory:
                 raise BlockingIOError(
                     f"{self.path} is in use by another zkfake; one at a time can have it"
                 ) from None
+            if isinstance(wrong, sqlite3.OperationalError):
+                raise OSError(f"{self.path / _LOCK}: {wrong}") from None
             raise ValueError(f"{self.path / _LOCK} is not the lock of zkfake: {wrong}") from None
         self._lock = lock
         return self
@@ -138,8 +160,10 @@ class DataDirectory:
         if state is None:
             database.create(path, KeptState(Tree(), {}, 0))
         self._database = Database(path, state or KeptState(Tree(), {}, 0), sync)
-        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
-        self._end = os.open(self.path / _ACKNOWLEDGED, flags, 0o666)
+        end = self.path / _ACKNOWLEDGED
+        if not end.exists():
+            _make(end, _packed(self._database))
+        self._end = os.open(end, os.O_RDWR | getattr(os, "O_BINARY", 0))
         self._acknowledge(self._database)
         return state
 
@@ -182,9 +206,8 @@ class DataDirectory:
         self._acknowledge(self._database)
 
     def _acknowledge(self, written: Database) -> None:
-        data = _END.pack(_TITLE, written.zxid, written.chain, 0)[:-4]
         os.lseek(self._end, 0, os.SEEK_SET)
-        os.write(self._end, data + crc32(data).to_bytes(4, "big"))
+        os.write(self._end, _packed(written))
 
     # -- named snapshots
 
@@ -221,6 +244,11 @@ class DataDirectory:
         """Raises `ValueError` where there is neither a state nor a named snapshot."""
         if not (self.path / _STATE).exists() and not (self.path / _SNAPSHOTS).exists():
             raise self._foreign()
+
+    def check_state(self) -> None:
+        """Reads the state, if there is one. Raises `DamagedError` and `OSError`."""
+        if (self.path / _STATE).exists():
+            self._read()
 
     def _foreign(self) -> ValueError:
         return ValueError(f"{self.path} is not a data directory of zkfake: it has no {_STATE}")

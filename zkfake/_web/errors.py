@@ -31,5 +31,5 @@ def refusing() -> Iterator[None]:
     """
     try:
         yield
-    except (RuntimeError, TypeError, ValueError) as error:
+    except (OSError, RuntimeError, TypeError, ValueError) as error:
         raise Refused(409, str(error)) from None
