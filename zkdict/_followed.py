@@ -12,7 +12,7 @@ from zkdict._copy.events import Changes, Dispatcher, Subscription
 from zkdict._copy.feed import Feed
 from zkdict._copy.lookup import GATED
 from zkdict._copy.view import View
-from zkdict._copy.waiting import deadline_after
+from zkdict._copy.waiting import deadline_after, remaining
 from zkdict._readable import ReadableDict
 from zkdict._writes.single import Writer
 from zkdict.encodings import JSON
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 __all__ = ["FollowedDict", "stop"]
 
 V = TypeVar("V")
+
+_LOOKS = 10  # for progress, in the time for which a load may make none
+_SHORTEST_LOOK = 0.01  # seconds between two of them, at least
 
 
 class FollowedDict(ReadableDict[V]):
@@ -68,8 +71,12 @@ class FollowedDict(ReadableDict[V]):
             old_encoding: another encoding that is read too, never written.
             create: whether a missing root znode is made, when it is loaded and by writes.
             acl: kazoo ACLs for what the dict creates.
-            wait: seconds the constructor waits for the copy to be loaded; None loads in the
-                background, and reads raise StaleRead until it is there.
+            wait: seconds without progress after which the constructor waits no longer for the copy
+                to be loaded. Each answer to a read of the load is progress, so a large dict may
+                take longer than that. (Where the connection is lost and the load begins anew, its
+                answers count again if the lost one came farther than any before it.) None loads
+                in the background, and reads raise StaleRead until it is there. For a limit to all
+                of it give None, and call `wait_ready(timeout)`.
             on_outage: what reads do without a live connection: "serve" the last copy, "raise"
                 StaleRead, or "block" until it is back, for at most `write_timeout`.
             max_age: seconds that an outage may last before reads do what `on_outage` says ("serve"
@@ -90,7 +97,8 @@ class FollowedDict(ReadableDict[V]):
 
         Raises:
             InvalidKey, TypeError, ValueError: an argument is invalid.
-            Timeout: it was not loaded within `wait`.
+            Timeout: it was not loaded, and there was no progress for `wait` seconds (a tenth more
+                at most).
             RootMissing: the znode does not exist, and `create` is False.
             KazooException: the server refused to show or make the root, for example NoAuthError.
         """
@@ -151,13 +159,25 @@ class FollowedDict(ReadableDict[V]):
 
     def _load_within(self, wait: float) -> None:
         try:
-            if not self.wait_ready(wait):
+            if not self._wait_while_loading(wait):
                 why = self._feed.trouble
                 told = f"; the server answered {why!r}" if why is not None else ""
-                raise Timeout(f"{self._feed.path} was not loaded within {wait} s{told}") from why
+                raise Timeout(
+                    f"{self._feed.path} was not loaded: no answer came for {wait} s{told}"
+                ) from why
         except BaseException:
             self.close()
             raise
+
+    def _wait_while_loading(self, patience: float) -> bool:
+        feed = self._feed
+        reached, until = feed.reached(), deadline_after(patience)
+        while not self.wait_ready(max(patience / _LOOKS, _SHORTEST_LOOK)):
+            if (now := feed.reached()) != reached:
+                reached, until = now, deadline_after(patience)
+            elif remaining(until) == 0:
+                return False
+        return True
 
     _owned: weakref.finalize[..., Any] | None = None
 

@@ -9,6 +9,7 @@ The modules, from the bottom:
 | `reads`, `cache` | which reads are wanted or under way; when readers may see a state (no I/O) |
 | `replies` | kazoo's answers, in the package's own words |
 | `client_tasks`, `callbacks`, `watches` | kazoo's own tasks; the callbacks that kazoo holds |
+| `progress` | how far a load has come |
 | `effects` | what a write does to the children, and what its answer shows |
 | `shared` | the copy as all tasks share it: lock, state, waiters, publishing |
 | `feed` | drives the copy through kazoo |

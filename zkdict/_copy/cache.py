@@ -216,6 +216,7 @@ class Cache(CopyReads):
         """The sync that opens a connection was answered; a read-only server cannot do it."""
         if request.epoch == self._epoch:
             self._in_flight -= 1
+            self.taken += 1
             if request.position == self._latest_sync and not self._want_sync:
                 self._syncing = False  # an earlier one does not answer for what came after it
             self._synced = synced
@@ -481,6 +482,7 @@ class Cache(CopyReads):
         self._in_flight -= 1
         if self._latest.get(name) != request.position:
             return False
+        self.taken += answered
         self._pending.discard(name)
         self._read[name] = request
         if self._overlaid:

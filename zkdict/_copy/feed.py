@@ -48,6 +48,7 @@ from zkdict._copy.callbacks import Completion, Pause, weakly
 from zkdict._copy.client_tasks import tasks_of
 from zkdict._copy.effects import Effects, Submitted
 from zkdict._copy.items import ROOT, Kind, Publication, ReadZnode, SentRequest
+from zkdict._copy.progress import LoadProgress
 from zkdict._copy.replies import (
     CONNECTION_ERRORS,
     LOST,
@@ -124,6 +125,7 @@ class Feed(SharedCopy):
         self._told_completion_task = weakly(self._note_completion_task, None)
         self._pause = Pause(client.handler, weakly(self.retry, None))
         self._watches = FeedWatches(client)
+        self._progress = LoadProgress()
         self._ended: list[Submitted] = []  # those under way when the session was lost
         self._turn = 0  # how often kazoo's listener was called
         self._digested = 0  # the last of these turns that had its place among replies and events
@@ -169,6 +171,11 @@ class Feed(SharedCopy):
 
         self.tasks.check()
         return self.signal.wait_for(loaded, deadline)
+
+    def reached(self) -> tuple[int, int]:
+        """How far the reads of the copy have come, see `LoadProgress`."""
+        with self.lock:
+            return self._progress.reached(self.cache.taken)
 
     def close(self) -> None:
         """Forget the connection. Watches that were set fire once more at most, and do nothing."""
@@ -242,6 +249,7 @@ class Feed(SharedCopy):
         if state != KazooState.CONNECTED:
             with self.lock:
                 self._unsettled_since = None
+                self._progress.lost(self.cache.taken)
                 self.cache.disconnected()
                 self._submitted.clear()
                 self._pause.stop()
@@ -286,6 +294,7 @@ class Feed(SharedCopy):
         with self.lock:
             if self.state is State.CLOSED:
                 return
+            self._progress.handed_over(batch)
             for request, result in batch:
                 publication = self._digest(request, result)
                 if publication is not None:
@@ -329,6 +338,7 @@ class Feed(SharedCopy):
                 if not batch:
                     return
                 self.requests += len(batch)
+                self._progress.sent(batch)
                 batch[-1][1].rawlink(Completion(batch, self._told_completed))
 
     def _read(self, request: SentRequest) -> Any:

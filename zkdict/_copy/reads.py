@@ -25,6 +25,8 @@ class CopyReads:
         self._epoch = 0
         self._online = False
         self._sent = 0  # the position of the last request
+        self.taken = 0
+        """How many answers to reads were taken over on this connection."""
         self._in_flight = 0
         self._want_sync = False
         self._syncing = False  # the sync that opens a connection was not answered yet
@@ -104,7 +106,7 @@ class CopyReads:
         """The connection is gone: nothing is wanted, or under way, any more."""
         self._epoch += 1
         self._online = False
-        self._in_flight = 0
+        self._in_flight = self.taken = 0
         self._want_sync = self._syncing = self._sync_again = False
         self._again.clear()
         self._troubles.clear()
