@@ -18,7 +18,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 APT_GET := apt-get -o DPkg::Lock::Timeout=120 -qq
 
-.PHONY: help demo test coverage check format bench hunt dev live browser kazoo-suite canary lowest hostile fuzz mutants pythons downstream found kills schema clean
+.PHONY: help demo test coverage check format bench hunt dev live browser redis kazoo-suite canary lowest hostile fuzz mutants pythons downstream found kills schema clean
 
 help:
 	@echo "make demo    run the dict on the embedded fake: two clients, both views printed"
@@ -46,13 +46,13 @@ demo: $(VENV)/.demo
 	@$(BIN)/python examples/demo.py
 
 # PYTEST_ARGS='-k watch --zk-backend fake', for instance.
-test: dev live browser
+test: dev live browser redis
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 # Twice the time of `make test`. A process that is killed leaves no data, so what only such processes run is listed.
 # From Python 3.14 on, coverage.py counts branches by sys.monitoring, unless it is told of greenlets, which it sees
 # there anyway. That takes less than half the processor time, and no test can take it away as it can a trace function.
-coverage: dev live browser
+coverage: dev live browser redis
 	@$(BIN)/python -m coverage erase
 	@status=0; concurrency=$$($(BIN)/python -c 'import sys; print("thread" if sys.version_info >= (3, 14) else "thread,greenlet")'); \
 	$(BIN)/python -m coverage run --concurrency=$$concurrency -m pytest $(PYTEST_ARGS) || status=$$?; \
@@ -120,6 +120,16 @@ browser:
 	$(APT_GET) update && DEBIAN_FRONTEND=noninteractive $(APT_GET) install --yes --no-install-recommends chromium chromium-driver >/dev/null \
 		|| echo "No browser: apt-get could not install chromium and chromium-driver. The tests in it are skipped."
 
+# A Redis for the tests of RedisDict, each run of which starts its own: the service that Debian makes of it is stopped.
+# Without one they are skipped, and say what to install.
+redis:
+	@if command -v redis-server >/dev/null || ! command -v apt-get >/dev/null; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ]; then root=; elif sudo -n true 2>/dev/null; then root="sudo -n"; else exit 0; fi; \
+	$$root $(APT_GET) update \
+		&& $$root env DEBIAN_FRONTEND=noninteractive $(APT_GET) install --yes --no-install-recommends redis-server >/dev/null \
+		&& { $$root service redis-server stop; $$root update-rc.d redis-server disable; } >/dev/null 2>&1 \
+		|| command -v redis-server >/dev/null || echo "No Redis: apt-get could not install redis-server. The tests on it are skipped."
+
 # What is found there is argued in docs/doctor.md.
 doctor: dev $(VENV)-kazoo/.done
 	@status=0; \
@@ -169,7 +179,7 @@ lowest: $(VENV)-lowest/.done
 
 $(VENV)-lowest/.done: pyproject.toml | $(BIN)/python
 	@$(BIN)/python -m venv $(VENV)-lowest
-	@grep -oE '"(kazoo|pytest|greenlet|pydantic)>=[^"]*"' pyproject.toml | sed 's/"//g; s/>=/==/; s/,<[0-9.]*//' >$(VENV)-lowest/versions.txt
+	@grep -oE '"(kazoo|pytest|greenlet|pydantic|redis)>=[^"]*"' pyproject.toml | sed 's/"//g; s/>=/==/; s/,<[0-9.]*//' >$(VENV)-lowest/versions.txt
 	@$(VENV)-lowest/bin/python -m pip --disable-pip-version-check install --quiet --editable '.[dev]' -r $(VENV)-lowest/versions.txt
 	@touch $@
 

@@ -1,5 +1,9 @@
 """A dict whose keys are the child znodes of one ZooKeeper path, read from a live local copy."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from zkdict._copy.events import Changes, Subscription
 from zkdict._copy.snapshot import Snapshot
 from zkdict._writes.lease import Lease, LeaseState
@@ -25,7 +29,16 @@ from zkdict.errors import (
     ZkDictError,
 )
 from zkdict.keys import validate_key
-from zkdict.storage import ConnectionStorageDict, StorageDict
+from zkdict.storage import (
+    ConnectionStorageDict,
+    MSAConnectionStorageDict,
+    MSAStorageDict,
+    StorageDict,
+)
+
+if TYPE_CHECKING:
+    from zkdict.redis import MSARedisDict as MSARedisDict
+    from zkdict.redis import RedisDict as RedisDict
 
 __all__ = [
     "ABSENT",
@@ -50,6 +63,8 @@ __all__ = [
     "KeyExists",
     "Lease",
     "LeaseState",
+    "MSAConnectionStorageDict",
+    "MSAStorageDict",
     "MSAZookeeperDict",
     "Model",
     "Pickle",
@@ -69,3 +84,12 @@ __all__ = [
     "ZooKeeperDict",
     "validate_key",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # Not in `__all__`: their module needs the package redis, which is for those who use them.
+    if name in ("MSARedisDict", "RedisDict"):
+        from zkdict import redis
+
+        return getattr(redis, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -121,16 +121,16 @@ class ZooKeeperDict(FollowedDict[V]):
                 was deleted, and its value is not known.
             WriteUncertain, Timeout, KazooException.
         """
-        return self._pop(key, default)
+        return self._pop(key) if default is _UNSET else self._pop(key, default)
 
     @told
-    def _pop(self, key: str, default: Any) -> Any:
+    def _pop(self, key: str, /, *default: Any) -> Any:
         try:
             return self._writer.pop(key).value
         except KeyError:
-            if default is _UNSET:
+            if not default:
                 raise
-            return default
+            return default[0]
 
     @told
     def popitem(self) -> tuple[str, V]:

@@ -147,9 +147,10 @@ class WriteUncertain(ZkDictError):
 
     def __str__(self) -> str:
         about = "" if self.key is None else f" of the key {self.key!r}"
+        advice = "" if self._resolver is None else "; resolve() reads back which"
         return (
             f"no answer came after sending: the {self.operation}{about} may or may not have been "
-            "applied; resolve() reads back which"
+            f"applied{advice}"
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -180,11 +181,13 @@ class WriteUncertain(ZkDictError):
                 may have taken it. It can be resolved again.
             Closed, ForkedDict: the dict has no connection any more.
             KazooException: the server refused to show the key.
-            RuntimeError: this copy came out of a pickle and has no connection to ask.
+            RuntimeError: this copy came out of a pickle and has no connection to ask; or it is a
+                `RedisDict`'s, whose store keeps no trace of who wrote what.
         """
         if self._resolver is None:
             raise RuntimeError(
-                "only the exception the dict raised can resolve(), no pickled copy: read the key"
+                "only the exception that a ZooKeeperDict raised can resolve(), no pickled copy and "
+                "no other dict's: read the key"
             )
         return self._resolver(timeout, unique)
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     P = ParamSpec("P")
 
-__all__ = ["MAX_NAME_BYTES", "KeyCodec", "KeyEncoding", "validate_key"]
+__all__ = ["MAX_NAME_BYTES", "KeyCodec", "KeyEncoding", "not_a_str", "validate_key"]
 
 R = TypeVar("R")
 
@@ -72,7 +72,7 @@ def validate_key(key: Any, /, *, at_root: bool = False) -> Any:
     if callable(key) and not isinstance(key, str):
         return _validating(key)
     if not isinstance(key, str):
-        raise _not_a_str(key)
+        raise not_a_str(key)
     _check(key, at_root)
     return None
 
@@ -103,7 +103,8 @@ def _validating(
     return checked
 
 
-def _not_a_str(key: object) -> InvalidKey:
+def not_a_str(key: object) -> InvalidKey:
+    """The error for a key that is no str."""
     return InvalidKey(key, f"a key is a str, not {type(key).__name__}: convert it first")
 
 
@@ -165,7 +166,7 @@ class KeyCodec:
                 name.
         """
         if not isinstance(key, str):
-            raise _not_a_str(key)
+            raise not_a_str(key)
         if self.mode == "plain":
             _check(key, self._at_root)
             return key

@@ -14,13 +14,14 @@ The rules that live here:
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from zkdict.encodings import JSON, Fallback
-from zkdict.errors import Timeout
+from zkdict.errors import DecodeError, EncodeError, Timeout
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +30,13 @@ if TYPE_CHECKING:
 
     from zkdict.encodings import Encoding
 
-__all__ = ["ConnectionStorageDict", "StorageDict", "plain"]
+__all__ = [
+    "ConnectionStorageDict",
+    "MSAConnectionStorageDict",
+    "MSAStorageDict",
+    "StorageDict",
+    "plain",
+]
 
 V = TypeVar("V")
 T = TypeVar("T")
@@ -41,7 +48,7 @@ class StorageDict(MutableMapping[str, V], ABC):
     """A dict over a store that has the methods `persist`, `depersist`, `durables`, `last_updated`.
 
     A subclass sets up its store and then calls this constructor. It turns values into bytes and
-    back with `_encode` and `_decode`. It overrides `pop` and `setdefault` where its store can do
+    back with `_encode` and `_decode`. It overrides `_pop` and `_setdefault` where its store can do
     them in one step: here they are a read and a write, and another process may come in between.
 
     Args:
@@ -98,13 +105,23 @@ class StorageDict(MutableMapping[str, V], ABC):
         Asked before each read of a dict with `autosync=True`, so it should be cheap.
         """
 
-    def _encode(self, value: V) -> bytes:
-        """`value` as the store keeps it. Raises EncodeError."""
-        return self._codec.encode(value)
+    def _encode(self, value: V, key: str | None = None) -> bytes:
+        """`value` as the store keeps it. Raises EncodeError, which names `key`."""
+        try:
+            return self._codec.encode(value)
+        except EncodeError as error:
+            error.key = key if error.key is None else error.key
+            raise
 
-    def _decode(self, data: bytes) -> V:
-        """The value of `data`, in `encoding` or else `old_encoding`. Raises DecodeError."""
-        return self._codec.decode(data)
+    def _decode(self, data: bytes, key: str | None = None) -> V:
+        """The value of `data`, in `encoding` or else `old_encoding`. Raises DecodeError, which
+        names `key`.
+        """
+        try:
+            return self._codec.decode(data)
+        except DecodeError as error:
+            error.key = key if error.key is None else error.key
+            raise
 
     # -- the copy
 
@@ -194,13 +211,17 @@ class StorageDict(MutableMapping[str, V], ABC):
 
     def __setitem__(self, key: str, value: V) -> None:
         """Store `value` under `key`. Costs one `persist`; raises what that raises."""
-        self.persist(key, value)
-        self._written()
+        try:
+            self.persist(key, value)
+        finally:
+            self._written()  # also where an error leaves open whether it is stored
 
     def __delitem__(self, key: str) -> None:
         """Remove `key`. Costs one `depersist`; raises KeyError."""
-        self.depersist(key)
-        self._written()
+        try:
+            self.depersist(key)
+        finally:
+            self._written()
 
     @overload
     def pop(self, key: str) -> V: ...
@@ -211,28 +232,61 @@ class StorageDict(MutableMapping[str, V], ABC):
     def pop(self, key: str, default: Any = _MISSING) -> Any:
         """Remove `key` and return its value; return `default`, if given, when it does not exist.
 
-        Costs a load and one `depersist`. Two steps: of two processes popping one key, the slower
-        one's `depersist` raises KeyError where the store reports the missing key.
+        Costs what `_pop` costs.
 
         Raises:
             KeyError: no such key, and no default given.
+        """
+        try:
+            return self._pop(key) if default is _MISSING else self._pop(key, default)
+        finally:
+            self._written()
+
+    def _pop(self, key: str, /, *default: Any) -> Any:
+        """What `pop` does in the store. `default` is one value, or none.
+
+        Here a load and one `depersist`. Two steps: of two processes popping one key, the slower
+        one's `depersist` raises KeyError where the store reports the missing key.
         """
         self.sync()
         try:
             value = self._copy[key]
             self.depersist(key)
         except KeyError:
-            if default is _MISSING:
+            if not default:
                 raise
-            return default
-        finally:
-            self._written()
+            return default[0]
         return value
+
+    def popitem(self) -> tuple[str, V]:
+        """Remove the last key of the copy and return it with its value. Costs a load and a `pop`,
+        and both again where another process has taken that key.
+
+        Raises:
+            KeyError: the dict is empty.
+        """
+        while True:
+            self.sync()
+            key = next(reversed(self._copy), None)
+            if key is None:
+                raise KeyError("popitem(): the dict is empty")
+            with contextlib.suppress(KeyError):
+                return key, self.pop(key)
 
     def setdefault(self, key: str, default: Any = None) -> V:
         """The value of `key`; if it does not exist, store `default` and return what was stored.
 
-        Costs a load, and where the key is new one `persist` and another load. Two steps: another
+        Costs what `_setdefault` costs.
+        """
+        try:
+            return self._setdefault(key, default)
+        finally:
+            self._written()
+
+    def _setdefault(self, key: str, default: Any) -> V:
+        """What `setdefault` does in the store.
+
+        Here a load, and where the key is new one `persist` and another load. Two steps: another
         process may store the key in between, and is overwritten.
         """
         self.sync()
@@ -289,6 +343,12 @@ class ConnectionStorageDict(StorageDict[V], ABC):
 
         Override it to open the connection, or to make what the keyspace needs.
         """
+
+
+MSAStorageDict = StorageDict
+"""The name the class had in msaStorageDict."""
+MSAConnectionStorageDict = ConnectionStorageDict
+"""The name the class had in msaStorageDict."""
 
 
 def _told_apart(connection: Any, keyspace: Any) -> tuple[Any, str]:

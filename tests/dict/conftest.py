@@ -18,6 +18,8 @@ from zkdict import ZooKeeperDict
 from zkfake.proxy import ZooKeeperProxy
 
 from ..support import lock_rule
+from ..support.redis_server import *  # noqa: F403
+from ..support.redis_server import _running  # noqa: F401
 from ..support.tampering import tampered
 
 if TYPE_CHECKING:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import doctest
+import inspect
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import kazoo.client
+import redis
 
-import zkdict
+import zkdict.redis
 
 if TYPE_CHECKING:
     import pytest
 
     from pytest_zkdict.clients import ClientFactory
+
+    from ..support.redis_server import RedisServer
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -46,6 +51,32 @@ def test_the_examples_of_the_dicts_page_run(
 
 def test_the_examples_of_the_encodings_page_run() -> None:
     run_page("encodings.md")
+
+
+def test_the_examples_of_the_page_for_writers_of_a_store_run(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis, "Redis", redis_server.client)
+    run_page("own_store.md")
+
+
+def test_the_code_on_that_page_is_that_of_the_module() -> None:
+    code = _bare(inspect.getsource(zkdict.redis))
+    page = (DOCS / "own_store.md").read_text(encoding="utf-8")
+    shown = [
+        part
+        for block in re.findall("```python\n(.*?)```", page, re.S)
+        for part in block.split("\n\n")
+    ]
+    assert len(shown) == 4
+    for part in shown:
+        assert _bare(part) in code, part
+
+
+def _bare(code: str) -> str:
+    """Without indentation and docstrings of one line."""
+    lines = map(str.strip, code.splitlines())
+    return "\n".join(line for line in lines if line and not line.startswith('"""'))
 
 
 def test_the_old_names() -> None:

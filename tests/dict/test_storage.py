@@ -1,4 +1,4 @@
-"""StorageDict: any store behind four methods is a dict; shown over a plain dict and over SQLite."""
+"""StorageDict: any store behind four methods is a dict; shown over a plain dict, SQLite, Redis."""
 
 import sqlite3
 import threading
@@ -7,13 +7,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 
+from zkdict import RedisDict
 from zkdict._pickles import Pickle
 from zkdict.encodings import JSON, TEXT
-from zkdict.errors import EncodeError, Timeout
+from zkdict.errors import DecodeError, EncodeError, Timeout
 from zkdict.storage import ConnectionStorageDict, StorageDict
+
+from ..support.redis_server import RedisServer
 
 
 class Shared:
@@ -31,7 +41,7 @@ class MemoryDict(StorageDict[Any]):
         super().__init__(*args, **kwargs)
 
     def persist(self, key: str, value: Any) -> None:
-        self.store.items[key] = self._encode(value)
+        self.store.items[key] = self._encode(value, key)
         self.store.updated += 1
 
     def depersist(self, key: str) -> None:
@@ -40,7 +50,7 @@ class MemoryDict(StorageDict[Any]):
 
     def durables(self) -> dict[str, Any]:
         self.store.loads += 1
-        return {key: self._decode(data) for key, data in self.store.items.items()}
+        return {key: self._decode(data, key) for key, data in self.store.items.items()}
 
     def last_updated(self) -> int:
         return self.store.updated
@@ -60,7 +70,7 @@ class SqliteDict(ConnectionStorageDict[Any]):
             self.connection.execute(
                 f"INSERT INTO {self.keyspace} VALUES (?, ?) "
                 "ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-                (key, self._encode(value)),
+                (key, self._encode(value, key)),
             )
 
     def depersist(self, key: str) -> None:
@@ -71,7 +81,7 @@ class SqliteDict(ConnectionStorageDict[Any]):
 
     def durables(self) -> dict[str, Any]:
         rows = self.connection.execute(f"SELECT key, value FROM {self.keyspace} ORDER BY rowid")
-        return {key: self._decode(value) for key, value in rows}
+        return {key: self._decode(value, key) for key, value in rows}
 
     def last_updated(self) -> int:
         # Grows with every commit, of this connection and of any other one.
@@ -79,15 +89,21 @@ class SqliteDict(ConnectionStorageDict[Any]):
         return int(others) * 1_000_000 + int(self.connection.total_changes)
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "redis"])
 def open_dict(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Any]]:
-    """Opens dicts on one store: a second one is what another process would see."""
+    """Opens dicts on one store: a second one is what another process would see.
+
+    In Redis a hash as small as these keeps the order of insertion.
+    """
     shared = Shared()
     connections = []
+    redis_server = request.getfixturevalue("redis_server") if request.param == "redis" else None
 
     def open_one(**kwargs: Any) -> StorageDict[Any]:
         if request.param == "memory":
             return MemoryDict(shared, **kwargs)
+        if redis_server is not None:
+            return RedisDict(redis_server.client(), "items", **kwargs)
         connection = sqlite3.connect(tmp_path / "store.db")
         connections.append(connection)
         return SqliteDict(connection, "items", **kwargs)
@@ -280,10 +296,13 @@ class TwoDicts(RuleBasedStateMachine):
     keys = st.sampled_from(["a", "b", "c", "d"])
     values = st.none() | st.integers(0, 3)
 
+    def open_dicts(self) -> list[StorageDict[Any]]:
+        store = Shared()
+        return [MemoryDict(store), MemoryDict(store)]
+
     @initialize()
     def begin(self) -> None:
-        store = Shared()
-        self.dicts = [MemoryDict(store), MemoryDict(store)]
+        self.dicts = self.open_dicts()
         self.model: dict[str, Any] = {}
 
     @rule(which=st.integers(0, 1), key=keys, value=values)
@@ -304,6 +323,11 @@ class TwoDicts(RuleBasedStateMachine):
         self.model.update(changes)
 
     @rule(which=st.integers(0, 1))
+    def popitem(self, which: int) -> None:
+        if self.model:
+            assert self.dicts[which].popitem() == self.model.popitem()
+
+    @rule(which=st.integers(0, 1))
     def clear(self, which: int) -> None:
         self.dicts[which].clear()
         self.model.clear()
@@ -315,3 +339,59 @@ class TwoDicts(RuleBasedStateMachine):
 
 
 TestTwoDicts = TwoDicts.TestCase
+
+
+def test_two_redis_dicts(redis_server: RedisServer) -> None:
+    clients = [redis_server.client(), redis_server.client()]
+
+    class TwoRedisDicts(TwoDicts):
+        def open_dicts(self) -> list[StorageDict[Any]]:
+            clients[0].flushall()
+            return [RedisDict(client, "items") for client in clients]
+
+    run_state_machine_as_test(
+        TwoRedisDicts, settings=settings(max_examples=15, stateful_step_count=20)
+    )
+
+
+def test_the_hooks_of_the_old_base_class_are_called() -> None:
+    """msaStorageDict documents `_pop` and `_setdefault`, for stores that do them in one step."""
+    asked: list[Any] = []
+
+    class Old(MemoryDict):
+        def _pop(self, key: str, /, *default: Any) -> Any:
+            asked.append((key, *default))
+            self.store.updated += 1
+            return self._decode(self.store.items.pop(key, b"0"))
+
+        def _setdefault(self, key: str, default: Any = None) -> Any:
+            asked.append((key, default))
+            self.store.updated += 1
+            return self._decode(self.store.items.setdefault(key, self._encode(default)))
+
+    for autosync in (True, False):
+        items = Old(Shared(), autosync=autosync)
+        assert items.setdefault("a") is None
+        assert items.setdefault("b", 1) == 1
+        assert items == {"a": None, "b": 1}
+        assert items.pop("a") is None
+        assert items.pop("x", 7) == 0
+        assert items == {"b": 1}
+        assert asked == [("a", None), ("b", 1), ("a",), ("x", 7)]
+        asked.clear()
+
+
+def test_an_error_of_the_encoding_names_the_key(open_dict: Callable[..., Any]) -> None:
+    items = open_dict()
+    for write in (
+        items.__setitem__,
+        items.setdefault,
+        lambda key, value: items.update({key: value}),
+    ):
+        with pytest.raises(EncodeError, match="the value of 'a': ") as refused:
+            write("a", [(1,)])
+        assert refused.value.key == "a"
+    open_dict(encoding=TEXT)["a"] = "no JSON"
+    with pytest.raises(DecodeError, match="the value of 'a' does not decode: ") as unread:
+        open_dict()["a"]
+    assert unread.value.key == "a"

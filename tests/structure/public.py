@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 FACES = (
     "zkdict",
+    "zkdict.redis",
     "zkfake",
     "zkfake.history",
     "zkfake.proxy",
