@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import fnmatch
 import gzip
-import json
 import struct
-import sys
 import zlib
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from hypothesis import Phase, given, settings
@@ -21,11 +18,9 @@ from kazoo.exceptions import NotEmptyError
 from kazoo.security import OPEN_ACL_UNSAFE, make_acl, make_digest_acl
 
 from pytest_zkdict.live import LiveZooKeeper
-from zkfake import FakeZooKeeper
 from zkfake._auth.providers import SUPER
-from zkfake._cli import main
 from zkfake._database.acl import OPEN, READ_ONLY
-from zkfake._database.log import Create, Delete, SetData, Transaction
+from zkfake._database.log import Delete, SetData, Transaction
 from zkfake._database.tree import Tree
 from zkfake._protocol.records import (
     Acl,
@@ -38,40 +33,14 @@ from zkfake._protocol.records import (
     SubRequest,
     VersionedPath,
 )
-from zkfake._zookeeper_files.directory import DataDirError, StoredState, read_data_dir
-from zkfake._zookeeper_files.snappy import SnappyError, decompressed
+from zkfake._zookeeper_files.directory import read_data_dir
 
 from ..support import wire
 from ..support.client import Client
 from ..support.core import World
-from .written_files import Written
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
+from .written_files import START, Written, create, data_dir, shown, stored
 
 SNAPPY = "-Dzookeeper.snapshot.compression.method=snappy"
-
-
-def data_dir(server: LiveZooKeeper) -> Path:
-    return server.members[0]._directory / "data"
-
-
-def shown(client: KazooClient, path: str = "/") -> Iterator[tuple[str, tuple[object, ...]]]:
-    """What a server shows of its znodes."""
-    data, stat = client.get(path)
-    acl = tuple((each.perms, *each.id) for each in client.get_acls(path)[0])
-    yield path, (data, acl, *stat)
-    for name in client.get_children(path):
-        yield from shown(client, f"{path.rstrip('/')}/{name}")
-
-
-def stored(state: StoredState) -> dict[str, tuple[object, ...]]:
-    tree = state.tree
-    return {
-        path: (node.data, tuple(map(tuple, node.acl)), *tree.stat(path, node))
-        for path, node in tree.nodes.items()
-    }
 
 
 def everything(client: KazooClient, port: int) -> None:
@@ -148,7 +117,6 @@ def test_what_a_server_has_written(live_home: str | None) -> None:
 
 # -- what a server may have written
 
-START = 1 << 40
 SECRET = (Acl(31, "digest", "bob:hash"), Acl(1, "world", "anyone"))
 PATHS = st.sampled_from(["/a", "/b", "/a/a", "/a/b", "/a/b/a"])
 DATA = st.none() | st.binary(max_size=3)
@@ -228,11 +196,6 @@ def test_a_snapshot_that_was_written_while_the_server_went_on(data: st.DataObjec
     assert state.sessions == {s.id: s.timeout for s in world.ensemble.sessions}
     assert state.zxid == transactions[-1].zxid
     assert state.notes == []
-
-
-def create(zxid: int, path: str, count: int, session: int = 0) -> Transaction:
-    made = Create(path, b"%d" % zxid, OPEN, session, 0, count)
-    return Transaction(zxid, START, session or 9, Op.CREATE, (made,))
 
 
 @pytest.mark.parametrize(
@@ -335,155 +298,3 @@ def test_a_reconfiguration_and_a_create_of_version_3_3(tmp_path: Path) -> None:
     assert state.tree.nodes["/zookeeper/config"].data == b"server.1=..."
     assert state.tree.nodes["/"].creates == 3
     assert (state.tree.nodes["/c"].data, state.zxid, state.notes) == (b"4", 4, [])
-
-
-# -- what is wrong
-
-
-@pytest.fixture
-def written(tmp_path: Path) -> Path:
-    """A small data directory: two snapshots, two logs."""
-    files = Written([create(n, f"/{n}", n) for n in range(1, 9)])
-    for start in (0, 4):
-        (tmp_path / f"snapshot.{start}").write_bytes(files.snapshot(start, iter([0] * 99), ()))
-        text = files.log(start, start + 4, digests=True, closed=True)
-        (tmp_path / f"log.{start + 1}").write_bytes(text)
-    (tmp_path / "myid").write_text("1\n")
-    return tmp_path
-
-
-def names(state: StoredState) -> list[str]:
-    return sorted(path[1:] for path in state.tree.nodes if path[1:].isdecimal())
-
-
-def test_a_transaction_that_is_cut(written: Path) -> None:
-    """It was never acknowledged. Whatever is left of it, the state is that before."""
-    log = written / "log.5"
-    whole = log.read_bytes()
-    end = len(whole) - 64
-    last = whole.rindex(b"B", 0, end - 1) + 1
-    for size in range(last, end):
-        for padded in (b"", bytes(999)):
-            log.write_bytes(whole[:size] + padded)
-            state = read_data_dir(written)
-            assert (names(state), state.zxid) == ([*"1234567"], 7)
-            assert len(state.notes) == bool(whole[last:size].strip(b"\0"))
-            assert all(str(log) in note for note in state.notes)
-    log.write_bytes(b"")
-    assert names(read_data_dir(written)) == [*"1234"]
-
-
-@given(place=st.integers(0, 10**6), bit=st.integers(0, 7))
-@settings(max_examples=60)
-def test_bits_that_flip(written: Path, place: int, bit: int) -> None:
-    """They are noticed, or they are in the padding, or an older snapshot has the same."""
-    for name in ("snapshot.4", "log.5"):
-        file = written / name
-        whole = file.read_bytes()
-        changed = bytearray(whole)
-        changed[place % len(whole)] ^= 1 << bit
-        file.write_bytes(changed)
-        with suppress(DataDirError):
-            state = read_data_dir(written)
-            unseen = place % len(whole) >= len(whole) - 64 or 4 <= place % len(whole) < 16
-            assert names(state) == [*"12345678"] or (name == "log.5" and state.notes) or unseen
-        file.write_bytes(whole)
-
-
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        (lambda d: (d / "snapshot.4").write_bytes(b"ZKSN"), None),
-        (lambda d: (d / "snapshot.4").write_bytes(b""), None),
-        (lambda d: (d / "snapshot.4").rename(d / "snapshot.4.snappy"), None),
-        (lambda d: (d / "snapshot.4").rename(d / "snapshot.4.gz"), None),
-        (lambda d: (d / "log.5").write_bytes(b"text"), "log.5: it is not a log of ZooKeeper's tr*"),
-        (lambda d: [f.unlink() for f in d.glob("snapshot.*")], None),
-        (
-            lambda d: [f.unlink() for f in (*d.glob("snapshot.*"), d / "log.1")],
-            ": there is no snapshot, and the log does not begin with the first transaction; *",
-        ),
-        (
-            lambda d: [f.write_bytes(b"x") for f in d.glob("snapshot.*")],
-            "snapshot.4: it is not a s*",
-        ),
-        (
-            lambda d: [f.unlink() for f in d.glob("*.*")],
-            ": there is no snapshot and no log of Zoo*",
-        ),
-    ],
-)
-def test_files_that_are_wrong(written: Path, change: Any, said: str | None) -> None:
-    change(written)
-    if said is None:  # the snapshot before is taken, or the log alone
-        state = read_data_dir(written)
-        assert names(state) == [*"12345678"]
-        assert len(state.notes) == len(list(written.glob("snapshot.4*")))
-        return
-    with pytest.raises(DataDirError) as told:
-        read_data_dir(written)
-    name = str(told.value).removeprefix(str(written)).removeprefix("/")
-    assert fnmatch.fnmatchcase(name, said), name
-
-
-def test_logs_elsewhere_and_a_directory_of_ours(written: Path, tmp_path: Path) -> None:
-    logs = written / "logs" / "version-2"
-    logs.mkdir(parents=True)
-    for file in written.glob("log.*"):
-        file.rename(logs / file.name)
-    assert names(read_data_dir(written)) == [*"1234"]
-    assert names(read_data_dir(written, written / "logs")) == [*"12345678"]
-    with FakeZooKeeper(data_dir=written / "ours"):
-        pass
-    with pytest.raises(DataDirError, match="this is a data directory of zkfake; serve it, with zk"):
-        read_data_dir(written / "ours")
-
-
-def test_a_block_of_snappy() -> None:
-    def stream(*blocks: bytes) -> bytes:
-        head = b"\x82SNAPPY\0" + wire.i32(1) + wire.i32(1)
-        return head + b"".join(map(wire.buffer, blocks))
-
-    # Five bytes; four of them again, and what follows is a copy of what was just copied.
-    copies = bytes([(4 - 4) << 2 | 1, 5, (6 - 1) << 2 | 2, 2, 0])
-    block = bytes([13 + 2, 4 << 2]) + b"abcde" + copies
-    assert decompressed(stream(block, bytes([1, 0]) + b"z")) == b"abcdeabcdcdcdcdz"
-    long = bytes([0xC8, 1, 60 << 2, 199]) + b"q" * 200
-    assert decompressed(stream(long) + stream()) == b"q" * 200
-    for wrong in (
-        b"",
-        b"text",
-        stream(block)[:-1],
-        stream(block[:-1]),
-        stream(b"\5\1\1"),
-        stream(long)[:-9],
-    ):
-        with pytest.raises(SnappyError):
-            decompressed(wrong)
-
-
-def test_the_commands_take_a_data_directory(
-    written: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (written / "log.5").write_bytes((written / "log.5").read_bytes()[:-65])
-    assert main(["dump", str(written)]) == 0
-    out, err = capsys.readouterr()
-    assert json.loads(out) == {f"/{n}": str(n) for n in range(1, 8)}
-    note = f"zkfake: {written / 'log.5'}: the last 92 bytes are a part of a transaction; left out\n"
-    assert err == note
-    with FakeZooKeeper() as server:
-        assert main(["load", server.hosts, "--from-data-dir", str(written), "--quiet"]) == 0
-        assert capsys.readouterr().err == note
-        assert server.dump() == {f"/{n}": b"%d" % n for n in range(1, 8)}
-        assert main(["diff", str(written), server.hosts]) == 0
-        logs = ["--data-log-dir", str(written)]
-        assert main(["load", f"{server.hosts}/x", "--from-data-dir", str(written), *logs]) == 0
-        server.load(written)
-        capsys.readouterr()
-        assert main(["load", server.hosts]) == 2
-        assert (
-            capsys.readouterr().err
-            == "zkfake: load needs a FILE, or --from-data-dir DIR, and not both\n"
-        )
-    words = ["run", "--load", str(written), "--", sys.executable, "-c", "pass"]
-    assert main(words) == 0

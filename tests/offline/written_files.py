@@ -15,6 +15,15 @@ from ..support import wire
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from kazoo.client import KazooClient
+
+    from pytest_zkdict.live import LiveZooKeeper
+    from zkfake._zookeeper_files.directory import StoredState
+
+START = 1 << 40
+"""When all transactions are made."""
 
 
 class Written:
@@ -131,3 +140,32 @@ class Written:
         )
         for name in names:
             yield from self._znodes(f"{path.rstrip('/')}/{name}", numbers)
+
+
+def create(zxid: int, path: str, count: int, session: int = 0) -> Transaction:
+    made = Create(path, b"%d" % zxid, OPEN, session, 0, count)
+    return Transaction(zxid, START, session or 9, Op.CREATE, (made,))
+
+
+# -- what a server and its files have
+
+
+def data_dir(server: LiveZooKeeper) -> Path:
+    return server.members[0]._directory / "data"
+
+
+def shown(client: KazooClient, path: str = "/") -> Iterator[tuple[str, tuple[object, ...]]]:
+    """What a server shows of its znodes."""
+    data, stat = client.get(path)
+    acl = tuple((each.perms, *each.id) for each in client.get_acls(path)[0])
+    yield path, (data, acl, *stat)
+    for name in client.get_children(path):
+        yield from shown(client, f"{path.rstrip('/')}/{name}")
+
+
+def stored(state: StoredState) -> dict[str, tuple[object, ...]]:
+    tree = state.tree
+    return {
+        path: (node.data, tuple(map(tuple, node.acl)), *tree.stat(path, node))
+        for path, node in tree.nodes.items()
+    }

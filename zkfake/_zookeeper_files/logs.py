@@ -5,7 +5,10 @@ The rules that live here:
 - A file is a header (``ZKLG``, version, database id) and entries: the Adler-32 of a transaction,
   its length, the transaction, ``B``. Zeros follow, as the file grows in large pieces.
 - A server that is killed may leave an entry that is cut at the end of its last file. It was never
-  acknowledged. An entry with a wrong checksum is damage.
+  acknowledged. A server takes every entry that does not end in ``B`` for such a one, and goes on
+  with its next file, whatever follows: so what is left out is told.
+- A server does not start with a wrong checksum, nor with the length of an entry that it would not
+  accept from a client.
 - From 3.6 on a digest of the tree follows a transaction; it is not looked at. A closeSession has
   the paths that it deletes, or nothing.
 """
@@ -33,6 +36,11 @@ _HEADER = Struct(">4siq")
 _ENTRY = Struct(">qi")
 _VERSION = 2
 
+_LONGEST = 2 * 0xFFFFF
+"""The largest length of a buffer that a server reads: ``jute.maxbuffer`` twice, as its default is
+the room for what comes with a client's data.
+"""
+
 
 class LogError(ValueError):
     """A file is no log of transactions, or is damaged."""
@@ -52,8 +60,8 @@ class LoggedTransaction(NamedTuple):
 
 
 def read_log(path: Path, notes: list[str]) -> Iterator[LoggedTransaction]:
-    """The transactions of a file. ``notes``: gets a line where its end is cut. Raises `OSError`
-    and `LogError`.
+    """The transactions of a file. ``notes``: gets a line where something is left out. Raises
+    `OSError` and `LogError`.
     """
     data = path.read_bytes()
     if len(data) < _HEADER.size or data[:4] != b"ZKLG":
@@ -69,9 +77,11 @@ def read_log(path: Path, notes: list[str]) -> Iterator[LoggedTransaction]:
         if length == 0:
             break
         end = place + _ENTRY.size + length
-        if length < 0 or data[end : end + 1] not in (b"B", b"", b"\0"):
-            raise LogError(f"it is damaged at byte {place:,}: an entry does not end where it says")
-        if data[end : end + 1] != b"B":
+        if length < 0 or data[end : end + 1] != b"B":
+            if not 0 <= length <= _LONGEST:
+                raise LogError(
+                    f"it is damaged at byte {place:,}: no transaction has {length:,} bytes"
+                )
             break
         body = data[place + _ENTRY.size : end]
         if checksum != zlib.adler32(body):
@@ -82,8 +92,30 @@ def read_log(path: Path, notes: list[str]) -> Iterator[LoggedTransaction]:
             raise LogError(f"it is damaged at byte {place:,}: {error}") from None
         place = end + 1
     left = data[place:].rstrip(b"\0")
-    if left:
+    if left and _has_entry(left):
+        notes.append(
+            f"{path}: it is damaged at byte {place:,}; all from there on is left out, whole "
+            f"transactions among it, as a server does that starts with it"
+        )
+    elif left:
         notes.append(f"{path}: the last {len(left):,} bytes are a part of a transaction; left out")
+
+
+def _has_entry(data: bytes) -> bool:
+    """Whether a whole entry follows on the end of another one."""
+    place = data.find(b"B")
+    while 0 <= place < len(data) - _ENTRY.size:
+        checksum, length = _ENTRY.unpack_from(data, place + 1)
+        begin = place + 1 + _ENTRY.size
+        end = begin + length
+        if (
+            0 < length <= _LONGEST
+            and data[end : end + 1] == b"B"
+            and checksum == zlib.adler32(data[begin:end])
+        ):
+            return True
+        place = data.find(b"B", place + 1)
+    return False
 
 
 def _transaction(body: bytes) -> LoggedTransaction:

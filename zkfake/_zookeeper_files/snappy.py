@@ -42,14 +42,15 @@ def decompressed(data: bytes) -> bytes:
 
 
 def _block(data: bytes) -> bytes:
-    size = shift = place = 0
-    while True:
+    size = place = 0
+    for shift in range(0, 35, 7):  # a length has 32 bits
         byte = data[place]
         place += 1
         size |= (byte & 0x7F) << shift
-        shift += 7
         if byte < 0x80:
             break
+    else:
+        raise SnappyError("a block has a length of more than 32 bits")
     out = bytearray()
     while place < len(data):
         tag = data[place]
