@@ -6,7 +6,13 @@ import pytest
 
 from .followed import compare, follow
 
-PAGES = {"tutorial.md": 7}
+PAGES = {
+    "tutorial.md": 7,
+    "failing_seed.md": 3,
+    "live_faults.md": 1,
+    "lost_replies.md": 1,
+    "moving_tests.md": 1,
+}
 """The pages, and how many commands each has."""
 
 
