@@ -342,22 +342,27 @@ def test_sync_syncs_nothing(open_dict: Callable[..., Any], monkeypatch: pytest.M
     reader.sync()
     assert reader["a"] == 1
     client = reader.connection
-    asked = threading.Event()
-    sync_async = client.sync_async
+    asked, in_time = threading.Event(), []
+    transaction = client.transaction
 
-    def noticed(path: str) -> Any:
+    def noticed() -> Any:
         asked.set()
-        return sync_async(path)
+        return transaction()
 
-    monkeypatch.setattr(client, "sync_async", noticed)
+    # It asks by a transaction that checks nothing: a leader's answer to a sync may be old.
+    monkeypatch.setattr(client, "transaction", noticed)
     # Watch callbacks wait, as behind a slow one, until the server is asked.
-    client.handler.dispatch_callback(Callback("test", asked.wait, (LIMIT,)))
+    client.handler.dispatch_callback(
+        Callback("test", lambda: in_time.append(asked.wait(LIMIT)), ())
+    )
     try:
         writer["a"] = 2
         reader.sync()
         assert reader["a"] == 2
     finally:
         asked.set()
+    events_delivered(client)
+    assert in_time == [True]
 
 
 def test_repr_empty_before_the_first_read(open_dict: Callable[..., Any]) -> None:

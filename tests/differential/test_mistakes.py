@@ -1,4 +1,4 @@
-"""Planted mistakes are found, each within a small part of what a run of the suite compares.
+"""Planted mistakes are found, each within a tenth of what `make nightly` compares.
 
 A mistake is planted in the fake and the fake compared with itself as it was: no JVM, no socket. The
 programs are those of the comparison with a live server.
