@@ -2,11 +2,12 @@
 test leaves a thread, the limit of a test that hangs.
 """
 
+import gc
 import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -36,6 +37,19 @@ settings.load_profile("ci" if os.environ.get("CI") else "default")
 @pytest.hookimpl(tryfirst=True)
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     keep_in_real_time(metafunc.definition)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is collected stays to the end: Python's collector does not look at it, neither
+    meanwhile, which is a third of the time that collecting takes, nor later.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

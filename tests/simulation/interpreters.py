@@ -44,11 +44,11 @@ def installed(python: str, environment: Path) -> str | None:
     inside = str(environment / ("Scripts" if os.name == "nt" else "bin") / "python")
     done = environment / ".done"
     if not done.exists() or done.stat().st_mtime < (ROOT / "pyproject.toml").stat().st_mtime:
-        pip = [inside, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
         try:
             for command in (
-                [python, "-m", "venv", str(environment)],
-                [*pip, "-e", ".[simulation]"],
+                [python, "-m", "venv", "--without-pip", str(environment)],
+                [*pip, "--python", inside, "install", "-e", ".[simulation]"],
             ):
                 subprocess.run(command, cwd=ROOT, check=True, stdout=sys.stderr)
         except (subprocess.CalledProcessError, OSError) as error:
