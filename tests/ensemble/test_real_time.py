@@ -92,6 +92,9 @@ def test_a_server_lags(ensemble: FakeZooKeeper) -> None:
     assert reader.get("/a") is None
     with pytest.raises(ValueError, match="lag"):
         follower.lag = -1
+    follower.lag = 0
+    assert reader.call("sync", wire.string("/")).error == 0
+    assert reader.get("/a") == b"1"
     reader.close()
     writer.close()
 

@@ -23,13 +23,33 @@ class Applying:
     """One server's queue of actions, in the order of the log."""
 
     def __init__(self, timeline: Timeline) -> None:
-        self.lag: Range = (0, 0)
-        """The time from a commit until it is applied here, milliseconds."""
+        self._lag: Range = (0, 0)
         self._timeline = timeline
         self._frozen = 0
         self._queue: deque[tuple[int, Callable[..., None], tuple[Any, ...]]] = deque()
         self._last = 0
         self._timer: Timer | None = None
+
+    @property
+    def lag(self) -> Range:
+        """The time from a commit until it is applied here, milliseconds. What waits already waits
+        for no longer than a shorter one.
+        """
+        return self._lag
+
+    @lag.setter
+    def lag(self, between: Range) -> None:
+        self._lag = between
+        latest = self._timeline.now + between[1]
+        if self._last > latest:  # all that is put from now on would wait for it
+            self._last = latest
+            self._queue = deque(
+                (min(when, latest), action, args) for when, action, args in self._queue
+            )
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+            self._arm()
 
     def __len__(self) -> int:
         return len(self._queue)
@@ -37,7 +57,7 @@ class Applying:
     def put(self, action: Callable[..., None], *args: Any) -> None:
         """Runs ``action``, which applies a transaction, after the lag."""
         driver = self._timeline
-        self._last = max(self._last, driver.now + draw(driver.random, self.lag))
+        self._last = max(self._last, driver.now + draw(driver.random, self._lag))
         if self._last <= driver.now and not self._queue and not self._frozen:
             action(*args)
         else:
