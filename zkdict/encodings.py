@@ -72,10 +72,10 @@ class _Json:
         return data
 
     def decode(self, data: bytes) -> Any:
-        if _holds_too_much(data):
+        if len(data) > JSON_MAX_VALUES and _holds_too_much(data):
             raise DecodeError(_TOO_MUCH)
         try:
-            return _json_decoder.decode(data.decode())
+            return _parsed(data.decode())
         except UnicodeDecodeError as error:
             raise DecodeError(f"not JSON, not even UTF-8: {error}") from error
         except (ValueError, RecursionError) as error:
@@ -96,6 +96,17 @@ def _finite(text: str) -> float:
     if number in (float("inf"), float("-inf")):
         raise ValueError(f"the number {text} does not fit into a float")
     return number
+
+
+def _parsed(text: str) -> Any:
+    try:
+        value, end = _json_decoder.raw_decode(text)
+    except ValueError:
+        pass
+    else:
+        if end == len(text):
+            return value
+    return _json_decoder.decode(text)  # allows white space around it; says what is wrong
 
 
 _json_decoder = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite)

@@ -342,14 +342,14 @@ class World:
 
     def _take_over(self, publication: Publication) -> None:
         shown = dict(self.shown or {})
-        for delta in publication.deltas:
-            assert shown.get(delta.name) == _content(delta.old)
-            if delta.new is None:
-                del shown[delta.name]
+        for name, new in publication.changes.items():
+            if new is None:
+                del shown[name]
             else:
-                shown[delta.name] = (delta.new.raw, delta.new.mzxid)
+                assert shown.get(name) != (new.raw, new.mzxid)
+                shown[name] = (new.raw, new.mzxid)
         assert publication.updated >= self.updated
-        if publication.deltas and self.shown is not None:
+        if publication.changes and self.shown is not None:
             assert publication.updated > self.updated
         self.shown, self.updated = shown, publication.updated
 
@@ -419,10 +419,6 @@ def _without(
     shown: dict[str, tuple[bytes, int]] | None, names: set[str]
 ) -> dict[str, tuple[bytes, int]]:
     return {name: node for name, node in (shown or {}).items() if name not in names}
-
-
-def _content(znode: ReadZnode | None) -> tuple[bytes, int] | None:
-    return None if znode is None else (znode.raw, znode.mzxid)
 
 
 def walk(seed: int) -> None:

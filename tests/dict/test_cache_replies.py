@@ -54,7 +54,7 @@ def test_force_shows_what_is_known() -> None:
     forced = cache.force({"b": None, "c": node(b"mine", 5)})
     assert forced is not None
     assert not forced.exact
-    assert {delta.name: delta.new for delta in forced.deltas} == {"b": None, "c": node(b"mine", 5)}
+    assert forced.changes == {"b": None, "c": node(b"mine", 5)}
     assert (forced.zxid, forced.position) == (loaded.zxid, loaded.position)
     # What was laid over the copy is looked at again, before any state is called exact.
     assert cache.data_reply(next_request(), node(b"2", 4)) is None
@@ -62,7 +62,7 @@ def test_force_shows_what_is_known() -> None:
     settled = cache.data_reply(next_request(), node(b"mine", 5))
     assert settled is not None
     assert settled.exact
-    assert [delta.name for delta in settled.deltas] == ["a"]
+    assert list(settled.changes) == ["a"]
     assert settled.zxid == 5
 
 
@@ -81,7 +81,7 @@ def test_a_reply_that_comes_behind_its_watchs_event_brings_the_copy_forward() ->
         assert forced is not None
         assert forced.live
         assert forced.position == reads[0].position
-        assert {delta.new.version for delta in forced.deltas if delta.new} == {round_}
+        assert {new.version for new in forced.changes.values() if new} == {round_}
     cache.connected()
     late = ReadZnode(b"of an older connection", 9, 1, 9, 0, 0, 0)
     cache.data_reply(reads[0], late)
@@ -102,7 +102,7 @@ def test_a_list_that_is_overtaken_brings_the_copy_forward() -> None:
         assert cache.data_reply(data, ReadZnode(b"", 0, number, number, 0, 0, 0)) is None
         forced = cache.force()
         assert forced is not None
-        assert [delta.name for delta in forced.deltas] == names[-1:]
+        assert list(forced.changes) == names[-1:]
         assert forced.position == listing.position
         listing = newer
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from zkdict import DecodeError, ZooKeeperDict
 from zkdict._copy.events import Dispatcher
-from zkdict._copy.items import Delta, Publication, ReadZnode
+from zkdict._copy.items import Publication, ReadZnode
 from zkdict._copy.locks import HandlerLock
 from zkdict._copy.view import View
 from zkdict.keys import KeyCodec
@@ -95,7 +95,7 @@ def test_a_value_that_is_freed_sees_all_of_the_step_or_nothing(
     try:
         for zxid, step in enumerate(steps, 1):
             before = dict(model)
-            deltas = []
+            changes: dict[str, ReadZnode | None] = {}
             for key, raw in step.items():
                 old, new = znodes.pop(key, None), None
                 model.pop(key, None)
@@ -105,8 +105,8 @@ def test_a_value_that_is_freed_sees_all_of_the_step_or_nothing(
                     new = znodes[key] = ReadZnode(raw, 0, zxid, zxid, 0, 0, 0)
                     model[key] = zxid if raw != b"x" else None
                 if old is not None or new is not None:
-                    deltas.append(Delta(key, old, new))
-            view.publish(Publication(zxid, zxid, zxid, tuple(deltas), True, False, True), {})
+                    changes[key] = new
+            view.publish(Publication(zxid, zxid, zxid, changes, True, False, True), {})
             view.refresh()
             assert all(each in (before, model) for each in seen)
             seen.clear()

@@ -2,7 +2,7 @@
 
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from types import FrameType
 from typing import Any, NamedTuple
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import zkdict._copy.view
 from zkdict import DecodeError, Snapshot, State
 from zkdict._copy.events import Dispatcher
-from zkdict._copy.items import Delta, Publication, ReadZnode
+from zkdict._copy.items import Publication, ReadZnode
 from zkdict._copy.lookup import GATED, GatedRead
 from zkdict._copy.view import View
 from zkdict.keys import KeyCodec
@@ -47,8 +47,10 @@ def node(zxid: int, raw: bytes = b"", *, made: int | None = None) -> ReadZnode:
     return ReadZnode(raw, 0, zxid if made is None else made, zxid, 0, 0, 0)
 
 
-def publish(view: View[str], zxid: int, *deltas: Delta, exact: bool = True) -> None:
-    view.publish(Publication(zxid, zxid, zxid, deltas, exact, False, True), {})
+def publish(
+    view: View[str], zxid: int, changes: Mapping[str, ReadZnode | None], *, exact: bool = True
+) -> None:
+    view.publish(Publication(zxid, zxid, zxid, changes, exact, False, True), {})
 
 
 def test_a_snapshot_says_of_itself_whether_it_is_exact() -> None:
@@ -56,7 +58,7 @@ def test_a_snapshot_says_of_itself_whether_it_is_exact() -> None:
     view = new_view(autosync=False)
 
     def next_state(zxid: int, exact: bool) -> None:
-        publish(view, zxid, Delta(f"k{zxid}", None, node(zxid)), exact=exact)
+        publish(view, zxid, {f"k{zxid}": node(zxid)}, exact=exact)
 
     next_state(1, True)
     for zxid, exact in ((2, False), (3, True), (4, False), (5, False), (6, True)):
@@ -78,8 +80,8 @@ def test_no_reader_sees_half_of_a_step_while_values_are_decoded() -> None:
         return raw.decode()
 
     view = new_view(slow)
-    publish(view, 1, Delta("old", None, node(1)))
-    publish(view, 2, Delta("old", node(1), None), *(Delta(k, None, node(2)) for k in ("n", "o")))
+    publish(view, 1, {"old": node(1)})
+    publish(view, 2, {"old": None, "n": node(2), "o": node(2)})
     assert lengths == [0, 1, 1]
     assert list(view.snapshot(State.LIVE)) == ["n", "o"]
 
@@ -199,12 +201,12 @@ def test_every_look_is_at_one_state(steps: Steps, omit: bool, again: bool, backw
     model: dict[str, bytes] = {}
     for zxid, step in enumerate(steps, 1):
         before = expected(model, omit)
-        deltas = []
+        changes: dict[str, ReadZnode | None] = {}
         for key in sorted(step):
             old, raw = znodes.get(key), step[key]
             if raw is None:
                 if old is not None:
-                    deltas.append(Delta(key, old, None))
+                    changes[key] = None
                     del znodes[key], model[key]
                 continue
             made = zxid if old is None or again else old.czxid
@@ -212,14 +214,14 @@ def test_every_look_is_at_one_state(steps: Steps, omit: bool, again: bool, backw
             if made == zxid:
                 model.pop(key, None)  # it goes to the end
             model[key] = raw
-            deltas.append(Delta(key, old, znodes[key]))
+            changes[key] = znodes[key]
         after = expected(model, omit)
 
         if backwards:
-            deltas.reverse()
+            changes = dict(reversed(changes.items()))
 
-        def take(zxid: int = zxid, deltas: tuple[Delta, ...] = tuple(deltas)) -> None:
-            publish(view, zxid, *deltas)
+        def take(zxid: int = zxid, changes: Mapping[str, ReadZnode | None] = changes) -> None:
+            publish(view, zxid, changes)
 
         seen = readers.during(take)
         assert seen in ([before], [before, after]), "a look at something else, or back"
@@ -231,9 +233,9 @@ def test_every_look_is_at_one_state(steps: Steps, omit: bool, again: bool, backw
 def test_every_look_at_a_gated_view_asks_first() -> None:
     readers = Readers()
     view = new_view(show=readers.show)
-    publish(view, 1, Delta("a", None, node(1)))
+    publish(view, 1, {"a": node(1)})
     view.gate(gated=True)
-    publish(view, 2, Delta("a", node(1), None), Delta("b", None, node(2, BAD)))
+    publish(view, 2, {"a": None, "b": node(2, BAD)})
     looks: list[Callable[[], Any]] = [
         lambda: readers.shown["a"],
         lambda: readers.shown.get("a"),

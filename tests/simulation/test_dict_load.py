@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from zkdict import Timeout, ZooKeeperDict
 from zkdict._copy.cache import Cache
+from zkdict._copy.callbacks import SentBatch
+from zkdict._copy.items import NOTHING
 from zkdict._copy.progress import LoadProgress
 from zkfake.simulation import Simulation
 
@@ -120,22 +122,22 @@ def test_progress_is_an_answer_of_a_connection_that_gets_anywhere(steps: list[St
     """Answers count as they come, whether their batch is complete or not."""
     progress, taken = LoadProgress(), 0
     came: list[int] = [0]  # answers on each connection that answered, the last may go on
-    batches: list[list[tuple[Any, Result]]] = []
+    batches: list[SentBatch] = []
     for step, count in steps:
         before = progress.reached(taken)
         if step == "answer":
             for _ in range(count):
-                if not batches or batches[-1][-1][1].came:
-                    batches.append([(None, Result()) for _ in range(3)])
+                if not batches or batches[-1].results[-1].came:
+                    batches.append(SentBatch().add(NOTHING, Result()).add(NOTHING, Result()))
                     progress.sent(batches[-1])
-                next(result for _, result in batches[-1] if not result.came).came = True
+                next(result for result in batches[-1].results if not result.came).came = True
                 came[-1] += 1
             *earlier, last = came
             farthest = max(earlier, default=0)
             gets_on = not earlier or earlier[-1] > max(earlier[:-1], default=0)
             assert (progress.reached(taken) > before) == (gets_on or last > farthest)
         elif step == "take":
-            while batches and batches[0][-1][1].came:
+            while batches and batches[0].results[-1].came:
                 progress.handed_over(batches[0])
                 taken += len(batches.pop(0))
             assert progress.reached(taken) == before

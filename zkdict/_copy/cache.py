@@ -50,7 +50,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zkdict._copy.items import NOTHING, ROOT, Delta, Kind, Publication, ReadZnode, SentRequest
+from zkdict._copy.items import NOTHING, ROOT, Kind, Publication, ReadZnode, SentRequest
 from zkdict._copy.reads import WINDOW, CopyReads
 from zkdict.entries import ABSENT, ANY
 
@@ -140,8 +140,7 @@ class Cache(CopyReads):
         self._resynced = self.published > 0
         self._want_sync = self._syncing = True
         self._want(ROOT, Kind.CHILDREN)
-        for name in self._znodes:
-            self._want(name, Kind.STAT)
+        self._want_all(list(self._znodes), Kind.STAT)
 
     def disconnected(self) -> None:
         """The connection is gone, and with it every watch and every request under way."""
@@ -236,40 +235,53 @@ class Cache(CopyReads):
                 self._root_exists = True
                 self._not_behind(pzxid, self._pzxid)
                 self._pzxid = pzxid
-                self._listed(set(names), before)
+                self._listed(frozenset(names), before)
         elif names is not None and self._is_news(request):
             self._read[ROOT] = request
             self._root_exists = True
             self._not_behind(pzxid, self._pzxid)
             self._pzxid = pzxid
-            self._listed_before(set(names), before)
+            self._listed_before(frozenset(names), before)
         return self._settle(request)
 
-    def _listed(self, names: set[str], before: SentRequest) -> None:
-        known = self._znodes.keys() | self._pending
-        known.discard(ROOT)
-        for name in sorted(known - names - self._overlaid):  # those may be newer than the list
+    def _listed(self, names: frozenset[str], before: SentRequest) -> None:
+        new, gone = self._compared(names)
+        for name in sorted(gone):
             self._drop(name)
         # A child that waits for this list, and is on it, was deleted and made again.
         again = {name for name in self._pending & names if not self._is_being_read(name)}
-        for name in sorted((names - known) | again):
-            self._read.setdefault(name, before)  # it was not there when the list was read before
-            self._want(name, Kind.DATA)
+        self._want_data(sorted(new | again), before)
         self._overlaid &= self._pending
 
-    def _listed_before(self, names: set[str], before: SentRequest) -> None:
+    def _listed_before(self, names: frozenset[str], before: SentRequest) -> None:
         """Take over an older list: a newer one is wanted, and decides what this one cannot.
 
         Without that the copy would never move where children are made faster than lists come.
         """
-        known = self._znodes.keys() | self._pending
-        known.discard(ROOT)
-        for name in sorted(known - names - self._overlaid):
+        new, gone = self._compared(names)
+        for name in sorted(gone):
             if not self._is_being_read(name):  # else it may have been made after this list
                 self._drop(name)
-        for name in sorted(names - known):
-            self._read.setdefault(name, before)
-            self._want(name, Kind.DATA)
+        self._want_data(sorted(new), before)
+
+    def _compared(self, names: frozenset[str]) -> tuple[set[str], set[str]]:
+        """The names of a list that are not known, and the known ones that are not on it.
+
+        It goes through the list once, and through the copy only where something is gone: where a
+        child comes or goes this is all that grows with their number.
+        """
+        unread = names.difference(self._znodes)
+        gone = self._pending - names
+        gone.discard(ROOT)
+        if len(names) - len(unread) < len(self._znodes):
+            gone |= self._znodes.keys() - names
+        gone -= self._overlaid  # those may be newer than the list
+        return set(unread - self._pending), gone
+
+    def _want_data(self, names: list[str], before: SentRequest) -> None:
+        for name in names:
+            self._read.setdefault(name, before)  # it was not there when the list was read before
+        self._want_all(names, Kind.DATA)
 
     def root_reply(self, request: SentRequest, exists: bool) -> Publication | None:
         """Whether the root, found missing before, is there."""
@@ -313,7 +325,8 @@ class Cache(CopyReads):
     def data_reply(self, request: SentRequest, znode: ReadZnode | None) -> Publication | None:
         """A child's data and Stat; None: it does not exist."""
         if self._accept(request):
-            self._offers.pop(request.name, None)
+            if self._offers:
+                self._offers.pop(request.name, None)
             if znode is None:
                 self._drop(request.name)
             else:
@@ -411,10 +424,13 @@ class Cache(CopyReads):
         if not self._online or self._syncing or (self._behind and not self._synced):
             return NOTHING
         held = self._replied
+        enough = self.position if self._live else min(self.position, self._first - 1)
         for name in self._pending:
             read = self._read.get(name, NOTHING)
             if read.position < held.position:
                 held = read
+                if held.position <= enough:  # that shows nothing new: a load has many of them
+                    break
         return held
 
     def _settle(self, request: SentRequest) -> Publication | None:
@@ -438,14 +454,14 @@ class Cache(CopyReads):
         return self._publish(request, exact=True)
 
     def _publish(self, held: SentRequest, *, exact: bool) -> Publication:
-        deltas = []
+        changes: dict[str, ReadZnode | None] = {}
         content = max(self._content, self._pzxid)
         for name, old in self._before.items():
             new = self._znodes.get(name)
             if new is not None:
                 content = max(content, new.mzxid)
             if old is not new and old != new:
-                deltas.append(Delta(name, old, new))
+                changes[name] = new
         self._before.clear()
         resynced = self._live and self._resynced
         if self._live:
@@ -456,10 +472,10 @@ class Cache(CopyReads):
         elif held.position > self.position:
             self.position, self.zxid = held.position, max(self.zxid, held.floor)
         self._content = content
-        self.updated = max(content, self.updated + 1 if deltas else self.updated)
+        self.updated = max(content, self.updated + 1 if changes else self.updated)
         self.published += 1
         return Publication(
-            self.position, self.zxid, self.updated, tuple(deltas), exact, resynced, self._live
+            self.position, self.zxid, self.updated, changes, exact, resynced, self._live
         )
 
     # -- the working copy
@@ -500,18 +516,14 @@ class Cache(CopyReads):
         name = request.name
         return request.epoch == self._epoch and name in self._pending and name not in self._overlaid
 
-    def _touch(self, name: str) -> None:
+    def _store(self, name: str, znode: ReadZnode) -> None:
         if name not in self._before:
             self._before[name] = self._znodes.get(name)
-
-    def _store(self, name: str, znode: ReadZnode) -> None:
-        self._touch(name)
         self._znodes[name] = znode
 
     def _remove(self, name: str) -> None:
-        if name in self._znodes:
-            self._touch(name)
-            del self._znodes[name]
+        if (known := self._znodes.pop(name, None)) is not None:
+            self._before.setdefault(name, known)
 
     def _drop_all(self) -> None:
         for name in [*self._znodes, *sorted(self._pending - {ROOT})]:

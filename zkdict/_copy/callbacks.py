@@ -17,12 +17,11 @@ from zkdict._copy import clock
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from typing_extensions import Self
+
     from zkdict._copy.items import SentRequest
 
-    Batch = list[tuple[SentRequest, Any]]
-    """Requests that were sent one after the other, each with kazoo's result."""
-
-__all__ = ["Completion", "Pause", "weakly"]
+__all__ = ["Completion", "Pause", "SentBatch", "weakly"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -39,6 +38,25 @@ def weakly(method: Callable[P, R], dead: R) -> Callable[P, R]:
     return call
 
 
+class SentBatch:
+    """Requests that were sent one after the other, and kazoo's result of each."""
+
+    __slots__ = ("requests", "results")
+
+    def __init__(self) -> None:
+        self.requests: list[SentRequest] = []
+        self.results: list[Any] = []
+
+    def __len__(self) -> int:
+        return len(self.requests)
+
+    def add(self, request: SentRequest, result: Any) -> Self:
+        """One more that was sent."""
+        self.requests.append(request)
+        self.results.append(result)
+        return self
+
+
 class Completion:
     """The completion callback of the last request of a batch.
 
@@ -48,13 +66,13 @@ class Completion:
 
     __slots__ = ("_batch", "_completed")
 
-    def __init__(self, batch: Batch, completed: Callable[[Batch], None]) -> None:
-        self._batch = batch
+    def __init__(self, batch: SentBatch, completed: Callable[[SentBatch], None]) -> None:
+        self._batch: SentBatch | None = batch
         self._completed = completed
 
     def __call__(self, _: Any) -> None:
-        batch, self._batch = self._batch, []
-        if batch:
+        batch, self._batch = self._batch, None
+        if batch is not None:
             self._completed(batch)
 
 

@@ -44,7 +44,7 @@ from kazoo.exceptions import (
 )
 from kazoo.protocol.states import Callback, EventType, KazooState, KeeperState
 
-from zkdict._copy.callbacks import Completion, Pause, weakly
+from zkdict._copy.callbacks import Completion, Pause, SentBatch, weakly
 from zkdict._copy.client_tasks import tasks_of
 from zkdict._copy.effects import Effects, Submitted
 from zkdict._copy.items import ROOT, Kind, Publication, ReadZnode, SentRequest
@@ -54,6 +54,7 @@ from zkdict._copy.replies import (
     LOST,
     answer_of,
     applied,
+    impossible_name,
     unreadable,
     znode,
 )
@@ -65,7 +66,6 @@ from zkdict.errors import RootMissing, ZkDictError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from zkdict._copy.callbacks import Batch
     from zkdict._copy.effects import Looks
 
 __all__ = ["Feed"]
@@ -221,7 +221,7 @@ class Feed(SharedCopy):
         # A handler that is being stopped calls this at once: then it is the task above.
         self.tasks.note("completion callback")
 
-    def _completed(self, batch: Batch) -> None:
+    def _completed(self, batch: SentBatch) -> None:
         self.later(self._told_replied, batch)
 
     def _heard(self, state: str) -> int:
@@ -289,13 +289,13 @@ class Feed(SharedCopy):
             self._let_followers_look()
         self.pump()
 
-    def replied(self, batch: Batch) -> None:
+    def replied(self, batch: SentBatch) -> None:
         """A batch was answered, and every event before its last answer was handed over."""
         with self.lock:
             if self.state is State.CLOSED:
                 return
             self._progress.handed_over(batch)
-            for request, result in batch:
+            for request, result in zip(batch.requests, batch.results, strict=True):
                 publication = self._digest(request, result)
                 if publication is not None:
                     self._publish(publication)
@@ -329,32 +329,30 @@ class Feed(SharedCopy):
         """Send the reads that are due."""
         while True:
             with self.lock:
-                batch: Batch = []
+                batch = SentBatch()
                 while self._connected and len(batch) < BATCH:
                     request = self.cache.next_request(self.client.last_zxid)
                     if request is None:
                         break
-                    batch.append((request, self._read(request)))
+                    batch.add(request, self._read(request))
                 if not batch:
                     return
                 self.requests += len(batch)
                 self._progress.sent(batch)
-                batch[-1][1].rawlink(Completion(batch, self._told_completed))
+                batch.results[-1].rawlink(Completion(batch, self._told_completed))
 
     def _read(self, request: SentRequest) -> Any:
-        client = self.client
-        path = self.child(request.name) if request.name else self.path
-        watch = None
-        if request.kind is not Kind.SYNC:
-            watch = self._watches.take(path, self._told_event, request)
-        if request.kind is Kind.DATA:
-            return client.get_async(path, watch)
-        if request.kind is Kind.CHILDREN:
-            return client.get_children_async(path, watch, include_data=True)
-        if request.kind is Kind.SYNC:
+        client, kind, name = self.client, request.kind, request.name
+        path = f"{self._prefix}/{name}" if name else self.path
+        if kind is Kind.SYNC:
             # A leader answers a sync at once, and it may lag behind what an earlier session was
             # shown. A quorum does not.
             return self.barrier() if client.last_zxid < self.cache.zxid else client.sync_async(path)
+        watch = self._watches.take(path, self._told_event, request)
+        if kind is Kind.DATA:
+            return client.get_async(path, watch)
+        if kind is Kind.CHILDREN:
+            return client.get_children_async(path, watch, include_data=True)
         return client.exists_async(path, watch)
 
     def barrier(self) -> Any:
@@ -392,7 +390,7 @@ class Feed(SharedCopy):
             self._submitted[request.position] = submitted
             last = submitted.sent = looks[-1][1] if looks else result  # when it is answered all are
             # Before any read is sent after it: its answer is handed over before theirs.
-            last.rawlink(Completion([(request, result)], self._told_completed))
+            last.rawlink(Completion(SentBatch().add(request, result), self._told_completed))
             last.rawlink(lambda _: submitted.completed(result))
             self.requests += 1 + len(looks or ())
             if effects.operations:
@@ -408,6 +406,11 @@ class Feed(SharedCopy):
 
     def _digest(self, request: SentRequest, result: Any) -> Publication | None:
         cache, kind = self.cache, request.kind
+        # First what a load has thousands of.
+        if kind is Kind.DATA and result.successful() and type(result.value) is tuple:
+            raw, stat = result.value
+            self.bytes_read += len(raw or b"")
+            return cache.data_reply(request, znode(raw, stat))
         if kind is Kind.OTHER:
             submitted = self._submitted.pop(request.position, None)
             if submitted is not None and result.successful():
@@ -428,10 +431,6 @@ class Feed(SharedCopy):
             if self.connected and self._turn == self._digested:
                 return self._no_answer(request, result.exception)
             return None
-        if kind is Kind.DATA and type(answer) is tuple:  # first: a load has thousands of them
-            raw, stat = answer
-            self.bytes_read += len(raw or b"")
-            return cache.data_reply(request, znode(raw, stat))
         if kind is Kind.SYNC:
             refused = isinstance(answer, NotReadOnlyCallError)
             if isinstance(answer, Exception) and not refused:
@@ -448,9 +447,8 @@ class Feed(SharedCopy):
                 return publication
             self._create = False
             self.failure = None
-            names, stat = answer
-            wrong = next((name for name in names if name in _NO_NAMES or "/" in name), None)
-            if wrong is not None:
+            names, stat = frozenset(answer[0]), answer[1]
+            if (wrong := impossible_name(names)) is not None:
                 error = ZkDictError(
                     f"the server lists a child of {self.path} with the impossible name {wrong!r}"
                 )
@@ -520,9 +518,9 @@ class Feed(SharedCopy):
 
     def _publish(self, publication: Publication) -> None:
         super()._publish(publication)
-        for delta in publication.deltas:
-            if delta.new is None:
-                self._watches.forget(self.child(delta.name))
+        for name, new in publication.changes.items():
+            if new is None:
+                self._watches.forget(self.child(name))
 
     def overlay(self, written: Mapping[str, ReadZnode | None], position: int) -> bool:
         """See `SharedCopy.overlay`; sends the reads that look at these writes again."""
@@ -542,7 +540,6 @@ _UNEXPECTED: Final = (
     *_THROTTLED,
     *CONNECTION_ERRORS,
 )
-_NO_NAMES: Final = frozenset(["", ".", ".."])
 
 
 def _forget(

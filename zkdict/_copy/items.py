@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-__all__ = ["NOTHING", "ROOT", "Delta", "Kind", "Publication", "ReadZnode", "SentRequest"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["NOTHING", "ROOT", "Kind", "Publication", "ReadZnode", "SentRequest"]
 
 ROOT: Final = ""
 """The item that stands for the root and its list of children; no child has an empty name."""
@@ -65,18 +68,11 @@ class ReadZnode(NamedTuple):
         return (self.mzxid, self.version, self.czxid) == (other.mzxid, other.version, other.czxid)
 
 
-class Delta(NamedTuple):
-    """One child's difference between two published states."""
-
-    name: str
-    old: ReadZnode | None
-    new: ReadZnode | None
-
-
 @dataclass(frozen=True, slots=True)
 class Publication:
     """The step from one published state to the next.
 
+    `changes`: each child that differs, as it is now; None: it is gone.
     `exact`: it is the state at `zxid`; otherwise a bounded wait ran out (see the module's rules).
     `updated` grows with every state that differs from the one before: the zxid of its last change,
     or one more than before where that is not told (a root that went) or not greater.
@@ -87,7 +83,7 @@ class Publication:
     position: int
     zxid: int
     updated: int
-    deltas: tuple[Delta, ...]
+    changes: Mapping[str, ReadZnode | None]
     exact: bool
     resynced: bool
     live: bool

@@ -15,7 +15,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from zkdict._copy.callbacks import Batch
+    from zkdict._copy.callbacks import SentBatch
 
 __all__ = ["LoadProgress"]
 
@@ -29,17 +29,17 @@ class LoadProgress:
     __slots__ = ("_connection", "_counts", "_most", "_reached", "_under_way")
 
     def __init__(self) -> None:
-        self._under_way: deque[Batch] = deque()
+        self._under_way: deque[SentBatch] = deque()
         self._connection = 0
         self._most = 0  # answers on a connection that is gone, at most
         self._counts = True  # whether each answer of this connection is progress
         self._reached = (0, 0)
 
-    def sent(self, batch: Batch) -> None:
+    def sent(self, batch: SentBatch) -> None:
         """These reads were sent."""
         self._under_way.append(batch)
 
-    def handed_over(self, batch: Batch) -> None:
+    def handed_over(self, batch: SentBatch) -> None:
         """The answers to these reads are about to be taken over."""
         if self._under_way and self._under_way[0] is batch:
             self._under_way.popleft()
@@ -61,4 +61,6 @@ class LoadProgress:
         return self._reached
 
     def _came(self, taken: int) -> int:
-        return taken + sum(bool(read.successful()) for each in self._under_way for _, read in each)
+        return taken + sum(
+            bool(read.successful()) for each in self._under_way for read in each.results
+        )

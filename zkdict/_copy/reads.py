@@ -82,25 +82,20 @@ class CopyReads:
             return None
         if self._want_sync:
             self._want_sync = False
-            request = self._request(Kind.SYNC, ROOT, floor)
-            self._latest_sync = request.position
-            return request
+            self._in_flight += 1
+            self._sent = self._latest_sync = position = self._sent + 1
+            return SentRequest(position, self._epoch, Kind.SYNC, ROOT, floor)
         if not self._wanted:
             return None
         name, kind = self._wanted.popitem(last=False)
-        request = self._request(kind, name, floor)
-        self._latest[name] = request.position
-        return request
+        self._in_flight += 1
+        self._sent = self._latest[name] = position = self._sent + 1
+        return SentRequest(position, self._epoch, kind, name, floor)
 
     def mark(self, floor: int) -> SentRequest:
         """A place in the order of requests, for a write or sync that the caller sends itself."""
         self._sent += 1
         return SentRequest(self._sent, self._epoch, Kind.OTHER, ROOT, floor)
-
-    def _request(self, kind: Kind, name: str, floor: int) -> SentRequest:
-        self._sent += 1
-        self._in_flight += 1
-        return SentRequest(self._sent, self._epoch, kind, name, floor)
 
     def _forget_reads(self) -> None:
         """The connection is gone: nothing is wanted, or under way, any more."""
@@ -148,6 +143,15 @@ class CopyReads:
         self._wanted[name] = kind
         self._latest[name] = 0
         self._again.pop(name, None)
+
+    def _want_all(self, names: list[str], kind: Kind) -> None:
+        """As `_want` of each."""
+        self._pending.update(names)
+        self._wanted.update(dict.fromkeys(names, kind))
+        self._latest.update(dict.fromkeys(names, 0))
+        if self._again:
+            for name in names:
+                self._again.pop(name, None)
 
     def _is_being_read(self, name: str) -> bool:
         return name in self._wanted or self._latest.get(name, 0) != 0

@@ -28,6 +28,7 @@ from zkdict._copy.items import Kind, ReadZnode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from collections.abc import Set as AbstractSet
 
 __all__ = [
     "CONNECTION_ERRORS",
@@ -36,6 +37,7 @@ __all__ = [
     "answer_of",
     "applied",
     "check_multi",
+    "impossible_name",
     "unreadable",
     "unreadable_reply",
     "znode",
@@ -50,6 +52,7 @@ CONNECTION_ERRORS: Final = (
     AuthFailedError,
 )
 """What kazoo sets on a request whose answer will never come."""
+_NO_NAMES: Final = frozenset(["", ".", ".."])
 
 
 def znode(raw: bytes | None, stat: Any) -> ReadZnode:
@@ -99,9 +102,16 @@ def answer_of(result: Any, kind: Kind = Kind.OTHER) -> Any:
 
 def _listed(value: Any) -> Any:
     """A list of children with a Stat, checked: kazoo accepts a negative count, and null names."""
-    if type(value) is not tuple or not all(type(name) is str for name in value[0]):
+    if type(value) is not tuple or not {*map(type, value[0])} <= {str}:
         return unreadable_reply("it has no list of children")
     return value
+
+
+def impossible_name(names: AbstractSet[str]) -> str | None:
+    """One of these that no child can have, if there is one. Costs a scan of them all."""
+    if not names.isdisjoint(_NO_NAMES) or "/" in "".join(names):
+        return next(name for name in sorted(names) if name in _NO_NAMES or "/" in name)
+    return None
 
 
 def check_multi(answers: Any, kinds: Sequence[type]) -> None:

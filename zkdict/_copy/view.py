@@ -88,7 +88,9 @@ class View(Generic[V]):
         self._held: dict[str, ReadZnode | None] = {}  # published, not shown yet
         self._held_local: dict[str, bytes | None] = {}
         self._resynced = False
-        self._latest: Publication | None = None  # not shown yet without autosync
+        # The zxid, `updated` and exactness of what was published last; without autosync it may not
+        # be shown yet.
+        self._latest: tuple[int, int, bool] | None = None
         self._exact = True
         self._snapshot: Snapshot[V] | None = None
         self._ordered = True  # whether `_entries` is in the order of creation
@@ -158,23 +160,23 @@ class View(Generic[V]):
 
     def publish(self, publication: Publication, local: Mapping[str, bytes | None]) -> None:
         """A new state was published; `local` is what this dict wrote itself lately."""
-        self._held.update((delta.name, delta.new) for delta in publication.deltas)
+        self._held.update(publication.changes)
         self._held_local.update(local)
         self._resynced = self._resynced or publication.resynced
         first = self._latest is None
-        self._latest = publication
+        self._latest = publication.zxid, publication.updated, publication.exact
         if self.autosync or first:
             self.refresh()
 
     def refresh(self) -> None:
         """Show what was published last."""
-        latest = self._latest
-        if latest is None:
+        if self._latest is None:
             return
-        changes = self._step(self._held, latest.zxid, self._held_local)
+        zxid, updated, exact = self._latest
+        changes = self._step(self._held, zxid, self._held_local)
         if self._resynced:
-            changes.insert(0, Change("resynced", "", None, None, latest.zxid, False))
-        self.zxid, self.updated, self._exact = latest.zxid, latest.updated, latest.exact
+            changes.insert(0, Change("resynced", "", None, None, zxid, False))
+        self.zxid, self.updated, self._exact = zxid, updated, exact
         if self.recorder is not None:
             self._tell(self.recorder)
         self._held, self._held_local, self._resynced = {}, {}, False
@@ -204,8 +206,14 @@ class View(Generic[V]):
             if key is None:
                 continue
             old = self._entries.get(key)
-            new = None if znode is None else self._decoded(key, znode)
-            if old is None and new is None:
+            new: Entry[V] | BadEntry | None
+            if znode is not None:
+                new = self.entry(key, znode)
+                if isinstance(new, BadEntry):
+                    self._dispatcher.failed(new.error)
+            elif old is not None:
+                new = None
+            else:
                 continue
             steps[key] = new
             if not listening:
@@ -239,8 +247,10 @@ class View(Generic[V]):
                 sets[key] = new.value
             elif new is not None:
                 bad[key] = new
-        removed = [key for key in steps if key not in sets and dict.__contains__(self.values, key)]
-        other = bool(bad) or any(key in self._bad for key in steps)  # are other keys bad?
+        removed = []
+        if len(sets) < len(steps):
+            removed = [k for k in steps if k not in sets and dict.__contains__(self.values, k)]
+        other = bool(bad or (self._bad and not steps.keys().isdisjoint(self._bad)))
         if other:
             kept = {key: entry for key, entry in self._bad.items() if key not in steps}
             self._bad = {**kept, **bad}
@@ -254,8 +264,11 @@ class View(Generic[V]):
             return
         if old is None or old.czxid != new.czxid:  # a key that was made again moves to the end
             place = (new.czxid, key)
-            self._ordered = self._ordered and old is None and place > self._newest
-            self._newest = max(self._newest, place)
+            if place > self._newest:
+                self._newest = place
+                self._ordered = self._ordered and old is None
+            else:
+                self._ordered = False
         self._entries[key] = new
 
     def _replace(self, sets: dict[str, V], removed: list[str], *, anew: bool) -> None:
@@ -278,12 +291,6 @@ class View(Generic[V]):
         except InvalidKey:
             return None  # another program's znode: no key of this dict has such a name
 
-    def _decoded(self, key: str, znode: ReadZnode) -> Entry[V] | BadEntry:
-        entry = self.entry(key, znode)
-        if isinstance(entry, BadEntry):
-            self._dispatcher.failed(entry.error)
-        return entry
-
     def entry(self, key: str, znode: ReadZnode) -> Entry[V] | BadEntry:
         """The entry of a znode. Needs no lock: it reads nothing of this view."""
         if znode.error is not None:
@@ -301,7 +308,10 @@ class View(Generic[V]):
                 bad = DecodeError(f"{type(error).__name__}: {error}", key, znode.raw)
             bad.__cause__ = error
             return BadEntry(znode, bad)
-        return _make_entry(key, value, znode)
+        raw, version, czxid, mzxid, ctime, mtime, owner, _ = znode
+        return Entry(
+            key, value, raw, version, czxid, mzxid, ctime / 1000, mtime / 1000, owner or None
+        )
 
 
 def _is_for_the_task(error: BaseException) -> bool:
@@ -313,18 +323,3 @@ def _is_for_the_task(error: BaseException) -> bool:
         return threading.current_thread() is threading.main_thread()
     packages = {each.__module__.partition(".")[0] for each in type(error).__mro__}
     return not packages.isdisjoint(("greenlet", "gevent", "eventlet"))
-
-
-def _make_entry(key: str, value: V, znode: ReadZnode) -> Entry[V]:
-    """The entry of a decoded znode."""
-    return Entry(
-        key,
-        value,
-        znode.raw,
-        znode.version,
-        znode.czxid,
-        znode.mzxid,
-        znode.ctime / 1000,
-        znode.mtime / 1000,
-        znode.ephemeral_owner or None,
-    )

@@ -34,9 +34,9 @@ class _Watch:
 
     __slots__ = ("_idle", "_request", "_told")
 
-    def __init__(self) -> None:
-        self._told: Told | None = None
-        self._request: SentRequest | None = None
+    def __init__(self, told: Told, request: SentRequest) -> None:
+        self._told: Told | None = told
+        self._request: SentRequest | None = request
         self._idle: list[_Watch] | None = None
 
     def serve(self, told: Told, request: SentRequest) -> None:
@@ -68,26 +68,34 @@ class FeedWatches:
 
     def __init__(self, client: Any) -> None:
         self._idle = _idle_of.setdefault(client, {})
-        self._last: dict[tuple[str, bool], _Watch] = {}
+        self._of_data: dict[str, _Watch] = {}  # path -> the last one
+        self._of_children: dict[str, _Watch] = {}
 
     def take(self, path: str, told: Told, request: SentRequest) -> _Watch:
         """A watch callback for this request of this path."""
-        place = (path, request.kind is Kind.CHILDREN)
-        idle = self._idle.get(place)
-        try:
-            watch = idle.pop() if idle else _Watch()
-        except IndexError:  # another dict took the last one at this moment
-            watch = _Watch()
-        watch.serve(told, request)
-        self._last[place] = watch
+        children = request.kind is Kind.CHILDREN
+        watch = self._take_over(path, children) if self._idle else None
+        if watch is None:
+            watch = _Watch(told, request)
+        else:
+            watch.serve(told, request)
+        (self._of_children if children else self._of_data)[path] = watch
         return watch
+
+    def _take_over(self, path: str, children: bool) -> _Watch | None:
+        idle = self._idle.get((path, children))
+        try:
+            return idle.pop() if idle else None
+        except IndexError:  # another dict took the last one at this moment
+            return None
 
     def forget(self, path: str) -> None:
         """This child is gone."""
-        self._last.pop((path, False), None)
+        self._of_data.pop(path, None)
 
     def retire(self) -> None:
         """The feed is gone."""
-        while self._last:
-            place, watch = self._last.popitem()
-            watch.retire(self._idle.setdefault(place, []))
+        for last, children in ((self._of_data, False), (self._of_children, True)):
+            while last:
+                path, watch = last.popitem()
+                watch.retire(self._idle.setdefault((path, children), []))
