@@ -13,6 +13,7 @@ SCHEMA_ARGS ?=
 HUNT ?=
 HUNT_SECONDS ?= $(if $(HUNT_WORLDS),,3600)
 HUNT_WORLDS ?=
+SPHINX_ARGS ?=
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
@@ -21,7 +22,7 @@ PIP_INTO := $(BIN)/python -m pip --disable-pip-version-check --quiet --python
 DIST := build/dist
 APT_GET := apt-get -o DPkg::Lock::Timeout=120 -qq
 
-.PHONY: help demo test coverage check format bench hunt dev live browser redis kazoo-suite canary lowest hostile fuzz mutants pythons downstream dist release found kills schema clean
+.PHONY: help demo test coverage check format bench hunt dev live browser redis kazoo-suite canary lowest hostile fuzz mutants pythons downstream dist release found kills schema docs clean
 
 help:
 	@echo "make demo    run the dict on the embedded fake: two clients, both views printed"
@@ -43,6 +44,7 @@ help:
 	@echo "make dist    the source distribution and the wheel, in build/dist"
 	@echo "make release builds them twice and judges them: contents, metadata, the same bytes"
 	@echo "make found   the defects of other libraries that docs/found.md tells of, each in an environment of its own"
+	@echo "make docs    these pages and the reference, in build/docs; a warning is an error"
 	@echo "make check   ruff, mypy and import-linter"
 	@echo "make format  let ruff format the code"
 	@echo "make clean   remove the virtual environment and the caches"
@@ -248,6 +250,15 @@ $(VENV)-release/.done: pyproject.toml $(VENV)/.dev
 # FOUND_ARGS='--only kombu', for instance; --write writes what the programs print into the page.
 found: dev
 	@$(BIN)/python -m tests.found build/found $(FOUND_ARGS)
+
+# An environment of its own: what makes pages is no part of the tests. No network: docs/inventories has what is linked to.
+docs: $(VENV)-docs/.done
+	@$(VENV)-docs/bin/python -m sphinx --fail-on-warning --nitpicky --quiet docs build/docs $(SPHINX_ARGS)
+
+$(VENV)-docs/.done: pyproject.toml | $(BIN)/python
+	@$(BIN)/python -m venv $(VENV)-docs
+	@$(VENV)-docs/bin/python -m pip --disable-pip-version-check install --quiet --editable '.[docs]'
+	@touch $@
 
 clean:
 	rm -rf $(VENV) $(VENV)-* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage*

@@ -38,6 +38,14 @@ _found_versions = st.sampled_from([ANY, 0, 1, 2])
 
 
 class ZooKeeperDictMachine(LeaseSteps):
+    """Several dicts on one path, with every operation and every fault; each answer is judged.
+
+    A read has to show a state that the path may have had, and a write what it says. In virtual time
+    the same steps are the same run, so a failure shrinks. Class attributes are hooks: derive a
+    class to choose other keys, dicts, options or faults. An example, up to 50 steps, starts a
+    simulation of its own.
+    """
+
     """Several `ZooKeeperDict`s on one path of a ZooKeeper, with everything that can happen to them.
 
     Each step is a call of a dict, a look at it, time that passes, or a fault. A call with
