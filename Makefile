@@ -8,6 +8,8 @@ FRAMES ?= 2000000
 FUZZ_SECONDS ?= 3600
 MUTANTS ?=
 KILLS ?= 300
+RUNS ?= 10
+FLAKES ?=
 SCHEMA_SECONDS ?= 600
 SCHEMA_ARGS ?=
 HUNT ?=
@@ -22,7 +24,7 @@ PIP_INTO := $(BIN)/python -m pip --disable-pip-version-check --quiet --python
 DIST := build/dist
 APT_GET := apt-get -o DPkg::Lock::Timeout=120 -qq
 
-.PHONY: help demo test coverage check format bench hunt dev live browser redis kazoo-suite canary lowest hostile fuzz mutants pythons downstream dist release found kills schema docs clean
+.PHONY: help demo test coverage check format bench hunt dev live browser redis kazoo-suite canary lowest hostile fuzz mutants pythons downstream dist release found kills schema docs clean flakes nightly
 
 help:
 	@echo "make demo    run the dict on the embedded fake: two clients, both views printed"
@@ -43,6 +45,8 @@ help:
 	@echo "make downstream  a project that uses the plugin, from the wheel, on the machine's Pythons"
 	@echo "make dist    the source distribution and the wheel, in build/dist"
 	@echo "make release builds them twice and judges them: contents, metadata, the same bytes"
+	@echo "make flakes RUNS=10  runs the tests as CI does, ten times, and names those that failed"
+	@echo "make nightly  everything that is too long for CI, eight hours on two cores (CONTRIBUTING.md)"
 	@echo "make found   the defects of other libraries that docs/found.md tells of, each in an environment of its own"
 	@echo "make docs    these pages and the reference, in build/docs; a warning is an error"
 	@echo "make check   ruff, mypy and import-linter"
@@ -237,6 +241,30 @@ downstream: dev dist
 # The source distribution, and the wheel that it makes.
 dist: $(VENV)-release/.done
 	@$(VENV)-release/bin/python -m tests.release.building $(DIST)
+
+# FLAKES='-n 2 tests/client', for instance.
+flakes: dev live browser redis
+	@$(BIN)/python -m tests.release.flakes $(RUNS) $(FLAKES)
+
+# One after the other; what fails is told at the end. CONTRIBUTING.md has what each takes.
+NIGHTLY := nightly-tests hunt hostile kills schema found doctor downstream nightly-canary lowest fuzz mutants
+.PHONY: $(NIGHTLY)
+
+nightly:
+	@failed=; for each in $(NIGHTLY); do \
+		began=$$(date +%s); $(MAKE) --no-print-directory $$each && how=passed || { how=FAILED; failed="$$failed $$each"; }; \
+		echo "== $$each: $$how after $$(( $$(date +%s) - began )) s"; \
+	done; \
+	[ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
+
+# What CI does a fixed part of, in full: fresh examples, more seeds, steps and rounds.
+nightly-tests: dev live
+	@ZKFAKE_PYTHONS=$$($(MAKE) --silent pythons) ZKFAKE_SEEDS=400 ZKDICT_ROUNDS=10000 ZK_DIFFERENTIAL_STEPS=200000 \
+		ZK_ENSEMBLE_STEPS=20000 TEST_LIMIT=7200 CI= $(BIN)/python -m pytest -q -n 2 tests/simulation/test_determinism.py \
+		tests/simulation/recipes tests/differential tests/dict/test_snapshots.py tests/dict/test_concurrency.py
+
+nightly-canary:
+	@for each in 2.8.0 2.9.0 2.10.0; do $(MAKE) --no-print-directory canary KAZOO=$$each || exit 1; done
 
 # What was built is right, and a second build gives the same bytes.
 release: dist

@@ -1,8 +1,9 @@
-"""The public attributes of the public classes, as `public_attributes.txt` lists them.
+"""The public API: every public name, with parameters, types and defaults, as `public_api.txt` lists
+them; of a public class also what it has from base classes of ours, and of the plugin its fixtures.
 
 ``python -m tests.structure.public --write`` writes that file. What is new there is public from then
 on: a name that only the package itself uses belongs on a private object, or on a subclass that
-users do not name.
+users do not name. What a change there asks for, CONTRIBUTING.md says.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from dataclasses import is_dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from . import signatures
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +38,10 @@ FACES = (
 )
 """The modules whose ``__all__`` says what is public."""
 
-LISTED = Path(__file__).with_name("public_attributes.txt")
+FIXTURES = "pytest_zkdict.fixtures"
+"""The module whose ``__all__`` has the fixtures: those whose names begin with ``zk_``."""
+
+LISTED = Path(__file__).with_name("public_api.txt")
 
 _OURS = ("zkdict", "zkfake", "pytest_zkdict")
 
@@ -99,12 +105,54 @@ def defined(source: str) -> dict[str, bool]:
 
 
 def listing() -> str:
-    """A line for each class: its name, and its attributes."""
+    """A line for each public name and for each public attribute, each with the whole path."""
     lines = []
-    for name, kind in classes():
-        names = " ".join(attributes(kind))
-        lines.append(textwrap.fill(f"{name}: {names}".rstrip(), 100, subsequent_indent="    "))
-    return "\n".join(lines) + "\n"
+    for face in FACES:
+        for name in sorted(importlib.import_module(face).__all__):
+            lines += _below(face, signatures.of_name(face, name))
+            kind = getattr(importlib.import_module(face), name)
+            if isinstance(kind, type):
+                members = members_of(kind)
+                for each in sorted(members):
+                    lines += _below(f"{face}.{name}", members[each])
+    fixtures = (name for name in importlib.import_module(FIXTURES).__all__ if name[:3] == "zk_")
+    for name in sorted(fixtures):
+        lines += _below(FIXTURES, signatures.of_name(FIXTURES, name))
+    return "".join(f"{line}\n" for line in lines)
+
+
+def members_of(kind: type) -> dict[str, list[str]]:
+    """What a class has from our own code, the nearest first."""
+    found: dict[str, list[str]] = {}
+    for base in kind.__mro__:
+        if base.__module__.partition(".")[0] in _OURS:
+            tree = ast.parse(_source(base)).body[0]
+            assert isinstance(tree, ast.ClassDef)
+            for name, lines in signatures.of_members(tree).items():
+                found.setdefault(name, lines)
+    return found
+
+
+def _below(path: str, lines: list[str]) -> list[str]:
+    return [f"{path}: {line}" for line in lines]
+
+
+def changes(listed: str, now: str) -> str:
+    """What is no longer there and what is new, and what to do; empty where nothing has changed."""
+    before, after = listed.splitlines(), now.splitlines()
+    gone = [f"- {line}" for line in before if line not in after]
+    new = [f"+ {line}" for line in after if line not in before]
+    if not gone and not new:
+        return ""
+    told = "\n".join(
+        sorted([*gone, *new], key=lambda line: (line[2:].partition("(")[0], line[0] == "+"))
+    )
+    return (
+        f"the public API has changed:\n{told}\n"
+        "If users are meant to have this: python -m tests.structure.public --write. A line with + "
+        "is a new feature for the changelog; one with - breaks programs, unless the + after it "
+        "takes all that it took (CONTRIBUTING.md says what that asks for)"
+    )
 
 
 if __name__ == "__main__":

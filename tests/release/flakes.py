@@ -1,0 +1,56 @@
+"""Runs the tests as CI does, again and again, and tells which failed how often: `make flakes`.
+
+    python -m tests.release.flakes 10 [arguments of pytest]
+
+Whatever is not the same in each run shows here: threads and processes of the system, live servers,
+time. Chance does not: in CI the same examples and seeds are drawn each time. A run takes as long as
+the tests of CI. Exit status 0 if no test ever failed.
+"""
+
+from __future__ import annotations
+
+import collections
+import os
+import re
+import subprocess
+import sys
+import time
+
+DEFAULT = ("-n", "5", "--dist", "worksteal")
+
+
+def failures(said: str) -> list[str]:
+    """The tests that pytest's short summary names as failed, in setup and teardown included."""
+    return re.findall(r"^(?:FAILED|ERROR) (\S+?::.*?)(?: - .*)?$", said, re.MULTILINE)
+
+
+def main() -> None:
+    runs, arguments = int(sys.argv[1]), sys.argv[2:] or DEFAULT
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
+    failed: collections.Counter[str] = collections.Counter()
+    for run in range(1, runs + 1):
+        began = time.monotonic()
+        done = subprocess.run(
+            command,
+            env={**os.environ, "CI": "true"},
+            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        names = failures(done.stdout) or ["the run itself"] * bool(done.returncode)
+        failed.update(set(names))
+        last = done.stdout.strip().splitlines()[-1:]
+        sys.stdout.write(f"run {run}, {time.monotonic() - began:.0f} s: {' '.join(last)}\n")
+        if names:
+            sys.stdout.write(done.stdout + "\n")
+        sys.stdout.flush()
+    for name, times in failed.most_common():
+        sys.stdout.write(f"{times} of {runs}: {name}\n")
+    if failed:
+        sys.exit(1)
+    sys.stdout.write(f"no test failed in {runs} runs\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""What `make flakes` makes of pytest's output; and no test draws what nobody can draw again."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+from .flakes import failures
+
+TESTS = Path(__file__).parents[1]
+UNSEEDED = {"Random", "seed", "SystemRandom"}
+DRAWN_BY_THE_MODULE = {"choice", "choices", "randint", "random", "randrange", "sample", "shuffle"}
+
+
+def test_each_failure_is_named() -> None:
+    said = """=== short test summary info ===
+FAILED tests/a/test_b.py::test_c[x - y] - AssertionError: assert 1 == 2
+ERROR tests/a/test_b.py::test_d[fake]
+SKIPPED [1] tests/a/test_b.py:3: no
+1 failed, 1 error in 3.00s"""
+    assert failures(said) == ["tests/a/test_b.py::test_c[x", "tests/a/test_b.py::test_d[fake]"]
+
+
+def unseeded(source: str) -> list[int]:
+    """The lines that draw from a generator whose seed nobody knows."""
+    if "import random\n" not in source:
+        return []  # a generator may have this name
+    return [
+        node.lineno
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and isinstance(node.func.value, ast.Name)
+        and (
+            (node.func.value.id == "random" and node.func.attr in UNSEEDED and not node.args)
+            or (node.func.value.id == "random" and node.func.attr in DRAWN_BY_THE_MODULE)
+        )
+    ]
+
+
+def test_an_unseeded_generator_is_seen() -> None:
+    program = "import random\nrandom.Random()\nrandom.Random(7).random()\nrandom.choice(x)\nchance.choice(x)"
+    assert unseeded(program) == [2, 4]
+
+
+def test_what_tests_draw_can_be_drawn_again() -> None:
+    """Hypothesis draws the same in CI each time, and everything else by a seed. In a simulation the
+    module's own functions draw by the seed of the simulation.
+    """
+    found = {
+        path.relative_to(TESTS).as_posix(): lines
+        for path in sorted(TESTS.rglob("*.py"))
+        if path.relative_to(TESTS).parts[0] not in IN_SIMULATIONS
+        and (lines := unseeded(path.read_text("utf-8")))
+    }
+    assert found == {}
+
+
+IN_SIMULATIONS = {"simulation", "search", "plugin", "history", "downstream"}
