@@ -39,18 +39,20 @@ def unseeded(source: str) -> list[int]:
 
 
 def test_an_unseeded_generator_is_seen() -> None:
-    program = "import random\nrandom.Random()\nrandom.Random(7).random()\nrandom.choice(x)\nchance.choice(x)"
+    program = "import random\nrandom.Random()\nrandom.Random(7).random()\nrandom.choice(x)"
     assert unseeded(program) == [2, 4]
 
 
 def test_what_tests_draw_can_be_drawn_again() -> None:
     """Hypothesis draws the same in CI each time, and everything else by a seed. In a simulation the
-    module's own functions draw by the seed of the simulation.
+    module's own functions draw by the seed of the simulation. Campaigns, which CI does not run,
+    draw anew and name the seed.
     """
     found = {
         path.relative_to(TESTS).as_posix(): lines
         for path in sorted(TESTS.rglob("*.py"))
         if path.relative_to(TESTS).parts[0] not in IN_SIMULATIONS
+        and path.name != "__main__.py"
         and (lines := unseeded(path.read_text("utf-8")))
     }
     assert found == {}
