@@ -283,9 +283,9 @@ found: dev
 docs: $(VENV)-docs/.done
 	@$(VENV)-docs/bin/python -m sphinx --fail-on-warning --nitpicky --quiet docs build/docs $(SPHINX_ARGS)
 
-$(VENV)-docs/.done: pyproject.toml | $(BIN)/python
-	@$(BIN)/python -m venv $(VENV)-docs
-	@$(VENV)-docs/bin/python -m pip --disable-pip-version-check install --quiet --editable '.[docs]'
+$(VENV)-docs/.done: pyproject.toml $(VENV)/.dev
+	@$(BIN)/python -m venv --without-pip $(VENV)-docs
+	@$(PIP_INTO) $(VENV)-docs install --editable '.[docs]'
 	@touch $@
 
 clean:
