@@ -285,7 +285,8 @@ def test_resolve_tells_of_a_set_all_of_whose_attempts_were_lost(
             return await asyncio.to_thread(caught.value.resolve, 60)
 
     applied = asyncio.run(program())
-    assert applied == (what == "reply")
+    # An attempt may be on its way when requests are lost no more, and reach the server.
+    assert applied or what == "request"
     other.sync()
     assert other["a"] == (2 if applied else 1)
 

@@ -73,6 +73,18 @@ def test_an_address_with_another_token_in_the_same_tab(page: Console) -> None:
     page.sees("#tree", "shop")
 
 
+def test_a_token_that_comes_while_an_old_one_is_refused_stays(page: Console) -> None:
+    page.run("sessionStorage.setItem('zkfake token', 'of yesterday')")
+    script = """
+        const api = await import(new URL("api.js", document.querySelector("script[src]").src));
+        const refused = api.get("/ensemble").then(() => false, (error) => error.status === 401);
+        sessionStorage.setItem("zkfake token", arguments[0]);  // the request is on its way
+        return await refused;
+    """
+    assert page.run(f"return (async (...arguments) => {{{script}}})(...arguments)", "of today")
+    assert page.run("return sessionStorage.getItem('zkfake token')") == "of today"
+
+
 # -- the tree
 
 

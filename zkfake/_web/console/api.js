@@ -36,7 +36,8 @@ async function send(method, path, { query = {}, body, signal } = {}) {
   for (const [key, value] of Object.entries(query)) {
     if (value != null) parameters.set(key, value);
   }
-  const headers = { Authorization: `Bearer ${sessionStorage.getItem(KEY) ?? ""}` };
+  const token = sessionStorage.getItem(KEY);
+  const headers = { Authorization: `Bearer ${token ?? ""}` };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   let reply;
   try {
@@ -57,7 +58,8 @@ async function send(method, path, { query = {}, body, signal } = {}) {
   } catch {
     // The sentence above says what is known.
   }
-  if (reply.status === 401) {
+  // Meanwhile there may be another token. That the old one is refused says nothing of it.
+  if (reply.status === 401 && sessionStorage.getItem(KEY) === token) {
     sessionStorage.removeItem(KEY);
     noToken(sentence);
   }
