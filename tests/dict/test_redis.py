@@ -118,6 +118,9 @@ OTHER_CALLS = (
 )
 
 
+REPEATABLE = ("update", "__setitem__", "clear")
+
+
 def possible(begin: dict[str, int], found: list[tuple[Call, Any]]) -> list[dict[str, int]]:
     """What there can be after calls with these answers, one after the other in any order."""
     ends = []
@@ -156,7 +159,8 @@ def check_beside_another(clients: Clients, kind: type[RedisDict[int]] = RedisDic
 
 def check_losses(clients: Clients, kind: type[RedisDict[int]] = RedisDict) -> int:
     """Each request or its reply is lost with the connection: an answer is true, a ConnectionError
-    means that nothing was done, and a WriteUncertain tells that it is not known.
+    from a call that may not be repeated means that nothing was done, and a WriteUncertain tells
+    that it is not known.
     """
     count = 0
     for begin, ours, what in itertools.product(BEGINNINGS, CALLS, ("request", "reply")):
@@ -172,8 +176,10 @@ def check_losses(clients: Clients, kind: type[RedisDict[int]] = RedisDict) -> in
             found = (begin, ours, what, place, answer, other)
             if answer is WriteUncertain:
                 assert other in (begin, after), found
-            elif answer is redis.ConnectionError:
+            elif answer is redis.ConnectionError and ours.method not in REPEATABLE:
                 assert other == begin, found
+            elif answer is redis.ConnectionError:  # redis-py 5 repeats no transaction
+                assert other in (begin, after), found
             else:
                 assert (answer, other) == (expected, after), found
             Told.anew()
@@ -282,6 +288,8 @@ def test_the_counter_tells_of_changes_only(redis_server: RedisServer) -> None:
     assert redis_server.client().keys() == [b"itemslast_updated"]
 
 
+# redis-py 5 leaves the socket of a refused connection to the garbage collector.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_without_a_server() -> None:
     with RedisServer() as server:
         items = RedisDict[int](server.client(), "items")
