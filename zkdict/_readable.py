@@ -11,11 +11,9 @@ The rules that live here:
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
-from zkdict._copy.dict_views import Items, Keys, Values
 from zkdict._copy.lookup import BadEntry, GatedRead
 from zkdict._copy.waiting import deadline_after
 from zkdict.entries import Entry, State
@@ -124,18 +122,6 @@ class ReadableDict(ConnectionStorageDict[V]):
             pass
         return len(self._shown().values)
 
-    def keys(self) -> Keys:
-        """The keys, as a view: live, and each iteration is of one state."""
-        return Keys(self)
-
-    def items(self) -> Items[V]:
-        """The items, as a view: live, and each iteration is of one state."""
-        return Items(self)
-
-    def values(self) -> Values[V]:
-        """The values, as a view: live, and each iteration is of one state."""
-        return Values(self)
-
     def snapshot(self) -> Snapshot[V]:
         """An immutable copy of the state that is shown now.
 
@@ -145,17 +131,11 @@ class ReadableDict(ConnectionStorageDict[V]):
         with self._feed.lock:
             return view.snapshot(self._feed.state)
 
+    _state = snapshot  # what iterations and views use
+
     def copy(self) -> dict[str, V]:
         """A plain dict of the items. Raises DecodeError where a value does not decode."""
         return self.snapshot().copy()
-
-    def __copy__(self) -> dict[str, V]:
-        """The same as `copy()`: a copy has no znodes that would keep it fresh."""
-        return self.copy()
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> dict[str, V]:
-        """A plain dict with copies of the values."""
-        return copy.deepcopy(self.copy(), memo)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Mapping):

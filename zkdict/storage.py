@@ -15,17 +15,20 @@ The rules that live here:
 from __future__ import annotations
 
 import contextlib
+import copy
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+from zkdict._views import Items, Keys, Values
 from zkdict.encodings import JSON, Fallback
 from zkdict.errors import DecodeError, EncodeError, Timeout
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
+    from _typeshed import SupportsKeysAndGetItem
     from typing_extensions import Self
 
     from zkdict.encodings import Encoding
@@ -35,6 +38,7 @@ __all__ = [
     "MSAConnectionStorageDict",
     "MSAStorageDict",
     "StorageDict",
+    "WholeMapping",
     "plain",
 ]
 
@@ -44,7 +48,39 @@ T = TypeVar("T")
 _MISSING: Any = object()
 
 
-class StorageDict(MutableMapping[str, V], ABC):
+class WholeMapping(Mapping[str, V]):
+    """A mapping that gives all its items at once, as a plain dict of one state."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def copy(self) -> dict[str, V]:
+        """A plain dict of the items."""
+
+    def __or__(self, other: Mapping[str, V]) -> dict[str, V]:
+        """A plain dict of both: the result has no store of its own."""
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        return {**self.copy(), **plain(other)}
+
+    def __ror__(self, other: Mapping[str, V]) -> dict[str, V]:
+        """A plain dict of both: the result has no store of its own."""
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        return {**plain(other), **self.copy()}
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        """A field of a pydantic model is the very object, and is dumped as a plain dict."""
+        from pydantic_core import core_schema
+
+        dump = core_schema.plain_serializer_function_ser_schema(
+            cls.copy, return_schema=core_schema.dict_schema()
+        )
+        return core_schema.is_instance_schema(cls, serialization=dump)
+
+
+class StorageDict(WholeMapping[V], MutableMapping[str, V], ABC):
     """A dict over a store that has the methods `persist`, `depersist`, `durables`, `last_updated`.
 
     A subclass sets up its store and then calls this constructor. It turns values into bytes and
@@ -183,23 +219,48 @@ class StorageDict(MutableMapping[str, V], ABC):
     def __len__(self) -> int:
         return len(self._items())
 
+    def keys(self) -> Keys:
+        """The keys, as a view: live, and each iteration is of one state."""
+        return Keys(self, self._state)
+
+    def items(self) -> Items[V]:
+        """The items, as a view: live, and each iteration is of one state."""
+        return Items(self, self._state)
+
+    def values(self) -> Values[V]:
+        """The values, as a view: live, and each iteration is of one state."""
+        return Values(self, self._state)
+
+    def _state(self) -> Mapping[str, V]:
+        """The items of one state, for iterations and views."""
+        return self._items()
+
     def copy(self) -> dict[str, V]:
         """A plain dict of the items, as reads see them now."""
         return dict(self._items())
 
-    def __or__(self, other: Mapping[str, V]) -> dict[str, V]:
-        """A plain dict of both: the result has no store of its own."""
+    def __copy__(self) -> dict[str, V]:
+        """The same as `copy()`: a copy has no store of its own."""
+        return self.copy()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> dict[str, V]:
+        """A plain dict with copies of the values."""
+        return copy.deepcopy(self.copy(), memo)
+
+    def __reduce__(self) -> Any:
+        raise TypeError(
+            f"a {type(self).__name__} cannot be pickled, as its connection belongs to this "
+            "process: pickle its copy(), or open another one where it is needed"
+        )
+
+    def __eq__(self, other: object) -> bool:
         if not isinstance(other, Mapping):
             return NotImplemented
-        return {**self.copy(), **plain(other)}
+        return self._items() == plain(other)
 
-    def __ror__(self, other: Mapping[str, V]) -> dict[str, V]:
-        """A plain dict of both: the result has no store of its own."""
-        if not isinstance(other, Mapping):
-            return NotImplemented
-        return {**plain(other), **self.copy()}
+    __hash__ = None  # type: ignore[assignment]  # as a dict: it is compared by its items
 
-    def __ior__(self, other: Any) -> Self:  # type: ignore[misc]  # | makes a plain dict
+    def __ior__(self, other: Any) -> Self:  # type: ignore[misc, override]  # | makes a plain dict
         """The same as `update(other)`: written to the store."""
         self.update(other)
         return self
@@ -222,6 +283,13 @@ class StorageDict(MutableMapping[str, V], ABC):
             self.depersist(key)
         finally:
             self._written()
+
+    def update(
+        self, other: SupportsKeysAndGetItem[str, V] | Iterable[tuple[str, V]] = (), /, **items: V
+    ) -> None:
+        """Store all items, one after the other. Costs a `persist` for each."""
+        for key, value in {**plain(other), **items}.items():
+            self[key] = value
 
     @overload
     def pop(self, key: str) -> V: ...
@@ -307,7 +375,7 @@ def plain(other: Any) -> dict[str, Any]:
 
     `dict(other)` asks for one key after the other: some may be gone by then, or newer.
     """
-    return other.copy() if isinstance(other, StorageDict) else dict(other)
+    return other.copy() if isinstance(other, WholeMapping) else dict(other)
 
 
 class ConnectionStorageDict(StorageDict[V], ABC):

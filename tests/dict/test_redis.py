@@ -268,7 +268,13 @@ def test_requests(clients: Clients) -> None:
     assert sent(lambda: items.__delitem__("d")) == ["WATCH", "EVAL", "UNWATCH"]
     assert sent(lambda: items.update({})) == []
     assert items.copy() == {"a": 1, "b": 2, "c": 3}
-    assert sent(items.copy) == ["GET"]
+    for whole in (
+        items.copy,
+        lambda: [*items.items()],
+        lambda: [*items.values()],
+        lambda: items == other,
+    ):
+        assert sent(whole) == ["GET"]
     items.autosync = False
     assert sent(lambda: items["a"]) == []
 

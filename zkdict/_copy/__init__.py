@@ -13,6 +13,6 @@ The modules, from the bottom:
 | `effects` | what a write does to the children, and what its answer shows |
 | `shared` | the copy as all tasks share it: lock, state, waiters, publishing |
 | `feed` | drives the copy through kazoo |
-| `lookup`, `snapshot`, `view`, `dict_views` | what readers see: values, snapshots, `items()` |
+| `lookup`, `snapshot`, `view` | what readers see: values, snapshots |
 | `backlog`, `events` | changes that were not fetched yet; who is told of changes |
 """

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from zkdict._copy import clock
 from zkdict._copy.lookup import BadEntry
 from zkdict.entries import Change, Entry, State
-from zkdict.storage import plain
+from zkdict.storage import WholeMapping, plain
 
 __all__ = ["Snapshot"]
 
@@ -33,7 +33,7 @@ class _Unreadable:
         return f"<{self._name}>"
 
 
-class Snapshot(Mapping[str, V]):
+class Snapshot(WholeMapping[V]):
     """An immutable copy of the dict at one zxid.
 
     Keys come in the order of creation. A key whose value does not decode is a key like others with
