@@ -24,7 +24,7 @@ PIP_INTO := $(BIN)/python -m pip --disable-pip-version-check --quiet --python
 DIST := build/dist
 APT_GET := apt-get -o DPkg::Lock::Timeout=120 -qq
 
-.PHONY: help demo test coverage check format bench hunt dev live browser redis kazoo-suite canary lowest hostile fuzz mutants pythons downstream dist release found kills schema docs clean flakes nightly
+.PHONY: help demo test coverage check format bench targets hunt dev live browser redis kazoo-suite canary lowest hostile fuzz mutants pythons downstream dist release found kills schema docs clean flakes nightly
 
 help:
 	@echo "make demo    run the dict on the embedded fake: two clients, both views printed"
@@ -33,7 +33,8 @@ help:
 	@echo "make kazoo-suite  run kazoo's own test suite on the fake (docs/kazoo_suite.md)"
 	@echo "make canary KAZOO=2.9.0   the tests, and kazoo's own, on another kazoo; or on a checkout: KAZOO=../kazoo"
 	@echo "make lowest  the tests on the oldest versions that the metadata allows"
-	@echo "make bench   the dict beside its predecessors, the fake and virtual time beside a live server, in figures"
+	@echo "make bench   figures of everything beside its peers; writes the tables and plots of docs/benchmarks.md and docs/capacity.md"
+	@echo "make targets the comparisons that have bounds, and which of them are met"
 	@echo "make hunt    worlds that nobody has seen yet, for an hour (HUNT_SECONDS=3600, or HUNT_WORLDS=20000)"
 	@echo "make doctor  looks for habits that hurt in the dict's tests, in kazoo's own and in its recipes (docs/doctor.md)"
 	@echo "make hostile FRAMES hostile frames against the fake while honest clients check it, in figures"
@@ -76,7 +77,15 @@ check: dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: dev live
+# BENCH=--quick measures little and leaves docs/ alone, BENCH=--draw measures nothing, BENCH=capacity is one part.
+bench: dev live $(VENV)/.bench
+	@$(BIN)/python -m benchmarks.report $(BENCH)
+
+$(VENV)/.bench: pyproject.toml | $(BIN)/python
+	@$(PIP) --editable '.[bench]'
+	@touch $@
+
+targets: dev live
 	@$(BIN)/python -m benchmarks
 
 # HUNT=hostile-1,hostile-3 chooses properties (tests/hunt/properties.py).

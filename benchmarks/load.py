@@ -49,7 +49,7 @@ def main(rounds: int = 3, seconds: float = 1.5) -> bool:
         for number in range(rounds + 1):
             for connections in CONNECTIONS:
                 for name, port in servers.items():
-                    for operation, rate in _measure(port, connections, seconds).items():
+                    for operation, rate in measure(port, connections, seconds).items():
                         if number:  # the first round warms up
                             seen.setdefault((name, operation, connections), []).append(rate)
     print(f"operations a second by raw sockets, {WINDOW} on their way on each connection,")
@@ -67,9 +67,13 @@ def main(rounds: int = 3, seconds: float = 1.5) -> bool:
     return ahead
 
 
-def _measure(port: int, connections: int, seconds: float) -> dict[str, float]:
-    """In another process: operations a second."""
-    command = [sys.executable, __file__, str(port), str(connections), str(seconds)]
+def measure(
+    port: int, connections: int, seconds: float, *, window: int = WINDOW
+) -> dict[str, float]:
+    """In another process: operations a second, with so many on their way on each connection. With
+    one, an operation takes as long as there are connections for each operation of a second.
+    """
+    command = [sys.executable, __file__, *map(str, (port, connections, seconds, window))]
     output = subprocess.run(command, check=True, stdout=subprocess.PIPE, timeout=600).stdout
     figures: dict[str, float] = json.loads(output)
     return figures
@@ -128,18 +132,18 @@ class _Connection:
         return _INT.unpack_from(payload, 12)[0], 4 + len(payload)
 
 
-def _load(connections: list[_Connection], size: int, seconds: float) -> float:
+def _load(connections: list[_Connection], size: int, seconds: float, window: int) -> float:
     """Requests a second that are answered; each reply has ``size`` bytes. Everything that was sent
     is answered when this returns.
     """
     selector = selectors.DefaultSelector()
     for connection in connections:
-        connection.received, connection.on_their_way = 0, WINDOW
+        connection.received, connection.on_their_way = 0, window
         selector.register(connection.socket, selectors.EVENT_READ, connection)
     start = time.perf_counter()
     end = start + seconds
     for connection in connections:
-        connection.socket.sendall(connection.requests(WINDOW))
+        connection.socket.sendall(connection.requests(window))
     done, waiting = 0, len(connections)
     while waiting:
         ready = selector.select(60)
@@ -151,14 +155,14 @@ def _load(connections: list[_Connection], size: int, seconds: float) -> float:
             answered, connection.received = divmod(connection.received, size)
             done += answered
             connection.on_their_way -= answered
-            missing = WINDOW - connection.on_their_way
+            missing = window - connection.on_their_way
             if now >= end:
                 if not connection.on_their_way:
                     assert not connection.received, "a reply of another size"
                     selector.unregister(connection.socket)
                     waiting -= 1
-            elif missing >= WINDOW // 2:
-                connection.on_their_way = WINDOW
+            elif missing >= max(1, window // 2):
+                connection.on_their_way = window
                 connection.socket.sendall(connection.requests(missing))
     selector.close()
     return done / (time.perf_counter() - start)
@@ -170,6 +174,7 @@ def command() -> None:
     parser.add_argument("port", type=int)
     parser.add_argument("connections", type=int)
     parser.add_argument("seconds", type=float)
+    parser.add_argument("window", type=int)
     options = parser.parse_args()
     connections = [_Connection(options.port) for _ in range(options.connections)]
     first = connections[0]
@@ -189,7 +194,7 @@ def command() -> None:
                 "set": _same(_set(own)),
                 "create": _creates(own),
             }[operation]
-        rates[operation] = _load(connections, sizes[operation], options.seconds)
+        rates[operation] = _load(connections, sizes[operation], options.seconds, options.window)
     print(json.dumps(rates))
 
 

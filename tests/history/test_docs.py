@@ -43,10 +43,10 @@ def test_every_picture_is_there_and_small() -> None:
     """`python -m tests.history.screenshots` takes them, and `python -m tests.web.screenshots`."""
     shown = [
         DOCS / name
-        for page in ("history.md", "stories.md", "console.md")
+        for page in ("history.md", "stories.md", "console.md", "benchmarks.md", "capacity.md")
         for name in re.findall(r"!\[[^]]+\]\(([^)]+)\)", (DOCS / page).read_text("utf-8"))
     ]
-    assert {*shown} == {*(DOCS / "images").iterdir()}
+    assert {*shown} == {*(DOCS / "images").rglob("*.png")}
     assert all(0 < path.stat().st_size < 150_000 for path in shown)
 
 
