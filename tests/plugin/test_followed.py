@@ -9,6 +9,8 @@ from .followed import compare, follow
 PAGES = {
     "tutorial.md": 7,
     "failing_seed.md": 3,
+    "how_the_search_works.md": 1,
+    "how_virtual_time_works.md": 1,
     "live_faults.md": 1,
     "lost_replies.md": 1,
     "moving_tests.md": 1,
