@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
 from typing import TYPE_CHECKING, Any
 
@@ -247,6 +249,42 @@ def test_a_state_that_was_restored(server: FakeZooKeeper, asking: Asking) -> Non
     assert shown[-1]["operation"] == "restore"
     assert asking.get("/tree", path="/a", at=changed)["data"] == {"text": "2"}
     assert asking.get("/tree", path="/a", at=server.last_zxid)["data"] == {"text": "1"}
+
+
+@pytest.mark.parametrize("route", ["/tree", "/count", "/search", "/export"])
+def test_others_are_answered_while_the_past_is_put_together(
+    server: FakeZooKeeper, asking: Asking, monkeypatch: pytest.MonkeyPatch, route: str
+) -> None:
+    """And whoever asks for the same state waits for the same one."""
+    server.load({"/a": b"1"})
+    server.load({"/a": b"2"})
+    begun: list[int] = []
+    reached, may_go_on = threading.Event(), threading.Event()
+    towards = CommittedLog.towards
+
+    def slowly(self: CommittedLog, zxid: int) -> tuple[Tree, Iterator[Transaction]]:
+        tree, between = towards(self, zxid)
+
+        def one_by_one() -> Iterator[Transaction]:
+            begun.append(zxid)
+            reached.set()
+            assert may_go_on.wait(TIMEOUT)
+            yield from between
+
+        return tree, one_by_one()
+
+    monkeypatch.setattr(CommittedLog, "towards", slowly)
+    with ThreadPoolExecutor() as threads:
+        try:
+            past = [threads.submit(asking.get, route, at=1) for _ in range(2)]
+            assert reached.wait(TIMEOUT)
+            assert asking.get("/tree", path="/a")["data"] == {"text": "2"}
+            assert not any(each.done() for each in past)
+        finally:
+            may_go_on.set()
+        first, second = (each.result() for each in past)
+    assert first == second
+    assert begun == [1]
 
 
 def test_an_ensemble_after_an_election() -> None:

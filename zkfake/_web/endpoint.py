@@ -2,8 +2,9 @@
 
 Rules that live here:
 
-- One thread serves everything, and ends with `ControlEndpoint.stop`: streams are ended, and what
-  is still under way a second later is broken off.
+- One thread serves everything, but for putting together what was in the past. It ends with
+  `ControlEndpoint.stop`: streams are ended, and what is still under way a second later is broken
+  off.
 - It listens before `ControlEndpoint.start` returns.
 - While nobody asks it for anything, it sleeps.
 """

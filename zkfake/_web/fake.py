@@ -5,10 +5,13 @@ Rules that live here:
 - This is the only module of the endpoint that knows the inside of a `FakeZooKeeper`.
 - Reading needs no session and sets no watch. It takes references under the fake's lock; what takes
   long, sorting and searching, is done without the lock.
+- What was in the past is put together in a thread of its own, one state at a time. Meanwhile the
+  endpoint's thread answers others.
 """
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import contextmanager
 from heapq import nsmallest
 from typing import TYPE_CHECKING, NamedTuple
@@ -87,7 +90,8 @@ class ControlledFake:
         self.streams = 0
         """How many read the events as they come."""
         self._trees: dict[int, Tree] = {}
-        """Some of the past, by zxid."""
+        """Some of the past, by zxid; the one that was asked for last at the end."""
+        self._recalling = asyncio.Lock()
         self.faults = BegunFaults(lambda: server.faults)
         # The endpoint is a part of the fake; it has a package of its own because few want it.
         self._ensemble = server._ensemble  # noqa: SLF001
@@ -134,32 +138,40 @@ class ControlledFake:
 
     @contextmanager
     def _tree(self, at: int | None) -> Iterator[tuple[int, Tree]]:
-        """The tree at a zxid, which does not change during the block, and that zxid."""
+        """The tree at a zxid that was `recalled`, or the present one, which does not change during
+        the block, and its zxid.
+        """
         if at is not None:
-            yield at, self._past(at)
+            yield at, self._trees[at]
             return
         with self._looking():
             yield self._ensemble.log.last_zxid, self._ensemble.tip
 
-    def _past(self, at: int) -> Tree:
-        """The tree as it was. Cost: linear in it and in what has been committed, unless it was
-        asked for lately. Raises `Refused`.
+    async def recalled(self, at: int | None) -> int | None:
+        """Has the tree of that zxid ready for what is asked next, without another ``await``: that
+        zxid. Cost: linear in the tree and in what has been committed, unless it was asked for
+        lately. Raises `Refused`.
         """
-        tree = self._trees.pop(at, None)
-        if tree is None:
-            with self._looking():
-                log = self._ensemble.log
-                if at > log.last_zxid:
-                    raise Refused(404, f"There is no zxid {at} so far; the last is {log.last_zxid}")
-                first = log.first_zxid or 0
-                if at < first:
-                    raise Refused(409, f"What was at zxid {at} is not kept; the oldest is {first}")
-                tree, between = log.towards(at)
-            for transaction in between:
-                tree.apply(transaction)
-        self._trees[at] = tree  # the last one now
-        while len(self._trees) > _MOST_TREES:
-            del self._trees[next(iter(self._trees))]
+        if at is not None:
+            async with self._recalling:
+                kept = self._trees.pop(at, None)
+                self._trees[at] = kept if kept else await asyncio.to_thread(self._past, at)
+                while len(self._trees) > _MOST_TREES:
+                    del self._trees[next(iter(self._trees))]
+        return at
+
+    def _past(self, at: int) -> Tree:
+        """The tree as it was. Raises `Refused`."""
+        with self._looking():
+            log = self._ensemble.log
+            if at > log.last_zxid:
+                raise Refused(404, f"There is no zxid {at} so far; the last is {log.last_zxid}")
+            first = log.first_zxid or 0
+            if at < first:
+                raise Refused(409, f"What was at zxid {at} is not kept; the oldest is {first}")
+            tree, between = log.towards(at)
+        for transaction in between:
+            tree.apply(transaction)
         return tree
 
     def look(self, path: str, at: int | None, after: str, limit: int) -> TreePage:

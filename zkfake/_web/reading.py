@@ -166,7 +166,7 @@ async def tree(
     fake: Fake, path: ThePath = "/", at: At = None, after: After = "", limit: Limit = 100
 ) -> TreeShape:
     """A znode, and its children in the order of their names."""
-    page = fake.look(path, zxid_or_none(at), after, limit)
+    page = fake.look(path, await fake.recalled(zxid_or_none(at)), after, limit)
     node = page.znode.node
     stat = node.stat(page.znode.children)._asdict()
     stat["ephemeral_owner"] = _owner(node)
@@ -186,7 +186,7 @@ async def tree(
 @routes.get("/count")
 async def count(fake: Fake, path: ThePath = "/", at: At = None) -> CountShape:
     """How many znodes there are at a path and below it, and how much data they have."""
-    found = fake.count(path, zxid_or_none(at))
+    found = fake.count(path, await fake.recalled(zxid_or_none(at)))
     return CountShape(path=path, **found._asdict())
 
 
@@ -214,7 +214,8 @@ async def search(
             not in_data or (node.data is not None and in_data in node.data.lower())
         )
 
-    page = fake.search(matches, below, zxid_or_none(at), after, limit)
+    zxid = await fake.recalled(zxid_or_none(at))
+    page = fake.search(matches, below, zxid, after, limit)
     return SearchShape(
         zxid=page.zxid,
         found=[_listed(each) for each in page.below],

@@ -59,7 +59,8 @@ async def export(fake: Fake, path: ThePath = "/", at: At = None) -> Response:
     """A znode and all below it as a tree file has them, in JSON: the znode is / in it. Ephemerals
     are marked, and /zookeeper is left out.
     """
-    text = "".join(files.render(fake.export(path, zxid_or_none(at)), "json"))
+    found = fake.export(path, await fake.recalled(zxid_or_none(at)))
+    text = "".join(files.render(found, "json"))
     return Response(text, media_type="application/json")
 
 
