@@ -168,9 +168,9 @@ _ELSEWHERE = {
 """What is imported for type checkers only, so that nothing but its bare name is left."""
 
 _STANDS_FOR = {
-    "zkdict._copy.dict_views.Items": "collections.abc.ItemsView",
-    "zkdict._copy.dict_views.Keys": "collections.abc.KeysView",
-    "zkdict._copy.dict_views.Values": "collections.abc.ValuesView",
+    "zkdict._views.Items": "collections.abc.ItemsView",
+    "zkdict._views.Keys": "collections.abc.KeysView",
+    "zkdict._views.Values": "collections.abc.ValuesView",
     "zkdict._writes.txn.Transaction": "zkdict.Txn",  # what it gives in a with statement
     "JudgedDicts": "pytest_zkdict.stateful.ZooKeeperDictMachine",
     "SimulationHandler": "kazoo.interfaces.IHandler",
