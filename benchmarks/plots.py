@@ -83,7 +83,7 @@ def _size(number: float, _place: object = None) -> str:
 
 
 def _count(number: float, _place: object = None) -> str:
-    return f"{number:,.6g}"
+    return f"{number:,.0f}" if number >= 1000 else f"{number:.6g}"
 
 
 def _legend(figure: Figure, axes: Axes, columns: int) -> None:
@@ -106,6 +106,7 @@ def _log(axes: Axes, title: str, x: str, y: str, show: Any = _count) -> None:
 def _from_zero(axes: Axes) -> None:
     """A linear axis of counts."""
     axes.set_yscale("linear")
+    axes.autoscale(axis="y")
     axes.set_ylim(0, None)
     axes.yaxis.set_major_formatter(FuncFormatter(_count))
 
