@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import pytest
 
+from zkfake._web.guard import Guard
 from zkfake.web import ControlEndpoint
 
 from .asking import TIMEOUT, Asking
 
 if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+
     from zkfake import FakeZooKeeper
 
 READS = ["/servers", "/sessions", "/connections", "/watches", "/tree", "/count", "/search"]
@@ -118,9 +122,38 @@ def test_no_body_without_the_token(asking: Asking) -> None:
     for length in ("Content-Length: 1", "Transfer-Encoding: chunked"):
         with socket.create_connection(("127.0.0.1", asking.endpoint.port), TIMEOUT) as sending:
             sending.sendall(f"POST / HTTP/1.1\r\nHost: {own(asking)}\r\n{length}\r\n\r\n".encode())
-            if "chunked" in length:
-                sending.sendall(b"1\r\nx\r\n")
+            sending.sendall(b"1\r\nx\r\n" if "chunked" in length else b"x")
             assert sending.recv(100).startswith(b"HTTP/1.1 413 ")
+
+
+@pytest.mark.parametrize("short", [True, False])
+@pytest.mark.parametrize(("path", "status"), [("/api/tree", 401), ("/", 413)])
+def test_a_short_body_is_read_before_it_is_refused(path: str, status: int, short: bool) -> None:
+    """Else the connection is reset, and the client may not see the answer."""
+    done = []
+    parts = iter([b"{", b"}"])
+
+    async def receive() -> dict[str, Any]:
+        part = next(parts)
+        done.append(part)
+        return {"type": "http.request", "body": part, "more_body": part != b"}"}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        done.append(message.get("status"))
+
+    length = b"2" if short else b"99999999"
+    scope = {
+        "type": "http",
+        "path": path,
+        "server": ("127.0.0.1", 80),
+        "headers": [(b"host", b"127.0.0.1"), (b"content-length", length)],
+    }
+    asyncio.run(Guard(_nobody, "token", "127.0.0.1")(scope, receive, send))
+    assert done == [*([b"{", b"}"] if short else []), status, None]
+
+
+async def _nobody(*_: object) -> None:
+    raise AssertionError("it was let through")
 
 
 def test_a_client_that_leaves_in_the_middle(asking: Asking) -> None:

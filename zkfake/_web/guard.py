@@ -33,6 +33,9 @@ API = "/api"
 _LONGEST_BODY = 16 << 20
 """Bytes."""
 
+_LONGEST_UNWANTED = 64 << 10
+"""Bytes of a body that are read before a request is refused."""
+
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
@@ -70,6 +73,8 @@ class Guard:
             body, refused = await _body(
                 headers, receive, _LONGEST_BODY if _needs_token(scope) else 0
             )
+        else:
+            await _read_unwanted(headers, receive)
         if refused is not None:
             await _refuse(sending, *refused)
             return
@@ -127,6 +132,7 @@ async def _body(
     too_long = 413, f"A body has at most {longest} bytes here."
     length = dict(headers).get(b"content-length", b"0")
     if length.isdigit() and int(length) > longest:
+        await _read_unwanted(headers, receive)
         return b"", too_long
     parts, size, more = [], 0, True
     while more:
@@ -144,6 +150,18 @@ async def _body(
     return b"".join(parts), None
 
 
+async def _read_unwanted(headers: list[tuple[bytes, bytes]], receive: Receive) -> None:
+    """Read a short body, and forget it. A connection that is closed with bytes that nobody has read
+    is reset, and then the client may never see why it was refused.
+    """
+    length = dict(headers).get(b"content-length", b"0")
+    more, size = length.isdigit() and int(length) <= _LONGEST_UNWANTED, 0
+    while more and size <= _LONGEST_UNWANTED:
+        message = await receive()
+        size += len(message.get("body", b""))
+        more = message.get("more_body", False)
+
+
 def _protected(send: Send) -> Send:
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -158,7 +176,7 @@ async def _refuse(send: Send, status: int, sentence: str) -> None:
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
     if status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
-    # What is left of a body is not read.
+    # What is left of a long body is not read.
     headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
