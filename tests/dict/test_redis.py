@@ -270,8 +270,8 @@ def test_requests(clients: Clients) -> None:
     assert items.copy() == {"a": 1, "b": 2, "c": 3}
     for whole in (
         items.copy,
-        lambda: [*items.items()],
-        lambda: [*items.values()],
+        lambda: [*iter(items.items())],  # without iter, list() asks for the length as well
+        lambda: [*iter(items.values())],
         lambda: items == other,
     ):
         assert sent(whole) == ["GET"]
