@@ -15,11 +15,15 @@ from hypothesis import HealthCheck, settings
 from pytest_zkdict.live import LiveUnavailableError, LiveZooKeeper, find_installation
 from pytest_zkdict.options import DEFAULT_VERSION
 
-from .support import wire
+from .support import watching_client, wire
 from .support.backend import deselect, has_live, keep_in_real_time, refuse_java
 from .support.hangs import *  # noqa: F403
 
 pytest_plugins = ["pytester"]
+
+# Every client is one that can watch a subtree, in a run that says so; see `make watching`.
+if "ZKDICT_CLIENT" in os.environ:
+    watching_client.install(os.environ["ZKDICT_CLIENT"])
 
 # A project of its own; see `make downstream`.
 collect_ignore = ["downstream"]

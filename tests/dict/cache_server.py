@@ -31,6 +31,7 @@ class Server:
     applied: int = 0
     data_watches: set[str] = field(default_factory=set)
     child_watches: set[str] = field(default_factory=set)
+    subtree: bool = False  # a watch on the root and all below it, which no event ends
     dropped: Counter[str] = field(default_factory=Counter)  # watches that went without an event
 
     @property
@@ -79,12 +80,12 @@ class Server:
             if operation in ("create", "make root", "set"):
                 path = ROOT if operation == "make root" else name
                 kind = "changed" if operation == "set" else "created"
-                if path in self.data_watches:
+                if self.subtree or path in self.data_watches:
                     self.data_watches.discard(path)
                     events.append((kind, path))
             else:
                 path = ROOT if operation == "remove root" else name
-                if path in self.data_watches | self.child_watches:
+                if self.subtree or path in self.data_watches | self.child_watches:
                     self.data_watches.discard(path)
                     self.child_watches.discard(path)
                     events.append(("deleted", path))
@@ -92,9 +93,13 @@ class Server:
                 self.child_watches.discard(ROOT)
                 events.append(("child", ROOT))
         # Who may not read a znode is not told of it, and the watch is gone all the same. (A znode
-        # that goes, goes with its ACL.)
+        # that goes, goes with its ACL; where its parent has a watch, that tells.)
         closed = self.states[self.applied].closed
         self.applied += 1
-        silent = [path for kind, path in events if kind != "deleted" and path in closed]
-        self.dropped.update(silent)
-        return [event for event in events if event[0] == "deleted" or event[1] not in closed]
+        told = [
+            (kind, path)
+            for kind, path in events
+            if path not in closed or (kind == "deleted" and not self.subtree)
+        ]
+        self.dropped.update(path for kind, path in events if (kind, path) not in told)
+        return told

@@ -29,6 +29,8 @@ _REFUSED = (REFUSED.raw, REFUSED.mzxid)
 class World:
     """Everybody involved, and the steps they can take."""
 
+    watch_requests = 0  # that set a watch and read nothing, for each connection
+
     def __init__(self) -> None:
         self.server = Server()
         self.cache = Cache(window=2 * BATCH)
@@ -134,28 +136,37 @@ class World:
         server = self.server
         while self.waiting and server.applied >= self.waiting[0][2]:
             request, write, needs = self.waiting.popleft()
-            tree, name, closed = server.now.tree, request.name, server.now.closed
-            node = None if tree is None else tree.get(name)
-            answer: Any = node
-            if request.kind is not Kind.OTHER and self.chance.random() < self.refusals:
-                answer = NO_ANSWER
-            elif request.kind in READS and name in closed and (node or name == ROOT):
-                answer = NO_ANSWER if name == ROOT else REFUSED
-            elif request.position in self.looks:
-                answer = server.now
-            elif request.kind is Kind.CHILDREN:
-                answer = None if tree is None else (list(tree), server.now.pzxid)
-                if tree is not None:
-                    server.child_watches.add(ROOT)
-            elif request.kind is Kind.ROOT_EXISTS:
-                answer = tree is not None
-                server.data_watches.add(ROOT)
-            elif request.kind is Kind.STAT or (request.kind is Kind.DATA and node is not None):
-                server.data_watches.add(name)
-            elif write is not None:
-                after = server.states[needs].tree or {}
-                answer = after.get(write[1]) if request.position in self.own else None
+            answer = self._answer(request, write, needs)
             self.stream.append((request, write, answer, server.applied, +server.dropped))
+
+    def _answer(self, request: SentRequest, write: Any, needs: int) -> Any:
+        server = self.server
+        tree, name, closed = server.now.tree, request.name, server.now.closed
+        node = None if tree is None else tree.get(name)
+        answer: Any = node
+        if request.kind is not Kind.OTHER and self.chance.random() < self.refusals:
+            answer = NO_ANSWER
+        elif request.kind in READS and name in closed and (node or name == ROOT):
+            answer = NO_ANSWER if name == ROOT else REFUSED
+        elif request.position in self.looks:
+            answer = server.now
+        elif request.kind is Kind.CHILDREN:
+            answer = None if tree is None else (list(tree), server.now.pzxid)
+            if tree is not None and self._sets_watch(request):
+                server.child_watches.add(ROOT)
+        elif request.kind is Kind.ROOT_EXISTS:
+            answer = tree is not None
+            server.data_watches.add(ROOT)
+        elif request.kind is Kind.STAT or (request.kind is Kind.DATA and node is not None):
+            if self._sets_watch(request):
+                server.data_watches.add(name)
+        elif write is not None:
+            after = server.states[needs].tree or {}
+            answer = after.get(write[1]) if request.position in self.own else None
+        return answer
+
+    def _sets_watch(self, request: SentRequest) -> bool:
+        return request.kind in READS
 
     def client_reads_the_socket(self) -> None:
         if not self.stream:
@@ -176,7 +187,7 @@ class World:
         if write is not None and request.position in self.own:
             self.impatient.append((request.position, write[1], answer))
         self.completions.append(item)
-        if answer is NO_ANSWER or answer is REFUSED:
+        if answer is NO_ANSWER or answer is REFUSED or not self._sets_watch(request):
             return
         if request.kind is Kind.CHILDREN:
             self.child_watchers.setdefault(ROOT, []).append(request)
@@ -366,6 +377,7 @@ class World:
         self.misled = bool(unknown)
         if ROOT not in unknown:
             assert _without(shown, unknown) == _without(truth.contents(), unknown)
+            assert self.cache.root_exists == (truth.tree is not None)
         assert publication.zxid >= self.zxid
         assert publication.position >= self.position
         # Whoever waited for this position sees what it wrote.
@@ -409,9 +421,8 @@ class World:
         sent = self.cache.sent
         self.drain()
         assert self.data_reads == 0
-        assert self.cache.sent - sent <= (3 if self.cache.root_exists else 4) + len(
-            self.shown or {}
-        )
+        most = (3 if self.cache.root_exists else 4) + len(self.shown or {})
+        assert self.cache.sent - sent <= most + self.watch_requests
         assert self.shown == self.server.states[-1].contents()
 
 
@@ -421,10 +432,13 @@ def _without(
     return {name: node for name, node in (shown or {}).items() if name not in names}
 
 
-def walk(seed: int) -> None:
-    """Let everybody take steps at random; raise AssertionError where something does not hold."""
+def walk(seed: int, make: Callable[[], World] | None = None) -> None:
+    """Let everybody take steps at random; raise AssertionError where something does not hold.
+
+    `make`: makes the world.
+    """
     dice = random.Random(seed)
-    world = World()
+    world = (make or World)()
     world.begin({name for name in NAMES if dice.random() < 0.5}, dice.random() < 0.9)
     troubled = dice.random() < 0.5
     if troubled:

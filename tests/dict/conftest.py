@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+import kazoo.client
 import pytest
 from kazoo.client import KazooClient
 from kazoo.protocol.states import Callback
@@ -17,10 +18,11 @@ from pytest_zkdict.clients import ClientFactory
 from zkdict import ZooKeeperDict
 from zkfake.proxy import ZooKeeperProxy
 
-from ..support import lock_rule
+from ..support import lock_rule, watching_client
 from ..support.redis_server import *  # noqa: F403
 from ..support.redis_server import _running  # noqa: F401
 from ..support.tampering import tampered
+from ..support.watching_client import PlainClient
 
 if TYPE_CHECKING:
     from zkfake import Rule
@@ -231,6 +233,18 @@ def open_dict(zk_client_factory: ClientFactory) -> Iterator[Callable[..., ZooKee
             return exits.enter_context(ZooKeeperDict[Any](client, "/dict", **options))
 
         yield make
+
+
+@pytest.fixture
+def watches_each_znode(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clients of this test are kazoo's own, in every run: it is about the watches of reads."""
+    monkeypatch.setattr(kazoo.client, "KazooClient", PlainClient)
+
+
+@pytest.fixture
+def watching(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clients of this test can watch a subtree, in every run."""
+    watching_client.plant(monkeypatch, "watching")
 
 
 @pytest.fixture

@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 KEYS = 100
 VALUE = bytes(100)
 
-pytestmark = pytest.mark.in_real_time("it has a simulation of its own")
+pytestmark = [
+    pytest.mark.in_real_time("it has a simulation of its own"),
+    pytest.mark.usefixtures("watches_each_znode"),
+]
 
 
 class World:

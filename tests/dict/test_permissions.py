@@ -153,6 +153,9 @@ def test_sync_sees_what_came_and_went_while_the_root_might_not_be_read(
     assert items.wait_for(lambda now: "c" in now, 60)
 
 
+@pytest.mark.usefixtures(
+    "watches_each_znode"
+)  # the one watch tells of what the list would not show
 def test_sync_says_that_the_root_may_not_be_read(admin: KazooClient, open_dict: Open) -> None:
     admin.create("/dict/a", b"1")
     items = open_dict()

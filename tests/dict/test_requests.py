@@ -68,6 +68,7 @@ def test_reads_come_back_in_batches_of_bounded_size(
     assert sum(sizes) >= 100
 
 
+@pytest.mark.usefixtures("watches_each_znode")  # see test_subtree for the other
 @pytest.mark.parametrize("size", SIZES)
 def test_requests(
     size: int,

@@ -104,6 +104,7 @@ def test_an_error_when_a_key_has_changed(
 
 
 @error_types
+@pytest.mark.usefixtures("watches_each_znode")
 def test_an_error_when_the_list_has_changed(
     error: Any, zk_client: KazooClient, proxy: Any, client_behind: Behind, open_dict: Open
 ) -> None:
@@ -157,6 +158,7 @@ def test_an_error_after_a_reconnect(
         assert items.state is State.LIVE
 
 
+@pytest.mark.usefixtures("watches_each_znode")
 def test_a_list_with_a_name_that_cannot_be(
     zk_client: KazooClient, proxy: Any, client_behind: Behind, open_dict: Open
 ) -> None:

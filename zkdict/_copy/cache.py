@@ -230,7 +230,7 @@ class Cache(CopyReads):
             if names is None:
                 self._root_exists = False
                 self._drop_all()
-                self._want(ROOT, Kind.ROOT_EXISTS)
+                self._await_root()
             else:
                 self._root_exists = True
                 self._not_behind(pzxid, self._pzxid)
@@ -374,14 +374,17 @@ class Cache(CopyReads):
         if known is None or name in self._pending:
             return  # it is read after this place
         if stat is None or not known.same_data(stat):
-            self.missed += known.error is None
-            self.doubt(name)
+            self._differs(name, missed=known.error is None)
 
     def look_at_root(self, pzxid: int | None) -> None:
         """The zxid of the last change of the list at this place; None: there is no root."""
         if ROOT not in self._pending and pzxid != (self._pzxid if self._root_exists else None):
-            self.missed += 1
-            self.doubt(ROOT)
+            self._differs(ROOT, missed=True)
+
+    def _differs(self, name: str, *, missed: bool) -> None:
+        # A look shows another item than the copy has; `missed`: an event should have told of it.
+        self.missed += missed
+        self.doubt(name)
 
     def doubt(self, name: str) -> None:
         """A look at the root or at a child failed, or tells that it has changed: read it again."""
@@ -479,6 +482,10 @@ class Cache(CopyReads):
         )
 
     # -- the working copy
+
+    def _await_root(self) -> None:
+        # It is missing: set a watch for its return.
+        self._want(ROOT, Kind.ROOT_EXISTS)
 
     def _await_list(self, name: str) -> None:
         # What deletes a child changes the list of children: a read of it decides whether the child

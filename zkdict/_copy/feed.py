@@ -49,6 +49,7 @@ from zkdict._copy.client_tasks import tasks_of
 from zkdict._copy.effects import Effects, Submitted
 from zkdict._copy.items import ROOT, Kind, Publication, ReadZnode, SentRequest
 from zkdict._copy.progress import LoadProgress
+from zkdict._copy.read_sender import ReadSender
 from zkdict._copy.replies import (
     CONNECTION_ERRORS,
     LOST,
@@ -59,14 +60,15 @@ from zkdict._copy.replies import (
     znode,
 )
 from zkdict._copy.shared import SharedCopy
-from zkdict._copy.watches import FeedWatches
-from zkdict.entries import ANY, State
+from zkdict._copy.subtree import can_watch_subtree, item_at
+from zkdict.entries import State
 from zkdict.errors import RootMissing, ZkDictError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from zkdict._copy.effects import Looks
+    from zkdict._copy.watches import FeedWatches
 
 __all__ = ["Feed"]
 
@@ -108,23 +110,29 @@ class Feed(SharedCopy):
             on_state=on_state,
             on_error=on_error,
             max_staleness=max_staleness,
+            subtree=can_watch_subtree(client, path),
         )
         self.client = client
         self.path = path
+        self._prefix = "" if path == "/" else path
         self.requests = self.events = self.reloads = self.bytes_read = 0
         self.tasks = tasks_of(client)
         self._create = create
         self._acl = acl
-        self._prefix = "" if path == "/" else path
         self._told_listener = weakly(self._listen, True)
-        self._told_event = weakly(self.event, None)
         self._told_completed = weakly(self._completed, None)
         self._told_replied = weakly(self.replied, None)
         self._told_changed = weakly(self.state_changed, None)
         self._told_tasks = weakly(self._note_tasks, None)
         self._told_completion_task = weakly(self._note_completion_task, None)
         self._pause = Pause(client.handler, weakly(self.retry, None))
-        self._watches = FeedWatches(client)
+        self._reads = ReadSender(
+            client,
+            self.cache,
+            path,
+            told=weakly(self.event, None),
+            told_below=weakly(self.event_below, None),
+        )
         self._progress = LoadProgress()
         self._ended: list[Submitted] = []  # those under way when the session was lost
         self._turn = 0  # how often kazoo's listener was called
@@ -147,7 +155,7 @@ class Feed(SharedCopy):
     def forgetter(self) -> Callable[[], None]:
         """What takes the listener from the client, without holding this feed or its lock."""
         return functools.partial(
-            _forget, self.client, self._told_listener, self._pause, self._watches
+            _forget, self.client, self._told_listener, self._pause, self._reads.watches
         )
 
     def wait_loaded(self, deadline: float | None, *, create: bool) -> bool:
@@ -251,6 +259,7 @@ class Feed(SharedCopy):
                 self._unsettled_since = None
                 self._progress.lost(self.cache.taken)
                 self.cache.disconnected()
+                self._reads.disconnected()
                 self._submitted.clear()
                 self._pause.stop()
                 if state == KazooState.LOST:
@@ -285,6 +294,19 @@ class Feed(SharedCopy):
         with self.lock:
             self.events += 1
             self.cache.event(request, deleted=kind == EventType.DELETED)
+            self._watch_staleness()
+            self._let_followers_look()
+        self.pump()
+
+    def event_below(self, path: str, kind: str) -> None:
+        """The watch on the root and all below it has told of a change."""
+        name = item_at(path, self.path)
+        if name is None or (name == ROOT and kind == EventType.CHANGED):
+            return  # it lies deeper, or is the root's own data
+        with self.lock:
+            self.events += 1
+            gone = kind == EventType.DELETED
+            self.cache.told(name, gone=gone, covered=self._reads.is_covered(name, gone=gone))
             self._watch_staleness()
             self._let_followers_look()
         self.pump()
@@ -334,32 +356,16 @@ class Feed(SharedCopy):
                     request = self.cache.next_request(self.client.last_zxid)
                     if request is None:
                         break
-                    batch.add(request, self._read(request))
+                    batch.add(request, self._reads.send(request))
                 if not batch:
                     return
                 self.requests += len(batch)
                 self._progress.sent(batch)
                 batch.results[-1].rawlink(Completion(batch, self._told_completed))
 
-    def _read(self, request: SentRequest) -> Any:
-        client, kind, name = self.client, request.kind, request.name
-        path = f"{self._prefix}/{name}" if name else self.path
-        if kind is Kind.SYNC:
-            # A leader answers a sync at once, and it may lag behind what an earlier session was
-            # shown. A quorum does not.
-            return self.barrier() if client.last_zxid < self.cache.zxid else client.sync_async(path)
-        watch = self._watches.take(path, self._told_event, request)
-        if kind is Kind.DATA:
-            return client.get_async(path, watch)
-        if kind is Kind.CHILDREN:
-            return client.get_children_async(path, watch, include_data=True)
-        return client.exists_async(path, watch)
-
     def barrier(self) -> Any:
-        """Ask for an answer that only a quorum can give: a multi of one check. Its result."""
-        transaction = self.client.transaction()
-        transaction.check(self.path, ANY)
-        return transaction.commit_async()
+        """See `ReadSender`."""
+        return self._reads.barrier()
 
     def submit(
         self,
@@ -406,6 +412,8 @@ class Feed(SharedCopy):
 
     def _digest(self, request: SentRequest, result: Any) -> Publication | None:
         cache, kind = self.cache, request.kind
+        if cache.subtree:
+            self._reads.handed_over(request)
         # First what a load has thousands of.
         if kind is Kind.DATA and result.successful() and type(result.value) is tuple:
             raw, stat = result.value
@@ -436,6 +444,10 @@ class Feed(SharedCopy):
             if isinstance(answer, Exception) and not refused:
                 return self._no_answer(request, answer)
             return cache.sync_reply(request, synced=not refused)
+        if kind is Kind.SUBTREE:
+            return cache.subtree_reply(request, watched=not isinstance(answer, Exception))
+        if kind is Kind.GONE and (answer is None or isinstance(answer, NoAuthError)):
+            return cache.gone_reply(request, None)
         if isinstance(answer, NoAuthError) and request.name != ROOT:
             return cache.refused_reply(request, unreadable(answer))
         if isinstance(answer, Exception):
@@ -456,6 +468,8 @@ class Feed(SharedCopy):
             return cache.children_reply(request, names, stat.pzxid)
         if kind is Kind.ROOT_EXISTS:
             return cache.root_reply(request, answer is not None)
+        if kind is Kind.GONE:
+            return cache.gone_reply(request, answer.pzxid)
         if kind is Kind.STAT:
             return cache.stat_reply(request, None if answer is None else znode(b"", answer))
         return cache.data_reply(request, None)
@@ -520,7 +534,7 @@ class Feed(SharedCopy):
         super()._publish(publication)
         for name, new in publication.changes.items():
             if new is None:
-                self._watches.forget(self.child(name))
+                self._reads.watches.forget(self.child(name))
 
     def overlay(self, written: Mapping[str, ReadZnode | None], position: int) -> bool:
         """See `SharedCopy.overlay`; sends the reads that look at these writes again."""

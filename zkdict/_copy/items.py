@@ -33,6 +33,10 @@ class Kind(Enum):
     """A child's data and Stat, with a data watch."""
     OTHER = 6
     """A user's write or sync; it only marks a position."""
+    SUBTREE = 7
+    """Nothing: it sets the one watch on the root and all below it."""
+    GONE = 8
+    """The root's Stat, after an event told that a child is gone: it tells when."""
 
 
 class SentRequest(NamedTuple):

@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from zkdict._copy import clock
-from zkdict._copy.cache import Cache
+from zkdict._copy.subtree import SubtreeCache
 from zkdict._copy.waiting import Signal
 from zkdict.entries import State
 from zkdict.errors import Closed, ForkedDict
@@ -38,6 +38,7 @@ class SharedCopy:
         on_state: called with the lock held, with the old and the new state.
         on_error: called with the lock held, with what no caller waits for.
         max_staleness: seconds that unending changes may hold back the next published state.
+        subtree: whether one watch on the root and all below it is used.
     """
 
     def __init__(
@@ -48,8 +49,9 @@ class SharedCopy:
         on_state: Callable[[State, State], None],
         on_error: Callable[[Exception], None],
         max_staleness: float,
+        subtree: bool,
     ) -> None:
-        self.cache = Cache()
+        self.cache = SubtreeCache(subtree=subtree)
         self.signal = Signal(handler)
         self.lock = self.signal.lock
         self.state = State.LOADING
