@@ -79,42 +79,51 @@ class Completion:
 class Pause:
     """A pause, and what is done after it, on a task that exists only while there is one.
 
-    Call it with the dict's lock held, but for the task.
+    Call it with the dict's lock held, but for the task, and for `stop` of a dict that is gone.
 
     Args:
         handler: kazoo's.
-        then: is given the event of the pause that is over; see `is_over`.
+        then: is given the token of the pause that is over; see `is_over`.
     """
 
-    __slots__ = ("_ends", "_event", "_handler", "_then")
+    __slots__ = ("_ends", "_handler", "_then", "_token")
 
     def __init__(self, handler: Any, then: Callable[[Any], None]) -> None:
         self._handler = handler
         self._then = then
-        self._event: Any = None
+        self._token: Any = None
         self._ends = 0.0
 
     def begin(self, seconds: float) -> None:
-        """Begin a pause, unless one ends sooner."""
+        """Begin a pause, unless one ends sooner.
+
+        Raises:
+            RuntimeError: no thread can be started. There is no pause then.
+        """
         end = clock.monotonic() + seconds
-        if self._event is None or end < self._ends:
+        if self._token is None or end < self._ends:
             self.stop()
-            self._event, self._ends = self._handler.event_object(), end
-            self._handler.spawn(self._wait, self._event, seconds)
+            # A lock, where an event would do but for this: garbage is collected anywhere, so the
+            # task itself may run the finalizer of its dict, which calls `stop`. An event has a lock
+            # inside, which the task may hold at that moment. A lock is released without another.
+            token = self._handler.lock_object()
+            token.acquire()
+            self._handler.spawn(self._wait, token, seconds)
+            self._token, self._ends = token, end
 
-    def _wait(self, event: Any, seconds: float) -> None:
-        event.wait(seconds)
-        self._then(event)
+    def _wait(self, token: Any, seconds: float) -> None:
+        token.acquire(True, seconds)  # until `stop` releases it
+        self._then(token)
 
-    def is_over(self, event: Any) -> bool:
+    def is_over(self, token: Any) -> bool:
         """Whether that pause is over; False where it was stopped, or another one was begun."""
-        over = self._event is event
+        over = self._token is token
         if over:
-            self._event = None
+            self._token = None
         return over
 
     def stop(self) -> None:
-        """End the pause; nothing is done after it."""
-        event, self._event = self._event, None
-        if event is not None:
-            event.set()
+        """End the pause; nothing is done after it. Safe in a finalizer."""
+        token, self._token = self._token, None
+        if token is not None:
+            token.release()
