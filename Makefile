@@ -24,7 +24,7 @@ PIP_INTO := $(BIN)/python -m pip --disable-pip-version-check --quiet --python
 DIST := build/dist
 APT_GET := apt-get -o DPkg::Lock::Timeout=120 -qq
 
-.PHONY: help demo test coverage check format bench targets hunt dev live browser redis kazoo-suite canary lowest hostile fuzz mutants pythons downstream dist release found kills schema docs clean flakes nightly
+.PHONY: help demo test coverage check format bench targets hunt watching dev live browser redis kazoo-suite canary lowest hostile fuzz mutants pythons downstream dist release found kills schema docs clean flakes nightly
 
 help:
 	@echo "make demo    run the dict on the embedded fake: two clients, both views printed"
@@ -36,6 +36,7 @@ help:
 	@echo "make bench   figures of everything beside its peers; writes the tables and plots of docs/benchmarks.md and docs/capacity.md"
 	@echo "make targets the comparisons that have bounds, and which of them are met"
 	@echo "make hunt    worlds that nobody has seen yet, for an hour (HUNT_SECONDS=3600, or HUNT_WORLDS=20000)"
+	@echo "make watching  the dict's tests, where every client can watch a subtree at once"
 	@echo "make doctor  looks for habits that hurt in the dict's tests, in kazoo's own and in its recipes (docs/doctor.md)"
 	@echo "make hostile FRAMES hostile frames against the fake while honest clients check it, in figures"
 	@echo "make fuzz    a coverage-guided fuzzer on a connection of the fake for FUZZ_SECONDS"
@@ -92,6 +93,10 @@ targets: dev live
 hunt: dev
 	@$(BIN)/python -m tests.hunt $(if $(HUNT_SECONDS),--seconds $(HUNT_SECONDS)) \
 		$(if $(HUNT_WORLDS),--worlds $(HUNT_WORLDS)) $(if $(HUNT),--only $(HUNT))
+
+# CI runs tests/dict/test_subtree.py of it.
+watching: dev live redis
+	@ZKDICT_CLIENT=watching $(BIN)/python -m pytest tests/dict $(PYTEST_ARGS)
 
 format: dev
 	$(BIN)/ruff check --fix .

@@ -14,14 +14,17 @@ from __future__ import annotations
 import gc
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
 from pytest_zkdict.stateful import MappingMachine, ZooKeeperDictMachine
 
+from ..dict import subtree_world
 from ..dict.cache_world import walk
 from ..simulation.test_dict import counting, leases
 from ..simulation.test_dict_hostile import contested, deposed, hostile, released, troubled
+from ..support import watching_client
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +41,18 @@ def world(property_: Callable[[int, int], object], servers: int) -> Callable[[in
     def run(number: int) -> None:
         property_(number, servers)
         gc.collect()  # a simulation leaves circles, and keeps the collector off while it lasts
+
+    return run
+
+
+def watching(property_: Callable[[int, int], object], servers: int) -> Callable[[int], None]:
+    """The same, where the clients watch a subtree at once; some set their watches again."""
+    plain = world(property_, servers)
+
+    def run(number: int) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            watching_client.plant(patch, "setting-again" if number % 3 == 0 else "watching")
+            plain(number)
 
     return run
 
@@ -74,7 +89,11 @@ PROPERTIES: dict[str, Callable[[int], object]] = {
     "leases": world(leases, servers=1),
     "counting-1": world(counting, servers=1),
     "counting-3": world(counting, servers=3),
+    "watching-1": watching(hostile, servers=1),
+    "watching-3": watching(hostile, servers=3),
+    "watching-deposed": watching(deposed, servers=3),
     "copy": walk,
+    "copy-subtree": subtree_world.walk,
     "machine": machine(MappingMachine),
     "dict-machine": machine(ZooKeeperDictMachine),
 }
