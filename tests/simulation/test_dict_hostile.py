@@ -183,6 +183,11 @@ def test_a_new_session_comes_to_a_leader_that_is_behind(seed: int) -> None:
     hostile(seed, 3)
 
 
+def test_a_lease_goes_with_its_session_while_a_call_that_deleted_it_ends() -> None:
+    """Found by `make hunt`: the judge took the end of the session for the call's own delete."""
+    hostile(1219525893, 1)
+
+
 @pytest.mark.parametrize("servers", [1, 3])
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 2**32))

@@ -20,6 +20,7 @@ from zkfake._history.errors import DictBroken
 from zkfake._history.judge import Judge
 from zkfake._history.known import may_read
 from zkfake._history.states import FORGOTTEN, PathVersion
+from zkfake._protocol.records import Op
 
 if TYPE_CHECKING:
     from zkfake._history.events import (
@@ -124,7 +125,9 @@ class DictJudge(Judge):
                     seen.judged = False
                 if seen.root == parent and isinstance(operation, (Create, Delete, SetData)):
                     seen.dirty[name] = zxid
-                    if entry.transaction.session_id in seen.sessions:
+                    # What goes with its session was not taken away by a call.
+                    closed = entry.transaction.op is Op.CLOSE_SESSION
+                    if entry.transaction.session_id in seen.sessions and not closed:
                         seen.own[name] = entry
 
 
