@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from zkdict._copy.cache import Cache
 from zkdict._copy.items import ROOT, Publication, ReadZnode, SentRequest
+from zkdict._copy.subtree import SubtreeCache
 
 from ..support.mistakes import Mistakes
 from . import cache_world
@@ -15,6 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MISTAKES = Mistakes()
+
+
+def in_the_dict(mistake: type[Cache]) -> type[SubtreeCache]:
+    """The copy of a whole dict, with a mistake of these."""
+    return type(mistake.__name__, (mistake, SubtreeCache), {})
 
 
 @MISTAKES.instead_of(cache_world, "Cache")

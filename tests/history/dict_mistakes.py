@@ -85,13 +85,17 @@ def shows_half_a_transaction(patch: Patch) -> None:
 @MISTAKES.found_by(EXISTED)
 def publishes_while_pending(patch: Patch) -> None:
     """It shows a state while what changed is still being read"""
-    patch.setattr(shared, "Cache", cache_mistakes.PublishesWhilePending)
+    patch.setattr(
+        shared, "SubtreeCache", cache_mistakes.in_the_dict(cache_mistakes.PublishesWhilePending)
+    )
 
 
 @MISTAKES.found_by(EXISTED)
 def ignores_changes_of_children(patch: Patch) -> None:
     """It takes no notice of changed values"""
-    patch.setattr(shared, "Cache", cache_mistakes.IgnoresChangesOfChildren)
+    patch.setattr(
+        shared, "SubtreeCache", cache_mistakes.in_the_dict(cache_mistakes.IgnoresChangesOfChildren)
+    )
 
 
 @MISTAKES.found_by(SYNCS)

@@ -34,7 +34,8 @@ def _of_the_copy(name: str) -> None:
 
     def plant(patch: Patch) -> None:
         mistake.plant(patch)
-        patch.setattr(shared, "Cache", cache_mistakes.cache_world.Cache)
+        made = cache_mistakes.in_the_dict(cache_mistakes.cache_world.Cache)
+        patch.setattr(shared, "SubtreeCache", made)
 
     plant.__name__ = name
     MISTAKES(plant)
