@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from zkdict import State, ZooKeeperDict
-from zkdict._copy.cache import Cache
+from zkdict._copy.subtree import SubtreeCache
 from zkfake.simulation import Simulation
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Busy:
 
 @pytest.fixture
 def busy(monkeypatch: pytest.MonkeyPatch) -> Iterator[Busy]:
-    monkeypatch.setattr(Cache.__init__, "__defaults__", (7,))  # more keys than reads at a time
+    monkeypatch.setattr(SubtreeCache.__init__, "__defaults__", (7,))  # fewer reads than keys
     with Simulation() as sim:
         busy = Busy(sim)
         yield busy

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zkdict import Timeout, ZooKeeperDict
-from zkdict._copy.cache import Cache
 from zkdict._copy.callbacks import SentBatch
 from zkdict._copy.items import NOTHING
 from zkdict._copy.progress import LoadProgress
+from zkdict._copy.subtree import SubtreeCache
 from zkfake.simulation import Simulation
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class FarServer:
 
 @pytest.fixture
 def far(monkeypatch: pytest.MonkeyPatch) -> Iterator[FarServer]:
-    monkeypatch.setattr(Cache.__init__, "__defaults__", (1,))  # one read at a time
+    monkeypatch.setattr(SubtreeCache.__init__, "__defaults__", (1,))  # one read at a time
     with Simulation() as sim:
         yield FarServer(sim)
 
