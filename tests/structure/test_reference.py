@@ -8,7 +8,7 @@ import types
 
 import pytest
 
-from . import public
+from . import options, public
 from .layers import ROOT
 
 REFERENCE = ROOT / "docs" / "reference"
@@ -37,6 +37,23 @@ def _is_told_of(value: object) -> bool:
         return True
     told = value.__doc__ if isinstance(value, types.FunctionType) else vars(value).get("__doc__")
     return bool(told) and not told.startswith(f"{value.__name__}(")
+
+
+@pytest.mark.parametrize("page", options.PAGES)
+def test_the_pages_of_options_are_those_of_the_code(page: str) -> None:
+    """`python -m tests.structure.options --write` writes them."""
+    assert (REFERENCE / f"{page}.md").read_text("utf-8") == options.PAGES[page]()
+
+
+def test_a_page_has_each_option() -> None:
+    written = options.command_line() + options.pytest_plugin()
+    for option in (
+        "--data-dir DIR",
+        "--zk-replay WORLD",
+        "zk_explore(seeds=",
+        "zkfake snapshot save",
+    ):
+        assert f"`{option}" in written
 
 
 def test_make_docs_knows_the_same_modules() -> None:
