@@ -37,3 +37,10 @@ def test_on_a_package_index_no_link_is_dead() -> None:
         assert f"(`{file}`)" in shown
         assert (ROOT / file).is_file()
         assert f'"{file.split("/")[0]}"' in included[1]
+
+
+def test_the_report_is_that_of_the_tutorial() -> None:
+    """Whose own test compares what is printed."""
+    (report,) = re.findall(r"```text\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    tutorial = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8").splitlines()
+    assert [line for line in report.splitlines() if line not in tutorial] == []
