@@ -72,6 +72,28 @@ def test_a_pickle_runs_nothing(tmp_path: Path) -> None:
     assert target.exists()  # so it was the allow-list that held it back
 
 
+def test_the_bytes_never_reach_pythons_own_unpickler(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It looks names up, by a program of ours that has nothing of the znode."""
+    read: list[bytes] = []
+
+    class Unpickler(pickle.Unpickler):
+        def __init__(self, file: Any, **options: Any) -> None:
+            read.append(file.read())
+            file.seek(0)
+            super().__init__(file, **options)
+
+    values = [[1, {"a": None}], dt.date(2026, 1, 2), Evil(os.getpid)]
+    pickled = [pickle.dumps(value, 2) for value in values]
+    monkeypatch.setattr(pickle, "Unpickler", Unpickler)
+    for name in ("load", "loads", "_load", "_loads", "_Unpickler"):
+        monkeypatch.delattr(pickle, name)
+    reader = Pickle(allow=["datetime.date"])
+    assert [reader.decode(base64.b64encode(each)) for each in pickled[:2]] == values[:2]
+    with pytest.raises(DecodeError, match="getpid"):
+        reader.decode(base64.b64encode(pickled[2]))
+    assert set(read) == {b"\x80\x02N."}
+
+
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_no_protocol_gets_around_the_allow_list(protocol: int) -> None:
     data = base64.b64encode(pickle.dumps(Evil(eval, "1 + 1"), protocol))

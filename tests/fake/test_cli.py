@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import shutil
 import signal
 import socket
+import sys
 from contextlib import ExitStack
 from importlib import metadata
 from pathlib import Path
@@ -213,6 +215,21 @@ def test_a_port_that_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
         port = server.members[0].port
         assert main(["serve", "--port", str(port)]) == 2
     assert f"zkfake: cannot listen on 127.0.0.1, port {port}: " in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere 127.0.0.2 is no address")
+@pytest.mark.parametrize(
+    "words", [("serve", "--web", "0"), ("proxy", "--to", "127.0.0.1:1")], ids=["serve", "proxy"]
+)
+def test_only_this_machine_can_connect(words: tuple[str, ...]) -> None:
+    """What listens on every address listens on 127.0.0.2, too."""
+    with program(*words, "--port", "0") as server:
+        lines = [first_line(server.stdout) for _ in range(1 + ("--web" in words))]
+        for port in (re.search(r":(\d+)(/|$)", line) for line in lines):
+            assert port
+            socket.create_connection(("127.0.0.1", int(port[1])), timeout=30).close()
+            with pytest.raises(ConnectionRefusedError):
+                socket.create_connection(("127.0.0.2", int(port[1])), timeout=30)
 
 
 # -- what the options come to

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import pytest
 
+from zkfake._web.app import document
 from zkfake._web.guard import Guard
 from zkfake.web import ControlEndpoint
 
@@ -34,6 +36,21 @@ def test_nothing_without_the_token(asking: Asking, path: str) -> None:
         assert answer.status == 401
         assert "token" in answer.body["error"]
         assert answer.headers["WWW-Authenticate"] == "Bearer"
+
+
+def test_nothing_is_done_without_the_token(server: FakeZooKeeper, asking: Asking) -> None:
+    """Whatever the endpoint can do."""
+    server.load({"/a": b"1"})
+    before = server.dump()
+    asked = [(route, each) for route, methods in document()["paths"].items() for each in methods]
+    assert len({method for _, method in asked}) > 2
+    for route, method in asked:
+        path = re.sub(r"{\w+}", "1", route)
+        for token in (None, "Bearer x"):
+            headers = {"Authorization": token}
+            answer = asking.ask(method.upper(), path, {}, headers=headers, path="/a")
+            assert answer.status == 401, (method, route)
+    assert server.dump() == before
 
 
 def test_a_token_in_the_address_is_none(asking: Asking) -> None:
