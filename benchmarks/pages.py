@@ -201,6 +201,36 @@ def _many(part: dict[str, Any]) -> str:
     return table(head, rows)
 
 
+def _watching(part: dict[str, Any]) -> str:
+    figures = part["figures"]
+    kinds = [name for name in figures if name != "version"]
+    rows = []
+    for keys in figures[kinds[0]]:
+        for name in kinds:
+            one = figures[name][keys]
+            asked = [
+                f"{sum(one[what]['requests'].values()):,}"
+                for what in ("load", "change", "new", "removed", "reconnect")
+            ]
+            again = one["reconnect"]["sent"] + one["reconnect"]["received"]
+            watches = f"{one['watches']:,}"
+            cells = (f"{int(keys):,}", name, *asked, size_of(again), watches, size_of(one["heap"]))
+            rows.append(cells)
+    head = (
+        "keys",
+        "",
+        "load",
+        "a change",
+        "a new key",
+        "a removed key",
+        "a reconnect",
+        "bytes of that",
+        "watches",
+        "heap of the server",
+    )
+    return table(head, rows)
+
+
 # -- the fake
 
 
@@ -481,6 +511,8 @@ _BLOCKS: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "burst": ("dicts", _burst),
     "memory": ("dicts", _memory),
     "many": ("dicts", _many),
+    "watching-measured": ("watching", _measured),
+    "watching": ("watching", _watching),
     "fakes-measured": ("fakes", _measured),
     "start": ("fakes", _start),
     "clients": ("fakes", _clients),

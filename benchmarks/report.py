@@ -24,6 +24,7 @@ RESULTS = Path(__file__).parent / "results"
 QUICK = ROOT / "build" / "benchmarks-quick"
 PARTS = {
     "dicts": "benchmarks.figures.dicts",
+    "watching": "benchmarks.figures.watching",
     "fakes": "benchmarks.figures.fakes",
     "virtual": "benchmarks.figures.virtual",
     "capacity": "benchmarks.capacity",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from zkfake._history.events import StateChange
 from zkfake._search.simple import (
+    LONG,
     is_left_out,
     late_clients,
     late_servers,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from zkfake._channel.rules import Point
     from zkfake._search.causes import FailureCause
     from zkfake._search.trials import Trial, TrialRun
+    from zkfake._simulation.scheduling.schedules import TaskStep
 
 __all__ = ["MOST_RUNS", "Part", "Shrunk", "parts_of", "shrink", "uneven", "without"]
 
@@ -51,10 +53,10 @@ _KNOBS = ("replica_lag", "server_latency", "election_time")
 _SHARES = (1.0, 0.75, 0.5, 0.25)
 """What a latency may be that varied, from the shortest one on."""
 
-_SIMPLE, _SLOW, _ANEW, _LATE, _SINGLE = 0.5, 0.25, 0.1, 0.1, 0.1
-"""Of all runs: how many may be of worlds with one fault, with one slow task, with one slow task
-beside the faults, with a fault of which somebody hears late (of each kind), and with one fault
-beside latencies.
+_SIMPLE, _SLOW, _LEADING, _ANEW, _LATE, _SINGLE = 0.25, 0.1, 0.05, 0.1, 0.15, 0.1
+"""Of all runs: how many may be of worlds with one fault, with one slow task, with one fault that
+may lead to a place where a task was slow, with one slow task beside the faults, with a fault of
+which somebody hears late (of each kind), and with one fault beside latencies.
 """
 _SPREADS = frozenset({"replica_lag", "server_latency"})
 _OF_SERVERS = frozenset({kind.method or kind.rate for kind in SERVERS})
@@ -122,14 +124,22 @@ class _Shrinker:
 
     def fails(self, world: World) -> bool:
         """Whether the program fails in it as before. Then it is the best one."""
-        if self.runs >= self._most:
-            raise _Spent
-        self.runs += 1
+        self._count()
         run = world.run(self._trial)
         if run.cause != self._cause:
             return False
         self.best, self.best_run = world, run
         return True
+
+    def _count(self) -> None:
+        """One more run."""
+        if self.runs >= self._most:
+            raise _Spent
+        self.runs += 1
+
+    def _share(self, share: float) -> int:
+        """So many of all runs."""
+        return int(self._most * share)
 
     def shrink(self, fewer_servers: bool) -> None:
         """Leaves out all that is not needed."""
@@ -164,7 +174,7 @@ class _Shrinker:
             for part in simple_parts(empty.run(self._trial).simulation)
             if not is_left_out(part.fault.method, self._trial.arguments)
         ]
-        most = int(self._most * _SIMPLE)
+        most = self._share(_SIMPLE)
         if len(parts) > most:
             kinds = self._kinds()
             parts.sort(key=lambda part: part.fault.method not in kinds)
@@ -179,18 +189,47 @@ class _Shrinker:
         return kinds
 
     def _try_slow_tasks(self) -> bool:
-        """Whether it fails in a calm world where one task stands still, as one did."""
+        """Whether it fails in a calm world where one task stands still, as one did; or where one
+        gave way to the others, which is the same but shorter.
+        """
         delays: dict[str, list[float]] = {}
         for place, delay in self._delayed():
             delays.setdefault(place, []).append(delay.seconds)
         if not delays:
             return False
-        lengths = {place: _some(sorted(seconds)) for place, seconds in delays.items()}
+        long = LONG * self.best_run.simulation.longest_session
+        lengths = {
+            place: _some(sorted(filter(None, seconds))) or [long]
+            for place, seconds in delays.items()
+        }
         empty = World(self.best.seed, self.best.servers, _CALM)
-        run = empty.run(self._trial, steps=True).simulation
-        worlds = slow_tasks(run, decisions(run).schedule.steps or (), lengths)
-        most = int(self._most * _SLOW)
-        return any(self.fails(_only(empty, parts)) for parts in islice(worlds, most))
+        return any(
+            self.fails(_only(empty, [*leads, *parts]))
+            for leads, run, steps in self._leading(empty, set(delays))
+            for parts in islice(slow_tasks(run.simulation, steps, lengths), self._share(_SLOW))
+        )
+
+    def _leading(
+        self, empty: World, places: set[str]
+    ) -> Iterator[tuple[tuple[Struck, ...], TrialRun, Sequence[TaskStep]]]:
+        """The calm world's run, and runs with one fault that leads to more of the places: to what a
+        program does about a fault, for example. With the steps from there on.
+        """
+        calm = empty.run(self._trial, steps=True)
+        yield (), calm, _steps(calm)
+        missing = places - {step.place for step in _steps(calm)}
+        kinds = self._kinds()
+        parts = (part for part in simple_parts(calm.simulation) if part.fault.method in kinds)
+        for part in islice(parts, self._share(_LEADING)):
+            if not missing:
+                return
+            self._count()
+            run = _only(empty, [part]).run(self._trial, steps=True)
+            steps = _steps(run)
+            new = [number for number, step in enumerate(steps) if step.place in missing]
+            if new:
+                missing.difference_update(steps[number].place for number in new)
+                yield (part,), run, steps[new[0] :]
 
     def _try_late_news(self) -> bool:
         """Whether it fails in a calm world with one fault of which somebody hears late, as in this
@@ -201,19 +240,20 @@ class _Shrinker:
         slow = self.best.messages or "latency" in uneven(self.best) or methods & _OF_LINKS
         empty = World(self.best.seed, self.best.servers, _CALM)
         run = empty.run(self._trial).simulation
+        several = spread and self.best.servers > 1
         late: list[Iterator[tuple[Struck, ...]]] = []
+        if several and any(
+            event.state == "LOST" for event in self.best_run.simulation.history.of(StateChange)
+        ):
+            late.append(late_sessions(run))
         if slow and "expire" in methods:
             late.append(late_clients(run))
-        if spread and self.best.servers > 1:
+        if several:
             late.append(late_servers(run))
-            if any(
-                event.state == "LOST" for event in self.best_run.simulation.history.of(StateChange)
-            ):
-                late.append(late_sessions(run))
         return any(
             self.fails(_only(empty, parts))
             for worlds in late
-            for parts in islice(worlds, int(self._most * _LATE))
+            for parts in islice(worlds, self._share(_LATE))
             if not any(is_left_out(part.fault.method, self._trial.arguments) for part in parts)
         )
 
@@ -230,7 +270,7 @@ class _Shrinker:
             for part in simple_parts(empty.run(self._trial).simulation)
             if part.fault.method in kinds
         )
-        any(self.fails(_only(empty, [each])) for each in islice(worlds, int(self._most * _SINGLE)))
+        any(self.fails(_only(empty, [each])) for each in islice(worlds, self._share(_SINGLE)))
 
     def _tie_to_near_requests(self) -> None:
         """Lets faults that still begin at a time begin at a request near it."""
@@ -246,26 +286,26 @@ class _Shrinker:
         """Lets one task stand still at the place where one did, and all tasks take their turns:
         its steps have other numbers then.
         """
-        delayed = self._delayed()
+        delayed = [(place, delay) for place, delay in self._delayed() if delay.seconds]
         if not delayed or not self.best.choices:
             return
         bare = replace(self.best, delays=(), choices=())
-        steps = decisions(bare.run(self._trial, steps=True).simulation).schedule.steps or ()
+        steps = _steps(bare.run(self._trial, steps=True))
         worlds = (
             replace(bare, delays=(Delay(step.task, step.number, delay.seconds),))
             for place, delay in delayed
             for step in steps
             if step.place == place
         )
-        any(self.fails(world) for world in islice(worlds, int(self._most * _ANEW)))
+        any(self.fails(world) for world in islice(worlds, self._share(_ANEW)))
 
     def _delayed(self) -> list[tuple[str, Delay]]:
-        """The delays of the best world that take some time, and the places."""
+        """The delays of the best world, and the places."""
         stood = decisions(self.best_run.simulation).schedule.stood
         return [
             (step.place, delay)
             for delay in self.best.delays
-            if delay.seconds and (step := stood.get((delay.task, delay.step)))
+            if (step := stood.get((delay.task, delay.step)))
         ]
 
     def _tie_to_requests(self) -> None:
@@ -383,9 +423,15 @@ def _late(knob: str, value: float, servers: int) -> Iterator[tuple[Struck, ...]]
                 )
 
 
+def _steps(run: TrialRun) -> Sequence[TaskStep]:
+    """Those of all tasks, where they were kept."""
+    return decisions(run.simulation).schedule.steps or ()
+
+
 def _some(values: Sequence[float]) -> list[float]:
     """Three of them at most: the last one, the middle one and the first one."""
-    return list(dict.fromkeys([values[-1], values[len(values) // 2], values[0]]))
+    places = (-1, len(values) // 2, 0) if values else ()
+    return list(dict.fromkeys(values[place] for place in places))
 
 
 def _tied(struck: Struck) -> Struck:

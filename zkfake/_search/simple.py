@@ -1,11 +1,16 @@
 """The simplest things that can go wrong.
 
 One fault at one request, one slow task, or a fault of which somebody hears late.
+
+Rules that live here: a program that does the same again and again has hundreds of requests of one
+kind, and what goes wrong at one of them goes wrong at the first of them. So the first of each kind
+comes first, then the second of each, and so on.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import re
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from zkfake._history.events import Reply, Sent
 from zkfake._history.reading import WRITES
@@ -14,14 +19,16 @@ from zkfake._simulation.chance.kinds import drawn
 from zkfake._simulation.scheduling.schedules import Delay
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 
     from zkfake._channel.rules import Point
     from zkfake._simulation.scheduling.schedules import TaskStep
     from zkfake._simulation.simulation import Simulation
 
 __all__ = [
+    "LONG",
     "answers_of",
+    "in_turn",
     "is_left_out",
     "last_answered",
     "late_clients",
@@ -32,13 +39,18 @@ __all__ = [
     "slow_tasks",
 ]
 
-_LONG = 1.5
+LONG = 1.5
 """An outage, in the longest session timeouts."""
 _LATE = 0.01
 """How long the news takes to a client that is slow, in the longest session timeouts."""
 _NEAR = 6
 """How many of the requests around a fault it is tied to, for a try."""
 
+
+_DRAWN = re.compile(r"[0-9a-f]{32}|\d+")
+"""What differs between the names of znodes that are of one kind: random names, and numbers."""
+
+_T = TypeVar("_T")
 
 _RATES = {"freeze": "freeze_server"}
 """The rates of faults whose methods have another name."""
@@ -57,8 +69,8 @@ def simple_parts(sim: Simulation) -> Iterator[Struck]:
     ``sim``: the run without any fault.
     """
     servers = len(sim.replicas)
-    long = _LONG * sim.longest_session
-    requests = [(event.client, nth) for event, nth in _numbered(sim)]
+    long = LONG * sim.longest_session
+    requests = [(event.client, nth) for event, nth in _each_kind(sim)]
     for method in ("drop_before_reply", "drop_before_request", "drop_after_reply"):
         for client, nth in requests:
             yield _at((client, nth), method, client, point="before_request", nth=nth)
@@ -79,8 +91,8 @@ def late_servers(sim: Simulation) -> Iterator[tuple[Struck, Struck]]:
     """The reply to a write is lost, and a server has not heard of the write: the client may come to
     that one. ``sim``: the run without any fault.
     """
-    long = _LONG * sim.longest_session
-    for event, nth in _numbered(sim):
+    long = LONG * sim.longest_session
+    for event, nth in _each_kind(sim):
         if event.operation not in WRITES:
             continue
         request, client = (event.client, nth), event.client
@@ -95,9 +107,9 @@ def late_clients(sim: Simulation) -> Iterator[tuple[Struck, Struck]]:
     """A session ends, and others hear of it before its client does. ``sim``: the run without any
     fault.
     """
-    long, late = _LONG * sim.longest_session, _LATE * sim.longest_session
+    long, late = LONG * sim.longest_session, _LATE * sim.longest_session
     points: tuple[Point, ...] = ("before_request", "after_reply")
-    for event, nth in _numbered(sim):
+    for event, nth in _each_kind(sim):
         request, client = (event.client, nth), event.client
         for point in points:
             yield (
@@ -110,8 +122,8 @@ def late_sessions(sim: Simulation) -> Iterator[tuple[Struck, Struck, Struck]]:
     """A session ends, and its client's next one goes on at once at a server that has not heard of
     it, nor of what was done just before. ``sim``: the run without any fault.
     """
-    long = _LONG * sim.longest_session
-    for event, nth in _numbered(sim):
+    long = LONG * sim.longest_session
+    for event, nth in _each_kind(sim):
         client = event.client
         # After the first handshake one that is refused, and that of the next session.
         moves = drawn("drop_after_reply", client, operation="connect", nth=3)
@@ -159,6 +171,27 @@ def _numbered(sim: Simulation) -> Iterator[tuple[Sent, int]]:
             yield event, counts[event.client]
 
 
+def _each_kind(sim: Simulation) -> list[tuple[Sent, int]]:
+    """The same, in turn: the first of each kind, then the second."""
+
+    def kind(request: tuple[Sent, int]) -> Hashable:
+        event, _ = request
+        return event.client, event.operation, *(_DRAWN.sub("#", path) for path in event.paths)
+
+    return in_turn(_numbered(sim), kind)
+
+
+def in_turn(items: Iterable[_T], kind: Callable[[_T], Hashable]) -> list[_T]:
+    """The first one of each kind, then the second one of each, and so on."""
+    counts: dict[Hashable, int] = {}
+    ranked = []
+    for item in items:
+        which = kind(item)
+        rank = counts[which] = counts.get(which, 0) + 1
+        ranked.append((rank, item))
+    return [item for _, item in sorted(ranked, key=lambda each: each[0])]
+
+
 def _at(
     request: tuple[str, int], method: str, *arguments: Any, point: Point, **options: Any
 ) -> Struck:
@@ -176,11 +209,12 @@ def slow_tasks(
     """
     answers = answers_of(sim)
     longest = max(each for seconds in delays.values() for each in seconds)
-    ordered = sorted(
+    candidates = in_turn(
         (step for step in steps if step.place in delays or (step.answered and not step.background)),
-        key=lambda step: (step.place not in delays, not step.answered, step.background),
+        lambda step: (step.place, step.client),
     )
-    for step in ordered:
+    candidates.sort(key=lambda step: (step.place not in delays, not step.answered, step.background))
+    for step in candidates:
         ended = _end_beside(step, last_answered(step, answers))
         for seconds in delays.get(step.place, [longest]):
             delay = Delay(step.task, step.number, seconds)
