@@ -209,12 +209,11 @@ def _watching(part: dict[str, Any]) -> str:
         for name in kinds:
             one = figures[name][keys]
             asked = [
-                f"{sum(one[what]['requests'].values()):,}"
+                f"{sum(one[what]['requests'].values()):,} in {time_of(one[what]['seconds'])}"
                 for what in ("load", "change", "new", "removed", "reconnect")
             ]
-            again = one["reconnect"]["sent"] + one["reconnect"]["received"]
             watches = f"{one['watches']:,}"
-            cells = (f"{int(keys):,}", name, *asked, size_of(again), watches, size_of(one["heap"]))
+            cells = (f"{int(keys):,}", name, *asked, watches, size_of(one["heap"]))
             rows.append(cells)
     head = (
         "keys",
@@ -224,7 +223,6 @@ def _watching(part: dict[str, Any]) -> str:
         "a new key",
         "a removed key",
         "a reconnect",
-        "bytes of that",
         "watches",
         "heap of the server",
     )

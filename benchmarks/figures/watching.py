@@ -93,27 +93,25 @@ def _figures(
         found["change"] = timed(
             lambda: writer.set("/watched/key 7", b"2"), lambda: watched["key 7"] == 2
         )
-        found["new"] = timed(
-            lambda: writer.create("/watched/new", b"1"), lambda: "new" in watched
-        )
+        found["new"] = timed(lambda: writer.create("/watched/new", b"1"), lambda: "new" in watched)
         found["removed"] = timed(
             lambda: writer.delete("/watched/new"), lambda: "new" not in watched
         )
-        loads = watched.stats().reloads
+        loads = watched.stats["reloads"]
 
         def cut() -> None:
             client._connection._socket.shutdown(socket.SHUT_RDWR)  # noqa: SLF001
 
         found["reconnect"] = timed(
-            cut, lambda: watched.stats().reloads > loads and watched.state is State.LIVE
+            cut, lambda: watched.stats["reloads"] > loads and watched.state is State.LIVE
         )
     return found
 
 
 def _watches(server: LiveZooKeeper) -> int:
     """How many watches the server keeps."""
-    answer = four_letter_word("127.0.0.1", server.members[0].port, "wchs")
-    (number,) = re.findall(r"Total watches:(\d+)", answer)
+    answer = four_letter_word("127.0.0.1", server.members[0].port, "mntr")
+    (number,) = re.findall(r"zk_watch_count\s+(\d+)", answer)
     return int(number)
 
 

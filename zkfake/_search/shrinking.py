@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from zkfake._history.events import StateChange
 from zkfake._search.simple import (
     LONG,
+    SOON,
     is_left_out,
     late_clients,
     late_servers,
@@ -197,9 +198,10 @@ class _Shrinker:
             delays.setdefault(place, []).append(delay.seconds)
         if not delays:
             return False
-        long = LONG * self.best_run.simulation.longest_session
+        session = self.best_run.simulation.longest_session
+        unknown = [SOON * session, LONG * session]
         lengths = {
-            place: _some(sorted(filter(None, seconds))) or [long]
+            place: _some(sorted(filter(None, seconds))) or unknown
             for place, seconds in delays.items()
         }
         empty = World(self.best.seed, self.best.servers, _CALM)
@@ -213,7 +215,7 @@ class _Shrinker:
         self, empty: World, places: set[str]
     ) -> Iterator[tuple[tuple[Struck, ...], TrialRun, Sequence[TaskStep]]]:
         """The calm world's run, and runs with one fault that leads to more of the places: to what a
-        program does about a fault, for example. With the steps from there on.
+        program does about a fault, for example. With the steps there.
         """
         calm = empty.run(self._trial, steps=True)
         yield (), calm, _steps(calm)
@@ -225,11 +227,10 @@ class _Shrinker:
                 return
             self._count()
             run = _only(empty, [part]).run(self._trial, steps=True)
-            steps = _steps(run)
-            new = [number for number, step in enumerate(steps) if step.place in missing]
-            if new:
-                missing.difference_update(steps[number].place for number in new)
-                yield (part,), run, steps[new[0] :]
+            steps = [step for step in _steps(run) if step.place in missing]
+            if steps:
+                missing.difference_update(step.place for step in steps)
+                yield (part,), run, steps
 
     def _try_late_news(self) -> bool:
         """Whether it fails in a calm world with one fault of which somebody hears late, as in this

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LONG",
+    "SOON",
     "answers_of",
     "in_turn",
     "is_left_out",
@@ -41,8 +42,10 @@ __all__ = [
 
 LONG = 1.5
 """An outage, in the longest session timeouts."""
-_LATE = 0.01
-"""How long the news takes to a client that is slow, in the longest session timeouts."""
+SOON = 0.01
+"""A short while, in the longest session timeouts: how long the news takes to a client that is slow,
+or for how long a task stands still while its client hears of something.
+"""
 _NEAR = 6
 """How many of the requests around a fault it is tied to, for a try."""
 
@@ -107,7 +110,7 @@ def late_clients(sim: Simulation) -> Iterator[tuple[Struck, Struck]]:
     """A session ends, and others hear of it before its client does. ``sim``: the run without any
     fault.
     """
-    long, late = LONG * sim.longest_session, _LATE * sim.longest_session
+    long, late = LONG * sim.longest_session, SOON * sim.longest_session
     points: tuple[Point, ...] = ("before_request", "after_reply")
     for event, nth in _each_kind(sim):
         request, client = (event.client, nth), event.client
