@@ -136,6 +136,7 @@ def _dicts(figures: dict[str, Any]) -> Figure:
                     else one[what]["sent"] + one[what]["received"],
                 )
                 for keys, one in figures["sizes"][name].items()
+                if what in one
             ]
             _line(axes, points, number, name)
         y, show = ("time", _time) if measure == "seconds" else ("bytes, both ways", _size)

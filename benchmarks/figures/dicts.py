@@ -13,6 +13,11 @@ from pytest_zkdict.live import LiveZooKeeper
 
 OURS, DICTS = "zkdict", ("zkdict", "msaStorageDict", "durabledict", "TreeCache")
 SIZES = (100, 1_000, 10_000, 100_000)
+TIMES, TIMES_RELOADING = 21, {100: 3, 1_000: 3, 10_000: 1}
+RELOADING = ("msaStorageDict", "durabledict")
+"""They load all keys again for each change."""
+LARGE = (OURS, "msaStorageDict")
+"""The dicts of more than `KEYS` keys."""
 MANY = (1, 10, 100, 1_000)
 KEYS = 10_000
 """For reads and memory."""
@@ -68,14 +73,10 @@ def measure(quick: bool) -> dict[str, Any]:
         }
     found["sizes"] = {name: {} for name in DICTS}
     for size in sizes:
-        for name in DICTS:
+        for name in DICTS if size <= KEYS else LARGE:
             with LiveZooKeeper(tick_time=2000, jvm_options=()) as server:
-                large = name not in (OURS, "TreeCache") and size > KEYS
+                times = TIMES_RELOADING.get(size, 0) if name in RELOADING else TIMES
                 found["sizes"][name][str(size)] = work(
-                    name,
-                    "sizes",
-                    keys=size,
-                    times=1 if large else 3 if name not in (OURS, "TreeCache") else 21,
-                    writes=not large,
+                    name, "sizes", keys=size, times=times, writes=times > 0
                 )
     return found

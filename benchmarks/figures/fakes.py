@@ -42,8 +42,8 @@ def measure(quick: bool) -> dict[str, Any]:
     return {
         "start": starts(2 if quick else 10),
         "clients": clients(0.2 if quick else 1.5),
-        "load": loads(1 if quick else 2, 0.2 if quick else 1.0, CONNECTIONS[: 2 if quick else 4]),
-        "fixtures": fixtures(50 if quick else 500),
+        "load": loads(1 if quick else 2, 0.2 if quick else 0.6, CONNECTIONS[: 2 if quick else 4]),
+        "fixtures": fixtures(50 if quick else 300),
         "growth": growth(10_000 if quick else 1_000_000),
     }
 

@@ -23,7 +23,7 @@ def measure(quick: bool) -> dict[str, Any]:
     for name in ("kazoo", "zkfake.simulation"):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     clients = CLIENTS[:2] if quick else CLIENTS
-    requests = 500 if quick else 20_000
+    requests = 500 if quick else 10_000
     operations: dict[str, dict[str, dict[str, float]]] = {}
     idle: dict[str, dict[str, float]] = {}
     for servers in SERVERS:
@@ -34,7 +34,7 @@ def measure(quick: bool) -> dict[str, Any]:
                 operations.setdefault(operation, {}).setdefault(str(servers), {})[str(number)] = (
                     rate
                 )
-            seconds = waiting(servers, number, (36_000 if quick else 720_000) / number)
+            seconds = waiting(servers, number, (36_000 if quick else 710_000) / number)
             idle.setdefault(str(servers), {})[str(number)] = seconds
     return {"operations": operations, "idle": idle, "runs": runs()}
 

@@ -6,6 +6,8 @@ With names, the rows of these applications and recipes are measured anew, and th
 was seen of each seed is kept in a file with `--keep FILE`, so that measuring can go on after an
 interruption.
 
+With `--shrunk` only what the table tells of the shrunk worlds is measured anew.
+
     python -m tests.search.corpus --mended [--seeds 5000] [NAME ...]
 
 looks for false alarms: it searches the mended applications, and those that do the work of a recipe,
@@ -33,6 +35,7 @@ from .measuring import (
     look,
     measured,
     read_rows,
+    shrunk_anew,
     write_rows,
 )
 from .rates import Seen
@@ -48,6 +51,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--mended", action="store_true", help="look for false alarms")
+    parser.add_argument("--shrunk", action="store_true", help="keep the numbers of runs")
     parser.add_argument("--pasted", action="store_true", help="run what is to be pasted elsewhere")
     parser.add_argument("--seeds", type=int, help="runs of a search: 1000, or 5000 if mended")
     parser.add_argument("--starts", type=int, default=20, help="searches of which a median is told")
@@ -69,9 +73,13 @@ def main() -> None:
     for table, all_of_it in tables.items():
         for each in all_of_it:
             if each.name in (given.names or [each.name]):
-                row = measured(each, seen, given.seeds or 1000, given.starts)
-                print(row.text, flush=True)
                 rows: dict[str, Row] = {row.name: row for row in read_rows(table)}
+                seeds = given.seeds or 1000
+                if given.shrunk and each.name in rows:
+                    row = shrunk_anew(each, seen, seeds, rows[each.name])
+                else:
+                    row = measured(each, seen, seeds, given.starts)
+                print(row.text, flush=True)
                 rows[row.name] = row
                 write_rows([rows[one.name] for one in all_of_it if one.name in rows], table)
 

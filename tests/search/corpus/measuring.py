@@ -43,6 +43,7 @@ __all__ = [
     "pasted",
     "read_rows",
     "reason",
+    "shrunk_anew",
     "write_rows",
 ]
 
@@ -190,6 +191,12 @@ def measured(searched: Application | RecipeUse, seen: Seen, seeds: int, starts: 
     for search in SEARCHES:
         middle = seen.runs(searched, search, seeds, starts)
         runs.append(f"{middle:g}" if middle <= seeds else f"more than {seeds}")
+    row = Row(searched.name, searched.mistake, tuple(runs), "-", "-", "-")
+    return shrunk_anew(searched, seen, seeds, row)
+
+
+def shrunk_anew(searched: Application | RecipeUse, seen: Seen, seeds: int, row: Row) -> Row:
+    """The row with what is told of the shrunk world anew."""
     parts = alike = why = "-"
     seed = seen.first(searched, "swarm", 0, seeds)
     if seed is not None:
@@ -197,7 +204,7 @@ def measured(searched: Application | RecipeUse, seen: Seen, seeds: int, starts: 
         parts = str(len(described.faults))
         alike = "yes" if fails_alike(searched, described) else "no"
         why = "yes" if names_the_cause(searched, described.explanation) else "no"
-    return Row(searched.name, searched.mistake, tuple(runs), parts, alike, why)
+    return row._replace(parts=parts, fails_alike=alike, says_why=why)
 
 
 def read_rows(table: str = "corpus") -> list[Row]:
