@@ -10,17 +10,14 @@ counts: other work on the machine only ever takes time away. zake has an environ
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
-import venv
-from importlib.metadata import version
 from pathlib import Path
 
+from benchmarks.scratch import with_zake
 from pytest_zkdict.live import LiveUnavailableError, find_installation
 
 WORK = Path(__file__).with_name("choosing_work.py")
-ENVIRONMENT = Path(__file__).parents[1] / "build" / f"zake-{sys.implementation.cache_tag}"
 KINDS = {
     "live": "a real server",
     "fake": "zkfake, real time",
@@ -50,24 +47,12 @@ def main() -> bool:
 def _run(kind: str) -> list[float]:
     if kind == "live":
         find_installation()
-    python = _zake() if kind == "zake" else sys.executable
+    python = with_zake() if kind == "zake" else sys.executable
     ran = subprocess.run(
         [python, WORK, kind], check=True, capture_output=True, text=True, timeout=600
     )
     found: list[float] = json.loads(ran.stdout)
     return found
-
-
-def _zake() -> Path:
-    """The Python of an environment with zake, which is made where there is none."""
-    python = ENVIRONMENT / ("Scripts" if os.name == "nt" else "bin") / "python"
-    if not python.exists():
-        venv.create(ENVIRONMENT, with_pip=True)
-    packages = ["zake==0.2.2", f"kazoo=={version('kazoo')}", "setuptools<81"]
-    subprocess.run(
-        [python, "-m", "pip", "install", "--quiet", *packages], check=True, capture_output=True
-    )
-    return python
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from benchmarks.dict_comparison import KEYS, ROUNDS, environment, shown, work
+from benchmarks.dict_comparison import KEYS, ROUNDS, shown, work
+from benchmarks.scratch import with_predecessors
 from pytest_zkdict.live import LiveZooKeeper
 
 COLUMNS = ("zkdict", "dict", "msaStorageDict")
@@ -33,7 +34,7 @@ AT_MOST = {
 
 def main() -> bool:
     """Measure and print the table; whether all targets are met."""
-    python = environment()
+    python = with_predecessors()
     figures: dict[str, dict[str, float]] = {name: {} for name in COLUMNS}
     with LiveZooKeeper(tick_time=2000, jvm_options=()) as server:
         for _ in range(ROUNDS):

@@ -10,17 +10,16 @@ only ever adds. The second half runs through a proxy that adds 1 ms each way.
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import os
 import statistics
 import subprocess
 import sys
-import venv
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from benchmarks.scratch import ROOT, with_predecessors
 from pytest_zkdict.live import LiveZooKeeper
 from zkfake.proxy import ZooKeeperProxy
 
@@ -28,9 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 HERE = Path(__file__).parent
-ROOT = HERE.parent
-ENVIRONMENT = ROOT / "build" / f"benchmarks-{sys.implementation.cache_tag}"
-OTHERS = ("msaStorageDict==0.0.3", "durabledict==0.9.4")
 KEYS = 10_000
 DELAY_MS = 1.0
 ROUNDS = 3
@@ -62,19 +58,6 @@ TARGETS = (
     Target(CHANGE, "msaStorageDict", "zkdict", 1000),
     Target(CHANGE, "durabledict", "zkdict", 1000),
 )
-
-
-def environment() -> Path:
-    """The Python of the scratch environment; made on the first run."""
-    python = ENVIRONMENT / ("Scripts" if os.name == "nt" else "bin") / "python"
-    wanted = [*OTHERS, f"kazoo=={importlib.metadata.version('kazoo')}"]
-    done = ENVIRONMENT / "installed.json"
-    if not done.exists() or json.loads(done.read_text()) != wanted:
-        print(f"installing {', '.join(wanted)} in {ENVIRONMENT}", flush=True)
-        venv.create(ENVIRONMENT, with_pip=True, clear=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", *wanted], check=True)
-        done.write_text(json.dumps(wanted))
-    return python
 
 
 @contextmanager
@@ -153,7 +136,7 @@ def compare(python: Path, hosts: str, direct: str) -> bool:
 
 def main() -> bool:
     """Run everything and print the tables; whether all targets are met."""
-    python = environment()
+    python = with_predecessors()
     with ExitStack() as exits:
         # A server as it is run in earnest: with the compiler, without fsync for everybody alike.
         server: Any = exits.enter_context(LiveZooKeeper(tick_time=2000, jvm_options=()))

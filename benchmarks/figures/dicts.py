@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from benchmarks.dict_comparison import ROOT, environment
+from benchmarks.scratch import ROOT, with_predecessors
 from pytest_zkdict.live import LiveZooKeeper
 
 OURS, DICTS = "zkdict", ("zkdict", "msaStorageDict", "durabledict", "TreeCache")
@@ -26,7 +26,7 @@ BURST_KEYS = 1_000
 
 def measure(quick: bool) -> dict[str, Any]:
     """All figures, by the measure and the dict."""
-    python = environment()
+    python = with_predecessors()
     sizes, many, rounds, seconds = SIZES, MANY, 2, 5.0
     keys, burst_keys = KEYS, BURST_KEYS
     if quick:

@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import gc
-import importlib.metadata
 import json
 import os
 import statistics
 import subprocess
 import sys
 import time
-import venv
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import load, plugin
-from benchmarks.dict_comparison import ROOT
 from benchmarks.fake_server import Core, costs, live_server, request
+from benchmarks.scratch import ROOT, with_zake
 from pytest_zkdict.live import four_letter_word
 from zkfake import FakeZooKeeper
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-ZAKE = "zake==0.2.2"
-ENVIRONMENT = ROOT / "build" / f"benchmarks-zake-{sys.implementation.cache_tag}"
 CONNECTIONS = (1, 10, 100, 500)
 FIXTURES = (
     "plain",
@@ -48,18 +44,6 @@ def measure(quick: bool) -> dict[str, Any]:
     }
 
 
-def environment() -> Path:
-    """The Python of the environment that has zake; made on the first run."""
-    python = ENVIRONMENT / ("Scripts" if os.name == "nt" else "bin") / "python"
-    wanted = [ZAKE, f"kazoo=={importlib.metadata.version('kazoo')}"]
-    done = ENVIRONMENT / "installed.json"
-    if not done.exists() or json.loads(done.read_text()) != wanted:
-        venv.create(ENVIRONMENT, with_pip=True, clear=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", *wanted], check=True)
-        done.write_text(json.dumps(wanted))
-    return python
-
-
 # -- start
 
 
@@ -76,7 +60,7 @@ def starts(rounds: int) -> dict[str, float]:
     return {
         "fake": statistics.median(timed(FakeZooKeeper) for _ in range(5 * rounds)),
         "live": statistics.median(timed(live_server) for _ in range(max(2, rounds // 3))),
-        "zake": client_work(environment(), "zake", "start"),
+        "zake": client_work(with_zake(), "zake", "start"),
     }
 
 
@@ -101,7 +85,7 @@ def clients(seconds: float) -> dict[str, dict[str, float]]:
             "fake": client_work(sys.executable, fake, seconds),
             "live": client_work(sys.executable, live, seconds),
             "simulation": client_work(sys.executable, "simulation", seconds),
-            "zake": client_work(environment(), "zake", seconds),
+            "zake": client_work(with_zake(), "zake", seconds),
         }
 
 

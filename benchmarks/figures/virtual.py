@@ -9,7 +9,7 @@ import re
 import time
 from typing import Any
 
-from benchmarks.dict_comparison import ROOT
+from benchmarks.scratch import ROOT
 from zkfake.simulation import Simulation
 
 CLIENTS = (1, 10, 100, 1_000)
