@@ -36,6 +36,7 @@ nitpick_ignore_regex = [("py:obj", ".*")]
 
 autodoc_default_options = {
     "members": True,
+    "special-members": "__getitem__, __setitem__, __delitem__",
     # Up to these, whose methods everybody knows.
     "inherited-members": "object, dict, tuple, Exception, BaseException, KeyError, LookupError, "
     "Enum, Generic, Collection, Sequence, Mapping, MutableMapping, RuleBasedStateMachine",

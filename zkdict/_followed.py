@@ -60,7 +60,7 @@ class FollowedDict(ReadableDict[V]):
         read_only: bool = False,
         history: DictHistory | None = None,
     ) -> None:
-        """Load the dict.
+        """The constructor loads the dict, and waits for that (see `wait`).
 
         Args:
             connection: a KazooClient, started or not. A stopped one is started. It is not stopped
@@ -96,7 +96,8 @@ class FollowedDict(ReadableDict[V]):
                 or a fake, `zkfake.history.History`. None records nothing.
 
         Raises:
-            InvalidKey, TypeError, ValueError: an argument is invalid.
+            InvalidKey: the keyspace is no path.
+            TypeError, ValueError: another argument is invalid.
             Timeout: it was not loaded, and there was no progress for `wait` seconds (a tenth more
                 at most).
             RootMissing: the znode does not exist, and `create` is False.
@@ -209,6 +210,8 @@ class FollowedDict(ReadableDict[V]):
     def wait_ready(self, timeout: float | None = None) -> bool:
         """Wait until the copy was loaded; False where it was not within `timeout` seconds.
 
+        None waits as long as it takes. Sends nothing: the load begins with the constructor.
+
         Raises:
             RootMissing: the root does not exist, and is not to be made.
             KazooException: the server refused to show or make it.
@@ -230,15 +233,18 @@ class FollowedDict(ReadableDict[V]):
         keys: Iterable[str] | str | None = None,
         initial: bool = False,
     ) -> Subscription:
-        """Call `fn(change)` for each change, in order, on a task of its own.
+        """Call `fn(change)` for each change, in order, on a task of the dict's own.
 
         Args:
             fn: may be slow and may call any method of the dict.
             keys: a key, or several; None for all.
             initial: first call it for each key there is, as "added".
 
-        The subscription ends with `cancel()`, or with the dict: it does not keep the dict alive.
-        Raises Closed, ForkedDict.
+        What `fn` raises goes to the `on_error` callbacks, or to the log where there are none. The
+        subscription ends with `cancel()`, or with the dict: it does not keep the dict alive.
+
+        Raises:
+            Closed, ForkedDict.
         """
         chosen = None if keys is None else frozenset([keys] if isinstance(keys, str) else keys)
         with self._feed.lock:
@@ -314,8 +320,8 @@ class FollowedDict(ReadableDict[V]):
     def close(self) -> None:
         """Stop following the server; stop the client too where `connect` made it.
 
-        Reads and writes raise Closed from now on, callers who wait are woken. Does nothing the
-        second time.
+        Reads and writes raise Closed from now on, and so do calls that wait. Sends nothing, but for
+        the end of the session of a client that `connect` made. Does nothing the second time.
         """
         self._feed.close()
         self._finalizer.detach()

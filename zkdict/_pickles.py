@@ -52,6 +52,7 @@ class Pickle:
             its pickled dates need.
 
     Raises:
+        TypeError: `allow` is a str.
         EncodeError: the value cannot be pickled, or not be read again under this allow-list.
         DecodeError: the bytes are not base64 of a pickle, or the pickle names something that is not
             allowed, or reading it would cost too much.

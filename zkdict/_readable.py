@@ -123,9 +123,9 @@ class ReadableDict(ConnectionStorageDict[V]):
         return len(self._shown().values)
 
     def snapshot(self) -> Snapshot[V]:
-        """An immutable copy of the state that is shown now.
+        """An immutable copy of the state that is shown now, from memory.
 
-        Costs nothing when nothing changed since the last one, else one copy of N references.
+        O(1) when nothing changed since the last one, else O(N): one copy of N references.
         """
         view = self._shown()
         with self._feed.lock:
@@ -134,7 +134,9 @@ class ReadableDict(ConnectionStorageDict[V]):
     _state = snapshot  # what iterations and views use
 
     def copy(self) -> dict[str, V]:
-        """A plain dict of the items. Raises DecodeError where a value does not decode."""
+        """A plain dict of the items, from memory: O(N). Raises DecodeError where a value does not
+        decode.
+        """
         return self.snapshot().copy()
 
     def __eq__(self, other: object) -> bool:
@@ -154,7 +156,9 @@ class ReadableDict(ConnectionStorageDict[V]):
         """The value of `key` with its version and zxids, from memory.
 
         Raises:
-            KeyError, DecodeError, StaleRead, Closed, ForkedDict.
+            KeyError: no such key.
+            DecodeError: its value does not decode.
+            StaleRead, Closed, ForkedDict: the copy may not be read (see the constructor).
         """
         found = self._found(key)
         if isinstance(found, BadEntry):

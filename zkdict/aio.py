@@ -197,7 +197,9 @@ class AsyncLease(Generic[V]):
 
     @property
     def error(self) -> Exception | None:
-        """Why the key could not be made the last time that was tried."""
+        """Why the key could not be made, or removed, the last time that was tried; None once it
+        was.
+        """
         return self._lease.error
 
     async def set(self, value: V) -> None:
@@ -219,7 +221,8 @@ class AsyncZooKeeperDict(Generic[V]):
     """A ZooKeeperDict whose writes and waits are awaited.
 
     Each method does what the method of this name of ZooKeeperDict does, at the same cost, and
-    raises the same.
+    raises the same. All but `set` run in a daemon thread; RuntimeError says that none can be
+    started. To cancel a call is to wait for it no longer: what was sent may still be applied.
 
     Args:
         mapping: the dict, whose client uses kazoo's threading handler.
@@ -231,7 +234,7 @@ class AsyncZooKeeperDict(Generic[V]):
 
     @classmethod
     async def open(cls, connection: Any, keyspace: str, **options: Any) -> Self:
-        """Load a dict; the arguments are those of ZooKeeperDict."""
+        """Load a dict. The arguments are those of ZooKeeperDict, and so is what it raises."""
 
         def load() -> ZooKeeperDict[V]:
             return ZooKeeperDict(connection, keyspace, **options)
@@ -240,7 +243,7 @@ class AsyncZooKeeperDict(Generic[V]):
 
     @property
     def mapping(self) -> Mapping[str, V]:
-        """The dict itself, for reads."""
+        """The dict itself, for reads: they come from memory, and are not awaited."""
         return self._dict
 
     async def set(self, key: str, value: V) -> None:
@@ -324,12 +327,14 @@ class AsyncZooKeeperDict(Generic[V]):
         return await in_thread(self._dict.modify, key, fn, **options)
 
     async def atomically(self, fn: Callable[[Txn[V]], T], *, attempts: int = 100) -> T:
-        """`d.atomically(fn)`; `fn` is called in a thread."""
+        """`d.atomically(fn, attempts=attempts)`; `fn` is called in a thread."""
         return await in_thread(self._dict.atomically, fn, attempts=attempts)
 
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator[Txn[V]]:
-        """`async with d.transaction() as t:`; its beginning waits where reads do, and its end."""
+        """`async with d.transaction() as t:`, as `ZooKeeperDict.transaction`. Reads and writes of
+        `t` are not awaited.
+        """
         txn = await in_thread(self._dict._begin)  # noqa: SLF001
         yield txn
         await in_thread(txn.commit)
@@ -343,7 +348,7 @@ class AsyncZooKeeperDict(Generic[V]):
         return await in_thread(self._dict.wait_ready, timeout)
 
     async def fetch(self, key: str, *, sync: bool = False) -> Entry[V]:
-        """`d.fetch(key)`."""
+        """`d.fetch(key, sync=sync)`."""
         return await in_thread(self._dict.fetch, key, sync=sync)
 
     async def sync(self, timeout: float | None = None) -> int:
@@ -368,10 +373,11 @@ class AsyncZooKeeperDict(Generic[V]):
     async def changes(
         self, *, initial: bool = False, timeout: float | None = None
     ) -> AsyncIterator[list[Change[V]]]:
-        """Iterate over batches of changes, one per state, from the first step of the iteration on.
+        """Iterate over batches of changes, one per state, as `d.changes()` does. Unlike that, it
+        starts with the first step of the iteration, and raises Closed and ForkedDict there.
 
-        Ends when nothing changed for `timeout` seconds, and when the iterator or the dict is
-        closed. What is not fetched waits, as with `d.changes()`. Raises Closed, ForkedDict.
+        It ends when nothing changed for `timeout` seconds, and when the iterator or the dict is
+        closed. Batches that were not fetched yet wait.
         """
         loop, come = asyncio.get_running_loop(), asyncio.Event()
         backlog: Backlog[V] = Backlog([])

@@ -55,6 +55,18 @@ class ZooKeeperDict(FollowedDict[V]):
     Loading N keys takes N + 2 pipelined requests; another client's change of one key costs one, a
     new key two; an own write costs one to wait for and one or two after it for the watches. After
     a lost connection, N + 2 requests revalidate the copy, and only changed values are fetched.
+
+    What each method raises is said there; beside that:
+
+    - Reads raise StaleRead while the copy may not be read: before it was loaded, and in an outage
+      as `on_outage` and `max_age` say.
+    - Writes raise TypeError in a dict with `read_only=True`.
+    - Reads, writes and waits raise Closed after `close()`, and ForkedDict in a child process that
+      `os.fork()` made.
+    - A call that asks the server raises RuntimeError in a callback of the dict's own client (a
+      watch, a state listener), as it would wait for itself there.
+    - Where KazooException is listed, it is the server's answer: NoAuthError, or NotEmptyError for
+      a delete of a znode with children.
     """
 
     @classmethod
@@ -65,6 +77,9 @@ class ZooKeeperDict(FollowedDict[V]):
             hosts: as for KazooClient: "host:port,host:port/chroot".
             path: the keyspace.
             options: as for the constructor.
+
+        Raises:
+            as the constructor. The client is stopped then.
         """
         client = KazooClient(hosts)
         try:
@@ -85,18 +100,20 @@ class ZooKeeperDict(FollowedDict[V]):
             InvalidKey, EncodeError, ValueTooLarge: nothing was sent.
             Timeout: no connection within `write_timeout`; nothing was sent.
             WriteUncertain: it was sent, and no answer came in time.
-            RootMissing, KazooException.
+            RootMissing: the root does not exist, and `create` is False.
+            KazooException: the server refused it.
         """
         self._writer.set(key, value)
 
     @told
     def __delitem__(self, key: str) -> None:
-        """Delete `key`. One round trip.
+        """Delete `key`, whatever its value. One round trip.
 
         Raises:
             KeyError: the server has no such key.
             WriteUncertain: the answer was lost.
-            Timeout, KazooException.
+            Timeout: no connection within `write_timeout`; nothing was sent.
+            KazooException: the server refused it.
         """
         self._writer.delete(key)
 
@@ -109,10 +126,10 @@ class ZooKeeperDict(FollowedDict[V]):
     def pop(self, key: str, default: Any = _UNSET) -> Any:
         """Delete `key` and return its value: of many poppers exactly one gets it.
 
-        A delete of the version that was read; tried again if others change the key meanwhile. One
-        round trip, and none for a key that does not exist. A set goes with the delete, in one
-        transaction, as only its answer tells which znode it was: the server asks for both
-        permissions, WRITE and DELETE.
+        It deletes the version that was read, and tries again if others change the key meanwhile.
+        One round trip an attempt, and none for a key that does not exist. A set goes with the
+        delete, in one transaction, as only the answer to a set tells which znode it was. So the
+        server asks for both permissions, WRITE and DELETE.
 
         Raises:
             KeyError: no such key, and no default given.
@@ -136,6 +153,8 @@ class ZooKeeperDict(FollowedDict[V]):
     def popitem(self) -> tuple[str, V]:
         """Delete the newest key and return it with its value: exactly one popper gets it.
 
+        One round trip. Where another popper was faster, two more for each key that it took.
+
         Raises:
             KeyError: the dict is empty.
             DecodeError, VersionConflict, WriteUncertain, Timeout, KazooException: as `pop`.
@@ -156,6 +175,7 @@ class ZooKeeperDict(FollowedDict[V]):
 
         Raises:
             StaleRead: the copy may not be read (see the constructor).
+            TypeError: the key does not exist, and the dict is read-only.
             InvalidKey, EncodeError, ValueTooLarge, RootMissing, DecodeError, WriteUncertain,
             Timeout, KazooException.
         """
@@ -167,10 +187,14 @@ class ZooKeeperDict(FollowedDict[V]):
     def update(
         self, other: SupportsKeysAndGetItem[str, V] | Iterable[tuple[str, V]] = (), /, **items: V
     ) -> None:
-        """Store all items in one transaction: others see all of them or none. One round trip.
+        """Store all items in one transaction: others see all of them or none.
+
+        One round trip, and another one for each key whose existence the copy has wrong.
 
         Raises:
             ValueTooLarge: they do not fit into one request; see `update_chunked`.
+            TransactionFailed: the server refused one of them, as with NoAuthError; nothing was
+                stored.
             InvalidKey, EncodeError, RootMissing, WriteUncertain, Timeout, KazooException.
         """
         txn.update(self._writer, {**plain(other), **items})
@@ -181,7 +205,8 @@ class ZooKeeperDict(FollowedDict[V]):
 
         Args:
             other: the items.
-            chunk_bytes: about how many bytes of values go into one transaction.
+            chunk_bytes: how many bytes of keys and values go into one transaction at most. A larger
+                item has one of its own.
 
         Raises:
             as `update`; the chunks before the one that failed are stored.
@@ -199,10 +224,14 @@ class ZooKeeperDict(FollowedDict[V]):
 
     @told
     def clear(self) -> None:
-        """Delete every key the copy has, in one transaction. One round trip.
+        """Delete every key the copy has, in one transaction.
+
+        One round trip, and another one for each key that another client deletes meanwhile.
 
         Raises:
             ValueTooLarge: too many for one request.
+            TransactionFailed: the server refused to delete a key, as with NotEmptyError for one
+                whose znode has children; nothing was deleted.
             WriteUncertain, Timeout, KazooException.
         """
         txn.clear(self._writer)
@@ -211,16 +240,22 @@ class ZooKeeperDict(FollowedDict[V]):
     def replace_all(self, new: Mapping[str, V]) -> dict[str, Change[V]]:
         """Make the dict equal to `new` in one transaction of what differs, and return that.
 
-        Each key must still be as the copy has it; where one is not, the difference is computed
-        again. A key that another client added while it was under way goes in a transaction of its
-        own, before this returns. Costs a check for each key that stays.
+        The transaction has an operation for each key of the dict and of `new`: one that does not
+        differ is checked. Each key must still be as the copy has it; where one is not, the
+        difference is computed again. A key that another client added meanwhile is deleted in
+        another transaction, before this returns. Two round trips where no other client writes: the
+        second one asks for the names of the keys.
 
         Where nothing differs by the copy, it is compared again after a `sync()`: each key was so at
         some time during the call.
 
+        Returns:
+            what was changed, by key.
+
         Raises:
             WriteUncertain: an answer was lost; or what was added meanwhile could not be removed.
-            ValueTooLarge, InvalidKey, EncodeError, TransactionFailed, Timeout, KazooException.
+            TransactionFailed: 100 attempts conflicted, or the server refused an operation.
+            ValueTooLarge, InvalidKey, EncodeError, RootMissing, StaleRead, Timeout, KazooException.
         """
         return txn.replace_all(self._writer, self._begin, self.sync, new)
 
@@ -228,7 +263,7 @@ class ZooKeeperDict(FollowedDict[V]):
 
     @told
     def put(self, key: str, value: V, *, version: int = ANY, ephemeral: bool = False) -> Entry[V]:
-        """Store `value` where the key has this version, and return the new entry.
+        """Store `value` where the key has this version, and return the new entry. One round trip.
 
         Args:
             key: the key.
@@ -239,13 +274,14 @@ class ZooKeeperDict(FollowedDict[V]):
 
         Raises:
             VersionConflict: it has another version; nothing was written.
+            TypeError, ValueError: `version` is none.
             and what `d[key] = value` raises.
         """
         return compare.put(self._writer, key, value, version, ephemeral=ephemeral)
 
     @told
     def add(self, key: str, value: V) -> Entry[V]:
-        """Create a key, and return its entry.
+        """Create a key, and return its entry. One round trip.
 
         Raises:
             KeyExists: it exists already.
@@ -256,6 +292,8 @@ class ZooKeeperDict(FollowedDict[V]):
     @told
     def cas(self, entry: Entry[V], value: V) -> Entry[V]:
         """Store `value` where the key is as `entry` describes it, and return the new entry.
+
+        One round trip, and none where the copy shows already that it is not.
 
         Raises:
             VersionConflict: it was set, deleted or made again since. (With `applied` it was made
@@ -268,9 +306,13 @@ class ZooKeeperDict(FollowedDict[V]):
     def remove(self, key: str, *, version: int = ANY) -> Entry[V]:
         """Delete a key that has this version, and return the entry it was.
 
+        One round trip, and one before it where the copy has another version.
+
         Raises:
             KeyError: no such key, for ANY version.
             VersionConflict: it has another version, or is gone. (With `applied`: as for `pop`.)
+            TypeError, ValueError: `version` is none.
+            InvalidKey: a key that cannot be, for any other version.
             DecodeError: its value does not decode; it is left where it is.
             WriteUncertain, Timeout, KazooException.
         """
@@ -280,7 +322,8 @@ class ZooKeeperDict(FollowedDict[V]):
     def modify(
         self, key: str, fn: Callable[[V], V], *, default: Any = _UNSET, attempts: int = 100
     ) -> Entry[V]:
-        """Store `fn(value)`; compute it again from the newer value after a conflict.
+        """Store `fn(value)`, and return the new entry. After a conflict `fn` is called again, with
+        the newer value. One round trip an attempt.
 
         Args:
             key: the key.
@@ -291,20 +334,27 @@ class ZooKeeperDict(FollowedDict[V]):
         Raises:
             KeyError: no such key, and no default given.
             VersionConflict: every attempt conflicted with another write. (`applied`: as for `cas`.)
+            DecodeError: the value does not decode.
+            what `fn` raises; nothing is written then.
             and what `d[key] = value` raises.
         """
         return compare.modify(self._writer, key, fn, default, attempts, _UNSET)
 
     def transaction(self, *, attempts: int = 1) -> txn.Transaction[V]:
-        """`with d.transaction() as t:` reads and writes `t` as a mapping; one multi at the end.
+        """`with d.transaction() as t:` reads and writes `t` as a mapping (see `Txn`).
 
-        Every key that was read must still have the version it had, or nothing is applied.
+        All of it is applied at the end of the block, in one transaction: one round trip, and none
+        if nothing was written. Every key that was read must still have the version it had, or
+        nothing is applied. A block that raises applies nothing.
 
         Args:
             attempts: 1, as Python cannot run the block of a `with` again; `atomically` can.
 
-        Raises (at the end of the block):
-            TransactionFailed: a key that was read was changed meanwhile.
+        Raises:
+            ValueError: `attempts` is not 1.
+            StaleRead: at the beginning of the block, while the copy may not be read.
+            TransactionFailed: at the end of the block, like those below: a key that was read was
+                changed meanwhile, or the server refused an operation.
             ValueTooLarge, RootMissing, WriteUncertain, Timeout, KazooException.
         """
         if attempts != 1:
@@ -319,7 +369,19 @@ class ZooKeeperDict(FollowedDict[V]):
     def atomically(self, fn: Callable[[txn.Txn[V]], T], *, attempts: int = 100) -> T:
         """Run `fn(t)` in a transaction, and again from a newer state when it conflicts.
 
-        Returns what `fn` returned the last time. Raises as `transaction`.
+        One round trip an attempt.
+
+        Args:
+            fn: gets the transaction, a `Txn`; called once per attempt.
+            attempts: how often to try, with a random pause of up to 0.25 s before each new attempt.
+
+        Returns:
+            what `fn` returned the last time.
+
+        Raises:
+            TransactionFailed: every attempt conflicted, or the server refused an operation.
+            what `fn` raises; nothing is applied then.
+            and what `transaction` raises.
         """
         return txn.atomically(self._writer, self._begin, fn, attempts)
 
@@ -329,10 +391,10 @@ class ZooKeeperDict(FollowedDict[V]):
         return txn.Txn(self._writer, self.snapshot())
 
     def lease(self, key: str, value: V) -> Lease[V]:
-        """Create an ephemeral key that is made again whenever it is gone, as with a lost session.
+        """Create an ephemeral key that is made again whenever it is gone, as after a lost session.
 
-        Costs a write, and one more each time. What goes wrong later is told by `on_error`, by the
-        lease's `state` and its `error`; the lease goes on trying.
+        One round trip, and one more each time that it is made again. What goes wrong later is told
+        by `on_error`, by the lease's `state` and its `error`; the lease goes on trying.
 
         Raises:
             KeyExists: the key exists.
@@ -349,10 +411,10 @@ class ZooKeeperDict(FollowedDict[V]):
         It sends a transaction that changes nothing, so that a quorum has to commit it, and waits
         for every watch event and read that follows from what was committed before it. (kazoo's
         `client.sync()` asks no quorum: after a change of leader the old one may answer, and show
-        what was true before.) After it go one read of the root and one of each key (of 100 keys at
-        most, of a larger dict in turn). They
-        show changes that were made while the session was not allowed to read a znode: no watch
-        tells of those.
+        what was true before.)
+        With it go N + 1 reads, of the root and of each key (of 100 keys at most, of a larger dict
+        in turn). They show changes that were made while the session was not allowed to read a
+        znode: no watch tells of those. Where they show one, another round trip reads all keys.
 
         Args:
             timeout: seconds to wait for it; None waits as long as it takes.
@@ -371,7 +433,11 @@ class ZooKeeperDict(FollowedDict[V]):
         """Wait until every change up to `zxid` is in the state that is shown.
 
         Costs nothing when it is there, else two requests, and two more for each further second.
-        (Where a key could not be read at last, it is read again first.)
+        (Where the last read of a key failed, it is read again first.)
+
+        Args:
+            zxid: of this ensemble: another dict's `zxid`, or of a Stat.
+            timeout: seconds to wait for it; None waits as long as it takes.
 
         Raises:
             Timeout, Closed, ForkedDict, KazooException.
@@ -382,7 +448,11 @@ class ZooKeeperDict(FollowedDict[V]):
         """Wait until `pred(snapshot)` is true of a state, and return what it returned.
 
         `pred` is called in the calling task, for the state that is shown and for newer ones. States
-        that follow each other quickly may be skipped.
+        that follow each other quickly may be skipped. Sends nothing.
+
+        Args:
+            pred: gets a snapshot; called once for each state.
+            timeout: seconds to wait for it; None waits as long as it takes.
 
         Raises:
             Timeout, Closed, ForkedDict, and what `pred` raises.
@@ -416,10 +486,13 @@ class ZooKeeperDict(FollowedDict[V]):
 
         Args:
             key: the key.
-            sync: True: not older than this call. False: as new as the connected server.
+            sync: True: not older than this call, which takes a second request and a quorum. False:
+                as new as the connected server.
 
         Raises:
-            KeyError, DecodeError, InvalidKey, Timeout (after `write_timeout`), KazooException.
+            KeyError: the server has no such key.
+            Timeout: no answer within `write_timeout`.
+            DecodeError, InvalidKey, Closed, ForkedDict, KazooException.
         """
         found = fresh.fetch(self._writer, key, sync=sync, timeout=self._writer.write_timeout)
         if found is None:

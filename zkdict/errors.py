@@ -60,8 +60,7 @@ class KeyExists(ZkDictError, KeyError):
 
 
 class VersionConflict(ZkDictError):
-    """A compare-and-set found another version than the one it was made from. Nothing was written
-    (but see `applied`).
+    """A write for one version of a key found another one. Nothing was written (but see `applied`).
 
     Attributes:
         key: the key that was to be written.
@@ -160,8 +159,8 @@ class WriteUncertain(ZkDictError):
     def resolve(self, timeout: float | None = None, *, unique: bool = False) -> bool:
         """Read back from the server whether the write was applied.
 
-        Costs N + 2 requests for N keys in one round trip, and nothing if the answer came after all.
-        Waits for the connection to come back.
+        Costs N + 2 requests for the N keys of the write, in one round trip, and nothing if the
+        answer came after all. Waits for the connection to come back.
 
         Args:
             timeout: seconds to wait for an answer; None waits as long as it takes.
@@ -238,8 +237,9 @@ class ValueTooLarge(ZkDictError, ValueError):
 
     Attributes:
         size: its size in bytes.
-        limit: the most that is allowed, in bytes (`max_value_bytes`, below the server's
-        `jute.maxbuffer`). key: the key, or None for a write of several keys.
+        limit: the most that is allowed, in bytes: `max_value_bytes`, which is to be less than the
+            server's `jute.maxbuffer`.
+        key: the key, or None for a write of several keys.
     """
 
     def __init__(self, size: int, limit: int, key: str | None = None) -> None:

@@ -67,7 +67,7 @@ def validate_key(key: Any, /, *, at_root: bool = False) -> Any:
             belongs to the server.
 
     Raises:
-        InvalidKey: with a text that says what is wrong and what to do instead.
+        InvalidKey: it cannot; the text says why, and what to do instead.
     """
     if callable(key) and not isinstance(key, str):
         return _validating(key)

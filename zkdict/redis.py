@@ -89,7 +89,7 @@ class RedisDict(ConnectionStorageDict[V]):
     """
 
     def connection_hook(self) -> None:
-        """Load the dict. Called by the constructor."""
+        """Load the dict: two requests. Called by the constructor, which raises what this raises."""
         if inspect.iscoroutinefunction(self.connection.execute_command):
             raise TypeError(
                 "RedisDict needs a redis.Redis client, not one for asyncio: use it in a thread"
@@ -120,12 +120,19 @@ class RedisDict(ConnectionStorageDict[V]):
             raise KeyError(key)
 
     def durables(self) -> dict[str, V]:
-        """All items of the hash. One request."""
+        """All items of the hash. One request.
+
+        Raises:
+            DecodeError: a field or a value does not decode.
+            RedisError.
+        """
         found = self._raw("HGETALL", self.keyspace)
         return {(key := _key(field)): self._decode(data, key) for field, data in found.items()}
 
     def last_updated(self) -> int:
-        """The counter, which grows with every change of the hash. One request."""
+        """The counter, which grows with every change of the hash; 0 before the first one. One
+        request. Raises RedisError.
+        """
         return int(self.connection.get(self._counter) or 0)
 
     # -- writes of one step

@@ -175,6 +175,7 @@ class StorageDict(WholeMapping[V], MutableMapping[str, V], ABC):
 
         Raises:
             Timeout: another thread was still loading.
+            and what `last_updated` and `durables` raise.
         """
         if not self._loading.acquire(timeout=-1 if timeout is None else timeout):
             raise Timeout(f"another thread was still loading the dict after {timeout} s")
@@ -204,7 +205,14 @@ class StorageDict(WholeMapping[V], MutableMapping[str, V], ABC):
     # -- reads
 
     def __getitem__(self, key: str) -> V:
-        """The value of `key`. Raises KeyError."""
+        """The value of `key`.
+
+        Costs a lookup in the copy; with `autosync=True`, and for the first read, a `sync()` before
+        it. So do all reads, and they raise what that raises.
+
+        Raises:
+            KeyError: no such key.
+        """
         return self._items()[key]
 
     def __contains__(self, key: object) -> bool:
@@ -236,7 +244,7 @@ class StorageDict(WholeMapping[V], MutableMapping[str, V], ABC):
         return self._items()
 
     def copy(self) -> dict[str, V]:
-        """A plain dict of the items, as reads see them now."""
+        """A plain dict of the items, as reads see them now: O(N)."""
         return dict(self._items())
 
     def __copy__(self) -> dict[str, V]:
@@ -278,7 +286,7 @@ class StorageDict(WholeMapping[V], MutableMapping[str, V], ABC):
             self._written()  # also where an error leaves open whether it is stored
 
     def __delitem__(self, key: str) -> None:
-        """Remove `key`. Costs one `depersist`; raises KeyError."""
+        """Remove `key`. Costs one `depersist`; raises what that raises, such as KeyError."""
         try:
             self.depersist(key)
         finally:
@@ -287,7 +295,9 @@ class StorageDict(WholeMapping[V], MutableMapping[str, V], ABC):
     def update(
         self, other: SupportsKeysAndGetItem[str, V] | Iterable[tuple[str, V]] = (), /, **items: V
     ) -> None:
-        """Store all items, one after the other. Costs a `persist` for each."""
+        """Store all items, one after the other: not atomic. Costs a `persist` for each; raises what
+        that raises, and leaves the items before it stored.
+        """
         for key, value in {**plain(other), **items}.items():
             self[key] = value
 
@@ -300,10 +310,11 @@ class StorageDict(WholeMapping[V], MutableMapping[str, V], ABC):
     def pop(self, key: str, default: Any = _MISSING) -> Any:
         """Remove `key` and return its value; return `default`, if given, when it does not exist.
 
-        Costs what `_pop` costs.
+        Costs a load and one `depersist`, unless a store does it in one step (`_pop`).
 
         Raises:
             KeyError: no such key, and no default given.
+            and what the store raises.
         """
         try:
             return self._pop(key) if default is _MISSING else self._pop(key, default)
@@ -344,7 +355,8 @@ class StorageDict(WholeMapping[V], MutableMapping[str, V], ABC):
     def setdefault(self, key: str, default: Any = None) -> V:
         """The value of `key`; if it does not exist, store `default` and return what was stored.
 
-        Costs what `_setdefault` costs.
+        Costs a load, and where the key is new one `persist` and another load, unless a store does
+        it in one step (`_setdefault`). Raises what the store raises.
         """
         try:
             return self._setdefault(key, default)
@@ -364,7 +376,9 @@ class StorageDict(WholeMapping[V], MutableMapping[str, V], ABC):
         return self._copy[key]
 
     def clear(self) -> None:
-        """Remove every key the store has now. Costs a load and a `depersist` a key; not atomic."""
+        """Remove every key the store has now: not atomic. Costs a load, and a `pop` for each key;
+        raises what these raise.
+        """
         self.sync()
         for key in self._copy:
             self.pop(key, None)

@@ -2,15 +2,16 @@
 
 A docstring has paragraphs, lists, and the sections `Args`, `Attributes`, `Returns` and `Raises`. An
 entry of `Raises` names errors and tells when they come; or it is a sentence. Every error that it
-names is a link.
+names is a link. What the constructor's docstring says follows that of its class.
 """
 
 from __future__ import annotations
 
+import inspect
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from public_names import exceptions
+from public_names import OURS, exceptions, is_made_by_users
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 _HEADING = re.compile(r"(Args|Attributes|Returns|Raises):")
 _NAMED = re.compile(r"([\w*, .]+): +(.*)", re.DOTALL)
+_NO_WORDS = re.compile(r"Alias for field number \d+$")
+"""What Python says of a field of a named tuple."""
 _ERROR = re.compile(r"(?<![`\w.])(?:[a-z_]+\.)*([A-Z]\w+)(?![`\w])")
 
 
@@ -98,7 +101,19 @@ _SECTIONS = {"Args": _arguments, "Attributes": _attributes, "Returns": _returns,
 def _process(
     app: Sphinx, what: str, name: str, value: object, options: object, lines: list[str]
 ) -> None:
+    if isinstance(value, type):
+        lines += ["", *_constructor(value)]
+    elif _NO_WORDS.match(lines[0] if lines else ""):
+        lines.clear()
     lines[:] = rendered(lines)
+
+
+def _constructor(kind: type) -> list[str]:
+    """The lines of the constructor's docstring, if it is ours, has one and is for users."""
+    init: Any = kind.__init__
+    if not getattr(init, "__module__", "").startswith(OURS) or not init.__doc__:
+        return []
+    return inspect.cleandoc(init.__doc__).splitlines() if is_made_by_users(init) else []
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

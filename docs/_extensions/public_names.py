@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import builtins
 import importlib
+import inspect
 import re
 import sys
 import types
@@ -23,6 +24,7 @@ from docutils import nodes
 from sphinx import addnodes
 from sphinx.util import logging
 
+from zkdict import keys
 from zkfake._channel import outages, rules
 from zkfake._ensemble import stats
 from zkfake._history import events
@@ -47,7 +49,7 @@ FACES = (
 )
 """The modules whose ``__all__`` says what is public; tests/structure has the same list."""
 
-_OURS = ("zkdict", "zkfake", "pytest_zkdict")
+OURS = ("zkdict", "zkfake", "pytest_zkdict")
 _TYPE_VARIABLE = re.compile(r"(?:.*\.)?[A-Z]")
 
 _logger = logging.getLogger(__name__)
@@ -92,10 +94,10 @@ def private_classes() -> dict[str, str]:
     return {
         name: f"{value.__module__}.{name}"
         for module_name, module in [*sys.modules.items()]
-        if module_name.startswith(_OURS)
+        if module_name.startswith(OURS)
         for name, value in vars(module).items()
         if isinstance(value, type)
-        and value.__module__.startswith(_OURS)
+        and value.__module__.startswith(OURS)
         and f"{value.__module__}.{name}" not in paths()
     }
 
@@ -172,6 +174,7 @@ _STANDS_FOR = {
     "zkdict._views.Keys": "collections.abc.KeysView",
     "zkdict._views.Values": "collections.abc.ValuesView",
     "zkdict._writes.txn.Transaction": "zkdict.Txn",  # what it gives in a with statement
+    "DictHistory": "zkfake.history.History",
     "JudgedDicts": "pytest_zkdict.stateful.ZooKeeperDictMachine",
     "SimulationHandler": "kazoo.interfaces.IHandler",
     "txn.Txn": "zkdict.Txn",
@@ -183,6 +186,7 @@ _SPELLED = {
     "Acls": tuple,
     "Direction": outages.Direction,
     "Exceptions": trials.Exceptions,
+    "KeyEncoding": keys.KeyEncoding,
     "Mode": stats.Mode,
     "Place": "Place",  # a world that the machines run in: they make it
     "Point": rules.Point,
@@ -224,15 +228,24 @@ def _signature(
     app: Sphinx, what: str, name: str, value: object, options: object, given: str, returned: str
 ) -> tuple[str, str] | None:
     """A class whose constructor takes what only its package has is not made by users."""
-    words = set(re.findall(r"\w+", given or ""))
-    if what in ("class", "exception") and words & (private_classes().keys() - _SHOWN):
+    if what in ("class", "exception") and not _is_for_users(given or ""):
         return "", ""
     if given and "<" in given:
         return re.sub("<[^<>]+>", "...", given), returned  # defaults without a name
     return None
 
 
-_SHOWN = frozenset({"PlainZnode"})
+def is_made_by_users(constructor: Any) -> bool:
+    """Whether users call this constructor."""
+    return _is_for_users(str(inspect.signature(constructor)))
+
+
+def _is_for_users(arguments: str) -> bool:
+    words = set(re.findall(r"\w+", arguments))
+    return not words & (private_classes().keys() - _SHOWN)
+
+
+_SHOWN = frozenset({"DictHistory", "PlainZnode"})
 
 
 def _bases(app: Sphinx, name: str, value: object, options: object, bases: list[type]) -> None:
@@ -246,9 +259,17 @@ def _bases(app: Sphinx, name: str, value: object, options: object, bases: list[t
 def _public_bases(base: Any) -> list[type]:
     origin = getattr(base, "__origin__", base)
     known = f"{origin.__module__}.{origin.__qualname__}" in paths()
-    if known or not origin.__module__.startswith(_OURS):
+    if known or not origin.__module__.startswith(OURS):
         return [base]
     return [found for each in origin.__bases__ for found in _public_bases(each)]
+
+
+def _skip(
+    app: Sphinx, what: str, name: str, value: object, skipped: bool, options: object
+) -> bool | None:
+    """Of the operators, those of our own classes are shown."""
+    foreign = not getattr(value, "__module__", "").startswith(OURS)
+    return True if name.startswith("__") and foreign else None
 
 
 def _check(app: Sphinx, env: BuildEnvironment) -> None:
@@ -264,5 +285,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("missing-reference", _resolved)
     app.connect("autodoc-process-bases", _bases)
     app.connect("autodoc-process-signature", _signature)
+    app.connect("autodoc-skip-member", _skip)
     app.connect("env-check-consistency", _check)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -40,6 +40,7 @@ def test_a_version_is_a_version(version: Any, open_dict: Open) -> None:
     fields = {name: getattr(entry, name) for name in Entry.__slots__}
     for write in (
         lambda: items.put("a", 2, version=version),
+        lambda: items.put("a", 2, version=version, ephemeral=True),
         lambda: items.remove("a", version=version),
         lambda: items.cas(Entry(**{**fields, "version": version}), 2),
         lambda: checked(version)(items),

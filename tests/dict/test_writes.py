@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 from kazoo.client import KazooClient
-from kazoo.exceptions import BadVersionError, NoAuthError, NodeExistsError
+from kazoo.exceptions import BadVersionError, NoAuthError, NodeExistsError, NoNodeError
 from kazoo.security import make_acl
 
 from zkdict import (
     ABSENT,
+    ANY,
     DecodeError,
     InvalidKey,
     KeyExists,
@@ -285,8 +286,18 @@ def test_what_was_not_read_is_not_checked(
         txn.check_absent("a")
         txn["x"] = 1
     assert isinstance(caught.value.cause, NodeExistsError)
+    with pytest.raises(TransactionFailed) as caught, items.transaction() as txn:
+        txn.check("a", ABSENT)
+        txn["x"] = 1
+    assert isinstance(caught.value.cause, NodeExistsError)
+    with pytest.raises(TransactionFailed) as caught, items.transaction() as txn:
+        txn.check("z", ANY)
+        txn["x"] = 1
+    assert isinstance(caught.value.cause, NoNodeError)
     assert "x" not in items
     with items.transaction() as txn:
+        txn.check("a", ANY)
+        txn.check("z", ABSENT)
         txn.check_absent("z")
         txn["x"] = 1
     assert items["x"] == 1

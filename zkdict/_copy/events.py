@@ -246,7 +246,8 @@ class Changes(Generic[V]):
 
     It holds what was not fetched yet: 1,000 batches at most, which then become one that leads to
     the same state. A dropped iterator is forgotten. It ends when nothing changed for `timeout`
-    seconds, and when the dict or it is closed. In a child process it raises ForkedDict.
+    seconds, and when the dict or it is closed. In a child process that `os.fork()` made its next
+    step raises ForkedDict.
     """
 
     def __init__(self, handler: Any, initial: list[Change[V]], timeout: float | None) -> None:
@@ -256,7 +257,9 @@ class Changes(Generic[V]):
         self._closed = self._forked = False
 
     def close(self) -> None:
-        """End the iteration after what is queued."""
+        """End the iteration: what is queued still comes. A step that waits in another thread ends,
+        too.
+        """
         with self._signal.lock:
             self._closed = True
             self._signal.notify()

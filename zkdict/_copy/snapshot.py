@@ -38,7 +38,7 @@ class Snapshot(WholeMapping[V]):
 
     Keys come in the order of creation. A key whose value does not decode is a key like others with
     `on_bad_value="raise"`, and reading it raises what reading it in the dict raises; with "omit" it
-    is not there.
+    is not there. Nothing here asks the server, and each read costs what a dict's costs.
     """
 
     __hash__ = None  # type: ignore[assignment]  # as a dict: it is compared by its items
@@ -122,17 +122,19 @@ class Snapshot(WholeMapping[V]):
         return self._values.keys()
 
     def values(self) -> ValuesView[V]:
-        """The values, as a view. Iterating over it raises DecodeError at a bad one."""
+        """The values, as a view. Iterating over it raises DecodeError where one does not decode."""
         return self._values.values() if self._whole else super().values()
 
     def items(self) -> ItemsView[str, V]:
-        """The items, as a view. Iterating over it raises DecodeError at a bad value."""
+        """The items, as a view. Iterating over it raises DecodeError where a value does not
+        decode.
+        """
         return self._values.items() if self._whole else super().items()
 
     def copy(self) -> dict[str, V]:
         """A plain dict of the items. Raises DecodeError where a value does not decode.
 
-        At the cost of a dict's copy; `dict(snapshot)` asks for one key after the other.
+        O(N), and as fast as a dict's copy; `dict(snapshot)` asks for one key after the other.
         """
         return self._values.copy() if self._whole else dict(super().items())
 
@@ -148,7 +150,7 @@ class Snapshot(WholeMapping[V]):
         return f"Snapshot({self.shown()!r}, zxid={self.zxid})"
 
     def entry(self, key: str) -> Entry[V]:
-        """The entry of `key`. Raises KeyError, or DecodeError for a bad value."""
+        """The entry of `key`. Raises KeyError, or DecodeError for a value that does not decode."""
         if key in self._bad:
             raise self._bad[key].fresh_error()
         return self._entries[key]
@@ -160,7 +162,9 @@ class Snapshot(WholeMapping[V]):
         return self._entries[key].version if key in self._entries else None
 
     def shown(self) -> dict[str, object]:
-        """The items for a repr, with something to show for bad values."""
+        """The items for a repr: in place of a value that does not decode stands something whose
+        repr has the error's name.
+        """
         return {
             key: _Unreadable(value.error) if isinstance(value, BadEntry) else value
             for key, value in self._values.items()
@@ -170,10 +174,11 @@ class Snapshot(WholeMapping[V]):
         return {**self._entries, **dict.fromkeys(self._bad)}
 
     def diff(self, newer: Mapping[str, V]) -> dict[str, Change[V]]:
-        """What has to change for this to become `newer`, by key.
+        """What has to change for this to become `newer`, by key: O(N).
 
-        Two snapshots of a dict are compared by their znodes, which tells a value that was set again
-        and a key that was made again; with any other mapping values are compared. Costs O(N).
+        Two snapshots of a dict are compared by their znodes, which shows a value that was set again
+        and a key that was made again. With any other mapping values are compared by `==`; the
+        entries of that side have the value alone, with version -1.
         """
         theirs: Mapping[str, Entry[V] | None]
         if isinstance(newer, Snapshot):

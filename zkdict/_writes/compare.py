@@ -47,6 +47,7 @@ def add(writer: Writer[V], key: str, value: V, *, ephemeral: bool = False) -> En
 
 def put(writer: Writer[V], key: str, value: V, version: int, *, ephemeral: bool) -> Entry[V]:
     """Set a key that has this version; ANY, ABSENT as for `ZooKeeperDict.put`."""
+    check_version(version)  # else an ephemeral one would say that the key has another one
     if version == ABSENT:
         try:
             return writer.decode(

@@ -79,7 +79,7 @@ class _Reconnected(Exception):  # noqa: N818  it says what happened, and no user
 class Lease(Generic[V]):
     """A key that exists as long as this process's session does; made by `ZooKeeperDict.lease`.
 
-    Also a context manager, which releases it at its end.
+    Also a context manager, which releases it at its end. It keeps its dict alive.
 
     Attributes:
         key: the key.
@@ -131,12 +131,14 @@ class Lease(Generic[V]):
     def set(self, value: V) -> None:
         """Change the value, now and for every time the key is made again.
 
-        Whatever is raised but EncodeError and ValueTooLarge, the value will be stored when the key
-        is made again.
+        One round trip, and one before it unless the dict is LIVE. Whatever is raised but TypeError,
+        Closed, ForkedDict, EncodeError and ValueTooLarge, the value will be stored when the key is
+        made again.
 
         Raises:
             VersionConflict: the key is another's, or not there, or the session was lost.
-            EncodeError, ValueTooLarge, Timeout, WriteUncertain, KazooException.
+            TypeError: the dict is read-only.
+            EncodeError, ValueTooLarge, Timeout, WriteUncertain, Closed, ForkedDict, KazooException.
         """
         self._writer.encoded(self.key, value)  # what cannot be stored is not kept for later
         deadline = self._writer.begin()
@@ -156,8 +158,10 @@ class Lease(Generic[V]):
     def release(self) -> None:
         """Remove the key, if it is still this session's. Does nothing once that was done.
 
-        Where it raises, the key is removed all the same as soon as that is possible: `state` is
-        RELEASING until then, and RELEASED after it.
+        One round trip, and one before it unless the dict is LIVE. If the lease's own task is making
+        the key, it waits for that first; all of it for at most `write_timeout` seconds. Where it
+        raises, the key is removed all the same as soon as that is possible: `state` is RELEASING
+        until then, and RELEASED after it.
 
         Raises:
             Closed, ForkedDict: the dict cannot remove it any more; it goes with the session.

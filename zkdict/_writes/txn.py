@@ -26,7 +26,7 @@ from zkdict._writes import fresh, proof
 from zkdict._writes.multi import CONFLICTS, Multi
 from zkdict._writes.sender import UnansweredError
 from zkdict._writes.uncertain import write_uncertain
-from zkdict.entries import check_version
+from zkdict.entries import ABSENT, check_version
 from zkdict.errors import InvalidKey, TransactionFailed, ZkDictError
 from zkdict.storage import plain
 
@@ -194,8 +194,15 @@ def _is_replaced(writer: Writer[V], new: Mapping[str, V]) -> bool:
 class Txn(MutableMapping[str, V]):
     """The mapping inside a transaction: one published state, with the transaction's own writes.
 
-    Nothing is sent before it is committed. Iterating and `len` count as reading every key there is;
-    a key that another client adds meanwhile is not noticed, as no read told of it.
+    Nothing is sent before it is committed. A key that was read, also by `in`, is checked then: it
+    must have the version that it has in this state. Iterating and `len` count as reading every key
+    there is; a key that another client adds meanwhile is not noticed, as no read told of it.
+
+    Reads raise KeyError and DecodeError; `t[key] = value` raises InvalidKey, EncodeError and
+    ValueTooLarge at once, and `del t[key]` KeyError.
+
+    Attributes:
+        base: the snapshot that it reads from.
     """
 
     def __init__(self, writer: Writer[V], base: Snapshot[V]) -> None:
@@ -247,13 +254,28 @@ class Txn(MutableMapping[str, V]):
         return sum(1 for _ in self)
 
     def check(self, key: str, version: int) -> None:
-        """The key must have this version when the transaction is applied."""
+        """The key must have this version when the transaction is applied.
+
+        Args:
+            key: the key.
+            version: a version; ANY (-1): the key must exist; ABSENT (-2): as `check_absent`.
+
+        Raises:
+            InvalidKey: the key cannot be.
+            TypeError, ValueError: `version` is none.
+        """
         check_version(version)
         self._writer.codec.to_name(key)
-        self._read[key] = version
+        self._read[key] = None if version == ABSENT else version
 
     def check_absent(self, key: str) -> None:
-        """The key must not exist when the transaction is applied. Costs a create and a delete."""
+        """The key must not exist when the transaction is applied.
+
+        Costs a create and a delete within the transaction, unless the key is written there.
+
+        Raises:
+            InvalidKey: the key cannot be.
+        """
         self._writer.codec.to_name(key)
         self._read[key] = None
 
@@ -290,7 +312,9 @@ class Txn(MutableMapping[str, V]):
         return multi
 
     def commit(self) -> None:
-        """Send it. Called by whoever made the transaction, not from inside it.
+        """Send it: one round trip, and none if nothing was written.
+
+        `transaction` and `atomically` call it; programs do not.
 
         Raises:
             TransactionFailed, ValueTooLarge, RootMissing, WriteUncertain, Timeout, KazooException.
