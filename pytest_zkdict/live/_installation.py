@@ -37,7 +37,9 @@ class LiveUnavailableError(Exception):
 
 @dataclass(frozen=True)
 class Installation:
-    """What it takes to run a server: the ``java`` command and the class path."""
+    """What it takes to run a server: the path of the ``java`` command, and the entries of the class
+    path.
+    """
 
     java: str
     class_path: tuple[str, ...]

@@ -71,8 +71,8 @@ class LiveStartError(Exception):
 class LiveMember:
     """One server of a `pytest_zkdict.live.LiveZooKeeper`, which makes it: see its ``members``.
 
-    ``id`` is its number in the ensemble, from 1. ``port`` and its data stay its own while it is
-    stopped.
+    ``id`` is its number in the ensemble, from 1. It keeps its ``port`` and its data while it is
+    stopped. Programs do not make one.
     """
 
     def __init__(
@@ -119,8 +119,8 @@ class LiveMember:
         return f"127.0.0.1:{self.port}"
 
     def specification(self, role: Literal["participant", "observer"] = "participant") -> str:
-        """What a reconfiguration says that makes it a member in this role: ``server.<id>=...``. The
-        addresses are those that it was made with.
+        """The text for a reconfiguration that makes it a member in this role: ``server.<id>=...``.
+        The addresses are those that it was made with. Raises `KeyError` for a standalone server.
         """
         servers, client = str(self._settings[f"server.{self.id}"]).split(";")
         return f"server.{self.id}={servers.rpartition(':')[0]}:{role};{client}"
@@ -132,7 +132,7 @@ class LiveMember:
 
     @property
     def pid(self) -> int:
-        """Its process. Raises `RuntimeError` unless it runs."""
+        """The number of its process. Raises `RuntimeError` unless it runs."""
         if not self.running:
             raise RuntimeError("the server does not run")
         return int((self._directory / "pid").read_text("utf-8"))
@@ -160,7 +160,9 @@ class LiveMember:
 
     @property
     def log(self) -> str:
-        """What the server has written to its output so far, over all its starts."""
+        """What the server has written to its output so far, over all its starts; empty after
+        `close`.
+        """
         try:
             return (self._directory / "server.log").read_text("utf-8", "replace")
         except FileNotFoundError:
@@ -169,11 +171,14 @@ class LiveMember:
     # -- its life
 
     def start(self, *, wait: bool = True) -> None:
-        """Start the server on its port and data. Does nothing when it runs.
+        """Start the server on its port and data. Does nothing when it runs. Takes about half a
+        second.
 
-        ``wait``: until it serves, which in an ensemble takes a quorum.
+        ``wait``: whether to wait until it serves, which in an ensemble takes a quorum.
 
-        Raises `LiveStartError`, and `RuntimeError` once the whole `LiveZooKeeper` was closed.
+        Raises `LiveStartError` if it does not serve within ``start_timeout`` seconds,
+        `LiveUnavailableError` if the ``java`` command only says that Java is missing (macOS), and
+        `RuntimeError` once the whole `LiveZooKeeper` was closed.
         """
         if self._closed:
             raise RuntimeError("this server's LiveZooKeeper was closed; start() that one")
@@ -184,7 +189,8 @@ class LiveMember:
                 raise LiveStartError(f"port {self.port} was taken while the server was stopped")
 
     def stop(self, *, kill: bool = False) -> None:
-        """End the server and keep its data. ``kill``: at once, as a crash does.
+        """End the server and keep its data. ``kill``: at once, as a crash does. Otherwise it has
+        five seconds to end by itself, and is killed then.
 
         Does nothing when it does not run.
         """
@@ -209,9 +215,11 @@ class LiveMember:
             os.kill(self.pid, signal.SIGCONT)
 
     def wait(self) -> bool:
-        """Wait until it serves: True. False: it has ended, as a port belongs to somebody else.
+        """Wait until it serves. Returns ``False`` if it was ended, because another program has one
+        of its ports.
 
-        Raises `LiveStartError` where it ended by itself, or took too long.
+        Raises `LiveStartError` if it ended by itself, or did not serve within ``start_timeout``
+        seconds; otherwise as `start`, and `RuntimeError` if it was not started.
         """
         supervisor = self._supervisor
         if supervisor is None:
@@ -238,7 +246,7 @@ class LiveMember:
                 raise self._start_error(ended)
 
     def close(self) -> None:
-        """End the server for good and remove its data. Idempotent."""
+        """End the server for good and remove its data. Does nothing the second time."""
         self._closed = True
         self._supervisor = None
         self._ender()

@@ -36,7 +36,9 @@ class Proxied(ABC, Generic[F]):
 
     @property
     def hosts(self) -> str:
-        """The connect string, e.g. ``"127.0.0.1:40001"``: of the proxy while there is one."""
+        """The connect string, such as ``"127.0.0.1:40001"``: of the proxy while there is one.
+        Raises `RuntimeError` unless started.
+        """
         return self.direct_hosts if self._proxy is None else self._proxy.hosts
 
     @property
@@ -72,8 +74,8 @@ class Proxied(ABC, Generic[F]):
         Every fault ends with the block. ``history``: whether it records what passes: `history`.
         Costs a thread, a port for each server and about a millisecond.
 
-        Raises `RuntimeError` where there is a proxy already, and at the end if an action of
-        ``faults.upon()`` had failed.
+        Raises `RuntimeError` where there is a proxy already or the server was not started, and at
+        the end if an action of ``faults.upon()`` had failed; `OSError` if no port can be bound.
         """
         if self._proxy is not None:
             raise RuntimeError(f"there is a proxy in front of {self.direct_hosts} already")
@@ -84,8 +86,8 @@ class Proxied(ABC, Generic[F]):
             self.stop_proxy()
 
     def start_proxy(self, *, history: bool = False) -> None:
-        """Begins what `proxied` does; a proxy that is there already stays, and records from now on
-        if it is to. Raises `OSError`.
+        """Begins what `proxied` does. A proxy that is there already stays; with ``history`` it
+        records from now on. Raises as `proxied` does at its beginning.
         """
         if self._proxy is None:
             self._proxy = self._new_proxy(history=history).start()
@@ -94,7 +96,9 @@ class Proxied(ABC, Generic[F]):
             self._recorded.enter_context(self._proxy.recorded())
 
     def take_failure(self) -> RuntimeError | None:
-        """A failure of an action of ``faults.upon()``, or of the proxy itself, once."""
+        """Returns the error that `stop_proxy` would raise, and clears it: a failure of an action of
+        ``faults.upon()``, or of the proxy itself. ``None`` if nothing has failed.
+        """
         return None if self._proxy is None else self._proxy.take_failure()
 
     def stop_proxy(self) -> None:

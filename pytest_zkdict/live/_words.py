@@ -26,7 +26,8 @@ class EnsembleMember(Protocol):
 def four_letter_word(host: str, port: int, word: str, timeout: float = 5.0) -> str:
     """Send one of ZooKeeper's four-letter words and return the answer; one connection.
 
-    ``timeout`` is in seconds. Raises `OSError` when nobody accepts or the server hangs up half way.
+    ``timeout``: seconds for the connection, and for each part of the answer. Raises `OSError` if
+    nobody accepts, if the server resets the connection, or after the timeout (`TimeoutError`).
     """
     with socket.create_connection((host, port), timeout=timeout) as connection:
         connection.sendall(word.encode("ascii"))

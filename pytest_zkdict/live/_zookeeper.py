@@ -78,9 +78,9 @@ class LiveZooKeeper(Proxied["LiveFaults"], KnownTimes):
     A start costs about half a second, that of three servers about two seconds and a JVM each. The
     servers end with this process, even with a killed one.
 
-    Raises `LiveUnavailableError` (nothing to run) and `ValueError` (a home without a server, a
-    number of servers that cannot be, a setting that the launcher itself decides); `start` raises
-    `LiveStartError`.
+    Raises `LiveUnavailableError` if there is no Java or no server, and `ValueError` for a home
+    without a server, a number of servers that cannot be, or a setting that the launcher itself
+    decides; `start` raises `LiveStartError`.
     """
 
     backend: Literal["live"] = "live"
@@ -175,12 +175,15 @@ class LiveZooKeeper(Proxied["LiveFaults"], KnownTimes):
 
     @property
     def port(self) -> int:
-        """The port of the first server."""
+        """The port of the first server. Raises `RuntimeError` unless started."""
         return self.members[0].port
 
     @property
     def version(self) -> str:
-        """The servers' version, e.g. ``"3.8.0"``; asks one that runs (one connection)."""
+        """The servers' version, such as ``"3.8.0"``. Asks one that runs, over one or two
+        connections. Raises `OSError` if none runs, `RuntimeError` unless started, and if the server
+        does not tell its version, as ``4lw.commands.whitelist`` may want it.
+        """
         member = next((member for member in self.members if member.running), self.members[0])
         # `envi` tells it without a quorum, too; `srvr` is on every whitelist.
         for word, pattern in (("srvr", r"version: (\d+(?:\.\d+)+)"), ("envi", r"version=([\d.]+)")):
@@ -204,7 +207,8 @@ class LiveZooKeeper(Proxied["LiveFaults"], KnownTimes):
     def start(self) -> None:
         """Start every server and wait until all serve; after `stop`, on the same ports and data.
 
-        Does nothing for those that run. Raises `LiveStartError`.
+        Does nothing for those that run. Raises `LiveStartError` if one does not serve within
+        ``start_timeout`` seconds, or if no free ports are found.
         """
         if self._members:
             for member in self._members:
@@ -232,10 +236,11 @@ class LiveZooKeeper(Proxied["LiveFaults"], KnownTimes):
         raise LiveStartError(_TAKEN)
 
     def wait_until_whole(self) -> None:
-        """Wait until one server leads and has all others in sync.
+        """Wait until one server leads and has all others in sync. Asks every server over
+        connections, again and again.
 
-        Returns at once for one server alone. Raises `LiveStartError` where that takes longer than
-        ``start_timeout``.
+        Returns at once for one server alone. Raises `LiveStartError` after ``start_timeout``
+        seconds, and `RuntimeError` unless started.
         """
         deadline = time.monotonic() + self._start_timeout
         while self._is_ensemble and not is_whole(self.members):
@@ -323,9 +328,10 @@ class LiveZooKeeper(Proxied["LiveFaults"], KnownTimes):
             member.stop(kill=kill)
 
     def close(self) -> None:
-        """End every server and remove the data; started again, it is a new one. Idempotent.
+        """End every server and remove the data; started again, it is a new one. Does nothing the
+        second time.
 
-        Ends the block of `proxied`, too.
+        Ends the block of `proxied`, too, and raises what that raises.
         """
         self.stop_proxy()
         for member in self._members:

@@ -50,7 +50,11 @@ _OF_PROCESSES = ("lose_quorum", "pause_server", "stop_server")
 
 
 class ExternalFaults(ProxyFaults):
-    """The faults of a live server that somebody else runs: those of connections."""
+    """The faults of a live server that somebody else runs: those of connections.
+
+    A fault that only a fake has raises `AttributeError`, which says what to do instead; so
+    ``hasattr`` tells which there are.
+    """
 
     if not TYPE_CHECKING:  # or every misspelt name would be an attribute
 
@@ -69,7 +73,10 @@ class ExternalFaults(ProxyFaults):
 
 
 class LiveFaults(ExternalFaults):
-    """The faults of a `pytest_zkdict.live.LiveZooKeeper`."""
+    """The faults of a `pytest_zkdict.live.LiveZooKeeper`: those of connections, by a proxy, and
+    those of processes, by signals. They are a `zkfake.Faults` with fewer methods, and what these
+    take means the same.
+    """
 
     def __init__(
         self,
@@ -91,8 +98,8 @@ class LiveFaults(ExternalFaults):
         return frozenset(self._stopped)
 
     def stop_server(self, server: int | None = None, *, duration: float | None = None) -> Outage:
-        """Kill a server's process, ``None``: the leader's. Its data stay; it is started again when
-        the fault is healed, and serves about half a second later.
+        """Kill a server's process; ``None``: the leader's. Its data stays. The server is started
+        again when the fault heals, and serves about half a second later: nothing waits for that.
         """
         number = self._number(server)
         return self._kill("stop server", str(number), [number], duration)
@@ -107,12 +114,12 @@ class LiveFaults(ExternalFaults):
         return self._kill("lose quorum", f"servers {stopped}", stopped, duration)
 
     def pause_server(self, server: int | None = None, *, duration: float | None = None) -> Hold:
-        """Stop a server's process where it stands, ``None``: the leader's. Its connections stay
-        open, and what is sent to it waits.
+        """Pause a server's process by SIGSTOP; ``None``: the leader's. Its connections stay open,
+        and what is sent to it waits.
 
-        The others give it up after ``syncLimit`` ticks of silence, 5 s as the plugin configures
-        them, and elect a new leader. Raises `RuntimeError` on a system without ``SIGSTOP``, and
-        where the server does not run.
+        The other servers close their connections to it after ``syncLimit`` ticks of silence, 5 s as
+        the plugin configures them, and elect a new leader. Raises `RuntimeError` on a system
+        without ``SIGSTOP``, and where the server does not run.
         """
         number = self._number(server)
         with self._driver.acting():
@@ -169,7 +176,9 @@ class ExternalProxy(ZooKeeperProxy):
 
 
 class LiveProxy(ZooKeeperProxy):
-    """A proxy in front of the servers of a `LiveZooKeeper`."""
+    """A proxy in front of the servers of a `LiveZooKeeper`, whose `LiveZooKeeper.proxied` makes
+    it.
+    """
 
     def __init__(
         self, members: Sequence[LiveMember], voters: int, *, history: bool = False

@@ -40,28 +40,23 @@ _found_versions = st.sampled_from([ANY, 0, 1, 2])
 class ZooKeeperDictMachine(LeaseSteps):
     """Several dicts on one path, with every operation and every fault; each answer is judged.
 
-    A read has to show a state that the path may have had, and a write what it says. In virtual time
-    the same steps are the same run, so a failure shrinks. Class attributes are hooks: derive a
-    class to choose other keys, dicts, options or faults. An example, up to 50 steps, starts a
-    simulation of its own.
-    """
-
-    """Several `ZooKeeperDict`s on one path of a ZooKeeper, with everything that can happen to them.
+    Class attributes and the methods `new_place` and `new_dict` are hooks: derive a class to choose
+    other keys, values, dicts, options or faults.
 
     Each step is a call of a dict, a look at it, time that passes, or a fault. A call with
     ``wait=False`` goes on while the next steps are made, one of each dict at a time. One with a
-    ``fault`` meets it: it strikes the client that writes, or the leader, just before. Where a
-    stranger writes, it strikes each dict; and a lease is taken first.
+    ``fault`` meets it: the fault strikes the client that writes, or the leader, just before. Where
+    a stranger writes, it strikes each dict.
 
     What is accepted is what ZooKeeper's contract and the dict's documentation allow, and no more.
     What a dict shows is a state that the path had, and none older than one that the dict showed,
     wrote or synced before; each answer is one that this dict could give. After `WriteUncertain`
-    both is possible: that the write is done, and that it is not. At the end everything is healed,
-    and the dicts are equal and right. In virtual time the judges of `zkfake.history` look at the
-    whole run besides.
+    both is possible: that the write was applied, and that it was not. At the end every fault is
+    healed, and the dicts are equal and right. In virtual time the judges of `zkfake.history` look
+    at the whole run as well.
 
-    By default an example is a `zkfake.simulation.Simulation` of three servers, so it is
-    deterministic, and shrinks. An example takes some 0.1 s.
+    By default an example, up to 50 steps, is a `zkfake.simulation.Simulation` of three servers: the
+    same steps make the same run, so a failure shrinks. An example takes about 0.1 s.
     """
 
     keys: ClassVar[SearchStrategy[str]] = st.sampled_from(["a", "b"])
@@ -191,7 +186,7 @@ class ZooKeeperDictMachine(LeaseSteps):
 
     @rule(on=numbers_of_dicts, other=numbers_of_dicts)
     def wait_until(self, on: int, other: int) -> None:
-        """Dict ``on`` becomes as new as the other one."""
+        """Dict ``on`` waits until it is as new as the other one."""
         self.answered(on)
         try:
             self.dicts[on].wait_until(self.dicts[other].zxid, timeout=self.patience)
@@ -204,7 +199,7 @@ class ZooKeeperDictMachine(LeaseSteps):
 
     @rule(on=numbers_of_dicts, key=_keys, sync=st.booleans())
     def fetch(self, on: int, key: str, sync: bool) -> None:
-        """From the server, which has whatever this dict has shown."""
+        """A dict fetches a key from the server, which has whatever this dict has shown."""
         self.answered(on)
         mark = self.mark()
         znode: PossibleZnode | None = None
@@ -290,7 +285,7 @@ class ZooKeeperDictMachine(LeaseSteps):
 
     @rule(seconds=st.sampled_from([0.01, 0.5, 10, 60]))
     def wait(self, seconds: float) -> None:
-        """Time passes."""
+        """Virtual time passes."""
         assert self.place is not None
         self.place.sleep(seconds)
         self.did(f"{seconds:g} s later")
@@ -300,7 +295,7 @@ class ZooKeeperDictMachine(LeaseSteps):
 
     @rule()
     def settle(self) -> None:
-        """Everything is healed and delivered; then all dicts are equal."""
+        """Every fault is healed, and everything is delivered; then all dicts are equal."""
         self.settle_all()
 
 

@@ -99,7 +99,9 @@ class FaultSteps(ExampleSteps):
     def strike(
         self, name: str, *arguments: Any, seconds: float | None = None, **keywords: Any
     ) -> Any:
-        """Have a fault strike, for so many seconds of virtual time; returns what the world does."""
+        """Have a fault strike, for so many seconds of virtual time. Returns what the fault's method
+        returns; ``None`` if the fault cannot strike now.
+        """
         assert self.place is not None
         if seconds is not None:
             keywords["duration"] = self.place.scale(seconds)

@@ -35,12 +35,12 @@ class HoldSteps(ParticipantSteps):
 
     @rule(on=numbers)
     def begin_acquire(self, on: int) -> None:
-        """Likewise, and the next step is made at once."""
+        """As `acquire`, but the next step does not wait for it."""
         self._wants(on, wait=False)
 
     @rule(on=numbers, timeout=st.sampled_from([5.0, 0.5]))
     def acquire_within(self, on: int, timeout: float) -> None:
-        """Likewise, with a timeout."""
+        """As `acquire`, with a timeout in virtual seconds."""
         self._wants(on, timeout=timeout)
 
     def _wants(self, on: int, *, timeout: float | None = None, wait: bool = True) -> None:
@@ -69,7 +69,7 @@ class HoldSteps(ParticipantSteps):
 
     @rule(on=numbers)
     def begin_release(self, on: int) -> None:
-        """Likewise, and the next step is made at once."""
+        """As `release`, but the next step does not wait for it."""
         if (who := self._holder(on)).holds:
             self.step(who, "release()", partial(self._release_for, who), wait=False)
 
@@ -90,7 +90,7 @@ class HoldSteps(ParticipantSteps):
 
     @rule(on=numbers)
     def begin_campaign(self, on: int) -> None:
-        """Likewise, and the next step is made at once."""
+        """As `campaign`, but the next step does not wait for it."""
         self._campaigns(on, wait=False)
 
     def _campaigns(self, on: int, *, wait: bool = True) -> None:

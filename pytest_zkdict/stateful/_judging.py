@@ -98,7 +98,7 @@ class JudgedDicts(FaultSteps):
         return SimulatedPlace(self.size, dict(self.simulation))
 
     def new_dict(self, on: int) -> ZooKeeperDict[Any]:
-        """A dict on ``self.path``, of the client of that number."""
+        """A dict on ``self.path``, of the client of that number, from 0."""
         assert self.place is not None
         return ZooKeeperDict[Any](
             self.place.clients[on], self.path, history=self.place.history, **self.options
@@ -130,10 +130,12 @@ class JudgedDicts(FaultSteps):
             self.place.history.check().raise_if_broken()
 
     def await_rest(self) -> None:
-        """Everything is healed: wait for what a subclass has under way."""
+        """Called when every fault is healed: waits for what a subclass has under way."""
 
     def look_at_rest(self) -> None:
-        """Everything is delivered: hold what a subclass has against it."""
+        """Called when everything is delivered: a subclass may compare what it knows with what is
+        there.
+        """
 
     # -- calls
 
@@ -172,7 +174,7 @@ class JudgedDicts(FaultSteps):
         self.look_at_all()
 
     def answered(self, on: int) -> None:
-        """Wait for the call under way, and hold its answer against what is possible."""
+        """Wait for the call of this dict that is under way; fails unless its answer is possible."""
         asked = self._asked[on]
         if asked is None:
             return

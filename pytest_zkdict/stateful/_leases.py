@@ -44,7 +44,7 @@ class LeaseSteps(JudgedDicts):
 
     @rule(on=numbers_of_dicts, fault=troubles)
     def lease(self, on: int, fault: str | None = None) -> None:
-        """Hold the key `leased`, as soon as no other dict does; then the fault strikes."""
+        """A dict takes a lease of the key `leased`; then the fault strikes."""
         self.answered(on)
         if self._leases[on] is not None:
             return
@@ -61,7 +61,7 @@ class LeaseSteps(JudgedDicts):
 
     @rule(on=numbers_of_dicts, fault=troubles)
     def release(self, on: int, fault: str | None = None) -> None:
-        """Give the lease back."""
+        """Release the lease of this dict, if it has one."""
         lease = self._leases[on]
         if lease is None:
             return
@@ -79,7 +79,9 @@ class LeaseSteps(JudgedDicts):
         self.look_at_all()
 
     def look_at_rest(self) -> None:
-        """Everything was delivered: who says that it holds the key holds it."""
+        """Called when everything is delivered: fails unless the lease that says that it holds the
+        key does.
+        """
         if not self._holders:
             return
         shown = self._holders[0].snapshot()
@@ -104,9 +106,7 @@ class LeaseSteps(JudgedDicts):
             self.fail(f"every lease was released, and the key is {shown[LEASED]!r}")
 
     def await_rest(self) -> None:
-        """Leases are made and removed by tasks of the dicts; what a session that was lost had made
-        goes when it expires.
-        """
+        """Wait until the dicts' tasks have made and removed the keys of the leases."""
 
         def is_done() -> bool:
             if any(lease.state is not LeaseState.RELEASED for lease in self._released):

@@ -33,12 +33,12 @@ class MeetSteps(ParticipantSteps):
 
     @rule(on=numbers)
     def enter(self, on: int) -> None:
-        """A participant comes."""
+        """A participant enters the barrier."""
         self._enters(on)
 
     @rule(on=numbers)
     def begin_enter(self, on: int) -> None:
-        """Likewise, and the next step is made at once."""
+        """As `enter`, but the next step does not wait for it."""
         self._enters(on, wait=False)
 
     def _enters(self, on: int, *, wait: bool = True) -> None:
@@ -79,12 +79,12 @@ class MeetSteps(ParticipantSteps):
 
     @rule(on=numbers)
     def leave(self, on: int) -> None:
-        """A participant leaves. One that is not in comes before."""
+        """A participant leaves the barrier. One that is not in enters before."""
         self._leaves(on)
 
     @rule(on=numbers)
     def begin_leave(self, on: int) -> None:
-        """Likewise, and the next step is made at once."""
+        """As `leave`, but the next step does not wait for it."""
         self._leaves(on, wait=False)
 
     def _leaves(self, on: int, *, wait: bool = True) -> None:

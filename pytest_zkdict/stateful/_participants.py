@@ -65,7 +65,9 @@ class RecipeCall:
 
 
 class RecipeUser:
-    """One who uses the recipe."""
+    """A participant: it uses the recipe with a client of its own. Calls and clients have numbers
+    from 0.
+    """
 
     def __init__(self, number: int, name: str, client: KazooClient) -> None:
         self.number = number
@@ -75,12 +77,13 @@ class RecipeUser:
         self.call: RecipeCall | None = None
         self.calls = 0
         self.answer = ""
-        """Of its last call."""
+        """What its last call returned, as text."""
         self.has: Any = None
         """What it believes to have: a lock, the lead, an item."""
         self.claim: AbstractContextManager[None] | None = None
         self.phase = "out"
-        """Of a barrier."""
+        """Where it is at a barrier: ``"out"``, ``"enters"``, ``"in"``, ``"leaves"`` or ``"left"``.
+        """
 
     @property
     def is_free(self) -> bool:
@@ -92,7 +95,7 @@ class RecipeUser:
 
     @property
     def leads(self) -> bool:
-        """It is called by the recipe, to lead."""
+        """Whether the recipe has called its function, to lead."""
         return self.call is not None and self.has is not None
 
     @property
@@ -101,7 +104,7 @@ class RecipeUser:
         return self.call is not None and self.call.running is not None and self.call.running.done
 
     def unclaim(self) -> None:
-        """It no longer believes that it has it."""
+        """It believes no longer that it holds anything: its claim in the history ends."""
         claim, self.claim = self.claim, None
         if claim is not None:
             claim.__exit__(None, None, None)
@@ -174,7 +177,9 @@ class ParticipantSteps(FaultSteps):
     # -- hooks
 
     def recipe(self, client: KazooClient, path: str) -> Any:  # noqa: ARG002
-        """The recipe under test, for one participant."""
+        """The recipe under test, for one participant. A subclass has to have it: raises
+        `InvalidArgument`.
+        """
         raise InvalidArgument(
             f"{type(self).__name__} has no recipe: "
             "recipe = staticmethod(lambda client, path: client.Lock(path))"
@@ -202,26 +207,28 @@ class ParticipantSteps(FaultSteps):
         """
 
     def at_rest(self, client: KazooClient) -> None:
-        """Everything is healed, and nobody holds anything: look at what is there."""
+        """Called when every fault is healed and nobody holds anything: a subclass may look at what
+        is there, by ``client``, which no fault strikes.
+        """
 
     # -- the life of one example
 
     @property
     def history(self) -> History:
-        """What has happened so far."""
+        """The history of this example so far."""
         assert self.place is not None
         assert self.place.history is not None
         return self.place.history
 
     @property
     def world(self) -> Simulation:
-        """That of this example."""
+        """The simulation of this example."""
         assert isinstance(self.place, SimulatedPlace)
         return self.place.simulation
 
     @property
     def kept(self) -> RecipePromise:
-        """What has to be kept. Raises `InvalidArgument` where the class does not say."""
+        """The class's `promise`. Raises `InvalidArgument` where it has none."""
         if self.promise is None:
             raise InvalidArgument(
                 f"{type(self).__name__} has no promise: promise = mutual_exclusion()"
@@ -230,6 +237,9 @@ class ParticipantSteps(FaultSteps):
 
     @initialize()
     def start(self) -> None:
+        """Begins an example. Raises `InvalidArgument` where so few participants cannot break the
+        promise.
+        """
         if self.kept.limit >= self.size:
             raise InvalidArgument(
                 f"{type(self).__name__}: {self.kept.text}, of {self.size} participants. "
@@ -247,7 +257,7 @@ class ParticipantSteps(FaultSteps):
         return cast("Any", self).recipe(client, self.path)
 
     def stranger(self) -> RecipeUser:
-        """One whom no fault strikes, but for those of servers; with a new recipe each time."""
+        """A further participant, with a new recipe each time. Only faults of servers strike it."""
         assert self.place is not None
         if self._stranger is None:
             client = self.place.stranger()
@@ -262,7 +272,7 @@ class ParticipantSteps(FaultSteps):
 
     @rule()
     def settle(self) -> None:
-        """Everything is healed; nobody holds anything any more, or waits."""
+        """Every fault is healed; then nobody holds anything any more, or waits."""
         self._settle()
         self.judge()
 
@@ -275,13 +285,15 @@ class ParticipantSteps(FaultSteps):
         self.come_to_rest()
 
     def come_to_rest(self) -> None:
-        """Everything is healed: nobody holds anything any more, or waits."""
+        """Called when every fault is healed: returns once nobody holds anything, or waits."""
         raise NotImplementedError
 
     # -- calls
 
     def begin(self, who: RecipeUser, text: str, action: Callable[[RecipeCall], object]) -> None:
-        """A participant begins with something; ``action`` says what, and what follows from it."""
+        """Have a participant begin a call, as a task of its own. ``text``: the call, for the report
+        of a failure. ``action``: makes it.
+        """
         assert self.place is not None
         call = who.call = RecipeCall(text)
         who.calls += 1
@@ -304,7 +316,7 @@ class ParticipantSteps(FaultSteps):
             who.recipe = self.new_recipe(who.client)
 
     def ready(self, on: int) -> RecipeUser:
-        """The participant of that number; what it does already gets a moment to end."""
+        """The participant of that number. A call of it that is under way gets a moment to end."""
         assert self.place is not None
         who = self.participants[on]
         if who.call is not None and who.has is None:
@@ -320,7 +332,7 @@ class ParticipantSteps(FaultSteps):
         *,
         wait: bool = True,
     ) -> None:
-        """The participant does that, and the machine waits a moment for it."""
+        """As `begin`; with ``wait`` the machine then waits a moment for the answer."""
         self.begin(who, text, action)
         self.go_on(who, wait=wait)
 
@@ -333,7 +345,7 @@ class ParticipantSteps(FaultSteps):
         self.collect()
 
     def collect(self) -> None:
-        """Take the answers that have come."""
+        """Take the answers that have come. Raises what a call raised, unless `allow` has it."""
         for who in (*self.participants, *([self._stranger] if self._stranger else [])):
             call = who.call
             if call is None or not who.is_answered:
@@ -347,7 +359,9 @@ class ParticipantSteps(FaultSteps):
             self.did(f"{who.name}: {call.text} -> {call.answer}")
 
     def until_something_changes(self, patience: float | None = None) -> bool:
-        """Wait until somebody is answered, or is given something."""
+        """Wait until a participant is answered, or is given something; for ``patience`` virtual
+        seconds at most, by default those of the class. Returns whether that came.
+        """
         assert self.place is not None
 
         def now() -> list[object]:
@@ -359,7 +373,9 @@ class ParticipantSteps(FaultSteps):
         return changed
 
     def insist(self, action: Callable[[], Any]) -> Any:
-        """Do it again and again while it raises what is allowed."""
+        """Call ``action`` until it raises nothing of what `allow` has, each virtual second; returns
+        what it returned.
+        """
         assert self.place is not None
         while True:
             try:
@@ -368,7 +384,9 @@ class ParticipantSteps(FaultSteps):
                 self.place.sleep(1)
 
     def claimed(self, who: RecipeUser, name: str) -> None:
-        """It was given it, and believes that it has it. What it has must be there."""
+        """Note that a participant was given what ``name`` says, and holds it: a claim in the
+        history. Fails unless its znode is there.
+        """
         znode = self.znode(who.recipe)
         if znode is not None:
             self._look_at(who, znode)
@@ -378,8 +396,8 @@ class ParticipantSteps(FaultSteps):
             self.judge(unfinished=True)
 
     def judge(self, *promises: Callable[[], Any], unfinished: bool = False) -> None:
-        """Hold the promise, and others, against what has happened; ``unfinished``: what never came
-        may come.
+        """Have the judges of the class's `promise`, and of ``promises``, look at the history; fails
+        if something is broken. ``unfinished``: what has not come yet may still come.
         """
         verdict = self.history.check(*self.kept.judges, *promises)
         if any(not (unfinished and finding.unfinished) for finding in verdict.broken):
@@ -411,7 +429,7 @@ class ParticipantSteps(FaultSteps):
 
     @rule(seconds=st.sampled_from([0.01, 1, 10, 60]))
     def wait(self, seconds: float) -> None:
-        """Time passes."""
+        """Virtual time passes."""
         assert self.place is not None
         self.place.sleep(seconds)
         self.did(f"{seconds:g} s later")

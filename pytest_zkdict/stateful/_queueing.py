@@ -40,12 +40,14 @@ class QueueSteps(ParticipantSteps):
 
     @rule(on=numbers)
     def put(self, on: int) -> None:
-        """Put an item that has not been there before. Where that raises, try again."""
+        """A participant puts an item that has not been there before. Where that raises, it tries
+        again.
+        """
         self._puts(on)
 
     @rule(on=numbers)
     def begin_put(self, on: int) -> None:
-        """Likewise, and the next step is made at once."""
+        """As `put`, but the next step does not wait for it."""
         self._puts(on, wait=False)
 
     def _puts(self, on: int, *, wait: bool = True) -> None:
@@ -73,12 +75,12 @@ class QueueSteps(ParticipantSteps):
 
     @rule(on=numbers)
     def begin_get(self, on: int) -> None:
-        """Likewise, and the next step is made at once."""
+        """As `get`, but the next step does not wait for it."""
         self._wants_item(on, wait=False)
 
     @rule(on=numbers, timeout=st.sampled_from([5.0, 0.5]))
     def get_within(self, on: int, timeout: float) -> None:
-        """Likewise, with a timeout."""
+        """As `get`, with a timeout in virtual seconds."""
         self._wants_item(on, timeout=timeout)
 
     def _wants_item(self, on: int, *, timeout: float | None = None, wait: bool = True) -> None:
@@ -112,7 +114,7 @@ class QueueSteps(ParticipantSteps):
 
     @rule(on=numbers)
     def begin_consume(self, on: int) -> None:
-        """Likewise, and the next step is made at once."""
+        """As `consume`, but the next step does not wait for it."""
         if (who := self._worker(on)).holds:
             self.step(who, "consume()", partial(self._consume, who), wait=False)
 
@@ -210,7 +212,7 @@ class CountSteps(ParticipantSteps):
 
     @rule(on=numbers)
     def begin_count(self, on: int) -> None:
-        """Likewise, and the next step is made at once."""
+        """As `count`, but the next step does not wait for it."""
         if (who := self.ready(on)).is_free:
             self.step(who, "+= 1", partial(self._count, who), wait=False)
 

@@ -32,11 +32,11 @@ class RecipePromise:
     text: str
     kind: Literal["hold", "lead", "items", "meet", "count"]
     name: str = ""
-    """Of its claims in the history."""
+    """The name of its claims in the history (`zkfake.history.Claimed`)."""
     limit: int = 1
     """How many may have it at one time."""
     judges: tuple[Callable[[], Any], ...] = ()
-    """For `zkfake.history.History.check`."""
+    """The promises that `zkfake.history.History.check` gets."""
 
 
 def mutual_exclusion(*, believed: bool = False) -> RecipePromise:

@@ -43,9 +43,9 @@ def run_machine(
             are a hundredth of those in virtual time.
         settings: Hypothesis's, by default those of ``machine.TestCase``.
 
-    Raises what the machine's shortest failing program raises, which Hypothesis adds as a note; if
-    that can't be repeated, the AssertionError of the shortest one there was. `InvalidArgument`
-    where the machine has no faults.
+    Raises what the machine's shortest failing program raises; Hypothesis adds the program as a
+    note. If that cannot be repeated, the `AssertionError` of the shortest failure that there was.
+    `InvalidArgument` if ``faults`` are given and the machine has no rules for them.
     """
     numbers = itertools.count()
     failures: list[AssertionError] = []

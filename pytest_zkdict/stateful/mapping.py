@@ -128,7 +128,7 @@ class MappingMachine(RuleBasedStateMachine):
     def sync(self, mapping: MutableMapping[str, Any]) -> None:
         """Have a dict catch up with everything that was written before.
 
-        A TimeoutError, which is due after `patience`, is a failure.
+        It has to raise TimeoutError after `patience` seconds, which is a failure.
         """
         cast("Any", mapping).sync(timeout=self.patience)
 

@@ -70,7 +70,8 @@ class AuthProvider:
 
     ``authenticate`` is called, on the server's thread, with what a client sends (bytes or ``None``)
     and the address it comes from. It returns the ids that the client has proved, or ``None`` to
-    refuse it.
+    refuse it. ``is_valid`` says whether an ACL may name an id; by default it accepts every id but
+    the empty one.
 
     What one of the three functions raises is logged, and refuses: the client, the list of ACLs
     (MarshallingError, as on the real server), or what the entry would have allowed. Raises

@@ -69,7 +69,7 @@ class ConnectionFaults(RequestFaults):
         raise NotImplementedError
 
     def drop(self, client: Any = None) -> int:
-        """Break the client's connection now, ``None``: every connection. Returns how many that
+        """Break the client's connection now; ``None``: every connection. Returns how many these
         were.
         """
         with self._driver.acting():
@@ -90,8 +90,8 @@ class ConnectionFaults(RequestFaults):
     ) -> Hold:
         """Cut the network between a client and a server (``None``: all of them), both ways or one.
 
-        Nothing is told of it: what is on the way stands still until it heals, and a connection that
-        is made meanwhile gets no answer.
+        Neither end is told: what is on the way stands still until the fault heals, and a connection
+        that is made meanwhile gets no answer.
         """
         check_choice("direction", direction, tuple(_WAYS))
         with self._driver.acting():
@@ -131,8 +131,9 @@ class ConnectionFaults(RequestFaults):
     def lose_pings(
         self, client: Any = None, server: int | None = None, *, duration: float | None = None
     ) -> Hold:
-        """Lose the answers to pings on the way to a client, and no other: a middlebox that is half
-        broken. Who asks for something is answered; who only listens takes the connection for dead.
+        """Lose the answers to pings on the way to a client, and nothing else, as a half broken
+        middlebox does. A client that sends requests is answered; one that only waits for events
+        takes the connection for dead.
         """
         lost_pings = self._conditions.lost_pings
         with self._driver.acting():

@@ -57,7 +57,9 @@ class Driver(Protocol):
 
 
 class Outage:
-    """A fault that lasts until it is healed. Healing twice does nothing."""
+    """A fault that lasts until it is healed. Healing twice does nothing. A ``with`` block heals it
+    at its end.
+    """
 
     def __init__(self, driver: Driver, name: str, text: str, end: Callable[[], object]) -> None:
         """``end`` is called when it is healed."""
@@ -82,7 +84,7 @@ class Outage:
                 self._driver.tell()
 
     def heal_after(self, seconds: float) -> None:
-        """Let it end by itself after so many seconds, virtual or real."""
+        """Let it end by itself after so many seconds: virtual ones in a simulation, else real."""
         self._forget_time = self._driver.later(seconds, self.heal)
 
     def __enter__(self) -> Self:
@@ -103,7 +105,8 @@ class Hold(Outage):
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until it has held something back, or is over, or until ``timeout`` seconds have
-        passed. Whether it has.
+        passed; ``None`` waits without a limit. Returns whether it has held something back. Raises
+        `RuntimeError` in the action of a rule in real time.
         """
         self._driver.wait_for(lambda: self.struck or self.over, timeout)
         return self.struck

@@ -53,7 +53,9 @@ class RequestFaults(Outages):
         nth: int = 1,
         times: int | None = 1,
     ) -> Rule:
-        """Break the connection when a matching request was carried out: its reply is lost."""
+        """Break the connection when the server has carried a matching request out: its reply is
+        lost.
+        """
         match = Match(self._owner(client), operation, path, number)
         return self._rules.add("drop before reply", "before_reply", match, nth, times, _lose)
 
@@ -87,7 +89,8 @@ class RequestFaults(Outages):
         this object.
 
         ``action`` runs while everybody else stands still, and must not block. The request goes on
-        its way afterwards.
+        its way afterwards. What ``action`` raises, `stop` of the fake or the proxy raises; in a
+        simulation it ends the run.
         """
         match = Match(self._owner(client), operation, path, number)
 

@@ -75,7 +75,7 @@ class Match:
 
 
 class Rule:
-    """A fault that waits for its requests."""
+    """A fault that waits for its requests. A ``with`` block cancels it at its end."""
 
     def __init__(self, rules: FaultRules, name: str, point: Point) -> None:
         check_choice("point", point, POINTS)
@@ -93,8 +93,9 @@ class Rule:
         return self not in self._rules
 
     def wait(self, timeout: float | None = None, *, hits: int = 1) -> bool:
-        """Wait until it has struck so many times, or never will, or until ``timeout`` seconds have
-        passed. Whether it has.
+        """Wait until it has struck ``hits`` times, or is over, or until ``timeout`` seconds have
+        passed; ``None`` waits without a limit. Returns whether it has struck so many times. Raises
+        `RuntimeError` in the action of a rule in real time.
         """
         return self._rules.wait_for(lambda: len(self.hits) >= hits or self.over, timeout) and (
             len(self.hits) >= hits

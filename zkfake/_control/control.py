@@ -154,7 +154,8 @@ class EnsembleControl(ABC):
 
     def at(self, zxid: int) -> Tree:
         """The tree right after the last transaction up to ``zxid``. Cost: linear in the log. Raises
-        `ValueError` where the log is not kept.
+        `ValueError` where the log is not kept: see ``keep_log`` of `zkfake.FakeZooKeeper`. A
+        simulation keeps it.
         """
         with self._looking():
             return self._ensemble.log.at(zxid)

@@ -25,7 +25,7 @@ class EnsembleFaults(ServerFaults, ConnectionFaults):
 
     def pause_server(self, server: int | None = None, *, duration: float | None = None) -> Hold:
         """Pause a server's process, as SIGSTOP does; ``None``: the leader's. Its connections stay
-        open, and what is sent to it waits. ``duration``: virtual or real seconds.
+        open, and what is sent to it waits.
 
         The other servers close their connections to it after ``syncLimit`` ticks of silence, and
         elect a new leader. When it goes on, it serves its old state, syncs included, until it

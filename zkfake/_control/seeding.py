@@ -39,13 +39,15 @@ Seed = bytes | None | PlainZnode
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A tree at one zxid. Nothing that happens later changes it."""
+    """A tree at one zxid: all znodes, without sessions and watches. Nothing that happens later
+    changes it.
+    """
 
     zxid: int
     _tree: Tree
 
     def paths(self) -> tuple[str, ...]:
-        """Every path in it, parents before children."""
+        """Every path in it, parents before children. Cost: O(n log n)."""
         return tuple(sorted(self._tree.nodes))
 
 

@@ -29,7 +29,10 @@ class SessionView:
 
 @dataclass(frozen=True, slots=True)
 class WatchView:
-    """One watch: ``"data"`` ones are set by getData and exists, ``"child"`` ones by getChildren."""
+    """One watch. ``table``: ``"data"`` ones are set by getData and exists, ``"child"`` ones by
+    getChildren. ``mode``: ``"standard"`` ones go once; ``"persistent"`` and ``"recursive"`` ones
+    are those of addWatch, which has both tables.
+    """
 
     path: str
     session_id: int
@@ -40,8 +43,9 @@ class WatchView:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionView:
-    """An open connection. ``session_id`` is 0 before the handshake; ``received`` and ``sent`` count
-    packets.
+    """An open connection. ``session_id`` is 0 before the handshake; ``server_id``: the server that
+    it leads to; ``address``: the client's; ``ids``: what the client has proved to be; ``received``
+    and ``sent`` count packets.
     """
 
     session_id: int

@@ -166,9 +166,9 @@ class History(Sequence[Any]):
         """Judge the history by the guarantees of ZooKeeper, and by ``promises`` of the program
         (`zkfake.history.at_most`, `exactly_once`, ...).
 
-        ``complete``: every client that writes was recorded; without the committed log more can be
-        decided then. ``timely``: seconds after which every view must have what was committed;
-        without it timeliness is not checked. Raises nothing for a broken guarantee: see
+        ``complete``: whether every client that writes was recorded; then more can be decided where
+        there is no committed log. ``timely``: seconds after which every view must have what was
+        committed; without it timeliness is not checked. Raises nothing for a broken guarantee: see
         `Verdict.raise_if_broken`. Cost: linear in the history, about 10 us per event.
         """
         return check(
@@ -261,7 +261,7 @@ class History(Sequence[Any]):
         """Read a history from a file.
 
         Raises `OSError`, `HistoryFileError` for a file that is not a history of this version, and
-        `IncompleteHistoryError` for one that is cut or damaged after its first line.
+        `IncompleteHistoryError` for one that is cut or damaged after its first line. Cost: linear.
         """
         history = cls()
         with Lines(path) as lines:

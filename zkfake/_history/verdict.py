@@ -28,11 +28,15 @@ class Finding:
     """Something that a judge found, with the events that show it, in their order."""
 
     judge: str
+    """Its name."""
     promise: str
     """The broken promise, in a sentence."""
     text: str
+    """What was found."""
     evidence: tuple[Event | Logged, ...]
+    """The events that show it, oldest first."""
     error: type[GuaranteeBroken]
+    """What `Verdict.raise_if_broken` raises for it."""
     unfinished: bool = False
     """Whether something never came: then all up to the end of the history has to do with it."""
 
@@ -43,7 +47,9 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What one judge did: how often it decided, and how often it could not, by reason."""
+    """What one judge did. ``times``: how often it decided. ``undecided``: how often it could not,
+    by reason.
+    """
 
     judge: str
     times: int
@@ -58,11 +64,13 @@ class Verdict:
     """
 
     events: int
+    """How many events were judged."""
     transactions: int | None
-    """``None`` if the history has no committed log."""
+    """How many were committed; ``None`` if the history has no committed log."""
     checked: tuple[Checked, ...]
+    """What each judge did."""
     broken: tuple[Finding, ...]
-    """In the order of finding; at most ten of each judge."""
+    """The broken guarantees, in the order of finding; at most ten of each judge."""
     remarks: tuple[Finding, ...] = ()
     """Findings that break nothing, such as a lost claim."""
 

@@ -16,10 +16,11 @@ __all__ = ["ProxyFaults"]
 class ProxyFaults(SocketFaults):
     """The faults of one `ZooKeeperProxy`: ``proxy.faults``.
 
-    The methods are those of ``FakeZooKeeper.faults`` that concern clients and their connections.
-    Servers have the numbers of their places in the connect string, from 1. Every method raises
-    `RuntimeError` unless the proxy runs, and `ValueError` or `TypeError` for an invalid argument.
-    Times are real seconds. Methods may be called from any thread.
+    The methods are those of `zkfake.Faults` that concern clients and their connections, and what
+    they take means the same. Servers have the numbers of their places in the connect string, from
+    1; ``None``: every server. Every method raises `RuntimeError` unless the proxy runs and in a
+    forked child, and `ValueError` or `TypeError` for an invalid argument. Times are real seconds.
+    Methods may be called from any thread.
     """
 
     def __init__(self, driver: RealTime, servers: int, sessions: PassedSessions) -> None:
@@ -37,8 +38,8 @@ class ProxyFaults(SocketFaults):
         """End the client's present session on the servers, and break its connection. False if the
         session has ended already.
 
-        Another connection resumes the session and closes it. Blocks until a server has done so, up
-        to five seconds per answer. Raises `OSError` if no server answers, `ValueError` for a
+        Another connection resumes the session and closes it. Waits until a server has done so, at
+        most five seconds for each answer. Raises `OSError` if no server answers, `ValueError` for a
         session that has not passed through this proxy.
         """
         with self._driver.acting():

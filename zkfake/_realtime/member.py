@@ -107,7 +107,7 @@ class Member:
         return self._replica.applying.frozen
 
     def unfreeze(self) -> None:
-        """Takes one `freeze` back."""
+        """Takes one `freeze` back. Does nothing if there is none."""
         with self._loop.at_work():
             self._replica.unfreeze()
 

@@ -59,8 +59,9 @@ class FakeZooKeeper(EnsembleControl):
     ...     client.close()
     '/a'
 
-    Any number can run at the same time in one process. Methods may be called from any thread. An
-    idle fake uses one thread and no processor time.
+    Any number can run at the same time in one process. Methods may be called from any thread; but
+    for `stop`, those that look at the state or change it raise `RuntimeError` in a forked child. An
+    idle fake uses one thread and no processor time. A ``with`` block calls `start` and `stop`.
     """
 
     def __init__(
@@ -86,7 +87,11 @@ class FakeZooKeeper(EnsembleControl):
         ``"3.9"`` or ``"3.8"``. ``settings``: values by ZooKeeper's names, such as ``{"tickTime":
         500}``. ``tls``: a server-side context; every server then also has a TLS port.
         ``keep_log``: whether every committed transaction is kept, for `log` and `at`; memory then
-        grows with each write. ``history``: whether everything that happens is recorded.
+        grows with each write. ``history``: whether everything that happens is recorded; memory
+        then grows with each request. ``data_dir``: the directory that keeps the state; by default
+        it is kept in memory alone. ``sync``: whether each write waits for the disk (``"full"``),
+        so that a loss of power loses nothing. With ``"normal"`` it may lose the last writes, with
+        ``"off"`` all of them. The end of the process alone loses nothing.
 
         Raises `ValueError` for invalid arguments and settings. The state lives as long as the
         object: stopping and starting keeps it.

@@ -86,7 +86,7 @@ class ControlEndpoint:
 
     @property
     def port(self) -> int:
-        """The port that it listens on."""
+        """The port that it listens on; before `start` the one that it was given."""
         return self._port
 
     @property
@@ -104,7 +104,7 @@ class ControlEndpoint:
         return address(_ANYWHERE.get(self._host, self._host), self._port)
 
     def start(self) -> Self:
-        """Listens. Raises `OSError` if it cannot have the address."""
+        """Listens, with a thread of its own. Raises `OSError` if it cannot have the address."""
         listening = bind(self._host, self._port)
         try:
             listening.listen()
@@ -127,7 +127,9 @@ class ControlEndpoint:
         return self
 
     def stop(self) -> None:
-        """Ends it. Does nothing where it does not run."""
+        """Closes the port and ends the thread. Requests under way have a second to end. Does
+        nothing if it does not run.
+        """
         thread, self._thread = self._thread, None
         if thread is not None:
             self._http.end()

@@ -85,7 +85,13 @@ class Freezes:
 
 
 class Faults(EnsembleFaults):
-    """The faults of one simulation: ``sim.faults``."""
+    """The faults of one simulation: ``sim.faults``.
+
+    What several methods take means the same as for `zkfake.Faults`, but that a client may also be
+    given by its name, and that times are virtual seconds. Every method raises `RuntimeError` where
+    ``None`` is to be the leader while no server leads, and `ValueError` or `TypeError` for an
+    invalid argument.
+    """
 
     def __init__(
         self,
