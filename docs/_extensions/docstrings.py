@@ -111,7 +111,7 @@ def _process(
 def _constructor(kind: type) -> list[str]:
     """The lines of the constructor's docstring, if it is ours, has one and is for users."""
     init: Any = kind.__init__
-    if not getattr(init, "__module__", "").startswith(OURS) or not init.__doc__:
+    if not (getattr(init, "__module__", None) or "").startswith(OURS) or not init.__doc__:
         return []
     return inspect.cleandoc(init.__doc__).splitlines() if is_made_by_users(init) else []
 

@@ -268,8 +268,9 @@ def _skip(
     app: Sphinx, what: str, name: str, value: object, skipped: bool, options: object
 ) -> bool | None:
     """Of the operators, those of our own classes are shown."""
-    foreign = not getattr(value, "__module__", "").startswith(OURS)
-    return True if name.startswith("__") and foreign else None
+    if not name.startswith("__"):
+        return None
+    return None if (getattr(value, "__module__", None) or "").startswith(OURS) else True
 
 
 def _check(app: Sphinx, env: BuildEnvironment) -> None:
