@@ -47,6 +47,15 @@ def test_a_program_is_whole(program: Program) -> None:
     assert pinned == list(program.install)
 
 
+def test_each_entry_has_its_cause() -> None:
+    told = {program.title: "" for program in PROGRAMS}
+    for part in re.split(r"\n###? ", PAGE.read_text("utf-8")):
+        if part.splitlines()[0] in told:
+            told[part.splitlines()[0]] = part
+    wanted = re.compile(r"^The cause( is in \w+)?: .*To mend it:\s", re.MULTILINE | re.DOTALL)
+    assert [title for title, part in told.items() if not wanted.search(part)] == []
+
+
 def test_programs_have_names_of_their_own() -> None:
     assert len({program.name for program in PROGRAMS}) == len(PROGRAMS) >= 10
     assert PAGE.read_text("utf-8").count("```python\n") == len(PROGRAMS)
@@ -54,7 +63,7 @@ def test_programs_have_names_of_their_own() -> None:
 
 def test_the_table_names_every_library() -> None:
     table = re.findall(r"^\| ([\w-]+) \|", PAGE.read_text("utf-8"), re.MULTILINE)
-    assert set(table) - {"library", "---"} == {
+    assert set(table) - {"library", "defect", "---"} == {
         re.split("[ ,]", each.library)[0] for each in PROGRAMS
     }
 

@@ -69,6 +69,26 @@ def test_what_a_recipe_does_is_found_shrunk_and_explained(name: str) -> None:
     assert names_the_cause(recipe, failure.explanation)
 
 
+def _found() -> list[tuple[str, ...]]:
+    """The rows of docs/found.md that the search finds: a recipe's program, seed and test."""
+    page = Path(__file__).parents[2] / "docs" / "found.md"
+    row = r"^\| \[`\w+`\]\(\S+\) \| .* \| (\w+_\w+) \| (\d+) \| `(test_\w+)` \|$"
+    found: list[tuple[str, ...]] = re.findall(row, page.read_text("utf-8"), re.MULTILINE)
+    return found
+
+
+@pytest.mark.parametrize(("name", "seed", "test"), _found())
+def test_the_seed_of_each_rare_defect_finds_it(name: str, seed: str, test: str) -> None:
+    (recipe,) = (each for each in RECIPES if each.name == name)
+    assert look(recipe, [int(seed)], shrink=False).failures
+    programs = Path(__file__).parents[1] / "simulation"
+    assert any(f"def {test}(" in each.read_text() for each in programs.glob("test_kazoo_*.py"))
+
+
+def test_there_are_rare_defects() -> None:
+    assert len(_found()) >= 5
+
+
 def test_every_finding_of_the_page_of_recipes_is_searched() -> None:
     page = Path(__file__).parents[2] / "docs" / "recipes.md"
     told = re.findall(

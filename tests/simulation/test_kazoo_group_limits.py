@@ -1,4 +1,4 @@
-"""Defects of kazoo's partitioner, barriers and parties, each in the smallest world that shows it.
+"""Defects of kazoo's partitioner, barriers, parties and leases, each in the smallest world.
 
 As in `test_kazoo_limits`: none is a fault of the fake, and `docs/recipes.md` says where each comes
 from.
@@ -6,6 +6,7 @@ from.
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -165,3 +166,27 @@ def test_a_member_whose_session_was_lost_believes_that_it_takes_part() -> None:
         sim.settle()
         assert party.participating
         assert len(party) == 0
+
+
+# -- NonBlockingLease
+
+
+def test_a_lease_that_has_ended_is_handed_out() -> None:
+    """The process stands still when its lease is written down, and goes on when that is over."""
+    with Simulation() as sim:
+        first, second = sim.client("first"), sim.client("second")
+
+        def clock() -> datetime:
+            return datetime.fromtimestamp(sim.epoch_time, timezone.utc).replace(tzinfo=None)
+
+        def take(client: KazooClient, seconds: float) -> bool:
+            name, duration = client.handler.client_name, timedelta(seconds=seconds)
+            return bool(client.NonBlockingLease("/lease", duration, name, clock))
+
+        taking = sim.spawn(take, first, 4, process=first)
+        sim.run_until(lambda: second.exists("/lease/lease_holder"))
+        with sim.faults.pause(first):
+            sim.sleep(5)
+            assert take(second, 600)
+        assert taking.result()  # the second has it by now
+        assert b'"second"' in second.get("/lease/lease_holder")[0]

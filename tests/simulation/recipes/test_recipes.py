@@ -38,6 +38,7 @@ SEEDS = int(os.environ.get("ZKFAKE_SEEDS", "25"))
 
 ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "recipes.md"
+FOUND = ROOT / "docs" / "found.md"
 TESTS = [
     ROOT / "tests" / "simulation" / "test_kazoo_limits.py",
     ROOT / "tests" / "simulation" / "test_kazoo_queue_limits.py",
@@ -117,6 +118,30 @@ def test_every_kind_and_every_test_of_one_is_in_the_documentation() -> None:
     assert {name for name in tests if f"def {name}(" not in code} == set()
     known = set(re.findall(r"^def (test_\w+)", "".join(_read(TESTS[:3])), re.MULTILINE))
     assert known - tests == {"test_the_sweep_finds_the_counters_limit_and_no_other_in_it"}
+
+
+def _found() -> list[tuple[str, ...]]:
+    """The rows of docs/found.md that the study finds: name, recipe, servers, seed, test."""
+    text = FOUND.read_text("utf-8")
+    row = r"^\| \[`(\w+)`\]\(\S+\) \| .* \| (\w+) \| (\d) \| (\d+) \| `(test_\w+)` \|$"
+    found: list[tuple[str, ...]] = re.findall(row, text, re.MULTILINE)
+    return found
+
+
+@pytest.mark.parametrize(("name", "recipe", "servers", "seed", "test"), _found())
+def test_the_seed_of_each_defect_finds_it(
+    name: str, recipe: str, servers: str, seed: str, test: str
+) -> None:
+    _, findings = run(recipe, int(servers), int(seed))
+    assert name in {kind.name for kind in findings}
+    assert f"def {test}(" in "".join(_read(TESTS))
+
+
+def test_each_defect_of_kazoo_has_a_seed() -> None:
+    named = set(re.findall(r"^\| \[`(\w+)`\]", FOUND.read_text("utf-8"), re.MULTILINE))
+    assert named >= {kind.name for kind in KINDS if kind.nature == "defect"}
+    tests = {test for *_, test in _found()}
+    assert len(tests) == len(_found()) >= 20
 
 
 def _read(paths: list[Path]) -> list[str]:
