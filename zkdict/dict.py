@@ -63,8 +63,8 @@ class ZooKeeperDict(FollowedDict[V]):
     - Writes raise TypeError in a dict with `read_only=True`.
     - Reads, writes and waits raise Closed after `close()`, and ForkedDict in a child process that
       `os.fork()` made.
-    - A call that asks the server raises RuntimeError in a callback of the dict's own client (a
-      watch, a state listener), as it would wait for itself there.
+    - A call that asks the server, or waits, raises RuntimeError in a callback of the dict's own
+      client (a watch, a state listener), as it would wait for itself there.
     - Where KazooException is listed, it is the server's answer: NoAuthError, or NotEmptyError for
       a delete of a znode with children.
     """
@@ -274,7 +274,7 @@ class ZooKeeperDict(FollowedDict[V]):
 
         Raises:
             VersionConflict: it has another version; nothing was written.
-            TypeError, ValueError: `version` is none.
+            TypeError, ValueError: `version` is not a version.
             and what `d[key] = value` raises.
         """
         return compare.put(self._writer, key, value, version, ephemeral=ephemeral)
@@ -311,7 +311,7 @@ class ZooKeeperDict(FollowedDict[V]):
         Raises:
             KeyError: no such key, for ANY version.
             VersionConflict: it has another version, or is gone. (With `applied`: as for `pop`.)
-            TypeError, ValueError: `version` is none.
+            TypeError, ValueError: `version` is not a version.
             InvalidKey: a key that cannot be, for any other version.
             DecodeError: its value does not decode; it is left where it is.
             WriteUncertain, Timeout, KazooException.

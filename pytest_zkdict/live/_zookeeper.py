@@ -84,6 +84,7 @@ class LiveZooKeeper(Proxied["LiveFaults"], KnownTimes):
     """
 
     backend: Literal["live"] = "live"
+    """What the fixture `zk_backend` says of it."""
 
     def __init__(
         self,

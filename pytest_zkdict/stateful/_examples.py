@@ -31,6 +31,7 @@ class ExampleSteps(RuleBasedStateMachine):
         raise failure
 
     def did(self, what: str) -> None:
+        """Note a call and its answer, for the report of a failure."""
         self._program.append(f"  {what}")
 
     def teardown(self) -> None:

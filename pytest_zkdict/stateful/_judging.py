@@ -73,6 +73,7 @@ class JudgedDicts(FaultSteps):
     options: ClassVar[dict[str, Any]] = {}
 
     dicts: list[ZooKeeperDict[Any]]
+    """Those of this example."""
 
     def __init__(self, place: Place | None = None, path: str = "/dict") -> None:
         super().__init__()
@@ -140,6 +141,9 @@ class JudgedDicts(FaultSteps):
     # -- calls
 
     def do(self, on: int, write: Write, text: str, *, wait: bool, fault: str | None) -> None:
+        """Have a dict make a call. ``text``: the call, for the report of a failure. ``wait``:
+        whether to wait for its answer, and judge it. ``fault``: what strikes just before.
+        """
         assert self.place is not None
         self.answered(on)
         if len(self.possible.pending) > self.size or len(self.possible.courses) > 200:
@@ -285,6 +289,9 @@ class JudgedDicts(FaultSteps):
         return True
 
     def spread(self, action: Callable[[], None]) -> None:
+        """Call ``action``, which adds to the possible courses. Where these become too many, nothing
+        is judged until everything is delivered.
+        """
         if not self._nobody_can_tell:
             try:
                 action()
@@ -296,12 +303,14 @@ class JudgedDicts(FaultSteps):
         action()
 
     def what_was(self) -> str:
+        """The last states that the path may have had, for the report of a failure."""
         states = max((course.states for course in self.possible.courses), key=len)
         return "the path may have been " + ", ".join(str(plain(state)) for state in states[-4:])
 
     # -- looks
 
     def look_at(self, on: int) -> None:
+        """Judge each state that a dict has shown since the last look."""
         for snapshot in self._listeners[on].looks():
             self._judge_look(on, snapshot)
 
@@ -342,12 +351,14 @@ class JudgedDicts(FaultSteps):
                 )
 
     def look_at_all(self) -> None:
+        """Look at every dict, as `look_at`."""
         for on in range(len(self.dicts)):
             self.look_at(on)
 
     # -- the end
 
     def settle_all(self) -> None:
+        """Heal every fault, wait until everything is delivered, and judge: all dicts are equal."""
         assert self.place is not None
         delivered = self.place.settle(self.outages)
         self.outages.clear()

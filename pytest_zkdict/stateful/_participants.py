@@ -166,6 +166,7 @@ class ParticipantSteps(FaultSteps):
     starts_anew: ClassVar[bool] = False
 
     participants: list[RecipeUser]
+    """Those of this example, by their numbers from 0."""
 
     def __init__(self, place: SimulatedPlace | None = None, path: str = "/recipe") -> None:
         super().__init__()
@@ -254,6 +255,7 @@ class ParticipantSteps(FaultSteps):
                 client.add_listener(partial(_heed, participant))
 
     def new_recipe(self, client: KazooClient) -> Any:
+        """What `recipe` makes for this client, at the path of the example."""
         return cast("Any", self).recipe(client, self.path)
 
     def stranger(self) -> RecipeUser:
@@ -337,6 +339,7 @@ class ParticipantSteps(FaultSteps):
         self.go_on(who, wait=wait)
 
     def go_on(self, who: RecipeUser, *, wait: bool = True) -> None:
+        """With ``wait``, wait a moment for the answer to a participant's call; then `collect`."""
         assert self.place is not None
         if wait:
             self.place.wait(Until(lambda: who.is_answered or who.has is not None), MOMENT)
@@ -421,6 +424,7 @@ class ParticipantSteps(FaultSteps):
         return znode in self.world.dump(parent or "/") and znode not in owned
 
     def what_is_there(self) -> str:
+        """The znodes below the example's path, for the report of a failure."""
         there = self.world.dump()
         found = sorted(path for path in there if path.startswith(self.path))
         return "; there is " + (", ".join(found) if found else f"no {self.path}")

@@ -74,7 +74,9 @@ class MappingMachine(RuleBasedStateMachine):
     snapshots: ClassVar[bool] = True
 
     dicts: list[MutableMapping[str, Any]]
+    """Those of this example."""
     model: dict[str, Any]
+    """What they should hold."""
 
     def __init__(self, clients: Sequence[KazooClient] | None = None, path: str = "/dict") -> None:
         """``clients``: started ones, as many as `size`; by default the machine makes its own."""

@@ -38,7 +38,11 @@ log = logging.getLogger("zkdict")
 
 
 class Subscription:
-    """A callback's registration. Also a context manager, which cancels it at its end."""
+    """A callback's registration. Also a context manager, which cancels it at its end.
+
+    Attributes:
+        active: False once it was cancelled.
+    """
 
     __slots__ = ("_cancel", "_function", "active")
 

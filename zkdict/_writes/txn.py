@@ -262,7 +262,7 @@ class Txn(MutableMapping[str, V]):
 
         Raises:
             InvalidKey: the key cannot be.
-            TypeError, ValueError: `version` is none.
+            TypeError, ValueError: `version` is not a version.
         """
         check_version(version)
         self._writer.codec.to_name(key)

@@ -17,8 +17,8 @@ CONTAINER = -1
 
 
 class Create(NamedTuple):
-    """``owner``: the session of an ephemeral znode, else 0. ``reap``: `CONTAINER`, a TTL in
-    milliseconds, or 0.
+    """A znode is created. ``owner``: the session of an ephemeral znode, else 0. ``reap``:
+    `CONTAINER`, a TTL in milliseconds, or 0.
 
     ``parent_cversion``: the parent's count of creates from now on.
     """
@@ -32,16 +32,22 @@ class Create(NamedTuple):
 
 
 class Delete(NamedTuple):
+    """A znode is deleted."""
+
     path: str
 
 
 class SetData(NamedTuple):
+    """A znode gets this data. ``version``: its version from now on."""
+
     path: str
     data: bytes | None
     version: int
 
 
 class SetAcl(NamedTuple):
+    """A znode gets this ACL. ``aversion``: its version of the ACL from now on."""
+
     path: str
     acl: Acls
     aversion: int
@@ -60,9 +66,11 @@ Outcome = Create | Delete | SetData | SetAcl | Check
 class Transaction(NamedTuple):
     """One entry of the log.
 
-    ``time`` is the leader's clock, milliseconds since the epoch. ``error`` is not 0 where the
-    request failed; ``failed_at`` is then the place in a multi. ``timeout`` belongs to createSession
-    alone.
+    ``time``: by the leader's clock, milliseconds since the epoch. ``session_id``: of the client
+    that asked for it. ``op``: what it asked for. ``operations``: what is done to znodes, in order;
+    several in a multi, none where the request failed. ``error`` is not 0 where the request failed;
+    ``failed_at`` is then the place in a multi, from 1. ``timeout`` belongs to createSession alone:
+    the session's timeout in milliseconds.
     """
 
     zxid: int

@@ -18,6 +18,7 @@ class Habit:
     """
 
     name: str
+    """The habit's name, as in the documentation."""
     text: str
     """Who does it, and where."""
     advice: str
@@ -25,6 +26,7 @@ class Habit:
     link: str
     """The section of the documentation, from the root of the project."""
     evidence: tuple[Event | Logged, ...]
+    """The events that show it, at most six."""
 
     def __str__(self) -> str:
         lines = [f"{self.name}: {self.text}", *(f"    {event!r}" for event in self.evidence)]
@@ -38,6 +40,7 @@ class Diagnosis:
     """
 
     events: int
+    """How many events were looked at."""
     habits: tuple[Habit, ...]
     """In the order of their last events; at most ten of each name."""
     more: tuple[tuple[str, int], ...] = ()

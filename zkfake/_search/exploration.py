@@ -29,7 +29,7 @@ class Failure:
     run: int
     """After how many runs it was first seen."""
     error: BaseException
-    """Of the run of `program`."""
+    """What the run raised that `program` makes again."""
     count: int = 1
     """In how many runs it was seen."""
     faults: list[str] = field(default_factory=list)
@@ -63,6 +63,7 @@ class Exploration:
     """
 
     profile: str
+    """The name of the runs' profile."""
     runs: int = 0
     """How many there were, without those for shrinking."""
     failed: int = 0

@@ -11,6 +11,7 @@ class Probe(NamedTuple):
     """Something that may happen in a run."""
 
     text: str
+    """What it is, in words."""
     servers: int = 1
     """How many servers it takes at least."""
 

@@ -30,14 +30,17 @@ class SweepFailure:
 
     ``request`` is the request's number in the undisturbed run, ``then`` a second request, by its
     number in the run with the first fault alone, and the fault there. ``request`` and ``fault`` are
-    ``None`` where another order was enough.
+    ``None`` where another order was enough. ``str`` of it is for people.
     """
 
     request: int | None
     text: str
+    """The faults and the requests that they struck, and what came in another order, in words."""
     fault: FaultPoint | None
     error: BaseException
+    """What the run raised."""
     hung: bool
+    """Whether the program came to no end: a deadlock, or a limit of the simulation."""
     seed: int
     replay: str
     """The call that runs this combination again."""
@@ -52,15 +55,18 @@ class SweepFailure:
 
 @dataclass(slots=True, repr=False)
 class SweepReport:
-    """What a sweep found: true when it found nothing."""
+    """What a sweep found: true when it found nothing. ``str`` of it is for people."""
 
     requests: int
+    """How many requests the undisturbed run has sent."""
     runs: int = 0
+    """How many runs there were, without the undisturbed one."""
     failures: list[SweepFailure] = field(default_factory=list)
+    """The runs that went wrong, in their order."""
     stopped: str = ""
     """Why the sweep ended early: a budget, a limit or Ctrl-C. Empty if it was complete."""
     choices: int = 0
-    """Those of the schedule in the undisturbed run, where there are ``deviations``."""
+    """How many choices the schedule has made in the undisturbed run; 0 without ``deviations``."""
 
     def __bool__(self) -> bool:
         return not self.failures

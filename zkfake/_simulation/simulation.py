@@ -98,8 +98,14 @@ class Simulation(ObservedSimulation):
     ...     client.connected, client.get("/a")[0], round(sim.now)
     (True, b'1', 3600)
 
-    The same seed and the same program make the same history, byte for byte.
+    The same seed and the same program make the same history, byte for byte. A simulation runs once:
+    as a ``with`` block, or by `run`.
     """
+
+    history: History
+    """What has happened so far, event by event, from the beginning of the run on."""
+    faults: Faults
+    """What can be done to clients, servers and links, from the beginning of the run on."""
 
     def __init__(
         self,
@@ -225,8 +231,7 @@ class Simulation(ObservedSimulation):
         history = EnsembleHistory(
             lambda: self._scheduler.now / MICROSECONDS, lambda: self._scheduler.current.name
         )
-        self.history: History = history
-        """What has happened so far, event by event."""
+        self.history = history
         self._servers = Servers(
             self._scheduler,
             self.history,
@@ -243,7 +248,6 @@ class Simulation(ObservedSimulation):
         self.faults = Faults(
             self._scheduler, self._network, self.profile, self._stream, self._freezes
         )
-        """What can be done to clients, servers and links."""
         self._clients = Clients(self._network, self._freezes.task_started)
         self._servers.begin(self.profile)
         self._watchdog = (
