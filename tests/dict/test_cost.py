@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -205,6 +206,22 @@ def test_messages_of_an_ensemble_with_many_dicts() -> None:
         assert one["events"] <= events * dicts
         assert one["transactions"] <= transactions * dicts
         assert pages.size(one) <= most * dicts, scenario
+
+
+def test_the_figures_of_when_not_to_use_it_are_those_of_the_advice() -> None:
+    docs = Path(__file__).parents[2] / "docs"
+    section = (docs / "zkdict.md").read_text("utf-8").partition("\n## When not to use it\n")[2]
+    section = " ".join(section.partition("\n## ")[0].split())
+    advice = (docs / "capacity.md").read_text("utf-8").partition("<!-- advice: begin -->")[2]
+    rows = [line.strip("| ").split(" | ") for line in advice.splitlines() if line[:1] == "|"]
+    head, _, *rows = rows[:6]
+    (keys,) = (n for n, title in enumerate(head) if title == "1,000 keys")
+    by = {cells[0]: cells for cells in rows}
+    for dicts in ("1,000", "10,000"):
+        assert f"with {dicts} dicts {by[dicts][1]}" in section
+    assert f"with 100 dicts on one path an ensemble of three bears {by['100'][1]}" in section
+    assert f"100 dicts of 1,000 keys are back after {by['100'][keys]}" in section
+    assert f"1,000 dicts of 1,000 keys after {by['1,000'][keys]}." in section
 
 
 # -- the gate closes

@@ -188,6 +188,9 @@ def test_what_changed_without_a_connection_is_read(
         zk_client.create(f"/dict/{name}", b"1")
     client: Any = client_behind(proxy)
     client.sets_again = sets_again
+    asked: list[str] = []
+    ask = client._ask
+    client._ask = lambda request: (asked.append(type(request).__name__), ask(request))[1]
     items = open_dict(client)
     proxy.cut()
     eventually(lambda: items.state is not State.LIVE)
@@ -196,6 +199,7 @@ def test_what_changed_without_a_connection_is_read(
     zk_client.create("/dict/d", b"4")
     proxy.heal()
     assert items.wait_for(lambda now: dict(now) == {"a": 2, "c": 1, "d": 4}, 60)
+    assert ("SetWatches2" in asked) == sets_again  # else there is nothing to compare
     zk_client.set("/dict/a", b"3")
     assert items.wait_for(lambda now: now["a"] == 3, 60)
 
