@@ -219,3 +219,21 @@ def test_another_run_is_told_of() -> None:
     run = ran(once)
     with pytest.raises(NondeterministicProgram, match=r"it ends after event \d+"):
         run.rerun(until=len(run.history))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "now",
+        "epoch_time",
+        "replicas",
+        "sessions",
+        "log",
+        "server_latency",
+        "election_time",
+        "tasks",
+    ],
+)
+def test_before_it_begins_there_is_nothing_to_look_at(name: str) -> None:
+    with pytest.raises(SimulationError, match="has not begun"):
+        getattr(Simulation(), name)

@@ -182,7 +182,8 @@ class EnsembleControl(ABC):
         """The shortest and the longest time of a message between two servers, in seconds. May be
         set at any time. Raises `ValueError` for an invalid range.
         """
-        low, high = self._ensemble.links.latency
+        with self._looking():
+            low, high = self._ensemble.links.latency
         return low / 1000, high / 1000
 
     @server_latency.setter
@@ -196,7 +197,8 @@ class EnsembleControl(ABC):
         the next election, in seconds. May be set at any time. Raises `ValueError` for an invalid
         range.
         """
-        low, high = self._ensemble.election_time
+        with self._looking():
+            low, high = self._ensemble.election_time
         return low / 1000, high / 1000
 
     @election_time.setter

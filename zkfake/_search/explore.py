@@ -81,13 +81,13 @@ def explore(
             everything is delivered.
         seeds: how many, from 0, or which.
         profile: of every simulation. ``"swarm"`` draws another kind of world for each seed.
-        schedule: of every simulation.
+        schedule: of every simulation, as for `Simulation`.
         budget: real seconds after which no run is begun. Shrinking comes on top.
         jobs: how many processes; by default one for each core. The report is the same for any
             number, unless a budget ends it. They are forked; where that is not safe, on Windows and
             macOS and beside other threads, all runs are made in this process.
         shrink: whether the world of each failure is shrunk to what the failure needs.
-        stop_after: how many ways of failing are enough.
+        stop_after: how many ways of failing are enough; no further run is begun then.
         demand: names of probes, of the program (`Simulation.sometimes`) or built in (`PROBES`).
             The exploration fails where one of them fired in no run.
         allow: exceptions that the program may raise; the check then decides.

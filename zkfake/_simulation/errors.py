@@ -21,8 +21,8 @@ class SimulationError(Exception):
 
 
 class SimulationDeadlock(SimulationError):  # noqa: N818
-    """Nothing can ever run again: the text lists each task, what it waits for, since when and at
-    which line.
+    """Nothing can ever run again, or for ``stall_limit`` virtual seconds only clients' background
+    tasks have run. The text lists each task, what it waits for, since when and at which line.
     """
 
 
@@ -35,7 +35,9 @@ class SimulationLimit(SimulationError):  # noqa: N818
 
 
 class SimulationBlocked(SimulationError):  # noqa: N818
-    """A task blocks, or would block, the real thread that all tasks share."""
+    """A task blocks, or would block, the real thread that all tasks share: it has not given way for
+    ``watchdog`` real seconds, or calls something that the simulation does not replace.
+    """
 
 
 class UnsupportedKazoo(SimulationError):  # noqa: N818

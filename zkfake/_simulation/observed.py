@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from zkfake._ensemble.replica import Replica
     from zkfake._history.events import Event
     from zkfake._history.recorder import History
     from zkfake._simulation.clients.clients import Clients, ClientView
@@ -52,7 +53,16 @@ class ObservedSimulation(EnsembleControl):
     @property
     def now(self) -> float:
         """Virtual seconds since the start."""
+        self._begun()
         return self._scheduler.now / MICROSECONDS
+
+    @property
+    def replicas(self) -> tuple[Replica, ...]:
+        """The servers, stopped ones included. Each has ``zxid``, ``mode``, ``tree`` and the other
+        attributes of `zkfake._ensemble.replica.Replica`.
+        """
+        self._begun()
+        return super().replicas
 
     def _begun(self) -> None:
         if self._state == "new":
@@ -113,13 +123,15 @@ class ObservedSimulation(EnsembleControl):
 
     @property
     def clients(self) -> dict[str, ClientView]:
-        """Each client that `client` has made, by its name: at present, or at the end."""
+        """Each client that `client` has made, by its name, as it is now; after the end, as it was
+        then.
+        """
         self._begun()
         return self._clients.look() if self._last_look is None else self._last_look[0]
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """For people: each task, what it waits for, and at which line. After the end there is none,
+        """Each task, what it waits for, and at which line, in words. After the end there is none,
         but where `rerun` stands.
         """
         self._begun()

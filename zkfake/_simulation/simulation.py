@@ -99,7 +99,8 @@ class Simulation(ObservedSimulation):
     (True, b'1', 3600)
 
     The same seed and the same program make the same history, byte for byte. A simulation runs once:
-    as a ``with`` block, or by `run`.
+    as a ``with`` block, or by `run`. What changes it raises `SimulationError` unless it runs, what
+    looks at it before it has begun.
     """
 
     history: History
@@ -433,7 +434,7 @@ class Simulation(ObservedSimulation):
 
         The condition is checked once for each virtual time at which something happens, after
         everything at that time has happened. Raises `SimulationTimeout` after ``timeout`` virtual
-        seconds.
+        seconds, and what ``condition`` raises.
         """
         self._running()
         deadline = self._scheduler.deadline_after(timeout)
@@ -472,7 +473,7 @@ class Simulation(ObservedSimulation):
     # -- servers
 
     def add_server(self) -> Replica:
-        """One more server, ``zk<n>:2181`` with the next number *n*. It follows without a vote, and
+        """Adds a server, ``zk<n>:2181`` with the next number *n*. It follows without a vote, and
         serves clients, until a reconfiguration makes it a member: see its ``specification()``.
 
         Raises `RuntimeError` in a standalone simulation and without the setting
@@ -498,7 +499,7 @@ class Simulation(ObservedSimulation):
 
     @property
     def hosts(self) -> str:
-        """The connect string for the simulated servers."""
+        """The connect string for the simulated servers; empty before the simulation has begun."""
         return self._servers.hosts if hasattr(self, "_servers") else ""
 
     def client(
@@ -525,14 +526,15 @@ class Simulation(ObservedSimulation):
 
     def handler(self, name: str | None = None) -> SimulationHandler:
         """A handler for one `KazooClient` that the program creates itself. ``name``: as for
-        `client`.
+        `client`. Raises `SimulationError` for a name that is in use.
         """
         self._running()
         return self._clients.handler(name)
 
     @property
     def epoch_time(self) -> float:
-        """What ``time.time()`` returns: virtual seconds since the epoch."""
+        """What ``time.time()`` returns in the simulation: virtual seconds since 1970."""
+        self._begun()
         return self._servers.time
 
     def _process_id(self) -> int:

@@ -67,6 +67,7 @@ class Task(ABC):
         """Wait for the task to end and return what it returned, or raise what it raised.
 
         Raises `TimeoutError` after ``timeout`` virtual seconds; ``None`` waits without a limit.
+        Raises `RuntimeError` in the task itself.
         """
 
     @property
@@ -78,8 +79,8 @@ class Task(ABC):
 
     @abstractmethod
     def join(self, timeout: float | None = None) -> None:
-        """Wait until the task has ended, at most ``timeout`` virtual seconds. Does not raise the
-        task's error. Raises `RuntimeError` in the task itself.
+        """Wait until the task has ended, at most ``timeout`` virtual seconds; ``None`` waits
+        without a limit. Does not raise the task's error. Raises `RuntimeError` in the task itself.
         """
 
     def is_alive(self) -> bool:
