@@ -74,9 +74,9 @@ def test_the_code_on_that_page_is_that_of_the_module() -> None:
 
 
 def _bare(code: str) -> str:
-    """Without indentation and docstrings of one line."""
-    lines = map(str.strip, code.splitlines())
-    return "\n".join(line for line in lines if line and not line.startswith('"""'))
+    """Without indentation and docstrings."""
+    lines = map(str.strip, re.sub(r'"""(?s:.*?)"""', "", code).splitlines())
+    return "\n".join(line for line in lines if line)
 
 
 def test_the_old_names() -> None:
