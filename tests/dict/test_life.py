@@ -207,6 +207,7 @@ def test_a_closed_dict(open_dict: Open) -> None:
         lambda: items.update(a=1),
         lambda: items.fetch("a"),
         lambda: items.wait_for(lambda now: True),
+        lambda: items.wait_until(0),
         lambda: items.modify("a", lambda n: n),
         lambda: items.atomically(lambda txn: None),
     ):

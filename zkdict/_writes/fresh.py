@@ -111,6 +111,7 @@ def wait_until(sender: Sender[Any], zxid: int, timeout: float | None) -> None:
         Timeout, Closed, ForkedDict, KazooException.
     """
     feed, deadline = sender.feed, deadline_after(timeout)
+    feed.check_usable()
 
     def troubled() -> bool:
         with feed.lock:
