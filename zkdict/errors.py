@@ -45,7 +45,7 @@ class ZkDictError(Exception):
 
 
 class KeyExists(ZkDictError, KeyError):
-    """`add()` found that the key exists already. Nothing was written.
+    """`add()` or `lease()` found that the key exists already. Nothing was written.
 
     Attributes:
         key: the key that exists.

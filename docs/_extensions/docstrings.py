@@ -70,7 +70,8 @@ def _arguments(entries: list[str]) -> Iterator[str]:
         if named is None:
             raise ValueError(f"an argument without a name: {entry}")
         for name in named[1].split(", "):
-            yield f":param {name.replace('*', chr(92) + '*')}: {named[2]}"
+            escaped = re.sub(r"[*]|_$", r"\\\g<0>", name)
+            yield f":param {escaped}: {named[2]}"
 
 
 def _attributes(entries: list[str]) -> Iterator[str]:

@@ -194,6 +194,7 @@ _SPELLED = {
     "Promise": "Promise",  # what zkfake.history.exactly_once and its like give
     "Scalar": events.Scalar,
     "WantedLevels": log_lines.WantedLevels,
+    "Write": "Write",  # a call of a dict, as the machine makes them
 }
 """Names for types that are shorter than these, and say less to users."""
 

@@ -131,9 +131,9 @@ class Lease(Generic[V]):
     def set(self, value: V) -> None:
         """Change the value, now and for every time the key is made again.
 
-        One round trip, and one before it unless the dict is LIVE. Whatever is raised but TypeError,
-        Closed, ForkedDict, EncodeError and ValueTooLarge, the value will be stored when the key is
-        made again.
+        One round trip, and one before it unless the dict is LIVE. After TypeError, Closed,
+        ForkedDict, EncodeError or ValueTooLarge the value is as it was. After any other error the
+        new value is stored when the key is made again.
 
         Raises:
             VersionConflict: the key is another's, or not there, or the session was lost.

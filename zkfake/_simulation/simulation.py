@@ -99,8 +99,8 @@ class Simulation(ObservedSimulation):
     (True, b'1', 3600)
 
     The same seed and the same program make the same history, byte for byte. A simulation runs once:
-    as a ``with`` block, or by `run`. What changes it raises `SimulationError` unless it runs, what
-    looks at it before it has begun.
+    as a ``with`` block, or by `run`. Methods that change it raise `SimulationError` unless it runs;
+    those that look at it raise it before the run has begun.
     """
 
     history: History
