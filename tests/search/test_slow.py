@@ -9,6 +9,7 @@ from kazoo.exceptions import KazooException
 
 from zkfake._search.shrinking import parts_of, shrink
 from zkfake._search.trials import Trial
+from zkfake._search.worlds import decisions
 from zkfake._simulation.scheduling.schedules import Delay
 from zkfake.history import Recorded
 
@@ -50,3 +51,36 @@ def test_a_slow_thread_is_found_anew_in_a_calm_world() -> None:
     parts = parts_of(found.world)
     assert len(parts) <= 2
     assert any(isinstance(part, Delay) for part in parts)
+
+
+def go_on_after_a_loss(sim: Simulation) -> None:
+    """Fails where the session ends between a look and what is done about it, after a lost reply."""
+    client = sim.client("ann", timeout=4.0)
+    told: list[str] = []
+    client.add_listener(lambda state: told.append(state) and None)
+    mutex = client.handler.lock_object()
+    for _ in range(10):
+        try:
+            client.exists("/")
+        except KazooException:
+            for _ in range(10):
+                sim.sleep(0.5)
+                if "LOST" not in told:
+                    with mutex:  # only a lost connection leads here
+                        assert "LOST" not in told, "it has ended meanwhile"
+
+
+def test_a_task_that_was_slow_after_a_fault_is_slow_after_one_in_a_calm_world() -> None:
+    arguments = {"profile": "calm", "schedule": "pct", "drop_before_reply": 0.1, "expire": 0.01}
+    trial = Trial(go_on_after_a_loss, None, (), arguments)
+    seed = next(seed for seed in range(1000) if trial.run(seed=seed).error is not None)
+    found = shrink(trial, {"seed": seed}, 100)
+    assert found is not None
+    assert found.complete
+    parts = parts_of(found.world)
+    assert len(parts) <= 3
+    (delay,) = (part for part in parts if isinstance(part, Delay))
+    assert (
+        f"in {go_on_after_a_loss.__name__}"
+        in decisions(found.run.simulation).schedule.stood[delay.task, delay.step].place
+    )
