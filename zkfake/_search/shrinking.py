@@ -54,7 +54,7 @@ _KNOBS = ("replica_lag", "server_latency", "election_time")
 _SHARES = (1.0, 0.75, 0.5, 0.25)
 """What a latency may be that varied, from the shortest one on."""
 
-_SIMPLE, _SLOW, _LEADING, _ANEW, _LATE, _SINGLE = 0.25, 0.1, 0.05, 0.1, 0.15, 0.1
+_SIMPLE, _SLOW, _LEADING, _ANEW, _LATE, _SINGLE = 0.25, 0.15, 0.05, 0.1, 0.15, 0.1
 """Of all runs: how many may be of worlds with one fault, with one slow task, with one fault that
 may lead to a place where a task was slow, with one slow task beside the faults, with a fault of
 which somebody hears late (of each kind), and with one fault beside latencies.

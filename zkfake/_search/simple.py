@@ -46,6 +46,8 @@ SOON = 0.01
 """A short while, in the longest session timeouts: how long the news takes to a client that is slow,
 or for how long a task stands still while its client hears of something.
 """
+_AT_ONCE = 0.001
+"""Seconds."""
 _NEAR = 6
 """How many of the requests around a fault it is tied to, for a try."""
 
@@ -217,13 +219,14 @@ def slow_tasks(
         lambda step: (step.place, step.client),
     )
     candidates.sort(key=lambda step: (step.place not in delays, not step.answered, step.background))
-    for step in candidates:
-        ended = _end_beside(step, last_answered(step, answers))
-        for seconds in delays.get(step.place, [longest]):
-            delay = Delay(step.task, step.number, seconds)
-            yield (delay,)
-            if ended is not None:
-                yield (ended, delay)
+    beside = {step: list(_ends_beside(step, answers)) for step in candidates}
+    for number in range(max(map(len, delays.values()))):
+        for step in candidates:
+            for seconds in delays.get(step.place, [longest])[number : number + 1]:
+                delay = Delay(step.task, step.number, seconds)
+                yield (delay,)
+                for end in beside[step]:
+                    yield (end, delay)
 
 
 def answers_of(sim: Simulation) -> dict[str, list[tuple[float, int]]]:
@@ -245,9 +248,23 @@ def last_answered(step: TaskStep, answers: Mapping[str, Sequence[tuple[float, in
     return before[-1] if before else 0
 
 
-def _end_beside(step: TaskStep, nth: int) -> Struck | None:
-    """The client's session ends with the answer to its request ``nth``."""
-    if not nth:
-        return None
-    moment = FaultMoment(0.0, step.client, nth, "after_reply")
-    return Struck(moment, drawn("expire", step.client))
+def _ends_beside(
+    step: TaskStep, answers: Mapping[str, Sequence[tuple[float, int]]]
+) -> Iterator[Struck]:
+    """The session of the task's client ends with its last answer before the step; and if that was a
+    while ago, right after the step. Of a task that has no client: that of who was answered last.
+    """
+    before = [
+        (time, nth, client)
+        for client in ([step.client] if step.client in answers else answers)
+        for time, nth in answers[client]
+        if time <= step.time
+    ]
+    if not before:
+        return
+    answered, nth, client = max(before)
+    ends = drawn("expire", client)
+    yield Struck(FaultMoment(0.0, client, nth, "after_reply"), ends)
+    if answered < step.time:
+        after = step.time + _AT_ONCE
+        yield Struck(FaultMoment(after, client, nth, "after_reply", by_time=True), ends)
