@@ -49,6 +49,15 @@ _MADE_TWO = (
 )
 
 
+_ELSEWHERE = (
+    (SESSION_ENDS, ANYWHERE),
+    (TORN_OFF, ANYWHERE),
+    (LATER, "connect"),
+    (BEHIND, ANYWHERE),
+)
+"""A session ends, and the next one is soon at another server, which is behind."""
+
+
 class RecipeUse(NamedTuple):
     """A program, and the check that finds one way in which its recipe fails."""
 
@@ -120,7 +129,7 @@ RECIPES = (
         "takes the node of a lost session",
         locks.lock_alone,
         locks.own_session,
-        ((SESSION_ENDS, ANYWHERE), (TORN_OFF, ANYWHERE), (BEHIND, ANYWHERE)),
+        _ELSEWHERE,
         _ENSEMBLE,
     ),
     RecipeUse(
@@ -128,7 +137,7 @@ RECIPES = (
         "NoNodeError from acquire()",
         locks.lock_for_jobs,
         locks.no_error,
-        ((SESSION_ENDS, ANYWHERE), (TORN_OFF, ANYWHERE), (BEHIND, ANYWHERE)),
+        _ELSEWHERE,
         _ENSEMBLE,
     ),
     RecipeUse(
@@ -256,7 +265,11 @@ RECIPES = (
         "a failed one goes on",
         groups.locked_partitioner,
         groups.stays_failed,
-        ((SESSION_ENDS, ANYWHERE), (f"{SLOW_TASK} in abort_if_needed\\)", ANYWHERE)),
+        (
+            (_CUT, ANYWHERE),
+            (SESSION_ENDS, ANYWHERE),
+            (f"{SLOW_TASK} in abort_if_needed\\)", ANYWHERE),
+        ),
     ),
     RecipeUse(
         "Barrier_deaf",
