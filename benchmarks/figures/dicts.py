@@ -27,7 +27,7 @@ BURST_KEYS = 1_000
 def measure(quick: bool) -> dict[str, Any]:
     """All figures, by the measure and the dict."""
     python = with_predecessors()
-    sizes, many, rounds, seconds = SIZES, MANY, 2, 5.0
+    sizes, many, rounds, seconds = SIZES, MANY, 1, 4.0
     keys, burst_keys = KEYS, BURST_KEYS
     if quick:
         sizes, many, rounds, seconds = SIZES[:2], MANY[:2], 1, 1.0

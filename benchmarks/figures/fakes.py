@@ -170,7 +170,7 @@ def _watched(number: int) -> Core:
 def _best(run: Callable[[], int]) -> float:
     """Microseconds of each of what ``run`` says it did, the best of several."""
     best = float("inf")
-    for _ in range(7):
+    for _ in range(5):
         start = time.perf_counter()
         done = run()
         best = min(best, (time.perf_counter() - start) / done)
