@@ -18,7 +18,7 @@ Abandon = Callable[[KazooClient], None]
 @pytest.fixture
 def short(zk_server: ZooKeeperServer) -> float:
     """A session timeout, in seconds, that a test can wait for and that a slow machine can keep."""
-    return max(1.0, zk_server.min_session_timeout)
+    return max(3.0, zk_server.min_session_timeout)
 
 
 def gone(client: KazooClient, path: str) -> Callable[[], bool]:

@@ -143,7 +143,7 @@ class Proxied(Clients):
 
     def session_ids(self) -> set[int]:
         host, _, port = self._server_hosts.partition(":")
-        text = four_letter_word(host, int(port), "dump")
+        text = four_letter_word(host, int(port), "dump", timeout=PATIENCE)
         return {int(found, 16) for found in re.findall(r"0x[0-9a-f]+", text)}
 
     def close(self) -> None:
