@@ -219,14 +219,13 @@ def slow_tasks(
         lambda step: (step.place, step.client),
     )
     candidates.sort(key=lambda step: (step.place not in delays, not step.answered, step.background))
-    beside = {step: list(_ends_beside(step, answers)) for step in candidates}
-    for number in range(max(map(len, delays.values()))):
-        for step in candidates:
-            for seconds in delays.get(step.place, [longest])[number : number + 1]:
-                delay = Delay(step.task, step.number, seconds)
-                yield (delay,)
-                for end in beside[step]:
-                    yield (end, delay)
+    for step in candidates:
+        ends = list(_ends_beside(step, answers))
+        for seconds in delays.get(step.place, [longest]):
+            delay = Delay(step.task, step.number, seconds)
+            yield (delay,)
+            for end in ends:
+                yield (end, delay)
 
 
 def answers_of(sim: Simulation) -> dict[str, list[tuple[float, int]]]:
