@@ -327,6 +327,7 @@ RECIPES = (
         "a lease that has ended is handed out",
         groups.lease,
         groups.a_lease_lasts,
-        ((LATER, r"(create|setData|delete|getData) /lease\S*"),),
+        # The news that it has the lease comes late, or who hears it stands still.
+        ((f"{LATER}|{SLOW_TASK}", r"(create|setData|delete|getData) /lease\S*"),),
     ),
 )
