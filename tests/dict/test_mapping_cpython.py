@@ -13,10 +13,11 @@ from zkdict import Pickle, ZooKeeperDict
 
 from ..support.cpython_mapping import (
     INSTEAD,
+    TESTS,
     Stored,
     ThroughStore,
+    filled,
     mapping_tests,
-    names_of,
     run,
 )
 
@@ -52,22 +53,14 @@ def make(
                 return Pickle().decode(raw)
 
             stored = Stored(value, lambda: len(other_client.get_children(path)))
-            made = ThroughStore(writer, reader, stored, reader.sync)
-            if arguments or named:
-                made.update(*arguments, **named)
-            return made
+            return filled(ThroughStore(writer, reader, stored, reader.sync), arguments, named)
 
         yield new
 
 
-@pytest.mark.parametrize("name", names_of("BasicTestMappingProtocol"))
-def test_basic(name: str, make: Callable[..., ThroughStore]) -> None:
-    run("BasicTestMappingProtocol", name, make)
-
-
-@pytest.mark.parametrize("name", names_of("TestMappingProtocol"))
-def test_like_dict(name: str, make: Callable[..., ThroughStore]) -> None:
-    run("TestMappingProtocol", name, make)
+@pytest.mark.parametrize(("case", "name"), TESTS)
+def test_like_dict(case: str, name: str, make: Callable[..., ThroughStore]) -> None:
+    run(case, name, make)
 
 
 @pytest.mark.skipif(mapping_tests is None, reason="this Python comes without test.mapping_tests")

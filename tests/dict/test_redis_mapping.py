@@ -9,7 +9,7 @@ import pytest
 
 from zkdict import Pickle, RedisDict
 
-from ..support.cpython_mapping import Stored, ThroughStore, names_of, run
+from ..support.cpython_mapping import TESTS, Stored, ThroughStore, filled, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,19 +33,12 @@ def make(redis_server: RedisServer) -> Callable[..., ThroughStore]:
                 raise KeyError(key)
             return Pickle().decode(raw)
 
-        made = ThroughStore(writer, reader, Stored(value, lambda: clients[1].hlen(name)))
-        if arguments or named:
-            made.update(*arguments, **named)
-        return made
+        stored = Stored(value, lambda: clients[1].hlen(name))
+        return filled(ThroughStore(writer, reader, stored), arguments, named)
 
     return new
 
 
-@pytest.mark.parametrize("name", names_of("BasicTestMappingProtocol"))
-def test_basic(name: str, make: Callable[..., ThroughStore]) -> None:
-    run("BasicTestMappingProtocol", name, make)
-
-
-@pytest.mark.parametrize("name", names_of("TestMappingProtocol"))
-def test_like_dict(name: str, make: Callable[..., ThroughStore]) -> None:
-    run("TestMappingProtocol", name, make)
+@pytest.mark.parametrize(("case", "name"), TESTS)
+def test_like_dict(case: str, name: str, make: Callable[..., ThroughStore]) -> None:
+    run(case, name, make)

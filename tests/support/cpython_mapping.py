@@ -128,18 +128,27 @@ def as_given(key: str) -> Any:
     return int(key.removeprefix("int:")) if key.startswith("int:") else key
 
 
-def names_of(case: str) -> list[str]:
-    """The tests of a class of CPython's, but for those of `INSTEAD`."""
-    if mapping_tests is None:
-        return []
-    return [
-        name
-        for name in dir(getattr(mapping_tests, case))
-        if name.startswith("test_") and name not in INSTEAD
-    ]
+def _tests() -> Iterator[tuple[str, str]]:
+    if mapping_tests is not None:
+        for case, left_out in (("BasicTestMappingProtocol", {}), ("TestMappingProtocol", INSTEAD)):
+            for name in dir(getattr(mapping_tests, case)):
+                if name.startswith("test_") and name not in left_out:
+                    yield case, name
+
+
+TESTS = list(_tests())
+"""The classes of CPython's tests, and the tests."""
 
 
 def run(case: str, name: str, make: Callable[..., ThroughStore]) -> None:
+    """Run one of `TESTS` on what ``make`` makes."""
     test = getattr(mapping_tests, case)(name)
     test.type2test = make
     getattr(test, name)()
+
+
+def filled(made: ThroughStore, arguments: tuple[Any, ...], named: dict[str, Any]) -> ThroughStore:
+    """A new dict with what a dict's constructor was given."""
+    if arguments or named:
+        made.update(*arguments, **named)
+    return made
