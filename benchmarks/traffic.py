@@ -55,6 +55,15 @@ class Traffic:
                 "received": self.received,
             }
 
+    def wait_until_quiet(self, pause: float) -> None:
+        """Wait until nothing has come for ``pause`` seconds: what comes late belongs to what was
+        done last.
+        """
+        last = -1
+        while last != self.received:
+            last = self.received
+            time.sleep(pause)
+
     def _counts(self, connection: ConnectionHandler) -> bool:
         return self.only is None or connection.client in self.only
 

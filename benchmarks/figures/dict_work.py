@@ -150,10 +150,7 @@ def repeated(traffic: Traffic, do: Callable[[int], None], times: int) -> dict[st
         begin = time.perf_counter()
         do(n)
         seconds.append(time.perf_counter() - begin)
-        last = -1
-        while last != traffic.received:  # what comes after it belongs to it
-            last = traffic.received
-            time.sleep(0.05)
+        traffic.wait_until_quiet(0.05)
         figures = traffic.figures()
         sent, received = sent + figures["sent"], received + figures["received"]
         requests += sum(figures["requests"].values())

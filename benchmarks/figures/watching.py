@@ -87,7 +87,7 @@ def _figures(
             do()
             _wait(seen)
             took = time.perf_counter() - begin
-            _until_quiet(traffic)
+            traffic.wait_until_quiet(0.3)
             return {"seconds": took, **traffic.figures()}
 
         found["change"] = timed(
@@ -137,10 +137,3 @@ def _wait(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.perf_counter() < until
         time.sleep(0.0002)
-
-
-def _until_quiet(traffic: Traffic) -> None:
-    last = -1
-    while last != traffic.received:  # what comes after it belongs to it
-        last = traffic.received
-        time.sleep(0.3)

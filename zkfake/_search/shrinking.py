@@ -214,8 +214,8 @@ class _Shrinker:
     def _leading(
         self, empty: World, places: set[str]
     ) -> Iterator[tuple[tuple[Struck, ...], TrialRun, Sequence[TaskStep]]]:
-        """The calm world's run, and runs with one fault that leads to more of the places: to what a
-        program does about a fault, for example. With the steps there.
+        """The calm world's run with all its steps. Then runs with one fault that leads to places
+        where no task came before, each with that fault and with the steps at these places.
         """
         calm = empty.run(self._trial, steps=True)
         yield (), calm, _steps(calm)

@@ -47,7 +47,7 @@ SOON = 0.01
 or for how long a task stands still while its client hears of something.
 """
 _AT_ONCE = 0.001
-"""Seconds."""
+"""From a step to a fault right after it, in seconds."""
 _NEAR = 6
 """How many of the requests around a fault it is tied to, for a try."""
 
@@ -177,7 +177,10 @@ def _numbered(sim: Simulation) -> Iterator[tuple[Sent, int]]:
 
 
 def _each_kind(sim: Simulation) -> list[tuple[Sent, int]]:
-    """The same, in turn: the first of each kind, then the second."""
+    """The requests of a run, each with its number among those of its client: the first of each kind
+    first, then the second of each. Of one kind are those of one client that ask for the same of
+    znodes with similar names.
+    """
 
     def kind(request: tuple[Sent, int]) -> Hashable:
         event, _ = request
@@ -208,9 +211,9 @@ def slow_tasks(
 ) -> Iterator[tuple[Delay | Struck, ...]]:
     """One task stands still at one of its steps: by itself, and while its client's session ends.
 
-    ``sim``: the run without any fault. ``steps``: those of its tasks. ``delays``: for how long a
-    task stood still in the world that fails, by the place. Steps at these places come first, and
-    before others those at which a task of the program has got an answer.
+    ``sim``: a run in which no task stood still. ``steps``: those of its tasks that count.
+    ``delays``: for how long a task stood still in the world that fails, by the place. Steps at
+    these places come first, and among them those at which a task of the program has got an answer.
     """
     answers = answers_of(sim)
     longest = max(each for seconds in delays.values() for each in seconds)
