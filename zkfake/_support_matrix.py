@@ -33,7 +33,7 @@ _PLACES = {
 
 
 _LEFT_OUT = {
-    "Nothing is written to a disk.": """
+    "The fake does not write ZooKeeper's files; `--data-dir` has a form of its own.": """
         dataDir dataLogDir snapCount autopurge.* forceSync fsync.* preAllocSize digest.enabled
     """,
     "`servers=` and `observers=` say what the ensemble is; every voter weighs the same.": """
@@ -59,7 +59,7 @@ _LEFT_OUT = {
         nio.numSelectorThreads nio.numWorkerThreads netty.* serverCnxnFactory commitProcessor.*
         flushDelay maxBatchSize
     """,
-    "There is no HTTP server.": "admin.* metricsProvider.*",
+    "There is no AdminServer, and nothing that exports metrics.": "admin.* metricsProvider.*",
     "Clients see nothing of them.": """
         watchManagerName maxResponseCacheSize maxGetChildrenResponseCacheSize
         closeSessionTxn.enabled serializeLastProcessedZxid.enabled
