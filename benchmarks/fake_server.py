@@ -305,8 +305,8 @@ def request(op: int, body: bytes) -> bytes:
     return _frame(_INT.pack(1) + _INT.pack(op) + body)
 
 
-def costs(core: Core) -> Iterator[tuple[str, float]]:
-    """Microseconds an operation, spread over the znodes and the clients there are."""
+def costs(core: Core, times: int = 10_000) -> Iterator[tuple[str, float]]:
+    """Microseconds an operation, done so many times and more, spread over znodes and clients."""
     paths = core.paths[:: max(1, len(core.paths) // 1000)]
     clients = range(len(core.clients))
     data = _buffer(b"y" * 100) + _INT.pack(-1)
@@ -329,7 +329,7 @@ def costs(core: Core) -> Iterator[tuple[str, float]]:
         for _ in range(5):
             count, client = 0, 0
             start = time.perf_counter()
-            while count < 10_000:
+            while count < times:
                 for frame in frames:
                     core.send(frame, client)
                 client = (client + 1) % len(clients)

@@ -135,9 +135,8 @@ def sizes(work: dict[str, Any]) -> dict[str, Any]:
             def write(n: int) -> None:
                 items["key 8"] = f"new value {n}"
 
-            if work["times"]:
-                found["change"] = repeated(traffic, change, work["times"])
-            if implementation != "TreeCache" and work["writes"]:
+            found["change"] = repeated(traffic, change, work["times"])
+            if implementation != "TreeCache":
                 found["write"] = repeated(traffic, write, work["times"])
     return found
 

@@ -16,8 +16,6 @@ SIZES = (100, 1_000, 10_000, 100_000)
 TIMES, TIMES_RELOADING = 21, {100: 3, 1_000: 3, 10_000: 1}
 RELOADING = ("msaStorageDict", "durabledict")
 """They load all keys again for each change."""
-LARGE = (OURS, "msaStorageDict")
-"""The dicts of more than `KEYS` keys."""
 MANY = (1, 10, 100, 1_000)
 KEYS = 10_000
 """For reads and memory."""
@@ -55,7 +53,7 @@ def measure(quick: bool) -> dict[str, Any]:
             )
             return json.loads(done.stdout.splitlines()[-1])
 
-        work(OURS, "sizes", keys=keys, times=1, writes=True)  # the just-in-time compiler warms up
+        work(OURS, "sizes", keys=keys, times=1)  # the just-in-time compiler warms up
         calls: dict[str, dict[str, float]] = {}
         for _ in range(rounds):
             for name in ("dict", *DICTS):
@@ -73,10 +71,8 @@ def measure(quick: bool) -> dict[str, Any]:
         }
     found["sizes"] = {name: {} for name in DICTS}
     for size in sizes:
-        for name in DICTS if size <= KEYS else LARGE:
+        for name in DICTS if size <= KEYS else (OURS,):
             with LiveZooKeeper(tick_time=2000, jvm_options=()) as server:
-                times = TIMES_RELOADING.get(size, 0) if name in RELOADING else TIMES
-                found["sizes"][name][str(size)] = work(
-                    name, "sizes", keys=size, times=times, writes=times > 0
-                )
+                times = TIMES_RELOADING[size] if name in RELOADING else TIMES
+                found["sizes"][name][str(size)] = work(name, "sizes", keys=size, times=times)
     return found

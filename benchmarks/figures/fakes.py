@@ -37,9 +37,9 @@ def measure(quick: bool) -> dict[str, Any]:
     """All figures, by what they are of."""
     return {
         "start": starts(2 if quick else 10),
-        "clients": clients(0.2 if quick else 1.5),
-        "load": loads(1 if quick else 2, 0.2 if quick else 0.6, CONNECTIONS[: 2 if quick else 4]),
-        "fixtures": fixtures(50 if quick else 300),
+        "clients": clients(0.2 if quick else 0.9),
+        "load": loads(0.2 if quick else 0.8, CONNECTIONS[: 2 if quick else 4]),
+        "fixtures": fixtures(50 if quick else 200),
         "growth": growth(10_000 if quick else 1_000_000),
     }
 
@@ -93,7 +93,7 @@ def clients(seconds: float) -> dict[str, dict[str, float]]:
 
 
 def loads(
-    rounds: int, seconds: float, connections: tuple[int, ...]
+    seconds: float, connections: tuple[int, ...]
 ) -> dict[str, dict[str, dict[str, dict[str, float]]]]:
     """By the window, the server and the number of connections: operations a second."""
     found: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
@@ -104,11 +104,8 @@ def loads(
         for window in (load.WINDOW, 1):
             for number in connections:
                 for name, port in servers.items():
-                    several = [
-                        load.measure(port, number, seconds, window=window) for _ in range(rounds)
-                    ]
-                    best = {op: max(each[op] for each in several) for op in several[0]}
-                    found.setdefault(str(window), {}).setdefault(name, {})[str(number)] = best
+                    rates = load.measure(port, number, seconds, window=window)
+                    found.setdefault(str(window), {}).setdefault(name, {})[str(number)] = rates
                     print(f"  load of {name}: {number} connections, {window} a time", flush=True)
     return found
 
@@ -138,7 +135,7 @@ def growth(most: int) -> dict[str, dict[str, dict[str, float]]]:
     def table(make: Callable[[int], Core], numbers: list[int]) -> dict[str, dict[str, float]]:
         rows = {}
         for number in numbers:
-            rows[str(number)] = dict(costs(make(number)))
+            rows[str(number)] = dict(costs(make(number), 2_000))
             gc.collect()
         return rows
 

@@ -34,7 +34,7 @@ def measure(quick: bool) -> dict[str, Any]:
                 operations.setdefault(operation, {}).setdefault(str(servers), {})[str(number)] = (
                     rate
                 )
-            seconds = waiting(servers, number, (36_000 if quick else 710_000) / number)
+            seconds = waiting(servers, number, (36_000 if quick else 90_000) / number)
             idle.setdefault(str(servers), {})[str(number)] = seconds
     return {"operations": operations, "idle": idle, "runs": runs()}
 
