@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.capacity.scenarios import PATIENCE
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
@@ -412,6 +414,8 @@ def _checked(part: dict[str, Any]) -> str:
     rows = []
     for place, observed in figures["live"].items():
         for scenario, text in SCENARIOS.items():
+            if not (scenario in observed and scenario in figures["simulated"][place]):
+                continue
             both = live, simulated = observed[scenario], figures["simulated"][place][scenario]
             rows.append(
                 (
@@ -443,7 +447,9 @@ def _capacity(part: dict[str, Any]) -> str:
     for scenario, text in SCENARIOS.items():
         for place, found in part["figures"]["simulated"].items():
             dicts, keys = split(place)
-            one = found[scenario]
+            one = found.get(scenario)
+            if one is None:  # what happened before it has not converged
+                continue
             rows.append(
                 (
                     text,
@@ -452,7 +458,7 @@ def _capacity(part: dict[str, Any]) -> str:
                     f"{messages(one):,}",
                     size_of(size(one)),
                     f"{one['transactions']:,}" if scenario != "leader" else "-",
-                    time_of(one["seconds"]),
+                    f"not in {PATIENCE:g} s" if one["seconds"] is None else time_of(one["seconds"]),
                     time_of(one["busiest"]),
                 )
             )

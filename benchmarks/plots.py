@@ -243,9 +243,15 @@ def _runs(figures: dict[str, Any]) -> Figure:
 # -- the capacity study
 
 
-def _of(figures: dict[str, Any], where: str, keys: int) -> list[tuple[int, dict[str, Any]]]:
+def _of(
+    figures: dict[str, Any], where: str, keys: int, scenario: str
+) -> list[tuple[int, dict[str, Any]]]:
+    """Where it has converged, by the number of dicts."""
+    found = [(split(place), each.get(scenario)) for place, each in figures[where].items()]
     return [
-        (split(place)[0], one) for place, one in figures[where].items() if split(place)[1] == keys
+        (place[0], one)
+        for place, one in found
+        if place[1] == keys and one and one["seconds"] is not None
     ]
 
 
@@ -259,10 +265,10 @@ def _capacity(figures: dict[str, Any]) -> Figure:
     for of, y, show in measures.values():
         axes = next(panels)
         for number, (scenario, text) in enumerate(SCENARIOS.items()):
-            simulated = [(n, of(one[scenario])) for n, one in _of(figures, "simulated", 10)]
+            simulated = [(n, of(one)) for n, one in _of(figures, "simulated", 10, scenario)]
             dashes = "--" if scenario == "leader" else "-"  # it may lie on that of the sessions
             _line(axes, simulated, number, text, linestyle=dashes)
-            live = [(n, of(one[scenario])) for n, one in _of(figures, "live", 10)]
+            live = [(n, of(one)) for n, one in _of(figures, "live", 10, scenario)]
             _line(
                 axes,
                 live,
@@ -283,7 +289,7 @@ def _keys(figures: dict[str, Any]) -> Figure:
     for scenario in ("sessions", "leader"):
         axes = next(panels)
         for number, keys in enumerate((10, 100, 1000)):
-            points = [(n, one[scenario]["seconds"]) for n, one in _of(figures, "simulated", keys)]
+            points = [(n, one["seconds"]) for n, one in _of(figures, "simulated", keys, scenario)]
             if points:
                 _line(axes, points, number, f"{keys:,} keys")
         if scenario == "sessions":

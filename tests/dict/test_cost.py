@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from benchmarks import pages
-from benchmarks.capacity.scenarios import simulate
+from benchmarks.capacity.scenarios import TIMEOUT, simulate
 from benchmarks.capacity.served import Costs
 from benchmarks.traffic import Traffic
 from zkdict import BYTES, State, ZooKeeperDict
@@ -189,6 +189,15 @@ def test_calls_of(world: World, operation: str) -> None:
 
 
 # -- an ensemble
+
+
+def test_a_leader_that_is_too_slow_for_all_clients_never_sees_them_back() -> None:
+    """Nor does the study wait for ever: what it had counted until then is what it tells."""
+    found = simulate(20, 5, Costs(0, 0, 0, TIMEOUT / 20 * 1e6), election=0.2)
+    assert list(found) == ["change", "sessions"]
+    assert found["change"]["seconds"] is not None
+    assert found["sessions"]["seconds"] is None
+    assert found["sessions"]["requests"]["Connect"] > 40
 
 
 def test_messages_of_an_ensemble_with_many_dicts() -> None:
