@@ -62,7 +62,7 @@ class Painter {
   paint(scene, view, model) {
     const { pen, colors } = this;
     const ratio = window.devicePixelRatio || 1;
-    const [width, height] = [view.width, view.height];
+    const [width, height] = [this.width, this.height] = [view.width, view.height];
     if (this.canvas.width !== Math.round(width * ratio) || this.canvas.height !== Math.round(height * ratio)) {
       this.canvas.width = Math.round(width * ratio);
       this.canvas.height = Math.round(height * ratio);
@@ -231,6 +231,7 @@ class Painter {
     const { pen, colors } = this;
     const { dash, color } = ARROW_STYLES[style];
     this.line(from.x, from.y, to.x, to.y, lost ? colors.bad : colors[color], unsure ? [3, 3] : dash, strong ? 2.5 : 1.2);
+    if (!this.seen(to.x, to.y, to.x, to.y)) return;
     if (lost) {
       this.cross(to.x, to.y, 6);
       pen.font = `11px ${this.font}`;
@@ -349,8 +350,17 @@ class Painter {
     return end ? `${text.slice(0, end)}\u2026` : "";
   }
 
+  /** The part of a line that is on the canvas, or near it; null if there is none. */
+  seen(x1, y1, x2, y2) {
+    return clipped(x1, y1, x2, y2, this.width, this.height);
+  }
+
+  /** Only as much of it as may be seen: a browser takes minutes for the dashes of a line of a million pixels. */
   line(x1, y1, x2, y2, color, dash, width = 1) {
     const { pen } = this;
+    const seen = this.seen(x1, y1, x2, y2);
+    if (!seen) return;
+    [x1, y1, x2, y2] = seen;
     pen.strokeStyle = color;
     pen.lineWidth = width;
     pen.setLineDash(dash);
@@ -359,4 +369,23 @@ class Painter {
     pen.lineTo(x2, y2);
     pen.stroke();
   }
+}
+
+/** The part of a line that is on the canvas, or within OUTSIDE pixels of it; null if there is none. */
+const OUTSIDE = 50;
+function clipped(x1, y1, x2, y2, width, height) {
+  let [begin, end] = [0, 1];
+  for (const [at, to, size] of [[x1, x2, width], [y1, y2, height]]) {
+    const [low, high] = [-OUTSIDE - at, size + OUTSIDE - at];
+    if (at === to) {
+      if (low > 0 || high < 0) return null;
+      continue;
+    }
+    const cuts = [low / (to - at), high / (to - at)];
+    begin = Math.max(begin, Math.min(...cuts));
+    end = Math.min(end, Math.max(...cuts));
+  }
+  if (begin > end) return null;
+  const on = (from, to, part) => from + (to - from) * part;
+  return [on(x1, x2, begin), on(y1, y2, begin), on(x1, x2, end), on(y1, y2, end)];
 }
