@@ -127,7 +127,7 @@ def election(servers: LiveZooKeeper) -> float:
     return seconds
 
 
-def costs(servers: LiveZooKeeper, *, rounds: int = 4, count: int = 20_000) -> Costs:
+def costs(servers: LiveZooKeeper, *, rounds: int = 4, count: int = 12_000) -> Costs:
     """Measured on a live ensemble, of which only the last rounds count: a just-in-time compiler
     warms up. The least counts; of an event, which is a difference, the mean.
     """
