@@ -187,9 +187,9 @@ def _growth(figures: dict[str, Any]) -> Figure:
             _line(axes, points, number, operation)
         _log(axes, f"An operation, by {text}", text, "time in the core", _time)
         if what not in ("watchers", "children"):
-            axes.set_ylim(1e-6, 1e-4)
+            axes.set_ylim(1e-6, 1e-3)  # room for the legend
         axes.legend(
-            loc={"watchers": "upper right", "children": "upper left"}.get(what, "lower center"),
+            loc={"watchers": "upper right", "children": "upper left"}.get(what, "upper center"),
             ncols=1 if what in ("watchers", "children") else 2,
         )
     next(panels).axis("off")

@@ -28,7 +28,7 @@ TIMEOUT = 10.0
 """The clients' session timeout, which is kazoo's own."""
 QUIET = 1.0
 """Seconds without an answer after which nothing is to come."""
-PATIENCE = 3 * TIMEOUT
+PATIENCE = 2 * TIMEOUT
 """Seconds after which a scenario has not converged. Clients that are not all back within a session
 timeout may never be: they give their connections up, and ask again for what is still being done.
 """
