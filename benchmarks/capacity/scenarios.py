@@ -157,16 +157,16 @@ def run(
         traffic.reset()
         zxid, start = world.zxid(), world.now()
         happen()
-        late = False
-        while not late and not (is_over() and traffic.last + QUIET < world.now()):
-            late = world.now() - start > PATIENCE
+        while not (converged := is_over() and traffic.last + QUIET < world.now()):
+            if world.now() - start > PATIENCE:
+                break
             world.sleep(QUIET / 4)
         found[name] = {
             **traffic.figures(),
-            "seconds": None if late else traffic.last - start,
+            "seconds": traffic.last - start if converged else None,
             "transactions": world.zxid() - zxid if name != "leader" else 0,
             **more(),
         }
-        if late:
+        if not converged:
             break
     return found

@@ -25,10 +25,10 @@ BURST_KEYS = 1_000
 def measure(quick: bool) -> dict[str, Any]:
     """All figures, by the measure and the dict."""
     python = with_predecessors()
-    sizes, many, rounds, seconds = SIZES, MANY, 1, 4.0
+    sizes, many, seconds = SIZES, MANY, 4.0
     keys, burst_keys = KEYS, BURST_KEYS
     if quick:
-        sizes, many, rounds, seconds = SIZES[:2], MANY[:2], 1, 1.0
+        sizes, many, seconds = SIZES[:2], MANY[:2], 1.0
         keys, burst_keys = 1_000, 100
     found: dict[str, Any] = {"keys": keys, "burst_keys": burst_keys}
     with LiveZooKeeper(tick_time=2000, jvm_options=()) as server:
@@ -54,13 +54,7 @@ def measure(quick: bool) -> dict[str, Any]:
             return json.loads(done.stdout.splitlines()[-1])
 
         work(OURS, "sizes", keys=keys, times=1)  # the just-in-time compiler warms up
-        calls: dict[str, dict[str, float]] = {}
-        for _ in range(rounds):
-            for name in ("dict", *DICTS):
-                best = calls.setdefault(name, {})
-                for call, one in work(name, "calls", keys=keys).items():
-                    best[call] = min(one, best.get(call, one))
-        found["calls"] = calls
+        found["calls"] = {name: work(name, "calls", keys=keys) for name in ("dict", *DICTS)}
         found["memory"] = {name: work(name, "memory", keys=keys) for name in ("dict", *DICTS)}
         found["burst"] = {
             name: work(name, "burst", keys=burst_keys, seconds=seconds) for name in DICTS

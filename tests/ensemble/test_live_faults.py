@@ -228,8 +228,8 @@ def a_leader_dies(world: World) -> None:
     assert world.roles()[0] == new
     # A server that has come back says that it follows before it has caught up.
     world.wait(lambda: world.figure(leader, "Zxid") == hex(first.zxid))
-    # Nor was that a transaction. The observer itself is asked: if it was starved for a moment, it
-    # has closed its clients' connections.
+    # Its return made no transaction. The observer itself is asked, without a session: an observer
+    # that gets too little of the machine closes its clients' connections.
     world.wait(lambda: world.figure(OBSERVER, "Zxid") == hex(first.zxid))
 
 

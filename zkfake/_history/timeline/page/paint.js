@@ -41,6 +41,9 @@ const BAND_STYLES = {
   leads: { ground: "band-good", pattern: "" },
 };
 
+/** How far beyond the canvas lines are drawn, in pixels: wider than any line. */
+const OUTSIDE = 50;
+
 class Painter {
   constructor(canvas) {
     this.canvas = canvas;
@@ -350,9 +353,22 @@ class Painter {
     return end ? `${text.slice(0, end)}\u2026` : "";
   }
 
-  /** The part of a line that is on the canvas, or near it; null if there is none. */
+  /** The part of a line that is on the canvas, or within OUTSIDE pixels of it; null if there is none. */
   seen(x1, y1, x2, y2) {
-    return clipped(x1, y1, x2, y2, this.width, this.height);
+    let [begin, end] = [0, 1];
+    for (const [at, to, size] of [[x1, x2, this.width], [y1, y2, this.height]]) {
+      const [low, high] = [-OUTSIDE - at, size + OUTSIDE - at];
+      if (at === to) {
+        if (low > 0 || high < 0) return null;
+        continue;
+      }
+      const cuts = [low / (to - at), high / (to - at)];
+      begin = Math.max(begin, Math.min(...cuts));
+      end = Math.min(end, Math.max(...cuts));
+    }
+    if (begin > end) return null;
+    const on = (from, to, part) => from + (to - from) * part;
+    return [on(x1, x2, begin), on(y1, y2, begin), on(x1, x2, end), on(y1, y2, end)];
   }
 
   /** Only as much of it as may be seen: a browser takes minutes for the dashes of a line of a million pixels. */
@@ -369,23 +385,4 @@ class Painter {
     pen.lineTo(x2, y2);
     pen.stroke();
   }
-}
-
-/** The part of a line that is on the canvas, or within OUTSIDE pixels of it; null if there is none. */
-const OUTSIDE = 50;
-function clipped(x1, y1, x2, y2, width, height) {
-  let [begin, end] = [0, 1];
-  for (const [at, to, size] of [[x1, x2, width], [y1, y2, height]]) {
-    const [low, high] = [-OUTSIDE - at, size + OUTSIDE - at];
-    if (at === to) {
-      if (low > 0 || high < 0) return null;
-      continue;
-    }
-    const cuts = [low / (to - at), high / (to - at)];
-    begin = Math.max(begin, Math.min(...cuts));
-    end = Math.min(end, Math.max(...cuts));
-  }
-  if (begin > end) return null;
-  const on = (from, to, part) => from + (to - from) * part;
-  return [on(x1, x2, begin), on(y1, y2, begin), on(x1, x2, end), on(y1, y2, end)];
 }
