@@ -186,6 +186,7 @@ def _growth(figures: dict[str, Any]) -> Figure:
             points = [(int(n), one[operation] / 1e6) for n, one in found.items()]
             _line(axes, points, number, operation)
         _log(axes, f"An operation, by {text}", text, "time in the core", _time)
+        axes.tick_params(axis="x", labelsize="small")  # 100,000 and 1,000,000 would touch
         if what not in ("watchers", "children"):
             axes.set_ylim(1e-6, 1e-3)  # room for the legend
         axes.legend(
