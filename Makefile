@@ -17,6 +17,10 @@ HUNT_SECONDS ?= $(if $(HUNT_WORLDS),,3600)
 HUNT_WORLDS ?=
 SPHINX_ARGS ?=
 
+# Some images forbid Python to write what it has compiled. Then each of the runs of pytest that the tests start would make
+# Hypothesis anew: a second each.
+unexport PYTHONDONTWRITEBYTECODE
+
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 # An environment without a pip of its own is made in a tenth of the time: that of $(VENV) fills it.

@@ -62,8 +62,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture
 def pytester(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
-    """Its runs are without the plugin that pyproject.toml leaves out."""
-    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:schemathesis")
+    """Its runs are without the plugins that pyproject.toml leaves out."""
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:schemathesis -p no:anyio")
     return pytester
 
 
