@@ -66,7 +66,8 @@ class FollowedDict(ReadableDict[V]):
             connection: a KazooClient, started or not. A stopped one is started. It is not stopped
                 by `close()`; see `connect` for a dict that owns its client.
             keyspace: the path of the znode whose children are the keys (below the client's chroot).
-            autosync: True shows changes as they come; False only at `sync()` and own writes.
+            autosync: True shows changes as they come; False only at calls that write, send or wait,
+                such as `sync()`.
             encoding: how values become bytes; strict JSON unless told otherwise.
             old_encoding: another encoding that is read too, never written.
             create: whether a missing root znode is made, when it is loaded and by writes.
@@ -90,7 +91,7 @@ class FollowedDict(ReadableDict[V]):
             max_value_bytes: the largest encoded value, and the largest multi. Less than the
                 servers' `jute.maxbuffer`, as the path is part of a request, too.
             write_timeout: seconds any write may take; of `modify`, `atomically` and `replace_all`
-                each attempt.
+                each attempt, of `update_chunked` each transaction.
             read_only: refuse every write with TypeError, and create nothing.
             history: where its calls and the states that it shows are recorded: that of a simulation
                 or a fake, `zkfake.history.History`. None records nothing.

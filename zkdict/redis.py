@@ -59,8 +59,8 @@ class RedisDict(ConnectionStorageDict[V]):
     Reads come from a copy in memory. `autosync=True`: each read first asks for the counter, one
     small request, and loads the hash again where it has changed. `autosync=False`: the copy is that
     of the constructor, the last `sync()`, or the first read after the last own write. Keys come in
-    the order that Redis has: that of insertion in a small hash (512 keys with values of at most 64
-    bytes, by Redis' default), and no particular one in a larger one.
+    the order that Redis has: that of insertion in a small hash (512 keys, with keys and values of
+    at most 64 bytes, by Redis' default), and no particular one in a larger one.
 
     `d[key] = value`, `update` and `clear` are one request. They store or remove whatever is there,
     so redis-py, or the caller, may repeat them. `pop`, `popitem`, `del` and `setdefault` take three
@@ -72,8 +72,9 @@ class RedisDict(ConnectionStorageDict[V]):
 
     Who changes the hash by other means has to `INCR` the counter, whose key is the keyspace and
     "last_updated". In a Redis Cluster put the keyspace into braces, as in "{settings}": then both
-    are in one slot. A failover of Redis can lose the last changes, and the counter's with them: a
-    copy that has them is taken for current until the next change.
+    are in one slot. A failover of Redis can lose the last changes, and the counter goes back with
+    them. A copy that has them is loaded again at the next read, unless as many changes were made
+    since: then it is taken for current until the next change.
 
     Args:
         connection: a `redis.Redis` client; or a `RedisCluster`. It is not closed.
