@@ -268,7 +268,8 @@ class FollowedDict(ReadableDict[V]):
         return self._dispatcher.on_state(fn)
 
     def on_error(self, fn: Callable[[Exception], Any]) -> Subscription:
-        """Call `fn(error)` for errors that no caller waits for: bad values, errors of callbacks.
+        """Call `fn(error)` for errors that no caller waits for: bad values, reads and leases that
+        fail, errors of callbacks. Without such a callback they go to the log.
 
         Raises Closed, ForkedDict.
         """
