@@ -17,7 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zkfake._connection import four_letter
-from zkfake._protocol.operations import MULTI_READS, MULTI_WRITES, OPERATIONS, OperationKind
+from zkfake._protocol.operations import (
+    MULTI_READS,
+    MULTI_WRITES,
+    OPERATIONS,
+    Operation,
+    OperationKind,
+)
 from zkfake._protocol.records import Op
 from zkfake._settings import NAMES, Settings
 from zkfake._versions import DEFAULT, VERSIONS, Version
@@ -89,7 +95,7 @@ def _lines() -> Iterator[str]:
             (
                 f"`{row.name}`",
                 str(int(row.op)),
-                _PLACES[row.kind],
+                _place(row),
                 _in_multi(row.op),
                 *("yes" if _has(version, row.op) else "unimplemented" for version in VERSIONS),
             )
@@ -114,7 +120,10 @@ def _lines() -> Iterator[str]:
     yield "## Four-letter words"
     yield ""
     yield ", ".join(f"`{word.decode()}`" for word in sorted(four_letter.WORDS)) + "."
-    yield "Answered are those of `4lw.commands.whitelist`, and `srvr` always."
+    yield (
+        "A server answers those of `4lw.commands.whitelist`, `srvr` always, and `isro` where "
+        "`readonlymode.enabled` is true."
+    )
     yield ""
     yield "## Settings"
     yield ""
@@ -138,6 +147,13 @@ def _lines() -> Iterator[str]:
             for reason, names in _LEFT_OUT.items()
         ),
     )
+
+
+def _place(row: Operation) -> str:
+    """Where an operation is carried out."""
+    if row.op is Op.SYNC:
+        return "connected server, once the leader has answered it"
+    return _PLACES[row.kind]
 
 
 def _in_multi(op: Op) -> str:

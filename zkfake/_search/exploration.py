@@ -79,7 +79,7 @@ class Exploration:
     seconds: float = 0.0
     """Real seconds, with those for shrinking."""
     stopped: str = ""
-    """Why it ended early: a budget or Ctrl-C. Empty if all seeds were run."""
+    """Why it ended early: ``stop_after``, a budget or Ctrl-C. Empty if all seeds were run."""
 
     def __bool__(self) -> bool:
         return not self.failures and not self.missing
