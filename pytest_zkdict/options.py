@@ -260,7 +260,8 @@ _SETTINGS = (
         "budget",
         "ZK_BUDGET",
         "SECONDS",
-        "real seconds after which a test that is marked zk_explore begins no further world",
+        "real seconds after which a test that is marked zk_explore or zk_sweep begins no further "
+        "run",
         _seconds,
     ),
     _Setting(
