@@ -38,8 +38,9 @@ def command_line() -> str:
         "",
         "Options are not abbreviated. The exit status is 0; 1 for what has failed, or for",
         "differences and broken promises; 2 for what cannot be served or read. That of",
-        "`zkfake run` is the status of the command that was run. [Offline",
-        "development](../offline.md) shows the commands at work.",
+        "`zkfake run` is the status of the command that was run, or 125 to 127 where zkfake has",
+        "failed or the command cannot be started. [Offline development](../offline.md) shows the",
+        "commands at work.",
     ]  # fmt: skip
     for name, command in commands.choices.items():
         lines += ["", f"## `zkfake {name}`", "", _words(command.description)]
@@ -188,7 +189,8 @@ def _first_sentence(fixture: object) -> str:
 
 def _body(said: dict[str, Any]) -> str:
     content = said.get("requestBody", {}).get("content", {}).get("application/json", {})
-    return ", ".join(_code(name) for name in re.findall(r"(\w+)\"}", json.dumps(content))) or " "
+    names = dict.fromkeys(re.findall(r"(\w+)\"}", json.dumps(content)))
+    return ", ".join(map(_code, names)) or " "
 
 
 def _words(text: str | None) -> str:

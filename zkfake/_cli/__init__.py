@@ -109,8 +109,8 @@ def _parser() -> tuple[Parser, argparse._SubParsersAction[Parser]]:
     parser = Parser(
         prog="zkfake",
         description="A fake ZooKeeper that speaks the real protocol, for one command or until you "
-        "end it; a proxy that has its faults on a real server; and what judges, tells and draws "
-        "histories.",
+        "end it; a proxy that has its faults on a real server; commands that transfer and compare "
+        "znodes of servers and files; and commands that judge, tell and draw histories.",
         epilog="'zkfake COMMAND --help' tells of the options of a command.",
         allow_abbrev=False,
     )

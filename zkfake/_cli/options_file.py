@@ -46,8 +46,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         f"Options may also stand in {_OWN}, or in {_TABLE} of {_PROJECT}, in the working directory "
         "or above it, by their names without dashes.",
     )
-    group.add_argument("--toml", metavar="FILE", help="the file instead, of either form")
-    group.add_argument("--no-toml", action="store_true", help="use no such file")
+    group.add_argument("--toml", metavar="FILE", help=f"options file to use, {_OWN} or {_PROJECT}")
+    group.add_argument("--no-toml", action="store_true", help="use no options file")
 
 
 class OptionsFile:

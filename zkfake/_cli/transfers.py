@@ -41,6 +41,8 @@ A source, or a target, is
 
 """
 
+_NO_SOURCE = ";\n       or servers do not have a znode to read, or it may not be read"
+
 _STATUSES = """\
 exit status:
   0    it is done{equal}
@@ -77,7 +79,7 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
         "Make the znodes of a tree file on servers, below the znode of the path; it is made if\n"
         "there is none. Versions and times are the servers' own; ephemerals are left out. What\n"
         "exists already and is equal stays, so a load that was interrupted can be repeated.",
-        "znodes exist already, and differ: nothing is changed (--merge, --replace)",
+        "znodes exist already, and differ: nothing is changed (--merge, --replace)" + _NO_SOURCE,
     )
     load.add_argument("target", metavar="HOSTS[/PATH]", help="the servers and the znode")
     load.add_argument("source", metavar="FILE", nargs="?", help="the tree file, or another source")
@@ -94,7 +96,7 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
         "copy",
         "make the znodes of other servers, or of a file",
         "The same as load, with the source first.",
-        "znodes exist already, and differ: nothing is changed (--merge, --replace)",
+        "znodes exist already, and differ: nothing is changed (--merge, --replace)" + _NO_SOURCE,
     )
     copy.add_argument("source", metavar="FROM", help="the source")
     copy.add_argument("target", metavar="TO", help="servers and a znode: HOSTS[/PATH]")
@@ -117,7 +119,7 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
         "Compare two sources, a line for each difference: - is only in A, + only in B, ! is in\n"
         "both. Ephemerals do not count, and kinds (container, ttl) only between files: servers\n"
         "do not tell clients.",
-        "there are differences",
+        "there are differences" + _NO_SOURCE,
     )
     diff.add_argument("source", metavar="A", help="a source")
     diff.add_argument("target", metavar="B", help="another one")
@@ -164,8 +166,10 @@ def _command(
         "--server-tls", action="store_true", help="connect over TLS, as zkfake proxy does"
     )
     servers.add_argument("--server-ca", metavar="FILE", help="the authorities, a PEM file")
-    servers.add_argument("--server-cert", metavar="FILE", help="the certificate to show, with ...")
-    servers.add_argument("--server-key", metavar="FILE", help="... its key, PEM files")
+    servers.add_argument(
+        "--server-cert", metavar="FILE", help="the certificate to show, a PEM file (--server-key)"
+    )
+    servers.add_argument("--server-key", metavar="FILE", help="its key, a PEM file (--server-cert)")
     return parser
 
 

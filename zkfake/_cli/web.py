@@ -34,14 +34,15 @@ def add_options(parser: argparse.ArgumentParser, web_port: int) -> None:
         const=web_port,
         type=port,
         metavar="PORT",
-        help="serve them on --host; 0: a free port. They take a token, which is "
-        f"{TOKEN} of the environment or a new one ({web_port or 'a free port'})",
+        help="serve the control endpoint and the console on --host, at this port; 0: a free port. "
+        f"They need a token: {TOKEN} of the environment, or a new one "
+        f"({web_port or 'a free port'})",
     )
     web.add_argument(
         "--i-know",
         action="store_true",
-        help="serve them where other machines can reach them: who has the token can read and "
-        "change everything",
+        help="--web also at a --host that other machines can reach: whoever has the token can read "
+        "and change everything",
     )
 
 

@@ -74,13 +74,13 @@ the file once, in bounded memory. Of a file that was cut everything up to there 
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
-        parser.add_argument("file", metavar="FILE", help="a history that History.save has written")
+        parser.add_argument("file", metavar="FILE", help="a history, by --record or History.save")
         if name == "doctor":
             continue
         parser.add_argument(
             "--complete",
             action="store_true",
-            help="every client that writes was recorded",
+            help="judge more: you know that every client that writes was recorded",
         )
         parser.add_argument(
             "--timely",

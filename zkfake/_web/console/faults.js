@@ -7,7 +7,7 @@ import { counted, visible } from "./words.js";
 
 const OPERATIONS = [
   "create", "delete", "setData", "getData", "exists", "getChildren", "getChildren2", "multi", "sync", "check", "getACL", "setACL",
-  "setWatches", "addWatch", "removeWatches", "closeSession", "ping", "connect",
+  "setWatches", "addWatch", "removeWatches", "closeSession", "connect",
 ];
 
 const RULE = ["client", "operation", "path", "nth", "times"];
