@@ -280,7 +280,7 @@ def test_a_block_of_snappy() -> None:
 
 
 def test_the_commands_take_a_data_directory(
-    written: Path, capsys: pytest.CaptureFixture[str]
+    written: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     (written / "log.5").write_bytes((written / "log.5").read_bytes()[:-65])
     assert main(["dump", str(written)]) == 0
@@ -295,7 +295,12 @@ def test_the_commands_take_a_data_directory(
         assert main(["diff", str(written), server.hosts]) == 0
         logs = ["--data-log-dir", str(written)]
         assert main(["load", f"{server.hosts}/x", "--from-data-dir", str(written), *logs]) == 0
+        capsys.readouterr()
+        assert main(["run", "--load", str(written), "--", sys.executable, "-c", ""]) == 0
+        assert note in capsys.readouterr().err
         server.load(written)
+        told = [each.getMessage() for each in caplog.records if each.name == "zkfake"]
+        assert [f"zkfake: {line}\n" for line in told] == [note]
         capsys.readouterr()
         assert main(["load", server.hosts]) == 2
         assert (

@@ -255,7 +255,7 @@ def fake(options: argparse.Namespace) -> tuple[ServedZooKeeper, list[str]]:
         history=options.record is not None,
     )
     if options.load is not None:
-        server.seeds = files.read(options.load)
+        server.seeds = files.read(options.load, notes.append)
     recording.check(options.record)
     if options.verbosity > 0:
         server.tell(say)

@@ -9,6 +9,7 @@ that fails leaves the one before as it was.
 from __future__ import annotations
 
 import errno
+import logging
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -20,7 +21,7 @@ from zkfake._trees.plain import of_tree
 from zkfake._zookeeper_files.directory import read_data_dir
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from zkfake._trees.formats import Format
     from zkfake._trees.plain import PlainZnode
@@ -35,6 +36,8 @@ __all__ = [
     "render",
     "write",
 ]
+
+logger = logging.getLogger("zkfake")
 
 _SUFFIXES = {suffix: each for each in FORMATS for suffix in each.suffixes}
 
@@ -70,12 +73,18 @@ def parse(text: str, format_: str) -> dict[str, PlainZnode]:
         raise TreeFileError("it is nested too deeply") from None
 
 
-def read(name: str | os.PathLike[str]) -> dict[str, PlainZnode]:
-    """The znodes of a file, by path, in its order, or of a data directory. Raises `OSError`, and
-    `ValueError`, whose text names the file.
+def read(
+    name: str | os.PathLike[str], note: Callable[[str], object] = logger.warning
+) -> dict[str, PlainZnode]:
+    """The znodes of a file, by path, in its order, or of a data directory. ``note`` gets a line for
+    each thing that a data directory lacks. Raises `OSError`, and `ValueError`, whose text names the
+    file.
     """
     if os.path.isdir(name):
-        return dict(of_tree(read_data_dir(name).tree))
+        state = read_data_dir(name)
+        for line in state.notes:
+            note(line)
+        return dict(of_tree(state.tree))
     format_ = format_of(name)
     try:
         return parse(Path(name).read_text("utf-8"), format_)
