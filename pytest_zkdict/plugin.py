@@ -24,7 +24,7 @@ from pytest_zkdict.fixtures import ONLY_ON
 from pytest_zkdict.reports import pytest_runtest_makereport
 from pytest_zkdict.run import Run
 from pytest_zkdict.searching import pytest_pyfunc_call
-from pytest_zkdict.shares import ExploredTests, _zk_part, share
+from pytest_zkdict.shares import SearchedTests, _zk_part, share
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -50,7 +50,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", line)
     Run.begin(config, options.resolve(config))
     if not hasattr(config, "workerinput"):
-        config.pluginmanager.register(ExploredTests(config), "zookeeper explored tests")
+        config.pluginmanager.register(SearchedTests(config), "zookeeper searched tests")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -11,7 +11,7 @@ from pytest_zkdict.explained import drawn, search_sections
 from pytest_zkdict.marks import marked
 from pytest_zkdict.real import KEEP_IN_REAL_TIME
 from pytest_zkdict.run import Run
-from pytest_zkdict.searching import SEARCHED, told_of
+from pytest_zkdict.searching import SEARCHED, swept_of, told_of
 from pytest_zkdict.virtual import FAILED, OF_EXAMPLE, SIMULATION, is_simulated
 
 if TYPE_CHECKING:
@@ -61,6 +61,8 @@ def pytest_runtest_makereport(
     names = getattr(item, "fixturenames", ())
     if call.when == "call" and (told := told_of(item)) is not None:
         report.zk_explored = told  # type: ignore[attr-defined]  # xdist sends what a report has
+    if call.when == "call" and (swept := swept_of(item)) is not None:
+        report.zk_swept = swept  # type: ignore[attr-defined]
     if "_zk_target" not in names and "zk_simulation" not in names:
         if call.excinfo is not None and _wants_fixtures(item, call.excinfo.value):
             report.sections.append(("unittest", _ON_TEST_CASES))

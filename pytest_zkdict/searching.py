@@ -40,6 +40,7 @@ __all__ = [
     "is_searched",
     "point_of",
     "pytest_pyfunc_call",
+    "swept_of",
     "told_of",
     "whole_name",
 ]
@@ -281,6 +282,19 @@ def told_of(item: pytest.Item) -> dict[str, Any] | None:
         "probes": {name: n for name, n in found.probes.items() if not name.startswith(ENDED)},
         "demand": list((marked(item).explore or {}).get("demand", ())),
         "cause": str(found.failures[0].cause) if found.failures else "",
+    }
+
+
+def swept_of(item: pytest.Item) -> dict[str, Any] | None:
+    """What the report of a swept test tells the process that prints the summary, as `told_of`."""
+    searched = item.stash.get(SEARCHED, None)
+    if searched is None or searched.swept is None:
+        return None
+    return {
+        "test": item.nodeid,
+        "runs": searched.swept.runs,
+        "failed": len(searched.swept.failures),
+        "stopped": searched.swept.stopped,
     }
 
 

@@ -1,4 +1,4 @@
-"""Explored tests under pytest-xdist: their worlds are shared out, and what was seen is added up.
+"""Explored tests under pytest-xdist: their worlds are shared out. The summary of searched tests.
 
 pytest-xdist gives a test to one worker, and a worker only tests that all of them have collected. So
 a test whose worlds are to be shared is as many tests as there are workers, its parts:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from _pytest.terminal import TerminalReporter
 
-__all__ = ["ExploredTests", "Part", "_zk_part", "never_seen", "nothing_shown", "part_of", "share"]
+__all__ = ["Part", "SearchedTests", "_zk_part", "never_seen", "nothing_shown", "part_of", "share"]
 
 PARAMETER = "_zk_part"
 """The fixture that makes a test several ones."""
@@ -94,16 +94,19 @@ class _Explored:
             self.probes[name] = self.probes.get(name, 0) + times
 
 
-class ExploredTests:
-    """The explored tests of a run, in the process that hears of all of them."""
+class SearchedTests:
+    """The explored and the swept tests of a run, in the process that hears of all of them."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._tests: dict[str, _Explored] = {}
+        self._swept: list[dict[str, Any]] = []
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Adds up what a report tells of an explored test."""
+        """Keeps what a report tells of a swept test, and adds up that of an explored one."""
+        if (swept := getattr(report, "zk_swept", None)) is not None:
+            self._swept.append(swept)
         told: dict[str, Any] | None = getattr(report, "zk_explored", None)
         if told is None:
             return
@@ -128,17 +131,32 @@ class ExploredTests:
                     session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
-        """Says in how many worlds tests have run, and with ``-v`` what each has seen there."""
-        if not self._tests:
-            return
+        """Says in how many worlds and runs tests were searched, which sweeps are not complete, and
+        with ``-v`` what each test has seen.
+        """
+        verbose = self._config.get_verbosity() > 0
+        for searched, title, lines in (self._explored(), self._sweeps()):
+            if not searched:
+                continue
+            tests = "1 test" if searched == 1 else f"{searched} tests"
+            if verbose:
+                terminalreporter.section(f"zookeeper: {tests} {title}")
+                for line in lines:
+                    terminalreporter.write_line(line)
+            else:
+                terminalreporter.write_line(f"zookeeper: {tests} {title}")
+        for swept in [] if verbose else self._swept:
+            if swept["stopped"]:
+                terminalreporter.write_line(f"zookeeper: {_of_sweep(swept)}")
+
+    def _explored(self) -> tuple[int, str, list[str]]:
         runs = sum(test.runs for test in self._tests.values())
-        tests = "1 test" if len(self._tests) == 1 else f"{len(self._tests)} tests"
-        if self._config.get_verbosity() < 1:
-            terminalreporter.write_line(f"zookeeper: {tests} explored in {_worlds(runs)}")
-            return
-        terminalreporter.section(f"zookeeper: {tests} explored in {_worlds(runs)}")
-        for name, test in self._tests.items():
-            terminalreporter.write_line(_told(name, test))
+        lines = [_told(name, test) for name, test in self._tests.items()]
+        return len(self._tests), f"explored in {_worlds(runs)}", lines
+
+    def _sweeps(self) -> tuple[int, str, list[str]]:
+        runs = sum(swept["runs"] for swept in self._swept)
+        return len(self._swept), f"swept in {_runs(runs)}", list(map(_of_sweep, self._swept))
 
 
 def _wrong(test: _Explored) -> Iterator[str]:
@@ -172,8 +190,18 @@ def _worlds(number: int) -> str:
     return "1 world" if number == 1 else f"{number} worlds"
 
 
+def _runs(number: int) -> str:
+    return "1 run" if number == 1 else f"{number} runs"
+
+
+def _of_sweep(swept: dict[str, Any]) -> str:
+    line = f"{swept['test']}: {_runs(swept['runs'])}, {swept['failed']} failed"
+    return f"{line}; not complete: {swept['stopped']}" if swept["stopped"] else line
+
+
 def _told(name: str, test: _Explored) -> str:
-    head = f"{name}: {_worlds(test.runs)}, {test.failed} failed, {test.seconds:.1f} s"
+    early = f", {test.ended} ended early" if test.ended else ""
+    head = f"{name}: {_worlds(test.runs)}, {test.failed} failed{early}, {test.seconds:.1f} s"
     often = sorted(test.probes.items(), key=lambda each: (-each[1], each[0]))
     seen = ", ".join(f"{probe} {times}" for probe, times in often if times)
     return f"{head}; seen: {seen}" if seen else head

@@ -594,6 +594,10 @@ def test_worlds_are_shared_out_and_probes_are_added_up(pytester: pytest.Pytester
         @pytest.mark.zk_explore(seeds=4)
         def test_fails(zk_simulation):
             assert zk_simulation.seed < 0
+
+        @pytest.mark.zk_sweep(faults=["pause"])
+        def test_swept(zk_simulation):
+            zk_simulation.client().exists("/")
         """
     )
     result = pytester.runpytest_inprocess("-p", "no:cacheprovider", "-n2", "-v")
@@ -610,6 +614,9 @@ def test_worlds_are_shared_out_and_probes_are_added_up(pytester: pytest.Pytester
             "*= zookeeper: 5 tests explored in 20 worlds =*",
             "*::test_in_one_world: 1 world, 0 failed, *; seen: here 1",
             "*::test_seen[[]x]: 7 worlds, 0 failed, *; seen: even 4, odd 3",
+            "*::test_ends_early: 4 worlds, 0 failed, 4 ended early, *",
+            "*= zookeeper: 1 test swept in 2 runs =*",
+            "*::test_swept: 2 runs, 0 failed",
         ]
     )
     # Each belongs to no part. Pytest adds the reason where it cuts no line, as under CI.
@@ -626,3 +633,25 @@ def test_the_terminal_says_in_how_many_worlds_tests_have_run(pytester: pytest.Py
     run(pytester).stdout.fnmatch_lines(["zookeeper: 1 test explored in 2 worlds"])
     said = run(pytester, "-p", "no:terminal")
     assert said.ret == pytest.ExitCode.OK
+
+
+def test_the_terminal_says_which_sweeps_are_not_complete(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        test_it="""
+        import pytest
+
+        @pytest.mark.zk_sweep(faults=["pause"])
+        def test_swept(zk_simulation):
+            zk_simulation.client().exists("/")
+        """
+    )
+    whole = run(pytester).outlines
+    assert "zookeeper: 1 test swept in 2 runs" in whole
+    assert not any("not complete" in line for line in whole)
+    stopped = "test_it.py::test_swept: 0 runs, 0 failed; not complete: its budget of * s was spent"
+    result = run(pytester, "--zk-budget=0.000001")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["zookeeper: 1 test swept in 0 runs", f"zookeeper: {stopped}"])
+    verbose = run(pytester, "--zk-budget=0.000001", "-v")
+    verbose.stdout.fnmatch_lines(["*= zookeeper: 1 test swept in 0 runs =*", stopped])
+    assert verbose.stdout.str().count("not complete") == 1

@@ -123,7 +123,7 @@ def explore(
                 report.stopped = f"it had found {stop_after} (stop_after)"
                 break
             if budget is not None and time.monotonic() - begin >= budget:
-                report.stopped = f"its budget of {budget} s was spent"
+                report.stopped = f"its budget of {budget:g} s was spent"
                 break
     except KeyboardInterrupt:
         report.stopped = "Ctrl-C"

@@ -163,7 +163,7 @@ def sweep(
     try:
         for point in sweeping.points(undisturbed, requests):
             if end is not None and time.monotonic() >= end:
-                report.stopped = f"its budget of {budget} s was spent"
+                report.stopped = f"its budget of {budget:g} s was spent"
             elif max_runs is not None and report.runs >= max_runs:
                 report.stopped = f"it had made {max_runs} runs (max_runs)"
             if report.stopped:
