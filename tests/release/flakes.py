@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 
-DEFAULT = ("-n", "5", "--dist", "worksteal")
+DEFAULT = ("-n", "4", "--dist", "worksteal")
 
 
 def failures(said: str) -> list[str]:
