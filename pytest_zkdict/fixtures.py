@@ -110,7 +110,7 @@ def zk_server(_zk_target: Target, request: pytest.FixtureRequest) -> ZooKeeperSe
 
 @pytest.fixture
 def zk_fake(zk_server: ZooKeeperServer) -> FakeServer | SimulatedServer:
-    """`zk_server` as a `pytest_zkdict.servers.FakeServer`, for tests that want to look inside.
+    """`zk_server` as a `pytest_zkdict.servers.FakeServer`, to look inside; not on live.
 
     It has ``load``, ``dump``, ``snapshot``, ``restore``, ``expire``, ``sessions``, ``watches``,
     ``connections`` and more. The test runs on the fake, and in the simulation, which is one.

@@ -245,8 +245,8 @@ _SETTINGS = (
         "profile",
         "ZK_PROFILE",
         "calm|realistic|hostile|swarm",
-        "how often the network of zk_simulation fails (default: calm, never; swarm, where a test "
-        "is marked zk_explore)",
+        "how often faults happen by chance in zk_simulation (default: calm, never; swarm, where a "
+        "test is marked zk_explore)",
     ),
     _Setting(
         "seeds",
