@@ -17,8 +17,8 @@ HUNT_SECONDS ?= $(if $(HUNT_WORLDS),,3600)
 HUNT_WORLDS ?=
 SPHINX_ARGS ?=
 
-# Some images forbid Python to write what it has compiled. Then each of the runs of pytest that the tests start would make
-# Hypothesis anew: a second each.
+# Some images forbid Python to write what it has compiled. Then each run of pytest that a test starts would compile
+# Hypothesis again, which takes a second.
 unexport PYTHONDONTWRITEBYTECODE
 
 BIN := $(VENV)/bin

@@ -59,10 +59,11 @@ def pytest_runtest_makereport(
     outcome = yield
     report = outcome.get_result()
     names = getattr(item, "fixturenames", ())
-    if call.when == "call" and (told := told_of(item)) is not None:
-        report.zk_explored = told  # type: ignore[attr-defined]  # xdist sends what a report has
-    if call.when == "call" and (swept := swept_of(item)) is not None:
-        report.zk_swept = swept  # type: ignore[attr-defined]
+    if call.when == "call":  # xdist sends what a report has
+        if (told := told_of(item)) is not None:
+            report.zk_explored = told  # type: ignore[attr-defined]
+        if (swept := swept_of(item)) is not None:
+            report.zk_swept = swept  # type: ignore[attr-defined]
     if "_zk_target" not in names and "zk_simulation" not in names:
         if call.excinfo is not None and _wants_fixtures(item, call.excinfo.value):
             report.sections.append(("unittest", _ON_TEST_CASES))

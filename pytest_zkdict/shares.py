@@ -99,7 +99,7 @@ class SearchedTests:
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
-        self._tests: dict[str, _Explored] = {}
+        self._explored: dict[str, _Explored] = {}
         self._swept: list[dict[str, Any]] = []
 
     @pytest.hookimpl(tryfirst=True)
@@ -110,7 +110,7 @@ class SearchedTests:
         told: dict[str, Any] | None = getattr(report, "zk_explored", None)
         if told is None:
             return
-        test = self._tests.setdefault(told["test"], _Explored(told["of"]))
+        test = self._explored.setdefault(told["test"], _Explored(told["of"]))
         test.add(told)
         if report.failed and (cause := told["cause"]):
             first = test.causes.setdefault(cause, report.nodeid)
@@ -121,7 +121,7 @@ class SearchedTests:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Fails the tests whose parts have not seen, together, what they had to see."""
-        for name, test in self._tests.items():
+        for name, test in self._explored.items():
             for wrong in _wrong(test):
                 report = pytest.TestReport(
                     name, (name.partition("::")[0], None, name), {}, "failed", wrong, "call"
@@ -134,29 +134,29 @@ class SearchedTests:
         """Says in how many worlds and runs tests were searched, which sweeps are not complete, and
         with ``-v`` what each test has seen.
         """
-        verbose = self._config.get_verbosity() > 0
-        for searched, title, lines in (self._explored(), self._sweeps()):
-            if not searched:
-                continue
-            tests = "1 test" if searched == 1 else f"{searched} tests"
-            if verbose:
-                terminalreporter.section(f"zookeeper: {tests} {title}")
-                for line in lines:
-                    terminalreporter.write_line(line)
-            else:
-                terminalreporter.write_line(f"zookeeper: {tests} {title}")
-        for swept in [] if verbose else self._swept:
-            if swept["stopped"]:
-                terminalreporter.write_line(f"zookeeper: {_of_sweep(swept)}")
-
-    def _explored(self) -> tuple[int, str, list[str]]:
-        runs = sum(test.runs for test in self._tests.values())
-        lines = [_told(name, test) for name, test in self._tests.items()]
-        return len(self._tests), f"explored in {_worlds(runs)}", lines
-
-    def _sweeps(self) -> tuple[int, str, list[str]]:
+        worlds = sum(test.runs for test in self._explored.values())
+        explored = [_told(name, test) for name, test in self._explored.items()]
+        self._summarise(terminalreporter, f"explored in {_counted(worlds, 'world')}", explored)
         runs = sum(swept["runs"] for swept in self._swept)
-        return len(self._swept), f"swept in {_runs(runs)}", list(map(_of_sweep, self._swept))
+        sweeps = list(map(_of_sweep, self._swept))
+        stopped = [_of_sweep(swept) for swept in self._swept if swept["stopped"]]
+        self._summarise(terminalreporter, f"swept in {_counted(runs, 'run')}", sweeps, stopped)
+
+    def _summarise(
+        self, reporter: TerminalReporter, how: str, lines: list[str], always: Iterable[str] = ()
+    ) -> None:
+        """``lines``: one for each test; ``always``: those that are shown without ``-v``, too."""
+        if not lines:
+            return
+        title = f"zookeeper: {_counted(len(lines), 'test')} {how}"
+        if self._config.get_verbosity() > 0:
+            reporter.section(title)
+            for line in lines:
+                reporter.write_line(line)
+        else:
+            reporter.write_line(title)
+            for line in always:
+                reporter.write_line(f"zookeeper: {line}")
 
 
 def _wrong(test: _Explored) -> Iterator[str]:
@@ -174,7 +174,7 @@ def never_seen(names: Iterable[str], probes: Mapping[str, int], runs: int, ended
     from zkfake._search.exploration import missed
 
     early = f" ({ended} ended early, with an error that the mark allows)" if ended else ""
-    head = f"demanded, and never seen in {_worlds(runs)}{early}:"
+    head = f"demanded, and never seen in {_counted(runs, 'world')}{early}:"
     return "\n".join([head, *(f"- {missed(name, probes)}" for name in names)])
 
 
@@ -186,22 +186,19 @@ def nothing_shown(runs: int) -> str:
     )
 
 
-def _worlds(number: int) -> str:
-    return "1 world" if number == 1 else f"{number} worlds"
-
-
-def _runs(number: int) -> str:
-    return "1 run" if number == 1 else f"{number} runs"
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _of_sweep(swept: dict[str, Any]) -> str:
-    line = f"{swept['test']}: {_runs(swept['runs'])}, {swept['failed']} failed"
+    line = f"{swept['test']}: {_counted(swept['runs'], 'run')}, {swept['failed']} failed"
     return f"{line}; not complete: {swept['stopped']}" if swept["stopped"] else line
 
 
 def _told(name: str, test: _Explored) -> str:
+    worlds = _counted(test.runs, "world")
     early = f", {test.ended} ended early" if test.ended else ""
-    head = f"{name}: {_worlds(test.runs)}, {test.failed} failed{early}, {test.seconds:.1f} s"
+    head = f"{name}: {worlds}, {test.failed} failed{early}, {test.seconds:.1f} s"
     often = sorted(test.probes.items(), key=lambda each: (-each[1], each[0]))
     seen = ", ".join(f"{probe} {times}" for probe, times in often if times)
     return f"{head}; seen: {seen}" if seen else head

@@ -66,8 +66,8 @@ class FollowedDict(ReadableDict[V]):
             connection: a KazooClient, started or not. A stopped one is started. It is not stopped
                 by `close()`; see `connect` for a dict that owns its client.
             keyspace: the path of the znode whose children are the keys (below the client's chroot).
-            autosync: True shows changes as they come; False only at calls that write, send or wait,
-                such as `sync()`.
+            autosync: True shows changes as they come; False only at an own write, `sync()`, or
+                another call that asks the server or waits.
             encoding: how values become bytes; strict JSON unless told otherwise.
             old_encoding: another encoding that is read too, never written.
             create: whether a missing root znode is made, when it is loaded and by writes.

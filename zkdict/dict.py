@@ -4,7 +4,7 @@ The rules that live here:
 
 - Every write is one call of the parts beside this file; what each costs and raises is said here.
 - `autosync=True` shows every published state as it comes. `autosync=False` shows the state of the
-  last call that wrote, sent or waited, such as `sync()`.
+  last own write, `sync()`, or other call that asked the server or waited.
 - The names msaStorageDict had keep working.
 """
 

@@ -170,7 +170,7 @@ class WriteUncertain(ZkDictError):
         Returns:
             True where it is proven that this very write was applied. Where all it wanted was that
             values are stored (`d[key] = value`, `update`): they are there, and were stored since.
-            Of `del` and `clear`: the keys are gone, whoever took them since.
+            Of `del` and `clear`: the keys were removed since, whoever did it.
             False where it is proven that it was not applied.
 
         Raises:

@@ -11,7 +11,6 @@ The rules that live here:
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from contextlib import suppress
 from time import monotonic
@@ -41,7 +40,7 @@ A source, or a target, is
 
 """
 
-_NO_SOURCE = ";\n       or servers do not have a znode to read, or it may not be read"
+_NO_SOURCE = ";\n       or a source on servers has no such znode, or it may not be read"
 
 _STATUSES = """\
 exit status:
@@ -309,7 +308,7 @@ def _read(
     from zkfake._transfer.places import ServersPlace
 
     if not isinstance(source, ServersPlace):
-        return _stored(source.name) if os.path.isdir(source.name) else source.read()
+        return source.read(say)
     from zkfake._transfer.connection import PatientClient
     from zkfake._transfer.loading import listed
     from zkfake._transfer.reading import read
@@ -378,19 +377,10 @@ def _check_source(options: argparse.Namespace) -> None:
 
 def _loaded(options: argparse.Namespace, line: _ProgressOfTransfer) -> dict[str, PlainZnode]:
     if options.source is None:
-        return _stored(options.from_data_dir, options.data_log_dir)
+        from zkfake._trees import files
+
+        return files.read_directory(options.from_data_dir, options.data_log_dir, note=say)
     return _read(options, _place(options.source, options), line)
-
-
-def _stored(directory: str, logs: str | None = None) -> dict[str, PlainZnode]:
-    """What a data directory of a real ZooKeeper has."""
-    from zkfake._trees.plain import of_tree
-    from zkfake._zookeeper_files.directory import read_data_dir
-
-    state = read_data_dir(directory, logs)
-    for note in state.notes:
-        say(note)
-    return dict(of_tree(state.tree))
 
 
 def _load(options: argparse.Namespace, line: _ProgressOfTransfer) -> int:

@@ -18,6 +18,8 @@ from zkfake._database.paths import ROOT, is_valid
 from zkfake._trees import files
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from zkfake._trees.plain import PlainZnode
 
 __all__ = ["FilePlace", "ServersPlace", "place"]
@@ -37,10 +39,10 @@ class FilePlace(NamedTuple):
     name: str
     format: str
 
-    def read(self) -> dict[str, PlainZnode]:
-        """Raises `OSError` and `ValueError`."""
+    def read(self, note: Callable[[str], object]) -> dict[str, PlainZnode]:
+        """``note``: as `files.read` has it. Raises `OSError` and `ValueError`."""
         if self.name != "-":
-            return files.read(self.name)
+            return files.read(self.name, note)
         try:
             return files.parse(sys.stdin.read(), self.format)
         except ValueError as error:  # also bytes that are not UTF-8

@@ -33,6 +33,7 @@ __all__ = [
     "is_tree_file",
     "parse",
     "read",
+    "read_directory",
     "render",
     "write",
 ]
@@ -76,15 +77,11 @@ def parse(text: str, format_: str) -> dict[str, PlainZnode]:
 def read(
     name: str | os.PathLike[str], note: Callable[[str], object] = logger.warning
 ) -> dict[str, PlainZnode]:
-    """The znodes of a file, by path, in its order, or of a data directory. ``note`` gets a line for
-    each thing that a data directory lacks. Raises `OSError`, and `ValueError`, whose text names the
-    file.
+    """The znodes of a file, by path, in its order, or of a data directory; ``note`` as
+    `read_directory` has it. Raises `OSError`, and `ValueError`, whose text names the file.
     """
     if os.path.isdir(name):
-        state = read_data_dir(name)
-        for line in state.notes:
-            note(line)
-        return dict(of_tree(state.tree))
+        return read_directory(name, note=note)
     format_ = format_of(name)
     try:
         return parse(Path(name).read_text("utf-8"), format_)
@@ -92,6 +89,21 @@ def read(
         raise TreeFileError(f"{name}: byte {error.start} is not UTF-8") from None
     except TreeFileError as error:
         raise TreeFileError(f"{name}: {error}") from None
+
+
+def read_directory(
+    name: str | os.PathLike[str],
+    logs: str | os.PathLike[str] | None = None,
+    *,
+    note: Callable[[str], object],
+) -> dict[str, PlainZnode]:
+    """The znodes of a data directory of a real ZooKeeper. ``logs``: where its logs are, if
+    elsewhere; ``note`` gets a line for each thing that is left out. Raises as `read_data_dir`.
+    """
+    state = read_data_dir(name, logs)
+    for line in state.notes:
+        note(line)
+    return dict(of_tree(state.tree))
 
 
 def render(znodes: Iterable[tuple[str, PlainZnode]], format_: str) -> Iterator[str]:
