@@ -17,7 +17,7 @@ from zkdict import ZooKeeperDict
 
 Open = Callable[..., ZooKeeperDict[Any]]
 
-CYCLES = int(os.environ.get("ZKDICT_ROUNDS", "2000")) * 3 // 20
+CYCLES = int(os.environ.get("ZKDICT_ROUNDS", "500")) * 3 // 20
 """Of create and delete, at least; ZKDICT_ROUNDS=10000 makes them 1,500."""
 
 PROCESS = """

@@ -70,7 +70,7 @@ def open_pair(
 # One example after another on the same clients, each on a path of its own.
 on_servers = settings(
     deadline=None,
-    max_examples=40,
+    max_examples=20,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 

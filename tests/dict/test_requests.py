@@ -11,7 +11,7 @@ from zkdict._copy import feed
 
 Open = Callable[..., ZooKeeperDict[Any]]
 
-SIZES = [100, 1000, 4000]
+SIZES = [100, 2500]
 
 
 @pytest.fixture

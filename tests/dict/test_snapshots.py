@@ -15,7 +15,7 @@ from zkdict import Snapshot, State, WriteUncertain, ZooKeeperDict
 Open = Callable[..., ZooKeeperDict[Any]]
 
 TOTAL = 1000
-ROUNDS = int(os.environ.get("ZKDICT_ROUNDS", "2000"))
+ROUNDS = int(os.environ.get("ZKDICT_ROUNDS", "500"))
 """10,000 for a long look: a minute on each backend."""
 ACCOUNTS = ["a", "b", "c"]
 

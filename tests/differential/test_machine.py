@@ -1,6 +1,6 @@
 """The fake beside the live server: the same frames to both, every answer compared byte for byte.
 
-`ZK_DIFFERENTIAL_STEPS` sets how many steps are made (5,000), `ZK_DIFFERENTIAL_SEED` where the
+`ZK_DIFFERENTIAL_STEPS` sets how many steps are made (2,000), `ZK_DIFFERENTIAL_SEED` where the
 drawing starts; `python -m tests.differential --help` tells of longer runs.
 """
 
@@ -14,7 +14,7 @@ from .machine import run
 if TYPE_CHECKING:
     from zkfake._compare.driver import Pair
 
-STEPS = int(os.environ.get("ZK_DIFFERENTIAL_STEPS", "5000"))
+STEPS = int(os.environ.get("ZK_DIFFERENTIAL_STEPS", "2000"))
 SEED = int(os.environ.get("ZK_DIFFERENTIAL_SEED", "0"))
 
 

@@ -20,74 +20,74 @@ OK, BAD_ARGUMENTS, NO_QUORUM, IN_PROGRESS = 0, -8, -13, -14
 SEEDS = st.integers(min_value=0, max_value=2**32)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=24, deadline=None)
 @given(SEEDS)
 def test_every_promise_is_kept_in_trouble(seed: int) -> None:
     worlds.judge(worlds.troubled(seed))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(SEEDS)
 @example(2230828178)  # took the epoch of a leader whose log it then lost with its power
 def test_long_trouble(seed: int) -> None:
     worlds.judge(worlds.troubled(seed, steps=600))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(SEEDS)
 def test_without_a_fault_nothing_is_lost(seed: int) -> None:
     worlds.judge_calm(worlds.calm(seed))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(SEEDS)
 def test_who_goes_to_a_server_behind_does_not_go_back(seed: int) -> None:
     worlds.judge(worlds.wandering(seed))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(SEEDS)
 def test_observers_do_not_make_a_quorum(seed: int) -> None:
     worlds.judge(worlds.cornered(seed))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(SEEDS)
 def test_a_deposed_leader_commits_nothing(seed: int) -> None:
     worlds.judge(worlds.deposed(seed))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(SEEDS)
 def test_nobody_goes_back_to_an_older_leader(seed: int) -> None:
     worlds.judge(worlds.relapsing(seed))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(SEEDS)
 def test_a_server_that_was_away_may_lead(seed: int) -> None:
     worlds.judge(worlds.rotating(seed))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(SEEDS)
 def test_no_loss_of_power_takes_what_was_acknowledged(seed: int) -> None:
     worlds.judge(worlds.lingering(seed))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=24, deadline=None)
 @given(SEEDS)
 def test_every_promise_is_kept_while_members_come_and_go(seed: int) -> None:
     worlds.judge(worlds.changing(seed))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(SEEDS)
 def test_no_loss_of_power_takes_a_configuration_that_is_committed(seed: int) -> None:
     worlds.judge(worlds.changing(seed, power=True))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(SEEDS)
 def test_an_ensemble_that_falls_apart_while_it_changes_has_one_log(seed: int) -> None:
     worlds.judge(worlds.torn(seed))
@@ -120,7 +120,7 @@ def test_a_leader_that_lags_answers_a_sync_with_what_it_has() -> None:
     assert sum(checks.syncs_of_a_leader(worlds.calm(seed)) for seed in range(10)) > 0
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(SEEDS)
 def test_without_lag_and_latency_no_read_is_stale(seed: int) -> None:
     run = worlds.calm(seed, latency=0, lag=0)
@@ -154,13 +154,13 @@ def _record(run: Run) -> str:
     return repr((list(run.ensemble.log), streams))
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(SEEDS)
 def test_one_seed_is_one_run(seed: int) -> None:
     assert _record(worlds.troubled(seed)) == _record(worlds.troubled(seed))
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(SEEDS)
 def test_the_tree_of_any_zxid_can_be_built_again(seed: int) -> None:
     run = worlds.troubled(seed)

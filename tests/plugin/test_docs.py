@@ -13,6 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+from pytest_zkdict.stateful import ZooKeeperDictMachine
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -78,7 +81,12 @@ def _run(pytester: pytest.Pytester, page: str, files: dict[str, str]) -> pytest.
 
 
 @pytest.mark.parametrize("name", PASSING)
-def test_an_example_passes(name: str, pytester: pytest.Pytester) -> None:
+def test_an_example_passes(
+    name: str, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # An example of this machine takes half a second: `make hunt` runs it as long as one likes.
+    case = ZooKeeperDictMachine.TestCase
+    monkeypatch.setattr(case, "settings", settings(case.settings, max_examples=15))
     result = _run(pytester, name, PASSING[name].files)
     outcomes = result.parseoutcomes()
     assert set(outcomes) == {"passed"}, outcomes

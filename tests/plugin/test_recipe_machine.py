@@ -242,7 +242,7 @@ def test_each_verdict_is_reached() -> None:
 def test_what_is_right_passes(name: str) -> None:
     machine = RIGHT[name]
     chosen = settings(
-        machine.TestCase.settings, max_examples=12, derandomize=True, database=None,
+        machine.TestCase.settings, max_examples=6, derandomize=True, database=None,
         suppress_health_check=list(HealthCheck),
     )  # fmt: skip
     run_state_machine_as_test(machine, settings=chosen)

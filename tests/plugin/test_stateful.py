@@ -21,18 +21,20 @@ from zkdict import Timeout, ZooKeeperDict
 
 #: The default number of examples, without the time to make a failing one shorter.
 SEARCH = settings(MappingMachine.TestCase.settings, phases=[Phase.generate], database=None)
+#: For a machine that passes: `make hunt` runs it with fresh examples, as long as one likes.
+FEW = settings(SEARCH, max_examples=25)
 
 Watch = Callable[[Any], None]
 
 
 def test_the_dict_passes(zk_client_factory: ClientFactory) -> None:
-    run_machine(MappingMachine, zk_client_factory)
+    run_machine(MappingMachine, zk_client_factory, settings=FEW)
 
 
 # As users without the fixtures do it; those with them need no filter.
-TestOnAFakeOfItsOwn = pytest.mark.filterwarnings("ignore:Do not use the `random` module")(
-    MappingMachine.TestCase
-)
+@pytest.mark.filterwarnings("ignore:Do not use the `random` module")
+class TestOnAFakeOfItsOwn(MappingMachine.TestCase):  # type: ignore[misc,name-defined]
+    settings = FEW
 
 
 def test_the_page_has_the_defaults() -> None:
@@ -169,8 +171,7 @@ def behind(client_type: type[Bent]) -> Callable[[KazooClient, str], Any]:
 
 
 def test_what_the_planted_mistakes_have_in_common_is_none(zk_client_factory: ClientFactory) -> None:
-    fewer = settings(SEARCH, max_examples=30)
-    run_machine(machine_for(behind(Straight)), zk_client_factory, settings=fewer)
+    run_machine(machine_for(behind(Straight)), zk_client_factory, settings=FEW)
 
 
 @pytest.mark.parametrize(
@@ -256,7 +257,7 @@ def test_it_works_on_any_mapping(zk_client_factory: ClientFactory) -> None:
 
     # Only the order of new keys of one update differs from a znodes': by name, at one czxid.
     OneForAll.ordered = False
-    run_machine(OneForAll, zk_client_factory, settings=settings(SEARCH, max_examples=30))
+    run_machine(OneForAll, zk_client_factory, settings=FEW)
     with pytest.raises(AssertionError, match="What happened:"):
         run_machine(OneForEach, zk_client_factory, settings=SEARCH)
 

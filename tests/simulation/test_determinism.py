@@ -18,8 +18,8 @@ PROGRAMS = Path(__file__).with_name("programs.py")
 ROOT = Path(__file__).parents[2]
 PYTHONS = [each for each in os.environ.get("ZKFAKE_PYTHONS", "").split(os.pathsep) if each]
 """Other interpreters that have kazoo and greenlet: `make pythons` prints them."""
-SEEDS = int(os.environ.get("ZKFAKE_SEEDS", "16"))
-PART = 16
+SEEDS = int(os.environ.get("ZKFAKE_SEEDS", "8"))
+PART = 8
 """Seeds of one test: all in one piece would be the longest test there is."""
 
 

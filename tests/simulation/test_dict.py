@@ -53,7 +53,7 @@ def test_two_dicts_on_one_path() -> None:
         two.close()
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.integers(0, 2**32))
 def test_dicts_agree_once_a_hostile_world_has_settled(seed: int) -> None:
     with Simulation(seed=seed, servers=3, profile="hostile") as sim:
@@ -144,7 +144,7 @@ def count_to(sim: Simulation, dicts: list[ZooKeeperDict[int]]) -> None:
 
 
 @pytest.mark.parametrize("servers", [1, 3])
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_every_increment_counts(servers: int, seed: int) -> None:
     counting(seed, servers)
@@ -245,7 +245,7 @@ def test_a_lease_pauses_between_attempts_that_fail() -> None:
         items.close()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(st.floats(0, 0.02), st.integers(0, 2**32))
 def test_a_lease_that_is_released_while_it_is_made_again_is_gone(after: float, seed: int) -> None:
     with Simulation(seed=seed, latency=(0.001, 0.004), reorder=1.0) as sim:
@@ -263,7 +263,7 @@ def test_a_lease_that_is_released_while_it_is_made_again_is_gone(after: float, s
         items.close()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_a_lease_comes_back_whatever_happened(seed: int) -> None:
     leases(seed, servers=1)
@@ -302,7 +302,7 @@ def leases(seed: int, servers: int) -> None:
         items.close()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(st.floats(0, 5), st.integers(0, 2**32))
 def test_a_lease_that_is_released_without_an_answer_is_gone(after: float, seed: int) -> None:
     """The key was being made again, and the answer to that was lost."""
@@ -322,7 +322,7 @@ def test_a_lease_that_is_released_without_an_answer_is_gone(after: float, seed: 
         items.close()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_a_lease_that_is_released_is_gone_whatever_happened(seed: int) -> None:
     """Also where `release()` raised, in an outage or without an answer."""

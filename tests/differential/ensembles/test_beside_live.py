@@ -1,7 +1,7 @@
 """The fake's ensemble beside a live one: the same frames to both, every answer compared.
 
 Connections go to leader, followers and observer; sessions move between them. `ZK_ENSEMBLE_STEPS`
-sets how many steps are made (600); `python -m tests.differential --ensemble` makes longer runs.
+sets how many steps are made (300); `python -m tests.differential --ensemble` makes longer runs.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from ..engine.steps import Step
 
-STEPS = int(os.environ.get("ZK_ENSEMBLE_STEPS", "600"))
+STEPS = int(os.environ.get("ZK_ENSEMBLE_STEPS", "300"))
 LENGTH = 100
 LEADER, FOLLOWER, OTHER = 1, 0, 3
 """Slots whose connections are at these members."""
