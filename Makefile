@@ -52,7 +52,7 @@ help:
 	@echo "make downstream  a project that uses the plugin, from the wheel, on the machine's Pythons"
 	@echo "make dist    the source distribution and the wheel, in build/dist"
 	@echo "make release builds them twice and judges them: contents, metadata, the same bytes"
-	@echo "make flakes RUNS=10  runs the tests as CI does, ten times, and names those that failed"
+	@echo "make flakes RUNS=10  runs the tests as CI does, ten times, and names those that failed (FLAKES=--pauses: as on a busy machine)"
 	@echo "make nightly  everything that is too long for CI, seven hours on two cores (CONTRIBUTING.md)"
 	@echo "make found   the defects of other libraries that docs/found.md tells of, each in an environment of its own"
 	@echo "make docs    these pages and the reference, in build/docs; a warning is an error"

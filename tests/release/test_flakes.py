@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
+import pytest
+
 from .flakes import failures
+from .pauses import Pauses, processes
 
 TESTS = Path(__file__).parents[1]
 UNSEEDED = {"Random", "seed", "SystemRandom"}
@@ -19,6 +24,32 @@ ERROR tests/a/test_b.py::test_d[fake]
 SKIPPED [1] tests/a/test_b.py:3: no
 1 failed, 1 error in 3.00s"""
     assert failures(said) == ["tests/a/test_b.py::test_c[x", "tests/a/test_b.py::test_d[fake]"]
+
+
+CONTROLLER = """
+import subprocess, sys
+worker = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+print(worker.pid, flush=True)
+sys.stdin.read()
+worker.communicate(b"")
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_worker_stands_still_for_a_while_and_goes_on_at_the_end() -> None:
+    tests = subprocess.Popen(
+        [sys.executable, "-c", CONTROLLER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert tests.stdout
+    worker = int(tests.stdout.readline())
+    with Pauses(tests.pid, seed=1, chance=1.0) as pauses:
+        while processes()[worker].state != "T":
+            pass
+        assert processes()[tests.pid].state != "T"
+    assert pauses.count > 0
+    assert processes()[worker].state != "T"
+    tests.communicate("")
+    assert tests.returncode == 0
 
 
 def unseeded(source: str) -> list[int]:

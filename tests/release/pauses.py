@@ -1,0 +1,115 @@
+"""What a busy machine does to the tests, and more of it: processes that get nothing for seconds.
+
+The rules that live here:
+
+- Workers of pytest-xdist and servers in Java are stopped, each by itself. Who waits for one of them
+  must not take it for gone, nor expect that it was quick.
+- A process that a test has stopped is the test's own.
+- All go on when the block is left. Linux only, as it reads /proc.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+__all__ = ["Pauses", "Process", "processes"]
+
+EVERY = 0.25
+"""Seconds between two looks at the processes."""
+LONGEST, MEAN = 6.0, 0.9
+"""Seconds that one stands still. A client whose session may take 10 s loses no session by it."""
+
+
+class Process(NamedTuple):
+    name: str
+    state: str
+    """T: stopped by a signal."""
+    parent: int
+
+
+def processes() -> dict[int, Process]:
+    """All there are."""
+    found = {}
+    for directory in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has ended
+            before, _, after = (directory / "stat").read_text("utf-8", "replace").rpartition(")")
+            state, parent, *_ = after.split()
+            found[int(directory.name)] = Process(before.partition("(")[2], state, int(parent))
+    return found
+
+
+class Pauses:
+    """Stops processes below one of pytest, now and then, while a block runs.
+
+    ``chance``: that one is stopped which is looked at; the seed decides about all of it, as far as
+    the processes are the same.
+    """
+
+    def __init__(self, pytest: int, seed: int, chance: float = 0.05) -> None:
+        self._pytest = pytest
+        self._random = random.Random(seed)
+        self._chance = chance
+        self._until: dict[int, float] = {}
+        self._left = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="pauses")
+        self.count = 0
+        """How many there were."""
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._left.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            while not self._left.wait(EVERY):
+                self._look()
+        finally:
+            for process in self._until:
+                _send(process, signal.SIGCONT)
+
+    def _look(self) -> None:
+        now = time.monotonic()
+        for process, until in list(self._until.items()):
+            if until <= now:
+                _send(process, signal.SIGCONT)
+                del self._until[process]
+        all_ = processes()
+        for process, (name, state, parent) in all_.items():
+            is_worker = parent == self._pytest and name.startswith("python")
+            if not is_worker and not (name == "java" and self._is_below(process, all_)):
+                continue
+            if state != "T" and self._random.random() < self._chance:
+                self._until[process] = now + min(LONGEST, self._random.expovariate(1 / MEAN))
+                _send(process, signal.SIGSTOP)
+                self.count += 1
+
+    def _is_below(self, process: int, all_: dict[int, Process]) -> bool:
+        while process in all_ and process != self._pytest:
+            process = all_[process].parent
+        return process == self._pytest
+
+
+def _send(process: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(process, number)
