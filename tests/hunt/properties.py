@@ -12,6 +12,7 @@ The rules that live here:
 from __future__ import annotations
 
 import gc
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,12 +23,15 @@ from pytest_zkdict.stateful import MappingMachine, ZooKeeperDictMachine
 
 from ..dict import subtree_world
 from ..dict.cache_world import walk
+from ..ensemble import worlds
 from ..simulation.test_dict import counting, leases
 from ..simulation.test_dict_hostile import contested, deposed, hostile, released, troubled
 from ..support import watching_client
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from ..ensemble.run import Run
 
 __all__ = ["PROPERTIES"]
 
@@ -55,6 +59,21 @@ def watching(property_: Callable[[int, int], object], servers: int) -> Callable[
             plain(number)
 
     return run
+
+
+def ensembles(*kinds: Callable[[int], Run]) -> Callable[[int], None]:
+    """What an ensemble promises, in a world of each kind."""
+
+    def run(number: int) -> None:
+        for kind in kinds:
+            worlds.judge(kind(number))
+
+    return run
+
+
+def calm(number: int) -> None:
+    """What an ensemble without a fault promises beyond that."""
+    worlds.judge_calm(worlds.calm(number))
 
 
 def machine(machine: type[RuleBasedStateMachine]) -> Callable[[int], None]:
@@ -94,6 +113,13 @@ PROPERTIES: dict[str, Callable[[int], object]] = {
     "watching-deposed": watching(deposed, servers=3),
     "copy": walk,
     "copy-subtree": subtree_world.walk,
+    "ensemble": ensembles(worlds.troubled, worlds.wandering, worlds.cornered),
+    "ensemble-calm": calm,
+    "ensemble-changing": ensembles(
+        worlds.changing, worlds.torn, partial(worlds.changing, power=True)
+    ),
+    "ensemble-deposed": ensembles(worlds.deposed, worlds.relapsing),
+    "ensemble-power": ensembles(worlds.rotating, worlds.lingering),
     "machine": machine(MappingMachine),
     "dict-machine": machine(ZooKeeperDictMachine),
 }
