@@ -152,7 +152,10 @@ def the_configuration_says_where_clients_go(servers: Servers) -> None:
 
 def who_may_reconfigure(servers: Servers) -> None:
     follower = servers.at("follower")
-    plain, mighty = servers.client(follower), servers.client(follower, "super:mighty")
+    # The leader checks a request by the ACL that it has applied. It has when it replies itself: a
+    # follower may be first.
+    mighty = servers.client(servers.at("leader"), "super:mighty")
+    plain = servers.client(follower)
     bob = servers.client(follower, "bob:secret")
     watcher = servers.client(servers.at("observer"))
     same = _config(plain).rpartition(b"\n")[0].decode()
@@ -162,6 +165,7 @@ def who_may_reconfigure(servers: Servers) -> None:
     for perms, error in ((1, NO_AUTH), (2, OK)):
         acl = [(perms | 1, "digest", wire.digest("bob:secret")), (1, "world", "anyone")]
         assert mighty.call("setACL", wire.set_acl(CONFIG, acl)).error == OK
+        bob.call("sync", wire.string("/"))  # now the follower has it, too
         reply = _reconfig(bob, members=same, version=version)
         assert reply.error == error
     assert reply.data == f"{same}\nversion={reply.zxid:x}".encode()
