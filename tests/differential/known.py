@@ -60,7 +60,9 @@ DIFFERENCES: dict[str, str] = {
     "Requests right behind a setACL, a container with an ephemeral mode, or a multi that breaks"
     " off, in one burst": (
         "The real server checks them by what it has planned or by what it has done, whichever it is"
-        " at; the two differ. The fake has always done it."
+        " at; the two differ. The fake has always done it. In an ensemble a follower may reply to a"
+        " setACL before the leader has done it: a write of another session may then still be"
+        " checked by the old ACL."
     ),
     "Requests under a hard quota in one burst": (
         "The real server may check one before the one in front of it has been counted. The fake has"
