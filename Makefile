@@ -21,11 +21,14 @@ SPHINX_ARGS ?=
 # Hypothesis again, which takes a second.
 unexport PYTHONDONTWRITEBYTECODE
 
+# pip compiles nothing, in any environment: Python compiles what it imports, which is less than what is installed.
+# A false value turns this option of pip on.
+export PIP_NO_COMPILE := 0
+
 BIN := $(VENV)/bin
-# Python compiles what it imports, which is less than what is installed.
-PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-compile
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 # An environment without a pip of its own is made in a tenth of the time: that of $(VENV) fills it.
-PIP_INTO := PIP_NO_COMPILE=1 $(BIN)/python -m pip --disable-pip-version-check --quiet --python
+PIP_INTO := $(BIN)/python -m pip --disable-pip-version-check --quiet --python
 DIST := build/dist
 APT_GET := apt-get -o DPkg::Lock::Timeout=120 -qq
 

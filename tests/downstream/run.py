@@ -70,9 +70,7 @@ def empty(python: str, environment: Path) -> str:
 def pip(inside: str, *arguments: str) -> None:
     """Run pip on the environment of an interpreter."""
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
-    # Each environment lives for seconds: Python compiles what it imports, and no more.
-    lazily = {**os.environ, "PIP_NO_COMPILE": "1"}
-    subprocess.run([*command, "--python", inside, *arguments], check=True, env=lazily)
+    subprocess.run([*command, "--python", inside, *arguments], check=True)
 
 
 def extras(wheel: Path, *wanted: str) -> str:

@@ -72,7 +72,7 @@ def ensembles(*kinds: Callable[[int], Run]) -> Callable[[int], None]:
 
 
 def calm(number: int) -> None:
-    """What an ensemble without a fault promises beyond that."""
+    """What an ensemble promises while nothing fails."""
     worlds.judge_calm(worlds.calm(number))
 
 

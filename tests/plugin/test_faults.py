@@ -146,7 +146,7 @@ THREE_SERVERS = """
 import pytest
 from kazoo.exceptions import ConnectionLoss
 
-# On a busy machine a server is late that is there: 10 ticks, 2 s, are no sign that it is gone.
+# A server that gets too little of a busy machine is late. After 10 ticks, 2 s, it counts as gone.
 pytestmark = pytest.mark.zookeeper(servers=3, settings={"syncLimit": 10, "initLimit": 20})
 
 def modes(server):

@@ -4,8 +4,8 @@
 
 Whatever is not the same in each run shows here: threads and processes of the system, live servers,
 time. Chance does not: in CI the same examples and seeds are drawn each time. A run takes as long as
-the tests of CI. With ``--pauses`` workers and servers stand still now and then (`Pauses`), which
-finds in one run what takes an idle machine many. Exit status 0 if no test ever failed.
+the tests of CI. With ``--pauses`` workers and servers are stopped now and then (`Pauses`). One such
+run finds what would take many on an idle machine. Exit status 0 if no test ever failed.
 """
 
 from __future__ import annotations

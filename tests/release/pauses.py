@@ -1,9 +1,9 @@
-"""What a busy machine does to the tests, and more of it: processes that get nothing for seconds.
+"""Stops processes of a test run for seconds, as a busy machine does.
 
 The rules that live here:
 
-- Workers of pytest-xdist and servers in Java are stopped, each by itself. Who waits for one of them
-  must not take it for gone, nor expect that it was quick.
+- Workers of pytest-xdist and servers in Java are stopped, each by itself. A test may not take a
+  late reply for a lost one.
 - A process that a test has stopped is the test's own.
 - All go on when the block is left. Linux only, as it reads /proc.
 """
@@ -49,14 +49,14 @@ def processes() -> dict[int, Process]:
 
 
 class Pauses:
-    """Stops processes below one of pytest, now and then, while a block runs.
+    """Stops workers and live servers of a run of pytest now and then, while the block runs.
 
-    ``chance``: that one is stopped which is looked at; the seed decides about all of it, as far as
-    the processes are the same.
+    ``controller``: the process that pytest was started as. ``chance``: of each process, at each
+    look, to be stopped. The seed decides which are, and for how long.
     """
 
-    def __init__(self, pytest: int, seed: int, chance: float = 0.05) -> None:
-        self._pytest = pytest
+    def __init__(self, controller: int, seed: int, chance: float = 0.05) -> None:
+        self._controller = controller
         self._random = random.Random(seed)
         self._chance = chance
         self._until: dict[int, float] = {}
@@ -89,7 +89,7 @@ class Pauses:
                 del self._until[process]
         all_ = processes()
         for process, (name, state, parent) in all_.items():
-            is_worker = parent == self._pytest and name.startswith("python")
+            is_worker = parent == self._controller and name.startswith("python")
             if not is_worker and not (name == "java" and self._is_below(process, all_)):
                 continue
             if state != "T" and self._random.random() < self._chance:
@@ -98,9 +98,9 @@ class Pauses:
                 self.count += 1
 
     def _is_below(self, process: int, all_: dict[int, Process]) -> bool:
-        while process in all_ and process != self._pytest:
+        while process in all_ and process != self._controller:
             process = all_[process].parent
-        return process == self._pytest
+        return process == self._controller
 
 
 def _send(process: int, number: signal.Signals) -> None:

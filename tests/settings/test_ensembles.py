@@ -152,8 +152,8 @@ def the_configuration_says_where_clients_go(servers: Servers) -> None:
 
 def who_may_reconfigure(servers: Servers) -> None:
     follower = servers.at("follower")
-    # The leader checks a request by the ACL that it has applied. It has when it replies itself: a
-    # follower may be first.
+    # The leader checks a write by the ACL that it has applied. A follower may reply to a setACL
+    # before that, so the leader is asked.
     mighty = servers.client(servers.at("leader"), "super:mighty")
     plain = servers.client(follower)
     bob = servers.client(follower, "bob:secret")
