@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
@@ -90,6 +91,19 @@ def test_heal_ends_all(ensemble: Faulty) -> None:
     assert faults._driver.timers.next() is None
     client.retry(client.create, "/a")
     assert all(member.running for member in ensemble.server.members)
+
+
+def test_an_outage_of_an_idle_server_is_healed_in_time() -> None:
+    """What is idle has to be woken for that, and does not know what time it is."""
+    with FakeZooKeeper() as server, server.faults.partition() as outage:
+        time.sleep(0.3)
+        before = time.monotonic()
+        outage.heal_after(0.2)
+        assert not outage.wait(PATIENCE)
+        assert outage.over
+        assert 0.2 <= time.monotonic() - before < PATIENCE
+        with pytest.raises(ValueError, match="seconds=-1; expected seconds, 0 or more"):
+            outage.heal_after(-1)
 
 
 def test_a_server_that_stops_ends_every_fault() -> None:

@@ -145,3 +145,16 @@ def test_a_slow_link_between_servers(ensemble: Faulty) -> None:
         before = time.monotonic()
         client.create("/a")
         assert time.monotonic() - before >= 0.2, "there and back"
+
+
+def test_of_two_slow_links_the_latest_counts_as_long_as_it_lasts(ensemble: Faulty) -> None:
+    leader, follower = ensemble.member("leader"), ensemble.member("follower")
+    client, slow = ensemble.client(follower.hosts), ensemble.faults.slow_servers
+    first = slow(leader.id, follower.id, (3600, 3600))
+    second = slow(follower.id, leader.id, (0.1, 0.1))
+    first.heal()
+    before = time.monotonic()
+    client.create("/a")
+    assert time.monotonic() - before >= 0.2, "there and back"
+    second.heal()
+    assert not ensemble.server._ensemble.links._latencies

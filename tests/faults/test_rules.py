@@ -282,11 +282,17 @@ MISUSES: list[tuple[Any, type[Exception], str]] = [
     (lambda f: f.drop_before_request(operation="getdata"), ValueError, "getData"),
     (lambda f: f.drop_before_request(operation="ping"), ValueError, "closeSession"),
     (lambda f: f.drop_before_request(path=b"/a"), TypeError, "expected a str"),
-    (lambda f: f.drop_before_request(nth=0), ValueError, "count from 1"),
-    (lambda f: f.drop_before_request(times=0), ValueError, "count from 1"),
+    (lambda f: f.slow(latency=(0, float("inf"))), ValueError, "finite"),
+    (lambda f: f.slow(latency=5), TypeError, "5 is no range of seconds: expected two"),
+    (lambda f: f.slow(latency=(1, 2, 3)), ValueError, "no range of seconds: expected two"),
+    (lambda f: f.drop_before_request(nth=0), ValueError, "nth=0; matching requests count from 1"),
+    (lambda f: f.drop_before_request(times=0), ValueError, "times=0; expected 1 or more"),
+    (lambda f: f.drop_before_request(number="7"), TypeError, "number='7'; expected an int"),
+    (lambda f: f.drop_before_request(number=0), ValueError, "number=0; requests count from 1"),
     (lambda f: f.drop_after_commit(), AttributeError, "drop_after_commit"),
     (lambda f: f.upon(print, point="never"), ValueError, "before_request"),
     (lambda f: f.upon(), TypeError, "action"),
+    (lambda f: f.upon("drop"), TypeError, "action='drop'; expected a callable"),
 ]
 
 

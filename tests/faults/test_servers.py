@@ -62,7 +62,11 @@ def test_misuse(ours: Clients) -> None:
         (lambda: faults.isolate(1, way="up"), "both, out, in"),
         (lambda: faults.lag(1, (2, 1)), "no range of seconds"),
         (lambda: faults.lag(1, (-1, 1)), "no range of seconds"),
+        (lambda: faults.lag(1, (0, float("inf"))), "no range of seconds"),
         (lambda: faults.pause_server(2), "there is no server 2, only 1 to 1"),
+        (lambda: faults.partition_servers(1, 1), "server 1 has no link to itself"),
+        (lambda: faults.slow_servers(1, 1, (1, 1)), "server 1 has no link to itself"),
+        (lambda: faults.skew_clock(1, float("inf")), "seconds=inf; expected a finite number"),
     ):
         with pytest.raises(ValueError, match=said):
             misuse()

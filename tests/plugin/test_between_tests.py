@@ -146,7 +146,7 @@ def test_an_action_that_fails_and_a_fake_that_fails_are_told_of_where_it_happene
     result.stdout.fnmatch_lines(
         [
             "*ERROR at teardown of test_action*",
-            "an action of server.faults.upon() failed: ZeroDivisionError: division by zero",
+            "an action of faults.upon() failed: ZeroDivisionError: division by zero",
             "*ERROR at teardown of test_fake*",
             "zkfake failed; please report this: KeyError: 'planted'",
         ]

@@ -358,7 +358,7 @@ def test_what_goes_wrong_is_told_of_where_it_happened(
     result.stdout.fnmatch_lines(
         [
             "*ERROR at teardown of test_action*",
-            "an action of server.faults.upon() failed: ZeroDivisionError: division by zero",
+            "an action of faults.upon() failed: ZeroDivisionError: division by zero",
             "*ERROR at teardown of test_dead*",
             "zkfake failed; please report this: KeyError: 'planted'",
         ]

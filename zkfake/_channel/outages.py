@@ -6,6 +6,7 @@ its ``with`` block, after its duration, or with all others.
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ __all__ = [
     "Outage",
     "Outages",
     "check_choice",
+    "check_duration",
     "check_server",
     "milliseconds",
     "ticks",
@@ -74,7 +76,7 @@ class Outage:
         """Whether it is healed."""
 
     def heal(self) -> None:
-        """End it."""
+        """End it. Raises `RuntimeError` in a forked child."""
         with self._driver.at_work():
             if not self.over:
                 self.over = True
@@ -84,8 +86,14 @@ class Outage:
                 self._driver.tell()
 
     def heal_after(self, seconds: float) -> None:
-        """Let it end by itself after so many seconds: virtual ones in a simulation, else real."""
-        self._forget_time = self._driver.later(seconds, self.heal)
+        """Let it end by itself after so many seconds: virtual ones in a simulation, else real. Of
+        several such times the earliest counts. Does nothing if it is over. Raises `ValueError` for
+        negative seconds.
+        """
+        check_duration("seconds", seconds)
+        with self._driver.at_work():
+            if not self.over:
+                self._forget_time = self._driver.later(seconds, self.heal)
 
     def __enter__(self) -> Self:
         return self
@@ -143,8 +151,8 @@ class Outages:
             outage.heal()
 
     def _begin(self, outage: Kind, begin: Callable[[], object], duration: float | None) -> Kind:
-        if duration is not None and not duration >= 0:
-            raise ValueError(f"duration={duration!r}; expected seconds, 0 or more")
+        if duration is not None:
+            check_duration("duration", duration)
         begin()
         self._begun = (*self.outages, outage)
         self._driver.note(outage.name, outage.text)
@@ -169,17 +177,31 @@ def check_server(server: object, count: int) -> int:
 def check_choice(name: str, value: object, choices: Sequence[str]) -> None:
     """Raises `ValueError` for a value that is none of those there are."""
     if value not in choices:
-        raise ValueError(f"{name}={value!r}; there are {', '.join(choices)}")
+        raise ValueError(f"{name}={value!r}; expected one of {', '.join(choices)}")
+
+
+def check_duration(name: str, seconds: float) -> None:
+    """Raises `ValueError` for what is no time that something can take."""
+    if not seconds >= 0:
+        raise ValueError(f"{name}={seconds!r}; expected seconds, 0 or more")
 
 
 def ticks(seconds: tuple[float, float], second: int) -> tuple[int, int]:
-    """A range of seconds, in ticks. Raises `ValueError` where it is none."""
-    low, high = seconds
-    if not 0 <= low <= high:
-        raise ValueError(f"{seconds!r} is no range of seconds")
+    """A range of seconds, in ticks. Raises `TypeError` or `ValueError` where it is none."""
+    try:
+        low, high = seconds
+    except TypeError:
+        raise TypeError(f"{seconds!r} is no range of seconds: expected {_RANGE}") from None
+    except ValueError:
+        raise ValueError(f"{seconds!r} is no range of seconds: expected {_RANGE}") from None
+    if not 0 <= low <= high < inf:
+        raise ValueError(f"{seconds!r} is no range of seconds: expected {_RANGE}")
     return round(low * second), round(high * second)
 
 
+_RANGE = "two finite numbers, (shortest, longest), from 0 on"
+
+
 def milliseconds(seconds: tuple[float, float]) -> tuple[int, int]:
-    """A range of seconds, as the core has it. Raises `ValueError` where it is none."""
+    """A range of seconds, as the core has it. Raises as `ticks`."""
     return ticks(seconds, 1000)

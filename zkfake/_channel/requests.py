@@ -85,13 +85,18 @@ class RequestFaults(Outages):
         nth: int = 1,
         times: int | None = 1,
     ) -> Rule:
-        """Call ``action`` when a matching request is at ``point``, most usefully another method of
+        """Call ``action`` when a matching request is at ``point``. Mostly it is another method of
         this object.
 
-        ``action`` runs while everybody else stands still, and must not block. The request goes on
-        its way afterwards. What ``action`` raises, `stop` of the fake or the proxy raises; in a
-        simulation it ends the run.
+        ``point``: ``"before_request"``, when the request is about to reach the server;
+        ``"before_reply"``, when it is carried out and its reply is about to leave;
+        ``"after_reply"``, right behind the reply. ``action`` is called without arguments, while
+        everybody else stands still, and must not block. The request goes on its way afterwards. If
+        ``action`` raises, `stop` of the fake or the proxy raises a `RuntimeError` with that error
+        as its ``__cause__``; in a simulation it ends the run.
         """
+        if not callable(action):
+            raise TypeError(f"action={action!r}; expected a callable without arguments")
         match = Match(self._owner(client), operation, path, number)
 
         def act(_request: ChannelRequest) -> bool:

@@ -63,6 +63,10 @@ class Match:
             check_choice("operation", self.operation, OPERATION_NAMES)
         if self.path is not None and not isinstance(self.path, str):
             raise TypeError(f"path={self.path!r}; expected a str")
+        if self.number is not None and not isinstance(self.number, int):
+            raise TypeError(f"number={self.number!r}; expected an int")
+        if self.number is not None and self.number < 1:
+            raise ValueError(f"number={self.number!r}; requests count from 1")
 
     def __call__(self, request: ChannelRequest) -> bool:
         head = request.head
@@ -129,8 +133,10 @@ class ArmedRule(Rule):
         action: Callable[[ChannelRequest], bool],
     ) -> None:
         super().__init__(rules, name, point)
-        if nth < 1 or (times is not None and times < 1):
-            raise ValueError(f"nth={nth} and times={times} count from 1")
+        if nth < 1:
+            raise ValueError(f"nth={nth}; matching requests count from 1")
+        if times is not None and times < 1:
+            raise ValueError(f"times={times}; expected 1 or more, or None for all")
         self._match = match
         self._skip = nth - 1
         self._left = times

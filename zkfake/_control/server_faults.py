@@ -10,6 +10,7 @@ server or range.
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from zkfake._channel.outages import (
@@ -56,6 +57,8 @@ class ServerFaults(Outages):
         super().__init__(driver)
         self._changes: dict[tuple[object, str], list[list[tuple[int, int]]]] = {}
         """The values of changed attributes: the original one, then one for each outage in force."""
+        self._latencies: dict[tuple[int, int], list[list[tuple[int, int]]]] = {}
+        """The latencies of slow links, by source and target: one for each outage in force."""
 
     @property
     def server_count(self) -> int:
@@ -64,7 +67,7 @@ class ServerFaults(Outages):
 
     def stop_server(self, server: int | None = None, *, duration: float | None = None) -> Outage:
         """Stop a server: its connections break, new ones are refused. It restarts with its log when
-        the outage heals.
+        the outage heals, also if another outage has stopped it as well.
         """
         driver = self._driver
         with driver.acting():
@@ -90,7 +93,9 @@ class ServerFaults(Outages):
             return self._begin(outage, cut, duration)
 
     def lose_quorum(self, *, duration: float | None = None) -> Outage:
-        """Stop servers, the highest numbers first, until the rest is not a quorum."""
+        """Stop servers with a vote, the highest numbers first, until those that are left are not a
+        quorum.
+        """
         driver = self._driver
         with driver.acting():
             config = driver.ensemble.config
@@ -113,7 +118,8 @@ class ServerFaults(Outages):
     def isolate(
         self, server: int | None = None, *, way: Way = "both", duration: float | None = None
     ) -> Outage:
-        """Cut the links between a server and all others: both ways, or only ``"out"`` or ``"in"``.
+        """Cut the links between a server and all others: both ways, or only what the server sends
+        (``"out"``) or receives (``"in"``).
 
         Clients still reach it, and read its old state, until it notices.
         """
@@ -130,7 +136,7 @@ class ServerFaults(Outages):
         receives (``"in"``).
         """
         with self._driver.acting():
-            one, other = self._number(one), self._number(other)
+            one, other = self._two(one, other)
             text = f"{one} and {other}, {way}"
             return self._cut("partition servers", text, one, [other], way, duration)
 
@@ -238,7 +244,8 @@ class ServerFaults(Outages):
     def skew_clock(
         self, server: int | None, seconds: float, *, duration: float | None = None
     ) -> Outage:
-        """Set a server's clock forward by ``seconds``, or back if they are negative.
+        """Set a server's clock forward by ``seconds``, or back if they are negative. Several such
+        outages of one server add up.
 
         While it leads, its clock gives znodes their times and TTL znodes their age. Sessions
         expire by elapsed time, so the clock does not affect them.
@@ -246,6 +253,8 @@ class ServerFaults(Outages):
         with self._driver.acting():
             number = self._number(server)
             replica = self._driver.replicas[number - 1]
+            if not -inf < seconds < inf:
+                raise ValueError(f"seconds={seconds!r}; expected a finite number")
             offset = round(seconds * 1000)
 
             def change() -> None:
@@ -260,23 +269,38 @@ class ServerFaults(Outages):
     def slow_servers(
         self, one: int, other: int, latency: tuple[float, float], *, duration: float | None = None
     ) -> Outage:
-        """Give the link between two servers another latency, a range of seconds one way."""
+        """Give the link between two servers another latency, a range of seconds one way. Of several
+        such outages of one link the latest counts.
+        """
         milli = milliseconds(latency)
         with self._driver.acting():
-            one, other = self._number(one), self._number(other)
-            links = self._driver.ensemble.links
+            one, other = self._two(one, other)
+            links, latencies = self._driver.ensemble.links, self._latencies
+            ways = ((one, other), (other, one))
+            own = [milli]  # compared by identity, as in `_change`
 
             def change() -> None:
-                links.set_latency(one, other, milli)
-                links.set_latency(other, one, milli)
+                for way in ways:
+                    latencies.setdefault(way, []).append(own)
+                    links.set_latency(*way, milli)
 
             def restore() -> None:
-                links.set_latency(one, other, None)
-                links.set_latency(other, one, None)
+                for way in ways:
+                    left = [each for each in latencies.pop(way) if each is not own]
+                    links.set_latency(*way, left[-1][0] if left else None)
+                    if left:
+                        latencies[way] = left
 
             text = f"{one} and {other}, {latency[0]} to {latency[1]} s"
             outage = Outage(self._driver, "slow servers", text, restore)
             return self._begin(outage, change, duration)
+
+    def _two(self, one: int, other: int) -> tuple[int, int]:
+        """The numbers of two servers."""
+        one, other = self._number(one), self._number(other)
+        if one == other:
+            raise ValueError(f"server {one} has no link to itself: expected two servers")
+        return one, other
 
     def _number(self, server: int | None) -> int:
         """A server's number; ``None`` is the leader."""

@@ -93,12 +93,12 @@ class RealTime:
             self._news.notify_all()
 
     def act(self, action: Callable[[], object]) -> None:
-        """Runs the action of a rule. `FakeZooKeeper.stop` raises an error in it."""
+        """Runs the action of a rule. `stop` of the fake or the proxy tells of an error in it."""
         before, self._actor = self._actor, threading.get_ident()
         try:
             action()
         except Exception as error:
-            self._loop.failed(error, "an action of server.faults.upon() failed")
+            self._loop.failed(error, "an action of faults.upon() failed")
         finally:
             self._actor = before
 
@@ -184,8 +184,8 @@ class _KnownClient:
 class SocketFaults(ConnectionFaults):
     """The faults of clients' connections on sockets.
 
-    Every action raises `RuntimeError` unless the server runs, `ValueError` or `TypeError` for an
-    argument that is not valid.
+    Every method but `heal` raises `RuntimeError` unless the fake or the proxy runs, and
+    `ValueError` or `TypeError` for an invalid argument.
     """
 
     _driver: RealTime
