@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -93,6 +94,26 @@ def test_what_goes_on_is_told(driver: Driver, servers: int) -> None:
         assert control.sessions == ()
 
 
+@pytest.mark.parametrize("by", ["session", "fault"])
+def test_a_session_that_is_local_to_its_server_is_expired(by: str) -> None:
+    with FakeZooKeeper(servers=3, settings={"localSessionsEnabled": True}) as fake:
+        client = KazooClient(fake.hosts)
+        lost = threading.Event()
+        client.add_listener(lambda state: lost.set() if state == "LOST" else None)
+        client.start()
+        (session,) = fake.sessions
+        if by == "session":
+            fake.expire(session.id)
+        else:
+            assert fake.faults.expire(client)
+        assert session.id not in [each.id for each in fake.sessions]
+        assert lost.wait(30)
+        with pytest.raises(KeyError):
+            fake.expire(session.id)
+        client.stop()
+        client.close()
+
+
 def test_the_log_has_every_state(driver: Driver) -> None:
     with driver(1) as (control, client):
         first = client.create("/a", b"1", include_data=True)[1].czxid
@@ -126,6 +147,10 @@ def test_where_nothing_runs() -> None:
         FakeZooKeeper().load({"/a": b""})
     with pytest.raises(SimulationError, match="has not begun"):
         Simulation().dump()
+    with pytest.raises(SimulationError, match="has not begun"):
+        Simulation().settle()
+    with pytest.raises(SimulationError, match="has not begun"):
+        Simulation().load({})
     with Simulation() as sim:
         sim.load({"/a": b""})
     assert sim.dump() == {"/a": b""}

@@ -32,9 +32,12 @@ __all__ = ["EnsembleControl"]
 class EnsembleControl(ABC):
     """The state of an ensemble: to read, to set and to restore.
 
-    A stopped `FakeZooKeeper` can be read. Methods that write raise `RuntimeError` while no server
-    leads, and everything raises it in a forked child. In a `Simulation` reading raises
-    `zkfake.simulation.SimulationError` before it begins, and writing raises it unless it runs.
+    What is read is the leader's state, with what it has accepted and not yet committed; without a
+    leader, the newest state that a server has. A stopped `FakeZooKeeper` can be read. Methods that
+    write raise `RuntimeError` while no server leads, unless they say otherwise. Everything but
+    `replicas` raises it in a forked child. In a `Simulation` reading raises
+    `zkfake.simulation.SimulationError` before it begins, and writing raises it unless it runs. With
+    a data directory, writing raises `OSError` once that cannot be written to.
     """
 
     _ensemble: Ensemble
@@ -54,12 +57,17 @@ class EnsembleControl(ABC):
     ) -> None:
         """Creates or overwrites znodes, and creates missing parents.
 
-        ``znodes``: data by path, for znodes with open ACLs, or the name of a tree file
-        (``docs/offline.md``), whose ephemerals are left out. Each znode is one transaction and
-        triggers watches. In a simulation with a calm network it takes no virtual time. Cost: linear
-        in the znodes. Raises `ValueError` for an invalid path, and for what is wrong in a file,
-        `TypeError` for data that is not bytes or ``None``, `OSError` for a file that cannot be
-        read, `RuntimeError` while no server leads; nothing is changed then.
+        ``znodes``: data by path, or the name of a tree file or of a data directory of a real
+        ZooKeeper (``docs/offline.md``), whose ephemerals are left out. With data alone a new znode
+        has an open ACL, and one that exists keeps its own. Each write is a transaction and triggers
+        watches. In a simulation with a calm network it takes no virtual time. Cost: linear in the
+        znodes.
+
+        Raises `ValueError` for an invalid path, a znode below an ephemeral one, an ACL that the
+        servers do not accept, a time to live without the setting ``extendedTypesEnabled``, and for
+        what is wrong in a file; `TypeError` for data that is not bytes or ``None``; `OSError` for a
+        file that cannot be read; `RuntimeError` while no server leads. Nothing is changed then. A
+        write that a hard quota refuses is left out, without an error.
         """
         if isinstance(znodes, (str, os.PathLike)):
             znodes = files.read(znodes)
@@ -87,7 +95,9 @@ class EnsembleControl(ABC):
 
         To connected clients it looks like one transaction with a new zxid, which triggers the
         watches of every znode that differs. Sessions stay open; an ephemeral znode comes back only
-        if its session is still open. Raises `RuntimeError` while no server leads.
+        if its session is still open. What is proposed and not committed is lost. If servers lag, or
+        messages between them are on their way, connections break and the servers elect anew.
+        Raises `RuntimeError` while no server leads.
         """
         with self._acting():
             seeding.restore(self._ensemble, snapshot)
@@ -96,18 +106,20 @@ class EnsembleControl(ABC):
         """Removes a znode with all its descendants, whatever their ACLs. Does nothing if there is
         no such znode.
 
-        To clients it looks like one transaction. Cost: linear in the tree. Raises `RuntimeError`
-        while no server leads, `ValueError` for ``/``, ``/zookeeper`` and what is below it.
+        To clients it looks like one transaction, as `restore` does. Cost: linear in the tree.
+        Raises `RuntimeError` while no server leads, `ValueError` for ``/``, ``/zookeeper`` and what
+        is below it.
         """
         with self._acting():
             seeding.remove(self._ensemble, path)
 
     def expire(self, session_id: int) -> None:
         """Ends a session as if its client had been silent for the session's timeout. Does nothing
-        while no server leads. Raises `KeyError` if there is no such open session.
+        while no server leads, unless the session is local to its server. Raises `KeyError` if there
+        is no such open session.
         """
         with self._acting():
-            session = self._ensemble.sessions.get(session_id)
+            session = self._ensemble.session(session_id)
             if session is None:
                 raise KeyError(session_id)
             self._ensemble.expire(session)
@@ -116,7 +128,9 @@ class EnsembleControl(ABC):
 
     @property
     def sessions(self) -> tuple[SessionView, ...]:
-        """The open sessions, oldest first. Cost: linear in them and their ephemerals."""
+        """The open sessions, oldest first; those that are local to a server come last. Cost: linear
+        in them and their ephemerals.
+        """
         with self._looking():
             return views.sessions(self._ensemble)
 

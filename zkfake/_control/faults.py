@@ -49,7 +49,7 @@ class EnsembleFaults(ServerFaults, ConnectionFaults):
             return self._begin(hold, begin, duration)
 
     def mute_server(self, server: int | None = None, *, duration: float | None = None) -> Hold:
-        """Let a server accept new connections and never answer on them; ``None``: the leader. Its
+        """Let a server accept new connections and not answer on them; ``None``: the leader. Its
         present connections go on.
 
         A real server behaves so while its acceptor thread is stuck: the system completes the
@@ -61,12 +61,14 @@ class EnsembleFaults(ServerFaults, ConnectionFaults):
             return self._hold("mute server", str(number), stop, duration)
 
     def expire(self, client: Any) -> bool:
-        """Close the client's present session on the servers. False if that has ended already."""
+        """Close the client's present session on the servers, as if it had been silent for its
+        timeout. Returns whether the session was open. Does nothing while no server leads.
+        """
         driver = self._driver
         with driver.acting():
             one = self._named(client)
             driver.note("expire", str(one))
-            session = driver.ensemble.sessions.get(one.session_id)
+            session = driver.ensemble.session(one.session_id)
             if session is None:
                 return False
             driver.call(lambda: driver.ensemble.expire(session))

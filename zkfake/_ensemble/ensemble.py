@@ -456,7 +456,16 @@ class Ensemble:
 
     def expire(self, session: Session) -> None:
         """Ends a session as if its client had been silent for its timeout."""
-        self.submit(closing(session.id))
+        if session.local:
+            self.turns.post(self._end_local, session)
+        else:
+            self.submit(closing(session.id))
+
+    def _end_local(self, session: Session) -> None:
+        """A local session is over: only its own server has to know."""
+        for replica in self.replicas:
+            if replica.id == session.server_id:
+                self.when_awake(replica, partial(replica.end_local, session))
 
     def replace(self, tree: Tree, zxid: int, changes: Sequence[TreeChange]) -> None:
         """Replaces the tree of every server by ``tree``, as if one transaction had made
@@ -502,9 +511,7 @@ class Ensemble:
 
     def _do_duties(self) -> None:
         for session in self.local_sessions.expired(self.now):
-            for replica in self.replicas:
-                if replica.id == session.server_id:
-                    self.when_awake(replica, partial(replica.end_local, session))
+            self._end_local(session)
         for leader in list(self._leaders):
             if leader.replica not in self._held:
                 leader.do()
