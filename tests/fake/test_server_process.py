@@ -53,7 +53,7 @@ def test_a_forked_child_leaves_its_parents_server_alone(in_use: bool) -> None:
 
     def leave() -> None:
         assert not server.running
-        for use in (server.dump, server.start, lambda: server.hosts):
+        for use in (server.dump, server.start, lambda: server.hosts, lambda: server.faults):
             with pytest.raises(RuntimeError, match=f"runs in process {os.getppid()}, of which"):
                 use()
         server.__exit__(None, None, None)
@@ -62,6 +62,7 @@ def test_a_forked_child_leaves_its_parents_server_alone(in_use: bool) -> None:
             shake(own).abandon()
 
     with server, ExitStack() as exits:
+        assert server.faults.outages == ()  # they are in use already
         channel = shake(server)
         if in_use:
             held, over = threading.Event(), threading.Event()

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -318,6 +318,27 @@ def test_a_disk_that_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         assert server.dump() == {"/a": b""}
 
 
+def test_who_writes_to_a_disk_that_is_full_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError("state.db: database or disk is full")
+
+    server = FakeZooKeeper(data_dir=tmp_path)
+    with monkeypatch.context() as broken:
+        broken.setattr(DataDirectory, "add", full)
+        with pytest.raises(OSError, match="cannot write to the data directory: "):
+            server.start()
+    assert not server.running
+    server.start()
+    with monkeypatch.context() as broken:
+        broken.setattr(DataDirectory, "add", full)
+        with pytest.raises(OSError, match="cannot write to the data directory: "):
+            server.load({"/a": b""})
+    with suppress(RuntimeError):  # its own thread may have found it out as well
+        server.stop()
+
+
 def test_a_program_whose_disk_is_full_ends(tmp_path: Path) -> None:
     text = """
 from zkfake._cli import main
@@ -409,6 +430,8 @@ def test_a_start_that_fails_lets_it_go(tmp_path: Path) -> None:
 def test_a_sync_that_there_is_not() -> None:
     with pytest.raises(ValueError, match="sync = 'fast': expected one of full, normal, off"):
         FakeZooKeeper(data_dir="x", sync="fast")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="sync = 'fast': expected one of full, normal, off"):
+        FakeZooKeeper(sync="fast")  # type: ignore[arg-type]
 
 
 def test_a_directory_is_made_and_is_nobodys_source(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ _MOST_MARKS = 8
 """Each has a reference per znode."""
 
 
-class KeeperError(Exception):
+class KeeperError(OSError):
     """What is committed cannot be kept, so nothing may be acknowledged any more."""
 
 

@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 _TLS_HANDSHAKE_TIMEOUT = 10_000
 """Milliseconds after which a socket without a TLS handshake is closed."""
 
+_SYNCS = ("full", "normal", "off")
+
 
 class FakeZooKeeper(EnsembleControl):
     """A fake ZooKeeper on real sockets.
@@ -59,9 +61,10 @@ class FakeZooKeeper(EnsembleControl):
     ...     client.close()
     '/a'
 
-    Any number can run at the same time in one process. Methods may be called from any thread; but
-    for `stop`, those that look at the state or change it raise `RuntimeError` in a forked child. An
-    idle fake uses one thread and no processor time. A ``with`` block calls `start` and `stop`.
+    Any number can run at the same time in one process. Methods may be called from any thread. In a
+    forked child what looks at the state or changes it raises `RuntimeError`, but for `stop`,
+    `running`, `history` and `replicas`. An idle fake uses one thread and no processor time. A
+    ``with`` block calls `start` and `stop`.
     """
 
     def __init__(
@@ -81,8 +84,8 @@ class FakeZooKeeper(EnsembleControl):
         sync: Literal["full", "normal", "off"] = "normal",
     ) -> None:
         """``host``: the address to listen on, ``::1`` for IPv6. ``port``: of the first server, 0
-        for a free port; the others get free ports. A sequence has a port for each server.
-        ``secure_port``: the same for TLS. ``servers``: the number of servers with a vote.
+        for a free port; the others get free ports. A sequence has a port for each server, observers
+        included. ``secure_port``: the same for TLS. ``servers``: the number of servers with a vote.
         ``observers``: the number of servers without a vote; their numbers follow. ``version``:
         ``"3.9"`` or ``"3.8"``. ``settings``: values by ZooKeeper's names, such as ``{"tickTime":
         500}``. ``tls``: a server-side context; every server then also has a TLS port.
@@ -91,7 +94,8 @@ class FakeZooKeeper(EnsembleControl):
         then grows with each request. ``data_dir``: the directory that keeps the state; by default
         it is kept in memory alone. ``sync``: whether each write waits for the disk (``"full"``),
         so that a loss of power loses nothing. With ``"normal"`` it may lose the last writes, with
-        ``"off"`` all of them. The end of the process alone loses nothing.
+        ``"off"`` all of them. The end of the process alone loses nothing. Without ``data_dir`` it
+        has no effect.
 
         Raises `ValueError` for invalid arguments and settings. The state lives as long as the
         object: stopping and starting keeps it.
@@ -120,6 +124,8 @@ class FakeZooKeeper(EnsembleControl):
         self._driver: RealTimeDriver | None = None
         """What faults and a history use; ``None`` until one of them is in use."""
         self._faults: Faults
+        if sync not in _SYNCS:
+            raise ValueError(f"sync = {sync!r}: expected one of {', '.join(_SYNCS)}")
         self._keeping = None if data_dir is None else _keeping(self._ensemble, data_dir, sync)
         self._recording = Recording(self._ensemble) if history else None
         if self._recording is not None:
@@ -129,10 +135,12 @@ class FakeZooKeeper(EnsembleControl):
 
     def start(self) -> Self:
         """Binds the ports and serves. They accept connections once this returns. Raises
-        `RuntimeError` if running and in a forked child, `OSError` if a port cannot be bound.
+        `RuntimeError` if running, in a forked child, and if the system has no thread left;
+        `OSError` if a port cannot be bound.
 
-        With ``data_dir`` also `BlockingIOError` if another process has it, `ValueError` if it is
-        damaged or something else, and `OSError`. It is left as it is then. Cost: linear in it.
+        With ``data_dir`` also `BlockingIOError` if another process or another `FakeZooKeeper` has
+        it, `ValueError` if it is damaged or something else, and `OSError` if it cannot be read or
+        written. It is left as it is then. Cost: linear in it.
         """
         loop = self._loop
         loop.check_process()
@@ -169,7 +177,8 @@ class FakeZooKeeper(EnsembleControl):
         """Sets the settings for the next `start`, and with ``version`` another version, as in an
         upgrade. They replace all former settings. The state stays.
 
-        Raises `RuntimeError` while it runs, `ValueError` for invalid settings.
+        Raises `RuntimeError` while it runs, `ValueError` for invalid settings and for an unknown
+        version; nothing is changed then.
         """
         with self._loop.life:
             if self._loop.started:
@@ -187,8 +196,9 @@ class FakeZooKeeper(EnsembleControl):
         """Drops every connection, closes the ports and ends the thread. Does nothing if it is not
         running, or in a signal handler that interrupts another `stop`, which then completes.
 
-        Every fault ends. Raises `RuntimeError` if the fake itself had failed, which is a bug in it,
-        or if an action of ``faults.upon()`` had failed. In a forked child it closes the child's
+        Every fault ends. Raises `RuntimeError`, once all is closed, if an action of
+        ``faults.upon()`` or a write to the data directory had failed, or the fake itself, which is
+        a bug in it; ``__cause__`` is the last such error. In a forked child it closes the child's
         copies of the sockets; the parent's fake goes on.
         """
         self._loop.stop(self._end, self._abandon)
@@ -275,7 +285,8 @@ class FakeZooKeeper(EnsembleControl):
 
         It begins with the state that there is. Connections that are open already are left out, but
         for what their clients commit. Raises `RuntimeError` if everything is recorded
-        anyway, and in a forked child. Cost of the beginning: linear in the znodes.
+        anyway, within a block of another `recorded`, and in a forked child. Cost of the beginning:
+        linear in the znodes.
         """
         with self._loop.at_work():
             if self._recording is not None and self._recording.whole:
@@ -331,9 +342,10 @@ class FakeZooKeeper(EnsembleControl):
 
     @property
     def faults(self) -> Faults:
-        """The faults of clients, servers and links: `zkfake.Faults`. Raises `RuntimeError` in a
-        forked child.
+        """The faults of clients, servers and links: `zkfake.Faults`. From its first use on each
+        request costs a little more. Raises `RuntimeError` in a forked child.
         """
+        self._loop.check_process()
         if self._driver is None:
             with self._loop.at_work():
                 if self._driver is None:
@@ -367,14 +379,14 @@ class FakeZooKeeper(EnsembleControl):
 
     @property
     def hosts(self) -> str:
-        """The connect string: ``host:port`` of every server, separated by commas. Raises
-        `RuntimeError` unless running.
+        """The connect string: ``host:port`` of every server, stopped ones included, separated by
+        commas. Raises `RuntimeError` unless running, and in a forked child.
         """
         return ",".join(member.hosts for member in self.members)
 
     @property
     def running(self) -> bool:
-        """Whether it serves."""
+        """Whether it serves. False if it has failed, and in a forked child."""
         return self._loop.running
 
     @property
@@ -429,7 +441,6 @@ class FakeZooKeeper(EnsembleControl):
 
 
 def _keeping(ensemble: Ensemble, data_dir: str | PathLike[str], sync: str) -> Keeping:
-    """Raises `ValueError`."""
     from zkfake._data_dir.keeping import Keeping  # the others need no database
 
     return Keeping(ensemble, data_dir, sync)
