@@ -191,6 +191,7 @@ def test_what_it_finds_is_raised_and_shown() -> None:
         ({"jobs": 0}, ValueError, "at least one process"),
         ({"profile": "cosy"}, ValueError, "not a profile"),
         ({"schedule": "fair"}, ValueError, "expected one of fifo"),
+        ({"seed": 3}, TypeError, "seed=3; expected seeds="),
         ({"patience": 3}, TypeError, "not an argument of a Simulation"),
         ({"allow": "ConnectionLoss"}, TypeError, "expected classes of exceptions"),
     ],

@@ -350,6 +350,11 @@ def test_a_relapse_is_of_a_kind_that_has_a_rate_and_of_the_same_client() -> None
         ({"struck_point": "before"}, "before_request"),
         ({"relapse": 2.0}, "not a probability"),
         ({"fault_delay": (2.0, 1.0)}, "not a range"),
+        ({"latency": (0.0, float("inf"))}, "not a range"),
+        ({"latency": 0.1}, "expected a tuple"),
+        ({"latency": [0.1, 0.2]}, "expected a tuple"),
+        ({"expire": (0.1, 0.2)}, "not a probability"),
+        ({"struck_operations": "create"}, "struck_operations='create': expected a tuple of names"),
     ],
 )
 def test_what_a_profile_cannot_say(knobs: dict[str, Any], text: str) -> None:

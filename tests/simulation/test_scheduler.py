@@ -371,6 +371,9 @@ def test_the_seed_comes_from_the_environment_when_none_is_given(
     monkeypatch.setenv("ZKFAKE_SEED", "123")
     assert Simulation().seed == 123
     assert Simulation(seed=4).seed == 4
+    monkeypatch.setenv("ZKFAKE_SEED", "seven")
+    with pytest.raises(ValueError, match="ZKFAKE_SEED='seven': expected a whole number"):
+        Simulation()
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
-from kazoo.exceptions import ConnectionLoss, NodeExistsError
+from kazoo.exceptions import ConnectionLoss, NodeExistsError, SessionExpiredError
 
 import zkfake.simulation
 from zkfake._search.sweeping import Sweeping
@@ -151,6 +152,8 @@ def test_unknown_faults_and_requests() -> None:
         sweep(careful, faults=["flood"])
     with pytest.raises(ValueError, match="no request 99"):
         replay(careful, request=99, fault="expire")
+    with pytest.raises(TypeError, match="expected several, such as"):
+        sweep(careful, "expire")
 
 
 # -- what it prints repeats what it found
@@ -194,6 +197,17 @@ def test_servers_can_be_struck() -> None:
     assert report, str(report)
     for fault in ("upon: stop_leader", "stop server", "lose quorum: servers", "isolate server"):
         assert any(call.startswith(fault) for call in calls), calls
+
+
+def test_a_leader_is_not_struck_where_none_leads() -> None:
+    """A second fault may come before the servers have another leader: no mistake of the program."""
+
+    def reader(sim: Simulation) -> None:
+        client = sim.client()
+        with suppress(ConnectionLoss, SessionExpiredError):
+            client.get("/")
+
+    assert sweep(reader, ("stop_leader",), servers=3, requests=[1], pairs=True)
 
 
 def twice_lucky(sim: Simulation) -> None:
@@ -394,7 +408,7 @@ def test_deviations_are_those_from_first_come_first_served() -> None:
     "arguments", [{"request": 2}, {"fault": "expire"}, {"then": (3, "expire")}]
 )
 def test_a_request_is_replayed_with_its_fault(arguments: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="a request goes with its fault"):
+    with pytest.raises(ValueError, match="expected a request and its fault"):
         replay(careful, **arguments)
 
 

@@ -27,7 +27,7 @@ class Failure:
     seed: int
     """The first one that shows it."""
     run: int
-    """After how many runs it was first seen."""
+    """The number of the run that first showed it, from 1."""
     error: BaseException
     """What the run raised that `program` makes again."""
     count: int = 1
@@ -35,7 +35,9 @@ class Failure:
     faults: list[str] = field(default_factory=list)
     """What has to happen in the shrunk world: faults, delays and choices, as lines of `program`."""
     world: str = ""
-    """The shrunk world in one line, as the pytest option ``--zk-replay`` takes it."""
+    """The shrunk world in one line, or the seed where it was not shrunk, as the pytest option
+    ``--zk-replay`` takes it.
+    """
     program: str = ""
     """A program that fails so, to paste; see `zkfake.simulation.explore`."""
     explanation: str = ""

@@ -79,7 +79,7 @@ def explore(
         program: is called with the `Simulation`, and raises where something is wrong.
         check: is called with the simulation after the program, when every fault is healed and
             everything is delivered.
-        seeds: how many, from 0, or which.
+        seeds: how many, from 0, or which. One seed alone is ``seeds=[7]``.
         profile: of every simulation. ``"swarm"`` draws another kind of world for each seed.
         schedule: of every simulation, as for `Simulation`.
         budget: real seconds after which no run is begun. Shrinking comes on top.
@@ -106,6 +106,8 @@ def explore(
         if seeds < 1:
             raise ValueError(f"seeds={seeds}; expected at least one")
         seeds = range(seeds)
+    if "seed" in simulation:
+        raise TypeError(f"seed={simulation['seed']!r}; expected seeds=, how many or which")
     arguments = {"profile": profile, "schedule": schedule, **simulation}
     trial = Trial(program, check, exceptions(allow), arguments)
     trial.simulation(seed=0)  # invalid arguments are refused here

@@ -123,7 +123,8 @@ def sweep(
         check: called with the simulation after the program, when every fault is healed and
             everything is delivered.
         seed: of every run.
-        requests: the numbers of the requests to strike at; all by default.
+        requests: the numbers of the requests to strike at first; all by default. A number that the
+            undisturbed run does not send is left out.
         pairs: strike a second time, at each later request, if the program survives the first
             fault. That takes a program of n requests about n * n / 2 * faults * faults runs.
         deviations: 1 or 2: how many choices of the schedule are made in another way. Of the run
@@ -144,8 +145,11 @@ def sweep(
     Ctrl-C ends the sweep, which returns its report so far; see `SweepReport.stopped`.
 
     Raises whatever the undisturbed run raises, and ``ValueError`` for an unknown fault, for other
-    ``deviations``, and for a ``schedule`` from which they cannot be counted.
+    ``deviations``, and for a ``schedule`` from which they cannot be counted; ``TypeError`` for
+    ``faults`` that are a single name, and for arguments that `Simulation` does not take.
     """
+    if isinstance(faults, str):
+        raise TypeError(f"faults={faults!r}; expected several, such as [{faults!r}]")
     points = [fault_point(fault) for fault in faults]
     if deviations not in (0, 1, 2):
         raise ValueError(f"deviations={deviations!r}; expected 1 or 2, or 0 for none")
@@ -202,7 +206,10 @@ def replay(
     send, for a request without a fault or a fault without one, and for what names no event.
     """
     if (request is None) is not (fault is None) or (request is None and then is not None):
-        raise ValueError(f"request={request!r}, fault={fault!r}: a request goes with its fault")
+        raise ValueError(
+            f"request={request!r}, fault={fault!r}, then={then!r}: expected a request and its "
+            "fault, or neither; then= takes both"
+        )
     schedule = simulation.get("schedule")
     choices: tuple[Choice, ...] = ()
     if isinstance(schedule, dict):

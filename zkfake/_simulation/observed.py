@@ -69,6 +69,10 @@ class ObservedSimulation(EnsembleControl):
             raise SimulationError("this simulation has not begun: it has no servers yet")
 
     def _running(self) -> None:
+        if self._state == "new":
+            raise SimulationError(
+                "this simulation has not begun: use it in a with block, or give its run() a program"
+            )
         if self._state != "running":
             raise SimulationError(f"this simulation is {self._state}")
 

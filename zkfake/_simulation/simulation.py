@@ -72,6 +72,14 @@ def _names_of(patch: Iterable[str | ModuleType]) -> tuple[str, ...]:
     return tuple(each if isinstance(each, str) else each.__name__ for each in patch)
 
 
+def _seed_of_environment() -> int:
+    text = os.environ.get(SEED_VARIABLE, "0")
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(f"{SEED_VARIABLE}={text!r}: expected a whole number") from None
+
+
 def in_code(arguments: Mapping[str, Any]) -> str:
     """Arguments of a `Simulation` as they stand in a program."""
     shown = {**arguments}
@@ -131,13 +139,14 @@ class Simulation(ObservedSimulation):
         ``"realistic"``, ``"hostile"``, ``"swarm"`` or a `Profile`; ``knobs`` set its parts by name.
         ``"swarm"`` draws a profile, a schedule and the number of servers from the seed, as far as
         they are not given; without it there is one server. ``schedule``: ``"fifo"``, ``"random"``
-        or ``"pct"`` (see the page of the search), or what is chosen other than the task that became
-        ready first, and the message that was sent first: its place among those that are ready, or
-        due at a server, from 0, by the number of the choice; by default as the profile's
-        ``reorder`` and ``preemption`` say. ``version``
-        and ``settings``: as for `zkfake.FakeZooKeeper`. ``patch``: modules whose use of ``time``,
-        ``threading``, ``queue``, ``random``, ``uuid`` and ``datetime`` is to be simulated, by name,
-        with all modules in them, or themselves.
+        or ``"pct"`` (see the page of the search); by default the order that the profile's
+        ``reorder`` and ``preemption`` draw. Or a dict of the choices that are not first come, first
+        served: a choice is made where several tasks are ready, or several messages are due at a
+        server. The keys are the numbers of the choices, from 1, the values the places of what is
+        chosen, from 0. ``version`` and ``settings``: as for `zkfake.FakeZooKeeper`. ``patch``:
+        modules whose use of ``time``, ``threading``, ``queue``, ``random``, ``uuid`` and
+        ``datetime`` is to be simulated: modules, or their names. The name of a package stands for
+        all modules in it.
         ``logging``: the history has what is logged from that level on, by its name or number, or
         by a dict of levels for the names of loggers (``""`` for all); kazoo's from ``"WARNING"`` on
         unless it is named. ``check_determinism``: `run` runs the program twice.
@@ -146,10 +155,12 @@ class Simulation(ObservedSimulation):
         the virtual seconds in which only clients' background tasks run; ``watchdog`` is the real
         seconds that a task may take without giving way (``None``: for ever).
 
-        Raises `ValueError` for an invalid value and `TypeError` for an unknown argument.
+        Raises `ValueError` for an invalid value, `TypeError` for an unknown argument and for values
+        of a wrong type. The run raises `ImportError` at its beginning where ``patch`` names a
+        module that cannot be imported.
         """
         if seed is None:
-            seed = int(os.environ.get(SEED_VARIABLE, "0"))
+            seed = _seed_of_environment()
         check_schedule(schedule)
         super().__init__()
         self.seed = seed
@@ -362,8 +373,10 @@ class Simulation(ObservedSimulation):
 
         With ``check_determinism`` it runs twice; `NondeterministicProgram` names the first step at
         which the two runs differ. Raises what ``program`` raises, `TaskFailed` if another task
-        failed and its result was not read, `SimulationDeadlock` or `SimulationLimit` if the run was
-        stopped, and `SimulationError` if the simulation has run before.
+        failed and its result was not read, `SimulationDeadlock`, `SimulationLimit` or
+        `SimulationBlocked` if the run was stopped, `UnsupportedKazoo` for a kazoo that cannot be
+        simulated, and `SimulationError` if the simulation has run before, or this thread has
+        another one.
         """
         self._program = program
         if not self._check:
@@ -397,8 +410,8 @@ class Simulation(ObservedSimulation):
     # -- time and tasks
 
     def sleep(self, seconds: float) -> None:
-        """Let ``seconds`` of virtual time pass. With 0 every other ready task runs first. Raises
-        `SimulationError` unless the simulation runs.
+        """Let ``seconds`` of virtual time pass. With 0, or less, every other ready task runs first.
+        Raises `SimulationError` unless the simulation runs.
         """
         self._running()
         self._scheduler.sleep(seconds)
@@ -457,6 +470,7 @@ class Simulation(ObservedSimulation):
         connected, has no unanswered request and no waiting callback. Raises `SimulationTimeout`
         after ``timeout`` virtual seconds.
         """
+        self._running()
         self.faults.heal()
         self.faults.stop_chance()
         self._scheduler.sleep(0)
@@ -476,8 +490,8 @@ class Simulation(ObservedSimulation):
         """Adds a server, ``zk<n>:2181`` with the next number *n*. It follows without a vote, and
         serves clients, until a reconfiguration makes it a member: see its ``specification()``.
 
-        Raises `RuntimeError` in a standalone simulation and without the setting
-        ``reconfigEnabled``.
+        Raises `RuntimeError` in a standalone simulation, without the setting ``reconfigEnabled``,
+        and for more than 254 servers.
         """
         self._running()
         return self._servers.add()
@@ -494,7 +508,9 @@ class Simulation(ObservedSimulation):
 
     @property
     def longest_session(self) -> float:
-        """The longest session timeout that the servers grant, in seconds."""
+        """The longest session timeout that the servers grant, in seconds. May be read at any
+        time.
+        """
         return self._settings.session_timeouts[1] / 1000
 
     @property

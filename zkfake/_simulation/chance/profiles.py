@@ -8,6 +8,7 @@ and less reliable, never wrong.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from math import inf
 from typing import Any
 
 from zkfake._channel.outages import check_choice
@@ -23,7 +24,7 @@ class Profile:
     """The latencies of a simulation and its faults by chance. Times are ranges ``(shortest,
     longest)`` in virtual seconds, rates are probabilities from 0 to 1.
 
-    Raises `ValueError` for an invalid range or probability.
+    Raises `ValueError` for an invalid range or probability, and for an unknown operation or point.
     """
 
     latency: tuple[float, float] = (0.0001, 0.0001)
@@ -37,7 +38,7 @@ class Profile:
     server_latency: tuple[float, float] = (0.0, 0.0)
     """One way between two servers of an ensemble."""
     election_time: tuple[float, float] = (0.2, 0.2)
-    """From the loss of the leader until the next one serves, for ensembles."""
+    """From the loss of the leader until a server takes part in the next election, for ensembles."""
     drop_before_request: float = 0.0
     """For each request: the connection is lost before the server has it."""
     drop_before_reply: float = 0.0
@@ -81,7 +82,9 @@ class Profile:
     cut_power: float = 0.0
     """For each request, in an ensemble: a server stops, and loses what its disk had not synced."""
     mute_server: float = 0.0
-    """For each request, in an ensemble: a server accepts connections and never answers on them."""
+    """For each request, in an ensemble: a server accepts new connections and does not answer on
+    them for ``outage`` seconds.
+    """
     lag_server: float = 0.0
     """For each request, in an ensemble: a server applies what is committed late, by ``slowness``.
     """
@@ -120,20 +123,29 @@ class Profile:
                 if value < 0:
                     raise ValueError(f"most_faults={value!r}: expected 0 or more")
             elif field.name == "struck_operations":
+                if isinstance(value, str):
+                    raise ValueError(f"struck_operations={value!r}: expected a tuple of names")
                 for name in value:
-                    check_choice("an operation", name, OPERATION_NAMES)
+                    check_choice(field.name, name, OPERATION_NAMES)
             elif field.name == "struck_point":
                 check_choice(field.name, value, POINTS)
-            elif isinstance(value, tuple):
-                if len(value) != 2 or not 0 <= value[0] <= value[1]:
-                    raise ValueError(f"{field.name}={value!r} is not a range of seconds")
-            elif not 0 <= value <= 1:
+            elif isinstance(field.default, tuple):
+                if not _is_range(value):
+                    raise ValueError(
+                        f"{field.name}={value!r} is not a range of seconds: expected a tuple "
+                        "(shortest, longest) of finite numbers from 0 on"
+                    )
+            elif isinstance(value, tuple) or not 0 <= value <= 1:
                 raise ValueError(f"{field.name}={value!r} is not a probability from 0 to 1")
 
     @property
     def has_faults(self) -> bool:
         """Whether any fault may occur by chance."""
         return any(getattr(self, name) for name in FAULT_RATES)
+
+
+def _is_range(value: object) -> bool:
+    return isinstance(value, tuple) and len(value) == 2 and 0 <= value[0] <= value[1] < inf
 
 
 FAULT_RATES: tuple[str, ...] = (

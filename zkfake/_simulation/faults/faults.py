@@ -41,7 +41,7 @@ class _ClientByName:
     """A client that is named by its `KazooClient`, or by the name that it goes by."""
 
     def __init__(self, client: Any, network: Network) -> None:
-        self._name = _required(client)
+        self._name = _required(client, ", or a session id")
         self._network = network
 
     @property
@@ -88,9 +88,10 @@ class Faults(EnsembleFaults):
     """The faults of one simulation: ``sim.faults``.
 
     What several methods take means the same as for `zkfake.Faults`, but that a client may also be
-    given by its name, and that times are virtual seconds. Every method raises `RuntimeError` where
-    ``None`` is to be the leader while no server leads, and `ValueError` or `TypeError` for an
-    invalid argument.
+    given by its name, and that times are virtual seconds. A name may be that of a client that is
+    still to come, so an unknown one is no error. Every method raises `RuntimeError` where ``None``
+    is to be the leader while no server leads, and `ValueError` or `TypeError` for an invalid
+    argument.
     """
 
     def __init__(
@@ -124,7 +125,8 @@ class Faults(EnsembleFaults):
 
         Tasks spawned with ``sim.spawn(..., process=client)`` belong to the client. The network and
         the servers go on: after its timeout the client's session expires, and the client finds out
-        when it runs again. Raises `TypeError` if ``client`` is not a client.
+        when it runs again. Raises `TypeError` if ``client`` is neither a client nor the name of
+        one; a session id does not do.
         """
         name = _required(client)
         return self._freeze(
@@ -133,7 +135,8 @@ class Faults(EnsembleFaults):
 
     def hold_watches(self, client: Any, *, duration: float | None = None) -> Outage:
         """Delay a client's watch callbacks, as a slow callback before them would. Replies are not
-        delayed. ``duration``: virtual seconds. Raises `TypeError` if ``client`` is not a client.
+        delayed. ``duration``: virtual seconds. Raises `TypeError` if ``client`` is neither a client
+        nor the name of one; a session id does not do.
         """
         name = _required(client)
         worker = f"{name}/watches"
@@ -205,7 +208,9 @@ class Faults(EnsembleFaults):
         self._draw_delays(on=False)
 
     def resume_chance(self) -> None:
-        """Start faults by chance again, after `stop_chance` or `Simulation.settle`."""
+        """Start faults by chance, and delays of tasks by chance, again, after `stop_chance` or
+        `Simulation.settle`.
+        """
         self._chance.resume()
         self._draw_delays(on=True)
 
@@ -235,13 +240,15 @@ class Faults(EnsembleFaults):
         self._network.resume(stop)
 
 
-def _required(client: Any) -> str:
-    """The name of a client. Raises `TypeError` if it is not one."""
+def _required(client: Any, more: str = "") -> str:
+    """The name of a client. Raises `TypeError` if it is not one. ``more``: what else may be given,
+    for its text.
+    """
     if isinstance(client, str):
         return client
     name = getattr(getattr(client, "handler", None), "client_name", None)
     if not isinstance(name, str):
         raise TypeError(
-            f"{client!r} is not a client of this simulation, the name of one, or a session id"
+            f"{client!r} is not a client of this simulation: expected one, or its name{more}"
         )
     return name

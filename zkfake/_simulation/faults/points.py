@@ -76,12 +76,35 @@ CLIENT_FAULTS = (
 )
 """The faults of a client and its connection."""
 
+def _to_leader(begin: _Begin) -> _Begin:
+    """A fault of the leader. Nothing happens while no server leads: an earlier fault of the run may
+    be the reason, and that is no mistake of the program.
+    """
+
+    def begin_if_one_leads(faults: Faults, client: str, timeout: float) -> object:
+        return begin(faults, client, timeout) if _has_leader(faults) else None
+
+    return begin_if_one_leads
+
+
+def _has_leader(faults: Faults) -> bool:
+    return faults._driver.ensemble.leader is not None  # noqa: SLF001  # of the same package
+
+
 SERVER_FAULTS = (
-    _upon("stop_leader", lambda faults, _, timeout: faults.stop_server(duration=timeout)),
+    _upon(
+        "stop_leader",
+        _to_leader(lambda faults, _, timeout: faults.stop_server(duration=timeout)),
+    ),
     _upon("lose_quorum", lambda faults, _, timeout: faults.lose_quorum(duration=timeout)),
-    _upon("isolate_leader", lambda faults, _, timeout: faults.isolate(duration=timeout)),
+    _upon(
+        "isolate_leader",
+        _to_leader(lambda faults, _, timeout: faults.isolate(duration=timeout)),
+    ),
 )
-"""The faults of servers. The last one has no effect on a standalone server."""
+"""The faults of servers: ``stop_leader`` and ``isolate_leader``, which do nothing while no server
+leads, and ``lose_quorum``. ``isolate_leader`` has no effect on a standalone server.
+"""
 
 ALL = (*CLIENT_FAULTS, *SERVER_FAULTS)
 """Every fault that has a name here: of clients and of servers."""
