@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from enum import Enum, IntEnum
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +17,14 @@ from zkfake.simulation import Simulation
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+class Level(IntEnum):
+    LOW = 1
+
+
+class Bytes(bytes):
+    pass
 
 
 CHANGING = {"reconfigEnabled": True, "skipACL": True}
@@ -213,6 +222,24 @@ def test_what_is_no_history_is_refused(content: bytes, tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(HistoryFileError, match="is not a history of zkfake"):
         History.load(path)
+
+
+def test_what_is_equal_to_what_a_file_can_hold_is_saved(tmp_path: Path) -> None:
+    """A program may record enumerations of texts, or numbers of numpy."""
+
+    class Color(str, Enum):
+        RED = "red"
+
+    class Number(float):
+        pass
+
+    history = History()
+    history.record("x", Color.RED, Number(1.5))
+    history.record("x", Level.LOW, memory := Bytes(b"1"))
+    history.save(tmp_path / "h")
+    loaded = History.load(tmp_path / "h")
+    assert [(each.key, each.value) for each in loaded.of(Recorded)] == [("red", 1.5), (1, memory)]
+    assert loaded == history
 
 
 def test_another_version_is_refused(saved: bytes, tmp_path: Path) -> None:

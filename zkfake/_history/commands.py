@@ -103,7 +103,7 @@ def _seconds(text: str) -> float:
     except ValueError:
         seconds = -1.0
     if not 0 <= seconds < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r}: expected a number of seconds")
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a number of seconds, 0 or more")
     return seconds
 
 

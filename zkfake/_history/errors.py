@@ -83,4 +83,6 @@ class DictBroken(GuaranteeBroken):
 
 
 class PromiseBroken(GuaranteeBroken):
-    """A promise that the program has given to `History.check` was not kept."""
+    """A promise that the program has given to `History.check` was not kept, or two claims of one
+    name held at once (`History.claim`).
+    """

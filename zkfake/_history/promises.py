@@ -29,8 +29,9 @@ __all__ = [
 def at_most(limit: int, name: str, *, good: bool = True) -> Promise:
     """At most ``limit`` claims of ``name`` hold at one time (`History.claim`).
 
-    A claim holds while its znode exists; with ``good=False`` while the program believes that it
-    holds it. Raises `ValueError` for a limit below 1.
+    A claim holds while the program believes that it holds and its znode exists; with
+    ``good=False`` the znode does not matter. Without this promise at most one claim of each name
+    may hold. Raises `ValueError` for a limit below 1.
     """
     AtMost(limit, name)
     return lambda: AtMost(limit, name, good=good)

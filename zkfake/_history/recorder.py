@@ -126,8 +126,8 @@ class History(Sequence[Any]):
         ``znode``: the path, without a chroot, of the znode that stands for it. ``client``: the name
         that the history has for the client whose session made it; needed where another client may
         make a znode of the same path. Enter the block after the recipe has granted it, and leave
-        the block before you release it. `check` with `zkfake.history.at_most` finds two claims that
-        hold at once.
+        the block before you release it. `check` finds two claims of one name that hold at once; a
+        promise `zkfake.history.at_most` allows more.
         """
         self._claims = number = self._claims + 1
         self.append(Claimed(self._clock(), self._task(), number, name, znode, client))
@@ -163,8 +163,9 @@ class History(Sequence[Any]):
     def check(
         self, *promises: Promise, complete: bool = False, timely: float | None = None
     ) -> Verdict:
-        """Judge the history by the guarantees of ZooKeeper, and by ``promises`` of the program
-        (`zkfake.history.at_most`, `exactly_once`, ...).
+        """Judge the history by the guarantees of ZooKeeper, by those of the dicts that it has heard
+        of, and by ``promises`` of the program (`zkfake.history.at_most`, `exactly_once`, ...).
+        Claims of one name must exclude each other, unless a promise `at_most` is about that name.
 
         ``complete``: whether every client that writes was recorded; then more can be decided where
         there is no committed log. ``timely``: seconds after which every view must have what was
@@ -237,7 +238,9 @@ class History(Sequence[Any]):
         return digest.hexdigest()
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write the history to a file, which `load` reads. Raises `OSError`. Cost: linear."""
+        """Write the history to a file, which `load` reads; a file that is there is replaced. Raises
+        `OSError`. Cost: linear.
+        """
         save(path, self.in_order(), self.log is not None)
 
     def _writer(self, path: str | PathLike[str]) -> HistoryWriter:
@@ -260,8 +263,9 @@ class History(Sequence[Any]):
     def load(cls, path: str | PathLike[str]) -> Self:
         """Read a history from a file.
 
-        Raises `OSError`, `HistoryFileError` for a file that is not a history of this version, and
-        `IncompleteHistoryError` for one that is cut or damaged after its first line. Cost: linear.
+        Raises `OSError`, `HistoryFileError` for a file that is not a history or one that only a
+        newer version can read, and `IncompleteHistoryError` for one that is cut or damaged after
+        its first line. Cost: linear.
         """
         history = cls()
         with Lines(path) as lines:

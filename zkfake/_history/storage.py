@@ -44,7 +44,7 @@ TITLE = "zkfake-history"
 
 
 class HistoryFileError(ValueError):
-    """A file is no history, or not one of this version."""
+    """A file is no history, or one that only a newer version can read."""
 
 
 class Lines:

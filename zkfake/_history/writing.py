@@ -145,10 +145,16 @@ class _Forms(dict[type, "Callable[[Any], str]"]):
     """How values of a type are written."""
 
     def __missing__(self, kind: type) -> Callable[[Any], str]:
-        if not issubclass(kind, tuple):
+        # What a program records may be of a subclass, such as an enumeration of texts, or a number
+        # of numpy. It is written, and read back, as what it is equal to.
+        form = next((self[each] for each in _SCALARS if issubclass(kind, each)), None)
+        if form is None and not issubclass(kind, tuple):
             raise TypeError(f"a history has no {kind.__name__}")
-        self[kind] = _list
-        return _list
+        self[kind] = form = form or _list
+        return form
+
+
+_SCALARS = (int, float, str, bytes)
 
 
 _FORMS = _Forms({
