@@ -122,6 +122,12 @@ def test_a_stream_after_an_event_of_another_fake(server: FakeZooKeeper, asking: 
     stream.close()  # type: ignore[attr-defined]
 
 
+def test_a_header_that_cannot_be(asking: Asking) -> None:
+    answer = asking.ask("GET", "/history/stream", headers={"Last-Event-ID": "last"})
+    assert answer.status == 422
+    assert answer.body["error"].startswith("The header last-event-id is not what it has to be")
+
+
 def test_streams_end_with_the_endpoint(server: FakeZooKeeper) -> None:
     with ControlEndpoint(server) as endpoint:
         stream = frames(Asking(endpoint))

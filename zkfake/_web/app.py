@@ -51,7 +51,12 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
 }
 
 
-_PARTS = {"body": "The body's", "path": "The address's", "query": "The parameter"}
+_PARTS = {
+    "body": "The body's",
+    "header": "The header",
+    "path": "The address's",
+    "query": "The parameter",
+}
 """What has a value that cannot be."""
 
 

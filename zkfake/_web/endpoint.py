@@ -55,7 +55,8 @@ class ControlEndpoint:
     http://127.0.0.1:.../#token=...
 
     Whoever has the token can read and change everything that the fake has. ``start()`` and
-    ``stop()`` may be called once each, from any thread; a ``with`` block calls both.
+    ``stop()`` may be called once each, from any thread; a ``with`` block calls both. The fake need
+    not run; what needs a fake that runs is answered by status 409 meanwhile.
     """
 
     def __init__(
@@ -86,12 +87,14 @@ class ControlEndpoint:
 
     @property
     def port(self) -> int:
-        """The port that it listens on; before `start` the one that it was given."""
+        """The port that it listens on; before `start` the one that it was given, 0 included."""
         return self._port
 
     @property
     def url(self) -> str:
-        """The address below which its routes are: ``http://127.0.0.1:8181/api``."""
+        """The address below which its routes are, such as ``http://127.0.0.1:8181/api``. After
+        `start` it has the port that the endpoint listens on.
+        """
         return f"http://{self._address}{API}"
 
     @property
@@ -104,7 +107,10 @@ class ControlEndpoint:
         return address(_ANYWHERE.get(self._host, self._host), self._port)
 
     def start(self) -> Self:
-        """Listens, with a thread of its own. Raises `OSError` if it cannot have the address."""
+        """Listens, with a thread of its own. Keeps the last transactions and events of the fake
+        from now on. Raises `OSError` if it cannot have the address, and `RuntimeError` in a forked
+        child and if the system has no thread left. Cost: a reference for each znode.
+        """
         listening = bind(self._host, self._port)
         try:
             listening.listen()

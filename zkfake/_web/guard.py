@@ -102,8 +102,8 @@ class Guard:
             given = [value for name, value in headers if name == b"authorization"]
             if len(given) != 1 or not compare_digest(given[0], b"Bearer " + self._token):
                 return 401, (
-                    "This needs the token that zkfake has printed at its start, in the header "
-                    "Authorization: Bearer TOKEN."
+                    "This needs the token of the endpoint, in the header Authorization: Bearer "
+                    "TOKEN. zkfake serve prints it at its start, in the address of the console."
                 )
         return None
 

@@ -21,9 +21,9 @@ __all__ = ["made"]
 
 _ABOUT = (
     "What a fake ZooKeeper of zkfake can be asked, and be told to do. Every request needs the "
-    "token that zkfake has printed at its start. What is refused has a status from 400 on and a "
-    "sentence that says why. Sessions are texts as ZooKeeper prints them, zxids are numbers, times "
-    "are milliseconds since the epoch, durations are seconds."
+    "token of the endpoint, which zkfake serve prints at its start. What is refused has a status "
+    "from 400 on and a sentence that says why. Sessions are texts as ZooKeeper prints them, zxids "
+    "are numbers, times are milliseconds since the epoch, durations are seconds."
 )
 
 
