@@ -217,13 +217,19 @@ class Settings:
         """Raises `ValueError` where values do not go together."""
         low, high = self.session_timeouts
         if low > high:
-            raise ValueError(f"minSessionTimeout {low} is above maxSessionTimeout {high}")
+            raise ValueError(
+                f"minSessionTimeout {low} is above maxSessionTimeout {high}; unless they are set, "
+                "they are 2 and 20 times tickTime"
+            )
         if self.enforce_auth and not self.required_schemes:
             raise ValueError("enforce.auth.enabled needs enforce.auth.schemes")
         for scheme in self.required_schemes:
             if scheme not in self.auth_schemes:
+                name = "enforce.auth.schemes"
+                if self.require_sasl:
+                    name = "sessionRequireClientSASLAuth"
                 raise ValueError(
-                    f"enforce.auth.schemes: there is no provider for the scheme {scheme!r}; "
+                    f"{name}: there is no provider for the scheme {scheme!r}; "
                     "sasl.users, tls= or authProvider.N gives one"
                 )
 

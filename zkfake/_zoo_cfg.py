@@ -91,16 +91,21 @@ def _take(found: ConfigFile, entry: _Property) -> None:
         (found.observers if observes else found.voters).append(port)
     elif name == "dynamicConfigFile":
         for inner in _properties(value):
-            if inner.name == name:
-                raise ValueError(
-                    f"{value}, line {inner.line}: a dynamicConfigFile must not name another one"
-                )
-            _take(found, inner)
+            try:
+                _take_dynamic(found, inner)
+            except ValueError as error:
+                raise ValueError(f"{value}, line {inner.line}: {error}") from None
     elif settings.is_setting(name) and not plain.startswith(_PYTHON) and _is_known(plain, value):
         settings.read(name, value)
         found.settings[name] = value
     else:
         found.ignored.append(name)
+
+
+def _take_dynamic(found: ConfigFile, entry: _Property) -> None:
+    if entry.name == "dynamicConfigFile":
+        raise ValueError("a dynamicConfigFile must not name another one")
+    _take(found, entry)
 
 
 def _is_known(plain: str, value: str) -> bool:

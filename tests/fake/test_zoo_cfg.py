@@ -131,6 +131,9 @@ def test_files_that_cannot_be(write: Writer) -> None:
         zoo_cfg.read(str(write.directory / "none"))
     with pytest.raises(FileNotFoundError):
         zoo_cfg.read(write("dynamicConfigFile=/no/such/file"))
+    wrong = write("version=1\nserver.1=a\n", "dynamic")
+    with pytest.raises(ValueError, match=r"zoo\.cfg, line 1: .*dynamic, line 2: server\.1 = 'a'"):
+        zoo_cfg.read(write(f"dynamicConfigFile={wrong}"))
     itself = write("", "itself")
     write(f"dynamicConfigFile={itself}", "itself")
     with pytest.raises(

@@ -284,7 +284,10 @@ def test_a_server_does_not_start_that_nobody_could_use(
     ("settings", "match"),
     [
         ({"enforce.auth.enabled": True}, "needs enforce.auth.schemes"),
-        ({"sessionRequireClientSASLAuth": True}, "no provider for the scheme 'sasl'"),
+        (
+            {"sessionRequireClientSASLAuth": True},
+            "sessionRequireClientSASLAuth: there is no provider for the scheme 'sasl'",
+        ),
         ({"authProvider.1": "com.example.Mine"}, "authProvider.1 = .*: expected a zkfake.AuthPr"),
     ],
 )

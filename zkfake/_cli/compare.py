@@ -123,7 +123,7 @@ def _seconds(text: str) -> float:
     except ValueError:
         seconds = -1.0
     if not seconds >= 0:  # nor if it is no number
-        raise argparse.ArgumentTypeError(f"{text!r}: expected a number of seconds")
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a number of seconds, 0 or more")
     return seconds
 
 

@@ -91,8 +91,8 @@ def add_options(
     state.add_argument(
         "--load",
         metavar="FILE",
-        help="a tree file of znodes to begin with (.yaml, .json or .toml); with --data-dir only "
-        "while there are none",
+        help="a tree file of znodes to begin with (.yaml, .json or .toml), or a data directory of "
+        "a real ZooKeeper; with --data-dir only while there are none",
     )
     state.add_argument(
         "--data-dir",

@@ -119,7 +119,8 @@ def _seconds(text: str) -> float:
     except ValueError:
         seconds = -1.0
     if not 0 <= seconds <= threading.TIMEOUT_MAX:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected a number of seconds")
+        most = f"{threading.TIMEOUT_MAX:.0f}"
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a number of seconds, 0 to {most}")
     return seconds
 
 

@@ -22,8 +22,10 @@ __all__ = ["add", "execute"]
 _STATUSES = """\
 exit status:
   0  it is done
-  2  there is no such directory or snapshot, it is damaged (`list` prints the snapshots all the
-     same), the disk is full, or a zkfake has it in use (restore)
+  1  it is done, and could not be printed
+  2  an option or a name is invalid, the name is taken (save), there is no such directory or
+     snapshot, the state is damaged (`list` prints the snapshots all the same), the disk is full,
+     or a zkfake has the directory in use (restore)
 """
 
 

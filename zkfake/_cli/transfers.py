@@ -189,7 +189,9 @@ def _seconds(text: str) -> float:
     with suppress(ValueError):
         if 0 < (seconds := float(text)) < 1e6:
             return seconds
-    raise argparse.ArgumentTypeError(f"{text!r}: expected a number of seconds")
+    raise argparse.ArgumentTypeError(
+        f"{text!r}: expected a number of seconds, more than 0 and less than 1,000,000"
+    )
 
 
 # -- carrying out
