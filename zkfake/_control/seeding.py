@@ -92,7 +92,7 @@ def remove(ensemble: Ensemble, path: str) -> None:
     system path, `RuntimeError` without a leader.
     """
     if path == ROOT or is_system(path):
-        raise ValueError(f"{path} cannot be removed")
+        raise ValueError(f"{path} cannot be removed: / and /zookeeper are always there")
     _check_leader(ensemble)
     tree = ensemble.tip.copy()
     if path not in tree.nodes:

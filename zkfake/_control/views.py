@@ -30,8 +30,9 @@ class SessionView:
 @dataclass(frozen=True, slots=True)
 class WatchView:
     """One watch. ``table``: ``"data"`` ones are set by getData and exists, ``"child"`` ones by
-    getChildren. ``mode``: ``"standard"`` ones go once; ``"persistent"`` and ``"recursive"`` ones
-    are those of addWatch, which has both tables.
+    getChildren. ``mode``: ``"standard"`` ones fire once; ``"persistent"`` and ``"recursive"`` ones
+    are set by addWatch and stay. A persistent one is listed once for each table; so is a recursive
+    one of version 3.8, while one of version 3.9 is listed as ``"data"`` alone.
     """
 
     path: str

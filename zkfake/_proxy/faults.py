@@ -18,9 +18,9 @@ class ProxyFaults(SocketFaults):
 
     The methods are those of `zkfake.Faults` that concern clients and their connections, and what
     they take means the same. Servers have the numbers of their places in the connect string, from
-    1; ``None``: every server. Every method raises `RuntimeError` unless the proxy runs and in a
-    forked child, and `ValueError` or `TypeError` for an invalid argument. Times are real seconds.
-    Methods may be called from any thread.
+    1; ``None``: every server. Every method raises `RuntimeError` in a forked child, and all but
+    `heal` also unless the proxy runs; they raise `ValueError` or `TypeError` for an invalid
+    argument. Times are real seconds. Methods may be called from any thread. Only `expire` waits.
     """
 
     def __init__(self, driver: RealTime, servers: int, sessions: PassedSessions) -> None:
@@ -39,8 +39,9 @@ class ProxyFaults(SocketFaults):
         session has ended already.
 
         Another connection resumes the session and closes it. Waits until a server has done so, at
-        most five seconds for each answer. Raises `OSError` if no server answers, `ValueError` for a
-        session that has not passed through this proxy.
+        most five seconds for each answer, so an action of `upon` must not call it. Raises `OSError`
+        if no server answers, `ValueError` for a session that has not passed through this proxy, or
+        was 10,000 sessions ago.
         """
         with self._driver.acting():
             session_id = self._named(client).session_id

@@ -46,7 +46,8 @@ _TLS_HANDSHAKE_TIMEOUT = 10_000
 
 
 class ZooKeeperProxy:
-    """A proxy in front of a ZooKeeper server, or of each server of an ensemble.
+    """A proxy in front of a ZooKeeper server, or of each server of an ensemble. A ``with`` block
+    calls `start` and `stop`.
 
     >>> with ZooKeeperProxy("127.0.0.1:2181") as proxy:  # doctest: +SKIP
     ...     client = KazooClient(proxy.hosts)
@@ -75,7 +76,8 @@ class ZooKeeperProxy:
         the proxy then connects to the servers over TLS. Each may be given without the other.
         ``history``: whether everything that passes is recorded.
 
-        Raises `ValueError` for an invalid connect string or a wrong number of ports.
+        Raises `ValueError` for an invalid connect string or a wrong number of ports, `TypeError`
+        for a connect string that is no text.
         """
         self._targets, self._chroot = parse(hosts)
         self._host = host
@@ -105,8 +107,8 @@ class ZooKeeperProxy:
 
     def start(self) -> Self:
         """Resolves the servers' addresses, binds the ports and serves. Connects to no server before
-        a client connects. Raises `RuntimeError` if running and in a forked child, `OSError` if a
-        port cannot be bound or a host is not known.
+        a client connects. Raises `RuntimeError` if running, in a forked child, and if the
+        system has no thread left; `OSError` if a port cannot be bound or a host is not known.
         """
         loop = self._loop
         loop.check_process()
@@ -135,9 +137,10 @@ class ZooKeeperProxy:
         """Drops every connection, closes the ports and ends the thread. Does nothing if it is not
         running.
 
-        Every fault ends. Raises `RuntimeError` if an action of ``faults.upon()`` had failed, or the
-        proxy itself, which is a bug in it. In a forked child it closes the child's copies of the
-        sockets; the parent's proxy goes on.
+        Every fault ends. Raises `RuntimeError`, once all is closed, if an action of
+        ``faults.upon()`` had failed, or the proxy itself, which is a bug in it; ``__cause__`` is
+        the last such error. In a forked child it closes the child's copies of the sockets; the
+        parent's proxy goes on.
         """
         self._loop.stop(self._close, self._abandon)
 
@@ -172,7 +175,7 @@ class ZooKeeperProxy:
     @property
     def hosts(self) -> str:
         """The connect string for clients: a port for each server, and the chroot. Raises
-        `RuntimeError` unless running.
+        `RuntimeError` unless running, and in a forked child.
         """
         self._loop.check_running()
         listed = (address(self._host, listener.port) for listener in self._listeners)
@@ -192,7 +195,7 @@ class ZooKeeperProxy:
         is `history` meanwhile.
 
         It leaves out the connections that are open already. Raises `RuntimeError` if everything is
-        recorded anyway, and in a forked child.
+        recorded anyway, within a block of another `recorded`, and in a forked child.
         """
         with self._loop.at_work():
             if self._recording is not None:
@@ -213,7 +216,7 @@ class ZooKeeperProxy:
 
     @property
     def running(self) -> bool:
-        """Whether it serves."""
+        """Whether it serves. False if it has failed, and in a forked child."""
         return self._loop.running
 
     def take_failure(self) -> RuntimeError | None:

@@ -55,21 +55,23 @@ class RealTimeDriver(RealTime):
 class Faults(SocketFaults, EnsembleFaults):
     """The faults of one `FakeZooKeeper`: ``server.faults``.
 
-    Every method raises `RuntimeError` unless the server runs, where ``None`` is to be the leader
-    while no server leads, and in a forked child; `ValueError` or `TypeError` for an invalid
-    argument. Times are real seconds. Methods may be called from any thread, and do not wait for the
-    fault's effects. What several methods take means the same in each:
+    Every method raises `RuntimeError` in a forked child; all but `heal` also unless the server
+    runs, and where ``None`` is to be the leader while no server leads. They raise `ValueError` or
+    `TypeError` for an invalid argument. Times are real seconds. Methods may be called from any
+    thread, and do not wait for the fault's effects. What several methods take means the same in
+    each:
 
-    - ``client``: a session id, or a `KazooClient` in this process, which has or had a session;
-      ``None``: every client, those included that are to come.
+    - ``client``: a session id, or a `KazooClient` in this process, which is connected or was when
+      it was last given to one of these methods; ``None``: every client, those included that are to
+      come.
     - ``server``: a number from 1; ``None``: the leader, or, for faults of connections, every
       server.
     - ``duration``: the seconds after which the fault heals by itself. Without it, it lasts until
       its `Outage.heal`, the end of its ``with`` block, `heal`, or the end of the fake.
     - Which requests a `Rule` is for: ``operation``, a name of ZooKeeper's such as ``"create"``, or
       ``"connect"``; ``path``, where ``*`` matches as in `fnmatch`; ``number``, the request's number
-      in the history (`Sent`). ``None`` is any. Of those that match, the ``nth`` and so many more
-      that it strikes ``times`` requests; ``None``: all from there on.
+      in the history (`Sent`). ``None`` is any. ``nth``: the first of the matching requests that it
+      strikes, from 1. ``times``: how many it strikes from there on; ``None``: all.
     """
 
     _driver: RealTimeDriver

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, Literal
 
+from zkfake._channel.outages import check_choice
 from zkfake._realtime.listener import address
 
 if TYPE_CHECKING:
@@ -18,7 +20,8 @@ __all__ = ["Member"]
 class Member:
     """One server of a `FakeZooKeeper`, an item of its ``members``.
 
-    Methods may be called from any thread, and raise `RuntimeError` in a forked child.
+    Methods may be called from any thread, and raise `RuntimeError` in a forked child. With a data
+    directory they raise `OSError` once that cannot be written to.
     """
 
     def __init__(self, loop: Loop, replica: Replica, ports: ServerPorts) -> None:
@@ -68,8 +71,9 @@ class Member:
 
     def specification(self, role: Literal["participant", "observer"] = "participant") -> str:
         """The text for a reconfiguration that makes it a member in this role: ``server.<id>=...``.
-        A server that is a member keeps its addresses.
+        A server that is a member keeps its addresses. Raises `ValueError` for another role.
         """
+        check_choice("role", role, ("participant", "observer"))
         with self._loop.at_work():
             return self._replica.specification(role)
 
@@ -83,14 +87,15 @@ class Member:
     @property
     def lag(self) -> float:
         """Seconds from the commit of a transaction until this server applies it; 0 by default. May
-        be set at any time. Has no effect on a standalone server. Raises `ValueError` below 0.
+        be set at any time. Has no effect on a standalone server. Raises `ValueError` below 0, and
+        for what is not finite.
         """
         return self._replica.lag[1] / 1000
 
     @lag.setter
     def lag(self, seconds: float) -> None:
-        if not seconds >= 0:
-            raise ValueError(f"lag = {seconds}: expected seconds, 0 or more")
+        if not 0 <= seconds < inf:
+            raise ValueError(f"lag = {seconds}: expected seconds, 0 or more, and finite")
         with self._loop.at_work():
             self._replica.lag = (round(seconds * 1000),) * 2
 
