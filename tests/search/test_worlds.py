@@ -89,8 +89,10 @@ def test_a_schedule_that_is_not_given_draws_no_message(seed: int) -> None:
     [
         lambda sim: sim.faults.delay_task("main", step=0, seconds=1),
         lambda sim: sim.faults.delay_task("main", step=1, seconds=-1),
+        lambda sim: sim.faults.delay_task("main", step=1, seconds=float("inf")),
         lambda sim: sim.faults.delay_message("ann", nth=0, seconds=1),
         lambda sim: sim.faults.delay_message("ann", nth=1, seconds=-1),
+        lambda sim: sim.faults.delay_message("ann", nth=1, seconds=float("inf")),
     ],
 )
 def test_a_delay_counts_from_one_and_goes_forward(fault: Callable[[Simulation], object]) -> None:

@@ -168,8 +168,8 @@ class EnsembleControl(ABC):
 
     def at(self, zxid: int) -> Tree:
         """The tree right after the last transaction up to ``zxid``. Cost: linear in the log. Raises
-        `ValueError` where the log is not kept: see ``keep_log`` of `zkfake.FakeZooKeeper`. A
-        simulation keeps it.
+        `ValueError` where the log is not kept, and for a ``zxid`` before the first state of the
+        log: see ``keep_log`` of `zkfake.FakeZooKeeper`. A simulation keeps it.
         """
         with self._looking():
             return self._ensemble.log.at(zxid)

@@ -58,7 +58,9 @@ class Connected(NamedTuple):
 
 
 class Disconnected(NamedTuple):
-    """A client found its connection closed, or closed it (``by`` is then ``"client"``)."""
+    """A client found its connection closed (``by`` is ``"server"``), or closed it
+    (``"client"``).
+    """
 
     time: float
     client: str
@@ -128,7 +130,9 @@ class WatchEvent(NamedTuple):
 
 
 class StateChange(NamedTuple):
-    """A client's connection state changed: CONNECTED, SUSPENDED or LOST."""
+    """A client's connection state changed: CONNECTED, SUSPENDED or LOST. Recorded in
+    simulations.
+    """
 
     time: float
     client: str
@@ -216,7 +220,7 @@ class LogLine(NamedTuple):
 
 
 class TaskEnded(NamedTuple):
-    """A task ended; ``error`` is the type of the exception that ended it, or empty."""
+    """A task failed; ``error`` is the name of the exception's type. Recorded in simulations."""
 
     time: float
     task: str
@@ -373,8 +377,8 @@ class Kept(NamedTuple):
 
 
 class Restored(NamedTuple):
-    """A test restored another state, which is not a transaction of the log. It is in `History.log`,
-    too.
+    """The ensemble goes on from another state, which no transaction of the log has made: a test has
+    restored it, or the history begins with it. It is in `History.log`, too.
     """
 
     time: float

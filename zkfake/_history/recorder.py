@@ -191,8 +191,8 @@ class History(Sequence[Any]):
         return diagnose(self.in_order(), has_log=self.log is not None)
 
     def story(self, verdict: Verdict | None = None) -> str:
-        """The events around the first finding of a verdict, in about thirty lines of text. Without
-        a verdict: that of `check`. Cost: as `check`.
+        """The events around the first finding of a verdict, in about thirty lines of text; the last
+        events if nothing is broken. Without a verdict: that of `check`. Cost: as `check`.
         """
         return story(self.in_order(), self.check() if verdict is None else verdict)
 

@@ -70,9 +70,11 @@ class Verdict:
     checked: tuple[Checked, ...]
     """What each judge did."""
     broken: tuple[Finding, ...]
-    """The broken guarantees, in the order of finding; at most ten of each judge."""
+    """The broken guarantees, in the order of the last events that show them; at most ten of each
+    judge.
+    """
     remarks: tuple[Finding, ...] = ()
-    """Findings that break nothing, such as a lost claim."""
+    """Findings that break nothing, such as a lost claim; at most ten of each judge."""
 
     def __bool__(self) -> bool:
         return not self.broken

@@ -15,6 +15,7 @@ Rules that live here:
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from zkfake._channel.outages import Outage
@@ -165,12 +166,13 @@ class Faults(EnsembleFaults):
         ``task``: its name, as ``Task.name`` and reports tell it. ``step``: from 1. A step begins
         when the task goes on after a wait, and at each lock, event or queue that it uses. Steps are
         counted from the first call of this method on, or from the start in a simulation with a
-        ``schedule``. Raises `ValueError` for a step below 1 and for negative seconds.
+        ``schedule``. Raises `ValueError` for a step below 1, and for negative or infinite
+        seconds.
         """
-        if step < 1 or not seconds >= 0:
+        if step < 1 or not 0 <= seconds < inf:
             raise ValueError(
                 f"step={step!r}, seconds={seconds!r}: steps are counted from 1, and a delay lasts "
-                "0 seconds or more"
+                "a finite number of seconds, 0 or more"
             )
         self._scheduler.scheduled().delay(Delay(task, step, seconds))
 
@@ -179,12 +181,13 @@ class Faults(EnsembleFaults):
 
         ``nth``: its place among the messages from and to the client, in the order of sending, from
         1. The two messages of making a connection count as well. They are counted from the first
-        call of this method on. Raises `ValueError` for a place below 1 and for negative seconds.
+        call of this method on. Raises `ValueError` for a place below 1, and for negative or infinite
+        seconds.
         """
-        if nth < 1 or not seconds >= 0:
+        if nth < 1 or not 0 <= seconds < inf:
             raise ValueError(
-                f"nth={nth!r}, seconds={seconds!r}: messages are counted from 1 and take 0 "
-                "seconds or more"
+                f"nth={nth!r}, seconds={seconds!r}: messages are counted from 1 and take a finite "
+                "number of seconds, 0 or more"
             )
         self._network.delay_message(MessageDelay(client, nth, seconds))
 
