@@ -93,7 +93,7 @@ def _take(found: ConfigFile, entry: _Property) -> None:
         for inner in _properties(value):
             try:
                 _take_dynamic(found, inner)
-            except ValueError as error:
+            except ValueError as error:  # noqa: PERF203  # each has a line of its own
                 raise ValueError(f"{value}, line {inner.line}: {error}") from None
     elif settings.is_setting(name) and not plain.startswith(_PYTHON) and _is_known(plain, value):
         settings.read(name, value)

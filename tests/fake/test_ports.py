@@ -80,9 +80,9 @@ def test_the_ports_of_all_members_can_be_chosen() -> None:
 def test_ports_that_cannot_be() -> None:
     with pytest.raises(ValueError, match=r"port = \[1, 2\]: expected one port, or 3, one for each"):
         FakeZooKeeper(servers=3, port=[1, 2])
-    with pytest.raises(ValueError, match="port = '2181': expected a port, or a list of ports"):
+    with pytest.raises(ValueError, match="port = '2181': expected an integer, or a list"):
         FakeZooKeeper(servers=4, port="2181")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match=r"port = \['2181'\]: expected ports as integers"):
+    with pytest.raises(ValueError, match=r"port = \['2181'\]: expected an integer"):
         FakeZooKeeper(port=["2181"])  # type: ignore[list-item]
     with pytest.raises(ValueError, match="secure_port = 2281: TLS needs tls="):
         FakeZooKeeper(secure_port=2281)

@@ -12,11 +12,10 @@ import logging
 import os
 import selectors
 import socket
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from zkfake._timers import Timer
 
@@ -129,12 +128,10 @@ def one_each(name: str, ports: int | Sequence[int], count: int) -> list[int]:
     """A port for each of ``count`` servers: ``ports`` is the first one's, or has all of them.
     Raises `ValueError` that names the argument.
     """
-    if isinstance(ports, str) or not isinstance(ports, (int, Sequence)):
-        raise ValueError(f"{name} = {ports!r}: expected a port, or a list of ports")
     if isinstance(ports, int):
         return [ports] + [0] * (count - 1)
+    if not all(isinstance(port, int) for port in ports):  # a text has its digits
+        raise ValueError(f"{name} = {ports!r}: expected an integer, or a list of integers")
     if len(ports) != count:
         raise ValueError(f"{name} = {ports}: expected one port, or {count}, one for each")
-    if not all(isinstance(port, int) for port in ports):
-        raise ValueError(f"{name} = {ports!r}: expected ports as integers")
     return list(ports)

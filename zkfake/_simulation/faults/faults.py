@@ -181,8 +181,8 @@ class Faults(EnsembleFaults):
 
         ``nth``: its place among the messages from and to the client, in the order of sending, from
         1. The two messages of making a connection count as well. They are counted from the first
-        call of this method on. Raises `ValueError` for a place below 1, and for negative or infinite
-        seconds.
+        call of this method on. Raises `ValueError` for a place below 1, and for negative or
+        infinite seconds.
         """
         if nth < 1 or not 0 <= seconds < inf:
             raise ValueError(

@@ -76,6 +76,7 @@ CLIENT_FAULTS = (
 )
 """The faults of a client and its connection."""
 
+
 def _to_leader(begin: _Begin) -> _Begin:
     """A fault of the leader. Nothing happens while no server leads: an earlier fault of the run may
     be the reason, and that is no mistake of the program.
