@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -58,6 +59,24 @@ def test_a_disk_that_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         assert answer.status == 409
         file = tmp_path / "snapshots" / "a.db"
         assert answer.body == {"error": f"{file}: database or disk is full."}
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_data_directory_that_cannot_be_written_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is no mistake of zkfake, and the endpoint ends all the same."""
+
+    def full(*_: object) -> None:
+        raise OSError("state.db: database or disk is full")
+
+    server = FakeZooKeeper(data_dir=tmp_path)
+    with suppress(RuntimeError), server, ControlEndpoint(server) as endpoint:
+        monkeypatch.setattr(DataDirectory, "add", full)
+        for method, path, body in (("POST", "/tree", {"path": "/a"}), ("GET", "/tree", None)):
+            answer = Asking(endpoint).refused(method, path, body)
+            assert answer.status == 409
+            assert answer.body["error"].startswith("Cannot write to the data directory: state.db")
 
 
 def test_snapshots_in_memory_are_bounded(asking: Asking, monkeypatch: pytest.MonkeyPatch) -> None:

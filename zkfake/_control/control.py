@@ -37,7 +37,7 @@ class EnsembleControl(ABC):
     write raise `RuntimeError` while no server leads, unless they say otherwise. Everything but
     `replicas` raises it in a forked child. In a `Simulation` reading raises
     `zkfake.simulation.SimulationError` before it begins, and writing raises it unless it runs. With
-    a data directory, writing raises `OSError` once that cannot be written to.
+    a data directory everything raises `OSError` once that cannot be written to.
     """
 
     _ensemble: Ensemble

@@ -18,6 +18,7 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
+from zkfake._ensemble.committed import KeeperError
 from zkfake._web import faults, history, reading, whole, writing
 from zkfake._web.errors import Refused
 from zkfake._web.guard import API
@@ -79,6 +80,7 @@ def application(fake: ControlledFake | None) -> FastAPI:
     for each in (reading, writing, faults, history, whole):
         app.include_router(each.routes, prefix=API, responses=_REFUSALS)
     app.add_exception_handler(Refused, _refused)
+    app.add_exception_handler(KeeperError, _not_kept)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _of_http)
     app.add_exception_handler(Exception, _failed)
@@ -123,6 +125,11 @@ def _told(status: int, sentence: str) -> JSONResponse:
 async def _refused(_request: Request, error: Exception) -> Response:
     assert isinstance(error, Refused)
     return _told(error.status, error.sentence)
+
+
+async def _not_kept(_request: Request, error: Exception) -> Response:
+    text = str(error)
+    return _told(409, f"{text[:1].upper()}{text[1:]}.")
 
 
 async def _invalid(_request: Request, error: Exception) -> Response:

@@ -21,6 +21,7 @@ from urllib.parse import quote
 
 import uvicorn
 
+from zkfake._ensemble.committed import KeeperError
 from zkfake._realtime.listener import address, bind
 from zkfake._web.app import application
 from zkfake._web.fake import ControlledFake
@@ -184,7 +185,8 @@ class _Http(uvicorn.Server):
         try:
             asyncio.run(self._serve_here(listening))
         finally:
-            self.fake.end()
+            with suppress(KeeperError):  # whoever stops the fake is told of it
+                self.fake.end()
 
     async def _serve_here(self, listening: socket.socket) -> None:
         self._loop = asyncio.get_running_loop()
