@@ -99,6 +99,8 @@ def test_the_main_task_cannot_be_paused() -> None:
         client = sim.client()
         with pytest.raises(SimulationError, match="main task"):
             sim.faults.pause(client, sim._scheduler.main)
+        assert sim.faults.outages == ()
+        assert client.get("/")[0] == b"", "its tasks are not paused either"
 
 
 def test_pauses_may_overlap() -> None:
@@ -116,7 +118,7 @@ def test_pauses_may_overlap() -> None:
 def test_a_paused_client_starts_nothing() -> None:
     with Simulation() as sim:
         client = sim.client()
-        with sim.faults.pause(client):
+        with sim.faults.pause(client.client_id[0]):
             own = client.handler.spawn(lambda: "ran")
             other = sim.spawn(lambda: "ran", process=client)
             sim.sleep(1)
@@ -131,6 +133,8 @@ def test_held_watch_callbacks_come_late_while_replies_go_on() -> None:
         client.ensure_path("/w")
         seen: list[Any] = []
         client.get("/w", watch=seen.append)
+        with pytest.raises(ValueError, match="0x1 is no client's present or last session"):
+            sim.faults.hold_watches(1)
         with sim.faults.hold_watches(client):
             writer.set("/w", b"new")
             sim.sleep(30)

@@ -42,7 +42,7 @@ class _ClientByName:
     """A client that is named by its `KazooClient`, or by the name that it goes by."""
 
     def __init__(self, client: Any, network: Network) -> None:
-        self._name = _required(client, ", or a session id")
+        self._name = _required(client)
         self._network = network
 
     @property
@@ -65,12 +65,18 @@ class Freezes:
         """Whom each freeze includes, and whom it has stopped."""
 
     def begin(self, includes: Callable[[ScheduledTask], bool]) -> None:
-        """Pauses the tasks that it ``includes``."""
+        """Pauses the tasks that it ``includes``. Raises `SimulationError` for the main task; none
+        is paused then.
+        """
         stopped: list[ScheduledTask] = []
-        for task in list(self._scheduler.tasks):
-            if includes(task):
-                self._scheduler.freeze([task])
-                stopped.append(task)
+        try:
+            for task in list(self._scheduler.tasks):
+                if includes(task):
+                    self._scheduler.freeze([task])
+                    stopped.append(task)
+        except BaseException:
+            self._scheduler.thaw(stopped)
+            raise
         self._present[includes] = stopped
 
     def end(self, includes: Callable[[ScheduledTask], bool]) -> None:
@@ -126,20 +132,21 @@ class Faults(EnsembleFaults):
 
         Tasks spawned with ``sim.spawn(..., process=client)`` belong to the client. The network and
         the servers go on: after its timeout the client's session expires, and the client finds out
-        when it runs again. Raises `TypeError` if ``client`` is neither a client nor the name of
-        one; a session id does not do.
+        when it runs again. Raises `TypeError` if ``client`` is not a client, `ValueError` for a
+        session id that is no client's present or last one, and `SimulationError` if ``tasks`` has
+        the program itself.
         """
-        name = _required(client)
+        name = self._name_of(client)
         return self._freeze(
             "pause", name, lambda task: task.owner == name or task in tasks, duration
         )
 
     def hold_watches(self, client: Any, *, duration: float | None = None) -> Outage:
         """Delay a client's watch callbacks, as a slow callback before them would. Replies are not
-        delayed. ``duration``: virtual seconds. Raises `TypeError` if ``client`` is neither a client
-        nor the name of one; a session id does not do.
+        delayed. ``duration``: virtual seconds. Raises `TypeError` if ``client`` is not a client,
+        and `ValueError` for a session id that is no client's present or last one.
         """
-        name = _required(client)
+        name = self._name_of(client)
         worker = f"{name}/watches"
         return self._freeze(
             "hold watches",
@@ -236,6 +243,17 @@ class Faults(EnsembleFaults):
 
     # -- who is meant
 
+    def _name_of(self, client: Any) -> str:
+        """The name of a client that may be given by its session id. Raises `TypeError` and
+        `ValueError`.
+        """
+        if not isinstance(client, int) or isinstance(client, bool):
+            return _required(client)
+        for name, session_id in self._network.sessions.items():
+            if session_id == client != 0:
+                return name
+        raise ValueError(f"{client:#x} is no client's present or last session in this simulation")
+
     def _client(self, client: Any) -> _ClientByName:
         return _ClientByName(client, self._network)
 
@@ -243,15 +261,14 @@ class Faults(EnsembleFaults):
         self._network.resume(stop)
 
 
-def _required(client: Any, more: str = "") -> str:
-    """The name of a client. Raises `TypeError` if it is not one. ``more``: what else may be given,
-    for its text.
-    """
+def _required(client: Any) -> str:
+    """The name of a client. Raises `TypeError` if it is not one."""
     if isinstance(client, str):
         return client
     name = getattr(getattr(client, "handler", None), "client_name", None)
     if not isinstance(name, str):
         raise TypeError(
-            f"{client!r} is not a client of this simulation: expected one, or its name{more}"
+            f"{client!r} is not a client of this simulation: expected one, its name, or its "
+            "session id"
         )
     return name
