@@ -44,6 +44,17 @@ def test_replace_all(items: ZooKeeperDict[Any], other: ZooKeeperDict[Any]) -> No
     assert dict(items) == {}
 
 
+def test_replace_all_takes_away_what_is_not_shown(zk_client: KazooClient, open_dict: Open) -> None:
+    """A key whose value does not decode is not in this dict, but it is there."""
+    items = open_dict(on_bad_value="omit")
+    items["a"] = 1
+    zk_client.create("/dict/bad", b"{")
+    items.sync()
+    changes = items.replace_all({"a": 1, "b": 2})
+    assert {key: change.kind for key, change in changes.items()} == {"bad": "removed", "b": "added"}
+    assert sorted(zk_client.get_children("/dict")) == ["a", "b"]
+
+
 def test_replace_all_with_nothing_to_do_asks_the_server(
     zk_client: KazooClient,
     zk_client_factory: Callable[..., KazooClient],

@@ -304,6 +304,45 @@ def test_what_was_not_read_is_not_checked(
     assert "z" not in items
 
 
+@pytest.mark.parametrize("checked_first", [True, False])
+@pytest.mark.parametrize("version", [ANY, 0])
+def test_a_check_does_not_replace_a_read(
+    version: int, checked_first: bool, items: ZooKeeperDict[Any], other: ZooKeeperDict[Any]
+) -> None:
+    """What was read must be as it was, whatever else is asked of the key."""
+    items["a"] = 1
+    with pytest.raises(TransactionFailed) as caught, items.transaction() as txn:
+        if checked_first:
+            txn.check("a", version)
+        assert txn["a"] == 1
+        if not checked_first:
+            txn.check("a", version)
+        txn["b"] = 1
+        other["a"] = 2
+    assert isinstance(caught.value.cause, BadVersionError)
+    assert caught.value.key == "a"
+    assert "b" not in items
+
+
+@pytest.mark.parametrize("written", [None, "a"])
+@pytest.mark.parametrize(
+    ("one", "other_one"), [(0, 1), (1, 0), (ANY, ABSENT), (ABSENT, ANY), (ABSENT, 1), (1, ABSENT)]
+)
+def test_checks_that_contradict_each_other(
+    one: int, other_one: int, written: str | None, items: ZooKeeperDict[Any]
+) -> None:
+    for present in (False, True):
+        if present:
+            items["a"] = 1
+            items["a"] = 2
+        with pytest.raises(TransactionFailed) as caught, items.transaction() as txn:
+            txn.check("a", one)
+            txn.check("a", other_one)
+            txn[written or "b"] = 3
+        assert caught.value.key == "a"
+        assert items.copy() == ({"a": 2} if present else {})
+
+
 def test_atomically(items: ZooKeeperDict[Any], other: ZooKeeperDict[Any]) -> None:
     items.update({"a": 100, "b": 0})
     other.sync()

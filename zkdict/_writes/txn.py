@@ -26,7 +26,7 @@ from zkdict._writes import fresh, proof
 from zkdict._writes.multi import CONFLICTS, Multi
 from zkdict._writes.sender import UnansweredError
 from zkdict._writes.uncertain import write_uncertain
-from zkdict.entries import ABSENT, check_version
+from zkdict.entries import ABSENT, ANY, check_version
 from zkdict.errors import InvalidKey, TransactionFailed, ZkDictError
 from zkdict.storage import plain
 
@@ -151,11 +151,11 @@ def replace_all(
     def replace(txn: Txn[V]) -> dict[str, Change[V]]:
         changes = txn.base.diff(new)
         if changes:
-            for key in [*txn.base, *new]:
+            for key in [*txn.base, *new, *changes]:
                 _ = key in txn  # notes the version: it must still be this one
         for key, change in changes.items():
             if change.kind == "removed":
-                del txn[key]
+                txn._remove(key)  # noqa: SLF001  its own module
             else:
                 txn[key] = new[key]
         return changes
@@ -210,7 +210,9 @@ class Txn(MutableMapping[str, V]):
         self.base = base
         self._writes: dict[str, bytes | None] = {}  # key to bytes; None: removed
         self._values: dict[str, V] = {}
-        self._read: dict[str, int | None] = {}  # key to version; None: absent
+        self._read: dict[str, int | None] = {}  # key to version, or ANY; None: absent
+        self._also: dict[str, int | None] = {}  # what was asked for, too, and contradicts that
+        self._noted: set[str] = set()  # keys whose version in `base` is in `_read`
 
     def __getitem__(self, key: str) -> V:
         if key in self._writes:
@@ -219,10 +221,21 @@ class Txn(MutableMapping[str, V]):
         return self.base[key]
 
     def _note(self, key: str) -> None:
-        if key not in self._read:
+        if key not in self._noted:
             with contextlib.suppress(InvalidKey):  # an invalid key will never exist
                 self._writer.codec.to_name(key)
-                self._read[key] = self.base.version(key)
+                self._require(key, self.base.version(key))
+                self._noted.add(key)
+
+    def _require(self, key: str, version: int | None) -> None:
+        """The key must have this version, or be absent (None), beside what was required of it."""
+        before = self._read.setdefault(key, version)
+        if before == version or (version == ANY and before is not None):
+            return
+        if before == ANY and version is not None:
+            self._read[key] = version  # which says more
+        else:
+            self._also[key] = version  # one of both fails: the server says so
 
     def __setitem__(self, key: str, value: V) -> None:
         self._writer.codec.to_name(key)
@@ -232,6 +245,10 @@ class Txn(MutableMapping[str, V]):
     def __delitem__(self, key: str) -> None:
         if key not in self:
             raise KeyError(key)
+        self._remove(key)
+
+    def _remove(self, key: str) -> None:
+        """Delete a key, also one that `base` does not show (`on_bad_value="omit"`)."""
         self._writes[key] = None
         self._values.pop(key, None)
 
@@ -266,7 +283,7 @@ class Txn(MutableMapping[str, V]):
         """
         check_version(version)
         self._writer.codec.to_name(key)
-        self._read[key] = None if version == ABSENT else version
+        self._require(key, None if version == ABSENT else version)
 
     def check_absent(self, key: str) -> None:
         """The key must not exist when the transaction is applied.
@@ -277,7 +294,7 @@ class Txn(MutableMapping[str, V]):
             InvalidKey: the key cannot be.
         """
         self._writer.codec.to_name(key)
-        self._read[key] = None
+        self._require(key, None)
 
     def _plan(self, guess: _Guess[V]) -> Multi[V]:
         """The operations: a check for each key that was only read, and the writes."""
@@ -285,6 +302,11 @@ class Txn(MutableMapping[str, V]):
         to_name = self._writer.codec.to_name
         if not self._writes:
             return multi  # what was read is one state that existed: nothing to be checked
+        for key, version in self._also.items():
+            if version is None:
+                multi.check_absent(to_name(key))
+            else:
+                multi.check(to_name(key), version)
         for key, version in self._read.items():
             name = to_name(key)
             raw = self._writes.get(key)
@@ -338,7 +360,8 @@ class Txn(MutableMapping[str, V]):
 
     def _root_is_missing(self, failed: TransactionFailed) -> bool:
         # The create of a key that was found absent fails with NoNode only where its parent is gone.
-        absent = failed.key is not None and self._read.get(failed.key, 0) is None
+        key = failed.key
+        absent = key is not None and key not in self._also and self._read.get(key, 0) is None
         return absent and isinstance(failed.cause, NoNodeError)
 
 
