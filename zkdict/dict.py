@@ -22,7 +22,7 @@ from zkdict._followed import FollowedDict, stop
 from zkdict._recording import told
 from zkdict._writes import compare, fresh, txn
 from zkdict._writes.lease import Lease
-from zkdict._writes.multi import OP_BYTES
+from zkdict._writes.multi import operation_bytes
 from zkdict.entries import ANY, Change, Entry
 from zkdict.errors import Timeout
 from zkdict.storage import plain
@@ -205,17 +205,20 @@ class ZooKeeperDict(FollowedDict[V]):
 
         Args:
             other: the items.
-            chunk_bytes: how many bytes of keys and values go into one transaction at most. A larger
-                item has one of its own.
+            chunk_bytes: how many bytes of paths and values go into one transaction at most, but
+                never more than `max_value_bytes`. A larger item has one of its own.
 
         Raises:
-            as `update`; the chunks before the one that failed are stored.
+            as `update`, ValueTooLarge for a single item only. The chunks before the one that failed
+            are stored.
         """
+        writer = self._writer
+        limit = min(chunk_bytes, writer.max_value_bytes)
         chunk: dict[str, V] = {}
         size = 0
         for key, value in other.items():
-            more = len(self._writer.encoded(key, value)) + len(key) * 3 + OP_BYTES
-            if chunk and size + more > chunk_bytes:
+            more = operation_bytes(writer, writer.codec.to_name(key), writer.encoded(key, value))
+            if chunk and size + more > limit:
                 self.update(chunk)
                 chunk, size = {}, 0
             chunk[key] = value

@@ -351,6 +351,25 @@ def test_too_large(open_dict: Open) -> None:
     assert dict(items) == many
 
 
+@pytest.mark.parametrize(
+    ("path", "key_encoding"), [("/dict", "plain"), ("/" + "p" * 500, "plain"), ("/dict", "quote")]
+)
+def test_chunks_fit(path: str, key_encoding: Any, zk_client: KazooClient) -> None:
+    """A transaction has the whole paths in it, and a key that is quoted is longer than it was."""
+    many = {("\U0001f600" * 20 if key_encoding == "quote" else "") + str(n): n for n in range(10)}
+    with ZooKeeperDict[int](
+        zk_client, path, max_value_bytes=1500, key_encoding=key_encoding
+    ) as items:
+        items.update_chunked(many)
+        assert items.copy() == many
+
+
+def test_a_chunk_with_what_is_no_key(open_dict: Open) -> None:
+    items = open_dict()
+    with pytest.raises(InvalidKey, match="a key is a str, not int"):
+        items.update_chunked({1: 1})  # type: ignore[dict-item]
+
+
 def test_read_only(open_dict: Open) -> None:
     items = open_dict()
     items["a"] = 1

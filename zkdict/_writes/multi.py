@@ -35,16 +35,24 @@ if TYPE_CHECKING:
     from zkdict._writes.sender import Sender, UnansweredError
     from zkdict.errors import WriteUncertain
 
-__all__ = ["CONFLICTS", "OP_BYTES", "Multi"]
+__all__ = ["CONFLICTS", "Multi", "operation_bytes"]
 
 V = TypeVar("V")
 
 CONFLICTS: Final = (BadVersionError, NoNodeError, NodeExistsError)
 """The errors of a multi that conflicts with another client's write."""
-OP_BYTES: Final = 80
+_OP_BYTES: Final = 80
 """An upper bound for the header, the ACL and the lengths of one operation, in bytes."""
 _CHECK_BYTES: Final = 20
 """The same for an operation without ACL and data: `replace_all` sends many."""
+
+
+def operation_bytes(
+    writer: Sender[Any], name: str, raw: bytes = b"", overhead: int = _OP_BYTES
+) -> int:
+    """What one operation takes of a request, in bytes, at most: its whole path is part of it."""
+    path, chroot = writer.feed.child(name), writer.feed.client.chroot or ""
+    return overhead + len(chroot.encode()) + len(path.encode()) + len(raw)
 
 
 class Multi(Generic[V]):
@@ -62,13 +70,11 @@ class Multi(Generic[V]):
     def __len__(self) -> int:
         return len(self._answers)
 
-    def _path(self, name: str, answer: type, raw: bytes = b"", overhead: int = OP_BYTES) -> str:
+    def _path(self, name: str, answer: type, raw: bytes = b"", overhead: int = _OP_BYTES) -> str:
         """The path for one more operation, which is counted."""
-        path = self._writer.feed.child(name)
-        chroot = self._writer.feed.client.chroot or ""
-        self._size += overhead + len(chroot.encode()) + len(path.encode()) + len(raw)
+        self._size += operation_bytes(self._writer, name, raw, overhead)
         self._answers.append(answer)
-        return path
+        return self._writer.feed.child(name)
 
     def set(self, name: str, raw: bytes, version: int = ANY) -> None:
         """Set a key that exists."""
