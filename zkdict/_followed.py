@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from zkdict._arguments import acl_list, one_of, root_path
+from zkdict._copy.client_tasks import tasks_of
 from zkdict._copy.events import Changes, Dispatcher, Subscription
 from zkdict._copy.feed import Feed
 from zkdict._copy.lookup import GATED
@@ -116,7 +117,7 @@ class FollowedDict(ReadableDict[V]):
         self._max_age = max_age
         names = KeyCodec(key_encoding, at_root=path == "/" and not client.chroot)
         self._values = GATED
-        self._dispatcher: Dispatcher[V] = Dispatcher(client.handler)
+        self._dispatcher: Dispatcher[V] = Dispatcher(client.handler, tasks_of(client).check)
         self._view: View[V] = View(
             names,
             self._codec.decode,
@@ -163,9 +164,9 @@ class FollowedDict(ReadableDict[V]):
         try:
             if not self._wait_while_loading(wait):
                 why = self._feed.trouble
-                told = f"; the server answered {why!r}" if why is not None else ""
+                told = f"; the server's last error was {why!r}" if why is not None else ""
                 raise Timeout(
-                    f"{self._feed.path} was not loaded: no answer came for {wait} s{told}"
+                    f"{self._feed.path} was not loaded: nothing of it came for {wait} s{told}"
                 ) from why
         except BaseException:
             self.close()

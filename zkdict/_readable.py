@@ -98,9 +98,13 @@ class ReadableDict(ConnectionStorageDict[V]):
                 limit = float("inf") if self._on_outage == "serve" else 0.0
             return feed.state is not State.LOADING and feed.age <= limit
 
-        patience = self._writer.write_timeout if self._on_outage == "block" else 0
-        if not feed.signal.wait_for(readable, deadline_after(patience)):
-            raise StaleRead(feed.age, feed.state)
+        if feed.signal.wait_for(readable, deadline_after(0)):
+            return
+        if self._on_outage == "block":
+            feed.tasks.check()
+            if feed.signal.wait_for(readable, deadline_after(self._writer.write_timeout)):
+                return
+        raise StaleRead(feed.age, feed.state)
 
     def __contains__(self, key: object) -> bool:
         try:

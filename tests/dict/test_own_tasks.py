@@ -1,6 +1,7 @@
 """A call in a callback of the dict's own client would wait for itself: it says so at once."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -94,6 +95,33 @@ def test_a_call_in_a_callback_of_its_own_client(
     assert said[-1] == "a read gives 1"
     items.sync()
     assert dict(items) == {"a": 1}
+
+
+def test_a_read_that_would_wait_in_a_callback(
+    proxy: Any, client_behind: Callable[..., KazooClient], open_dict: Open, eventually: Eventually
+) -> None:
+    """With `on_outage="block"` a read waits, too; and so does a step of an iterator."""
+    client, said = client_behind(proxy, timeout=30.0), []
+    client.state_listeners = InOrder()
+    items = open_dict(client, on_outage="block", write_timeout=2.0)
+    items["a"] = 1
+
+    def z(state: str) -> None:
+        client.remove_listener(z)
+        time.sleep(0.01)  # virtual time stands still otherwise: the outage has no age
+        for read in (lambda: items["a"], lambda: next(items.changes(timeout=2.0), None)):
+            try:
+                said.append(f"it gives {read()}")
+            except Exception as error:  # noqa: PERF203
+                said.append(f"{type(error).__name__}: {error}")
+        said.append(next(items.changes(timeout=0), None))
+
+    client.add_listener(z)
+    proxy.drop()
+    eventually(lambda: len(said) == 3)
+    told = "RuntimeError: this call was made in a state listener of the dict's own client"
+    assert [each and each[: len(told)] for each in said] == [told, told, None]
+    assert items["a"] == 1
 
 
 def test_a_dict_that_begins_in_a_state_listener(

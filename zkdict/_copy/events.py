@@ -74,10 +74,15 @@ class Dispatcher(Generic[V]):
 
     `changed`, `state_changed` and `failed` only put things into the queue: they may be called with
     the dict's lock held.
+
+    Args:
+        handler: kazoo's.
+        check_wait: raises RuntimeError where a wait for a change would wait for itself.
     """
 
-    def __init__(self, handler: Any) -> None:
+    def __init__(self, handler: Any, check_wait: Callable[[], None] = lambda: None) -> None:
         self._handler = handler
+        self._check_wait = check_wait
         self._lock = handler.lock_object()
         self._on_change: dict[Subscription, frozenset[str] | None] = {}
         self._on_changes: dict[Subscription, None] = {}
@@ -140,7 +145,7 @@ class Dispatcher(Generic[V]):
 
     def changes(self, initial: list[Change[V]], timeout: float | None) -> Changes[V]:
         """An iterator over the batches of changes."""
-        changes: FedChanges[V] = FedChanges(self._handler, initial, timeout)
+        changes: FedChanges[V] = FedChanges(self._handler, initial, timeout, self._check_wait)
         self._iterators[changes] = None
         return changes
 
@@ -251,7 +256,8 @@ class Changes(Generic[V]):
     It holds what was not fetched yet: 1,000 batches at most, which then become one that leads to
     the same state. A dropped iterator is forgotten. It ends when nothing changed for `timeout`
     seconds, and when the dict or it is closed. In a child process that `os.fork()` made its next
-    step raises ForkedDict.
+    step raises ForkedDict. A step that would have to wait in a callback of the dict's own client (a
+    watch, a state listener) raises RuntimeError.
     """
 
     def __init__(self, handler: Any, initial: list[Change[V]], timeout: float | None) -> None:
@@ -259,6 +265,7 @@ class Changes(Generic[V]):
         self._batches = Backlog(initial)
         self._timeout = timeout
         self._closed = self._forked = False
+        self._check_wait: Callable[[], None] = lambda: None
 
     def close(self) -> None:
         """End the iteration: what is queued still comes. A step that waits in another thread ends,
@@ -274,9 +281,13 @@ class Changes(Generic[V]):
     def __next__(self) -> list[Change[V]]:
         if self._forked:
             raise ForkedDict
-        self._signal.wait_for(
-            lambda: bool(self._batches) or self._closed, deadline_after(self._timeout)
-        )
+
+        def is_over() -> bool:
+            return bool(self._batches) or self._closed
+
+        if not is_over() and self._timeout != 0:
+            self._check_wait()
+        self._signal.wait_for(is_over, deadline_after(self._timeout))
         with self._signal.lock:
             if self._batches:
                 return self._batches.get()
@@ -291,6 +302,16 @@ class Changes(Generic[V]):
 
 class FedChanges(Changes[V]):
     """An iterator, as the dispatcher sees it."""
+
+    def __init__(
+        self,
+        handler: Any,
+        initial: list[Change[V]],
+        timeout: float | None,
+        check_wait: Callable[[], None],
+    ) -> None:
+        super().__init__(handler, initial, timeout)
+        self._check_wait = check_wait
 
     def put(self, changes: list[Change[V]]) -> None:
         """Queue a batch."""
