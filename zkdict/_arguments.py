@@ -23,19 +23,26 @@ def root_path(keyspace: str) -> str:
     """The path of a keyspace: it begins with one slash, and does not end with one.
 
     Raises:
-        InvalidKey: it has an empty component, or one that cannot be the name of a znode.
+        InvalidKey: it has an empty component between others, or one that cannot be the name of a
+            znode.
     """
     stripped = keyspace.strip("/")
     parts = stripped.split("/") if stripped else []
     if not all(parts):
-        raise InvalidKey(keyspace, "a keyspace is a path without empty components")
+        raise _no_keyspace(keyspace, "it is a path, and has an empty component")
     for part in parts:
         try:
             validate_key(part)
         except InvalidKey as error:  # noqa: PERF203
             reason = error.reason.partition(";")[0]  # the rest is advice for keys
-            raise InvalidKey(keyspace, f"in {part!r}, {reason}") from None
+            raise _no_keyspace(keyspace, f"in {part!r}, {reason}") from None
     return "/" + "/".join(parts)
+
+
+def _no_keyspace(keyspace: str, reason: str) -> InvalidKey:
+    error = InvalidKey(keyspace, reason)
+    error._what = "a keyspace"  # noqa: SLF001  it says "a key" of all others
+    return error
 
 
 def acl_list(acl: Any) -> list[ACL] | None:

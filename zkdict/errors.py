@@ -41,7 +41,12 @@ _SHOWN_BYTES = 60
 
 
 class ZkDictError(Exception):
-    """The base of every exception this package raises; catch it to catch them all."""
+    """The base of every exception of this package's own.
+
+    Others are raised, too: KeyError for a key that is not there, TypeError and ValueError for an
+    argument, RuntimeError for a call that would wait for itself, and kazoo's exception for what the
+    server has answered (KazooException). Each call says which.
+    """
 
 
 class KeyExists(ZkDictError, KeyError):
@@ -64,7 +69,8 @@ class VersionConflict(ZkDictError):
 
     Attributes:
         key: the key that was to be written.
-        expected: the version the caller asked for (`zkdict.ABSENT`, -2: the key must not exist).
+        expected: the version the caller asked for (`zkdict.ABSENT`, -2: the key must not exist;
+            `zkdict.ANY`, -1, from `Lease.set`: it must be the lease's).
         actual: the version found, or None where the key does not exist or its version is not known.
             Equal to `expected` where the key was deleted and made again in between: versions
             restart at 0 then, and what differs is the znode's czxid.
@@ -89,13 +95,18 @@ class VersionConflict(ZkDictError):
         if self.applied:
             found = "it was made again meanwhile, and it is the new one that was written or deleted"
         elif self.actual is None:
-            found = "it is gone or has changed"
+            found = _FOUND.get(self.expected, "it is gone or has changed")
         elif self.actual == self.expected:
             found = "it was deleted and made again in between"
         else:
             found = f"it has version {self.actual}"
-        wanted = "not to exist" if self.expected == -2 else f"at version {self.expected}"
+        wanted = _WANTED.get(self.expected, f"at version {self.expected}")
         return f"the key {self.key!r} was expected {wanted}, but {found}"
+
+
+_WANTED = {-2: "not to exist", -1: "to be this session's"}
+_FOUND = {-2: "it was there", -1: "it is gone, or another session's"}
+"""What was found where no version is known, by the version that was expected."""
 
 
 class TransactionFailed(ZkDictError):
@@ -121,12 +132,12 @@ class TransactionFailed(ZkDictError):
 
 
 class WriteUncertain(ZkDictError):
-    """A write was sent, and no answer came (or, at the deadline, nothing that shows its effect): it
-    may or may not be applied.
+    """A write was sent, and no answer came, or none that can be read: it may or may not be applied.
 
-    Raised for writes that must not be sent twice (`pop`, `add`, `cas`, `remove`, transactions,
-    ...), and at the deadline for all. The next read shows the truth as soon as the connection is
-    back; `resolve()` looks for it.
+    A write that must not be sent twice (`pop`, `add`, `cas`, `remove`, transactions, ...) raises it
+    as soon as the connection is lost. All others are sent again, and raise it when their time is
+    over. `resolve()` looks for what became of it. Reads show that, too, once the connection is
+    back.
 
     Attributes:
         operation: what was attempted, such as "pop".
@@ -145,6 +156,11 @@ class WriteUncertain(ZkDictError):
         self._resolver = resolver
 
     def __str__(self) -> str:
+        if self.operation == "replace_all":  # of which one transaction was applied
+            return (
+                "the replace_all was applied, but perhaps not all of it: keys that other clients "
+                "wrote meanwhile may be left; call it again"
+            )
         about = "" if self.key is None else f" of the key {self.key!r}"
         advice = "" if self._resolver is None else "; resolve() reads back which"
         return (
@@ -179,7 +195,8 @@ class WriteUncertain(ZkDictError):
                 written them; another client wrote the key since; a popped key is gone, and anybody
                 may have taken it. It can be resolved again.
             Closed, ForkedDict: the dict has no connection any more.
-            KazooException: the server refused to show the key.
+            KazooException: the server refused to show the key, or it has no quorum to ask
+                (NotReadOnlyCallError).
             RuntimeError: this copy came out of a pickle and has no connection to ask; or it is a
                 `RedisDict`'s, whose store keeps no trace of who wrote what.
         """
@@ -192,11 +209,11 @@ class WriteUncertain(ZkDictError):
 
 
 class StaleRead(ZkDictError):
-    """A read was refused because the local copy is older than the caller allowed (`on_outage`,
-    `max_age`).
+    """A read was refused because nothing was loaded yet, or because the local copy is older than
+    the caller allowed (`on_outage`, `max_age`).
 
     Attributes:
-        age: seconds since the server last confirmed the copy.
+        age: seconds since the server last confirmed the copy; infinite where nothing was loaded.
         state: the dict's `State` at that moment.
     """
 
@@ -206,6 +223,8 @@ class StaleRead(ZkDictError):
         self.state = state
 
     def __str__(self) -> str:
+        if self.age == float("inf"):
+            return f"the dict is {self.state.name}: nothing was loaded yet; wait_ready() waits"
         return (
             f"the server last confirmed the local copy {self.age:.3f} s ago; "
             f"the dict is {self.state.name}"
@@ -213,10 +232,11 @@ class StaleRead(ZkDictError):
 
 
 class InvalidKey(ZkDictError, ValueError):
-    """A key cannot be the name of a znode, or a znode's name stands for no key. Nothing was sent.
+    """A key cannot be the name of a znode, a keyspace cannot be its path, or a znode's name stands
+    for no key. Nothing was sent.
 
     Attributes:
-        key: the key (or znode name) as given; usually a str.
+        key: the key (or keyspace, or znode name) as given; usually a str.
         reason: what is wrong with it and what to do.
     """
 
@@ -224,12 +244,13 @@ class InvalidKey(ZkDictError, ValueError):
         super().__init__(key, reason)
         self.key = key
         self.reason = reason
+        self._what = "a key"  # or what else it was given as
 
     def __str__(self) -> str:
         shown = repr(self.key)
         if len(shown) > _SHOWN_BYTES:
             shown = shown[:_SHOWN_BYTES] + "..."
-        return f"{shown} cannot be a key: {self.reason}"
+        return f"{shown} cannot be {self._what}: {self.reason}"
 
 
 class ValueTooLarge(ZkDictError, ValueError):
@@ -308,7 +329,9 @@ class DecodeError(ZkDictError, ValueError):
 
 
 class RootMissing(ZkDictError):
-    """The dict's own znode does not exist, and the dict may not make it (`create=False`).
+    """The dict's own znode does not exist, and the dict may not make it (`create=False`, or
+    `read_only=True`), or cannot: the client's chroot does not exist, and lies two levels or more
+    below what does.
 
     Attributes:
         path: that znode's path, as the client sees it.
@@ -327,7 +350,10 @@ class RootMissing(ZkDictError):
                 "lies above its own chroot: make it with a client without a chroot, by "
                 f"ensure_path({self.chroot!r})"
             )
-        return f"the znode {self.path} does not exist: create it, or open the dict with create=True"
+        return (
+            f"the znode {self.path} does not exist: create it, or open the dict with create=True "
+            "and without read_only=True"
+        )
 
 
 class Timeout(ZkDictError, TimeoutError):

@@ -81,16 +81,20 @@ class WholeMapping(Mapping[str, V]):
 
 
 class StorageDict(WholeMapping[V], MutableMapping[str, V], ABC):
-    """A dict over a store that has the methods `persist`, `depersist`, `durables`, `last_updated`.
+    """The base class of a dict that keeps its items in a store.
 
-    A subclass sets up its store and then calls this constructor. It turns values into bytes and
-    back with `_encode` and `_decode`. It overrides `_pop` and `_setdefault` where its store can do
-    them in one step: here they are a read and a write, and another process may come in between.
+    A subclass has the methods `persist`, `depersist`, `durables` and `last_updated`. It sets up its
+    store, and then calls this constructor, which reads nothing. It turns values into bytes and back
+    with `_encode` and `_decode`. It overrides `_pop` and `_setdefault` where its store can do them
+    in one step: here they are a read and a write, and another process may write in between.
 
     Args:
         autosync: whether each read first asks the store if it has changed.
         encoding: how values are stored; strict JSON unless told otherwise.
         old_encoding: an encoding that is also read, never written (see `Fallback`).
+
+    Raises:
+        TypeError: an encoding has not the methods of one.
     """
 
     def __init__(
@@ -99,6 +103,9 @@ class StorageDict(WholeMapping[V], MutableMapping[str, V], ABC):
         encoding: Encoding[V] = JSON,
         old_encoding: Encoding[Any] | None = None,
     ) -> None:
+        _check_encoding("encoding", encoding, "encode", "decode")
+        if old_encoding is not None:
+            _check_encoding("old_encoding", old_encoding, "decode")
         self.autosync = autosync
         self.encoding: Encoding[V] = encoding
         self.old_encoding = old_encoding
@@ -114,7 +121,7 @@ class StorageDict(WholeMapping[V], MutableMapping[str, V], ABC):
         """Store `value` under `key`, whether the key exists or not.
 
         Raises:
-            EncodeError: the encoding cannot write `value`; nothing may have been stored then.
+            EncodeError: the encoding cannot write `value`. The store has to be as it was then.
             InvalidKey: the store cannot have such a key.
         """
 
@@ -177,7 +184,9 @@ class StorageDict(WholeMapping[V], MutableMapping[str, V], ABC):
             Timeout: another thread was still loading.
             and what `last_updated` and `durables` raise.
         """
-        if not self._loading.acquire(timeout=-1 if timeout is None else timeout):
+        # To `acquire`, -1 is no limit, and what is smaller, or too large, an error.
+        patience = -1.0 if timeout is None else min(max(0.0, timeout), threading.TIMEOUT_MAX)
+        if not self._loading.acquire(timeout=patience):
             raise Timeout(f"another thread was still loading the dict after {timeout} s")
         try:
             return self._load()
@@ -356,7 +365,12 @@ class StorageDict(WholeMapping[V], MutableMapping[str, V], ABC):
         """The value of `key`; if it does not exist, store `default` and return what was stored.
 
         Costs a load, and where the key is new one `persist` and another load, unless a store does
-        it in one step (`_setdefault`). Raises what the store raises.
+        it in one step (`_setdefault`).
+
+        Raises:
+            KeyError: another process removed the key in that moment (not in a store that does it in
+                one step).
+            and what the store raises.
         """
         try:
             return self._setdefault(key, default)
@@ -405,7 +419,8 @@ class ConnectionStorageDict(StorageDict[V], ABC):
         old_encoding: as in `StorageDict`.
 
     Raises:
-        TypeError: neither of the first two is a str, or both are.
+        TypeError: neither of the first two is a str, or both are; or an encoding has not the
+            methods of one.
     """
 
     def __init__(
@@ -431,6 +446,14 @@ MSAStorageDict = StorageDict
 """The name the class had in msaStorageDict."""
 MSAConnectionStorageDict = ConnectionStorageDict
 """The name the class had in msaStorageDict."""
+
+
+def _check_encoding(name: str, encoding: Any, *methods: str) -> None:
+    if not all(callable(getattr(encoding, method, None)) for method in methods):
+        raise TypeError(
+            f"{name} must have the methods encode and decode, as JSON and Pickle() do, "
+            f"not {encoding!r}"
+        )
 
 
 def _told_apart(connection: Any, keyspace: Any) -> tuple[Any, str]:

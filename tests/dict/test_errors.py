@@ -8,6 +8,7 @@ import pytest
 from kazoo.exceptions import NoNodeError
 
 from zkdict import errors
+from zkdict._arguments import root_path
 from zkdict.errors import (
     Closed,
     DecodeError,
@@ -27,6 +28,7 @@ from zkdict.errors import (
 
 
 class State(Enum):
+    LOADING = 1
     STALE = 4
 
 
@@ -40,6 +42,12 @@ EXAMPLES: list[tuple[ZkDictError, type[Exception], str]] = [
     (VersionConflict("a", 3), ZkDictError, "at version 3, but it is gone or has changed"),
     (VersionConflict("a", 0, 0), ZkDictError, "it was deleted and made again in between"),
     (VersionConflict("a", -2, 7), ZkDictError, "expected not to exist, but it has version 7"),
+    (VersionConflict("a", -2), ZkDictError, "expected not to exist, but it was there"),
+    (
+        VersionConflict("a", -1),
+        ZkDictError,
+        "expected to be this session's, but it is gone, or another session's",
+    ),
     (
         TransactionFailed(1, NoNodeError(), "a"),
         ZkDictError,
@@ -51,7 +59,9 @@ EXAMPLES: list[tuple[ZkDictError, type[Exception], str]] = [
         "the pop of the key 'a' may or may not have been applied",
     ),
     (WriteUncertain("update"), ZkDictError, "the update may or may not have been applied"),
+    (WriteUncertain("replace_all"), ZkDictError, "applied, but perhaps not all of it"),
     (StaleRead(1.5, State.STALE), ZkDictError, "1.500 s ago; the dict is STALE"),
+    (StaleRead(float("inf"), State.LOADING), ZkDictError, "is LOADING: nothing was loaded yet"),
     (InvalidKey("a/b", "a slash"), ValueError, "'a/b' cannot be a key: a slash"),
     (ValueTooLarge(2, 1, "a"), ValueError, "the value of 'a' takes 2 bytes; at most 1 are allowed"),
     (ValueTooLarge(2, 1), ValueError, "update_chunked()"),
@@ -64,7 +74,7 @@ EXAMPLES: list[tuple[ZkDictError, type[Exception], str]] = [
         "'a' does not decode: a reason (3 bytes: b'xyz')",
     ),
     (DecodeError("a reason", "a", b"x" * 1000), ValueError, "(1000 bytes: b'xxx"),
-    (RootMissing("/app"), ZkDictError, "the znode /app does not exist"),
+    (RootMissing("/app"), ZkDictError, "create=True and without read_only=True"),
     (Timeout("too late"), TimeoutError, "too late"),
     (Closed(), ZkDictError, "closed"),
     (ForkedDict(), ZkDictError, "make a new KazooClient and a new dict in the child"),
@@ -93,6 +103,14 @@ def test_it_travels(error: ZkDictError, also: type[Exception], said: str) -> Non
         assert type(twin) is type(error)
         assert str(twin) == str(error)
         assert attributes(twin) == attributes(error)
+
+
+def test_a_keyspace_is_not_called_a_key() -> None:
+    with pytest.raises(InvalidKey) as caught:
+        root_path("/a//b")
+    error = caught.value
+    assert str(error) == "'/a//b' cannot be a keyspace: it is a path, and has an empty component"
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
 
 
 def test_what_was_filled_in_later_travels_too() -> None:

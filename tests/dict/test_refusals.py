@@ -11,6 +11,7 @@ from kazoo.security import ACL, make_digest_acl
 from pytest_zkdict.clients import ClientFactory
 from zkdict import (
     ABSENT,
+    Closed,
     Entry,
     InvalidKey,
     RootMissing,
@@ -60,6 +61,45 @@ def test_a_version_that_the_key_has_not(version: int, open_dict: Open) -> None:
         with pytest.raises(VersionConflict):
             write(*arguments, version=version)  # type: ignore[operator]
     assert items.copy() == {"a": 1}
+
+
+def test_a_write_that_the_copy_refuses_says_first_why_there_is_none(
+    open_dict: Open, zk_client: KazooClient
+) -> None:
+    items, view = open_dict(zk_client), open_dict(zk_client, read_only=True)
+    items["a"] = 1
+    old = items.entry("a")
+    items["a"] = 2
+    view.sync()
+    with pytest.raises(TypeError, match="read-only"):
+        view.cas(old, 3)
+    items.close()
+    with pytest.raises(Closed):
+        items.cas(old, 3)
+
+
+def test_a_deadline_that_has_passed_is_no_lost_connection(open_dict: Open) -> None:
+    items, hasty = open_dict(), open_dict(write_timeout=0)
+    for call in (
+        lambda: items.sync(timeout=0),
+        lambda: items.wait_until(2**60, timeout=0),
+        lambda: hasty.update(a=1),
+    ):
+        with pytest.raises(Timeout, match="the deadline passed before the request was sent"):
+            call()
+
+
+@pytest.mark.parametrize("encoding", ["json", b"json", None, object()])
+def test_an_encoding_has_both_methods(encoding: Any, zk_client: KazooClient) -> None:
+    with pytest.raises(TypeError, match=r"encoding must have the methods encode and decode.*, not"):
+        Dict(zk_client, "/dict", encoding=encoding)
+    assert zk_client.exists("/dict") is None
+
+
+def test_the_root_of_a_dict_that_is_read_only(zk_client: KazooClient) -> None:
+    """It is not made, although `create` is True."""
+    with pytest.raises(RootMissing, match="and without read_only=True"):
+        Dict(zk_client, "/dict", read_only=True)
 
 
 @pytest.mark.parametrize(

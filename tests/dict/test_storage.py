@@ -262,11 +262,13 @@ def test_sync_waits_no_longer_than_told() -> None:
     loading = threading.Thread(target=items.sync)
     loading.start()
     assert entered.wait(60)
-    with pytest.raises(Timeout, match="still loading"):
-        items.sync(timeout=0)
+    for timeout in (0, -1, -0.5):
+        with pytest.raises(Timeout, match="still loading"):
+            items.sync(timeout=timeout)
     leave.set()
     loading.join(60)
-    assert items.sync(timeout=0) == 0
+    for timeout in (0, -1, 1e300):
+        assert items.sync(timeout=timeout) == 0
 
 
 def test_both_orders_of_connection_and_keyspace() -> None:

@@ -128,7 +128,7 @@ def _put_ephemeral(writer: Writer[V], key: str, value: V, version: int) -> Entry
 
 def cas(writer: Writer[V], entry: Entry[V], value: V) -> Entry[V]:
     """Set the very znode that `entry` describes, unless it was set since."""
-    return replace(writer, entry.key, entry, value)
+    return replace(writer, entry.key, entry, value, writer.begin())
 
 
 def replace(
@@ -136,7 +136,7 @@ def replace(
     key: str,
     seen: Entry[V] | ReadZnode,
     value: V,
-    deadline: float | None = None,
+    deadline: float | None,
     *,
     before: Callable[[], object] = lambda: None,
 ) -> Entry[V]:

@@ -230,7 +230,7 @@ class Lease(Generic[V]):
         while True:
             if not feed.signal.wait_for(told, deadline):
                 raise Timeout(
-                    "there was no connection to ZooKeeper before the deadline; nothing was sent"
+                    "there was no connection to ZooKeeper before the deadline; nothing was written"
                 )
             epoch = feed.cache.epoch
             known = feed.cache.peek(self._name)

@@ -214,7 +214,7 @@ class Sender(Generic[V]):
             looks: see `Feed.submit`.
 
         Raises:
-            Timeout: no connection until the deadline; nothing was sent.
+            Timeout: no connection until the deadline, or it has passed already; nothing was sent.
             UnansweredError: it was sent, and no answer came, or one that cannot be read.
             KazooException: the server's answer. The copy then holds what made it answer so. With
                 `strict` also: the root may not be read.
@@ -222,10 +222,12 @@ class Sender(Generic[V]):
         feed = self.feed
         feed.check_usable()
         feed.tasks.check()
-        if not feed.signal.wait_for(self._connected, deadline) or remaining(deadline) == 0:
+        if not feed.signal.wait_for(self._connected, deadline):
             raise Timeout(
-                "there was no connection to ZooKeeper before the deadline; nothing was sent"
+                "there was no connection to ZooKeeper before the deadline; nothing was written"
             )
+        if remaining(deadline) == 0:
+            raise Timeout("the deadline passed before the request was sent; nothing was written")
         submitted = feed.submit(send, effects=effects, looks=looks)
         return self.answer(submitted, deadline, check=check, strict=strict, answer_only=answer_only)
 
