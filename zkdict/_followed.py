@@ -65,20 +65,23 @@ class FollowedDict(ReadableDict[V]):
 
         Args:
             connection: a KazooClient, started or not. A stopped one is started. It is not stopped
-                by `close()`; see `connect` for a dict that owns its client.
+                by `close()`; see `connect` for a dict that owns its client. Connection and keyspace
+                may come the other way round, too.
             keyspace: the path of the znode whose children are the keys (below the client's chroot).
             autosync: True shows changes as they come; False only at an own write, `sync()`, or
                 another call that asks the server or waits.
             encoding: how values become bytes; strict JSON unless told otherwise.
             old_encoding: another encoding that is read too, never written.
-            create: whether a missing root znode is made, when it is loaded and by writes.
-            acl: kazoo ACLs for what the dict creates.
+            create: whether a missing root znode is made, with what is missing above it, when the
+                dict is loaded and by writes.
+            acl: a list of `kazoo.security.ACL` for what the dict creates; None: kazoo's default.
             wait: seconds without progress after which the constructor waits no longer for the copy
                 to be loaded. Each answer to a read of the load is progress, so a large dict may
                 take longer than that. (Where the connection is lost and the load begins anew, its
                 answers count again if the lost one came farther than any before it.) None loads
-                in the background, and reads raise StaleRead until it is there. For a limit to all
-                of it give None, and call `wait_ready(timeout)`.
+                in the background. Until the copy is there reads raise StaleRead, or wait first with
+                `on_outage="block"`. For a limit to all of it give None, and call
+                `wait_ready(timeout)`.
             on_outage: what reads do without a live connection: "serve" the last copy, "raise"
                 StaleRead, or "block" until it is back, for at most `write_timeout`.
             max_age: seconds that an outage may last before reads do what `on_outage` says ("serve"
@@ -87,12 +90,15 @@ class FollowedDict(ReadableDict[V]):
                 state, and own writes wait to be confirmed. After that the copy is shown as it is,
                 even if the server never had exactly this state; `stats["forced"]` counts how often.
             on_bad_value: "raise": a key whose value does not decode is in the dict, and reading it
-                raises DecodeError; "omit": it is not there, but in `bad_keys`.
+                raises DecodeError; "omit": it is not there, but in `bad_keys`. The same for a key
+                that the server does not show, which raises KazooException.
             key_encoding: "plain" keys are znode names as they are; "quote" allows any text.
-            max_value_bytes: the largest encoded value, and the largest multi. Less than the
-                servers' `jute.maxbuffer`, as the path is part of a request, too.
-            write_timeout: seconds any write may take; of `modify`, `atomically` and `replace_all`
-                each attempt, of `update_chunked` each transaction.
+            max_value_bytes: the largest encoded value, and the largest multi, in which each
+                operation counts with its path and up to 80 bytes. (A `pop` is a multi of two
+                operations.) It has to be less than the servers' `jute.maxbuffer`, as the path is
+                part of a request, too.
+            write_timeout: seconds any write may take, and `fetch`; of `modify`, `atomically` and
+                `replace_all` each attempt, of `update_chunked` each transaction.
             read_only: refuse every write with TypeError, and create nothing.
             history: where its calls and the states that it shows are recorded: that of a simulation
                 or a fake, `zkfake.history.History`. None records nothing.
@@ -102,7 +108,8 @@ class FollowedDict(ReadableDict[V]):
             TypeError, ValueError: another argument is invalid.
             Timeout: it was not loaded, and there was no progress for `wait` seconds (a tenth more
                 at most).
-            RootMissing: the znode does not exist, and `create` is False.
+            RootMissing: the znode does not exist, and is not to be made (`create=False` or
+                `read_only=True`); or the client's chroot does not exist.
             KazooException: the server refused to show or make the root, for example NoAuthError.
         """
         one_of("on_outage", on_outage, ("serve", "raise", "block"))
@@ -190,7 +197,8 @@ class FollowedDict(ReadableDict[V]):
     def zxid(self) -> int:
         """Every change up to this zxid is in the state that is shown; never goes back.
 
-        Given to another client of the same ensemble, its `wait_until` waits for the same state.
+        Give it to a dict of another process on the same ensemble: its `wait_until` waits for a
+        state that is as new.
         """
         return self._view.zxid
 
@@ -239,7 +247,8 @@ class FollowedDict(ReadableDict[V]):
 
         Args:
             fn: may be slow and may call any method of the dict.
-            keys: a key, or several; None for all.
+            keys: a key, or several; None for all. A change of the kind "resynced" is told in any
+                case.
             initial: first call it for each key there is, as "added".
 
         What `fn` raises goes to the `on_error` callbacks, or to the log where there are none. The
@@ -295,7 +304,7 @@ class FollowedDict(ReadableDict[V]):
 
     @property
     def stats(self) -> Mapping[str, int]:
-        """Counters since the dict was made.
+        """Counters since the dict was made, as they are now.
 
         requests: sent to the server. events: watch events. reloads: connections the copy was
         (re)validated on. published: states shown or ready to be. forced: published states that need

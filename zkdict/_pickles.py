@@ -39,10 +39,10 @@ class Pickle:
     set attributes of: data classes, not `os.system`. (A function in `allow` may be called once more
     than it is named: an object that it gives twice is not new, and is not changed.)
 
-    What reading may cost is bounded, whatever the bytes: values nest at most 200 levels deep, what
-    they share counts each time (at most 16 Mi objects and characters), keys may not collide by the
-    thousand, and no value contains itself. Reading takes about 1 us an opcode, which is some ten
-    times as long as `pickle.loads`.
+    What reading may cost is bounded, whatever the bytes. A pickle has at most 1,000,000 opcodes.
+    Values nest at most 200 levels deep. What they share counts each time: at most 16 Mi (2**24)
+    objects and characters. Keys may not collide by the thousand, and no value contains itself.
+    Reading takes about 1 us an opcode, which is some ten times as long as `pickle.loads`.
 
     Args:
         allow: names as "module.name", such as "datetime.date" or "decimal.Decimal".

@@ -52,6 +52,7 @@ class ReadableDict(ConnectionStorageDict[V]):
         Raises:
             KeyError: no such key.
             DecodeError: its value does not decode.
+            KazooException: the server does not show it, as with NoAuthError.
             StaleRead, Closed, ForkedDict: the copy may not be read (see the constructor).
         """
         try:
@@ -71,6 +72,7 @@ class ReadableDict(ConnectionStorageDict[V]):
 
         Raises:
             DecodeError: its value does not decode.
+            KazooException: the server does not show it, as with NoAuthError.
             StaleRead, Closed, ForkedDict: the copy may not be read (see the constructor).
         """
         try:
@@ -130,6 +132,9 @@ class ReadableDict(ConnectionStorageDict[V]):
         """An immutable copy of the state that is shown now, from memory.
 
         O(1) when nothing changed since the last one, else O(N): one copy of N references.
+
+        Raises:
+            StaleRead, Closed, ForkedDict: the copy may not be read (see the constructor).
         """
         view = self._shown()
         with self._feed.lock:
@@ -138,8 +143,12 @@ class ReadableDict(ConnectionStorageDict[V]):
     _state = snapshot  # what iterations and views use
 
     def copy(self) -> dict[str, V]:
-        """A plain dict of the items, from memory: O(N). Raises DecodeError where a value does not
-        decode.
+        """A plain dict of the items, from memory: O(N).
+
+        Raises:
+            DecodeError: a value does not decode.
+            KazooException: the server does not show a key, as with NoAuthError.
+            StaleRead, Closed, ForkedDict: the copy may not be read (see the constructor).
         """
         return self.snapshot().copy()
 
@@ -162,6 +171,7 @@ class ReadableDict(ConnectionStorageDict[V]):
         Raises:
             KeyError: no such key.
             DecodeError: its value does not decode.
+            KazooException: the server does not show it, as with NoAuthError.
             StaleRead, Closed, ForkedDict: the copy may not be read (see the constructor).
         """
         found = self._found(key)
@@ -170,7 +180,13 @@ class ReadableDict(ConnectionStorageDict[V]):
         return found
 
     def raw(self, key: str) -> bytes:
-        """The bytes of `key`, also where they do not decode, from memory. Raises KeyError."""
+        """The bytes of `key`, also where they do not decode, from memory; b"" for a key that the
+        server does not show.
+
+        Raises:
+            KeyError: no such key.
+            StaleRead, Closed, ForkedDict: the copy may not be read (see the constructor).
+        """
         return self._found(key).raw
 
     def _found(self, key: str) -> Entry[V] | BadEntry:
@@ -183,5 +199,10 @@ class ReadableDict(ConnectionStorageDict[V]):
 
     @property
     def bad_keys(self) -> Mapping[str, Exception]:
-        """The keys whose values cannot be read or do not decode, and why. From memory."""
+        """The keys whose values cannot be read or do not decode, and why. From memory, as it is
+        now: later changes do not show in it.
+
+        Raises:
+            StaleRead, Closed, ForkedDict: the copy may not be read (see the constructor).
+        """
         return self._shown().bad_keys()

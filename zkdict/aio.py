@@ -10,7 +10,8 @@ The rules that live here:
   `threads`); asyncio's own pool is not made for waits without end, and `asyncio.run` would wait for
   them.
 - Changes reach the event loop through `call_soon_threadsafe`, in order.
-- Cancelling a call stops waiting for it; what was sent may still be applied.
+- Cancelling a call stops waiting for it. A call that is in a thread goes on there: it may still be
+  sent, and applied.
 """
 
 from __future__ import annotations
@@ -197,9 +198,7 @@ class AsyncLease(Generic[V]):
 
     @property
     def error(self) -> Exception | None:
-        """Why the key could not be made, or removed, the last time that was tried; None once it
-        was.
-        """
+        """Why making the key, or removing it, failed the last time; None once it succeeded."""
         return self._lease.error
 
     async def set(self, value: V) -> None:
@@ -222,10 +221,11 @@ class AsyncZooKeeperDict(Generic[V]):
 
     Each method does what the method of this name of ZooKeeperDict does, at the same cost, and
     raises the same. All but `set` run in a daemon thread; RuntimeError says that none can be
-    started. To cancel a call is to wait for it no longer: what was sent may still be applied.
+    started, and that the call was not made. To cancel a call is to wait for it no longer: its
+    thread goes on, so what was to be written may still be sent, and applied. Only `wait_for` ends.
 
     Args:
-        mapping: the dict, whose client uses kazoo's threading handler.
+        mapping: the dict, whose client uses kazoo's threading handler. It is closed by `close()`.
     """
 
     def __init__(self, mapping: ZooKeeperDict[V]) -> None:
@@ -247,7 +247,12 @@ class AsyncZooKeeperDict(Generic[V]):
         return self._dict
 
     async def set(self, key: str, value: V) -> None:
-        """`d[key] = value`."""
+        """`d[key] = value`.
+
+        It is sent from the event loop, so hundreds can be under way. It goes on in a thread only
+        without a connection, or where it has to be sent again. If it was sent, and no thread can be
+        started then, it raises WriteUncertain.
+        """
         writer, loop = self._dict._writer, asyncio.get_running_loop()  # noqa: SLF001  the same dict
         # What was queued for a loop that is closed is not sent, and does not delay another loop.
         if self._arrivals is None or self._arrivals.loop is not loop:
@@ -333,7 +338,7 @@ class AsyncZooKeeperDict(Generic[V]):
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator[Txn[V]]:
         """`async with d.transaction() as t:`, as `ZooKeeperDict.transaction`. Reads and writes of
-        `t` are not awaited.
+        `t` are not awaited; it is sent at the end of the block.
         """
         txn = await in_thread(self._dict._begin)  # noqa: SLF001
         yield txn

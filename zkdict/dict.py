@@ -49,8 +49,8 @@ class ZooKeeperDict(FollowedDict[V]):
 
     Reads come from memory. The copy is kept fresh by watches, and what readers see is always the
     state of the znodes at one zxid: the keys of one transaction appear together. Writes take one
-    round trip and are seen by the next read. Values are shared by all readers: do not change one
-    in place, store a new one.
+    round trip and are seen by the next read. Several threads may use one dict at once. Values are
+    shared by all readers: do not change one in place, store a new one.
 
     Loading N keys takes N + 2 pipelined requests; another client's change of one key costs one, a
     new key two; an own write costs one to wait for and one or two after it for the watches. After
@@ -60,13 +60,16 @@ class ZooKeeperDict(FollowedDict[V]):
 
     - Reads raise StaleRead while the copy may not be read: before it was loaded, and in an outage
       as `on_outage` and `max_age` say.
-    - Writes raise TypeError in a dict with `read_only=True`.
+    - What gives a key's value raises DecodeError where it does not decode, and KazooException
+      (NoAuthError, for example) where the server does not show it. So does what gives all values:
+      `copy()`, `==`, a loop over `items()` or `values()`.
+    - Writes raise TypeError in a dict with `read_only=True`, a transaction at the end of its block.
     - Reads, writes and waits raise Closed after `close()`, and ForkedDict in a child process that
       `os.fork()` made.
     - A call that asks the server, or waits, raises RuntimeError in a callback of the dict's own
       client (a watch, a state listener), as it would wait for itself there.
-    - Where KazooException is listed, it is the server's answer: NoAuthError, or NotEmptyError for
-      a delete of a znode with children.
+    - Where KazooException is listed, it is the server's answer, such as NoAuthError, NotEmptyError
+      for a delete of a znode with children, or NotReadOnlyCallError from a server without a quorum.
     """
 
     @classmethod
@@ -157,6 +160,7 @@ class ZooKeeperDict(FollowedDict[V]):
 
         Raises:
             KeyError: the dict is empty.
+            StaleRead: the copy may not be read (see the constructor).
             DecodeError, VersionConflict, WriteUncertain, Timeout, KazooException: as `pop`.
         """
         deadline = self._writer.begin(loaded=True)
@@ -253,7 +257,8 @@ class ZooKeeperDict(FollowedDict[V]):
         some time during the call.
 
         Returns:
-            what was changed, by key.
+            what was changed, by key, as `Snapshot.diff` tells it: a new entry has the value alone,
+            with version -1.
 
         Raises:
             WriteUncertain: an answer was lost; or what was added meanwhile could not be removed.
@@ -271,7 +276,7 @@ class ZooKeeperDict(FollowedDict[V]):
         Args:
             key: the key.
             value: the value.
-            version: a version, ANY (-1), or ABSENT (-2): the key must not exist.
+            version: a version; ANY (-1): whatever is there; ABSENT (-2): the key must not exist.
             ephemeral: the key goes when this client's session ends. A key that is there is deleted
                 and made again, in one transaction.
 
@@ -401,7 +406,9 @@ class ZooKeeperDict(FollowedDict[V]):
 
         Raises:
             KeyExists: the key exists.
-            and what `d[key] = value` raises.
+            WriteUncertain: the answer was lost. There is no lease, but there may be the key, until
+                the session ends.
+            and what else `d[key] = value` raises.
         """
         return Lease(self, self._writer, self._dispatcher, key, value)
 
@@ -506,7 +513,7 @@ class ZooKeeperDict(FollowedDict[V]):
 
     @property
     def autosync(self) -> bool:
-        """Whether published states are shown as they come."""
+        """Whether published states are shown as they come. It can be set at any time."""
         return self._autosync
 
     @autosync.setter
@@ -541,7 +548,9 @@ class ZooKeeperDict(FollowedDict[V]):
         return self.copy()
 
     def last_updated(self) -> int:
-        """The zxid of the last change in the state that is shown; grows with every change."""
+        """A number that grows with every change of the state that is shown: the zxid of its last
+        change, or a little more where that zxid is not known.
+        """
         return self._view.updated
 
 

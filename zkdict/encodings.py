@@ -172,8 +172,8 @@ def _why_not(kind: type) -> str:
             return f"{_named(kind)} would come back as {plain.__name__}: convert it first"
     if issubclass(kind, tuple):
         return f"{_named(kind)} would come back as a list: make it a list"
-    hint = ": use BYTES or Pickle" if issubclass(kind, (bytes, bytearray)) else ""
-    return f"JSON has no {_named(kind)}{hint}"
+    hint = "use BYTES or Pickle" if issubclass(kind, (bytes, bytearray)) else "convert it first"
+    return f"JSON has no {_named(kind)}: {hint}"
 
 
 def _refused(where: tuple[Any, ...], reason: str) -> EncodeError:
@@ -294,7 +294,7 @@ class Compressed(Generic[V]):
 
     Raises:
         EncodeError: `inner` cannot write the value, or it takes more than `max_size` bytes.
-        DecodeError: damaged or cut-off gzip data, more than `max_size` bytes, or `inner` cannot
+        DecodeError: damaged or truncated gzip data, more than `max_size` bytes, or `inner` cannot
             read what was in it.
     """
 
@@ -312,7 +312,8 @@ class Compressed(Generic[V]):
         data = self._inner.encode(value)
         if len(data) > self._max_size:
             raise EncodeError(
-                f"{len(data)} bytes before compression, at most {self._max_size} would be read back"
+                f"it takes {len(data)} bytes before compression; at most {self._max_size} "
+                "(max_size) would be read back"
             )
         looks_packed = data.startswith(_GZIP_MAGIC)  # only compressed can it be told apart
         if len(data) < self._min_size and not looks_packed:
@@ -331,7 +332,7 @@ class Compressed(Generic[V]):
         except zlib.error as error:
             raise DecodeError(f"the gzip data is damaged: {error}") from error
         if len(unpacked) > self._max_size:
-            raise DecodeError(f"it unpacks to more than {self._max_size} bytes")
+            raise DecodeError(f"it unpacks to more than {self._max_size} bytes (max_size)")
         if not inflate.eof:
             raise DecodeError("the gzip data is truncated")
         if inflate.unused_data:

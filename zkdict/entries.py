@@ -11,9 +11,9 @@ __all__ = ["ABSENT", "ANY", "Change", "Entry", "State", "check_version"]
 V = TypeVar("V")
 
 ANY: Final = -1
-"""For `version=`: any version, also of a key that does not exist."""
+"""For `version=`: whatever version the key has. `put` also makes a key that does not exist."""
 ABSENT: Final = -2
-"""For `version=`: the key must not exist."""
+"""For `version=` of `put` and `Txn.check`: the key must not exist."""
 
 
 _GREATEST: Final = 2**31 - 1
@@ -29,7 +29,7 @@ def check_version(version: int) -> None:
         raise TypeError(f"a version is an int, not {type(version).__name__}")
     if not ABSENT <= version <= _GREATEST:
         raise ValueError(
-            f"{version} is not a version: versions are 0 to {_GREATEST}, or ANY, or ABSENT"
+            f"{version} is not a version: it is 0 to {_GREATEST}, or ANY (-1), or ABSENT (-2)"
         )
 
 
@@ -41,10 +41,10 @@ class State(Enum):
     LIVE = 2
     """Connected, watching, and revalidated since the connection was made."""
     SUSPENDED = 3
-    """The connection was lost; the session may still be there. Reads serve the last copy."""
+    """The connection was lost; the session may still be there. Reads do what `on_outage` says."""
     STALE = 4
     """The session was lost, or the server answers a read with an error; the copy was not
-    revalidated since.
+    revalidated since. Reads do what `on_outage` says.
     """
     CLOSED = 5
     """`close()` was called."""
@@ -87,12 +87,16 @@ class Change(Generic[V]):
 
     Attributes:
         kind: what happened to the key. "resynced" has the key "" and neither `old` nor `new`: the
-            copy was revalidated after an outage; the steps during the outage are not known.
+            copy was revalidated after an outage. The other changes of its batch were found then;
+            the steps during the outage are not known.
         key: the key.
-        old: the entry before; None for a new key, or where the old value did not decode.
-        new: the entry after; None for a removed key, or where the new value does not decode.
+        old: the entry before; None for a new key, or where the old value could not be read or
+            decoded.
+        new: the entry after; None for a removed key, or where the new value cannot be read or
+            decoded.
         zxid: every change up to this one is in the state that this change led to.
-        local: whether this dict made the change itself.
+        local: whether this dict made the change itself. It is told by the bytes: another client
+            that writes the same ones at the same moment cannot be told apart.
     """
 
     kind: Literal["added", "changed", "removed", "resynced"]

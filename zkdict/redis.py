@@ -63,8 +63,9 @@ class RedisDict(ConnectionStorageDict[V]):
     at most 64 bytes, by Redis' default), and no particular one in a larger one.
 
     `d[key] = value`, `update` and `clear` are one request. They store or remove whatever is there,
-    so redis-py, or the caller, may repeat them. `pop`, `popitem`, `del` and `setdefault` take three
-    or four, and are not repeated: of many poppers exactly one gets the value.
+    so redis-py, or the caller, may repeat them. `del` and `setdefault` take three, `pop` four (one
+    if there is no such key), and `popitem` those and a `sync()`. These are not repeated: of many
+    poppers exactly one gets the value.
 
     What redis-py raises comes through: `redis.exceptions.ConnectionError`, `TimeoutError` and
     others. Where `pop`, `popitem`, `del` or `setdefault` was sent and its answer was lost, they
@@ -84,8 +85,8 @@ class RedisDict(ConnectionStorageDict[V]):
         old_encoding: as in `StorageDict`.
 
     Raises:
-        TypeError: the client is one for asyncio.
-        DecodeError: a stored value is not what the encoding writes.
+        TypeError: the client is one for asyncio; or as `ConnectionStorageDict`.
+        DecodeError: a stored value is not what the encoding writes. No read succeeds then.
         redis.exceptions.RedisError: the first load failed.
     """
 

@@ -36,9 +36,10 @@ class _Unreadable:
 class Snapshot(WholeMapping[V]):
     """An immutable copy of the dict at one zxid.
 
-    Keys come in the order of creation. A key whose value does not decode is a key like others with
-    `on_bad_value="raise"`, and reading it raises what reading it in the dict raises; with "omit" it
-    is not there. Nothing here asks the server, and each read costs what a dict's costs.
+    Keys come in the order of creation. With `on_bad_value="raise"` a key whose value does not
+    decode, or that the server does not show, is a key like others. What gives its value, or all
+    values, raises what the dict raises for it: DecodeError or KazooException. With "omit" it is not
+    there. Nothing here asks the server, and each read costs what a dict's costs.
     """
 
     __hash__ = None  # type: ignore[assignment]  # as a dict: it is compared by its items
@@ -122,19 +123,25 @@ class Snapshot(WholeMapping[V]):
         return self._values.keys()
 
     def values(self) -> ValuesView[V]:
-        """The values, as a view. Iterating over it raises DecodeError where one does not decode."""
+        """The values, as a view. Iterating over it raises DecodeError or KazooException for a key
+        that has none.
+        """
         return self._values.values() if self._whole else super().values()
 
     def items(self) -> ItemsView[str, V]:
-        """The items, as a view. Iterating over it raises DecodeError where a value does not
-        decode.
+        """The items, as a view. Iterating over it raises DecodeError or KazooException for a key
+        that has no value.
         """
         return self._values.items() if self._whole else super().items()
 
     def copy(self) -> dict[str, V]:
-        """A plain dict of the items. Raises DecodeError where a value does not decode.
+        """A plain dict of the items.
 
         O(N), and as fast as a dict's copy; `dict(snapshot)` asks for one key after the other.
+
+        Raises:
+            DecodeError: a value does not decode.
+            KazooException: the server did not show a key.
         """
         return self._values.copy() if self._whole else dict(super().items())
 
@@ -150,13 +157,21 @@ class Snapshot(WholeMapping[V]):
         return f"Snapshot({self.shown()!r}, zxid={self.zxid})"
 
     def entry(self, key: str) -> Entry[V]:
-        """The entry of `key`. Raises KeyError, or DecodeError for a value that does not decode."""
+        """The entry of `key`.
+
+        Raises:
+            KeyError: no such key.
+            DecodeError: its value does not decode.
+            KazooException: the server did not show it.
+        """
         if key in self._bad:
             raise self._bad[key].fresh_error()
         return self._entries[key]
 
     def version(self, key: str) -> int | None:
-        """The version of `key`, whether its value decodes or not; None where it is not there."""
+        """The version of `key`, whether its value decodes or not (with "omit", too); -1 where the
+        server did not show it, None where it is not there.
+        """
         if key in self._bad:
             return self._bad[key].version
         return self._entries[key].version if key in self._entries else None

@@ -83,8 +83,9 @@ class Lease(Generic[V]):
 
     Attributes:
         key: the key.
-        error: why the key could not be made, or removed, the last time that was tried; None once
-            it was. It was told by `on_error`, too.
+        error: why the key could not be made, or removed, the last time that failed; None once it
+            was. It was told by `on_error`, too. That somebody else has the key is no error: `state`
+            tells of that.
     """
 
     def __init__(
@@ -131,13 +132,13 @@ class Lease(Generic[V]):
     def set(self, value: V) -> None:
         """Change the value, now and for every time the key is made again.
 
-        One round trip, and one before it unless the dict is LIVE. After TypeError, Closed,
-        ForkedDict, EncodeError or ValueTooLarge the value is as it was. After any other error the
-        new value is stored when the key is made again.
+        One round trip, and one before it unless the dict is LIVE. After EncodeError, ValueTooLarge
+        or RuntimeError the value is as it was. After any other error the new value is stored when
+        the key is made again, which a dict that was closed does not do.
 
         Raises:
-            VersionConflict: the key is another's, or not there, or the session was lost.
-            TypeError: the dict is read-only.
+            VersionConflict: the key is another's, or not there, or the session was lost, or the
+                lease was released.
             EncodeError, ValueTooLarge, Timeout, WriteUncertain, Closed, ForkedDict, KazooException.
         """
         self._writer.encoded(self.key, value)  # what cannot be stored is not kept for later
@@ -164,7 +165,7 @@ class Lease(Generic[V]):
         until then, and RELEASED after it.
 
         Raises:
-            Closed, ForkedDict: the dict cannot remove it any more; it goes with the session.
+            Closed, ForkedDict: the dict cannot remove it any more: it goes with the session.
             Timeout, WriteUncertain, KazooException.
         """
         feed = self._writer.feed

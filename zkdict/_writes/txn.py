@@ -198,8 +198,9 @@ class Txn(MutableMapping[str, V]):
     must have the version that it has in this state. Iterating and `len` count as reading every key
     there is; a key that another client adds meanwhile is not noticed, as no read told of it.
 
-    Reads raise KeyError and DecodeError; `t[key] = value` raises InvalidKey, EncodeError and
-    ValueTooLarge at once, and `del t[key]` KeyError.
+    Reads raise KeyError, DecodeError, and KazooException for a key that the server does not show.
+    `t[key] = value` raises InvalidKey, EncodeError and ValueTooLarge at once, and `del t[key]`
+    KeyError.
 
     Attributes:
         base: the snapshot that it reads from.
@@ -272,6 +273,9 @@ class Txn(MutableMapping[str, V]):
 
     def check(self, key: str, version: int) -> None:
         """The key must have this version when the transaction is applied.
+
+        That comes on top of what reads and other checks ask of the key. Where no state can fulfil
+        all of it, the transaction fails.
 
         Args:
             key: the key.
