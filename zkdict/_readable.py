@@ -94,11 +94,11 @@ class ReadableDict(ConnectionStorageDict[V]):
             feed.check_usable()
             if feed.state is State.LIVE:
                 return True
+            if feed.state is State.LOADING:
+                return False
             if self._max_age is not None:
-                limit = self._max_age
-            else:
-                limit = float("inf") if self._on_outage == "serve" else 0.0
-            return feed.state is not State.LOADING and feed.age <= limit
+                return feed.age <= self._max_age
+            return self._on_outage == "serve"  # the age is 0.0 at the very moment of the loss
 
         if feed.signal.wait_for(readable, deadline_after(0)):
             return
