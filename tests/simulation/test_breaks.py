@@ -94,5 +94,5 @@ def test_an_event_that_has_happened_is_refused() -> None:
 
 
 def test_only_a_simulation_that_runs_stands_still() -> None:
-    with pytest.raises(SimulationError, match="new"):
+    with pytest.raises(SimulationError, match="has not begun"):
         Simulation().pause_at(1)
