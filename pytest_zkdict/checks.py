@@ -173,7 +173,10 @@ def _check_searches(item: Any, marked: Marked, names: Collection[str]) -> None:
         from zkfake._simulation.faults.points import fault_point
 
         for fault in faults:
-            fault_point(fault)
+            try:
+                fault_point(fault)
+            except ValueError as error:
+                raise ValueError(f"the mark zk_sweep: {error}") from None
 
 
 def _check_backend(marked: Marked, names: Collection[str]) -> None:

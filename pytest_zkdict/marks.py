@@ -64,6 +64,9 @@ _ARGUMENTS = (
 )
 _OF_SERVER = ("servers", "version", "settings")
 _NOT_OF_SIMULATION = ("backend", "history")
+#: What both marks have, `zookeeper` and `zk_simulation`, and of what form it has to be before it is
+#: merged. What else a `Simulation` takes, it checks itself.
+_SHARED = ("settings", "load", "patch")
 
 
 class Marked:
@@ -155,7 +158,10 @@ def _zk_simulation(mark: pytest.Mark) -> dict[str, Any]:
         raise ValueError(
             f"takes arguments by name only, as in zk_simulation(seed=7), not {_shown(mark)}"
         )
-    return dict(mark.kwargs)
+    return {
+        name: _checked_argument(name, value) if name in _SHARED and value is not None else value
+        for name, value in mark.kwargs.items()
+    }
 
 
 def _search(mark: pytest.Mark) -> dict[str, Any]:
@@ -199,6 +205,12 @@ def _allow(value: Any) -> tuple[type[BaseException], ...]:
     raise ValueError(f"takes a class of exceptions, or several, as allow, not {value!r}")
 
 
+def _pairs(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise ValueError(f"takes a bool as pairs, not {value!r}")
+
+
 def _deviations(value: Any) -> int:
     if value in (0, 1, 2):
         return int(value)
@@ -216,7 +228,7 @@ _SEARCHES: dict[str, dict[str, Any]] = {
     "zk_explore": {"seeds": _seeds, "budget": _budget, "demand": _demand, "allow": _allow},
     "zk_sweep": {
         "faults": _faults,
-        "pairs": bool,
+        "pairs": _pairs,
         "deviations": _deviations,
         "allow": _allow,
     },
@@ -280,7 +292,8 @@ def _backends(names: tuple[Any, ...]) -> tuple[str, ...]:
     if unknown or not names:
         *others, last = map(repr, CHOICES)
         known = f"{', '.join(others)} or {last}"
-        raise ValueError(f"takes {known}, not {', '.join(map(repr, unknown))}")
+        given = ", ".join(map(repr, unknown)) or "an empty list"
+        raise ValueError(f"takes {known} as backend, not {given}")
     wanted = {backend for name in names for backend in CHOICES[name]}
     return tuple(backend for backend in CHOICES["all"] if backend in wanted)
 

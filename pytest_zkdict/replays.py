@@ -12,6 +12,7 @@ The rules that live here:
 from __future__ import annotations
 
 import ast
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class Replay:
     @classmethod
     def parse(cls, text: str) -> Replay:
         """Raises `ValueError` for what is no world."""
-        if text.strip().lstrip("-").isdecimal():
+        with suppress(ValueError):
             return cls({"seed": int(text)}, ast.Module(body=[], type_ignores=[]))
         try:
             first, *others = ast.parse(text.strip()).body
@@ -59,7 +60,7 @@ class Replay:
                 return cls({}, ast.Module(body=[], type_ignores=[]), arguments)
             if name != "Simulation" or not all(map(_is_of_sim, others)):
                 raise ValueError(text)
-        except (SyntaxError, ValueError):
+        except (SyntaxError, TypeError, ValueError):
             raise ValueError(_EXPECTED) from None
         module = ast.Module(body=others, type_ignores=[])
         return cls({**_CALM, **arguments}, module)

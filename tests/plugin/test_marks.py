@@ -2,7 +2,7 @@
 
 import pytest
 
-BACKENDS = "'fake', 'live', 'both', 'simulation' or 'all'"
+BACKENDS = "'fake', 'live', 'both', 'simulation' or 'all' as backend"
 
 
 def test_marks_of_module_class_and_function_add_up(pytester: pytest.Pytester) -> None:
@@ -150,6 +150,7 @@ def test_which_backends_a_test_runs_on(
         ("zookeeper('fake')", "zookeeper takes arguments by name only*, not zookeeper('fake')"),
         ("zookeeper(server=3)", "zookeeper has no argument 'server'; there are backend, servers*"),
         ("zookeeper(backend='real')", f"zookeeper takes {BACKENDS}, not 'real'"),
+        ("zookeeper(backend=[])", f"zookeeper takes {BACKENDS}, not an empty list"),
         ("zookeeper(servers='3')", "zookeeper takes an int as servers, not '3'"),
         ("zookeeper(servers=0)", "zookeeper takes 1 to 254 servers, not 0"),
         ("zookeeper(seed=True)", "zookeeper takes an int as seed, not True"),
@@ -163,6 +164,9 @@ def test_which_backends_a_test_runs_on(
         ),
         ("zookeeper(load=['/a'])", "zookeeper takes a mapping*as load, not *'/a'*"),
         ("zookeeper(patch='shop')", "zookeeper takes a list of module names as patch, not 'shop'"),
+        ("zk_simulation(patch='shop')", "zk_simulation takes a list of module names as patch, *"),
+        ("zk_simulation(settings='tickTime=9')", "zk_simulation takes a mapping as settings, *"),
+        ("zk_simulation(load={'a': b''})", "zk_simulation takes paths such as '/a/b' in load, *"),
     ],
 )
 @pytest.mark.parametrize("fixture", ["zk_client", "zk_simulation", ""])

@@ -241,7 +241,7 @@ def test_a_marker_with_a_bad_name(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest_inprocess()
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(
-        ["ERROR: *::test_it*: the mark zk_backend takes 'fake', *or 'all', not 'real'"]
+        ["ERROR: *::test_it*: the mark zk_backend takes 'fake', *or 'all' as backend, not 'real'"]
     )
 
 
