@@ -11,14 +11,13 @@ The rules that live here:
 
 from __future__ import annotations
 
-import inspect
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_zkdict import marks, unittests
 from pytest_zkdict.fixtures import ONLY_ON
-from pytest_zkdict.virtual import arguments, is_simulated
+from pytest_zkdict.virtual import arguments, is_dynamic, is_simulated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -48,7 +47,7 @@ class Checks:
     def _check(self, item: Any, names: Collection[str]) -> None:
         marked = marks.marked(item)
         own = list(_own(item))
-        if own and not _is_dynamic(item):
+        if own and not is_dynamic(item):
             for mark, argument in own:
                 _check_effect(mark, argument, names, marked)
         _check_backend(marked, names)
@@ -190,12 +189,3 @@ def _check_backend(marked: Marked, names: Collection[str]) -> None:
                 f"its mark wants the backend {' or '.join(marked.backends)}, and the fixture "
                 f"{name} is there on {' and '.join(backends)} only"
             )
-
-
-def _is_dynamic(item: Any) -> bool:
-    """Whether the test, or a fixture of it, asks for fixtures by their names."""
-    info = getattr(item, "_fixtureinfo", None)
-    definitions = [] if info is None else info.name2fixturedefs.values()
-    functions = [getattr(item, "obj", None), *(each[-1].func for each in definitions)]
-    codes = [getattr(inspect.unwrap(each), "__code__", None) for each in functions if each]
-    return any(code is not None and "getfixturevalue" in code.co_names for code in codes)

@@ -25,7 +25,7 @@ from pytest_zkdict.marks import marked
 from pytest_zkdict.replays import Replay
 from pytest_zkdict.run import Run
 from pytest_zkdict.shares import Part, never_seen, nothing_shown, part_of
-from pytest_zkdict.virtual import arguments, program_of
+from pytest_zkdict.virtual import arguments, may_be_simulated, program_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -74,9 +74,11 @@ SEARCHED = pytest.StashKey[Searched]()
 
 
 def is_searched(item: pytest.Item) -> bool:
-    """Whether a mark has the test run in many worlds, or may have."""
+    """Whether a mark has the test run in many worlds, or may have. A mark of a module or a class is
+    not meant for those of its tests that have nothing to simulate.
+    """
     wanted = marked(item)
-    return wanted.explore is not None or wanted.sweep is not None
+    return (wanted.explore is not None or wanted.sweep is not None) and may_be_simulated(item)
 
 
 class _Ended(SystemExit):

@@ -19,6 +19,7 @@ import pytest
 
 from pytest_zkdict.marks import marked
 from pytest_zkdict.run import Run
+from pytest_zkdict.virtual import may_be_simulated
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -53,7 +54,7 @@ def share(metafunc: pytest.Metafunc) -> None:
         explore = marked(metafunc.definition).explore
     except pytest.UsageError:
         return  # it is reported once everything is collected
-    if explore is None:
+    if explore is None or not may_be_simulated(metafunc.definition):
         return
     parts = [Part(number, workers) for number in range(1, workers + 1)]
     metafunc.fixturenames.append(PARAMETER)

@@ -11,6 +11,7 @@ The rules that live here:
 
 from __future__ import annotations
 
+import inspect
 import os
 from contextlib import ExitStack
 from pathlib import Path
@@ -35,9 +36,11 @@ __all__ = [
     "SIMULATION",
     "arguments",
     "has_one_for_each_example",
+    "is_dynamic",
     "is_given",
     "is_simulated",
     "load_of",
+    "may_be_simulated",
     "program_of",
     "simulated",
 ]
@@ -57,6 +60,20 @@ def is_simulated(item: Any) -> bool:
     parameters = getattr(getattr(item, "callspec", None), "params", {})
     target = parameters.get("_zk_target")
     return target is not None and target.backend == "simulation"
+
+
+def is_dynamic(item: Any) -> bool:
+    """Whether the test, or a fixture of it, asks for fixtures by their names."""
+    info = getattr(item, "_fixtureinfo", None)
+    definitions = [] if info is None else info.name2fixturedefs.values()
+    functions = [getattr(item, "obj", None), *(each[-1].func for each in definitions)]
+    codes = [getattr(inspect.unwrap(each), "__code__", None) for each in functions if each]
+    return any(code is not None and "getfixturevalue" in code.co_names for code in codes)
+
+
+def may_be_simulated(item: Any) -> bool:
+    """Whether a test has something that can be simulated: a simulation, or a server."""
+    return not {"zk_simulation", "_zk_target"}.isdisjoint(item.fixturenames) or is_dynamic(item)
 
 
 def has_one_for_each_example(item: Any) -> bool:

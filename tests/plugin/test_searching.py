@@ -525,6 +525,29 @@ def test_a_mark_that_cannot_be_ends_the_run(
     result.stderr.fnmatch_lines([said])
 
 
+@pytest.mark.parametrize("mark", ["zk_explore(seeds=3)", "zk_sweep"])
+def test_a_mark_of_a_module_is_not_for_tests_without_a_simulation(
+    pytester: pytest.Pytester, mark: str
+) -> None:
+    pytester.makepyfile(
+        f"""
+        import pytest
+
+        pytestmark = pytest.mark.{mark}
+        runs = []
+
+        def test_plain():
+            runs.append("plain")
+
+        def test_once():
+            assert runs == ["plain"]
+        """
+    )
+    result = run(pytester)
+    result.assert_outcomes(passed=2)
+    result.stdout.no_fnmatch_line("zookeeper: * tests *")
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
