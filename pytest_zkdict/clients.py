@@ -87,18 +87,23 @@ class ServerFactory:
 
         ``servers``: how many make the ensemble. ``version``: ``"3.9"`` or ``"3.8"``. ``tls``: a
         server-side context, on the fake. ``load``: znodes that it starts with, or a tree
-        file of them. What is left out is as the run's settings and the test's marks have it.
-        ``history``: whether ``server.history`` records what happens, a `zkfake.history.History`; on
-        live that of a proxy in front of it, through which ``hosts`` leads. The report of a failing
-        test tells the story of it.
+        file of them. ``history``: whether ``server.history`` records what happens, a
+        `zkfake.history.History`; on live that of a proxy in front of it, through which ``hosts``
+        leads. The report of a failing test tells the story of it.
 
-        Fails the test for a setting that the backend does not have. Costs a few milliseconds on the
-        fake, half a second a server on live.
+        Where ``servers``, ``version`` or ``history`` is left out, the test's marks decide, and then
+        the run's settings; ``settings`` are merged with theirs. The znodes of ``--zk-load`` and of
+        marks are not loaded.
+
+        Raises `ValueError` for an argument of the wrong form. Fails the test for a version or a
+        setting that the fake does not have, and where a live server does not start. Skips it on
+        live for another version than the installed one, for ``tls``, and with ``--zk-hosts``.
+        Costs a few milliseconds on the fake, half a second a server on live.
         """
         __tracebackhide__ = True
         checked("zk_server_factory", servers=servers, version=version, settings=settings, load=load)
         spec = self._run.spec(
-            self._target, servers=servers, version=version, tls=tls, settings=settings
+            self._target, called=True, servers=servers, version=version, tls=tls, settings=settings
         )
         pool = self._run.pool
         server = self._run.started_or_skipped(

@@ -119,19 +119,22 @@ class Run:
             reason = f"needs --zk-backend {backends[0]}"
         return [self.target(backend, marked) for backend in backends], reason
 
-    def spec(self, target: Target, name: str = "zk_server", **factory: Any) -> WantedServer:
-        """What a server is to be: a mark beats the factory, which beats the run's settings."""
+    def spec(
+        self, target: Target, name: str = "zk_server", *, called: bool = False, **factory: Any
+    ) -> WantedServer:
+        """What a server is to be: a mark beats the factory, which beats the run's settings.
+        ``called``: by the test itself, which beats its marks.
+        """
         from pytest_zkdict.pool import WantedServer
 
         options = self.options
         found: dict[str, Any] = {"servers": options.servers or 1, "version": options.version}
-        for source in (factory, target.server):
+        sources = (target.server, factory) if called else (factory, target.server)
+        settings = dict(options.settings)
+        for source in sources:
             found.update({key: value for key, value in source.items() if value is not None})
-        found["settings"] = {
-            **options.settings,
-            **(factory.get("settings") or {}),
-            **target.server.get("settings", {}),
-        }
+            settings.update(source.get("settings") or {})
+        found["settings"] = settings
         return WantedServer(backend=target.backend, name=name, **found)  # type: ignore[arg-type]
 
     # -- for the fixtures

@@ -241,6 +241,26 @@ def test_servers_from_the_factory_can_be_anything(
     pytester.runpytest_inprocess(f"--zk-backend={zk_backend}").assert_outcomes(passed=1)
 
 
+def test_what_a_test_asks_of_the_factory_beats_its_mark(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.zookeeper(servers=3, version="3.8", settings={"tickTime": 300, "maxCnxns": 9})
+        def test_it(zk_server_factory):
+            asked = zk_server_factory({"tickTime": 100}, servers=1, version="3.9")
+            assert len(asked.members) == 1
+            assert asked.version.startswith("3.9.")
+            assert asked.tick_time == 100
+            as_marked = zk_server_factory()
+            assert len(as_marked.members) == 3
+            assert as_marked.version.startswith("3.8.")
+            assert as_marked.tick_time == 300
+        """
+    )
+    pytester.runpytest_inprocess().assert_outcomes(passed=1)
+
+
 def test_fixtures_of_one_backend_keep_their_tests_there(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
