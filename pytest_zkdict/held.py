@@ -356,9 +356,10 @@ class HeldLive(Held):
 
     def close(self) -> None:
         self._admin.close()
-        self.server.stop_proxy()
         if isinstance(self.server, LiveZooKeeper):
             self.server.close()
+        else:
+            self.server.stop_proxy()
 
 
 def _told(failure: Exception) -> str:

@@ -110,8 +110,8 @@ def _class_path_of_home(home: Path) -> tuple[str, ...]:
             conf = [str(base / "conf")] if (base / "conf").is_dir() else []
             return (*conf, *(str(folder / "*") for folder in folders))
     raise ValueError(
-        f"no ZooKeeper server in {str(home)!r} (named by --zk-home or ZOOKEEPER_HOME): expected "
-        f"zookeeper-<version>.jar in the directory itself or in its lib"
+        f"no ZooKeeper server in {str(home)!r} (named by home=, --zk-home or ZOOKEEPER_HOME): "
+        "expected zookeeper-<version>.jar in the directory itself or in its lib"
     )
 
 

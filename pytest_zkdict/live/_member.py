@@ -39,7 +39,7 @@ import os, shutil, signal, subprocess, sys, threading
 directory, command = sys.argv[1], sys.argv[2:]
 server = subprocess.Popen(command, stdin=subprocess.DEVNULL, cwd=directory)
 with open(os.path.join(directory, "pid"), "w") as file:
-    file.write(str(server.pid))
+    file.write(str(server.pid) + "\\n")
 signal.signal(signal.SIGTERM, lambda *_: server.terminate())
 orphaned = threading.Event()
 
@@ -65,7 +65,9 @@ sys.exit(status & 255 if status >= 0 else 128 - status)
 
 
 class LiveStartError(Exception):
-    """The server did not start; the text carries the end of its output and its settings."""
+    """A server did not start, or servers found no leader. The text says what happened; where a
+    server ended or was too slow, it has the end of its output and its settings.
+    """
 
 
 class LiveMember:
@@ -110,7 +112,7 @@ class LiveMember:
 
     @property
     def hosts(self) -> str:
-        """``host:port``, as a client's connect string wants it: of the proxy while there is one."""
+        """``host:port``, for a client's connect string: of the proxy while there is one."""
         return self.proxied_hosts or self.direct_hosts
 
     @property
@@ -133,9 +135,13 @@ class LiveMember:
     @property
     def pid(self) -> int:
         """The number of its process. Raises `RuntimeError` unless it runs."""
-        if not self.running:
-            raise RuntimeError("the server does not run")
-        return int((self._directory / "pid").read_text("utf-8"))
+        while self.running:
+            with contextlib.suppress(FileNotFoundError):
+                text = (self._directory / "pid").read_text("utf-8")
+                if text.endswith("\n"):  # it is written whole
+                    return int(text)
+            time.sleep(0.001)  # the supervisor has just begun
+        raise RuntimeError("the server does not run")
 
     @property
     def exit_status(self) -> int | None:
@@ -176,17 +182,17 @@ class LiveMember:
 
         ``wait``: whether to wait until it serves, which in an ensemble takes a quorum.
 
-        Raises `LiveStartError` if it does not serve within ``start_timeout`` seconds,
-        `LiveUnavailableError` if the ``java`` command only says that Java is missing (macOS), and
-        `RuntimeError` once the whole `LiveZooKeeper` was closed.
+        Raises `LiveStartError` if it does not serve within ``start_timeout`` seconds, or if another
+        program has taken one of its ports, `LiveUnavailableError` if the ``java`` command only says
+        that Java is missing (macOS), and `RuntimeError` once the whole `LiveZooKeeper` was closed.
         """
         if self._closed:
-            raise RuntimeError("this server's LiveZooKeeper was closed; start() that one")
+            raise RuntimeError("this server's LiveZooKeeper was closed: start() the LiveZooKeeper")
         if not self.running:
             self.stop()  # what is left of one that ended by itself
             self._spawn()
             if wait and not self.wait():
-                raise LiveStartError(f"port {self.port} was taken while the server was stopped")
+                raise port_taken(self)
 
     def stop(self, *, kill: bool = False) -> None:
         """End the server and keep its data. ``kill``: at once, as a crash does. Otherwise it has
@@ -215,11 +221,12 @@ class LiveMember:
             os.kill(self.pid, signal.SIGCONT)
 
     def wait(self) -> bool:
-        """Wait until it serves. Returns ``False`` if it was ended, because another program has one
-        of its ports.
+        """Wait until it serves. Ends it and returns ``False`` if another program has one of its
+        ports.
 
         Raises `LiveStartError` if it ended by itself, or did not serve within ``start_timeout``
-        seconds; otherwise as `start`, and `RuntimeError` if it was not started.
+        seconds, and is ended then; `LiveUnavailableError` as `start` does; `RuntimeError` if it was
+        not started.
         """
         supervisor = self._supervisor
         if supervisor is None:
@@ -284,6 +291,7 @@ class LiveMember:
     def _spawn(self) -> None:
         """Starts the process, and does not wait for it."""
         directory = self._directory
+        (directory / "pid").unlink(missing_ok=True)  # of the process before
         java, *arguments = self._command
         if self._jaas is not None:
             arguments.insert(0, f"-Djava.security.auth.login.config={directory / 'jaas.conf'}")
@@ -310,6 +318,14 @@ class LiveMember:
 
     def __repr__(self) -> str:
         return f"<LiveMember {self.id} {self.hosts} {'running' if self.running else 'stopped'}>"
+
+
+def port_taken(member: LiveMember) -> LiveStartError:
+    """What to raise where `LiveMember.wait` has ended a server that had served before."""
+    ports = ", ".join(map(str, (member.port, *member._others)))  # noqa: SLF001  # of this module
+    return LiveStartError(
+        f"while server {member.id} was stopped, another program took one of its ports ({ports})"
+    )
 
 
 def as_text(value: object) -> str:

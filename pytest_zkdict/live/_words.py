@@ -44,7 +44,10 @@ def is_whole(members: Sequence[EnsembleMember]) -> bool:
     modes = [member.mode for member in members]
     if None in modes or modes.count("leader") != 1:
         return False
-    answer = four_letter_word("127.0.0.1", members[modes.index("leader")].port, "mntr")
+    try:
+        answer = four_letter_word("127.0.0.1", members[modes.index("leader")].port, "mntr")
+    except OSError:
+        return False  # it has ended since it told its mode
     found = re.findall(r"^zk_synced_(?:followers|observers)\t(\d+)", answer, re.MULTILINE)
     # Without `mntr` on its whitelist (a caller's choice) the modes have to do.
     return not found or sum(map(int, found)) == len(members) - 1

@@ -16,7 +16,7 @@ import time
 from typing import TYPE_CHECKING, Literal, cast
 
 from pytest_zkdict.live._installation import Installation, find_installation
-from pytest_zkdict.live._member import LiveMember, LiveStartError, as_text
+from pytest_zkdict.live._member import LiveMember, LiveStartError, as_text, port_taken
 from pytest_zkdict.live._ports import free_ports
 from pytest_zkdict.live._proxied import Proxied
 from pytest_zkdict.live._times import MAX_SESSION_TIMEOUT, TICK_TIME, KnownTimes
@@ -79,8 +79,8 @@ class LiveZooKeeper(Proxied["LiveFaults"], KnownTimes):
     servers end with this process, even with a killed one.
 
     Raises `LiveUnavailableError` if there is no Java or no server, and `ValueError` for a home
-    without a server, a number of servers that cannot be, or a setting that the launcher itself
-    decides; `start` raises `LiveStartError`.
+    without a server, a number of servers that cannot be, a setting that the launcher itself
+    decides, or a property of several lines; `start` raises `LiveStartError`.
     """
 
     backend: Literal["live"] = "live"
@@ -209,16 +209,16 @@ class LiveZooKeeper(Proxied["LiveFaults"], KnownTimes):
         """Start every server and wait until all serve; after `stop`, on the same ports and data.
 
         Does nothing for those that run. Raises `LiveStartError` if one does not serve within
-        ``start_timeout`` seconds, or if no free ports are found.
+        ``start_timeout`` seconds, if no free ports are found, or if another program has taken a port
+        since `stop`; `LiveUnavailableError` if the ``java`` command only says that Java is missing
+        (macOS); `ValueError` for a setting of several lines.
         """
         if self._members:
             for member in self._members:
                 member.start(wait=False)
             for member in self._members:
                 if not member.wait():
-                    raise LiveStartError(
-                        f"port {member.port} was taken while the server was stopped"
-                    )
+                    raise port_taken(member)
             return
         # A free port is only known to have been free: somebody may be quicker than the JVM.
         for _ in range(_DRAWS):
@@ -254,9 +254,12 @@ class LiveZooKeeper(Proxied["LiveFaults"], KnownTimes):
 
     def add_server(self) -> LiveMember:
         """Start one more server, with the next number, and wait until it serves. It follows without
-        a vote until a reconfiguration makes it a member: see `LiveMember.specification`.
+        a vote until a reconfiguration makes it a member: see `LiveMember.specification`. A proxy
+        that is there already does not stand in front of it.
 
-        Raises `RuntimeError` unless started and for one server alone, `LiveStartError`.
+        Raises `RuntimeError` unless started, and for one server alone, which no other can join;
+        `LiveStartError` if it does not serve within ``start_timeout`` seconds, or if no free ports
+        are found.
         """
         before = self.members
         if not self._is_ensemble:
@@ -332,12 +335,14 @@ class LiveZooKeeper(Proxied["LiveFaults"], KnownTimes):
         """End every server and remove the data; started again, it is a new one. Does nothing the
         second time.
 
-        Ends the block of `proxied`, too, and raises what that raises.
+        Ends the proxy of `proxied`, too. What that raises is raised once every server has ended.
         """
-        self.stop_proxy()
-        for member in self._members:
-            member.close()
-        self._members = ()
+        try:
+            self.stop_proxy()
+        finally:
+            for member in self._members:
+                member.close()
+            self._members = ()
 
     def __enter__(self) -> Self:
         try:

@@ -9,13 +9,21 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from kazoo.client import KazooClient
 from kazoo.exceptions import ConnectionLoss
 
-from pytest_zkdict.live import LiveStartError, LiveZooKeeper, find_installation, four_letter_word
+from pytest_zkdict.live import (
+    LiveMember,
+    LiveStartError,
+    LiveZooKeeper,
+    find_installation,
+    four_letter_word,
+)
 from pytest_zkdict.live import _ports as module
+from pytest_zkdict.live._words import is_whole
 
 Live = Callable[..., LiveZooKeeper]
 
@@ -267,6 +275,59 @@ def test_a_garbage_collected_server_ends(live: Live) -> None:
     del server
     assert nobody_at(port)
     assert not directory.exists()
+
+
+@contextmanager
+def member_of(command: str) -> Iterator[LiveMember]:
+    """A member that runs this Python program in the place of a server."""
+    member = LiveMember(
+        1,
+        module.free_port(),
+        command=(sys.executable, "-c", command),
+        settings={},
+        others=(),
+        start_timeout=10,
+    )
+    try:
+        yield member
+    finally:
+        member.close()
+
+
+def test_the_process_of_a_server_that_is_just_starting_is_known() -> None:
+    """It is that of this start: another program may have the number of the one before."""
+    with member_of("import time; time.sleep(60)") as member:
+        member.start(wait=False)
+        before = member.pid
+        member.stop(kill=True)
+        member.start(wait=False)
+        assert member.pid != before
+        assert member.running
+    with pytest.raises(RuntimeError, match="does not run"):
+        member.pid  # noqa: B018
+
+
+class FailedProxy:
+    """One that has a failure to tell of."""
+
+    def stop(self) -> None:
+        raise RuntimeError("an action of server.faults.upon() failed")
+
+
+def test_servers_end_though_the_action_of_a_fault_had_failed() -> None:
+    with member_of("import time; time.sleep(60)") as member:
+        member.start(wait=False)
+        server = LiveZooKeeper.__new__(LiveZooKeeper)  # nothing is installed for this test
+        server._members = (member,)
+        server._proxy = FailedProxy()  # type: ignore[assignment]
+        with pytest.raises(RuntimeError, match="an action"):
+            server.close()
+        assert not member.running
+
+
+def test_a_leader_that_ends_as_it_is_asked_leads_no_whole_ensemble() -> None:
+    leader = SimpleNamespace(mode="leader", port=module.free_port())
+    assert not is_whole([leader, SimpleNamespace(mode="follower", port=leader.port)])
 
 
 def test_a_killed_pytest_run_leaves_no_server(
