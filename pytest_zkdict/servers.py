@@ -150,19 +150,20 @@ class InspectedServer(KnownTimes):
 
     @property
     def znodes(self) -> Mapping[str, ZnodeView]:
-        """Every znode by path, ``/zookeeper`` included. Cost: linear in the tree."""
+        """Every znode by path, ``/zookeeper`` included. Cost: O(n log n) in the znodes."""
         return self._control.znodes
 
     def load(self, znodes: Seeds | str | PathLike[str]) -> None:
-        """Makes or overwrites znodes, parents included, with open ACLs.
+        """Makes or overwrites znodes, parents included: from a mapping with open ACLs, or from a
+        tree file with its own.
 
-        Paths are the server's, so a test's own ones begin with its `zk_chroot`. Raises
-        `ValueError`, `TypeError` and `RuntimeError` as `FakeZooKeeper.load` does.
+        Paths are the server's, so a test's own ones begin with its `zk_chroot`. Raises as
+        `FakeZooKeeper.load` does.
         """
         self._control.load(znodes)
 
     def dump(self) -> dict[str, bytes | None]:
-        """The data of every znode by path, parents first."""
+        """The data of every znode by path, parents first, without ``/`` and ``/zookeeper``."""
         return self._control.dump()
 
     def snapshot(self) -> Snapshot:
@@ -170,18 +171,23 @@ class InspectedServer(KnownTimes):
         return self._control.snapshot()
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Back to a snapshot of this fake or of another one. Cost: as `snapshot`."""
+        """Goes back to a snapshot of this fake or of another one. Cost: O(n log n) in the znodes.
+        Raises `RuntimeError` while no server leads.
+        """
         self._control.restore(snapshot)
 
     def remove(self, path: str) -> None:
-        """Removes a znode with all below it, whatever its ACL. Nothing where there is none.
+        """Removes a znode with all below it, whatever its ACL. Does nothing where there is none.
 
-        Clients see one transaction. Cost: linear in the tree.
+        To clients it looks like one transaction. Cost: linear in the tree. Raises as
+        `FakeZooKeeper.remove` does.
         """
         self._control.remove(path)
 
     def expire(self, session_id: int) -> None:
-        """Ends a session as if it had been silent for its timeout. Raises `KeyError`."""
+        """Ends a session as if it had been silent for its timeout. Does nothing while no server
+        leads. Raises `KeyError` where there is no such open session.
+        """
         self._control.expire(session_id)
 
 

@@ -28,7 +28,8 @@ class OutsideOfTestError(Exception):
 class SimulatedServer(InspectedServer):
     """The ensemble of the test's simulation, as an `OwnServer`.
 
-    Every test has a new one. What is here raises `OutsideOfTestError` where no test runs.
+    Every test has a new ensemble, and a fixture of a wider scope keeps this object. Where no test
+    runs, what asks the ensemble raises `OutsideOfTestError`, and ``history`` is ``None``.
     """
 
     backend: Literal["simulation"] = "simulation"

@@ -281,7 +281,7 @@ class LiveMember:
             "clientPortAddress": "127.0.0.1",
         }
         # zoo.cfg is a Java properties file, where a backslash escapes.
-        config = "".join(f"{name}={as_text(value)}\n" for name, value in settings.items())
+        config = "".join(f"{name}={as_text(value, name)}\n" for name, value in settings.items())
         config = config.replace("\\", "\\\\")
         if self._jaas is not None:
             (self._directory / "jaas.conf").write_text(self._jaas, "utf-8")
@@ -328,10 +328,11 @@ def port_taken(member: LiveMember) -> LiveStartError:
     )
 
 
-def as_text(value: object) -> str:
+def as_text(value: object, name: str) -> str:
+    """The text of a setting for a line of a file. Raises `ValueError` where it is no single one."""
     text = str(value).lower() if isinstance(value, bool) else str(value)
     if "\n" in text or "\r" in text:
-        raise ValueError(f"a setting is one line, not {text!r}")
+        raise ValueError(f"{name} = {text!r}: expected one line")
     return text
 
 

@@ -13,7 +13,8 @@ from __future__ import annotations
 import os
 import re
 import time
-from typing import TYPE_CHECKING, Literal, cast
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal
 
 from pytest_zkdict.live._installation import Installation, find_installation
 from pytest_zkdict.live._member import LiveMember, LiveStartError, as_text, port_taken
@@ -23,7 +24,7 @@ from pytest_zkdict.live._times import MAX_SESSION_TIMEOUT, TICK_TIME, KnownTimes
 from pytest_zkdict.live._words import four_letter_word, is_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from types import TracebackType
 
     from typing_extensions import Self
@@ -80,7 +81,8 @@ class LiveZooKeeper(Proxied["LiveFaults"], KnownTimes):
 
     Raises `LiveUnavailableError` if there is no Java or no server, and `ValueError` for a home
     without a server, a number of servers that cannot be, a setting that the launcher itself
-    decides, or a property of several lines; `start` raises `LiveStartError`.
+    decides, a property of several lines, or ``sasl.users`` that are no mapping; `start` raises
+    `LiveStartError`.
     """
 
     backend: Literal["live"] = "live"
@@ -111,7 +113,7 @@ class LiveZooKeeper(Proxied["LiveFaults"], KnownTimes):
         # Of all settings only these can't stand in zoo.cfg, where they'd get a prefix.
         bare = {name: given.pop(name) for name in list(given) if name.startswith(_BARE)}
         users = given.pop("sasl.users", None)
-        self._jaas = None if users is None else _jaas(cast("Mapping[str, str]", users))
+        self._jaas = None if users is None else _jaas(users)
         if users is not None:
             given.setdefault("authProvider.sasl", _SASL_PROVIDER)
         self._settings: dict[str, object] = {
@@ -152,7 +154,7 @@ class LiveZooKeeper(Proxied["LiveFaults"], KnownTimes):
         return (
             installation.java,
             *options,
-            *(f"-D{name}={as_text(value)}" for name, value in properties.items()),
+            *(f"-D{name}={as_text(value, name)}" for name, value in properties.items()),
             "-cp",
             os.pathsep.join(installation.class_path),
             _QUORUM if self._is_ensemble else _STANDALONE,
@@ -365,12 +367,16 @@ class LiveZooKeeper(Proxied["LiveFaults"], KnownTimes):
         return f"<LiveZooKeeper {self.hosts + ' ' if self._members else ''}{state}>"
 
 
-def _jaas(users: Mapping[str, str]) -> str:
+def _jaas(users: object) -> str:
     """A JAAS file whose server section has these users of SASL DIGEST-MD5."""
+    if not isinstance(users, Mapping):  # as the fake says it
+        raise ValueError(  # noqa: TRY004  # told as all wrong settings
+            f"sasl.users = {users!r}: expected a mapping from user name to password"
+        )
     options = [f"user_{user}={_quoted(password)}" for user, password in users.items()]
     module = "org.apache.zookeeper.server.auth.DigestLoginModule required"
     return "Server {\n" + "\n".join([module, *options]) + ";\n};\n"
 
 
 def _quoted(text: str) -> str:
-    return '"' + as_text(text).replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return '"' + as_text(text, "a password in sasl.users").replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from kazoo.client import KazooClient
@@ -137,8 +138,13 @@ def test_what_the_launcher_decides_itself_is_refused(live: Live, name: str) -> N
 
 
 def test_a_setting_is_one_line(live: Live) -> None:
-    with pytest.raises(ValueError, match="one line"):
+    with pytest.raises(ValueError, match="^a = .*: expected one line$"):
         live(settings={"a": "1\nclientPort=1"}).start()
+
+
+def test_users_that_are_no_mapping_are_told_as_by_the_fake(live: Live) -> None:
+    with pytest.raises(ValueError, match=r"^sasl\.users = 'bob': expected a mapping from user"):
+        live(settings={"sasl.users": "bob"})
 
 
 def test_a_bad_setting_is_told_with_the_servers_own_words(live: Live) -> None:
@@ -326,8 +332,9 @@ def test_servers_end_though_the_action_of_a_fault_had_failed() -> None:
 
 
 def test_a_leader_that_ends_as_it_is_asked_leads_no_whole_ensemble() -> None:
-    leader = SimpleNamespace(mode="leader", port=module.free_port())
-    assert not is_whole([leader, SimpleNamespace(mode="follower", port=leader.port)])
+    leader: Any = SimpleNamespace(mode="leader", port=module.free_port())
+    follower: Any = SimpleNamespace(mode="follower", port=leader.port)
+    assert not is_whole([leader, follower])
 
 
 def test_a_killed_pytest_run_leaves_no_server(
