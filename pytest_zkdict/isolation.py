@@ -10,6 +10,7 @@ The rules that live here:
 
 from __future__ import annotations
 
+import re
 import sys
 import threading
 import time
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import FrameType
 
     from pytest_zkdict.pool import ServerPool
@@ -31,7 +33,9 @@ _ADVICE = (
     "The next test gets a server that runs. A test that takes a server down should take one of its "
     "own, from zk_server_factory."
 )
+_NO_SERVER = "Until it serves again, all tests that use it fail."
 _STOP = "A client that a test starts has to be stopped and closed: client.stop(), client.close()."
+_CLOSE = "A dict that a test makes has to be closed, a fake or a proxy stopped: close(), stop()."
 _OURS = ("kazoo", "zkdict", "zkfake")
 
 
@@ -89,10 +93,12 @@ class Isolation:
         if failed:
             return
         if troubles:
-            pytest.fail("\n".join([*troubles, _ADVICE]), pytrace=False)
+            is_dead = any(held.dead is not None for held in self._pool.held)
+            advice = _NO_SERVER if is_dead else _ADVICE
+            pytest.fail("\n".join([*troubles, advice]), pytrace=False)
         if leaks:
             text = "\n  ".join(["the test left behind:", *leaks])
-            self._tell(test, f"{text}\n{_STOP}")
+            self._tell(test, "\n".join([text, *_what_to_end(leaks)]))
 
     def _tell(self, test: pytest.Item, text: str) -> None:
         is_error = self._leaks == "fail"
@@ -134,6 +140,15 @@ class Isolation:
                 if origin.partition(".")[0] in _OURS:
                     left.append(f"the thread {thread.name!r}, of {origin}")
         return sorted(left)
+
+
+def _what_to_end(leaks: list[str]) -> Iterator[str]:
+    """What a test should have done, for what it left."""
+    of_kazoo = [leak for leak in leaks if not re.search(", of zk(dict|fake)[.]", leak)]
+    if of_kazoo:
+        yield _STOP
+    if len(of_kazoo) < len(leaks):
+        yield _CLOSE
 
 
 def _resting() -> set[threading.Thread]:

@@ -61,7 +61,9 @@ class ExternalFaults(ProxyFaults):
         def __getattr__(self, name: str) -> NoReturn:
             """Tells what to do instead of a fault that there is not."""
             if name in _MISSING:
-                reason = _MISSING[name]
+                reason, separator, instead = _MISSING[name].partition("; ")
+                if not instead.startswith(_OF_PROCESSES) or hasattr(type(self), "pause_server"):
+                    reason += separator + instead
             elif name in _OF_PROCESSES:
                 reason = "--zk-hosts names a server that the plugin did not start"
             else:
@@ -100,13 +102,16 @@ class LiveFaults(ExternalFaults):
     def stop_server(self, server: int | None = None, *, duration: float | None = None) -> Outage:
         """Kill a server's process; ``None``: the leader's. Its data stays. The server is started
         again when the fault heals, and serves about half a second later: nothing waits for that.
+
+        Raises `RuntimeError` for ``None`` while no server leads, `TypeError` or `ValueError` for
+        what is no server.
         """
         number = self._number(server)
         return self._kill("stop server", str(number), [number], duration)
 
     def lose_quorum(self, *, duration: float | None = None) -> Outage:
-        """Kill servers, those with the highest numbers first, until the rest is less than half of
-        those that had a vote in the beginning.
+        """Kill servers, the highest numbers first, until the rest is not a quorum: no more than
+        half of those that had a vote in the beginning.
         """
         running = [number for number in range(1, self._voters + 1) if self._at(number).running]
         enough = self._voters // 2 + 1
@@ -118,8 +123,9 @@ class LiveFaults(ExternalFaults):
         and what is sent to it waits.
 
         The other servers close their connections to it after ``syncLimit`` ticks of silence, 5 s as
-        the plugin configures them, and elect a new leader. Raises `RuntimeError` on a system
-        without ``SIGSTOP``, and where the server does not run.
+        the plugin configures them. If it was their leader, they elect a new one. Raises
+        `RuntimeError` on a system without ``SIGSTOP``, where the server does not run, and for
+        ``None`` while no server leads; `TypeError` or `ValueError` for what is no server.
         """
         number = self._number(server)
         with self._driver.acting():

@@ -112,7 +112,13 @@ def test_somebody_elses_server_that_goes_away_fails_the_rest_at_once(
         )
         result = pytester.runpytest_inprocess(f"--zk-hosts={server.hosts}")
     result.assert_outcomes(passed=1, errors=3)
-    result.stdout.fnmatch_lines(["*the live server at * does not answer any more*"])
+    result.stdout.fnmatch_lines(
+        [
+            "*the live server at * does not answer any more*",
+            "Until it serves again, all tests that use it fail.",
+        ]
+    )
+    result.stdout.no_fnmatch_line("*The next test gets a server that runs*")
 
 
 def test_an_action_that_fails_and_a_fake_that_fails_are_told_of_where_it_happened(
@@ -289,6 +295,30 @@ LEFT = [
     "*  the thread *, of kazoo.*",
     "*A client that a test starts has to be stopped and closed: client.stop(), client.close().",
 ]
+
+
+def test_a_fake_that_a_test_leaves_is_to_be_stopped(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake = FakeZooKeeper()
+    monkeypatch.setattr("pytest_zkdict.left", fake, raising=False)
+    pytester.makepyfile(
+        """
+        import pytest_zkdict
+
+        def test_it(zk_client):
+            pytest_zkdict.left.start()
+        """
+    )
+    try:
+        result = pytester.runpytest_inprocess("--zk-leaks=fail")
+    finally:
+        fake.stop()
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(
+        ["*  the thread *, of zkfake.*", "A dict that a test makes has to be closed, a fake or *"]
+    )
+    result.stdout.no_fnmatch_line("A client that a test starts *")
 
 
 def test_what_a_test_leaves_is_told_of_in_that_test(

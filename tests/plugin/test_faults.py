@@ -294,6 +294,9 @@ def test_somebody_elses_server_is_neither_stopped_nor_paused(
     result.stdout.fnmatch_lines(
         ["E *'stop_server': --zk-hosts names a server that the plugin did not start. Mark *"]
     )
+    pytester.makepyfile("def test_it(zk_client, zk_faults): zk_faults.freeze(1)")
+    result = pytester.runpytest_inprocess("-p", "no:cacheprovider", on_this)
+    result.stdout.fnmatch_lines(["E *'freeze': nothing tells a real server to apply late. Mark *"])
     assert _names(LiveFaults) - _names(ExternalFaults) == {
         *("lose_quorum", "pause_server", "stop_server", "stopped_servers")
     }
