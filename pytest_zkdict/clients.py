@@ -178,7 +178,8 @@ class ClientFactory:
 
         ``hosts`` may be among them; otherwise it is the test's chroot on the test's server. A start
         costs one connection and one session. Raises `ServerEndedError` when the server has ended,
-        and what `KazooClient.start` raises.
+        and what `KazooClient` and `KazooClient.start` raise. In a test that runs in virtual time on
+        a server in real time it fails the test.
         """
         __tracebackhide__ = True
         if _is_virtual():
@@ -307,7 +308,8 @@ class DictFactory:
         """A `zkdict.ZooKeeperDict` at ``path`` (``/zk_dict``), with these options of its own.
 
         Dicts of one path share their znodes, as those of several processes do. ``client``: the
-        client to use, rather than a new one. Costs a client, and the load of the dict.
+        client to use, rather than a new one. Costs a client, and the load of the dict. Raises what
+        `ZooKeeperDict` raises.
         """
         __tracebackhide__ = True
         from zkdict import ZooKeeperDict

@@ -67,12 +67,15 @@ def server(
     """A fixture that is a server: a `pytest_zkdict.servers.ZooKeeperServer`.
 
     ``servers``: how many make the ensemble. ``version``: ``"3.9"`` or ``"3.8"``; a live server of
-    another version skips the test. ``tls``: a server-side context, on the fake. ``settings``: by
-    ZooKeeper's own names. ``load``: znodes that it begins with, or a tree file of them, and is
-    put back to after each test; every client on it finds them below its chroot, too. ``name``: of
-    the fixture, where it is not the variable's.
+    another version skips the test. ``tls``: a server-side context, on the fake; on live it skips
+    the test. ``settings``: by ZooKeeper's own names. ``load``: znodes that it begins with, or a
+    tree file of them, and is put back to after each test; every client on it finds them below its
+    chroot, too. ``name``: of the fixture, where it is not the variable's.
 
-    Raises `ValueError` for an argument that cannot be; an unknown setting fails the test.
+    With ``--zk-hosts`` it is the server that is named there, and skips the test where it wants
+    several servers, settings or ``tls``. In the simulation it skips the test: there is one ensemble
+    for each test. Raises `ValueError` for an argument of the wrong form, and for a file that cannot
+    be read. On the fake, an unknown version or setting fails the test.
     """
     global _count
     _count += 1
@@ -113,9 +116,9 @@ def client(
     """A fixture that is a started `kazoo.client.KazooClient`, on znodes of its own.
 
     ``server``: the name of the fixture that is its server. ``load``: znodes that it finds, by their
-    paths below its chroot, or a tree file of them. ``arguments``: of `KazooClient`. Raises
-    `ValueError` for a ``load`` that cannot be; an argument that `KazooClient` does not have fails
-    the test.
+    paths below its chroot, or a tree file of them. ``arguments``: of `KazooClient`. In the
+    simulation a client of a wider scope than ``"function"`` skips the test. Raises `ValueError` for
+    a ``load`` that cannot be; an argument that `KazooClient` does not have fails the test.
     """
     checked("factories.client", load=load)
 
@@ -154,8 +157,9 @@ def dict(  # noqa: A001  # as users say it: factories.dict
     """A fixture that is a `zkdict.ZooKeeperDict`, or an `AsyncZooKeeperDict` of one.
 
     ``client``: the name of the fixture that is its client. ``path``: where its keys are.
-    ``options``: of `ZooKeeperDict`. Its keys go with its client's znodes; on a client of a wider
-    scope, with the dict.
+    ``options``: of `ZooKeeperDict`; what it refuses fails the test. The dict is closed at the end
+    of its scope. Unless its client is `zk_client`, whose znodes go with the test, the znodes below
+    ``path`` are deleted then.
     """
 
     @pytest.fixture(scope=scope, name=name)

@@ -101,8 +101,9 @@ def zk_backend(_zk_target: Target) -> str:
 def zk_server(_zk_target: Target, request: pytest.FixtureRequest) -> ZooKeeperServer:
     """The run's server, a `pytest_zkdict.servers.ZooKeeperServer`.
 
-    All tests of a run share it, so it has to stay up; `zk_server_factory` gives one to take down.
-    ``hosts`` has no chroot: `zk_hosts` is what code under test should get.
+    All tests of a run share it whose marks want the same server, so it has to stay up;
+    `zk_server_factory` gives one to take down. In the simulation each test has a new one. ``hosts``
+    has no chroot: `zk_hosts` is what code under test should get.
     """
     run = Run.of(request.config)
     return run.started_or_skipped(lambda: run.pool.get(run.spec(_zk_target)))
@@ -113,7 +114,8 @@ def zk_fake(zk_server: ZooKeeperServer) -> FakeServer | SimulatedServer:
     """`zk_server` as a `pytest_zkdict.servers.FakeServer`, to look inside; not on live.
 
     It has ``load``, ``dump``, ``snapshot``, ``restore``, ``expire``, ``sessions``, ``watches``,
-    ``connections`` and more. The test runs on the fake, and in the simulation, which is one.
+    ``connections`` and more. The test runs on the fake and in the simulation, where it is a
+    `pytest_zkdict.simulated_server.SimulatedServer` with these methods.
     """
     return cast("FakeServer", zk_server)
 
@@ -133,9 +135,10 @@ def zk_faults(
 ) -> Faults:
     """What can be done to `zk_server`, its clients and their connections: `zkfake.Faults`.
 
-    On live they are a `pytest_zkdict.live.faults.LiveFaults`: a proxy is in front of the server for
-    as long as the test lasts, and what no real server can do raises `AttributeError`. Every fault
-    is healed after the test.
+    On live they are a `pytest_zkdict.live.faults.LiveFaults`, with ``--zk-hosts`` an
+    `pytest_zkdict.live.faults.ExternalFaults`: a proxy is in front of the server for as long as the
+    test lasts, and what cannot be done to that server raises `AttributeError`. Every fault is
+    healed after the test.
     """
     run = Run.of(request.config)
     # A test that asks for it by `request.getfixturevalue` only has its proxy from now on.
@@ -149,10 +152,9 @@ def zk_history(
 ) -> History:
     """What happens on `zk_server` in this test: a `zkfake.history.History`.
 
-    On live a proxy in front of the server records what passes, for as long as the test lasts. That
-    of a simulation is `Simulation.history`.
-    `zk_dict` and the dicts of `zk_dict_factory` tell it of their calls. The report of a failing
-    test judges it, and tells its story.
+    On live a proxy in front of the server records what passes, for as long as the test lasts. In a
+    simulation it is `Simulation.history`. `zk_dict` and the dicts of `zk_dict_factory` record their
+    calls in it. The report of a failing test has what the judges find in it, and its story.
     """
     run = Run.of(request.config)
     # A test that asks for it by `request.getfixturevalue` only is recorded from now on.

@@ -31,23 +31,27 @@ LINES = (
     (
         "zookeeper(backend=, servers=, version=, settings=, load=, history=, seed=, profile=, "
         "patch=): "
-        "what this test wants. backend: where it runs, 'fake', 'live', 'simulation' or several; "
+        "what this test wants. backend: where it runs, 'fake', 'live', 'simulation', 'both', 'all' "
+        "or a list; "
         "servers, version, settings: of zk_server and zk_simulation; load: znodes to start with, "
         "{'/path': b'data'}, or a tree file; history: whether zk_server records what happens, for "
-        "zk_history and the report; seed, profile, patch: of zk_simulation. Marks of module, class "
-        "and function add up."
+        "the report of a failure (with zk_history it always does); seed, profile, patch: of "
+        "zk_simulation. Marks of module, class and function add up; where they differ, the nearest "
+        "one wins."
     ),
-    "zk_backend(name): short for zookeeper(backend=name): run this test on no other backend",
+    "zk_backend(*names): short for zookeeper(backend=[*names]): run this test on no other backend",
     "zk_simulation(**arguments): any argument of zkfake.simulation.Simulation, for zk_simulation",
     (
         "zk_explore(seeds=, budget=, demand=, allow=): run this test in many simulated worlds. "
-        "seeds: how many, or which; budget: seconds; demand: probes that have to fire in some of "
-        "them; allow: exceptions that the test may end with"
+        "seeds: how many, or a list; budget: seconds; demand: probes that have to fire in at least "
+        "one of them; allow: exceptions that the test may end with"
     ),
     (
         "zk_sweep(faults=, pairs=, deviations=, allow=): run this test once for each fault at each "
-        "of its requests. faults: their names, or 'all'; pairs: two at a time; deviations: choices "
-        "of the order that are made otherwise; allow: exceptions that the test may end with"
+        "of its requests. faults: their names, or 'all' (default: those of clients and "
+        "connections); pairs: True for a second fault at each later request, too; deviations: 1 or "
+        "2, how many choices of the order are made otherwise; allow: exceptions that the test may "
+        "end with"
     ),
 )
 

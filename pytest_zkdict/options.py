@@ -143,7 +143,9 @@ def _hosts(text: str) -> str:
         if host.strip().endswith("]") or not colon:
             name, port = host.strip(), "2181"
         if not name or not port.isdecimal() or not 1 <= int(port) <= 65535:
-            raise ValueError("expected HOST:PORT, as in zk1:2181,zk2:2181 or zk1:2181/chroot")
+            raise ValueError(
+                "expected HOST:PORT, such as zk1:2181, zk1:2181,zk2:2181 or zk1:2181/chroot"
+            )
     return text
 
 
@@ -193,7 +195,7 @@ _SETTINGS = (
         "home",
         "ZOOKEEPER_HOME",
         "DIR",
-        "where the live server to start is: an unpacked release or a directory of its jars "
+        "where the live server to start is: the directory of an unpacked release, or of its jars "
         "(default: Debian's package)",
     ),
     _Setting(
@@ -204,26 +206,33 @@ _SETTINGS = (
         _truth,
         flag="true",
     ),
-    _Setting("servers", "ZK_SERVERS", "N", "how many servers zk_server has (default: 1)", _count),
+    _Setting(
+        "servers",
+        "ZK_SERVERS",
+        "N",
+        "how many servers zk_server and zk_simulation have (default: 1)",
+        _count,
+    ),
     _Setting(
         "version",
         "ZK_VERSION",
         "X.Y",
-        f"the ZooKeeper version of zk_server (default: {DEFAULT_VERSION} on the fake, what is "
-        "installed on live; a live server of another version skips the test)",
+        f"the ZooKeeper version of zk_server and zk_simulation (default: {DEFAULT_VERSION}; on "
+        "live the one that is installed, and a live server of another version skips the test)",
     ),
     _Setting(
         "settings",
         "ZK_SETTINGS",
         "NAME=VALUE;...",
-        "settings of zk_server by ZooKeeper's own names, such as tickTime=100",
+        "settings of zk_server and zk_simulation by ZooKeeper's own names, such as tickTime=100",
         _settings,
     ),
     _Setting(
         "load",
         "ZK_LOAD",
         "FILE",
-        'a tree file (.yaml, .json, .toml) of znodes that each test starts with: {"/path": "text"}',
+        "a tree file (.yaml, .json, .toml) of znodes that each test starts with, such as "
+        '{"/path": "text"}',
         seeds,
     ),
     _Setting(
@@ -252,8 +261,8 @@ _SETTINGS = (
         "seeds",
         "ZK_SEEDS",
         "N",
-        "in how many worlds a test runs that is marked zk_explore (default: 100, or as many as the "
-        "budget allows)",
+        "in how many worlds a test runs that is marked zk_explore (default: 100; with a budget, as "
+        "many as it allows)",
         _seeds,
     ),
     _Setting(
@@ -261,7 +270,7 @@ _SETTINGS = (
         "ZK_BUDGET",
         "SECONDS",
         "real seconds after which a test that is marked zk_explore or zk_sweep begins no further "
-        "run",
+        "run (default: no limit); shrinking a failure takes time on top",
         _seconds,
     ),
     _Setting(
@@ -283,7 +292,8 @@ _SETTINGS = (
         "timeline",
         "ZK_TIMELINE",
         "DIR",
-        "draw the history of each test that fails as a page for a browser, in this directory",
+        "draw the history of each test that fails in a simulation as a page for a browser, in this "
+        "directory",
     ),
     _Setting(
         "patch",
@@ -363,8 +373,8 @@ def resolve(config: pytest.Config) -> Options:
         backend = "live"
     elif hosts and without_live and named_at == chosen_at:
         raise pytest.UsageError(
-            f"hosts {hosts!r} are those of a live server, and the backend is {backend!r}: "
-            "choose live, both or all, or leave the hosts out"
+            f"{found['hosts'][2][0]} is {hosts!r}, a live server, and {found['backend'][2][0]} is "
+            f"{backend!r}: choose the backend live, both or all, or leave the hosts out"
         )
     given = {name: words for name, (*_, words) in found.items() if words[0]}
     return Options(backends=CHOICES[backend or "fake"], given=given, **values)

@@ -211,9 +211,9 @@ class LiveZooKeeper(Proxied["LiveFaults"], KnownTimes):
         """Start every server and wait until all serve; after `stop`, on the same ports and data.
 
         Does nothing for those that run. Raises `LiveStartError` if one does not serve within
-        ``start_timeout`` seconds, if no free ports are found, or if another program has taken a port
-        since `stop`; `LiveUnavailableError` if the ``java`` command only says that Java is missing
-        (macOS); `ValueError` for a setting of several lines.
+        ``start_timeout`` seconds, if no free ports are found, or if another program has taken a
+        port since `stop`; `LiveUnavailableError` if the ``java`` command only says that Java is
+        missing (macOS); `ValueError` for a setting of several lines.
         """
         if self._members:
             for member in self._members:
@@ -379,4 +379,5 @@ def _jaas(users: object) -> str:
 
 
 def _quoted(text: str) -> str:
-    return '"' + as_text(text, "a password in sasl.users").replace("\\", "\\\\").replace('"', '\\"') + '"'
+    line = as_text(text, "a password in sasl.users")
+    return '"' + line.replace("\\", "\\\\").replace('"', '\\"') + '"'

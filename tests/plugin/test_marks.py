@@ -356,5 +356,5 @@ def test_a_module_to_patch_that_is_not_there_fails_the_test_in_words(
 
 def test_the_marks_are_listed(pytester: pytest.Pytester) -> None:
     listed = pytester.runpytest_inprocess("--markers").stdout.str()
-    for mark in ("zookeeper(backend=", "zk_backend(name)", "zk_simulation("):
+    for mark in ("zookeeper(backend=", "zk_backend(*names)", "zk_simulation("):
         assert f"@pytest.mark.{mark}" in listed
