@@ -174,7 +174,7 @@ def _check_searches(item: Any, marked: Marked, names: Collection[str]) -> None:
         for fault in faults:
             try:
                 fault_point(fault)
-            except ValueError as error:
+            except ValueError as error:  # noqa: PERF203  # the first wrong one is told
                 raise ValueError(f"the mark zk_sweep: {error}") from None
 
 

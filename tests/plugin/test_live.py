@@ -138,7 +138,7 @@ def test_what_the_launcher_decides_itself_is_refused(live: Live, name: str) -> N
 
 
 def test_a_setting_is_one_line(live: Live) -> None:
-    with pytest.raises(ValueError, match="^a = .*: expected one line$"):
+    with pytest.raises(ValueError, match=r"^a = .*: expected one line$"):
         live(settings={"a": "1\nclientPort=1"}).start()
 
 
