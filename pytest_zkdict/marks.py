@@ -287,7 +287,7 @@ def _checked_argument(name: str, value: Any) -> Any:
     elif name == "patch":
         if isinstance(value, str) or not isinstance(value, Iterable):
             raise ValueError(f"takes a list of module names as patch, not {value!r}")
-        return tuple(value)
+        return value if isinstance(value, (list, tuple)) else tuple(value)  # told as it was given
     return value
 
 
