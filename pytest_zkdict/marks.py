@@ -162,10 +162,10 @@ def _zk_simulation(mark: pytest.Mark) -> dict[str, Any]:
         raise ValueError(
             f"takes arguments by name only, as in zk_simulation(seed=7), not {_shown(mark)}"
         )
-    return {
-        name: _checked_argument(name, value) if name in _SHARED and value is not None else value
-        for name, value in mark.kwargs.items()
-    }
+    for name in _SHARED:
+        if mark.kwargs.get(name) is not None:
+            _checked_argument(name, mark.kwargs[name])
+    return dict(mark.kwargs)  # as they were given: a report prints them
 
 
 def _search(mark: pytest.Mark) -> dict[str, Any]:
@@ -287,7 +287,7 @@ def _checked_argument(name: str, value: Any) -> Any:
     elif name == "patch":
         if isinstance(value, str) or not isinstance(value, Iterable):
             raise ValueError(f"takes a list of module names as patch, not {value!r}")
-        return value if isinstance(value, (list, tuple)) else tuple(value)  # told as it was given
+        return tuple(value)
     return value
 
 
