@@ -143,9 +143,7 @@ def _hosts(text: str) -> str:
         if host.strip().endswith("]") or not colon:
             name, port = host.strip(), "2181"
         if not name or not port.isdecimal() or not 1 <= int(port) <= 65535:
-            raise ValueError(
-                "expected HOST:PORT, such as zk1:2181, zk1:2181,zk2:2181 or zk1:2181/chroot"
-            )
+            raise ValueError("expected HOST:PORT, as in zk1:2181,zk2:2181 or zk1:2181/chroot")
     return text
 
 

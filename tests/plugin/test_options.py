@@ -338,7 +338,7 @@ def test_every_setting_is_an_option_an_ini_option_and_a_variable(
         ("load=text.json", "--zk-load is 'text.json'; text.json: Expecting property name*"),
         ("load=list.json", "--zk-load is 'list.json'; list.json: expected a table of znodes*"),
         ("load=path.json", "--zk-load is 'path.json'; path.json: /a//b: this is not a valid*"),
-        ("hosts=:2181", "--zk-hosts is ':2181'; expected HOST:PORT, such as zk1:2181, zk1:2181,*"),
+        ("hosts=:2181", "--zk-hosts is ':2181'; expected HOST:PORT, as in zk1:2181,zk2:2181 or *"),
         ("hosts=zk:99999/a", "--zk-hosts is 'zk:99999/a'; expected HOST:PORT*"),
         ("hosts=http://zk:2181", "--zk-hosts is 'http://zk:2181'; expected HOST:PORT*"),
         ("seed=x", "--zk-seed is 'x'; expected an integer"),

@@ -188,18 +188,17 @@ def check_duration(name: str, seconds: float) -> None:
 
 def ticks(seconds: tuple[float, float], second: int) -> tuple[int, int]:
     """A range of seconds, in ticks. Raises `TypeError` or `ValueError` where it is none."""
+    told = (
+        f"{seconds!r} is no range of seconds: expected two finite numbers, (shortest, longest), "
+        "from 0 on"
+    )
     try:
         low, high = seconds
-    except TypeError:
-        raise TypeError(f"{seconds!r} is no range of seconds: expected {_RANGE}") from None
-    except ValueError:
-        raise ValueError(f"{seconds!r} is no range of seconds: expected {_RANGE}") from None
+    except (TypeError, ValueError) as error:
+        raise type(error)(told) from None
     if not 0 <= low <= high < inf:
-        raise ValueError(f"{seconds!r} is no range of seconds: expected {_RANGE}")
+        raise ValueError(told)
     return round(low * second), round(high * second)
-
-
-_RANGE = "two finite numbers, (shortest, longest), from 0 on"
 
 
 def milliseconds(seconds: tuple[float, float]) -> tuple[int, int]:

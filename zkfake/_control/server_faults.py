@@ -11,7 +11,7 @@ server or range.
 from __future__ import annotations
 
 from math import inf
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from zkfake._channel.outages import (
     Driver,
@@ -55,10 +55,8 @@ class ServerFaults(Outages):
 
     def __init__(self, driver: ServerDriver) -> None:
         super().__init__(driver)
-        self._changes: dict[tuple[object, str], list[list[tuple[int, int]]]] = {}
-        """The values of changed attributes: the original one, then one for each outage in force."""
-        self._latencies: dict[tuple[int, int], list[list[tuple[int, int]]]] = {}
-        """The latencies of slow links, by source and target: one for each outage in force."""
+        self._values: dict[object, list[list[Any]]] = {}
+        """By what outages change: its original value, then one for each outage in force."""
 
     @property
     def server_count(self) -> int:
@@ -222,24 +220,42 @@ class ServerFaults(Outages):
         duration: float | None,
     ) -> Outage:
         """Changes an attribute for the outage. Of several such outages the latest counts."""
-        changes = self._changes.setdefault((place, attribute), [])
-        own = [value]  # compared by identity: two outages may set equal values
-
-        def change() -> None:
-            if not changes:
-                changes.append([getattr(place, attribute)])
-            changes.append(own)
-            setattr(place, attribute, value)
-
-        def restore() -> None:
-            changes[:] = [each for each in changes if each is not own]
-            setattr(place, attribute, changes[-1][0])
-            if len(changes) == 1:
-                changes.clear()
-
         driver = self._driver
+        change, restore = self._replace(
+            (place, attribute),
+            lambda: getattr(place, attribute),
+            lambda value: setattr(place, attribute, value),
+            value,
+        )
         outage = Outage(driver, name, text, lambda: driver.call(restore))
         return self._begin(outage, lambda: driver.call(change), duration)
+
+    def _replace(
+        self,
+        what: object,
+        read: Callable[[], object],
+        put: Callable[[Any], object],
+        value: object,
+    ) -> tuple[Callable[[], None], Callable[[], None]]:
+        """What begins an outage that gives something another value, and what ends it. Of several
+        such outages the latest counts.
+        """
+        values = self._values.setdefault(what, [])
+        own = [value]  # compared by identity: two outages may have equal values
+
+        def change() -> None:
+            if not values:
+                values.append([read()])
+            values.append(own)
+            put(value)
+
+        def restore() -> None:
+            values[:] = [each for each in values if each is not own]
+            put(values[-1][0])
+            if len(values) == 1:
+                values.clear()
+
+        return change, restore
 
     def skew_clock(
         self, server: int | None, seconds: float, *, duration: float | None = None
@@ -275,22 +291,13 @@ class ServerFaults(Outages):
         milli = milliseconds(latency)
         with self._driver.acting():
             one, other = self._two(one, other)
-            links, latencies = self._driver.ensemble.links, self._latencies
-            ways = ((one, other), (other, one))
-            own = [milli]  # compared by identity, as in `_change`
+            links = self._driver.ensemble.links
 
-            def change() -> None:
-                for way in ways:
-                    latencies.setdefault(way, []).append(own)
-                    links.set_latency(*way, milli)
+            def put(latency: tuple[int, int] | None) -> None:
+                links.set_latency(one, other, latency)
+                links.set_latency(other, one, latency)
 
-            def restore() -> None:
-                for way in ways:
-                    left = [each for each in latencies.pop(way) if each is not own]
-                    links.set_latency(*way, left[-1][0] if left else None)
-                    if left:
-                        latencies[way] = left
-
+            change, restore = self._replace(frozenset((one, other)), lambda: None, put, milli)
             text = f"{one} and {other}, {latency[0]} to {latency[1]} s"
             outage = Outage(self._driver, "slow servers", text, restore)
             return self._begin(outage, change, duration)

@@ -83,13 +83,10 @@ def _to_leader(begin: _Begin) -> _Begin:
     """
 
     def begin_if_one_leads(faults: Faults, client: str, timeout: float) -> object:
-        return begin(faults, client, timeout) if _has_leader(faults) else None
+        ensemble = faults._driver.ensemble  # noqa: SLF001  # of the same package
+        return None if ensemble.leader is None else begin(faults, client, timeout)
 
     return begin_if_one_leads
-
-
-def _has_leader(faults: Faults) -> bool:
-    return faults._driver.ensemble.leader is not None  # noqa: SLF001  # of the same package
 
 
 SERVER_FAULTS = (
