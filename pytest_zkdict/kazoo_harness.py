@@ -108,8 +108,9 @@ class FakeClusterMember:
     def stop(self) -> None:
         """Drop the clients and refuse new ones; what is stored stays.
 
-        Where that leaves no quorum, this waits until the others have noticed, for up to a tick: a
-        client that connects next is not dropped once more.
+        Where that leaves no quorum, this waits until the others have noticed, which takes a leader
+        up to a tick, and for ten seconds at most: a client that connects next is not dropped once
+        more.
         """
         self._cluster.stop_member(self._number, wipe=False)
         self._cluster.wait_until_noticed()
@@ -154,9 +155,9 @@ class FakeCluster:
         """Takes what `kazoo.testing` gives; paths and the port offset mean nothing here.
         ``latency``: milliseconds that a message between two members takes.
 
-        Raises `ValueError` for a version or a setting that the fake does not know, and for JAAS
-        users of another mechanism than DIGEST-MD5; `RuntimeError` for an argument that no supported
-        kazoo gives.
+        Raises `ValueError` for JAAS users of another mechanism than DIGEST-MD5, and `RuntimeError`
+        for an argument that no supported kazoo gives. What first needs the fake, such as `start`,
+        raises `ValueError` for a version or a setting that the fake does not know.
         """
         if unknown:
             raise RuntimeError(_unsupported(f"it gives its cluster {', '.join(sorted(unknown))}"))
@@ -177,7 +178,8 @@ class FakeCluster:
         return iter(self._servers)
 
     def start(self) -> None:
-        """Start every member that does not run, and wait until all serve clients.
+        """Start every member that does not run, and wait until all serve clients, for ten seconds
+        at most.
 
         Kazoo's own cluster waits for two seconds here.
         """
@@ -235,7 +237,7 @@ class FakeCluster:
             return member.port, member.secure_port
 
     def run_member(self, number: int) -> None:
-        """Start the member where it does not run."""
+        """Start the member where it does not run. Does not wait for it."""
         with self._lock:
             self._wiped.discard(number)
             member = self._ensemble().members[number]
@@ -351,7 +353,10 @@ def _settings(
         found[name.strip().removeprefix("zookeeper.")] = value.strip()
     if jaas and jaas.strip():
         if "DigestLoginModule" not in jaas:
-            raise ValueError("the fake's SASL has DigestLoginModule users only")
+            raise ValueError(
+                "jaas_config: the fake's SASL has users of DigestLoginModule only, and this text has "
+                "none"
+            )
         found["sasl.users"] = dict(_JAAS_USER.findall(jaas))
     return found
 

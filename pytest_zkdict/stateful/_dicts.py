@@ -44,19 +44,19 @@ class ZooKeeperDictMachine(LeaseSteps):
     other keys, values, dicts, options or faults.
 
     Each step is a call of a dict, a look at it, time that passes, or a fault. A call with
-    ``wait=False`` goes on while the next steps are made, one of each dict at a time. One with a
-    ``fault`` meets it: the fault strikes the client that writes, or the leader, just before. Where
-    a stranger writes, it strikes each dict.
+    ``wait=False`` goes on while the next steps are made; each dict has one call under way at most.
+    A call with a ``fault`` meets it: the fault strikes the client that writes, or the leader, just
+    before. Where a stranger (a client without a dict) writes, the fault strikes the client of each
+    dict.
 
     What is accepted is what ZooKeeper's contract and the dict's documentation allow, and no more.
     What a dict shows is a state that the path had, and none older than one that the dict showed,
     wrote or synced before; each answer is one that this dict could give. After `WriteUncertain`
-    both is possible: that the write was applied, and that it was not. At the end every fault is
-    healed, and the dicts are equal and right. In virtual time the judges of `zkfake.history` look
-    at the whole run as well.
+    the write may have been applied, or not. At the end every fault is healed, and the dicts are equal
+    and right. In virtual time the judges of `zkfake.history` look at the whole run as well.
 
-    By default an example, up to 50 steps, is a `zkfake.simulation.Simulation` of three servers: the
-    same steps make the same run, so a failure shrinks. An example takes about 0.1 s.
+    By default an example has up to 50 steps, and a `zkfake.simulation.Simulation` of three servers
+    to itself: the same steps make the same run, so a failure shrinks. An example takes about 0.1 s.
     """
 
     keys: ClassVar[SearchStrategy[str]] = st.sampled_from(["a", "b"])

@@ -25,7 +25,7 @@ class ExampleSteps(RuleBasedStateMachine):
         self._program: list[str] = []
 
     def fail(self, why: str) -> NoReturn:
-        """Raise AssertionError with the reason, and every call and answer so far."""
+        """Raise `AssertionError` with the reason, and every call and answer so far."""
         failure = AssertionError("\n".join([why, "What happened:", *self._program]))
         self.failures.append(failure)
         raise failure

@@ -26,7 +26,7 @@ kinds_of_faults = st.runner().flatmap(
             st.sampled_from(sorted(machine.faults)), unique=True,
             min_size=min(size, len(machine.faults)), max_size=size,
         )
-    )
+    ) if machine.faults else st.just([])
 )  # fmt: skip
 #: The fault that a call meets: one call of three meets one.
 troubles = st.runner().flatmap(
@@ -62,11 +62,12 @@ def _fault(name: str) -> Callable[[Any], Any]:
 
 
 class FaultSteps(ExampleSteps):
-    """Rules for the faults of connections and servers. Each ends by itself, or when everything is
-    healed.
+    """Rules for the faults of connections and servers. Each fault ends by itself, or when
+    everything is healed.
     """
 
-    #: The faults that may strike, by their names in `zkfake.simulation`'s ``sim.faults``.
+    #: The faults that may strike, by their names in `zkfake.simulation`'s ``sim.faults``; those for
+    #: which there is a rule. An empty set: none.
     faults: ClassVar[frozenset[str]] = frozenset(
         {
             "drop_before_request", "drop_before_reply", "drop_after_reply", "drop", "expire",
@@ -100,7 +101,8 @@ class FaultSteps(ExampleSteps):
         self, name: str, *arguments: Any, seconds: float | None = None, **keywords: Any
     ) -> Any:
         """Have a fault strike, for so many seconds of virtual time. Returns what the fault's method
-        returns; ``None`` if the fault cannot strike now.
+        returns; ``None`` if the fault cannot strike now: while no server leads, and in real time
+        while the client has no session.
         """
         assert self.place is not None
         if seconds is not None:
@@ -159,7 +161,9 @@ class FaultSteps(ExampleSteps):
     @_fault("drop_before_reply")
     @rule(on=numbers_of_dicts, operation=_operations, nth=_nth)
     def drop_before_reply(self, on: int, operation: str | None, nth: int) -> None:
-        """The n-th request from now on (that does this) is carried out, and its reply is lost."""
+        """The n-th request of this client from now on is carried out, and its reply is lost.
+        ``operation``: only requests with this operation count.
+        """
         self.strike("drop_before_reply", self._client(on), operation=operation, nth=nth)
 
     @_fault("drop_before_request")

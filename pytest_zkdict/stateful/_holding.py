@@ -28,8 +28,8 @@ class HoldSteps(ParticipantSteps):
 
     @rule(on=numbers)
     def acquire(self, on: int) -> None:
-        """A participant wants it, and waits for it as long as it takes. What it has it releases
-        before.
+        """A participant wants it, and waits for it as long as it takes. If it has it already, it
+        releases it first.
         """
         self._wants(on)
 
@@ -61,8 +61,8 @@ class HoldSteps(ParticipantSteps):
 
     @rule(on=numbers)
     def release(self, on: int) -> None:
-        """A participant releases what it has. Where that raises, it tries again. One that has
-        nothing acquires it before.
+        """A participant releases what it has. Where that raises, it tries again. If it has nothing,
+        it acquires it first.
         """
         if (who := self._holder(on)).holds:
             self.step(who, "release()", partial(self._release_for, who))
@@ -85,7 +85,7 @@ class HoldSteps(ParticipantSteps):
 
     @rule(on=numbers)
     def campaign(self, on: int) -> None:
-        """A participant wants to lead. If it leads already, it resigns before."""
+        """A participant wants to lead. If it leads already, it resigns first."""
         self._campaigns(on)
 
     @rule(on=numbers)
@@ -120,7 +120,9 @@ class HoldSteps(ParticipantSteps):
 
     @rule(on=numbers)
     def resign(self, on: int) -> None:
-        """A leader's function returns. One that does not lead wants to before."""
+        """The function of a participant that leads returns. If it does not lead, it campaigns
+        first.
+        """
         if self.ready(on).is_free:
             self._campaigns(on)
         if (who := self.participants[on]).leads:
@@ -136,7 +138,9 @@ class HoldSteps(ParticipantSteps):
 
     @rule(on=numbers)
     def use(self, on: int) -> None:
-        """A holder, or a leader, does its `work`. One that is neither wants to be before."""
+        """A participant that holds it, or leads, does its `work`. If it does neither, it acquires
+        it, or campaigns, first.
+        """
         who = self.ready(on)
         if who.is_free and self.kept.kind == "hold":
             self._wants(on)

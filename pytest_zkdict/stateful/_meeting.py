@@ -79,7 +79,7 @@ class MeetSteps(ParticipantSteps):
 
     @rule(on=numbers)
     def leave(self, on: int) -> None:
-        """A participant leaves the barrier. One that is not in enters before."""
+        """A participant leaves the barrier. If it is not in, it enters first."""
         self._leaves(on)
 
     @rule(on=numbers)

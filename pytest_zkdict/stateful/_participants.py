@@ -143,7 +143,8 @@ class ParticipantSteps(FaultSteps):
     promises: ClassVar[Sequence[Callable[[], Any]]] = ()
     #: How many participants, each on a client of its own.
     size: ClassVar[int] = 2
-    #: Virtual seconds after which who waits, with everything healed, waits for ever.
+    #: Virtual seconds after which, with everything healed, a participant that waits counts as
+    #: waiting for ever: that is a failure.
     patience: ClassVar[float] = 60.0
     #: Arguments of each `Simulation`.
     simulation: ClassVar[dict[str, Any]] = {"servers": 3}
@@ -159,7 +160,8 @@ class ParticipantSteps(FaultSteps):
         ConnectionLoss, SessionExpiredError, ConnectionClosedError, OperationTimeoutError,
         LockTimeout, RetryFailedError, CancelledError, KazooTimeoutError, TimeoutError,
     )  # fmt: skip
-    #: Whether participants believe SUSPENDED and LOST: what they hold is lost then.
+    #: Whether participants heed the states SUSPENDED and LOST: they believe no longer, then, that
+    #: they hold anything, and their claims in the history end.
     heeds: ClassVar[bool] = False
     #: Whether a participant ends its session after a call that raised. What a recipe leaves
     #: behind then goes with the session.
@@ -203,13 +205,13 @@ class ParticipantSteps(FaultSteps):
         return f"{self.path}/{node}" if isinstance(node, str) else None
 
     def work(self, recipe: Any) -> None:
-        """What a participant does while it holds the lock, or leads. Only where a subclass has
-        it, there is a rule ``use``.
+        """What a participant does while it holds the lock, or leads. There is a rule ``use`` only
+        where a subclass overrides this.
         """
 
     def at_rest(self, client: KazooClient) -> None:
-        """Called when every fault is healed and nobody holds anything: a subclass may look at what
-        is there, by ``client``, which no fault strikes.
+        """Called at the end, when every fault is healed and nobody holds anything: a subclass may
+        look at what is there with ``client``, which no fault of clients strikes.
         """
 
     # -- the life of one example
@@ -318,7 +320,9 @@ class ParticipantSteps(FaultSteps):
             who.recipe = self.new_recipe(who.client)
 
     def ready(self, on: int) -> RecipeUser:
-        """The participant of that number. A call of it that is under way gets a moment to end."""
+        """The participant of that number. If a call of its is under way, that gets a moment to
+        end.
+        """
         assert self.place is not None
         who = self.participants[on]
         if who.call is not None and who.has is None:
@@ -376,8 +380,8 @@ class ParticipantSteps(FaultSteps):
         return changed
 
     def insist(self, action: Callable[[], Any]) -> Any:
-        """Call ``action`` until it raises nothing of what `allow` has, each virtual second; returns
-        what it returned.
+        """Call ``action``; while it raises what `allow` has, call it again after a virtual second.
+        Returns what it returned. Raises what else it raises.
         """
         assert self.place is not None
         while True:

@@ -41,7 +41,7 @@ class QueueSteps(ParticipantSteps):
     @rule(on=numbers)
     def put(self, on: int) -> None:
         """A participant puts an item that has not been there before. Where that raises, it tries
-        again.
+        again. If it has an item, it consumes that first.
         """
         self._puts(on)
 
@@ -68,8 +68,8 @@ class QueueSteps(ParticipantSteps):
 
     @rule(on=numbers)
     def get(self, on: int) -> None:
-        """A participant wants an item, and waits for it as long as it takes. One that it has it
-        consumes before.
+        """A participant wants an item, and waits for it as long as it takes. If it has one already,
+        it consumes that first.
         """
         self._wants_item(on)
 
@@ -106,8 +106,8 @@ class QueueSteps(ParticipantSteps):
 
     @rule(on=numbers)
     def consume(self, on: int) -> None:
-        """A participant has worked on its item, and says so. It does not try again. One without an
-        item gets one before.
+        """A participant has worked on its item, and says so. Where that raises, it does not try
+        again. If it has no item, it gets one first.
         """
         if (who := self._worker(on)).holds:
             self.step(who, "consume()", partial(self._consume, who))
@@ -206,7 +206,7 @@ class CountSteps(ParticipantSteps):
 
     @rule(on=numbers)
     def count(self, on: int) -> None:
-        """A participant adds one, and does not try again."""
+        """A participant adds one. Where that raises, it does not try again."""
         if (who := self.ready(on)).is_free:
             self.step(who, "+= 1", partial(self._count, who))
 

@@ -36,10 +36,13 @@ class RecipeMachine(HoldSteps, QueueSteps, MeetSteps, CountSteps):
             recipe = staticmethod(lambda client, path: client.Lock(path))
 
     A participant claims what it was given (`zkfake.history.History.claim`), and records what it put
-    and took; the judges of `zkfake.history` decide. At the end everything is healed. Then who waits
-    has to be given what nobody has, and somebody new has to get it. In virtual time all that is
-    deterministic, and shrinks. An example of 50 steps takes 40 to 90 ms of
-    processor time.
+    and took; the judges of `zkfake.history` decide. At the end everything is healed. Then each
+    participant that waits has to be given what nobody has, and a newcomer has to get it. It runs in
+    virtual time, where all that is deterministic, and a failure shrinks. An example of 50 steps
+    takes 40 to 90 ms of processor time.
+
+    An example raises `InvalidArgument` where the class has no `promise` or no `recipe`, or where
+    its `size` is not more than the number that may have it at one time.
     """
 
     def __init_subclass__(cls, **arguments: Any) -> None:

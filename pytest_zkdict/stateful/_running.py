@@ -9,6 +9,7 @@ from hypothesis.errors import Flaky, InvalidArgument
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
 from pytest_zkdict.stateful._judging import JudgedDicts
+from pytest_zkdict.stateful._participants import ParticipantSteps
 from pytest_zkdict.stateful._places import ServedPlace
 
 if TYPE_CHECKING:
@@ -32,21 +33,29 @@ def run_machine(
     """Run a state machine as a test, on clients of the plugin's fixtures.
 
     The clients come from ``client_factory`` (the fixture `zk_client_factory`, or anything that
-    gives started clients) and serve all examples; each of them has a path to itself. They are as
-    many as the machine's `size`, and one more where strangers write.
+    gives started clients) and serve all examples; each example has a path to itself. There are as
+    many clients as the machine's `size`, and for a `ZooKeeperDictMachine` one more, with which
+    strangers write.
 
     Args:
-        machine: the class. A machine that runs in virtual time by default runs in real time here.
+        machine: the class, of a `MappingMachine` or a `ZooKeeperDictMachine`. It runs in real time
+            here.
         client_factory: makes started clients.
         faults: those that may strike the clients and their servers, such as the fixture
-            `zk_faults`. Those of its rules for which there is no fault are never chosen. Durations
-            are a hundredth of those in virtual time.
+            `zk_faults`. Rules whose fault these do not have are never chosen. Durations are a
+            hundredth of those in virtual time.
         settings: Hypothesis's, by default those of ``machine.TestCase``.
 
     Raises what the machine's shortest failing program raises; Hypothesis adds the program as a
-    note. If that cannot be repeated, the `AssertionError` of the shortest failure that there was.
-    `InvalidArgument` if ``faults`` are given and the machine has no rules for them.
+    note. If that cannot be repeated, raises the `AssertionError` with the shortest text of those
+    that there were. Raises `InvalidArgument` if ``faults`` are given and the machine has no rules
+    for them, and for a `RecipeMachine`, which runs in virtual time only.
     """
+    if issubclass(machine, ParticipantSteps):
+        raise InvalidArgument(
+            f"{machine.__name__} runs in virtual time only: leave run_machine() out, and write "
+            f"TestIt = {machine.__name__}.TestCase"
+        )
     numbers = itertools.count()
     failures: list[AssertionError] = []
     judged = issubclass(machine, JudgedDicts)

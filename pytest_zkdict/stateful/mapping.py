@@ -55,7 +55,7 @@ class MappingMachine(RuleBasedStateMachine):
     what they should hold as ``self.model``; they tell what they did by `did` and `wrote`, what they
     saw by `showed`, and what is wrong by `fail`.
 
-    An example, up to 50 steps, takes some 0.1 s on the fake and on a live server.
+    An example of 50 steps takes about 0.1 s on the fake and on a live server.
     """
 
     #: Few keys, so that the dicts get into each other's way.
@@ -118,7 +118,7 @@ class MappingMachine(RuleBasedStateMachine):
         return clients
 
     def new_dict(self, client: KazooClient) -> MutableMapping[str, Any]:
-        """A dict on ``self.path``, which nobody has used before."""
+        """A new dict on ``self.path``; no other example has used that path."""
         from zkdict import ZooKeeperDict
 
         return ZooKeeperDict[Any](client, self.path)
@@ -128,9 +128,8 @@ class MappingMachine(RuleBasedStateMachine):
         cast("Any", mapping).close()
 
     def sync(self, mapping: MutableMapping[str, Any]) -> None:
-        """Have a dict catch up with everything that was written before.
-
-        It has to raise TimeoutError after `patience` seconds, which is a failure.
+        """Have a dict catch up with everything that was written before. It has to raise
+        `TimeoutError` where that takes longer than `patience` seconds: the machine fails then.
         """
         cast("Any", mapping).sync(timeout=self.patience)
 
@@ -154,7 +153,7 @@ class MappingMachine(RuleBasedStateMachine):
         self._program.append(f"  dict {on}: {what}")
 
     def fail(self, why: str) -> NoReturn:
-        """Raise AssertionError with the reason, and the program so far."""
+        """Raise `AssertionError` with the reason, and the program so far."""
         failure = AssertionError("\n".join([why, "What happened:", *self._program]))
         self.failures.append(failure)
         raise failure
@@ -179,7 +178,8 @@ class MappingMachine(RuleBasedStateMachine):
     def showed(self, on: int, key: str, value: Any) -> None:
         """Dict ``on`` showed this value, or `ABSENT`.
 
-        Fails unless that was the key's value, and not before what this dict showed already.
+        Fails unless the key had that value at some time, and not only before the one that this dict
+        showed last.
         """
         for place, known in enumerate(self._since(on, key)):
             if _same(known, value):

@@ -55,6 +55,16 @@ def test_what_is_printed_fails_the_same_way() -> None:
     replay(find.pasted)  # without the mistake
 
 
+def test_a_machine_may_leave_all_faults_out() -> None:
+    class Calm(ZooKeeperDictMachine):
+        faults = frozenset()
+
+    Calm.TestCase.settings = settings(
+        max_examples=2, stateful_step_count=5, deadline=None, database=None
+    )
+    Calm.TestCase("runTest").runTest()
+
+
 def test_a_machine_without_faults_says_so(zk_client_factory: ClientFactory) -> None:
     with pytest.raises(Exception, match="MappingMachine has no rules for faults"):
         run_machine(MappingMachine, zk_client_factory, faults=object())

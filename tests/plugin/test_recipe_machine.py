@@ -24,6 +24,7 @@ from pytest_zkdict.stateful import (
     each_item_at_least_once,
     each_item_once,
     mutual_exclusion,
+    run_machine,
 )
 
 from ..machines import own_locks, own_queues  # noqa: F401  # they fill the tables
@@ -307,6 +308,8 @@ def test_what_is_missing_is_told() -> None:
             state.place.close(ValueError())
     with pytest.raises(InvalidArgument, match="at least 1"):
         at_most_hold(0)
+    with pytest.raises(InvalidArgument, match="NoRecipe runs in virtual time only: leave run_mach"):
+        run_machine(NoRecipe, object)  # type: ignore[arg-type]
 
 
 def test_a_machine_has_the_rules_of_its_promise() -> None:
