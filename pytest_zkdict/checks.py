@@ -166,7 +166,10 @@ def _check_searches(item: Any, marked: Marked, names: Collection[str]) -> None:
         )
     parent: Any = item.parent
     if not isinstance(item, pytest.Function) or unittests.is_test_case(parent):
-        raise ValueError(f"the mark {searches[0]} is for test functions")
+        raise ValueError(
+            f"the mark {searches[0]} is for test functions, and this is none, such as a method of a "
+            "unittest.TestCase. Make it a function"
+        )
     faults = (marked.sweep or {}).get("faults")
     if faults is not None and faults != "all":
         from zkfake._simulation.faults.points import fault_point

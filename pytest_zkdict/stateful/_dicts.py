@@ -52,8 +52,8 @@ class ZooKeeperDictMachine(LeaseSteps):
     What is accepted is what ZooKeeper's contract and the dict's documentation allow, and no more.
     What a dict shows is a state that the path had, and none older than one that the dict showed,
     wrote or synced before; each answer is one that this dict could give. After `WriteUncertain`
-    the write may have been applied, or not. At the end every fault is healed, and the dicts are equal
-    and right. In virtual time the judges of `zkfake.history` look at the whole run as well.
+    the write may have been applied, or not. At the end every fault is healed, and the dicts are
+    equal and right. In virtual time the judges of `zkfake.history` look at the whole run as well.
 
     By default an example has up to 50 steps, and a `zkfake.simulation.Simulation` of three servers
     to itself: the same steps make the same run, so a failure shrinks. An example takes about 0.1 s.

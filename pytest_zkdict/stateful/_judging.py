@@ -64,7 +64,7 @@ class JudgedDicts(FaultSteps):
 
     #: How many dicts, each on a client of its own.
     size: ClassVar[int] = 2
-    #: Seconds, virtual ones in a simulation, after which a call that has no answer hangs.
+    #: Seconds, virtual ones in a simulation, after which a call without an answer is a failure.
     patience: ClassVar[float] = 600.0
     #: Arguments of each `Simulation`. With this limit a leader is deposed, and others elected,
     #: sooner than clients leave a server that does not answer.
@@ -95,7 +95,9 @@ class JudgedDicts(FaultSteps):
     # -- hooks
 
     def new_place(self) -> Place:
-        """The world of one example."""
+        """The world of one example: by default a simulation. Raises `ModuleNotFoundError` where
+        greenlet is missing.
+        """
         return SimulatedPlace(self.size, dict(self.simulation))
 
     def new_dict(self, on: int) -> ZooKeeperDict[Any]:
