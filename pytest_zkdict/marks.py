@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import is_dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -70,7 +71,7 @@ _OF_SERVER = ("servers", "version", "settings")
 _NOT_OF_SIMULATION = ("backend", "history")
 #: What both marks have, `zookeeper` and `zk_simulation`, and of what form it has to be before it is
 #: merged. What else a `Simulation` takes, it checks itself.
-_SHARED = ("settings", "load", "patch")
+_SHARED = ("settings", "load", "profile", "patch")
 
 
 class Marked:
@@ -222,7 +223,12 @@ def _deviations(value: Any) -> int:
 
 
 def _faults(value: Any) -> Any:
-    if value == "all" or isinstance(value, (list, tuple)):
+    if value == "all":
+        return value
+    if isinstance(value, (list, tuple)) and all(
+        isinstance(each, str) or is_dataclass(each)  # a `FaultPoint`
+        for each in value
+    ):
         return value
     raise ValueError(f"takes 'all' or a list of the names of faults as faults, not {value!r}")
 
@@ -274,6 +280,9 @@ def _checked_argument(name: str, value: Any) -> Any:
     elif name == "version":
         if not isinstance(value, str):
             raise ValueError(f"takes a str as version, such as '3.9', not {value!r}")
+    elif name == "profile":
+        if not isinstance(value, str) and not is_dataclass(value):  # a `Profile`
+            raise ValueError(f"takes the name of a profile, or a Profile, as profile, not {value!r}")
     elif name == "settings":
         if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
             raise ValueError(
