@@ -167,18 +167,18 @@ def _check_searches(item: Any, marked: Marked, names: Collection[str]) -> None:
     parent: Any = item.parent
     if not isinstance(item, pytest.Function) or unittests.is_test_case(parent):
         raise ValueError(
-            f"the mark {searches[0]} is for test functions, and this is none, such as a method of a "
-            "unittest.TestCase. Make it a function"
+            f"the mark {searches[0]} is for test functions, and a method of a unittest.TestCase or "
+            "a doctest is none. Make it a function"
         )
     faults = (marked.sweep or {}).get("faults")
     if faults is not None and faults != "all":
         from zkfake._simulation.faults.points import fault_point
 
-        for fault in faults:
-            try:
+        try:
+            for fault in faults:
                 fault_point(fault)
-            except ValueError as error:  # noqa: PERF203  # the first wrong one is told
-                raise ValueError(f"the mark zk_sweep: {error}") from None
+        except ValueError as error:
+            raise ValueError(f"the mark zk_sweep: {error}") from None
 
 
 def _check_backend(marked: Marked, names: Collection[str]) -> None:

@@ -354,8 +354,8 @@ def _settings(
     if jaas and jaas.strip():
         if "DigestLoginModule" not in jaas:
             raise ValueError(
-                "jaas_config: the fake's SASL has users of DigestLoginModule only, and this text has "
-                "none"
+                "jaas_config: the fake's SASL has users of DigestLoginModule only, and this text "
+                "has none"
             )
         found["sasl.users"] = dict(_JAAS_USER.findall(jaas))
     return found

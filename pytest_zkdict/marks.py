@@ -282,7 +282,9 @@ def _checked_argument(name: str, value: Any) -> Any:
             raise ValueError(f"takes a str as version, such as '3.9', not {value!r}")
     elif name == "profile":
         if not isinstance(value, str) and not is_dataclass(value):  # a `Profile`
-            raise ValueError(f"takes the name of a profile, or a Profile, as profile, not {value!r}")
+            raise ValueError(
+                f"takes the name of a profile, or a Profile, as profile, not {value!r}"
+            )
     elif name == "settings":
         if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
             raise ValueError(

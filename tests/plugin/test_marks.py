@@ -164,7 +164,10 @@ def test_which_backends_a_test_runs_on(
         ),
         ("zookeeper(load=['/a'])", "zookeeper takes a mapping*as load, not *'/a'*"),
         ("zookeeper(patch='shop')", "zookeeper takes a list of module names as patch, not 'shop'"),
-        ("zookeeper(profile=3)", "zookeeper takes the name of a profile, or a Profile, as profile, *"),
+        (
+            "zookeeper(profile=3)",
+            "zookeeper takes the name of a profile, or a Profile, as profile, *",
+        ),
         ("zk_simulation(patch='shop')", "zk_simulation takes a list of module names as patch, *"),
         ("zk_simulation(settings='tickTime=9')", "zk_simulation takes a mapping as settings, *"),
         ("zk_simulation(load={'a': b''})", "zk_simulation takes paths such as '/a/b' in load, *"),
