@@ -51,7 +51,8 @@ def run_machine(
     that there were. Raises `InvalidArgument` if ``faults`` are given and the machine has no rules
     for them, and for a `RecipeMachine`, which runs in virtual time only.
     """
-    if issubclass(machine, ParticipantSteps):
+    given: type = machine  # a caller without a type checker may give any class
+    if issubclass(given, ParticipantSteps):
         raise InvalidArgument(
             f"{machine.__name__} runs in virtual time only: leave run_machine() out, and write "
             f"TestIt = {machine.__name__}.TestCase"

@@ -9,12 +9,14 @@ import signal
 import socket
 import sys
 import tempfile
+import threading
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import trustme
 from hypothesis import given, settings
+from kazoo.client import KazooClient
 from kazoo.security import OPEN_ACL_UNSAFE, make_acl, make_digest_acl
 
 from pytest_zkdict.live._ports import free_port
@@ -34,8 +36,6 @@ from .plain_trees import READ_ALL, TREES, Tree, on_server, whole
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from kazoo.client import KazooClient
 
     from pytest_zkdict.live import LiveZooKeeper
     from pytest_zkdict.servers import ZooKeeperServer
@@ -339,6 +339,23 @@ def test_an_interrupt() -> None:
                 dump.send_signal(signal.SIGINT)
                 assert dump.communicate(timeout=120) == ("", "zkfake: interrupted\n")
         assert dump.returncode == 130
+
+
+def test_an_interrupt_just_before_a_wait(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Python notices it when that wait ends. So none is long, however patient the command is."""
+
+    class Slept(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            assert timeout is not None
+            assert timeout <= 1
+            super().wait(timeout)
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(KazooClient, "start_async", lambda _: Slept())
+    said = Said(capsys, "dump", "127.0.0.1:1", "--timeout", "300")
+    assert (said.status, said.out, said.err) == (130, "", "zkfake: interrupted\n")
 
 
 def test_an_interrupt_later(

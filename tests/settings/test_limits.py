@@ -46,11 +46,12 @@ def test_a_server_has_so_many_connections(serve: Serve) -> None:
 
 
 def test_who_says_nothing_is_sent_away(zk_server_factory: ServerFactory) -> None:
-    server = zk_server_factory({"nio.sessionlessCnxnTimeout": 300})
+    # Not shorter, for the same reason as in test_mntr.py.
+    server = zk_server_factory({"nio.sessionlessCnxnTimeout": 3000})
     start = time.monotonic()
     silent = SocketChannel(("127.0.0.1", int(server.hosts.rpartition(":")[2])), PATIENCE)
     assert silent.read_frame() == ([], True)
-    assert time.monotonic() - start >= 0.3
+    assert time.monotonic() - start >= 3
 
 
 def test_how_long_a_server_waits_for_a_handshake() -> None:

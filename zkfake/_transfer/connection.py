@@ -8,6 +8,7 @@ kazoo's own log lines are nobody's business.
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from contextlib import suppress
 from inspect import signature
@@ -15,7 +16,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kazoo.client import KazooClient
 from kazoo.exceptions import (
-    AuthFailedError,
     ConnectionClosedError,
     ConnectionLoss,
     KazooException,
@@ -23,7 +23,6 @@ from kazoo.exceptions import (
     SessionExpiredError,
     WriterNotClosedException,
 )
-from kazoo.handlers.threading import KazooTimeoutError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,20 +93,26 @@ class PatientClient:
         self._connected_at = time.monotonic()
 
     def __enter__(self) -> Self:
+        # Not kazoo's start(), which waits once: Python notices an interrupt that comes just before
+        # a wait only when that wait ends.
+        connected = self.client.start_async()
         try:
-            self.client.start(self._patience)
-        except (KazooTimeoutError, AuthFailedError, WriterNotClosedException) as error:
-            self._end()
-            raise TransferError(
-                f"the servers at {self.hosts} do not accept the credentials"
-                if isinstance(error, AuthFailedError)
-                else f"no server at {self.hosts} answers, for {self._patience:g} s"
-            ) from None
+            while not connected.wait(min(_LOOK, self._patience)):
+                self._check_credentials()
+                if time.monotonic() - self._connected_at >= self._patience:
+                    raise TransferError(
+                        f"no server at {self.hosts} answers, for {self._patience:g} s"
+                    )
+        except BaseException as error:
+            self.__exit__(type(error))
+            raise
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        # kazoo waits for seconds where the server does not answer. Its threads are daemons.
-        if kind is None or not issubclass(kind, KeyboardInterrupt):
+        if kind is not None and issubclass(kind, KeyboardInterrupt):
+            # kazoo waits for seconds where the server does not answer, and a user does not.
+            threading.Thread(target=self._end, daemon=True).start()
+        else:
             self._end()
 
     def _end(self) -> None:
@@ -139,5 +144,8 @@ class PatientClient:
                 f"the connection to {self.hosts} was lost, and no server has answered for "
                 f"{self._patience:g} s"
             )
+        self._check_credentials()
+
+    def _check_credentials(self) -> None:
         if self.client.client_state == "AUTH_FAILED":
             raise TransferError(f"the servers at {self.hosts} do not accept the credentials")
