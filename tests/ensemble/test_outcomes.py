@@ -7,14 +7,16 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import TYPE_CHECKING
+from unittest.mock import MagicMock
 
 import pytest
 
 from .mistakes import MISTAKES
 from .outcomes import ours, recorded
 from .outcomes.argued import ARGUED, RULES
-from .outcomes.live import live
+from .outcomes.live import LiveWorld, live
 from .outcomes.scenarios import SCENARIOS
 from .outcomes.world import DisturbedError
 
@@ -75,6 +77,23 @@ def test_live_servers_show_nothing_else(live_home: str | None) -> None:
                 except DisturbedError:
                     continue
             assert outcome in allowed(name), f"{name} on {servers.version}"
+
+
+def test_a_run_that_cannot_begin_leaves_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: list[MagicMock] = []
+
+    def connected(*_: object) -> MagicMock:
+        lines.append(MagicMock())
+        lines[-1].recv.side_effect = TimeoutError
+        return lines[-1]
+
+    monkeypatch.setattr(LiveWorld, "_line", connected)
+    monkeypatch.setattr(LiveWorld, "_places", lambda _: (1, 2, 3))
+    with pytest.raises(DisturbedError):
+        LiveWorld(MagicMock(), Random(1), "/run")
+    assert len(lines) > 1  # somebody else asked, too
+    for line in lines:
+        line.close.assert_called_once_with()
 
 
 PLANTED = {

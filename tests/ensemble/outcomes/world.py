@@ -218,14 +218,18 @@ class World(ABC):
         self._clients: list[Client] = []
         self._stopped: set[int] = set()
         self._killed: set[int] = set()
-        self.leader, self.follower, self.other = self._places()
-        client = self.client(self.leader)
-        client.create(root)
-        client.must()
-        for server in (self.follower, self.other):
-            there = self.client(server)
-            there.sync()
-            there.must()
+        try:
+            self.leader, self.follower, self.other = self._places()
+            client = self.client(self.leader)
+            client.create(root)
+            client.must()
+            for server in (self.follower, self.other):
+                there = self.client(server)
+                there.sync()
+                there.must()
+        except BaseException:
+            self._close_clients()
+            raise
 
     def _places(self) -> tuple[int, int, int]:
         """The leader, and the two followers as chance has it."""
@@ -389,6 +393,9 @@ class World(ABC):
 
     def close(self) -> None:
         """Closes every connection, and lets every server serve."""
+        self._close_clients()
+        self.calm()
+
+    def _close_clients(self) -> None:
         while self._clients:
             self._clients.pop().close()
-        self.calm()
