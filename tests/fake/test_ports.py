@@ -86,6 +86,8 @@ def test_ports_that_cannot_be() -> None:
         FakeZooKeeper(port=["2181"])  # type: ignore[list-item]
     with pytest.raises(ValueError, match="secure_port = 2281: TLS needs tls="):
         FakeZooKeeper(secure_port=2281)
+    with pytest.raises(TypeError, match=r"^tls='x': expected an ssl\.SSLContext$"):
+        FakeZooKeeper(tls="x")  # type: ignore[arg-type]
 
 
 def test_a_member_that_stops_refuses_and_comes_back() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from enum import Enum, IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
@@ -257,3 +257,22 @@ def test_only_what_a_file_can_hold_is_recorded(value: object) -> None:
     with pytest.raises(TypeError, match="cannot be recorded"):
         history.record("x", value)  # type: ignore[arg-type]
     assert not history.of(Recorded)
+
+
+@pytest.mark.parametrize("wrong", [5, None, b"x"])
+def test_only_strings_name_what_a_program_adds(wrong: Any) -> None:
+    """As a file cannot be read that has anything else."""
+    history = History()
+    said = f"={wrong!r}: expected a str"
+    with pytest.raises(TypeError, match=f"^text{said}"):
+        history.note(wrong)
+    with pytest.raises(TypeError, match=f"^name{said}"):
+        history.record(wrong, 1)
+    with pytest.raises(TypeError, match=f"^name{said}"), history.claim(wrong):
+        pass
+    if wrong is not None:
+        with pytest.raises(TypeError, match=f"^znode{said}"), history.claim("x", znode=wrong):
+            pass
+        with pytest.raises(TypeError, match=f"^client{said}"), history.claim("x", client=wrong):
+            pass
+    assert not history

@@ -127,6 +127,12 @@ def test_a_paused_client_starts_nothing() -> None:
         assert own.result() == other.result() == "ran"
 
 
+def test_a_task_belongs_to_a_client_or_to_a_name() -> None:
+    text = r"5 is not a client of this simulation: expected one, or its name$"
+    with Simulation() as sim, pytest.raises(TypeError, match=text):
+        sim.spawn(print, process=5)
+
+
 def test_held_watch_callbacks_come_late_while_replies_go_on() -> None:
     with Simulation() as sim:
         client, writer = sim.client("watching"), sim.client()

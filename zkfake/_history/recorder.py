@@ -67,6 +67,13 @@ _committed = partial(tuple.__new__, Committed)
 _SCALARS = (str, bytes, int, float, bool, type(None))
 
 
+def _word(value: str, argument: str) -> str:
+    # A history with anything else could be saved, and not be read.
+    if not isinstance(value, str):
+        raise TypeError(f"{argument}={value!r}: expected a str")
+    return value
+
+
 def _no_time() -> float:
     return 0.0
 
@@ -114,8 +121,10 @@ class History(Sequence[Any]):
     # -- what a program adds
 
     def note(self, text: str) -> None:
-        """Add a `Note` with ``text``, the time and the running task's name. Cost: O(1)."""
-        self.append(Note(self._clock(), self._task(), text))
+        """Add a `Note` with ``text``, the time and the running task's name. Raises `TypeError` for
+        a text that is not a string. Cost: O(1).
+        """
+        self.append(Note(self._clock(), self._task(), _word(text, "text")))
 
     @contextmanager
     def claim(
@@ -127,8 +136,13 @@ class History(Sequence[Any]):
         that the history has for the client whose session made it; needed where another client may
         make a znode of the same path. Enter the block after the recipe has granted it, and leave
         the block before you release it. `check` finds two claims of one name that hold at once; a
-        promise `zkfake.history.at_most` allows more.
+        promise `zkfake.history.at_most` allows more. Raises `TypeError` for arguments that are not
+        strings.
         """
+        _word(name, "name")
+        for argument, value in (("znode", znode), ("client", client)):
+            if value is not None:
+                _word(value, argument)
         self._claims = number = self._claims + 1
         self.append(Claimed(self._clock(), self._task(), number, name, znode, client))
         try:
@@ -139,9 +153,10 @@ class History(Sequence[Any]):
     def record(self, name: str, key: Scalar, value: Scalar = None) -> None:
         """The program did ``name`` to ``key``. Promises such as `exactly_once` are judged by that.
 
-        Raises `TypeError` for a key or a value that is not a string, bytes, a finite number, a bool
-        or ``None``. Cost: O(1).
+        Raises `TypeError` for a name that is not a string, and for a key or a value that is not a
+        string, bytes, a finite number, a bool or ``None``. Cost: O(1).
         """
+        _word(name, "name")
         for scalar in (key, value):
             if not isinstance(scalar, _SCALARS) or (
                 isinstance(scalar, float) and not isfinite(scalar)

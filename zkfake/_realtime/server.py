@@ -8,6 +8,7 @@ it works.
 
 from __future__ import annotations
 
+import ssl
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -28,7 +29,6 @@ from zkfake._versions import DEFAULT, VERSIONS
 
 if TYPE_CHECKING:
     import socket
-    import ssl
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from os import PathLike
     from types import TracebackType
@@ -97,13 +97,16 @@ class FakeZooKeeper(EnsembleControl):
         ``"off"`` all of them. The end of the process alone loses nothing. Without ``data_dir`` it
         has no effect.
 
-        Raises `ValueError` for invalid arguments and settings. The state lives as long as the
+        Raises `ValueError` for invalid arguments and settings, and `TypeError` for a ``tls`` that
+        is no context. The state lives as long as the
         object: stopping and starting keeps it.
         """
         if not 1 <= servers <= 254:
             raise ValueError(f"servers = {servers}: expected 1 to 254")
         if not 0 <= observers <= 254 - servers:
             raise ValueError(f"observers = {observers}: expected 0 to {254 - servers}")
+        if tls is not None and not isinstance(tls, ssl.SSLContext):
+            raise TypeError(f"tls={tls!r}: expected an ssl.SSLContext")
         self._tls = tls
         parsed = Settings.parse(settings, version, tls=tls is not None)
         if keep_log:

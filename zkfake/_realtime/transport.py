@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import selectors
 import socket
-import ssl
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 

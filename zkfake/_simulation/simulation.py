@@ -31,7 +31,7 @@ from zkfake._simulation.errors import (
     SimulationTimeout,
 )
 from zkfake._simulation.failures import Failures
-from zkfake._simulation.faults.faults import Faults, Freezes
+from zkfake._simulation.faults.faults import Faults, Freezes, name_of_client
 from zkfake._simulation.network.network import MessageDelay, Network
 from zkfake._simulation.network.servers import Servers
 from zkfake._simulation.observed import ObservedSimulation, ignore
@@ -161,6 +161,8 @@ class Simulation(ObservedSimulation):
         """
         if seed is None:
             seed = _seed_of_environment()
+        if not isinstance(seed, int):
+            raise TypeError(f"seed={seed!r}: expected an int")
         check_schedule(schedule)
         super().__init__()
         self.seed = seed
@@ -428,15 +430,15 @@ class Simulation(ObservedSimulation):
 
         ``name``: for reports, the function's by default. ``process``: the client (or its name)
         whose process the task belongs to; `Faults.pause` pauses it with that client. Raises
-        `SimulationError` unless the simulation runs.
+        `SimulationError` unless the simulation runs, and `TypeError` for a ``process`` that is
+        neither a client of the simulation nor a name.
         """
         self._running()
-        owner = None if process is None else getattr(process, "handler", None)
         task = self._scheduler.spawn(
             function,
             *args,
             name=name,
-            owner=getattr(owner, "client_name", process),
+            owner=None if process is None else name_of_client(process),
             **kwargs,
         )
         self._freezes.task_started(task)

@@ -35,14 +35,14 @@ if TYPE_CHECKING:
     from zkfake._simulation.scheduling.scheduler import Scheduler
     from zkfake._simulation.scheduling.tasks import ScheduledTask, Task
 
-__all__ = ["Faults", "Freezes"]
+__all__ = ["Faults", "Freezes", "name_of_client"]
 
 
 class _ClientByName:
     """A client that is named by its `KazooClient`, or by the name that it goes by."""
 
     def __init__(self, client: Any, network: Network) -> None:
-        self._name = _required(client)
+        self._name = name_of_client(client, "one, its name, or its session id")
         self._network = network
 
     @property
@@ -248,7 +248,7 @@ class Faults(EnsembleFaults):
         `ValueError`.
         """
         if not isinstance(client, int) or isinstance(client, bool):
-            return _required(client)
+            return name_of_client(client, "one, its name, or its session id")
         for name, session_id in self._network.sessions.items():
             if session_id == client != 0:
                 return name
@@ -261,14 +261,13 @@ class Faults(EnsembleFaults):
         self._network.resume(stop)
 
 
-def _required(client: Any) -> str:
+def name_of_client(client: Any, expected: str = "one, or its name") -> str:
     """The name of a client. Raises `TypeError` if it is not one."""
     if isinstance(client, str):
         return client
     name = getattr(getattr(client, "handler", None), "client_name", None)
     if not isinstance(name, str):
         raise TypeError(
-            f"{client!r} is not a client of this simulation: expected one, its name, or its "
-            "session id"
+            f"{client!r} is not a client of this simulation: expected {expected}"
         )
     return name
