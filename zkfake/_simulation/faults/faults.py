@@ -267,7 +267,5 @@ def name_of_client(client: Any, expected: str = "one, or its name") -> str:
         return client
     name = getattr(getattr(client, "handler", None), "client_name", None)
     if not isinstance(name, str):
-        raise TypeError(
-            f"{client!r} is not a client of this simulation: expected {expected}"
-        )
+        raise TypeError(f"{client!r} is not a client of this simulation: expected {expected}")
     return name
