@@ -37,7 +37,7 @@ _DATA = 60
 #: Lines of a log.
 _LOG_LINES = 30
 #: Seconds that a server may take for an answer.
-_PATIENCE = 1.0
+_PATIENCE = 10.0
 
 
 def _shown(node: ListedZnode) -> str:

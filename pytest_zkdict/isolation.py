@@ -28,6 +28,8 @@ __all__ = ["Isolation", "ZooKeeperLeakWarning", "ZooKeeperServerWarning"]
 
 #: Seconds that a thread or a session which is about to end may take.
 _GRACE = 1.0
+#: And how often it is looked for at least.
+_LOOKS = 50
 
 _ADVICE = (
     "The next test gets a server that runs. A test that takes a server down should take one of its "
@@ -118,10 +120,10 @@ class Isolation:
     # -- what is left
 
     def _left(self) -> list[str]:
-        deadline = time.monotonic() + _GRACE
-        while left := self._left_now():
-            if time.monotonic() > deadline:
-                break
+        # Both: after a while in which this process stood still, others have not run, either.
+        deadline, looks = time.monotonic() + _GRACE, 0
+        while (left := self._left_now()) and (time.monotonic() < deadline or looks < _LOOKS):
+            looks += 1
             time.sleep(0.02)
         return left
 

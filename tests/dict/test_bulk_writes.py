@@ -95,8 +95,9 @@ def test_replace_all_with_nothing_to_do_asks_the_server(
 def test_replace_all_with_nothing_to_do_needs_a_connection(
     proxy: Any, client_behind: Callable[..., KazooClient], open_dict: Open, eventually: Any
 ) -> None:
-    items = open_dict(client_behind(proxy, timeout=30.0), write_timeout=0.3)
-    items["a"] = 1
+    items, other = open_dict(client_behind(proxy, timeout=30.0), write_timeout=0.3), open_dict()
+    other["a"] = 1
+    items.sync()
     proxy.cut()
     eventually(lambda: items.state is State.SUSPENDED)
     with pytest.raises(Timeout):

@@ -229,7 +229,7 @@ def test_a_release_that_failed_is_not_forgotten(
     proxy: Any,
     eventually: Eventually,
 ) -> None:
-    items = open_dict(client_behind(proxy, timeout=30.0), write_timeout=0.5)
+    items = open_dict(client_behind(proxy, timeout=30.0), write_timeout=3.0)
     lease = items.lease("mine", 1)
     proxy.cut()
     eventually(lambda: items.state is State.SUSPENDED)

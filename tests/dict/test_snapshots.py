@@ -143,8 +143,8 @@ def test_transfers_through_the_dict_survive_drops(
 
 
 def test_a_transaction_appears_at_once(open_dict: Open) -> None:
-    writer, reader = open_dict(), open_dict()
-    batches = reader.changes(timeout=30)
+    writer, reader = open_dict(), open_dict(max_staleness=60.0)
+    batches = reader.changes(timeout=60)
     writer.update({"a": 1, "b": 2, "c": 3})
     assert [change.key for change in next(batches)] == ["a", "b", "c"]
     with writer.transaction() as txn:

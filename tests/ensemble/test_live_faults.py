@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 PATIENCE = 60.0
 NOT_READ_ONLY = -119
 REFUSED = bytes(16) + wire.buffer(bytes(16))
-SHORT = 3_000
+SHORT = 6_000
 """A session timeout, milliseconds."""
 SETTINGS: dict[str, object] = {"tickTime": TICK_TIME, "maxSessionTimeout": LONG}
 
@@ -49,8 +49,10 @@ class Servers(Protocol):
 class LiveServers:
     def __init__(self, home: str | None) -> None:
         properties = {"readonlymode.enabled": True}
+        # One that stands still on a busy machine for a while keeps its place.
+        settings = {**SETTINGS, "initLimit": 100, "syncLimit": 60}
         self._live = LiveZooKeeper(
-            home, servers=3, observers=1, settings=SETTINGS, properties=properties
+            home, servers=3, observers=1, settings=settings, properties=properties
         )
         self._live.start()
 
@@ -116,7 +118,7 @@ class World:
     def word(self, number: int, word: str) -> str:
         """A four-letter word's answer; empty while the server is down."""
         try:
-            return four_letter_word("127.0.0.1", self.servers.port(number), word)
+            return four_letter_word("127.0.0.1", self.servers.port(number), word, PATIENCE)
         except OSError:
             return ""
 
@@ -241,8 +243,12 @@ def a_follower_dies_and_then_the_quorum(world: World) -> None:
     stays.call("create", wire.create("/stays", flags=1))
     doomed = world.client(follower, timeout=SHORT)
     doomed.call("create", wire.create("/gone", flags=1))
-    watcher.call("sync", wire.string("/"))
-    assert watcher.call("exists", wire.path_watch("/gone", 1)).error == OK
+    watcher.send("sync", wire.string("/"))  # nothing is waited for: its session is short
+    watcher.send("exists", wire.path_watch("/gone", 1))
+    synced, found = watcher.take(), watcher.take()
+    assert isinstance(synced, Reply)
+    assert isinstance(found, Reply)
+    assert (synced.error, found.error) == (OK, OK)
     world.servers.kill(follower)
     doomed.wait_for_the_end()
     # Its session expires without it, and takes the ephemeral along everywhere.
@@ -261,7 +267,8 @@ def a_follower_dies_and_then_the_quorum(world: World) -> None:
     # A server that looks for a leader says little, and takes nobody.
     if world.word(last, "isro") == "null":
         assert world.word(last, "ruok") == "imok"
-        assert "not currently serving" in world.word(last, "mntr")
+        figures = world.word(last, "mntr")
+        assert "not currently serving" in figures or world.word(last, "isro") == "ro"
         refused = world.client(last, read_only=1).response
         assert refused is None or world.word(last, "isro") == "ro"
     for number in (last, OBSERVER):

@@ -152,7 +152,10 @@ def world(zk_backend: str, request: pytest.FixtureRequest) -> Iterator[Changing]
     server: FakeZooKeeper | LiveZooKeeper
     if zk_backend == "live":
         live_home = request.getfixturevalue("live_home")
-        server = LiveZooKeeper(live_home, servers=3, observers=1, settings=SETTINGS)
+        # One that stands still on a busy machine for a while keeps its place.
+        limits = {"initLimit": 100, "syncLimit": 60}
+        settings = {**SETTINGS, **limits}
+        server = LiveZooKeeper(live_home, servers=3, observers=1, settings=settings)
     else:
         version = request.getfixturevalue("live_version")
         server = FakeZooKeeper(servers=3, observers=1, version=version, settings=SETTINGS)

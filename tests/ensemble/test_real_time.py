@@ -19,9 +19,13 @@ if TYPE_CHECKING:
     from zkfake import Member
 
 
+# As nobody pings, the sessions have to be long.
+SETTINGS = {"tickTime": 100, "maxSessionTimeout": 600_000}
+
+
 @pytest.fixture
 def ensemble() -> Iterator[FakeZooKeeper]:
-    with FakeZooKeeper(servers=3, observers=1, settings={"tickTime": 100}) as server:
+    with FakeZooKeeper(servers=3, observers=1, settings=SETTINGS) as server:
         yield server
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CONFIG = "/zookeeper/config"
-SETTINGS = {"reconfigEnabled": True, "skipACL": True, "tickTime": 200}
+SETTINGS = {"reconfigEnabled": True, "skipACL": True, "tickTime": 200, "maxSessionTimeout": 600_000}
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def test_a_partition_from_one_server_moves_the_session_to_another(ensemble: Faulty) -> None:
-    client = ensemble.client(timeout=1.0)
+    client = ensemble.client(timeout=9.0)  # it notices after six, and has three to move
     (before,) = ensemble.server.connections
     session = session_of(client)
     states = States(client)

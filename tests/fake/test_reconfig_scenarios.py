@@ -38,6 +38,7 @@ CONFIG = "/zookeeper/config"
 SUPER = "super:test"
 SETTINGS: dict[str, object] = {
     "tickTime": 200,
+    "maxSessionTimeout": 600_000,
     "reconfigEnabled": True,
     "superDigest": wire.digest(SUPER),
 }

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import os
 import queue
 import socket
 import ssl
@@ -26,6 +24,7 @@ from kazoo.exceptions import NoAuthError
 from kazoo.security import make_acl
 
 from pytest_zkdict.live import LiveZooKeeper
+from pytest_zkdict.live._ports import free_port
 from zkfake import FakeZooKeeper
 
 from ..support import wire
@@ -179,7 +178,7 @@ def secure(
             yield secure_address(fake)
         return
     authority, own = certificates.files()
-    port = _lasting_port()
+    port = free_port()
     settings = {
         **mighty,
         "secureClientPort": port,
@@ -201,20 +200,6 @@ def secure(
             except ConnectionRefusedError:
                 assert time.monotonic() < deadline, "the TLS port does not open"
         yield "127.0.0.1", port
-
-
-_CANDIDATES = itertools.count(20_000 + os.getpid() * 37 % 10_000)
-
-
-def _lasting_port() -> int:
-    """A free port that nobody gets who asks the system for any: a JVM takes seconds to bind it, and
-    meanwhile another process would have its own server there.
-    """
-    for port in _CANDIDATES:
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
-    raise AssertionError("there is no end of numbers")
 
 
 def test_who_may_do_everything_by_certificate(

@@ -154,9 +154,9 @@ def test_a_connection_stops_when_it_has_said_much(world: World) -> None:
 class Raw:
     """A client that is a socket."""
 
-    def __init__(self, server: FakeZooKeeper) -> None:
+    def __init__(self, server: FakeZooKeeper, timeout: int = 30_000) -> None:
         self.socket = socket.create_connection(("127.0.0.1", server.members[0].port), timeout=30)
-        self.send(wire.frame(wire.connect()))
+        self.send(wire.frame(wire.connect(timeout=timeout)))
         self.frame()
 
     def send(self, data: bytes) -> None:
@@ -231,12 +231,12 @@ def test_who_does_not_read_is_not_served_on(server: FakeZooKeeper, raw: Callable
 
 def test_the_session_of_who_does_not_read_expires() -> None:
     """So what is queued for it is bounded by what others can do in a session timeout."""
-    with FakeZooKeeper(settings={"tickTime": 50}) as server:
+    with FakeZooKeeper(settings={"tickTime": 50, "maxSessionTimeout": 60_000}) as server:
         server.load({"/big": b"x" * 500_000})
-        deaf = Raw(server)
+        deaf = Raw(server, timeout=1_000)
         ping = wire.request(wire.PING_XID, wire.PING)
         deaf.send(wire.request(1, wire.OPS["getData"], wire.path_watch("/big")) * 50 + ping)
-        other = Raw(server)
+        other = Raw(server, timeout=60_000)
         while len(server.sessions) == 2:
             other.send(ping)
             other.frame()

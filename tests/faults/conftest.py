@@ -14,7 +14,7 @@ from pytest_zkdict.live import LiveZooKeeper
 from zkfake import FakeZooKeeper
 from zkfake.simulation import Simulation
 
-from ..support.faulty import Clients, Faulty, Proxied, Virtual
+from ..support.faulty import QUICK, Clients, Faulty, Proxied, Virtual
 from ..support.wire import SocketChannel
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def driver(name: str, request: pytest.FixtureRequest) -> Iterator[Clients]:
         elif name == "fake":
             faulty = Faulty()
         elif name == "proxied fake":
-            settings = {"tickTime": 200, "4lw.commands.whitelist": "*"}
+            settings = {**QUICK, "4lw.commands.whitelist": "*"}
             faulty = Proxied(exits.enter_context(FakeZooKeeper(settings=settings)).hosts)
         else:
             faulty = Proxied(request.getfixturevalue("live").hosts)

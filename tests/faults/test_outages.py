@@ -50,7 +50,7 @@ def test_what_waited_in_a_partition_arrives_in_order(faulty: Clients) -> None:
 
 
 def test_a_session_expires_in_a_partition_and_its_client_learns_it_behind(faulty: Clients) -> None:
-    cut, other = faulty.client(timeout=1.0), faulty.client()
+    other, cut = faulty.client(), faulty.client(timeout=2.5)
     session = session_of(cut)
     cut.create("/e", ephemeral=True)
     states = States(cut)
@@ -196,7 +196,7 @@ def test_expiring_a_session(faulty: Clients) -> None:
 def test_a_client_that_gets_no_answers_to_pings_takes_its_connection_for_dead(
     faulty: Clients,
 ) -> None:
-    client = faulty.client(timeout=2.0)
+    client = faulty.client(timeout=6.0)
     session = session_of(client)
     states = States(client)
     with faulty.faults.lose_pings(client) as outage:

@@ -70,7 +70,7 @@ def test_a_partition_from_one_server_moves_the_session_to_another(
     connect: Callable[..., KazooClient],
 ) -> None:
     with FakeZooKeeper(servers=3) as fake, ZooKeeperProxy(fake.hosts) as proxy:
-        client = connect(proxy.hosts, timeout=1.0)
+        client = connect(proxy.hosts, timeout=9.0)  # it notices after six, and has three to move
         (before,) = fake.connections
         session, states = session_of(client), States(client)
         with proxy.faults.partition(client, before.server_id):

@@ -72,7 +72,7 @@ def test_an_expired_session(zk_client, zk_faults, zk_server):
     assert zk_client.retry(zk_client.exists, "/e") is None
 
 def test_a_session_that_a_partition_outlasts(zk_client_factory, zk_faults):
-    client, other = zk_client_factory(timeout=0.4), zk_client_factory()
+    other, client = zk_client_factory(), zk_client_factory(timeout=2.0)
     client.create("/e", ephemeral=True)
     gone = other.handler.event_object()
     assert other.exists("/e", watch=lambda event: gone.set())
@@ -146,8 +146,8 @@ THREE_SERVERS = """
 import pytest
 from kazoo.exceptions import ConnectionLoss
 
-# A server that gets too little of a busy machine is late. After 10 ticks, 2 s, it counts as gone.
-pytestmark = pytest.mark.zookeeper(servers=3, settings={"syncLimit": 10, "initLimit": 20})
+# A server that gets too little of a busy machine is late. After 40 ticks, 8 s, it counts as gone.
+pytestmark = pytest.mark.zookeeper(servers=3, settings={"syncLimit": 40, "initLimit": 60})
 
 def modes(server):
     return sorted(str(member.mode) for member in server.members)

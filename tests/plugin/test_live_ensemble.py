@@ -35,7 +35,7 @@ def modes(ensemble: LiveZooKeeper | FakeZooKeeper) -> list[str]:
 def test_an_ensemble_is_the_same_on_both(zk_server: object, zk_backend: str) -> None:
     """Roles, the connect string, a member that dies and comes back."""
     ensemble = (
-        LiveZooKeeper(servers=3, observers=1)
+        LiveZooKeeper(servers=3, observers=1, settings={"syncLimit": 100})
         if zk_backend == "live"
         else FakeZooKeeper(servers=3, observers=1, settings={"maxSessionTimeout": 60_000})
     )

@@ -89,7 +89,7 @@ def servers(zk_backend: str, request: pytest.FixtureRequest) -> Iterator[Servers
         home = request.getfixturevalue("live_home")
         # A server waits no longer than this for a leader that is gone. On a busy machine one that
         # is there may be late.
-        limits = {"initLimit": 20, "syncLimit": 30}
+        limits = {"initLimit": 100, "syncLimit": 60}
         running = LiveZooKeeper(home, servers=3, observers=1, settings={**SETTINGS, **limits})
     with running:
         made = Servers(running)

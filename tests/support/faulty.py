@@ -94,12 +94,16 @@ class Virtual(Clients):
         return {session.id for session in self._sim._network.servers.ensemble.sessions}
 
 
+# Sessions may be as long as a test asks for: 20 ticks are four seconds else.
+QUICK = {"tickTime": 200, "maxSessionTimeout": 600_000}
+
+
 class Faulty(Clients):
     """A fake on sockets."""
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__()
-        self.server = FakeZooKeeper(settings={"tickTime": 200}, **arguments).start()
+        self.server = FakeZooKeeper(settings=QUICK, **arguments).start()
         self.faults = self.server.faults
 
     @property

@@ -74,7 +74,9 @@ class SocketChannel:
         self.port: int = self._socket.getsockname()[1]
         """This end's."""
         self.on_silence: Callable[[], None] | None = None
-        """Called once when the peer is silent for longer than patience lasts, before giving up."""
+        """Called when the peer is silent for longer than patience lasts, before giving up."""
+        self.nudges = 1
+        """How often it is called, while nothing comes."""
 
     def send(self, data: bytes) -> None:
         # What the peer answered before it closed is still to be read.
@@ -106,14 +108,14 @@ class SocketChannel:
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_WR)
 
-    def _receive(self, *, nudged: bool = False) -> bool:
+    def _receive(self, *, nudges: int = 0) -> bool:
         try:
             data = self._socket.recv(1 << 18)
         except TimeoutError:
-            if self.on_silence is None or nudged:
+            if self.on_silence is None or nudges >= self.nudges:
                 raise SilenceError(f"no answer; received so far {bytes(self._buffer)!r}") from None
             self.on_silence()
-            return self._receive(nudged=True)
+            return self._receive(nudges=nudges + 1)
         except ConnectionError:
             return False  # a reset: the server closed with bytes of ours unread
         self._buffer += data

@@ -13,6 +13,7 @@ from pytest_zkdict.live import LiveZooKeeper
 from zkfake import FakeZooKeeper
 from zkfake._compare import side
 
+from ...support.client import PATIENCE
 from ...support.wire import RawChannel, SocketChannel, digest
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class LiveServer:
         self.name = f"live {self._live.version}"
 
     def channel(self) -> RawChannel:
-        return SocketChannel(self.address)
+        return SocketChannel(self.address, PATIENCE)
 
     def stop(self) -> None:
         self._live.close()
@@ -107,7 +108,7 @@ class FakeServer:
         self._address = (host, int(port))
 
     def channel(self) -> RawChannel:
-        return SocketChannel(self._address)
+        return SocketChannel(self._address, PATIENCE)
 
     def stop(self) -> None:
         self._fake.stop()

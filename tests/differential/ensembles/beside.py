@@ -25,6 +25,7 @@ from zkfake._compare.replies import is_event
 from zkfake._compare.side import Seen
 
 from ...support import wire
+from ...support.client import PATIENCE
 from ...support.wire import OPS, RawChannel, SilenceError, SocketChannel
 from ..engine import servers
 from ..engine.mapping import ExactMapping
@@ -32,7 +33,7 @@ from ..engine.side import Side
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from zkfake._compare.side import OpenLine
     from zkfake._compare.steps import RawRequest
@@ -46,6 +47,8 @@ WRITES = frozenset(
 )
 PLACES = ("leader", "follower", "follower", "observer")
 MEMBER_OF_SLOT = (1, 0, 3, 2)
+NUDGES = 12
+"""How often a silent server is nudged before that counts as an answer."""
 """The place of the member that a slot's connections go to; the steward's is the last one."""
 
 _MASKS = (
@@ -79,8 +82,11 @@ class EnsembleServer:
         """Stops every server."""
         raise NotImplementedError
 
-    def channel(self, place: int = 0) -> SocketChannel:
-        return SocketChannel(("127.0.0.1", self._ports[place]))
+    def channel(self, place: int = 0, patience: float = 5.0) -> SocketChannel:
+        """Its silence, for these seconds, is often 3.8.0's, which overlooks a commit until it hears
+        of another request.
+        """
+        return SocketChannel(("127.0.0.1", self._ports[place]), patience)
 
 
 class FakeMembers(EnsembleServer):
@@ -191,7 +197,7 @@ class EnsembleSide(Side):
         self._any_ended = True
         self._scouts = [Scout(server.channel(place)) for place in range(len(PLACES))]
         for scout in self._scouts:
-            scout.channel.on_silence = self._nudge
+            _nudged(scout.channel, self._nudge)
             scout.ask(sync=True)
             scout.hear()
         super().__init__(server, EnsembleMapping(server.numbers))
@@ -241,8 +247,7 @@ class EnsembleSide(Side):
 
     def new_channel(self, slot: int) -> RawChannel:
         channel = self._ensemble.channel(MEMBER_OF_SLOT[slot])
-        channel.on_silence = self._nudge
-        return channel
+        return _nudged(channel, self._nudge)
 
     def _nudge(self) -> None:
         for scout in self._scouts:
@@ -251,7 +256,7 @@ class EnsembleSide(Side):
     def ask_word(self, data: bytes) -> list[bytes]:
         answers = []
         for place, scout in enumerate(self._scouts):
-            channel = self._ensemble.channel(place)
+            channel = self._ensemble.channel(place, PATIENCE)
             channel.send(data)
             of_the_scout = rb"(?m)^.*/127\.0\.0\.1:%d\b.*\n" % scout.channel.port
             answers.append(re.sub(of_the_scout, b"", channel.read_raw()))
@@ -277,6 +282,11 @@ class EnsembleSide(Side):
         super().kill()
         for scout in self._scouts:
             scout.channel.abandon()
+
+
+def _nudged(channel: SocketChannel, nudge: Callable[[], None]) -> SocketChannel:
+    channel.on_silence, channel.nudges = nudge, NUDGES
+    return channel
 
 
 def pair(version: str, home: str | os.PathLike[str] | None = None) -> Pair:
