@@ -105,7 +105,7 @@ def _swept(item: pytest.Item, swept: SweepReport, simulation: Simulation | None)
     )
     for failure in failures[:_POINTS]:
         yield f"- {failure.text}: {told(failure.error)}"
-        yield f"      {command(item, point_of(failure))}"
+        yield f"      {command(item, point_of(failure), *_seed(item))}"
     if failures[_POINTS:]:
         yield f"and {len(failures) - _POINTS} more."
     if simulation is not None:
@@ -235,6 +235,12 @@ def command(item: pytest.Item, world: str, *options: str) -> str:
         if source.startswith("--"):
             words.append(f"{source}={text}")
     return " ".join(map(_quoted, ["pytest", *words, whole_name(item)]))
+
+
+def _seed(item: pytest.Item) -> list[str]:
+    """The option that gave a sweep its seed: a mark and the environment give it once more."""
+    source, text = Run.of(item.config).options.given.get("seed", ("", ""))
+    return [f"{source}={text}"] if source.startswith("--") else []
 
 
 def _quoted(word: str) -> str:

@@ -28,8 +28,8 @@ __all__ = ["Isolation", "ZooKeeperLeakWarning", "ZooKeeperServerWarning"]
 
 #: Seconds that a thread or a session which is about to end may take.
 _GRACE = 1.0
-#: And how often it is looked for at least.
-_LOOKS = 50
+#: It is looked for so often at least, unless that takes too long.
+_LOOKS, _LONGEST = 50, 10.0
 
 _ADVICE = (
     "The next test gets a server that runs. A test that takes a server down should take one of its "
@@ -120,10 +120,12 @@ class Isolation:
     # -- what is left
 
     def _left(self) -> list[str]:
-        # Both: after a while in which this process stood still, others have not run, either.
-        deadline, looks = time.monotonic() + _GRACE, 0
-        while (left := self._left_now()) and (time.monotonic() < deadline or looks < _LOOKS):
+        # Not by time alone: while this process stood still its other threads did, too.
+        begun, looks = time.monotonic(), 0
+        while left := self._left_now():
             looks += 1
+            if time.monotonic() - begun > (_GRACE if looks > _LOOKS else _LONGEST):
+                break
             time.sleep(0.02)
         return left
 

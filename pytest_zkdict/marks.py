@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import is_dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -225,9 +224,10 @@ def _deviations(value: Any) -> int:
 def _faults(value: Any) -> Any:
     if value == "all":
         return value
+    from zkfake._simulation.faults.points import FaultPoint
+
     if isinstance(value, (list, tuple)) and all(
-        isinstance(each, str) or is_dataclass(each)  # a `FaultPoint`
-        for each in value
+        isinstance(each, (str, FaultPoint)) for each in value
     ):
         return value
     raise ValueError(f"takes 'all' or a list of the names of faults as faults, not {value!r}")
@@ -281,7 +281,9 @@ def _checked_argument(name: str, value: Any) -> Any:
         if not isinstance(value, str):
             raise ValueError(f"takes a str as version, such as '3.9', not {value!r}")
     elif name == "profile":
-        if not isinstance(value, str) and not is_dataclass(value):  # a `Profile`
+        from zkfake._simulation.chance.profiles import Profile
+
+        if not isinstance(value, (str, Profile)):
             raise ValueError(
                 f"takes the name of a profile, or a Profile, as profile, not {value!r}"
             )

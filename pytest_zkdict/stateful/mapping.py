@@ -66,8 +66,7 @@ class MappingMachine(RuleBasedStateMachine):
     ) | st.integers(2, 100)
     #: How many dicts, each on a client of its own.
     size: ClassVar[int] = 2
-    #: How long, in seconds, `sync()` may take before that is a failure. So long the machine's own
-    #: dicts also hold back a state that they cannot confirm.
+    #: How long, in seconds, `sync()` may take before that is a failure.
     patience: ClassVar[float] = 30.0
     #: Whether the dicts iterate in creation order, as a dict does in insertion order.
     ordered: ClassVar[bool] = True
@@ -123,7 +122,7 @@ class MappingMachine(RuleBasedStateMachine):
         from zkdict import ZooKeeperDict
 
         # By default a machine that is busy for a second would make it show a state that never was.
-        return ZooKeeperDict[Any](client, self.path, max_staleness=self.patience)
+        return ZooKeeperDict[Any](client, self.path, max_staleness=30.0)
 
     def close_dict(self, mapping: MutableMapping[str, Any]) -> None:
         """End a dict at the end of the example."""

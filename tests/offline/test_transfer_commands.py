@@ -10,6 +10,7 @@ import socket
 import sys
 import tempfile
 import threading
+import time
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ from zkfake import FakeZooKeeper
 from zkfake._cli import main, transfers
 from zkfake._database.log import CONTAINER
 from zkfake._transfer import places
-from zkfake._transfer.connection import checks_host_names
+from zkfake._transfer.connection import PatientClient, checks_host_names
 from zkfake._transfer.places import FilePlace, ServersPlace, place, servers
 from zkfake._trees import files
 from zkfake._trees.differences import differences, told
@@ -356,6 +357,45 @@ def test_an_interrupt_just_before_a_wait(
     monkeypatch.setattr(KazooClient, "start_async", lambda _: Slept())
     said = Said(capsys, "dump", "127.0.0.1:1", "--timeout", "300")
     assert (said.status, said.out, said.err) == (130, "", "zkfake: interrupted\n")
+
+
+@pytest.mark.parametrize("when", ["connecting", "reading"])
+def test_an_interrupt_leaves_no_client(when: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who calls the command in a process of its own goes on without one."""
+
+    start = KazooClient.start_async
+
+    class Connected:
+        def __init__(self, client: KazooClient) -> None:
+            self._event = start(client)
+
+        def wait(self, _: float) -> bool:
+            assert self._event.wait(60)
+            if when == "connecting":
+                raise KeyboardInterrupt
+            return True
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(KazooClient, "start_async", lambda client: Connected(client))  # bound
+    monkeypatch.setattr(PatientClient, "result", interrupted)
+    with FakeZooKeeper() as server:
+        assert main(["dump", server.hosts]) == 130
+        while server.sessions:  # there was one
+            time.sleep(0.01)
+
+
+def test_credentials_that_are_refused(
+    server: FakeZooKeeper, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """As kazoo stops to try then, nobody waits."""
+    file = tmp_path / "x.json"
+    file.write_text("{}")
+    for words in (("dump", server.hosts), ("load", server.hosts, str(file))):
+        said = Said(capsys, *words, "--auth", "nope:x", "--timeout", "300")
+        text = f"zkfake: the servers at {server.hosts} do not accept the credentials\n"
+        assert (said.status, said.err) == (2, text)
 
 
 def test_an_interrupt_later(

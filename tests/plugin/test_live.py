@@ -1,5 +1,6 @@
 """A real server, started and ended from Python."""
 
+import random
 import signal
 import socket
 import subprocess
@@ -153,6 +154,27 @@ def test_a_bad_setting_is_told_with_the_servers_own_words(live: Live) -> None:
         server.start()
     assert not server.running
     server.close()
+
+
+def test_ports_are_drawn_from_those_that_nobody_is_given() -> None:
+    """And every process draws others, though Hypothesis seeds them alike."""
+    random.seed(1)
+    first = module.free_ports(20)
+    random.seed(1)
+    second = module.free_ports(20)
+    assert first != second
+    assert all(10_000 <= port < 30_000 for port in first + second)
+
+
+def test_no_port_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        number = taken.getsockname()[1]
+        monkeypatch.setattr(module, "_PORTS", range(number, number + 1))
+        text = (
+            rf"no free TCP port on 127\.0\.0\.1: 1000 were tried, from {number} to {number}, .*use"
+        )
+        with pytest.raises(OSError, match=text):
+            module.free_port()
 
 
 def test_a_port_that_somebody_took_is_left_for_another(

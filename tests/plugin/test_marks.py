@@ -165,6 +165,10 @@ def test_which_backends_a_test_runs_on(
         ("zookeeper(load=['/a'])", "zookeeper takes a mapping*as load, not *'/a'*"),
         ("zookeeper(patch='shop')", "zookeeper takes a list of module names as patch, not 'shop'"),
         (
+            "zookeeper(profile=__import__('zkfake.simulation').simulation.Profile)",
+            "zookeeper takes the name of a profile, or a Profile, as profile, *",
+        ),
+        (
             "zookeeper(profile=3)",
             "zookeeper takes the name of a profile, or a Profile, as profile, *",
         ),

@@ -5,11 +5,15 @@ from __future__ import annotations
 import gc
 import logging
 import re
+import socket
 import weakref
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from kazoo.client import KazooClient
 
+from pytest_zkdict import evidence
 from pytest_zkdict.kazoo_log import LINES, RequestLog
 from zkfake import FakeZooKeeper
 
@@ -457,3 +461,18 @@ def test_who_is_cut_off_and_has_ephemerals_is_told(pytester: pytest.Pytester) ->
     (state,) = [text for title, text in found.items() if title.startswith("ZooKeeper (fake) at")]
     assert f"\n  {gone}, not connected, ephemerals: /lock" in state
     assert plain not in state
+
+
+def test_a_silent_server_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else each question would cost the report as long again."""
+    monkeypatch.setattr(evidence, "_PATIENCE", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent, FakeZooKeeper() as fake:
+        hosts = f"127.0.0.1:{silent.getsockname()[1]},{fake.hosts}"
+        server: Any = SimpleNamespace(direct_hosts=hosts)
+        witness = evidence.Witness(server)
+        assert len(witness._ask("srvr")) == 1
+        assert len(witness._ask("cons")) == 1
+        silent.settimeout(0)
+        silent.accept()[0].close()
+        with pytest.raises(BlockingIOError):
+            silent.accept()

@@ -194,6 +194,15 @@ def test_a_sweep_has_a_line_for_each_failing_point(jobs: pytest.Pytester) -> Non
         run(jobs, *words).assert_outcomes(failed=1)
 
 
+def test_a_point_of_a_sweep_has_the_seed_of_the_sweep(jobs: pytest.Pytester) -> None:
+    jobs.makepyfile(TEST_JOBS.format(mark="zk_sweep"))
+    result = run(jobs, "--zk-seed=7")
+    assert commands(result)
+    for words in commands(result):
+        assert "--zk-seed=7" in words
+        run(jobs, *words).assert_outcomes(failed=1)
+
+
 def test_what_a_sweep_strikes_with_can_be_chosen(jobs: pytest.Pytester) -> None:
     jobs.makepyfile(
         TEST_JOBS.format(mark="zk_sweep").replace("(allow", '(faults=["expire"], allow')

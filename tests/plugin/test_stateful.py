@@ -174,7 +174,11 @@ def machine_for(make: Callable[[KazooClient, str], Any]) -> type[MappingMachine]
 
 
 def behind(client_type: type[Bent]) -> Callable[[KazooClient, str], Any]:
-    return lambda client, path: ZooKeeperDict(client_type(client), path)
+    return lambda client, path: ZooKeeperDict(client_type(client), path, max_staleness=30.0)
+
+
+def bent(dict_type: type[ZooKeeperDict[Any]]) -> Callable[[KazooClient, str], Any]:
+    return lambda client, path: dict_type(client, path, max_staleness=30.0)
 
 
 def test_what_the_planted_mistakes_have_in_common_is_none(zk_client_factory: ClientFactory) -> None:
@@ -191,8 +195,8 @@ def test_what_the_planted_mistakes_have_in_common_is_none(zk_client_factory: Cli
         pytest.param(behind(StaleAfterDelete), id="stale copy after a remote delete"),
         pytest.param(behind(MissedNewKey), id="missed new key"),
         pytest.param(behind(NotRearmed), id="watch not re-armed"),
-        pytest.param(LostUpdate, id="lost update"),
-        pytest.param(WrongPopDefault, id="wrong pop default"),
+        pytest.param(bent(LostUpdate), id="lost update"),
+        pytest.param(bent(WrongPopDefault), id="wrong pop default"),
     ],
 )
 def test_a_planted_mistake_is_found(mistake: Callable[[KazooClient, str], Any]) -> None:
@@ -203,13 +207,22 @@ def test_a_planted_mistake_is_found(mistake: Callable[[KazooClient, str], Any]) 
     assert found.type is Timeout or "What happened:\n  dict " in str(found.value)
 
 
+def test_a_planted_mistake_is_found_on_any_server(zk_client_factory: ClientFactory) -> None:
+    class Machine(MappingMachine):
+        def new_dict(self, client: KazooClient) -> MutableMapping[str, Any]:
+            return WrongPopDefault(client, self.path, max_staleness=30.0)
+
+    with pytest.raises(AssertionError, match=r"What happened:\n  dict "):
+        run_machine(Machine, zk_client_factory, settings=SEARCH)
+
+
 # -- what users do with it
 
 
 def test_a_failure_tells_the_program_and_the_answers() -> None:
     short = settings(MappingMachine.TestCase.settings, stateful_step_count=20, database=None)
     with pytest.raises(AssertionError) as found, Simulation() as sim:
-        run_machine(machine_for(WrongPopDefault), sim.client, settings=short)
+        run_machine(machine_for(bent(WrongPopDefault)), sim.client, settings=short)
     # Hypothesis makes it as short as can be: one pop, with the first of the defaults.
     assert str(found.value).splitlines() == [
         "it had a default",

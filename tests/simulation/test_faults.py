@@ -128,7 +128,7 @@ def test_a_paused_client_starts_nothing() -> None:
 
 
 def test_a_task_belongs_to_a_client_or_to_a_name() -> None:
-    text = r"5 is not a client of this simulation: expected one, or its name$"
+    text = r"5 is not a client of this simulation: expected a client, or its name$"
     with Simulation() as sim, pytest.raises(TypeError, match=text):
         sim.spawn(print, process=5)
 

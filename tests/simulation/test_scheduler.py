@@ -386,6 +386,7 @@ def test_the_seed_comes_from_the_environment_when_none_is_given(
         ({"settings": {"tickTme": 1}}, ValueError),
         ({"speed": 1}, TypeError),
         ({"seed": "7"}, TypeError),
+        ({"seed": True}, TypeError),
     ],
 )
 def test_arguments_that_cannot_be(arguments: dict[str, object], error: type[Exception]) -> None:

@@ -12,6 +12,7 @@ Rules that live here:
 
 from __future__ import annotations
 
+import operator
 import os
 import sys
 from contextlib import nullcontext
@@ -161,8 +162,9 @@ class Simulation(ObservedSimulation):
         """
         if seed is None:
             seed = _seed_of_environment()
-        if not isinstance(seed, int):
+        if isinstance(seed, bool) or not hasattr(seed, "__index__"):
             raise TypeError(f"seed={seed!r}: expected an int")
+        seed = operator.index(seed)  # of numpy, for instance: the report has it as a program does
         check_schedule(schedule)
         super().__init__()
         self.seed = seed
@@ -429,7 +431,8 @@ class Simulation(ObservedSimulation):
         """Run ``function(*args, **kwargs)`` as a new task and return the `Task`.
 
         ``name``: for reports, the function's by default. ``process``: the client (or its name)
-        whose process the task belongs to; `Faults.pause` pauses it with that client. Raises
+        whose process the task belongs to; `Faults.pause` pauses it with that client. A name need
+        not be that of a client yet. Raises
         `SimulationError` unless the simulation runs, and `TypeError` for a ``process`` that is
         neither a client of the simulation nor a name.
         """

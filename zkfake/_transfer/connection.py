@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kazoo.client import KazooClient
 from kazoo.exceptions import (
+    AuthFailedError,
     ConnectionClosedError,
     ConnectionLoss,
     KazooException,
@@ -91,15 +92,22 @@ class PatientClient:
             hosts, auth_data=list(access.auth) or None, logger=_logger, **access.tls
         )
         self._connected_at = time.monotonic()
+        self._refused = False
+        self.client.add_listener(self._listen)
+
+    def _listen(self, _: str) -> None:
+        # Seen here only: kazoo gives up then, and its state is "CLOSED" a moment later.
+        self._refused = self._refused or self.client.client_state == "AUTH_FAILED"
 
     def __enter__(self) -> Self:
         # Not kazoo's start(), which waits once: Python notices an interrupt that comes just before
         # a wait only when that wait ends.
-        connected = self.client.start_async()
+        give_up = time.monotonic() + self._patience
         try:
-            while not connected.wait(min(_LOOK, self._patience)):
+            connected = self.client.start_async()
+            while not connected.wait(min(_LOOK, max(give_up - time.monotonic(), 0.0))):
                 self._check_credentials()
-                if time.monotonic() - self._connected_at >= self._patience:
+                if time.monotonic() >= give_up:
                     raise TransferError(
                         f"no server at {self.hosts} answers, for {self._patience:g} s"
                     )
@@ -126,6 +134,9 @@ class PatientClient:
         """
         while not request.wait(_LOOK):
             self.check()
+        if isinstance(request.exception, AuthFailedError):
+            self._refused = True
+            self._check_credentials()
         return request.get_nowait()
 
     def settle(self) -> None:
@@ -147,5 +158,5 @@ class PatientClient:
         self._check_credentials()
 
     def _check_credentials(self) -> None:
-        if self.client.client_state == "AUTH_FAILED":
+        if self._refused:
             raise TransferError(f"the servers at {self.hosts} do not accept the credentials")

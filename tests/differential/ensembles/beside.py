@@ -47,9 +47,9 @@ WRITES = frozenset(
 )
 PLACES = ("leader", "follower", "follower", "observer")
 MEMBER_OF_SLOT = (1, 0, 3, 2)
+"""The place of the member that a slot's connections go to; the steward's is the last one."""
 NUDGES = 12
 """How often a silent server is nudged before that counts as an answer."""
-"""The place of the member that a slot's connections go to; the steward's is the last one."""
 
 _MASKS = (
     (rb"^(serverId|electionPort|quorumPort)=.*$", rb"\1=<place>"),

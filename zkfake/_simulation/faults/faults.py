@@ -42,7 +42,7 @@ class _ClientByName:
     """A client that is named by its `KazooClient`, or by the name that it goes by."""
 
     def __init__(self, client: Any, network: Network) -> None:
-        self._name = name_of_client(client, "one, its name, or its session id")
+        self._name = name_of_client(client, "a client, its name, or its session id")
         self._network = network
 
     @property
@@ -248,7 +248,7 @@ class Faults(EnsembleFaults):
         `ValueError`.
         """
         if not isinstance(client, int) or isinstance(client, bool):
-            return name_of_client(client, "one, its name, or its session id")
+            return name_of_client(client, "a client, its name, or its session id")
         for name, session_id in self._network.sessions.items():
             if session_id == client != 0:
                 return name
@@ -261,7 +261,7 @@ class Faults(EnsembleFaults):
         self._network.resume(stop)
 
 
-def name_of_client(client: Any, expected: str = "one, or its name") -> str:
+def name_of_client(client: Any, expected: str = "a client, or its name") -> str:
     """The name of a client. Raises `TypeError` if it is not one."""
     if isinstance(client, str):
         return client
