@@ -61,7 +61,9 @@ class Witness:
     _silent: set[tuple[str, int]] = field(default_factory=set, init=False, compare=False)
 
     def tell(self) -> str:
-        """The text. Cost on live: some connections, and a request for each znode shown."""
+        """The text. Cost on live: some connections, and a request for each znode shown; 5 s for
+        each server that is silent.
+        """
         answers = self._words() if self._serves() else None
         parts: list[tuple[str, Callable[[], list[str]]]] = [("znodes", self._znodes)]
         if answers is None:

@@ -103,9 +103,10 @@ def _swept(item: pytest.Item, swept: SweepReport, simulation: Simulation | None)
         f"{swept.requests} requests{', or another order' if swept.choices else ''}. These make it "
         "fail:" + (f" (It stopped early: {swept.stopped}.)" if swept.stopped else "")
     )
+    seed = [*_given(item, "seed")]
     for failure in failures[:_POINTS]:
         yield f"- {failure.text}: {told(failure.error)}"
-        yield f"      {command(item, point_of(failure), *_seed(item))}"
+        yield f"      {command(item, point_of(failure), *seed)}"
     if failures[_POINTS:]:
         yield f"and {len(failures) - _POINTS} more."
     if simulation is not None:
@@ -228,19 +229,20 @@ def _loading(load: Seeds) -> Iterator[str]:
 
 def command(item: pytest.Item, world: str, *options: str) -> str:
     """What to type to run a test in one world."""
+    given = _given(item, "version", "settings", "patch", "load")
+    words = ["pytest", f"--zk-replay={world}", *options, *given, whole_name(item)]
+    return " ".join(map(_quoted, words))
+
+
+def _given(item: pytest.Item, *names: str) -> Iterator[str]:
+    """Those of these options that the command line had. Marks and the environment give theirs to
+    the next run by themselves.
+    """
     given = Run.of(item.config).options.given
-    words = [f"--zk-replay={world}", *options]
-    for name in ("version", "settings", "patch", "load"):
+    for name in names:
         source, text = given.get(name, ("", ""))
         if source.startswith("--"):
-            words.append(f"{source}={text}")
-    return " ".join(map(_quoted, ["pytest", *words, whole_name(item)]))
-
-
-def _seed(item: pytest.Item) -> list[str]:
-    """The option that gave a sweep its seed: a mark and the environment give it once more."""
-    source, text = Run.of(item.config).options.given.get("seed", ("", ""))
-    return [f"{source}={text}"] if source.startswith("--") else []
+            yield f"{source}={text}"
 
 
 def _quoted(word: str) -> str:

@@ -28,7 +28,7 @@ __all__ = ["Isolation", "ZooKeeperLeakWarning", "ZooKeeperServerWarning"]
 
 #: Seconds that a thread or a session which is about to end may take.
 _GRACE = 1.0
-#: It is looked for so often at least, unless that takes too long.
+#: How often they are looked for at least, and the seconds after which that ends all the same.
 _LOOKS, _LONGEST = 50, 10.0
 
 _ADVICE = (

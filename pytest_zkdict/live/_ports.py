@@ -1,7 +1,7 @@
 """Free ports.
 
-A free port is only known to have been free: who draws one has to cope with its loss. It is lost
-seldom, as it lies below those that a system gives to who asks for any.
+A free port is only known to have been free: who draws one has to cope with its loss. That is
+rare: these ports come from below the range from which operating systems choose a free one.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import socket
 
 __all__ = ["free_port", "free_ports"]
 
-# By default Linux gives those from 32768 on, macOS and Windows those from 49152 on. Kubernetes has
-# those from 30000 to 32767 for its services.
+# By default Linux chooses from 32768 on, macOS and Windows from 49152 on. Kubernetes has 30000 to
+# 32767 for its services.
 _PORTS = range(10_000, 30_000)
 _TRIES = 1000
 # Hypothesis seeds the module's own generator: then every process would draw the same ones.

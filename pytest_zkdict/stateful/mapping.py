@@ -121,7 +121,7 @@ class MappingMachine(RuleBasedStateMachine):
         """A new dict on ``self.path``; no other example has used that path."""
         from zkdict import ZooKeeperDict
 
-        # By default a machine that is busy for a second would make it show a state that never was.
+        # By default it may show a state that never was, when the computer is busy for a second.
         return ZooKeeperDict[Any](client, self.path, max_staleness=30.0)
 
     def close_dict(self, mapping: MutableMapping[str, Any]) -> None:

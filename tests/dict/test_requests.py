@@ -97,7 +97,7 @@ def test_requests(
         return dict(proxy.counts)
 
     proxy.reset()
-    # What is forced on a machine that is busy for a second is read once more.
+    # A state that is published unconfirmed, on a busy computer, would cost one more read.
     items = open_dict(client, encoding=BYTES, max_staleness=60.0)
     assert len(items) == size
     assert size + 1 <= proxy.requests() <= size + 3

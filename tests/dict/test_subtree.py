@@ -70,7 +70,7 @@ def test_requests(
     client = client_behind(proxy)
     client.exists("/")  # kazoo's own look at the chroot is behind us
     proxy.reset()
-    # What is forced on a machine that is busy for a second is read once more.
+    # A state that is published unconfirmed, on a busy computer, would cost one more read.
     items = open_dict(client, encoding=BYTES, max_staleness=60.0)
     assert dict(proxy.counts) == {"sync": 1, "addWatch": 1, "getChildren2": 1, "getData": SIZE}
     assert items.stats["requests"] == proxy.requests()

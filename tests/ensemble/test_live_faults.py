@@ -20,6 +20,7 @@ from zkfake import FakeZooKeeper
 from ..support import wire
 from ..support.client import LONG, Client
 from ..support.replies import DATA_CHANGED, DELETED, OK, Event, Reply
+from ..support.settings import STEADY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -49,8 +50,7 @@ class Servers(Protocol):
 class LiveServers:
     def __init__(self, home: str | None) -> None:
         properties = {"readonlymode.enabled": True}
-        # One that stands still on a busy machine for a while keeps its place.
-        settings = {**SETTINGS, "initLimit": 100, "syncLimit": 60}
+        settings = {**SETTINGS, **STEADY}
         self._live = LiveZooKeeper(
             home, servers=3, observers=1, settings=settings, properties=properties
         )
@@ -243,7 +243,7 @@ def a_follower_dies_and_then_the_quorum(world: World) -> None:
     stays.call("create", wire.create("/stays", flags=1))
     doomed = world.client(follower, timeout=SHORT)
     doomed.call("create", wire.create("/gone", flags=1))
-    watcher.send("sync", wire.string("/"))  # nothing is waited for: its session is short
+    watcher.send("sync", wire.string("/"))  # both at once: `doomed` has a short session
     watcher.send("exists", wire.path_watch("/gone", 1))
     synced, found = watcher.take(), watcher.take()
     assert isinstance(synced, Reply)

@@ -14,6 +14,7 @@ from zkfake import FakeZooKeeper
 from ..support import wire
 from ..support.client import LONG, Client
 from ..support.replies import BAD_VERSION, DATA_CHANGED, OK, Event, Reply
+from ..support.settings import STEADY
 from .test_live_faults import World
 
 if TYPE_CHECKING:
@@ -152,9 +153,7 @@ def world(zk_backend: str, request: pytest.FixtureRequest) -> Iterator[Changing]
     server: FakeZooKeeper | LiveZooKeeper
     if zk_backend == "live":
         live_home = request.getfixturevalue("live_home")
-        # One that stands still on a busy machine for a while keeps its place.
-        limits = {"initLimit": 100, "syncLimit": 60}
-        settings = {**SETTINGS, **limits}
+        settings = {**SETTINGS, **STEADY}
         server = LiveZooKeeper(live_home, servers=3, observers=1, settings=settings)
     else:
         version = request.getfixturevalue("live_version")

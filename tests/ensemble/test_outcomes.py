@@ -91,7 +91,7 @@ def test_a_run_that_cannot_begin_leaves_no_connection(monkeypatch: pytest.Monkey
     monkeypatch.setattr(LiveWorld, "_places", lambda _: (1, 2, 3))
     with pytest.raises(DisturbedError):
         LiveWorld(MagicMock(), Random(1), "/run")
-    assert len(lines) > 1  # somebody else asked, too
+    assert len(lines) > 1  # and the nudge made some
     for line in lines:
         line.close.assert_called_once_with()
 

@@ -12,6 +12,7 @@ from zkfake import FakeZooKeeper
 
 from ..support import wire
 from ..support.replies import Reply, take_apart
+from ..support.settings import QUICK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 # As nobody pings, the sessions have to be long.
-SETTINGS = {"tickTime": 100, "maxSessionTimeout": 600_000}
+SETTINGS = {**QUICK, "tickTime": 100}
 
 
 @pytest.fixture

@@ -12,12 +12,13 @@ from zkfake import FakeZooKeeper
 from ..support import wire
 from ..support.client import PATIENCE, Client
 from ..support.replies import OK, Reply
+from ..support.settings import QUICK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CONFIG = "/zookeeper/config"
-SETTINGS = {"reconfigEnabled": True, "skipACL": True, "tickTime": 200, "maxSessionTimeout": 600_000}
+SETTINGS = {**QUICK, "reconfigEnabled": True, "skipACL": True}
 
 
 @pytest.fixture

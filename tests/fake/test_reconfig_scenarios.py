@@ -30,6 +30,7 @@ from zkfake import FakeZooKeeper
 
 from ..support import wire
 from ..support.client import PATIENCE
+from ..support.settings import QUICK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,8 +38,7 @@ if TYPE_CHECKING:
 CONFIG = "/zookeeper/config"
 SUPER = "super:test"
 SETTINGS: dict[str, object] = {
-    "tickTime": 200,
-    "maxSessionTimeout": 600_000,
+    **QUICK,
     "reconfigEnabled": True,
     "superDigest": wire.digest(SUPER),
 }

@@ -14,7 +14,8 @@ from pytest_zkdict.live import LiveZooKeeper
 from zkfake import FakeZooKeeper
 from zkfake.simulation import Simulation
 
-from ..support.faulty import QUICK, Clients, Faulty, Proxied, Virtual
+from ..support.faulty import Clients, Faulty, Proxied, Virtual
+from ..support.settings import QUICK
 from ..support.wire import SocketChannel
 
 if TYPE_CHECKING:

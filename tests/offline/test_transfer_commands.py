@@ -378,7 +378,7 @@ def test_an_interrupt_leaves_no_client(when: str, monkeypatch: pytest.MonkeyPatc
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(KazooClient, "start_async", lambda client: Connected(client))  # bound
+    monkeypatch.setattr(KazooClient, "start_async", lambda client: Connected(client))
     monkeypatch.setattr(PatientClient, "result", interrupted)
     with FakeZooKeeper() as server:
         assert main(["dump", server.hosts]) == 130

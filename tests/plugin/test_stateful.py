@@ -32,7 +32,7 @@ def test_the_dict_passes(zk_client_factory: ClientFactory) -> None:
     run_machine(MappingMachine, zk_client_factory, settings=FEW)
 
 
-def test_a_slow_machine_is_no_failure() -> None:
+def test_a_slow_computer_is_no_failure() -> None:
     """A reply takes longer than a dict holds back what it cannot confirm, unless told otherwise."""
     with Simulation(latency=(0.7, 0.7)) as sim:
         run_machine(MappingMachine, sim.client, settings=FEW)
@@ -200,7 +200,7 @@ def test_what_the_planted_mistakes_have_in_common_is_none(zk_client_factory: Cli
     ],
 )
 def test_a_planted_mistake_is_found(mistake: Callable[[KazooClient, str], Any]) -> None:
-    """In virtual time: in real time a machine that is busy would be a mistake, too."""
+    """In virtual time: in real time a busy computer would look like a mistake, too."""
     with pytest.raises((AssertionError, Timeout)) as found, Simulation() as sim:
         run_machine(machine_for(mistake), sim.client, settings=SEARCH)
     # A pop of what the dict never learns is gone tries again until its deadline.

@@ -28,6 +28,7 @@ from ..support.replies import (
     Reply,
     Stat,
 )
+from ..support.settings import STEADY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -87,10 +88,7 @@ def servers(zk_backend: str, request: pytest.FixtureRequest) -> Iterator[Servers
         )
     else:
         home = request.getfixturevalue("live_home")
-        # A server waits no longer than this for a leader that is gone. On a busy machine one that
-        # is there may be late.
-        limits = {"initLimit": 100, "syncLimit": 60}
-        running = LiveZooKeeper(home, servers=3, observers=1, settings={**SETTINGS, **limits})
+        running = LiveZooKeeper(home, servers=3, observers=1, settings={**SETTINGS, **STEADY})
     with running:
         made = Servers(running)
         yield made

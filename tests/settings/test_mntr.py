@@ -53,8 +53,8 @@ def test_every_line_of_an_ensemble_has_its_name(live_home: str | None, live_vers
 
 
 def test_what_is_counted(zk_server_factory: ServerFactory) -> None:
-    # Much shorter, and a 3.8 server that is slow to start stops to look for such connections: where
-    # the first that it closes came before its database, the thread that closes them ends.
+    # Not shorter: a 3.8 server that is slow to start would close such a connection before it has a
+    # database. The thread that closes them dies of that.
     server = zk_server_factory({"maxClientCnxns": 3, "nio.sessionlessCnxnTimeout": 3000})
     port = int(server.hosts.rpartition(":")[2])
     first = mntr(port)

@@ -14,6 +14,7 @@ from pytest_zkdict.live import four_letter_word
 from zkfake import FakeZooKeeper
 from zkfake.proxy import ZooKeeperProxy
 
+from .settings import QUICK
 from .wire import SocketChannel
 
 if TYPE_CHECKING:
@@ -92,10 +93,6 @@ class Virtual(Clients):
 
     def session_ids(self) -> set[int]:
         return {session.id for session in self._sim._network.servers.ensemble.sessions}
-
-
-# Sessions may be as long as a test asks for: 20 ticks are four seconds else.
-QUICK = {"tickTime": 200, "maxSessionTimeout": 600_000}
 
 
 class Faulty(Clients):

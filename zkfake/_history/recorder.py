@@ -67,11 +67,10 @@ _committed = partial(tuple.__new__, Committed)
 _SCALARS = (str, bytes, int, float, bool, type(None))
 
 
-def _word(value: str, argument: str) -> str:
-    # A history with anything else could be saved, and not be read.
+def _check_str(argument: str, value: object) -> None:
+    # A history with anything else could be saved, but not loaded.
     if not isinstance(value, str):
         raise TypeError(f"{argument}={value!r}: expected a str")
-    return value
 
 
 def _no_time() -> float:
@@ -124,7 +123,8 @@ class History(Sequence[Any]):
         """Add a `Note` with ``text``, the time and the running task's name. Raises `TypeError` for
         a text that is not a string. Cost: O(1).
         """
-        self.append(Note(self._clock(), self._task(), _word(text, "text")))
+        _check_str("text", text)
+        self.append(Note(self._clock(), self._task(), text))
 
     @contextmanager
     def claim(
@@ -139,10 +139,10 @@ class History(Sequence[Any]):
         promise `zkfake.history.at_most` allows more. Raises `TypeError` for arguments that are not
         strings.
         """
-        _word(name, "name")
+        _check_str("name", name)
         for argument, value in (("znode", znode), ("client", client)):
             if value is not None:
-                _word(value, argument)
+                _check_str(argument, value)
         self._claims = number = self._claims + 1
         self.append(Claimed(self._clock(), self._task(), number, name, znode, client))
         try:
@@ -156,7 +156,7 @@ class History(Sequence[Any]):
         Raises `TypeError` for a name that is not a string, and for a key or a value that is not a
         string, bytes, a finite number, a bool or ``None``. Cost: O(1).
         """
-        _word(name, "name")
+        _check_str("name", name)
         for scalar in (key, value):
             if not isinstance(scalar, _SCALARS) or (
                 isinstance(scalar, float) and not isfinite(scalar)

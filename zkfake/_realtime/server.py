@@ -98,8 +98,7 @@ class FakeZooKeeper(EnsembleControl):
         has no effect.
 
         Raises `ValueError` for invalid arguments and settings, and `TypeError` for a ``tls`` that
-        is no context. The state lives as long as the
-        object: stopping and starting keeps it.
+        is no context. The state lives as long as the object: stopping and starting keeps it.
         """
         if not 1 <= servers <= 254:
             raise ValueError(f"servers = {servers}: expected 1 to 254")

@@ -164,7 +164,7 @@ class Simulation(ObservedSimulation):
             seed = _seed_of_environment()
         if isinstance(seed, bool) or not hasattr(seed, "__index__"):
             raise TypeError(f"seed={seed!r}: expected an int")
-        seed = operator.index(seed)  # of numpy, for instance: the report has it as a program does
+        seed = operator.index(seed)  # a NumPy integer, say: reports print a plain one
         check_schedule(schedule)
         super().__init__()
         self.seed = seed
@@ -431,10 +431,9 @@ class Simulation(ObservedSimulation):
         """Run ``function(*args, **kwargs)`` as a new task and return the `Task`.
 
         ``name``: for reports, the function's by default. ``process``: the client (or its name)
-        whose process the task belongs to; `Faults.pause` pauses it with that client. A name need
-        not be that of a client yet. Raises
-        `SimulationError` unless the simulation runs, and `TypeError` for a ``process`` that is
-        neither a client of the simulation nor a name.
+        whose process the task belongs to; `Faults.pause` pauses it with that client. The
+        client of that name may be made later. Raises `SimulationError` unless the simulation runs,
+        and `TypeError` for a ``process`` that is neither a client of the simulation nor a name.
         """
         self._running()
         task = self._scheduler.spawn(

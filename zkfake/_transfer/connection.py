@@ -96,7 +96,7 @@ class PatientClient:
         self.client.add_listener(self._listen)
 
     def _listen(self, _: str) -> None:
-        # Seen here only: kazoo gives up then, and its state is "CLOSED" a moment later.
+        # kazoo gives up then. A moment later its state is "CLOSED", which does not tell why.
         self._refused = self._refused or self.client.client_state == "AUTH_FAILED"
 
     def __enter__(self) -> Self:

@@ -83,8 +83,8 @@ class EnsembleServer:
         raise NotImplementedError
 
     def channel(self, place: int = 0, patience: float = 5.0) -> SocketChannel:
-        """Its silence, for these seconds, is often 3.8.0's, which overlooks a commit until it hears
-        of another request.
+        """``patience``: seconds. It is short by default, as a 3.8.0 server now and then overlooks a
+        commit until it hears of another request: it is nudged then.
         """
         return SocketChannel(("127.0.0.1", self._ports[place]), patience)
 
