@@ -71,6 +71,30 @@ def test_any_signals_at_once_end_it() -> None:
             assert (rest, errors, server.returncode) == ("", "", 0), (first, second)
 
 
+ENDS_MANY_TIMES = """
+import signal
+from zkfake._cli.process import EndingSignals
+
+signal.signal(signal.SIGINT, lambda *_: None)
+print("begins", flush=True)
+for _ in range(1000):
+    signal.signal(signal.SIGINT, lambda *_: None)
+    with EndingSignals() as signals:
+        signals.wait()
+"""
+
+
+@posix
+@pytest.mark.usefixtures("interruptible")
+def test_signals_while_their_handlers_are_taken_away() -> None:
+    """Python has a traceback for one that comes just before; nobody wants to read it."""
+    with program(command=[sys.executable, "-c", ENDS_MANY_TIMES]) as ending:
+        first_line(ending.stdout)
+        while ending.poll() is None:
+            ending.send_signal(signal.SIGINT)
+        assert (*ending.communicate(timeout=30), ending.returncode) == ("", "", 0)
+
+
 @posix
 @pytest.mark.usefixtures("interruptible")
 def test_signals_that_come_before_it_serves(tmp_path: Path) -> None:

@@ -13,11 +13,11 @@ from __future__ import annotations
 import signal
 import socket
 import sys
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
     from types import FrameType
 
     from typing_extensions import Self
@@ -31,6 +31,7 @@ __all__ = [
     "Program",
     "Signals",
     "failure",
+    "leave_signals_to_others",
     "print_lines",
     "reason",
     "say",
@@ -96,8 +97,10 @@ class Signals:
             self._writer.send(b"\0")
 
     def __exit__(self, *_: object) -> None:
-        for number, before in self._before.items():
-            signal.signal(number, before or signal.SIG_DFL)
+        # Python prints a traceback for a signal that comes just before its handler is taken away.
+        with _held_back(self._before):
+            for number, before in self._before.items():
+                signal.signal(number, before or signal.SIG_DFL)
         signal.set_wakeup_fd(self._told)
         self._reader.close()
         self._writer.close()
@@ -113,6 +116,25 @@ class EndingSignals(Signals):
         self.next()
         # One that comes while the interpreter ends must not change the exit status.
         self._before = dict.fromkeys(self._before, signal.SIG_IGN)
+
+
+def leave_signals_to_others() -> None:
+    """This thread, which must not be the main one, gets no signals from now on."""
+    if sys.platform != "win32":
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+
+
+@contextmanager
+def _held_back(numbers: Iterable[int]) -> Iterator[None]:
+    """This thread gets the signals after the block, as far as they are not ignored then."""
+    if sys.platform == "win32":
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _do_nothing(_number: int, _frame: FrameType | None) -> None:

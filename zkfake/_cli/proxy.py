@@ -20,7 +20,7 @@ from zkfake._cli import recording
 from zkfake._cli import tls as certificates
 from zkfake._cli.arguments import address, in_a_row, is_loopback, port
 from zkfake._cli.control import FAULTS, Control
-from zkfake._cli.process import STATUSES, Program, print_lines
+from zkfake._cli.process import STATUSES, Program, leave_signals_to_others, print_lines
 from zkfake._proxy.proxy import ZooKeeperProxy
 
 if TYPE_CHECKING:
@@ -155,6 +155,7 @@ def _begin_reading(control: Control, signals: EndingSignals) -> None:
 
 
 def _read(control: Control, signals: EndingSignals) -> None:
+    leave_signals_to_others()  # it does not end before the main thread stops handling them
     try:
         with open(0, "rb", buffering=0, closefd=False) as lines:
             for line in lines:
