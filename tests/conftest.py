@@ -7,11 +7,14 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
+from functools import partial
 
 import pytest
 from hypothesis import HealthCheck, settings
+from kazoo.client import KazooClient
 
+from pytest_zkdict.clients import ClientFactory, SimulatedClientFactory
 from pytest_zkdict.live import LiveUnavailableError, LiveZooKeeper, find_installation
 from pytest_zkdict.options import DEFAULT_VERSION
 
@@ -65,6 +68,17 @@ def pytester(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pyte
     """Its runs are without the plugins that pyproject.toml leaves out."""
     monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:schemathesis -p no:anyio")
     return pytester
+
+
+@pytest.fixture
+def zk_client_factory(zk_client_factory: ClientFactory) -> Callable[..., KazooClient]:
+    """In real time sessions last for 30 s. kazoo gives a connection up after two thirds of that
+    without an answer, and on a busy computer a JVM may stand still for longer than it would with
+    kazoo's own 10 s.
+    """
+    if isinstance(zk_client_factory, SimulatedClientFactory):
+        return zk_client_factory
+    return partial(zk_client_factory, timeout=30.0)
 
 
 @pytest.fixture(autouse=True, scope="session")

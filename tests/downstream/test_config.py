@@ -19,5 +19,5 @@ class ConfigMachine(MappingMachine):
 
 
 def test_a_config_is_a_dict_that_two_share(zk_client_factory):
-    few = settings(ConfigMachine.TestCase.settings, max_examples=5)
+    few = settings(ConfigMachine.TestCase.settings, max_examples=10)
     run_machine(ConfigMachine, zk_client_factory, settings=few)

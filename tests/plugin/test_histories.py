@@ -9,6 +9,8 @@ import pytest
 
 from zkfake.history import DictShown, Reply, exactly_once
 
+from ..support.settings import STEADY
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 QUIET = ("-p", "no:cacheprovider", "-Wdefault", "-W", "ignore::ResourceWarning")
 
 
-@pytest.mark.zookeeper(servers=3)
+@pytest.mark.zookeeper(servers=3, settings=STEADY)
 def test_what_happens_in_a_test_is_recorded_and_legal(
     zk_client: KazooClient, zk_history: History, zk_chroot: str, zk_server: ZooKeeperServer
 ) -> None:

@@ -15,6 +15,8 @@ from pytest_zkdict.live import LiveStartError, LiveZooKeeper, four_letter_word
 from pytest_zkdict.live import _ports as module
 from zkfake import FakeZooKeeper
 
+from ..support.settings import STEADY
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -67,13 +69,13 @@ def test_an_ensemble_is_the_same_on_both(zk_server: object, zk_backend: str) -> 
 
 @pytest.mark.zk_backend("live")
 def test_the_whole_ensemble_stops_and_goes_on(zk_server: object) -> None:
-    ensemble = LiveZooKeeper(servers=3)
+    ensemble = LiveZooKeeper(servers=3, settings=STEADY)
     with ensemble:
         hosts, version = ensemble.hosts, ensemble.version
         with pytest.raises(OSError, match=r"."):  # nothing but ZooKeeper listens
             socket.create_connection(("127.0.0.1", 8080), timeout=5)
         directories = [member._directory for member in ensemble.members]
-        client = KazooClient(hosts)
+        client = KazooClient(hosts, timeout=30)
         client.start()
         client.create("/a", b"kept")
         client.stop()

@@ -26,6 +26,7 @@ from zkfake._compare.side import Seen
 
 from ...support import wire
 from ...support.client import PATIENCE
+from ...support.settings import STEADY
 from ...support.wire import OPS, RawChannel, SilenceError, SocketChannel
 from ..engine import servers
 from ..engine.mapping import ExactMapping
@@ -113,9 +114,8 @@ class LiveMembers(EnsembleServer):
         settings: dict[str, object] = servers.SETTINGS,
     ) -> None:
         given, properties = servers.live_settings(settings)
-        limits = {"initLimit": 10, "syncLimit": 5}
         self._live = LiveZooKeeper(
-            home, servers=3, observers=1, settings={**given, **limits}, properties=properties
+            home, servers=3, observers=1, settings={**given, **STEADY}, properties=properties
         )
         for _ in range(3):
             self._live.start()
