@@ -111,7 +111,7 @@ def quick_clients(zk_client_factory: Any) -> Callable[[str], KazooClient]:
 
     def make(hosts: str, **arguments: Any) -> KazooClient:
         client: KazooClient = zk_client_factory(
-            **{"hosts": hosts, "connection_retry": dict(retry), **arguments}
+            **{"hosts": hosts, "timeout": 10.0, "connection_retry": dict(retry), **arguments}
         )
         return client
 
