@@ -269,7 +269,7 @@ flakes: dev live browser redis
 	@$(BIN)/python -m tests.release.flakes $(RUNS) $(FLAKES)
 
 # One after the other; what fails is told at the end. CONTRIBUTING.md has what each takes.
-NIGHTLY := nightly-tests hunt hostile kills schema found doctor downstream nightly-canary lowest fuzz mutants
+NIGHTLY := nightly-tests hunt hostile kills kazoo-suite schema found doctor downstream nightly-canary lowest fuzz mutants
 .PHONY: $(NIGHTLY)
 
 nightly:
@@ -279,11 +279,15 @@ nightly:
 	done; \
 	[ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
 
-# What CI does a fixed part of, in full: fresh examples, more seeds, steps and rounds.
-nightly-tests: dev live
-	@ZKFAKE_PYTHONS=$$($(MAKE) --silent pythons) ZKFAKE_SEEDS=400 ZKDICT_ROUNDS=10000 ZK_DIFFERENTIAL_STEPS=200000 \
-		ZK_ENSEMBLE_STEPS=20000 TEST_LIMIT=7200 CI= $(BIN)/python -m pytest -q -n 2 tests/simulation/test_determinism.py \
-		tests/simulation/recipes tests/differential tests/dict/test_snapshots.py tests/dict/test_concurrency.py
+# All tests, also those that CI leaves out, on fresh examples. Then what has a fixed part in them, in full: more seeds,
+# steps and rounds.
+nightly-tests: dev live browser redis
+	@export CI= ZKFAKE_PYTHONS=$$($(MAKE) --silent pythons); \
+	$(BIN)/python -m pytest -q -n 4 --dist worksteal || status=1; \
+	ZKFAKE_SEEDS=400 ZKDICT_ROUNDS=10000 ZK_DIFFERENTIAL_STEPS=200000 ZK_ENSEMBLE_STEPS=20000 TEST_LIMIT=7200 \
+		$(BIN)/python -m pytest -q -n 2 tests/simulation/test_determinism.py tests/simulation/recipes \
+		tests/differential tests/dict/test_snapshots.py tests/dict/test_concurrency.py || status=1; \
+	exit $${status:-0}
 
 nightly-canary:
 	@for each in 2.8.0 2.9.0 2.10.0; do $(MAKE) --no-print-directory canary KAZOO=$$each || exit 1; done

@@ -21,6 +21,7 @@ from pytest_zkdict.options import DEFAULT_VERSION
 from .support import watching_client, wire
 from .support.backend import deselect, has_live, keep_in_real_time, refuse_java
 from .support.hangs import *  # noqa: F403
+from .support.nightly import mark_nightly
 
 pytest_plugins = ["pytester"]
 
@@ -36,8 +37,9 @@ settings.register_profile(
     deadline=None,  # a live server, a loaded machine: time says nothing about right or wrong
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
-# The same examples each time: fresh ones are for `make hunt`, where a failure stops nobody.
-settings.register_profile("ci", settings.get_profile("default"), derandomize=True)
+# The same examples each time, and fewer: fresh ones are for `make hunt` and `make nightly`, where a
+# failure stops nobody.
+settings.register_profile("ci", settings.get_profile("default"), derandomize=True, max_examples=30)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 
@@ -59,7 +61,9 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.freeze()
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    mark_nightly(config, items)
     deselect(config, items)
 
 

@@ -20,7 +20,7 @@ import time
 
 from .pauses import Pauses
 
-DEFAULT = ("-n", "4", "--dist", "worksteal")
+DEFAULT = ("-n", "4", "--dist", "worksteal", "-m", "not nightly")
 
 
 def failures(said: str) -> list[str]:
