@@ -269,7 +269,7 @@ flakes: dev live browser redis
 	@$(BIN)/python -m tests.release.flakes $(RUNS) $(FLAKES)
 
 # One after the other; what fails is told at the end. CONTRIBUTING.md has what each takes.
-NIGHTLY := nightly-tests hunt hostile kills kazoo-suite schema found doctor downstream nightly-canary lowest fuzz mutants
+NIGHTLY := nightly-tests hunt hostile kills schema found doctor downstream nightly-canary lowest fuzz mutants
 .PHONY: $(NIGHTLY)
 
 nightly:

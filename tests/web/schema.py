@@ -65,7 +65,7 @@ def main() -> int:
             "--no-color",
         ]
         if options.same:
-            words += ["--generation-deterministic", "--max-examples=5"]
+            words += ["--generation-deterministic", "--max-examples=2"]
         else:
             words += [f"--max-time={options.seconds}", "--max-examples=100000"]
         return subprocess.run(words, cwd=directory, check=False).returncode
