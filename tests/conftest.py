@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from functools import partial
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -28,6 +29,8 @@ pytest_plugins = ["pytester"]
 # Every client is one that can watch a subtree, in a run that says so; see `make watching`.
 if "ZKDICT_CLIENT" in os.environ:
     watching_client.install(os.environ["ZKDICT_CLIENT"])
+
+WEB = Path(__file__).parent / "web"
 
 # A project of its own; see `make downstream`.
 collect_ignore = ["downstream"]
@@ -65,6 +68,8 @@ def pytest_collection() -> Generator[None, object, object]:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     mark_nightly(config, items)
     deselect(config, items)
+    # The tests in a browser first: at the end workers would share them out, and start one each.
+    items.sort(key=lambda item: WEB not in item.path.parents)
 
 
 @pytest.fixture
