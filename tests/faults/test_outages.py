@@ -50,7 +50,7 @@ def test_what_waited_in_a_partition_arrives_in_order(faulty: Clients) -> None:
 
 
 def test_a_session_expires_in_a_partition_and_its_client_learns_it_behind(faulty: Clients) -> None:
-    other, cut = faulty.client(), faulty.client(timeout=2.5)
+    other, cut = faulty.client(timeout=30.0), faulty.client(timeout=5.0)
     session = session_of(cut)
     cut.create("/e", ephemeral=True)
     states = States(cut)
