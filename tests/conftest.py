@@ -68,7 +68,7 @@ def pytest_collection() -> Generator[None, object, object]:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     mark_nightly(config, items)
     deselect(config, items)
-    # The tests in a browser first: at the end workers would share them out, and start one each.
+    # Tests in a browser first: at the end workers would share them out, and start a browser each.
     items.sort(key=lambda item: WEB not in item.path.parents)
 
 

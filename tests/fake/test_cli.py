@@ -87,7 +87,7 @@ for _ in range(1000):
 @posix
 @pytest.mark.usefixtures("interruptible")
 def test_signals_while_their_handlers_are_taken_away() -> None:
-    """Python has a traceback for one that comes just before; nobody wants to read it."""
+    """Python would print a traceback for one that comes just before."""
     with program(command=[sys.executable, "-c", ENDS_MANY_TIMES]) as ending:
         first_line(ending.stdout)
         while ending.poll() is None:

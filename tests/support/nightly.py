@@ -20,7 +20,7 @@ _COLLECTED = pytest.StashKey[frozenset[str]]()
 
 
 def mark_nightly(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Marks the tests that are listed. Before `-m` looks at marks."""
+    """Marks the tests that are listed. Has to run before pytest selects tests by ``-m``."""
     config.stash[_COLLECTED] = frozenset(item.nodeid for item in items)
     listed = set(LISTED)
     for item in items:

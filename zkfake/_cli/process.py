@@ -126,7 +126,7 @@ def leave_signals_to_others() -> None:
 
 @contextmanager
 def _held_back(numbers: Iterable[int]) -> Iterator[None]:
-    """This thread gets the signals after the block, as far as they are not ignored then."""
+    """Signals that come during the block reach this thread after it, unless ignored by then."""
     if sys.platform == "win32":
         yield
         return

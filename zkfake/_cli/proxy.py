@@ -155,7 +155,7 @@ def _begin_reading(control: Control, signals: EndingSignals) -> None:
 
 
 def _read(control: Control, signals: EndingSignals) -> None:
-    leave_signals_to_others()  # it does not end before the main thread stops handling them
+    leave_signals_to_others()  # this thread still runs when the main one stops handling them
     try:
         with open(0, "rb", buffering=0, closefd=False) as lines:
             for line in lines:

@@ -291,8 +291,8 @@ class EnsembleSide(Side):
 
 
 def _misses_sessions(dump: bytes) -> bool:
-    """A real leader hears from followers of sessions that live while it writes a dump. One that is
-    given another time to expire meanwhile is counted, and may stand nowhere.
+    """Whether a leader's dump counts more sessions than it lists. A real leader gives sessions new
+    times to expire while it writes a dump, and may leave out one that it moves meanwhile.
     """
     counted = re.search(rb"^Session Sets \(\d+\)/\((\d+)\):$", dump, re.MULTILINE)
     listed = re.findall(rb"^\t0x[0-9a-f]+$", dump, re.MULTILINE)
